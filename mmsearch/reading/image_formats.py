@@ -1,0 +1,106 @@
+"""Which picture format some bytes are, told by themselves. No picture library is asked.
+
+Pillow is then let at a file with that one format only: some of its others run external programs (EPS, WMF),
+and guessing by trial costs time and tells nothing about a damaged file.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+_SURE: tuple[tuple[bytes, str], ...] = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000"),
+    (b"\xff\x4f\xff\x51", "JPEG2000"),
+    (b"8BPS\0\x01\0\0\0\0\0\0", "PSD"),
+)
+_AVIF_BRANDS = {b"avif", b"avis"}
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+_PNM = re.compile(rb"P[1-6](?:\s+|\s*#[^\r\n]*[\r\n])+\d{1,9}\s+(?:#[^\r\n]*[\r\n]\s*)*\d{1,9}\s|Pf\s|PF\s")
+_BMP_HEADER_SIZES = {12, 16, 40, 52, 56, 64, 108, 124}
+
+READABLE_NAMES = {"JPEG2000": "JPEG 2000", "PPM": "PNM", "HEIF": "HEIC", "WEBP": "WebP"}
+
+_EXTENSIONS = (
+    ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .tif .tiff .bmp .dib .avif .avifs .heic .heif .hif .jp2"
+    " .j2k .jpf .jpx .jpc .j2c .ppm .pgm .pbm .pnm .pfm .ico .tga .pcx .qoi .psd"
+)
+EXTENSIONS = frozenset(_EXTENSIONS.split())
+
+
+def sure_format(head: bytes) -> str | None:
+    """The format of bytes that nothing but a picture begins with."""
+    for magic, name in _SURE:
+        if head.startswith(magic):
+            return name
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[4:8] == b"ftyp":
+        return _isobmff_format(head)
+    return None
+
+
+def _isobmff_format(head: bytes) -> str | None:
+    """HEIC, AVIF and MP4 films share one container; the brands at its front tell them apart."""
+    size = min(int.from_bytes(head[:4], "big"), 256)
+    brands = {head[8:12], *(head[at : at + 4] for at in range(16, size, 4))}
+    if brands & _AVIF_BRANDS:
+        return "AVIF"
+    return "HEIF" if head[8:12] in _HEIF_BRANDS else None
+
+
+def likely_format(head: bytes, extension: str) -> str | None:
+    """The format of bytes that other files may begin with too: believe it where the name does not object."""
+    if (name := sure_format(head)) is not None:
+        return name
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADER_SIZES:
+        return "BMP"
+    if _PNM.match(head):
+        return "PPM"
+    if head[:4] == b"qoif":
+        return "QOI"
+    if head[:4] == b"\0\0\1\0" and 0 < int.from_bytes(head[4:6], "little") < 256 and head[9:10] == b"\0":
+        return "ICO"
+    if head[:1] == b"\n" and head[1:2] in b"\0\2\3\4\5" and head[2:3] == b"\1" and len(head) >= 128:
+        return "PCX"
+    return "TGA" if extension == ".tga" and _is_targa(head) else None
+
+
+def _is_targa(head: bytes) -> bool:
+    """Targa has no magic number: its header must at least make sense."""
+    return (
+        len(head) >= 18
+        and head[1] in (0, 1)
+        and head[2] in (1, 2, 3, 9, 10, 11)
+        and head[16] in (1, 8, 15, 16, 24, 32)
+        and int.from_bytes(head[12:14], "little") > 0
+        and int.from_bytes(head[14:16], "little") > 0
+    )
+
+
+def is_shorter_than_it_says(data: bytes, name: str) -> bool:
+    """Whether a picture's own lengths reach beyond its end, in the formats that write them at the front."""
+    if name == "WEBP":
+        return int.from_bytes(data[4:8], "little") + 8 > len(data)
+    if name == "TIFF":
+        order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
+        return int.from_bytes(data[4:8], order) >= len(data)
+    if name not in ("AVIF", "HEIF"):
+        return False
+    at = 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        if size == 1:
+            size = int.from_bytes(data[at + 8 : at + 16], "big")
+        if size < 8:  # 0: the box lasts to the end
+            return False
+        at += size
+    return at > len(data)

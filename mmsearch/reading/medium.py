@@ -1,0 +1,82 @@
+"""What a medium is, and what passes between the door of this package and its media."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mmsearch.items import Content, Modality
+
+HEAD_BYTES = 4096
+"""How many of a file's first bytes decide what it is. A multiple of 4, so that UTF-32 is not cut."""
+
+
+class UnreadableFile(Exception):
+    """A file that cannot be read. `reason` is a short phrase for the failure ledger: "truncated JPEG"."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class NotAMedium(UnreadableFile):
+    """A file of no known medium. Nothing is wrong with it: it is not for this program."""
+
+
+@dataclass(frozen=True)
+class ReadLimits:
+    """The largest files and pictures that are read: bytes of a file, pixels of a picture."""
+
+    max_image_bytes: int = 512_000_000
+    max_text_bytes: int = 10_000_000
+    max_image_pixels: int = 300_000_000
+
+
+@dataclass(frozen=True)
+class FileReading:
+    """What identifies a file's content: `digest` is the 16 bytes of xxh3_128 over all of it.
+
+    `size` is in bytes, `mtime_ns` in nanoseconds since 1970, both as they were when the content was read.
+    """
+
+    digest: bytes
+    size: int
+    mtime_ns: int
+    medium: Modality
+
+
+@dataclass(frozen=True)
+class LoadedFile:
+    """A file's bytes in a consistent state, not decoded yet. `limits` are those it was loaded under."""
+
+    path: bytes
+    data: bytes = field(repr=False)
+    digest: bytes
+    size: int
+    mtime_ns: int
+    medium: Modality
+    limits: ReadLimits = ReadLimits()
+
+    @property
+    def reading(self) -> FileReading:
+        """All but the bytes."""
+        return FileReading(self.digest, self.size, self.mtime_ns, self.medium)
+
+
+@dataclass(frozen=True)
+class Medium:
+    """One kind of file: how it is told from others, and how it is decoded.
+
+    The three tests get a file's first HEAD_BYTES and its extension (lower case, with the dot, "" for none).
+    `is_surely` holds for bytes that are of this medium whatever the file is called. `may_be` holds for bytes
+    that are of it where the extension says so or says nothing. `mismatch` is the reason to give where the
+    extension says so and the bytes do not.
+    """
+
+    name: Modality
+    extensions: frozenset[str]
+    is_surely: Callable[[bytes], bool]
+    may_be: Callable[[bytes, str], bool]
+    mismatch: Callable[[bytes], str]
+    max_bytes: Callable[[ReadLimits], int]
+    decode: Callable[[LoadedFile, int], Content]

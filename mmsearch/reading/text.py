@@ -1,0 +1,67 @@
+"""A text file → its words, line ends as "\\n"."""
+
+from __future__ import annotations
+
+from mmsearch.items import TextContent
+from mmsearch.reading.html_text import blank_markup
+from mmsearch.reading.medium import LoadedFile, Medium, UnreadableFile
+from mmsearch.reading.text_encoding import NotText, decode_text, looks_like_text
+
+_PROSE = ".txt .text .md .markdown .mdown .mkd .rst .adoc .asciidoc .org .tex .bib .textile .wiki .rmd .qmd"
+_WEB = ".html .htm .xhtml .css .scss .sass .less .xml .xsl .xslt .rss .atom .opml .vue .svelte"
+_DATA = (
+    ".csv .tsv .json .jsonl .ndjson .json5 .geojson .yaml .yml .toml .ini .cfg .conf .properties .env"
+    " .log .srt .vtt .ass .lrc .vcf .ics .eml .po .pot .plist .gpx .kml .ipynb .diff .patch .desktop"
+    " .service"
+)
+_CODE = (
+    ".py .pyi .pyx .js .mjs .cjs .jsx .ts .tsx .c .h .cc .cpp .cxx .hh .hpp .hxx .m .mm .cs .fs .vb"
+    " .java .kt .kts .scala .groovy .gradle .clj .cljs .go .rs .zig .nim .d .swift .dart .rb .php .pl"
+    " .pm .lua .r .jl .hs .ml .mli .elm .ex .exs .erl .lisp .el .scm .rkt .f .f90 .f95 .for .pas .ada"
+    " .adb .ads .asm .s .v .sv .vhd .vhdl .sh .bash .zsh .fish .ps1 .psm1 .bat .cmd .awk .sed .vim .sql"
+    " .graphql .proto .cmake .mk .mak .ninja .bzl .nix .tf .dockerfile .gd .glsl .hlsl .wgsl .cu .cl"
+    " .tcl .sol"
+)
+_EXTENSIONS = frozenset(f"{_PROSE} {_WEB} {_DATA} {_CODE}".split())
+_MARKUP_EXTENSIONS = (b".html", b".htm", b".xhtml")
+
+
+def decode_text_file(loaded: LoadedFile, side: int) -> TextContent:
+    """The text in `loaded`; `side` means nothing here. In web pages the markup is blanked, offsets stay.
+
+    Raises UnreadableFile for binary data, unknown encodings and files without a word.
+    """
+    try:
+        text, encoding = decode_text(loaded.data)
+    except NotText as error:
+        raise UnreadableFile(str(error)) from None
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if loaded.path.lower().endswith(_MARKUP_EXTENSIONS):
+        text = blank_markup(text)
+    if not text or text.isspace():
+        raise UnreadableFile("no text inside")
+    return TextContent(text, encoding)
+
+
+def _is_surely_text(head: bytes) -> bool:
+    return False  # no first bytes rule out that a film or an archive begins so
+
+
+def _may_be_text(head: bytes, extension: str) -> bool:
+    return looks_like_text(head)
+
+
+def _not_text(head: bytes) -> str:
+    return "binary data in a text file"
+
+
+MEDIUM = Medium(
+    name="text",
+    extensions=_EXTENSIONS,
+    is_surely=_is_surely_text,
+    may_be=_may_be_text,
+    mismatch=_not_text,
+    max_bytes=lambda limits: limits.max_text_bytes,
+    decode=decode_text_file,
+)

@@ -1,0 +1,572 @@
+"""Photos and notes as people keep them: what is read, what is seen, and what is told of those that cannot be."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage
+from bad_files import flipped, half_downloaded, png_bomb, truncations
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image, features
+
+from mmsearch.items import Content, ImageContent, TextContent
+from mmsearch.reading import (
+    MEDIA,
+    NotAMedium,
+    ReadLimits,
+    UnreadableFile,
+    decode,
+    load,
+    medium_of,
+    wants_sniffing,
+)
+
+HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
+if HAS_HEIF:
+    importlib.import_module("pillow_heif").register_heif_opener()
+
+PHOTOS = Path(skimage.__file__).parent / "data"
+posix_only = pytest.mark.skipif(os.name == "nt", reason="needs POSIX files")
+
+
+@pytest.fixture(scope="module")
+def cat() -> Image.Image:
+    """A photo of a cat, 225 × 150."""
+    photo = Image.open(PHOTOS / "chelsea.png").convert("RGB").resize((225, 150))
+    photo.info.clear()  # its colour profile would stand at the end of files that are cut there
+    return photo
+
+
+def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def put(folder: Path, name: str, content: bytes) -> bytes:
+    path = folder / name
+    path.write_bytes(content)
+    return os.fsencode(path)
+
+
+def read(path: bytes, side: int = 64, limits: ReadLimits | None = None) -> Content:
+    return decode(load(path, limits), side)
+
+
+def see(folder: Path, name: str, content: bytes, side: int = 64) -> ImageContent:
+    seen = read(put(folder, name, content), side)
+    assert isinstance(seen, ImageContent)
+    assert seen.pixels.mode == "RGB"
+    return seen
+
+
+def words(folder: Path, name: str, content: bytes) -> TextContent:
+    text = read(put(folder, name, content))
+    assert isinstance(text, TextContent)
+    return text
+
+
+def reason(folder: Path, name: str, content: bytes, limits: ReadLimits | None = None) -> str:
+    with pytest.raises(UnreadableFile) as caught:
+        read(put(folder, name, content), limits=limits)
+    return caught.value.reason
+
+
+def content_or_reason(path: bytes) -> Content | str:
+    try:
+        return read(path)
+    except UnreadableFile as error:
+        assert error.reason and "\n" not in error.reason
+        return error.reason
+
+
+def values(picture: Image.Image) -> NDArray[np.float64]:
+    return np.asarray(picture.convert("RGB").resize((32, 32))).astype(np.float64)
+
+
+def difference(one: Image.Image, other: Image.Image) -> float:
+    """Mean difference of two pictures in grey levels, 0 to 255."""
+    return float(np.abs(values(one) - values(other)).mean())
+
+
+FORMATS: list[tuple[str, str, dict[str, Any]]] = [
+    ("a.jpg", "JPEG", {}),
+    ("progressive.jpeg", "JPEG", {"progressive": True}),
+    ("a.png", "PNG", {}),
+    ("a.webp", "WEBP", {}),
+    ("lossless.webp", "WEBP", {"lossless": True}),
+    ("a.gif", "GIF", {}),
+    ("a.tif", "TIFF", {}),
+    ("lzw.tiff", "TIFF", {"compression": "tiff_lzw"}),
+    ("jpeg.tiff", "TIFF", {"compression": "jpeg"}),
+    ("a.bmp", "BMP", {}),
+    ("a.jp2", "JPEG2000", {}),
+    ("a.j2k", "JPEG2000", {"no_jp2": True}),
+    ("a.ppm", "PPM", {}),
+    ("a.tga", "TGA", {}),
+    ("a.pcx", "PCX", {}),
+    ("a.ico", "ICO", {"sizes": [(96, 64)]}),
+    pytest.param("a.mpo", "MPO", {}, id="mpo"),  # type: ignore[list-item]
+    pytest.param(  # type: ignore[list-item]
+        *("a.avif", "AVIF", {}), marks=pytest.mark.skipif(not features.check("avif"), reason="no AVIF here")
+    ),
+    pytest.param(  # type: ignore[list-item]
+        *("a.heic", "HEIF", {}), marks=pytest.mark.skipif(not HAS_HEIF, reason="no pillow_heif here")
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "options"), FORMATS)
+def test_a_photo_in_every_common_format_is_the_photo(
+    tmp_path: Path, cat: Image.Image, name: str, kind: str, options: dict[str, Any]
+) -> None:
+    seen = see(tmp_path, name, encoded(cat, kind, **options))
+    assert (seen.width, seen.height) == ((96, 64) if kind == "ICO" else (225, 150))
+    assert 64 <= min(seen.pixels.size) <= 128
+    assert difference(seen.pixels, cat) < 4
+
+
+@pytest.mark.parametrize(("name", "kind", "options"), FORMATS)
+def test_a_photo_cut_short_is_reported_never_half_shown(
+    tmp_path: Path, cat: Image.Image, name: str, kind: str, options: dict[str, Any]
+) -> None:
+    for cut in truncations(encoded(cat, kind, **options)):
+        told = reason(tmp_path, name, cut)
+        assert told.startswith(("truncated", "damaged")), told
+        assert kind == "JPEG2000" or told.startswith("truncated"), told
+
+
+@pytest.mark.parametrize(("name", "kind", "options"), FORMATS)
+def test_bit_errors_never_crash(
+    tmp_path: Path, cat: Image.Image, capfd: Any, name: str, kind: str, options: dict[str, Any]
+) -> None:
+    for copy in flipped(encoded(cat.resize((96, 64)), kind, **options), 20, seed=7):
+        assert isinstance(content_or_reason(put(tmp_path, name, copy)), str | ImageContent | TextContent)
+    if sys.platform != "win32":
+        assert capfd.readouterr().err == ""
+
+
+def test_a_half_downloaded_jpeg_with_room_reserved_is_reported(tmp_path: Path) -> None:
+    photo = (PHOTOS / "rocket.jpg").read_bytes()
+    assert reason(tmp_path, "rocket.jpg", half_downloaded(photo)) == "truncated JPEG"
+    assert see(tmp_path, "padded.jpg", photo + bytes(5000)).width == 640
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_a_photo_held_sideways_is_upright(tmp_path: Path, cat: Image.Image, kind: str, orientation: int) -> None:
+    turns = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # what the camera did; the reader undoes it
+    turn = turns[orientation]
+    stored = cat if turn is None else cat.transpose(Image.Transpose(turn))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    seen = see(tmp_path, f"a.{kind.lower()}", encoded(stored, kind, exif=exif))
+    assert (seen.width, seen.height) == (225, 150)
+    assert seen.pixels.width > seen.pixels.height
+    assert difference(seen.pixels, cat) < 5
+
+
+def test_transparency_is_seen_on_white(tmp_path: Path) -> None:
+    glass = Image.new("RGBA", (40, 40), (255, 0, 0, 0))
+    glass.paste((0, 0, 255, 255), (0, 0, 20, 40))
+    for name, content in (
+        ("rgba.png", encoded(glass, "PNG")),
+        ("rgba.webp", encoded(glass, "WEBP", lossless=True)),
+        ("palette.png", encoded(glass.quantize(4), "PNG")),
+        ("palette.gif", encoded(glass, "GIF")),
+        ("rgba.tif", encoded(glass, "TIFF")),
+    ):
+        seen = see(tmp_path, name, content)
+        assert seen.pixels.getpixel((5, 20)) == (0, 0, 255), name
+        assert seen.pixels.getpixel((35, 20)) == (255, 255, 255), name
+    grey = see(tmp_path, "la.png", encoded(Image.new("LA", (8, 8), (0, 128)), "PNG"))
+    assert grey.pixels.getpixel((4, 4)) == (127, 127, 127)
+    keyed = see(tmp_path, "key.png", encoded(Image.new("RGB", (8, 8), "lime"), "PNG", transparency=(0, 255, 0)))
+    assert keyed.pixels.getpixel((4, 4)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.pgm"])
+@pytest.mark.parametrize(("bits", "top"), [(12, 4095), (16, 65535)])
+def test_sixteen_bit_grey_is_scaled_not_clipped(
+    tmp_path: Path, cat: Image.Image, name: str, bits: int, top: int
+) -> None:
+    if name == "a.pgm" and bits == 12:
+        pytest.skip("Pillow scales PGM files to 16 bits itself")
+    grey = np.asarray(cat.convert("L")).astype(np.float64)
+    wide = np.round((grey - grey.min()) / (grey.max() - grey.min()) * top).astype(np.uint16)
+    kind = {"png": "PNG", "tif": "TIFF", "pgm": "PPM"}[name[2:]]
+    seen = see(tmp_path, name, encoded(Image.fromarray(wide), kind))
+    expected = Image.fromarray((wide / (top / 255)).astype(np.uint8))
+    assert difference(seen.pixels, expected) < 2
+
+
+@pytest.mark.parametrize("scale", [1 / 255, 1, 1000])
+def test_float_tiffs_are_scaled_by_their_range(tmp_path: Path, cat: Image.Image, scale: float) -> None:
+    grey = np.asarray(cat.convert("L")).astype(np.float32)
+    grey = (grey - grey.min()) / (grey.max() - grey.min()) * 255
+    floats = (grey * scale).astype(np.float32)
+    floats[0, 0] = np.nan
+    seen = see(tmp_path, "depth.tif", encoded(Image.fromarray(floats), "TIFF"))
+    assert difference(seen.pixels, Image.fromarray(grey.astype(np.uint8))) < 3
+
+
+def test_print_colours_and_odd_modes_are_seen_right(tmp_path: Path, cat: Image.Image) -> None:
+    big = cat.resize((900, 600))
+    for name, picture, kind, reference in (
+        ("cmyk.jpg", big.convert("CMYK"), "JPEG", cat),
+        ("cmyk.tif", cat.convert("CMYK"), "TIFF", cat),
+        ("ycbcr.tif", cat.convert("YCbCr"), "TIFF", cat),
+        ("grey.jpg", big.convert("L"), "JPEG", cat.convert("L")),
+        ("palette.png", cat.quantize(256), "PNG", cat),
+        ("bits.png", cat.convert("1"), "PNG", cat.convert("L")),
+        ("bits.tif", cat.convert("1"), "TIFF", cat.convert("L")),
+    ):
+        seen = see(tmp_path, name, encoded(picture, kind))
+        assert difference(seen.pixels, reference) < 8, name
+
+
+def test_lab_colours_are_converted(tmp_path: Path) -> None:
+    red = Image.new("LAB", (16, 16), (138, 209, 198))  # as Pillow keeps it: a and b from 128
+    pixel = see(tmp_path, "lab.tif", encoded(red, "TIFF")).pixels.getpixel((8, 8))
+    assert isinstance(pixel, tuple)
+    assert pixel[0] > 230 and pixel[1] < 60 and pixel[2] < 60
+
+
+def test_animated_pictures_show_their_first_frame(tmp_path: Path, cat: Image.Image) -> None:
+    other = Image.new("RGB", cat.size, "blue")
+    for name, kind in (("a.gif", "GIF"), ("a.webp", "WEBP"), ("a.png", "PNG"), ("pages.tif", "TIFF")):
+        content = encoded(cat, kind, save_all=True, append_images=[other])
+        assert difference(see(tmp_path, name, content).pixels, cat) < 6, name
+
+
+def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
+    began = time.perf_counter()
+    told = reason(tmp_path, "bomb.png", png_bomb())
+    assert told == "picture of 3,600 megapixels, over the limit of 300"
+    assert time.perf_counter() - began < 1
+    assert "over the limit" in reason(tmp_path, "large.png", png_bomb(20_000, 16_000))
+    small = ReadLimits(max_image_pixels=10_000)
+    assert "over the limit" in reason(tmp_path, "a.png", png_bomb(101, 100), small)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_large_picture_within_the_limit_brings_no_warning(tmp_path: Path) -> None:
+    large = encoded(Image.new("1", (20_000, 5_000)), "PNG")  # 100 megapixels: Pillow would warn
+    assert see(tmp_path, "plan.png", large).width == 20_000
+
+
+def test_extreme_shapes_are_read(tmp_path: Path) -> None:
+    for size in ((10_000, 1), (1, 10_000), (1, 1), (9_000, 300)):
+        for name, kind in (("a.png", "PNG"), ("a.jpg", "JPEG")):
+            seen = see(tmp_path, name, encoded(Image.new("RGB", size, "red"), kind), side=32)
+            assert (seen.width, seen.height) == size
+            assert min(size[0], 32) <= seen.pixels.width and min(size[1], 32) <= seen.pixels.height
+
+
+@pytest.mark.parametrize("side", [16, 100, 224, 1000])
+def test_pixels_are_as_many_as_asked_for_and_not_many_more(tmp_path: Path, side: int) -> None:
+    for name in ("rocket.jpg", "astronaut.png"):
+        seen = see(tmp_path, name, (PHOTOS / name).read_bytes(), side)
+        short = min(seen.width, seen.height)
+        assert min(side, short) <= min(seen.pixels.size) <= 2 * side
+
+
+def dated(cat: Image.Image, kind: str, tags: dict[int, str], main: dict[int, str] | None = None) -> bytes:
+    exif = Image.Exif()
+    exif.update({271: "Camera"} | (main or {}))
+    exif.get_ifd(0x8769).update(tags)
+    return encoded(cat, kind, exif=exif.tobytes())  # an Exif object would lose its inner tags in a TIFF
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_the_time_of_the_shutter_is_read(tmp_path: Path, cat: Image.Image, kind: str) -> None:
+    if kind == "AVIF" and not features.check("avif"):
+        pytest.skip("no AVIF here")
+    content = dated(cat, kind, {36867: "2019:07:14 18:03:59", 36881: "+02:00", 36868: "2020:01:01 00:00:00"})
+    assert see(tmp_path, f"a.{kind.lower()}", content).taken == "2019-07-14T18:03:59+02:00"
+
+
+@pytest.mark.parametrize(
+    ("tags", "main", "taken"),
+    [
+        ({36867: "2019:07:14 18:03:59"}, {306: "2024:01:01 00:00:00"}, "2019-07-14T18:03:59"),
+        ({36868: "2018:07:14 18:03:59", 36882: "-09:30"}, {}, "2018-07-14T18:03:59-09:30"),
+        ({36867: "0000:00:00 00:00:00"}, {306: "2024:01:02 03:04:05"}, "2024-01-02T03:04:05"),
+        ({36867: "0000:00:00 00:00:00"}, {}, None),
+        ({36867: "    :  :     :  :  "}, {}, None),
+        ({36867: "2019:13:45 99:99:99"}, {}, None),
+        ({36867: "yesterday"}, {}, None),
+        ({36867: "2019:07:14 18:03:59", 36881: "summer"}, {}, "2019-07-14T18:03:59"),
+        ({}, {}, None),
+    ],
+)
+def test_odd_dates(
+    tmp_path: Path, cat: Image.Image, tags: dict[int, str], main: dict[int, str], taken: str | None
+) -> None:
+    assert see(tmp_path, "a.jpg", dated(cat, "JPEG", tags, main)).taken == taken
+
+
+def test_damaged_exif_leaves_a_good_photo_good(tmp_path: Path, cat: Image.Image) -> None:
+    content = encoded(cat, "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\xee" * 200)
+    seen = see(tmp_path, "a.jpg", content)
+    assert (seen.taken, seen.width) == (None, 225)
+
+
+def test_content_wins_over_the_name(tmp_path: Path, cat: Image.Image) -> None:
+    jpeg = encoded(cat, "JPEG")
+    assert isinstance(read(put(tmp_path, "holiday.txt", jpeg)), ImageContent)
+    assert isinstance(read(put(tmp_path, "IMG_0001", jpeg)), ImageContent)
+    assert isinstance(read(put(tmp_path, "photo.png", jpeg)), ImageContent)
+    assert isinstance(read(put(tmp_path, "README", b"Read me first.")), TextContent)
+    assert isinstance(read(put(tmp_path, "notes.txt", b"BM is a firm in P5 4 you")), TextContent)
+    assert reason(tmp_path, "a.jpg", b"Dear diary") == "not an image: text inside"
+    assert reason(tmp_path, "b.jpg", b"<!DOCTYPE html><p>404") == "not an image: a web page inside"
+    assert reason(tmp_path, "c.jpg", b"PK\x03\x04\x14\0" + bytes(40)) == "not an image: ZIP data inside"
+    assert reason(tmp_path, "d.txt", bytes(range(256)) * 4) == "binary data in a text file"
+    assert reason(tmp_path, "e.txt", b"") == "empty file"
+    assert reason(tmp_path, "f.md", b" \n\t\n") == "no text inside"
+    for name, content in (("film", b"\0\0\0\x18ftypmp42" + bytes(40)), ("core", bytes(range(256)))):
+        with pytest.raises(NotAMedium):
+            load(put(tmp_path, name, content))
+
+
+def test_a_medium_is_told_by_name_alone() -> None:
+    names = {medium.name: medium for medium in MEDIA}
+    assert medium_of(b"/photos/IMG.JPG") is names["image"]
+    assert medium_of(b"/photos/caf\xe9.HEIC") is names["image"]
+    assert medium_of(b"/notes/Todo.MD") is names["text"]
+    for other in (b"a.zip", b"a.mp4", b"a.pdf", b"a.exe", b"a.svg", b"README", b"/some.dir/file", b".txt"):
+        assert medium_of(other) is None, other
+    assert wants_sniffing(b"/x.y/IMG_0001") and wants_sniffing(b"Makefile")
+    assert not wants_sniffing(b"a.zip") and not wants_sniffing(b"a.jpg")
+
+
+def test_a_load_identifies_content_and_not_the_path(tmp_path: Path) -> None:
+    photo = (PHOTOS / "rocket.jpg").read_bytes()
+    one, two = load(put(tmp_path, "a.jpg", photo)), load(put(tmp_path, "b.jpg", photo))
+    other = load(put(tmp_path, "c.jpg", photo + b"\0"))
+    assert one.digest == two.digest != other.digest
+    assert len(one.digest) == 16 and one.size == len(photo)
+    assert one.reading.mtime_ns == (tmp_path / "a.jpg").stat().st_mtime_ns
+    assert one.reading.medium == "image"
+
+
+def test_files_over_the_limits_are_named_and_not_read(tmp_path: Path) -> None:
+    limits = ReadLimits(max_text_bytes=1000, max_image_bytes=5000)
+    assert reason(tmp_path, "a.txt", b"x" * 1001, limits) == "text file of 1,001 bytes, over the limit of 1,000"
+    huge = tmp_path / "huge.jpg"
+    huge.write_bytes(b"\xff\xd8\xff\xe0")
+    os.truncate(huge, 3_000_000_000)
+    with pytest.raises(UnreadableFile, match="image file of 3,000,000,000 bytes, over the limit of 512,000,000"):
+        load(os.fsencode(huge))
+
+
+@posix_only
+def test_pipes_devices_and_missing_files_do_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path, told in (
+        (tmp_path / "pipe.jpg", "not a regular file"),
+        (Path("/dev/zero"), "not a regular file"),
+        (tmp_path, "not a regular file"),
+        (tmp_path / "gone.jpg", "vanished before it was read"),
+    ):
+        with pytest.raises(UnreadableFile) as caught:
+            load(os.fsencode(path))
+        assert caught.value.reason == told
+
+
+def test_a_file_that_never_stands_still_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "live.log"
+    path.write_bytes(b"line\n" * 12_000_000)
+    stop = threading.Event()
+
+    def write() -> None:
+        with path.open("ab") as file:
+            while not stop.is_set():
+                file.write(b"more\n")
+                file.flush()
+                time.sleep(0.001)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        with pytest.raises(UnreadableFile, match="changed while it was read"):
+            for _ in range(20):
+                load(os.fsencode(path), ReadLimits(max_text_bytes=1_000_000_000))
+    finally:
+        stop.set()
+        writer.join()
+    assert load(os.fsencode(path), ReadLimits(max_text_bytes=1_000_000_000)).size == path.stat().st_size
+
+
+GERMAN = "Grüße aus Köln! Heute war ein schöner Tag, und wir sind über die Brücke gegangen."
+FRENCH = "L’été dernier, nous étions à la plage près de Saint-Malo ; les élèves étaient fatigués, ça va."
+JAPANESE = "今日は海に行って、大きな船を見ました。それから家に帰って夕食を食べました。とても楽しかったです。"
+RUSSIAN = "Привет, как дела? Сегодня мы ездили на море и видели большой корабль. Потом пошли ужинать."
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        *((GERMAN, name) for name in ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "cp1252")),
+        *((GERMAN, name) for name in ("utf-8-sig", "utf-16", "utf-32", "latin-1", "cp850", "mac_roman")),
+        *((FRENCH, name) for name in ("utf-8", "cp1252")),
+        *(("L'été à la plage", name) for name in ("utf-8", "latin-1", "utf-16-be")),
+        ("Smörgåsbord på ön", "latin-1"),
+        ("A canção não é fácil, estamos à procura de soluções.", "latin-1"),
+        ("El niño comió. ¿Dónde está el baño? ¡Mañana!", "latin-1"),
+        ("Příliš žluťoučký kůň úpěl ďábelské ódy. Děkuji vám za večeři.", "cp1250"),
+        ("W Szczebrzeszynie chrząszcz brzmi w trzcinie. Dziękuję, miło było cię poznać.", "cp1250"),
+        ("Bugün denize gittik ve büyük bir gemi gördük. Çok güzeldi, teşekkürler, ışık.", "cp1254"),
+        *((RUSSIAN, name) for name in ("utf-8", "cp1251", "koi8_r", "utf-16")),
+        *((JAPANESE, name) for name in ("utf-8", "shift_jis", "euc_jp", "iso2022_jp", "utf-16", "utf-16-le")),
+    ],
+)
+def test_old_and_new_encodings_come_out_right(tmp_path: Path, text: str, encoding: str) -> None:
+    assert words(tmp_path, "a.txt", f"{text}\r\n{text}\r\n".encode(encoding)).text == f"{text}\n{text}\n"
+
+
+def test_marks_and_line_ends_are_made_one(tmp_path: Path) -> None:
+    read_in = words(tmp_path, "a.txt", b"\xef\xbb\xbfone\r\ntwo\rthree\n")
+    assert read_in == TextContent("one\ntwo\nthree\n", "utf-8")
+
+
+def test_nearly_good_utf8_stays_utf8(tmp_path: Path) -> None:
+    cut = words(tmp_path, "cut.txt", GERMAN.encode() + "ü".encode()[:1])
+    assert cut.text == GERMAN + "\ufffd"
+    mixed = words(tmp_path, "mixed.log", (GERMAN * 20).encode() + b"\nGr\xfc\xdfe\n")
+    assert mixed.text.startswith(GERMAN) and mixed.text.endswith("\nGr\ufffd\ufffde\n")
+
+
+def test_a_page_says_its_own_encoding(tmp_path: Path) -> None:
+    page = '<html><meta charset="koi8-r"><p>Мир</p>'.encode("koi8-r")
+    assert words(tmp_path, "a.html", page).text.strip() == "Мир"
+    lying = b'# coding: unicode_escape\nx = "\xe9t\xe9 \\u0041"\n'
+    assert words(tmp_path, "a.py", lying).text == '# coding: unicode_escape\nx = "été \\u0041"\n'
+
+
+def test_binary_data_is_no_text(tmp_path: Path) -> None:
+    for name, content in (
+        ("a.log", b"all is well\n" * 9 + b"\0\0\0"),
+        ("b.txt", os.urandom(3000)),
+        ("c.ts", b"G\x40\x11\x10\0" + os.urandom(500)),
+    ):
+        assert reason(tmp_path, name, content) == "binary data in a text file"
+
+
+def test_a_page_is_read_as_a_person_reads_it_and_offsets_stay(tmp_path: Path) -> None:
+    page = (
+        "<!doctype html>\n<html><head><title>Café</title><style>p { color: red }\n</style>\n"
+        "<script>if (a < b) { alert('no') }</script></head>\n<!-- not <b>this</b> -->\n"
+        '<body><p title="x > y" class=foo">Tom &amp; Jerry, 3 < 5</p>\n<img alt=\'a>b\'/>the end</body></html>\n'
+    )
+    text = words(tmp_path, "a.html", page.encode()).text
+    assert text.split() == ["Café", "Tom", "&amp;", "Jerry,", "3", "<", "5", "the", "end"]
+    assert len(text) == len(page) and text.count("\n") == page.count("\n")
+    for word in ("Café", "Jerry", "the end"):
+        assert text.index(word) == page.index(word)
+
+
+@pytest.mark.parametrize("piece", ["<", "<a ", "<!--", "<script>", "<a b='", '<a b="x', "<a =\t", "</", "<?"])
+def test_hostile_pages_take_linear_time(tmp_path: Path, piece: str) -> None:
+    path = put(tmp_path, "a.html", (piece * (1_000_000 // len(piece)) + " word").encode())
+    began = time.perf_counter()
+    content = content_or_reason(path)
+    assert content == "no text inside" or isinstance(content, TextContent)
+    assert time.perf_counter() - began < 2
+
+
+HEADS = (b"", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"II*\0", b"BM", b"P6 3 3 255\n", b"8BPS\0\1")
+MORE_HEADS = (
+    b"RIFF\x20\0\0\0WEBPVP8 ",
+    b"\0\0\0\x18ftypavif",
+    b"\0\0\0\x18ftypheic",
+    b"\0\0\1\0\1\0",
+    b"qoif",
+    b"\xff\xfe",
+)
+NAMES = st.sampled_from(["a.jpg", "a.png", "a.tga", "a.txt", "a.html", "a", "a.ico", "a.py", "a.zip"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(head=st.sampled_from(HEADS + MORE_HEADS), tail=st.binary(max_size=300), name=NAMES)
+def test_any_bytes_are_content_or_a_reason(
+    head: bytes, tail: bytes, name: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    content = content_or_reason(put(folder, name, head + tail))
+    assert isinstance(content, str | ImageContent | TextContent)
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=st.text(alphabet=st.characters(exclude_categories=["C"]), min_size=1))
+def test_utf8_text_comes_back_as_it_was(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = put(tmp_path_factory.getbasetemp(), "any.txt", b"\xef\xbb\xbfword " + text.encode())
+    assert read(path) == TextContent("word " + text, "utf-8")
+
+
+def test_many_threads_read_at_once_in_silence(tmp_path: Path, cat: Image.Image, capfd: Any) -> None:
+    paths = [put(tmp_path, f"{at}.tif", encoded(cat, "TIFF", compression="tiff_lzw")) for at in range(8)]
+    paths.append(put(tmp_path, "bad.tif", next(flipped(encoded(cat, "TIFF", compression="jpeg"), 1, seed=3))))
+    sizes: list[tuple[int, int]] = []
+
+    def work() -> None:
+        for path in paths:
+            content = content_or_reason(path)
+            if isinstance(content, ImageContent):
+                sizes.append((content.width, content.height))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sizes.count((225, 150)) >= 32
+    assert capfd.readouterr().err == "" or sys.platform == "win32"
+
+
+def in_a_new_python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1]
+    )
+
+
+def test_importing_the_reader_loads_no_decoder() -> None:
+    heavy = "{'PIL', 'charset_normalizer', 'filetype', 'numpy', 'pillow_heif'}"
+    run = in_a_new_python(f"import sys, mmsearch.reading; print(sorted({heavy} & set(sys.modules)))")
+    assert run.stdout.strip() == "[]"
+
+
+def test_no_warning_of_pillow_reaches_a_person(tmp_path: Path, cat: Image.Image) -> None:
+    content = encoded(cat, "TIFF", compression="jpeg")
+    path = put(tmp_path, "cut.tif", content[:-8])  # Pillow itself warns of "Truncated File Read" here
+    run = in_a_new_python(
+        "from mmsearch.reading import UnreadableFile, decode, load\n"
+        f"try: print(decode(load({path!r}), 64).width)\n"
+        "except UnreadableFile as error: print(error.reason)"
+    )
+    assert run.stdout and run.stderr == ""
+
+
+@pytest.mark.skipif(not HAS_HEIF, reason="needs pillow_heif to make the photo")
+def test_without_pillow_heif_a_person_is_told_what_to_install(tmp_path: Path, cat: Image.Image) -> None:
+    path = put(tmp_path, "IMG_1.HEIC", encoded(cat, "HEIF"))
+    run = in_a_new_python(
+        "import sys; sys.modules['pillow_heif'] = None\n"
+        "from mmsearch.reading import UnreadableFile, decode, load\n"
+        f"try: decode(load({path!r}), 64)\n"
+        "except UnreadableFile as error: print(error.reason)"
+    )
+    assert run.stdout.strip() == "HEIC photo: needs `pip install mmsearch[heif]`"
