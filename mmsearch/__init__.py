@@ -1,3 +1,32 @@
 """mmsearch: find photos and text files on your own disk by meaning, offline."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmsearch.errors import MmsearchError
+    from mmsearch.library import Library
+    from mmsearch.query import Filters, Query, Term
+    from mmsearch.walking import WalkRules
+
 __version__ = "0.1.0"
+__all__ = ["Filters", "Library", "MmsearchError", "Query", "Term", "WalkRules", "__version__"]
+
+_ROOMS = {
+    "Filters": "mmsearch.query",
+    "Library": "mmsearch.library",
+    "MmsearchError": "mmsearch.errors",
+    "Query": "mmsearch.query",
+    "Term": "mmsearch.query",
+    "WalkRules": "mmsearch.walking",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Names are imported when they are used: `mmsearch --version` needs none of them.
+    if name in _ROOMS:
+        from importlib import import_module
+
+        return getattr(import_module(_ROOMS[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

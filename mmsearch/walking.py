@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
+from mmsearch.file_times import modification_time
 from mmsearch.ignore_patterns import Patterns, read_ignore_file, reason_of, typed_patterns
 
 DEFAULT_EXCLUDES: tuple[str, ...] = (
@@ -146,7 +147,7 @@ class _Walk:
             yield WalkProblem(self._root, reason_of(error))
             return
         if stat.S_ISREG(status.st_mode):
-            yield FoundFile(self._root, status.st_size, status.st_mtime_ns)
+            yield FoundFile(self._root, status.st_size, modification_time(status))
         elif not stat.S_ISDIR(status.st_mode):
             yield WalkProblem(self._root, _kind(status.st_mode))
         else:
@@ -170,7 +171,7 @@ class _Walk:
                         except OSError:
                             continue
                         if not (_HAS_HIDDEN_ATTRIBUTE and self._is_marked_hidden(status)):
-                            yield FoundFile(entry.path, status.st_size, status.st_mtime_ns)
+                            yield FoundFile(entry.path, status.st_size, modification_time(status))
                 elif entry.is_dir(follow_symlinks=False):
                     if not self._leaves_out(entry.name, entry.path, scope, is_folder=True):
                         stack.append(self._enter(entry.path, scope))
@@ -259,7 +260,7 @@ class _Walk:
                         # git itself never looks through a link, so its rules end here.
                         yield from self._descend(path, replace(scope, git=(), in_git=False))
                 elif stat.S_ISREG(status.st_mode):
-                    files.append(FoundFile(path, status.st_size, status.st_mtime_ns))
+                    files.append(FoundFile(path, status.st_size, modification_time(status)))
                 else:
                     yield WalkProblem(path, _kind(status.st_mode))
         for file in sorted(files, key=attrgetter("path")):

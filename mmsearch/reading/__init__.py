@@ -9,8 +9,16 @@ from __future__ import annotations
 
 from mmsearch.items import Content
 from mmsearch.reading import image, text
-from mmsearch.reading.loading import extension_of, load_file
-from mmsearch.reading.medium import FileReading, LoadedFile, Medium, NotAMedium, ReadLimits, UnreadableFile
+from mmsearch.reading.loading import load_file
+from mmsearch.reading.medium import (
+    FileReading,
+    LoadedFile,
+    Medium,
+    NotAMedium,
+    ReadLimits,
+    UnreadableFile,
+    extension_of,
+)
 
 __all__ = [
     "MEDIA",

@@ -280,6 +280,7 @@ MEDIUM = Medium(
     is_surely=_is_surely_image,
     may_be=_may_be_image,
     mismatch=_not_an_image,
+    way_of_reading=lambda extension: 0,
     max_bytes=lambda limits: limits.max_image_bytes,
     decode=decode_image,
 )

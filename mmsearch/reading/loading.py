@@ -7,15 +7,19 @@ import stat
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from mmsearch.reading.medium import HEAD_BYTES, LoadedFile, Medium, NotAMedium, ReadLimits, UnreadableFile
+from mmsearch.file_times import modification_time
+from mmsearch.reading.medium import (
+    HEAD_BYTES,
+    LoadedFile,
+    Medium,
+    NotAMedium,
+    ReadLimits,
+    UnreadableFile,
+    extension_of,
+)
 
 # A named pipe or a terminal put in the file's place must not block or take over.
 _MORE_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
-
-
-def extension_of(path: bytes) -> str:
-    """The extension in lower case with its dot, "" where there is none (`.bashrc` has none)."""
-    return os.fsdecode(os.path.splitext(os.path.basename(path))[1]).lower()
 
 
 def load_file(path: bytes, limits: ReadLimits, media: Sequence[Medium]) -> LoadedFile:
@@ -56,8 +60,9 @@ def _read_once(path: bytes, limits: ReadLimits, media: Sequence[Medium]) -> Load
         after.st_mtime_ns,
     ):
         return None
-    digest = xxhash.xxh3_128_digest(data)
-    return LoadedFile(path, data, digest, len(data), after.st_mtime_ns, medium.name, limits)
+    # The way of reading is a part of the content: the same bytes are another text as a web page.
+    digest = xxhash.xxh3_128_digest(data, seed=medium.way_of_reading(extension_of(path)))
+    return LoadedFile(path, data, digest, len(data), modification_time(after), medium.name, limits)
 
 
 def _open_without_waiting(path: Any, flags: int) -> int:

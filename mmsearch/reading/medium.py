@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -9,6 +10,11 @@ from mmsearch.items import Content, Modality
 
 HEAD_BYTES = 4096
 """How many of a file's first bytes decide what it is. A multiple of 4, so that UTF-32 is not cut."""
+
+
+def extension_of(path: bytes) -> str:
+    """The extension in lower case with its dot, "" where there is none (`.bashrc` has none)."""
+    return os.fsdecode(os.path.splitext(os.path.basename(path))[1]).lower()
 
 
 class UnreadableFile(Exception):
@@ -70,7 +76,8 @@ class Medium:
     The three tests get a file's first HEAD_BYTES and its extension (lower case, with the dot, "" for none).
     `is_surely` holds for bytes that are of this medium whatever the file is called. `may_be` holds for bytes
     that are of it where the extension says so or says nothing. `mismatch` is the reason to give where the
-    extension says so and the bytes do not.
+    extension says so and the bytes do not. `way_of_reading` numbers the ways in which the same bytes are decoded under
+    different extensions.
     """
 
     name: Modality
@@ -78,5 +85,6 @@ class Medium:
     is_surely: Callable[[bytes], bool]
     may_be: Callable[[bytes, str], bool]
     mismatch: Callable[[bytes], str]
+    way_of_reading: Callable[[str], int]
     max_bytes: Callable[[ReadLimits], int]
     decode: Callable[[LoadedFile, int], Content]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mmsearch.items import TextContent
 from mmsearch.reading.html_text import blank_markup
-from mmsearch.reading.medium import LoadedFile, Medium, UnreadableFile
+from mmsearch.reading.medium import LoadedFile, Medium, UnreadableFile, extension_of
 from mmsearch.reading.text_encoding import NotText, decode_text, looks_like_text
 
 _PROSE = ".txt .text .md .markdown .mdown .mkd .rst .adoc .asciidoc .org .tex .bib .textile .wiki .rmd .qmd"
@@ -23,7 +23,7 @@ _CODE = (
     " .tcl .sol"
 )
 _EXTENSIONS = frozenset(f"{_PROSE} {_WEB} {_DATA} {_CODE}".split())
-_MARKUP_EXTENSIONS = (b".html", b".htm", b".xhtml")
+_MARKUP_EXTENSIONS = frozenset({".html", ".htm", ".xhtml"})
 
 
 def decode_text_file(loaded: LoadedFile, side: int) -> TextContent:
@@ -37,7 +37,7 @@ def decode_text_file(loaded: LoadedFile, side: int) -> TextContent:
         raise UnreadableFile(str(error)) from None
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if loaded.path.lower().endswith(_MARKUP_EXTENSIONS):
+    if extension_of(loaded.path) in _MARKUP_EXTENSIONS:
         text = blank_markup(text)
     if not text or text.isspace():
         raise UnreadableFile("no text inside")
@@ -62,6 +62,7 @@ MEDIUM = Medium(
     is_surely=_is_surely_text,
     may_be=_may_be_text,
     mismatch=_not_text,
+    way_of_reading=lambda extension: int(extension in _MARKUP_EXTENSIONS),
     max_bytes=lambda limits: limits.max_text_bytes,
     decode=decode_text_file,
 )

@@ -1,0 +1,470 @@
+"""The catalogue: one SQLite file that holds the truth about files, their contents, items and vectors.
+
+Paths are stored as bytes (BLOBs), just as the system names them. A file's items and vectors belong to its content,
+found by a hash of all of it, so that copies share them and moved files keep them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mmsearch.encoding import ModelIdentity
+from mmsearch.errors import MmsearchError
+from mmsearch.filter_sql import below, filter_condition
+from mmsearch.items import Modality
+from mmsearch.query import Filters
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x6D6D7365  # "mmse"
+DATABASE_NAME = "library.db"
+
+ItemIds = npt.NDArray[np.int64]
+HalfMatrix = npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True)
+class Root:
+    """A folder or file that was given to `index`; `rules` is the JSON of its walk rules.
+
+    `changed` is when a run last found something new, changed or gone in it, None before that.
+    """
+
+    id: int
+    path: bytes
+    rules: str
+    changed: str | None
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    """A file as it was when it was last read; `failed` tells that it could not be read then."""
+
+    id: int
+    root_id: int
+    size: int
+    mtime_ns: int
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class EncodedItem:
+    """One item with its unit vector; `start`, `end` and `line` are None for pictures."""
+
+    modality: Modality
+    vector: npt.NDArray[np.float32]
+    start: int | None = None
+    end: int | None = None
+    line: int | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class EncodedContent:
+    """A file's content with everything that was found in it."""
+
+    digest: bytes
+    medium: Modality
+    size: int
+    items: tuple[EncodedItem, ...]
+    width: int | None = None
+    height: int | None = None
+    taken: str | None = None
+    encoding: str | None = None
+
+
+@dataclass(frozen=True)
+class FoundItem:
+    """One item in one file, as a search needs it. A content at two paths gives two of them."""
+
+    item_id: int
+    path: bytes
+    medium: Modality
+    size: int
+    mtime_ns: int
+    width: int | None
+    height: int | None
+    taken: str | None
+    start: int | None
+    line: int | None
+    text: str | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that was found but not taken, and why."""
+
+    path: bytes
+    reason: str
+    noted: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much a library holds."""
+
+    images: int
+    texts: int
+    contents: int
+    items: int
+    failures: int
+
+
+class Catalogue:
+    """One connection to the library's SQLite file. A reader never waits for a writer (write-ahead log)."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    @classmethod
+    def read(cls, folder: str) -> Catalogue:
+        """The catalogue of an existing library, for reading, from any one thread at a time.
+
+        Raises:
+            MmsearchError: there is no library, or it is not one of ours, or of a newer version.
+        """
+        path = os.path.join(folder, DATABASE_NAME)
+        try:
+            os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise _no_library(folder) from None
+        except OSError as error:
+            raise MmsearchError(f"The library in {folder} cannot be read ({error.strerror}).") from error
+        if not os.access(path, os.R_OK):
+            raise MmsearchError(f"The library file {path} cannot be read; check its permissions.")
+        location = f"{Path(path).as_uri()}?mode=ro"
+        try:
+            connection = _checked(sqlite3.connect(location, uri=True, check_same_thread=False), folder)
+        except sqlite3.OperationalError:
+            if os.access(folder, os.W_OK):
+                raise
+            # A database that keeps a log, in a folder where none can be made: nobody writes to it there.
+            location += "&immutable=1"
+            connection = _checked(sqlite3.connect(location, uri=True, check_same_thread=False), folder)
+        if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
+            # Only just being made: a library of an older version is brought up to date by its next writer.
+            connection.close()
+            raise _no_library(folder)
+        return cls(connection)
+
+    @classmethod
+    def write(cls, folder: str) -> Catalogue:
+        """The catalogue for one writer, made or brought up to date where needed. The caller holds the lock.
+
+        Raises:
+            MmsearchError: the library is not one of ours, or of a newer version.
+        """
+        from mmsearch.schema import migrate
+
+        connection = sqlite3.connect(os.path.join(folder, DATABASE_NAME), isolation_level=None)
+        _checked(connection, folder)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        migrate(connection)
+        return cls(connection)
+
+    def close(self) -> None:
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All writes within become durable together, or none does."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.connection.rollback()
+            raise
+        self.connection.commit()
+
+    # Settings and models
+
+    def setting(self, key: str) -> str | None:
+        row = self.connection.execute("SELECT value FROM settings WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_setting(self, key: str, value: str) -> None:
+        self.connection.execute("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", (key, value))
+
+    def remove_setting(self, key: str) -> None:
+        self.connection.execute("DELETE FROM settings WHERE key = ?", (key,))
+
+    def model(self) -> tuple[int, ModelIdentity] | None:
+        """The id and identity of the model in use, or None before the first `index`."""
+        row = self.connection.execute(
+            """SELECT id, name, revision, dimension, fingerprint FROM models
+               WHERE id = (SELECT CAST(value AS INTEGER) FROM settings WHERE key = 'model_id')"""
+        ).fetchone()
+        return None if row is None else (row[0], ModelIdentity(*row[1:]))
+
+    def start_with_model(self, identity: ModelIdentity) -> int:
+        """Makes `identity` the library's model; all that was encoded before is dropped. Returns its id."""
+        self._remove_items("1", ())
+        self.connection.execute("DELETE FROM models")
+        cursor = self.connection.execute(
+            "INSERT INTO models (name, revision, dimension, fingerprint, added) VALUES (?, ?, ?, ?, ?)",
+            (identity.name, identity.revision, identity.dimension, identity.fingerprint, now()),
+        )
+        self.set_setting("model_id", str(cursor.lastrowid))
+        return int(cursor.lastrowid or 0)
+
+    # Roots
+
+    def roots(self) -> list[Root]:
+        rows = self.connection.execute("SELECT id, path, rules, changed FROM roots ORDER BY path")
+        return [Root(*row) for row in rows]
+
+    def put_root(self, path: bytes, rules: str) -> Root:
+        """Adds a root or replaces its rules."""
+        self.connection.execute(
+            """INSERT INTO roots (path, rules, added) VALUES (?, ?, ?)
+               ON CONFLICT (path) DO UPDATE SET rules = excluded.rules WHERE rules <> excluded.rules""",
+            (path, rules, now()),
+        )
+        row = self.connection.execute("SELECT id, path, rules, changed FROM roots WHERE path = ?", (path,)).fetchone()
+        return Root(*row)
+
+    def mark_changed(self, root_ids: Iterable[int]) -> None:
+        moment = now()
+        self.connection.executemany("UPDATE roots SET changed = ? WHERE id = ?", ((moment, one) for one in root_ids))
+
+    def remove_root(self, root_id: int) -> None:
+        self.connection.execute("DELETE FROM roots WHERE id = ?", (root_id,))
+
+    # Files and contents
+
+    def file_at(self, path: bytes) -> KnownFile | None:
+        """What is known of `path`: a file of the library, or one that failed."""
+        row = self.connection.execute(
+            "SELECT id, root_id, size, mtime_ns FROM files WHERE path = ?", (path,)
+        ).fetchone()
+        if row is not None:
+            return KnownFile(*row)
+        row = self.connection.execute(
+            "SELECT id, root_id, size, mtime_ns FROM failures WHERE path = ?", (path,)
+        ).fetchone()
+        return None if row is None else KnownFile(row[0], row[1], row[2], row[3], failed=True)
+
+    def files_of_root(self, root_id: int) -> Iterator[tuple[int, bytes]]:
+        """The id and path of each file that this root brought."""
+        return iter(self.connection.execute("SELECT id, path FROM files WHERE root_id = ?", (root_id,)))
+
+    def files_below(self, folder: bytes) -> list[int]:
+        """The ids of the file `folder` itself or of all files below the folder, whichever root brought them."""
+        condition, values = below("path", folder)
+        return [row[0] for row in self.connection.execute(f"SELECT id FROM files WHERE {condition}", values)]
+
+    def files_without_items(self, model_id: int) -> set[int]:
+        """Files whose content this model has not encoded yet (a change of model that was cut off)."""
+        rows = self.connection.execute(
+            """SELECT id FROM files WHERE NOT EXISTS
+                 (SELECT 1 FROM items WHERE items.content_id = files.content_id AND items.model_id = ?)""",
+            (model_id,),
+        )
+        return {row[0] for row in rows}
+
+    def content_with_items(self, digest: bytes, model_id: int) -> int | None:
+        """The id of that content if this model has encoded it, else None."""
+        row = self.connection.execute(
+            """SELECT id FROM contents WHERE digest = ?
+               AND EXISTS (SELECT 1 FROM items WHERE content_id = contents.id AND model_id = ?)""",
+            (digest, model_id),
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def add_content(self, model_id: int, content: EncodedContent) -> int:
+        """Stores a content with its items and vectors, unless it is there already. Returns its id."""
+        known = self.content_with_items(content.digest, model_id)
+        if known is not None:
+            return known
+        execute = self.connection.execute
+        execute(
+            """INSERT OR IGNORE INTO contents (digest, medium, bytes, width, height, taken, encoding)
+               VALUES (?, ?, ?, ?, ?, ?, ?)""",
+            (
+                content.digest, content.medium, content.size,
+                content.width, content.height, content.taken, content.encoding,
+            ),
+        )  # fmt: skip
+        row = execute("SELECT id FROM contents WHERE digest = ?", (content.digest,)).fetchone()
+        content_id = int(row[0])
+        for item in content.items:
+            cursor = execute(
+                """INSERT INTO items (content_id, model_id, modality, start, "end", line, text)
+                   VALUES (?, ?, ?, ?, ?, ?, ?)""",
+                (content_id, model_id, item.modality, item.start, item.end, item.line, item.text),
+            )
+            execute(
+                "INSERT INTO vectors (item_id, vector) VALUES (?, ?)",
+                (cursor.lastrowid, item.vector.astype("<f2").tobytes()),
+            )
+        return content_id
+
+    def put_file(self, root_id: int, path: bytes, size: int, mtime_ns: int, content_id: int) -> None:
+        """Says that the file at `path` holds that content; it is no failure any more."""
+        extension = os.path.splitext(os.fsdecode(path))[1].lower()
+        self.connection.execute(
+            """INSERT INTO files (path, extension, root_id, content_id, size, mtime_ns) VALUES (?, ?, ?, ?, ?, ?)
+               ON CONFLICT (path) DO UPDATE SET root_id = excluded.root_id, content_id = excluded.content_id,
+                 size = excluded.size, mtime_ns = excluded.mtime_ns""",
+            (path, os.fsencode(extension).decode("utf-8", "replace"), root_id, content_id, size, mtime_ns),
+        )
+        self.connection.execute("DELETE FROM failures WHERE path = ?", (path,))
+
+    def note_failure(self, root_id: int, path: bytes, size: int, mtime_ns: int, reason: str) -> None:
+        """Says that the file at `path` could not be taken; what it held before leaves the library."""
+        self.connection.execute("DELETE FROM files WHERE path = ?", (path,))
+        self.connection.execute(
+            """INSERT OR REPLACE INTO failures (path, root_id, size, mtime_ns, reason, noted)
+               VALUES (?, ?, ?, ?, ?, ?)""",
+            (path, root_id, size, mtime_ns, reason, now()),
+        )
+
+    def give_file_to(self, file_id: int, root_id: int) -> None:
+        self.connection.execute("UPDATE files SET root_id = ? WHERE id = ?", (root_id, file_id))
+
+    def remove_path(self, path: bytes) -> None:
+        """Says that there is nothing to be searched at `path`."""
+        self.connection.execute("DELETE FROM files WHERE path = ?", (path,))
+        self.connection.execute("DELETE FROM failures WHERE path = ?", (path,))
+
+    def remove_files(self, file_ids: Iterable[int]) -> None:
+        self.connection.executemany("DELETE FROM files WHERE id = ?", ((file_id,) for file_id in file_ids))
+
+    def failures(self) -> list[Failure]:
+        rows = self.connection.execute("SELECT path, reason, noted FROM failures ORDER BY path")
+        return [Failure(*row) for row in rows]
+
+    def failures_of_root(self, root_id: int) -> Iterator[tuple[int, bytes]]:
+        return iter(self.connection.execute("SELECT id, path FROM failures WHERE root_id = ?", (root_id,)))
+
+    def failures_below(self, folder: bytes) -> list[int]:
+        condition, values = below("path", folder)
+        return [row[0] for row in self.connection.execute(f"SELECT id FROM failures WHERE {condition}", values)]
+
+    def remove_failures(self, failure_ids: Iterable[int]) -> None:
+        self.connection.executemany("DELETE FROM failures WHERE id = ?", ((one,) for one in failure_ids))
+
+    def remove_orphans(self) -> None:
+        """Drops contents that no file holds any more, with their items and vectors."""
+        orphaned = "content_id NOT IN (SELECT content_id FROM files)"
+        self._remove_items(orphaned, ())
+        self.connection.execute("DELETE FROM contents WHERE id NOT IN (SELECT content_id FROM files)")
+
+    def _remove_items(self, condition: str, values: tuple[Any, ...]) -> None:
+        self.connection.execute(
+            f"DELETE FROM vectors WHERE item_id IN (SELECT id FROM items WHERE {condition})", values
+        )
+        removed = self.connection.execute(f"DELETE FROM items WHERE {condition}", values).rowcount
+        if removed:
+            self.set_setting("items_removed", str(self.items_removed() + removed))
+
+    # What searches and derived files read
+
+    def items_removed(self) -> int:
+        """How many items were ever removed: tells a derived file how many of its rows may be dead."""
+        return int(self.setting("items_removed") or 0)
+
+    def last_item(self) -> int:
+        """The id of the newest item, 0 where there is none; later items have greater ids."""
+        return int(self.connection.execute("SELECT coalesce(max(id), 0) FROM items").fetchone()[0])
+
+    def vectors_after(self, model_id: int, modality: Modality, item_id: int) -> tuple[ItemIds, list[bytes]]:
+        """Ids (ascending) and float16 vectors, as bytes, of the items of that model and modality after `item_id`."""
+        rows = self.connection.execute(
+            """SELECT items.id, vectors.vector FROM items JOIN vectors ON vectors.item_id = items.id
+               WHERE items.id > ? AND items.model_id = ? AND items.modality = ? ORDER BY items.id""",
+            (item_id, model_id, modality),
+        ).fetchall()
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows)), [row[1] for row in rows]
+
+    def vector_of(self, item_id: int) -> bytes | None:
+        row = self.connection.execute("SELECT vector FROM vectors WHERE item_id = ?", (item_id,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def image_vector_at(self, path: bytes, size: int, mtime_ns: int, model_id: int) -> bytes | None:
+        """The stored vector of the picture at `path`, if the file is still as it was when it was read."""
+        row = self.connection.execute(
+            """SELECT vectors.vector FROM files JOIN items ON items.content_id = files.content_id
+               JOIN vectors ON vectors.item_id = items.id
+               WHERE files.path = ? AND files.size = ? AND files.mtime_ns = ? AND items.model_id = ?
+                 AND items.modality = 'image'""",
+            (path, size, mtime_ns, model_id),
+        ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def matching_items(self, filters: Filters, model_id: int, modality: Modality) -> ItemIds:
+        """Ids, ascending, of the items in files that pass the filters."""
+        condition, values = filter_condition(filters)
+        rows = self.connection.execute(
+            f"""SELECT DISTINCT items.id FROM files JOIN contents ON contents.id = files.content_id
+                JOIN items ON items.content_id = contents.id
+                WHERE items.model_id = ? AND items.modality = ? AND {condition} ORDER BY items.id""",
+            (model_id, modality, *values),
+        ).fetchall()
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+    def found_items(self, item_ids: Iterable[int], filters: Filters) -> list[FoundItem]:
+        """The given items in every file that holds them and passes the filters; removed items are not there."""
+        condition, values = filter_condition(filters)
+        rows = self.connection.execute(
+            f"""SELECT items.id, files.path, contents.medium, files.size, files.mtime_ns, contents.width,
+                  contents.height, contents.taken, items.start, items.line, items.text
+                FROM items JOIN contents ON contents.id = items.content_id
+                JOIN files ON files.content_id = contents.id
+                WHERE items.id IN (SELECT value FROM json_each(?)) AND {condition}""",
+            (json.dumps([int(item_id) for item_id in item_ids]), *values),
+        )
+        return [FoundItem(*row) for row in rows]
+
+    def counts(self) -> Counts:
+        one = self.connection.execute(
+            """SELECT (SELECT count(*) FROM files JOIN contents ON contents.id = content_id WHERE medium = 'image'),
+                 (SELECT count(*) FROM files JOIN contents ON contents.id = content_id WHERE medium = 'text'),
+                 (SELECT count(*) FROM contents), (SELECT count(*) FROM items), (SELECT count(*) FROM failures)"""
+        ).fetchone()
+        return Counts(*one)
+
+    def files_in_root(self, root_id: int) -> int:
+        row = self.connection.execute("SELECT count(*) FROM files WHERE root_id = ?", (root_id,)).fetchone()
+        return int(row[0])
+
+
+def now() -> str:
+    """The present moment in UTC, ISO 8601, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _no_library(folder: str) -> MmsearchError:
+    return MmsearchError(f"There is no library in {folder}; run `mmsearch index FOLDER` first.")
+
+
+def _checked(connection: sqlite3.Connection, folder: str) -> sqlite3.Connection:
+    """Refuses what is not a library, or one of a newer mmsearch."""
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    except BaseException:
+        connection.close()
+        raise
+    if tables and application != APPLICATION_ID:
+        connection.close()
+        raise MmsearchError(
+            f"{os.path.join(folder, DATABASE_NAME)} is not an mmsearch library; choose another folder with --library."
+        )
+    if version > SCHEMA_VERSION:
+        connection.close()
+        raise MmsearchError(f"The library in {folder} was written by a newer mmsearch; upgrade mmsearch to use it.")
+    return connection

@@ -1,0 +1,106 @@
+"""Encoders: pictures and texts to unit vectors in one joint space.
+
+One module per model family behind one `Encoder` protocol. Who adds a family adds a module and one line in
+`open_encoder`, and touches nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from mmsearch.items import Modality, TextSpan
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FloatMatrix = npt.NDArray[np.float32]
+
+BUILTIN_MODEL = "mmsearch-mini"
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """Which model made a vector. Vectors are comparable only where `fingerprint` is equal.
+
+    The fingerprint covers the name, the revision, the weights, the dimension and the preprocessing.
+    """
+
+    name: str
+    revision: str
+    dimension: int
+    fingerprint: str
+
+    @property
+    def label(self) -> str:
+        """The name and revision as they are shown, for example `mmsearch-mini@1`."""
+        return f"{self.name}@{self.revision}"
+
+
+@dataclass(frozen=True)
+class Background:
+    """How the cosines of unrelated pairs lie for one query modality and one item modality, and what a match is.
+
+    The calibrated score of a cosine c is `1 / (1 + exp(-slope * ((c - mean) / std - midpoint)))`: a logistic
+    calibration (Platt, "Probabilistic Outputs for Support Vector Machines", 1999) of the cosine's distance from
+    the background in standard deviations.
+    """
+
+    mean: float
+    std: float
+    midpoint: float
+    slope: float
+
+
+# (query modality, item modality) -> the background of that pairing
+Calibration = Mapping[tuple[Modality, Modality], Background]
+
+
+class Encoder(Protocol):
+    """A dual encoder. Its methods may be called from several threads at once."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Known without loading the weights wherever the family allows it."""
+
+    @property
+    def image_side(self) -> int:
+        """The side in pixels to which pictures are brought; a scaled decode need not keep more than twice that."""
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The model's own calibration, or None where it has to be read off a library's vectors."""
+
+    def encode_images(self, pictures: Sequence[Image]) -> FloatMatrix:
+        """RGB pictures of any size to unit rows, float32 [len(pictures), dimension], in order."""
+
+    def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
+        """Texts to unit rows, float32 [len(texts), dimension], in order. What exceeds the window is left out."""
+
+    def windows(self, text: str) -> list[TextSpan]:
+        """Overlapping stretches of `text`, each within the model's window, that cover all of its words."""
+
+
+def open_encoder(model: str = BUILTIN_MODEL) -> Encoder:
+    """The encoder of that name: the built-in one, or a sentence-transformers name or folder.
+
+    Raises:
+        MmsearchError: the model is not there, or what it needs is not installed.
+    """
+    if model == BUILTIN_MODEL:
+        from mmsearch.encoding.builtin import BuiltinEncoder
+
+        return BuiltinEncoder()
+    from mmsearch.encoding.sentence_transformers import SentenceTransformersEncoder
+
+    return SentenceTransformersEncoder(model)
+
+
+def canonical_model_name(model: str) -> str:
+    """The name under which a library remembers `model`: a folder by its absolute path, all else as it is."""
+    return os.path.abspath(model) if model != BUILTIN_MODEL and os.path.isdir(model) else model

@@ -1,0 +1,19 @@
+"""A file's modification time, as the catalogue can hold it."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta, timezone
+
+_LARGEST = 2**63 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def modification_time(status: os.stat_result) -> int:
+    """Nanoseconds since 1970, brought into the range of SQLite's integers (the years 1677 to 2262)."""
+    return max(-_LARGEST, min(_LARGEST, status.st_mtime_ns))
+
+
+def in_utc(mtime_ns: int) -> str:
+    """That time in UTC, ISO 8601, to the second."""
+    return (_EPOCH + timedelta(seconds=mtime_ns // 1_000_000_000)).isoformat(timespec="seconds")

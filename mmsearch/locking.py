@@ -1,0 +1,65 @@
+"""One writer at a time: a lock on a file in the library folder, let go by the system even after a crash."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from types import TracebackType
+
+from mmsearch.errors import MmsearchError
+
+LOCK_NAME = "library.lock"
+
+
+class WriterLock:
+    """Held while a library is written; a `with` block. Readers need no lock.
+
+    Raises:
+        MmsearchError: another process holds it.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._descriptor = -1
+
+    def __enter__(self) -> WriterLock:
+        descriptor = os.open(os.path.join(self._folder, LOCK_NAME), os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _take(descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
+                os.close(descriptor)
+                raise MmsearchError(
+                    f"The library in {self._folder} cannot be locked ({error.strerror}); keep it on another disk."
+                ) from error
+            holder = os.pread(descriptor, 32, 1).decode("ascii", "replace") if hasattr(os, "pread") else ""
+            os.close(descriptor)
+            who = f"process {holder.strip()}" if holder.strip() else "another process"
+            raise MmsearchError(
+                f"The library in {self._folder} is being written by {who}; wait until it has finished."
+            ) from None
+        # The first byte is what Windows locks: the process id lies behind it, where others may read it.
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f" {os.getpid()}\n".encode("ascii"))
+        self._descriptor = descriptor
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _take(descriptor: int) -> None:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _take(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

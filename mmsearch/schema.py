@@ -1,0 +1,79 @@
+"""The tables of a library and how an older library becomes a newer one. Needs sqlite-utils: for writers only."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Callable
+
+from sqlite_utils import Database
+
+from mmsearch.catalogue import APPLICATION_ID, SCHEMA_VERSION
+
+
+def _first_tables(db: Database) -> None:
+    _settings(db)
+    db.table("models").create(
+        {"id": int, "name": str, "revision": str, "dimension": int, "fingerprint": str, "added": str},
+        pk="id",
+        not_null={"name", "revision", "dimension", "fingerprint"},
+    ).create_index(["fingerprint"], unique=True)
+    db.table("roots").create(
+        {"id": int, "path": bytes, "rules": str, "added": str, "changed": str},
+        pk="id",
+        not_null={"path", "rules"},
+    ).create_index(["path"], unique=True)
+    # AUTOINCREMENT, which sqlite-utils has no word for: an id once given is never given again, so that a derived
+    # file which still knows a deleted row can never take a newer row for it.
+    for statement in (
+        """CREATE TABLE contents (
+             id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL, medium TEXT NOT NULL,
+             bytes INTEGER NOT NULL, width INTEGER, height INTEGER, taken TEXT, encoding TEXT)""",
+        """CREATE TABLE files (
+             id INTEGER PRIMARY KEY AUTOINCREMENT, path BLOB NOT NULL, extension TEXT NOT NULL,
+             root_id INTEGER NOT NULL REFERENCES roots(id), content_id INTEGER NOT NULL REFERENCES contents(id),
+             size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL)""",
+        """CREATE TABLE items (
+             id INTEGER PRIMARY KEY AUTOINCREMENT, content_id INTEGER NOT NULL REFERENCES contents(id),
+             model_id INTEGER NOT NULL REFERENCES models(id), modality TEXT NOT NULL,
+             start INTEGER, "end" INTEGER, line INTEGER, text TEXT)""",
+    ):
+        db.execute(statement)
+    db.table("contents").create_index(["digest"], unique=True)
+    db.table("files").create_index(["path"], unique=True)
+    db.table("files").create_index(["content_id"])
+    db.table("items").create_index(["content_id", "model_id"])
+    db.table("vectors").create({"item_id": int, "vector": bytes}, pk="item_id", not_null={"vector"})
+    db.table("failures").create(
+        {"id": int, "path": bytes, "root_id": int, "size": int, "mtime_ns": int, "reason": str, "noted": str},
+        pk="id",
+        not_null={"path", "root_id", "reason"},
+    ).create_index(["path"], unique=True)
+    db.create_view(
+        "readable_files",
+        """SELECT CAST(files.path AS TEXT) AS path, contents.medium, contents.width, contents.height, contents.taken,
+             files.size, datetime(files.mtime_ns / 1000000000, 'unixepoch') AS modified
+           FROM files JOIN contents ON contents.id = files.content_id""",
+    )
+
+
+def _settings(db: Database) -> None:
+    settings = db.table("settings").create({"key": str, "value": str}, pk="key")
+    settings.insert_all([{"key": "library_id", "value": uuid.uuid4().hex}, {"key": "items_removed", "value": "0"}])
+
+
+# The migration at place n brings a library of version n to version n + 1; a new library takes them all.
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_first_tables,)
+assert len(MIGRATIONS) == SCHEMA_VERSION
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Brings the library behind `connection` to SCHEMA_VERSION, in one transaction; does nothing where it is there."""
+    db = Database(connection)
+    with db.atomic():
+        version: int = db.execute("PRAGMA user_version").fetchone()[0]
+        for migration in MIGRATIONS[version:]:
+            migration(db)
+        if version < SCHEMA_VERSION:
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

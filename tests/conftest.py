@@ -1,0 +1,155 @@
+"""Real photographs, real notes, the real model and real processes for all tests."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmsearch import Library
+
+PHOTOGRAPHS = {
+    "cat.png": "chelsea.png",
+    "coffee.png": "coffee.png",
+    "astronaut.png": "astronaut.png",
+    "rocket.jpg": "rocket.jpg",
+    "cameraman.png": "camera.png",
+    "coins.png": "coins.png",
+    "moon.png": "moon.png",
+    "motorcycle.png": "motorcycle_left.png",
+    "bricks.png": "brick.png",
+    "grass.png": "grass.png",
+    "eye.jpg": "retina.jpg",
+    "galaxies.jpg": "hubble_deep_field.jpg",
+}
+
+NOTES = {
+    "coffee.md": "# Morning\n\nGrind the beans, heat the water and pour it slowly over the filter.\n"
+    "Then drink the hot coffee from a white cup, with a little milk.\n",
+    "tax.txt": "The income tax return is due in July. Send the forms for the rental contract and the pension\n"
+    "insurance to the tax office, and keep a copy of each invoice.\n",
+    "kitten.txt": "Our cat had three kittens last week. They sleep in a basket and drink milk.\n",
+    "python.py": "def quicksort(numbers):\n    pivot = numbers[0]\n    return sorted(numbers)\n",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one run of the command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+    raw: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Mmsearch = Callable[..., Answer]
+
+
+def give_up_roots_powers() -> None:
+    """Before a child runs: where tests run as root (Linux), permissions are to hold for it as for anybody."""
+    if os.geteuid() == 0:
+        libc = ctypes.CDLL(None)
+        drop_from_bounding_set, dac_override, dac_read_search = 24, 1, 2
+        for capability in (dac_override, dac_read_search):
+            if libc.prctl(drop_from_bounding_set, capability, 0, 0, 0) != 0:
+                raise OSError("this root cannot give up its powers")
+
+
+def place_photographs(folder: Path) -> Path:
+    """The photographs that scikit-image and scikit-learn carry, under names that say what they show."""
+    import skimage
+    import sklearn.datasets
+
+    folder.mkdir(parents=True, exist_ok=True)
+    images = Path(skimage.__file__).parent / "data"
+    for name, source in PHOTOGRAPHS.items():
+        shutil.copy(images / source, folder / name)
+    more = Path(sklearn.datasets.__file__).parent / "images"
+    shutil.copy(more / "china.jpg", folder / "temple.jpg")
+    shutil.copy(more / "flower.jpg", folder / "flower.jpg")
+    return folder
+
+
+def place_notes(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in NOTES.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of photographs and a folder of notes. Tests do not change it."""
+    folder = tmp_path_factory.mktemp("home")
+    place_photographs(folder / "photos")
+    place_notes(folder / "notes")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def indexed(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library folder of `photos`, indexed with the built-in model. Tests do not change it."""
+    folder = tmp_path_factory.mktemp("library")
+    with Library(folder) as library:
+        library.index([photos])
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A small folder of one's own to change: two photographs and two notes."""
+    import skimage
+
+    folder = tmp_path / "home"
+    folder.mkdir()
+    images = Path(skimage.__file__).parent / "data"
+    shutil.copy(images / "chelsea.png", folder / "cat.png")
+    shutil.copy(images / "coffee.png", folder / "coffee.png")
+    (folder / "coffee.md").write_text(NOTES["coffee.md"], encoding="utf-8")
+    (folder / "tax.txt").write_text(NOTES["tax.txt"], encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    """An empty library of one's own."""
+    return Library(tmp_path / "library")
+
+
+@pytest.fixture
+def mmsearch(tmp_path: Path) -> Mmsearch:
+    """The command in a process of its own: `mmsearch("search", "a cat", library=folder)`."""
+
+    def run(
+        *arguments: str | bytes | Path, library: Path | None = None, stdin: str | None = None, as_anybody: bool = False
+    ) -> Answer:
+        environment = {**os.environ, "MMSEARCH_LIBRARY": str(library or tmp_path / "library"), "COLUMNS": "100"}
+        command = [sys.executable, "-m", "mmsearch", *(os.fsdecode(argument) for argument in arguments)]
+        done = subprocess.run(
+            command,
+            env=environment,
+            capture_output=True,
+            input=(stdin or "").encode(),
+            timeout=120,
+            check=False,
+            preexec_fn=give_up_roots_powers if as_anybody else None,
+        )
+        return Answer(
+            done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"), done.stdout
+        )
+
+    return run

@@ -1,0 +1,67 @@
+"""What the documents say is so."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from mmsearch import __version__
+from mmsearch.cli import app
+
+HERE = Path(__file__).parent.parent
+README = (HERE / "README.md").read_text(encoding="utf-8")
+JSON_PAGE = (HERE / "docs" / "json.md").read_text(encoding="utf-8")
+TOP: Any = get_command(app)
+COMMANDS = TOP.commands
+
+
+def test_the_reference_is_what_the_command_says() -> None:
+    made = runpy.run_path(str(HERE / "docs" / "make_reference.py"))["reference"]()
+    assert made == (HERE / "docs" / "reference.md").read_text(encoding="utf-8"), "run python docs/make_reference.py"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_has_help_and_is_documented(name: str) -> None:
+    reference = (HERE / "docs" / "reference.md").read_text(encoding="utf-8")
+    section = reference.split(f"## mmsearch {name}\n")[1].split("\n## ")[0]
+    command = COMMANDS[name]
+    assert command.help
+    assert f"mmsearch {name}" in README
+    for parameter in command.params:
+        assert parameter.help, parameter.name
+        for option in parameter.opts if parameter.param_type_name == "option" else []:
+            assert option in section
+
+
+def test_every_command_that_the_readme_shows_exists() -> None:
+    for name, options in re.findall(r"^ *\$? ?mmsearch ([a-z]+)(.*)$", README, re.MULTILINE):
+        assert name in COMMANDS
+        known = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+        shown = re.sub(r'"[^"]*"|\|.*', "", options)
+        assert set(re.findall(r"(?<!\S)--[a-z-]+", shown)) <= known, options
+
+
+def test_every_field_of_the_json_is_documented() -> None:
+    from dataclasses import fields
+
+    from mmsearch.indexing import IndexReport
+    from mmsearch.searching import Hit
+
+    for field in [*fields(Hit), *fields(IndexReport)]:
+        assert f"`{field.name}`" in JSON_PAGE, field.name
+
+
+def test_the_version_is_one() -> None:
+    assert version("mmsearch") == __version__
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    command = re.search(r"<!-- test -->\n+```[a-z]*\n(.+?)\n```", README, re.DOTALL)
+    assert command
+    assert command[1] in (HERE / ".ci" / "run").read_text(encoding="utf-8")

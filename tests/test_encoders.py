@@ -1,0 +1,149 @@
+"""The contract that every encoder keeps, the built-in one included."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import place_photographs
+from PIL import Image
+
+from mmsearch import MmsearchError
+from mmsearch.encoding import Encoder, open_encoder
+from mmsearch.encoding.builtin import MODEL_FOLDER, BuiltinEncoder
+
+TEXTS = ["a cat", "a photo of a dog on the beach", "income tax", "x", "coffee " * 200, "ein Hund am Strand", "🐈"]
+
+
+@pytest.fixture(scope="module", params=["mmsearch-mini", "tiny CLIP"])
+def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    if request.param == "mmsearch-mini":
+        return open_encoder()
+    pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
+    from tiny_clip import make_tiny_clip
+
+    return open_encoder(str(make_tiny_clip(tmp_path_factory.mktemp("models") / "tiny")))
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Image.Image]:
+    folder = place_photographs(tmp_path_factory.mktemp("photographs"))
+    return [Image.open(path).convert("RGB") for path in sorted(folder.iterdir())]
+
+
+def test_pictures_become_unit_rows(encoder: Encoder, pictures: list[Image.Image]) -> None:
+    rows = encoder.encode_images(pictures)
+    assert rows.dtype == np.float32
+    assert rows.shape == (len(pictures), encoder.identity.dimension)
+    assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-3)
+
+
+def test_texts_become_unit_rows(encoder: Encoder) -> None:
+    rows = encoder.encode_texts(TEXTS)
+    assert rows.dtype == np.float32
+    assert rows.shape == (len(TEXTS), encoder.identity.dimension)
+    assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-3)
+
+
+def test_the_same_input_gives_the_same_vector(encoder: Encoder, pictures: list[Image.Image]) -> None:
+    assert np.array_equal(encoder.encode_texts(TEXTS), encoder.encode_texts(TEXTS))
+    assert np.array_equal(encoder.encode_images(pictures[:3]), encoder.encode_images(pictures[:3]))
+
+
+def test_a_batch_is_what_its_members_are_one_by_one_and_in_order(encoder: Encoder, pictures: list[Image.Image]) -> None:
+    texts = np.concatenate([encoder.encode_texts([text]) for text in TEXTS])
+    assert np.allclose(encoder.encode_texts(TEXTS), texts, atol=1e-3)
+    images = np.concatenate([encoder.encode_images([picture]) for picture in pictures])
+    assert np.allclose(encoder.encode_images(pictures), images, atol=1e-3)
+    assert np.allclose(encoder.encode_images(pictures[::-1]), images[::-1], atol=1e-3)
+
+
+def test_an_empty_batch_is_no_rows(encoder: Encoder) -> None:
+    assert encoder.encode_texts([]).shape == (0, encoder.identity.dimension)
+    assert encoder.encode_images([]).shape == (0, encoder.identity.dimension)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2000), (2000, 3), (37, 41)])
+def test_pictures_of_any_shape(encoder: Encoder, size: tuple[int, int]) -> None:
+    row = encoder.encode_images([Image.new("RGB", size, (200, 30, 90))])
+    assert np.isfinite(row).all()
+    assert np.linalg.norm(row) == pytest.approx(1, abs=1e-3)
+
+
+def test_windows_cover_all_words_and_overlap(encoder: Encoder) -> None:
+    text = "".join(f"Sentence number {number} speaks of something else.\n" for number in range(3000))
+    spans = encoder.windows(text)
+    assert len(spans) > 10
+    assert text[: spans[0].start].strip() == ""
+    assert text[spans[-1].end :].strip() == ""
+    for before, after in itertools.pairwise(spans):
+        assert before.start < after.start <= before.end <= after.end
+        assert not (text[after.start - 1].isalpha() and text[after.start].isalpha()), "a word is cut"
+
+
+def test_windows_of_short_and_of_empty_texts(encoder: Encoder) -> None:
+    assert len(encoder.windows("a cat")) == 1
+    assert encoder.windows("") == []
+    assert encoder.windows("  \n\n ") == []
+
+
+def test_a_text_without_spaces_is_cut_too(encoder: Encoder) -> None:
+    spans = encoder.windows("abc" * 40_000)
+    assert 1 <= len(spans) <= 120_000 / 8
+    assert spans[0].start == 0
+    assert spans[-1].end == 120_000
+
+
+def test_the_fingerprint_is_stable_and_names_the_model(encoder: Encoder) -> None:
+    again = open_encoder(encoder.identity.name)
+    assert again.identity == encoder.identity
+    assert len(encoder.identity.fingerprint) == 32
+
+
+def test_other_weights_are_another_fingerprint(tmp_path: Path) -> None:
+    pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
+    from tiny_clip import make_tiny_clip
+
+    first, second = (make_tiny_clip(tmp_path / str(seed) / "tiny", seed) for seed in (1, 2))
+    prints = {open_encoder(str(folder)).identity.fingerprint for folder in (first, second)}
+    assert len(prints) == 2
+
+
+def test_a_text_that_is_a_path_is_read_as_text(encoder: Encoder, tmp_path: Path) -> None:
+    picture = tmp_path / "red.png"
+    Image.new("RGB", (64, 64), "red").save(picture)
+    as_text = encoder.encode_texts([str(picture)])
+    picture.unlink()
+    assert np.array_equal(as_text, encoder.encode_texts([str(picture)]))
+
+
+def test_a_model_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MmsearchError, match="cannot be loaded as a sentence-transformers model"):
+        _ = open_encoder(str(tmp_path / "empty")).identity
+
+
+def test_the_built_in_model_is_whole_and_small() -> None:
+    folder = Path(MODEL_FOLDER)
+    described = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    for name, digest in described["sha256"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest, name
+    assert {"image.onnx", "text.onnx", "tokenizer.json"} <= set(described["sha256"])
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) <= 30_000_000
+    assert described["dimension"] <= 384
+    assert (folder / "MODEL_CARD.md").exists()
+
+
+def test_a_built_in_model_that_is_broken_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(MmsearchError, match="install mmsearch again"):
+        BuiltinEncoder(str(tmp_path))
+    (tmp_path / "model.json").write_text((Path(MODEL_FOLDER) / "model.json").read_text())
+    (tmp_path / "tokenizer.json").write_bytes((Path(MODEL_FOLDER) / "tokenizer.json").read_bytes())
+    (tmp_path / "text.onnx").write_bytes(b"not a model")
+    with pytest.raises(MmsearchError, match="install mmsearch again"):
+        BuiltinEncoder(str(tmp_path)).encode_texts(["a cat"])

@@ -1,0 +1,437 @@
+"""A person indexes folders, changes them, and indexes them again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Mmsearch
+
+from mmsearch import Library, MmsearchError, WalkRules
+from mmsearch.reading import ReadLimits
+
+
+def files(library: Library) -> set[str]:
+    """The names of all files in the library, asked of a search that nothing escapes."""
+    from mmsearch.query import Query, text_term
+
+    hits = library.search(Query((text_term("anything"),), limit=10_000)).hits
+    return {os.path.basename(hit.path) for hit in hits}
+
+
+def test_pictures_and_texts_of_a_folder_are_added(library: Library, home: Path) -> None:
+    report = library.index([home])
+    assert (report.added, report.failed, report.files) == (4, 0, 4)
+    assert files(library) == {"cat.png", "coffee.png", "coffee.md", "tax.txt"}
+
+
+def test_a_second_run_changes_nothing(library: Library, home: Path) -> None:
+    library.index([home])
+    database = Path(library.folder) / "library.db"
+    before = database.read_bytes()
+    report = library.index([home])
+    assert (report.unchanged, report.added, report.updated) == (4, 0, 0)
+    library.close()
+    assert database.read_bytes() == before
+
+
+def test_without_a_path_all_roots_are_brought_up_to_date(library: Library, home: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a.txt").write_text("The first text.")
+    library.index([home])
+    library.index([other])
+    (other / "b.txt").write_text("The second text.")
+    (home / "c.txt").write_text("The third text.")
+    assert library.index().added == 2
+
+
+def test_a_changed_file_is_encoded_again_and_a_deleted_one_leaves_the_results(library: Library, home: Path) -> None:
+    library.index([home])
+    (home / "tax.txt").write_text("Bread is baked from flour, water, salt and yeast.")
+    (home / "coffee.png").unlink()
+    report = library.index([home])
+    assert (report.updated, report.removed, report.unchanged) == (1, 1, 2)
+    assert files(library) == {"cat.png", "coffee.md", "tax.txt"}
+    assert library.search("baking bread").hits[0].path == str(home / "tax.txt")
+
+
+def test_moved_renamed_and_copied_files_are_not_encoded_again(
+    library: Library, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mmsearch.encoding.builtin import BuiltinEncoder
+
+    library.index([home])
+    moved = home / "deeper" / "pet.png"
+    moved.parent.mkdir()
+    (home / "cat.png").rename(moved)
+    shutil.copy(home / "tax.txt", home / "copy of tax.txt")
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a known content was encoded again")
+
+    monkeypatch.setattr(BuiltinEncoder, "encode_images", refuse)
+    monkeypatch.setattr(BuiltinEncoder, "encode_texts", refuse)
+    report = library.index([home])
+    assert (report.moved, report.removed, report.failed) == (2, 1, 0)
+    monkeypatch.undo()
+    assert files(library) == {"pet.png", "coffee.png", "coffee.md", "tax.txt", "copy of tax.txt"}
+
+
+def test_include_and_exclude_choose_and_are_remembered(library: Library, home: Path) -> None:
+    (home / "raw").mkdir()
+    shutil.copy(home / "cat.png", home / "raw" / "cat2.png")
+    library.index([home], rules=WalkRules(include=("*.png",), exclude=("raw/",)))
+    assert files(library) == {"cat.png", "coffee.png"}
+    (home / "new.txt").write_text("Something new.")
+    library.index([home])
+    assert files(library) == {"cat.png", "coffee.png"}
+    library.index([home], rules=WalkRules())
+    assert files(library) == {"cat.png", "coffee.png", "cat2.png", "coffee.md", "tax.txt", "new.txt"}
+
+
+def test_hidden_and_ignored_files_stay_out_unless_asked_for(library: Library, home: Path) -> None:
+    (home / ".secret.txt").write_text("A secret.")
+    (home / ".mmsearchignore").write_text("tax*\n")
+    library.index([home])
+    assert files(library) == {"cat.png", "coffee.png", "coffee.md"}
+    library.index([home], rules=WalkRules(hidden=True, ignore_files=False))
+    assert files(library) >= {".secret.txt", "tax.txt"}
+
+
+def test_unreadable_files_are_noted_and_not_read_again_until_they_change(library: Library, home: Path) -> None:
+    broken = home / "broken.png"
+    broken.write_bytes((home / "cat.png").read_bytes()[:5000])
+    (home / "empty.txt").write_bytes(b"")
+    report = library.index([home])
+    assert (report.added, report.failed) == (4, 2)
+    assert {os.path.basename(path) for path, _ in report.failures} == {b"broken.png", b"empty.txt"}
+    again = library.index([home])
+    assert (again.failed, again.failing, again.unchanged) == (0, 2, 4)
+    assert {failure.path for failure in library.status().failures} == {
+        os.fsencode(broken), os.fsencode(home / "empty.txt"),
+    }  # fmt: skip
+    shutil.copy(home / "cat.png", broken)
+    mended = library.index([home])
+    assert (mended.moved, mended.failing) == (1, 1)
+    (home / "empty.txt").unlink()
+    library.index([home])
+    assert library.status().failures == ()
+
+
+def test_what_failed_is_read_again_when_asked(library: Library, home: Path) -> None:
+    (home / "long.txt").write_text("A long story. " * 1000)
+    report = library.index([home], limits=ReadLimits(max_text_bytes=5000))
+    assert report.failed == 1
+    assert library.index([home]).failing == 1
+    assert library.index([home], retry=True).added == 1
+    assert "long.txt" in files(library)
+
+
+def test_a_file_that_breaks_leaves_the_results(library: Library, home: Path) -> None:
+    library.index([home])
+    (home / "cat.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
+    assert library.index([home]).failed == 1
+    assert files(library) == {"coffee.png", "coffee.md", "tax.txt"}
+
+
+def test_a_root_that_is_suddenly_empty_is_offline_and_keeps_its_files(library: Library, home: Path) -> None:
+    library.index([home])
+    home.rename(home.with_name("unplugged"))
+    home.mkdir()
+    report = library.index([home])
+    assert report.offline == [os.fsencode(home)]
+    assert report.removed == 0
+    home.rmdir()
+    assert library.index().offline == [os.fsencode(home)]
+    assert library.status().roots[0].offline
+    assert len(files(library)) == 4
+    home.with_name("unplugged").rename(home)
+    assert library.index().unchanged == 4
+
+
+def test_an_unreadable_folder_is_told_and_keeps_its_files(mmsearch: Mmsearch, home: Path) -> None:
+    locked = home / "locked"
+    locked.mkdir()
+    (locked / "a.txt").write_text("A text about ships.")
+    mmsearch("index", home)
+    locked.chmod(0)
+    try:
+        for _ in range(2):
+            report = mmsearch("index", home, "--json", as_anybody=True).json
+            assert (report["unchanged"], report["removed"], report["offline"]) == (4, 0, [])
+            assert report["problems"] == [{"path": str(locked), "reason": "permission denied"}]
+            assert str(locked) in mmsearch("status", "--failed").out
+        assert "a.txt" in mmsearch("search", "a text about ships", "--paths").out
+    finally:
+        locked.chmod(0o755)
+    assert mmsearch("index", home, "--json").json["unchanged"] == 5
+    assert mmsearch("status", "--failed").out == ""
+
+
+def test_an_unreadable_file_is_noted(mmsearch: Mmsearch, home: Path) -> None:
+    (home / "tax.txt").chmod(0)
+    report = mmsearch("index", home, "--json", as_anybody=True).json
+    assert (report["added"], report["failed"]) == (3, 1)
+    assert report["failures"] == [{"path": str(home / "tax.txt"), "reason": "permission denied"}]
+    (home / "tax.txt").chmod(0o644)
+    assert "--retry" in mmsearch("index", home).err
+    assert mmsearch("index", home, "--retry", "--json").json["added"] == 1
+
+
+def test_a_root_within_a_root_keeps_its_own_rules(library: Library, home: Path) -> None:
+    private = home / "private"
+    private.mkdir()
+    (private / "letter.txt").write_text("Dear friend, a long letter.")
+    (private / "draft.txt").write_text("Dear friend, a draft of a letter.")
+    library.index([home], rules=WalkRules(exclude=("private/",)))
+    library.index([private], rules=WalkRules(exclude=("draft*",)))
+    assert "letter.txt" in files(library)
+    library.index([home])
+    assert "letter.txt" in files(library)
+    library.index([home], rules=WalkRules())
+    assert "draft.txt" not in files(library)
+    assert library.index().unchanged == 5
+    assert [root.files for root in library.status().roots] == [4, 1]
+
+
+def test_a_drive_within_a_root_is_unplugged(library: Library, home: Path) -> None:
+    drive = home / "mnt" / "usb"
+    drive.mkdir(parents=True)
+    (drive / "far.txt").write_text("A text on a drive.")
+    library.index([home])
+    assert library.index([drive]).unchanged == 1
+    assert [root.files for root in library.status().roots] == [4, 1]
+    drive.rename(home.with_name("unplugged"))
+    report = library.index()
+    assert (report.removed, report.offline) == (0, [os.fsencode(drive)])
+    drive.mkdir()
+    report = library.index([home])
+    assert (report.removed, report.offline) == (0, [os.fsencode(drive)])
+    assert "far.txt" in files(library)
+
+
+def test_overlapping_paths_are_counted_once(library: Library, home: Path) -> None:
+    (home / "deeper").mkdir()
+    (home / "deeper" / "a.txt").write_text("A text.")
+    assert library.index([home, home / "deeper"]).added == 5
+    assert library.index([home / "deeper", home]).unchanged == 5
+
+
+def test_rules_that_leave_out_everything_are_no_unplugged_drive(library: Library, home: Path) -> None:
+    library.index([home])
+    report = library.index([home], rules=WalkRules(exclude=("*",)))
+    assert (report.removed, report.offline) == (4, [])
+    assert files(library) == set()
+
+
+def test_a_text_that_becomes_something_else_leaves_the_results(library: Library, home: Path) -> None:
+    readme = home / "README"
+    readme.write_text("A boat on a lake.")
+    library.index([home])
+    assert "README" in files(library)
+    readme.write_bytes(bytes(range(256)) * 20)
+    report = library.index([home])
+    assert (report.removed, report.others, report.unchanged) == (1, 1, 4)
+    assert "README" not in files(library)
+
+
+@pytest.mark.parametrize("moment", [9_223_372_041, 253_402_300_800, -9_223_372_041])
+def test_a_file_of_an_absurd_time_is_found_as_well(library: Library, home: Path, moment: int) -> None:
+    os.utime(home / "tax.txt", (moment, moment))
+    if (home / "tax.txt").stat().st_mtime != moment:
+        pytest.skip("this file system keeps no such times")
+    assert library.index([home]).added == 4
+    assert library.index([home]).unchanged == 4
+    assert library.search("income tax").hits[0].modified[4] == "-"
+
+
+def test_the_same_bytes_are_another_text_as_a_web_page(library: Library, home: Path) -> None:
+    page = "<html><head><script>zebra()</script></head><body>A recipe for apple cake with cinnamon.</body></html>"
+    (home / "page.txt").write_text(page)
+    (home / "page.html").write_text(page)
+    library.index([home])
+    snippets = {os.path.basename(hit.path): hit.snippet or "" for hit in library.search("apple cake").hits}
+    assert "zebra" in snippets["page.txt"]
+    assert "zebra" not in snippets["page.html"]
+    assert "apple cake" in snippets["page.html"]
+
+
+def test_everything_is_encoded_again_when_asked(library: Library, home: Path) -> None:
+    library.index([home])
+    report = library.index(rebuild=True)
+    assert (report.updated, report.unchanged) == (4, 0)
+    assert files(library) == {"cat.png", "coffee.png", "coffee.md", "tax.txt"}
+
+
+def test_nothing_is_encoded_again_while_a_drive_is_away(library: Library, home: Path) -> None:
+    library.index([home])
+    home.rename(home.with_name("unplugged"))
+    with pytest.raises(MmsearchError, match="is not there, so its files cannot be encoded again"):
+        library.index(rebuild=True)
+    assert len(files(library)) == 4
+
+
+def test_one_path_need_not_be_a_list(library: Library, home: Path) -> None:
+    assert library.index(str(home)).added == 4
+    assert library.index(home).unchanged == 4
+
+
+def test_a_model_that_is_not_there_makes_no_library(library: Library, home: Path) -> None:
+    with pytest.raises(MmsearchError, match="cannot be loaded"):
+        library.index(home, model=str(home))
+    assert not os.path.exists(library.folder)
+
+
+def test_names_that_are_no_utf8_and_names_with_newlines_are_kept_apart(library: Library, home: Path) -> None:
+    odd = [b"caf\xe9.txt", b"line\nbreak.txt", b"quote\"'.txt", "émoji 🐈.txt".encode(), b"-0.txt"]
+    for number, name in enumerate(odd):
+        with open(os.path.join(os.fsencode(home), name), "w") as file:
+            file.write(f"Text number {number}.")
+    library.index([home])
+    assert {os.fsencode(name) for name in files(library)} >= set(odd)
+
+
+def test_a_library_in_a_folder_of_an_odd_name(home: Path, tmp_path: Path) -> None:
+    folder = os.fsdecode(os.path.join(os.fsencode(tmp_path), b"we ird#?%20 caf\xe9"))
+    with Library(folder) as library:
+        assert library.index([home]).added == 4
+        found = [library.search("income tax", scan="exact"), library.search("income tax", scan="graph")]
+        assert [one.hits[0].path for one in found] == [str(home / "tax.txt")] * 2
+
+
+def test_symbolic_links_are_followed_once(library: Library, home: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "far.txt").write_text("A text far away.")
+    (home / "link").symlink_to(elsewhere)
+    (home / "loop").symlink_to(home)
+    library.index([home])
+    assert files(library) == {"cat.png", "coffee.png", "coffee.md", "tax.txt", "far.txt"}
+    assert library.status().counts.texts == 3
+
+
+def test_forget_takes_a_folder_or_file_out(library: Library, home: Path) -> None:
+    library.index([home])
+    forgotten = library.forget(home / "cat.png")
+    assert (forgotten.files, forgotten.roots) == (1, (os.fsencode(home),))
+    assert files(library) == {"coffee.png", "coffee.md", "tax.txt"}
+    assert library.forget(home).files == 3
+    assert library.status().roots == ()
+    assert library.status().counts.items == 0
+    with pytest.raises(MmsearchError, match="Nothing in the library"):
+        library.forget(home)
+    assert (home / "cat.png").exists()
+
+
+def test_a_failing_batch_is_taken_item_by_item(library: Library, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmsearch.encoding.builtin import BuiltinEncoder
+
+    encode = BuiltinEncoder.encode_images
+
+    def fails_for_batches_and_wide_pictures(self: BuiltinEncoder, pictures: list[object]) -> object:
+        if len(pictures) > 1 or pictures[0].width > 550:  # type: ignore[attr-defined]
+            raise RuntimeError("out of something")
+        return encode(self, pictures)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(BuiltinEncoder, "encode_images", fails_for_batches_and_wide_pictures)
+    report = library.index([home])
+    assert report.added == 3
+    assert report.failures == [(os.fsencode(home / "coffee.png"), "the model could not encode it: out of something")]
+
+
+def test_a_second_writer_is_told_who_writes(library: Library, home: Path) -> None:
+    from mmsearch.locking import WriterLock
+
+    library.index([home])
+    with WriterLock(library.folder):
+        with pytest.raises(MmsearchError, match=f"is being written by process {os.getpid()}"):
+            library.index([home])
+        assert len(files(library)) == 4
+
+
+def test_a_killed_run_loses_nothing_that_was_committed(library: Library, home: Path, mmsearch: Mmsearch) -> None:
+    for number in range(400):
+        (home / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 3)
+    environment = {**os.environ, "MMSEARCH_LIBRARY": library.folder}
+    running = subprocess.Popen([sys.executable, "-m", "mmsearch", "index", str(home)], env=environment)
+    stored = 0
+    deadline = time.monotonic() + 60
+    while stored < 16 and time.monotonic() < deadline:
+        time.sleep(0.05)
+        try:
+            stored = Library(library.folder).status().counts.texts
+        except MmsearchError:
+            continue
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    kept = Library(library.folder).status()
+    assert 16 <= kept.counts.texts < 402
+    assert kept.interrupted
+    finished = mmsearch("index", home, library=Path(library.folder))
+    assert "resumed" in finished.err
+    assert "404 files searchable" in finished.out
+    after = Library(library.folder).status()
+    assert (after.counts.images, after.counts.texts, after.interrupted) == (2, 402, False)
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_ends_in_good_order(library: Library, home: Path, sent: signal.Signals, code: int) -> None:
+    for number in range(600):
+        (home / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 20)
+    environment = {**os.environ, "MMSEARCH_LIBRARY": library.folder}
+    running = subprocess.Popen(
+        [sys.executable, "-m", "mmsearch", "index", str(home)], env=environment, stderr=subprocess.PIPE, text=True
+    )
+    stored = 0
+    while stored == 0 and running.poll() is None:
+        time.sleep(0.05)
+        try:
+            stored = Library(library.folder).status().counts.texts
+        except MmsearchError:
+            continue
+    running.send_signal(sent)
+    _, told = running.communicate(timeout=60)
+    assert running.returncode == code
+    assert "goes on from there" in told
+    assert "Traceback" not in told
+    assert files(library)
+
+
+def test_another_model_is_refused_and_rebuild_takes_it(library: Library, home: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sentence_transformers")
+    from tiny_clip import make_tiny_clip
+
+    tiny = make_tiny_clip(tmp_path / "tiny")
+    library.index([home])
+    with pytest.raises(MmsearchError, match="was indexed with mmsearch-mini"):
+        library.index([home], model=str(tiny))
+    assert library.search("a cat").model.startswith("mmsearch-mini@")
+    report = library.index(model=str(tiny), rebuild=True)
+    assert report.updated == 4
+    result = library.search("a cat")
+    assert result.model.startswith(str(tiny))
+    assert len(result.hits) == 4
+    assert library.index([home]).unchanged == 4
+
+
+def test_a_library_of_other_weights_is_refused(library: Library, home: Path) -> None:
+    import sqlite3
+
+    library.index([home])
+    library.close()
+    with sqlite3.connect(Path(library.folder) / "library.db") as connection:
+        connection.execute("UPDATE models SET fingerprint = 'another', revision = '0'")
+    with pytest.raises(MmsearchError, match="index --rebuild"):
+        library.search("a cat")
+    with pytest.raises(MmsearchError, match="index --rebuild"):
+        library.index([home])
+    library.close()
+    assert library.index([home], rebuild=True).updated == 4
+    assert library.search("a cat").hits[0].path.endswith("cat.png")

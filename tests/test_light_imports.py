@@ -1,0 +1,61 @@
+"""Searching starts fast: no heavy package is loaded that it does not need."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("torch", "transformers", "sentence_transformers", "scipy", "sqlite_utils", "PIL", "hnswlib", "sklearn")
+SCRIPT = """
+import sys
+sys.argv = ["mmsearch", *{arguments!r}]
+from mmsearch.cli import main
+try:
+    main()
+except SystemExit as end:
+    print("code", end.code, file=sys.stderr)
+print("loaded", sorted(set({heavy!r}) & set(sys.modules)), file=sys.stderr)
+"""
+
+
+def loaded_by(arguments: list[str], heavy: tuple[str, ...], library: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(arguments=arguments, heavy=heavy)],
+        env={**os.environ, "MMSEARCH_LIBRARY": str(library)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "code 0" in done.stderr, done.stderr
+    return done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["search", "a cat"], ["search", "a cat", "--json", "--type", "image"], ["status"]]
+)
+def test_a_search_by_words_loads_nothing_heavy(indexed: Path, arguments: list[str]) -> None:
+    assert loaded_by(arguments, HEAVY, indexed) == "loaded []"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["search", "--help"], ["index", "--help"]])
+def test_help_loads_no_engine_at_all(indexed: Path, arguments: list[str]) -> None:
+    assert loaded_by(arguments, (*HEAVY, "numpy", "onnxruntime", "tokenizers", "sqlite3"), indexed) == "loaded []"
+
+
+def test_a_picture_of_the_library_is_searched_without_any_model(indexed: Path, photos: Path) -> None:
+    arguments = ["search", "--image", str(photos / "photos" / "cat.png")]
+    assert loaded_by(arguments, (*HEAVY, "onnxruntime", "tokenizers"), indexed) == "loaded []"
+
+
+def test_a_search_runs_on_one_thread(indexed: Path) -> None:
+    script = (
+        "import sys, os; sys.argv = ['mmsearch', 'search', 'a cat']\n"
+        "from mmsearch.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    print(len(os.listdir('/proc/self/task')), file=sys.stderr)"
+    )
+    if not os.path.isdir("/proc/self/task"):
+        pytest.skip("this system does not list threads")
+    environment = {**os.environ, "MMSEARCH_LIBRARY": str(indexed), "RAYON_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
+    assert int(done.stderr) <= 2, "the matrix library of numpy started threads of its own"

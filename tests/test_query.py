@@ -1,0 +1,147 @@
+"""What a person can write in a query, and what is made of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmsearch import Filters, MmsearchError, Query
+from mmsearch.calibration import WeightedTerm, combined, measured, scores
+from mmsearch.encoding import Background
+from mmsearch.items import MODALITIES
+from mmsearch.output import to_json, visible
+from mmsearch.query import parse_date, parse_extension, parse_weight, text_term
+
+
+@pytest.mark.parametrize(
+    ("written", "weight", "text"),
+    [
+        ("dog", 1, "dog"),
+        ("2:dog", 2, "dog"),
+        ("0.5: dog on beach", 0.5, "dog on beach"),
+        (".25:dog", 0.25, "dog"),
+        ("1:10:30 train", 1, "10:30 train"),
+        ("note: buy milk", 1, "note: buy milk"),
+        ("2:", 1, "2:"),
+        (":dog", 1, ":dog"),
+        ("2:two\nlines", 2, "two\nlines"),
+    ],
+)
+def test_weights(written: str, weight: float, text: str) -> None:
+    assert parse_weight(written) == (weight, text)
+
+
+@given(st.floats(0.01, 100).map(lambda number: round(number, 2)), st.text(min_size=1).filter(lambda text: text.strip()))
+def test_any_text_can_be_given_a_weight(weight: float, text: str) -> None:
+    assert parse_weight(f"{weight}:{text}") == (weight, text.strip())
+
+
+@given(st.text())
+def test_any_text_is_a_query_or_a_sentence(text: str) -> None:
+    try:
+        query = Query((text_term(text),))
+    except MmsearchError as error:
+        assert str(error).endswith(".")
+    else:
+        assert query.terms[0].value.strip()
+
+
+@pytest.mark.parametrize(
+    ("written", "moment"),
+    [
+        ("2024", datetime(2024, 1, 1)),
+        ("2024-05", datetime(2024, 5, 1)),
+        ("2024-05-31", datetime(2024, 5, 31)),
+        ("2024-05-31T18:00", datetime(2024, 5, 31, 18)),
+        ("2024-05-31 18:00:30", datetime(2024, 5, 31, 18, 0, 30)),
+    ],
+)
+def test_dates(written: str, moment: datetime) -> None:
+    assert parse_date(written) == moment
+
+
+def test_a_date_with_an_offset_is_brought_to_local_time() -> None:
+    moment = parse_date("2024-05-31T18:00:00+00:00")
+    assert moment.tzinfo is None
+    assert moment.timestamp() == datetime.fromisoformat("2024-05-31T18:00:00+00:00").timestamp()
+
+
+@given(st.text(max_size=12))
+def test_any_date_is_a_moment_or_a_sentence(written: str) -> None:
+    try:
+        assert parse_date(written).tzinfo is None
+    except MmsearchError as error:
+        assert "is not a date" in str(error)
+
+
+def test_extensions() -> None:
+    assert parse_extension("JPG") == (".jpg",)
+    assert parse_extension(".jpg,png , TAR.gz") == (".jpg", ".png", ".tar.gz")
+
+
+def test_no_filters_are_false_and_any_is_true() -> None:
+    assert not Filters()
+    assert Filters(modality="image")
+    assert Filters(before=datetime(2020, 1, 1))
+
+
+BACKGROUND = Background(mean=0.1, std=0.05, midpoint=3.0, slope=2.0)
+
+
+def test_the_score_at_the_midpoint_is_one_half() -> None:
+    found = scores(np.array([0.1 + 3 * 0.05], np.float32), BACKGROUND)
+    assert found[0] == pytest.approx(0.5, abs=1e-4)
+
+
+@given(st.lists(st.floats(-1, 1, width=32), min_size=2))
+def test_scores_rise_with_the_cosine_and_stay_between_0_and_1(cosines: list[float]) -> None:
+    found = scores(np.array(sorted(cosines), np.float32), BACKGROUND)
+    assert (np.diff(found) >= 0).all()
+    assert ((found >= 0) & (found <= 1)).all()
+
+
+def test_one_term_has_its_own_background_and_two_have_their_sum() -> None:
+    calibration = {(asked, answering): BACKGROUND for asked in MODALITIES for answering in MODALITIES}
+    first, second = np.eye(2, dtype=np.float32)
+    one = combined(calibration, [WeightedTerm("text", 1.0, first)], "image")
+    assert (one.mean, one.midpoint, one.slope) == (BACKGROUND.mean, BACKGROUND.midpoint, BACKGROUND.slope)
+    assert one.std == pytest.approx(BACKGROUND.std)
+    twice = combined(calibration, [WeightedTerm("text", 0.5, first), WeightedTerm("text", 0.5, first)], "image")
+    assert twice.std == pytest.approx(BACKGROUND.std)
+    both = combined(calibration, [WeightedTerm("text", 0.6, first), WeightedTerm("image", 0.8, second)], "image")
+    assert both.mean == pytest.approx(0.14)
+    assert both.std == pytest.approx(0.05)
+    assert [both.midpoint, both.slope] == pytest.approx([3.0, 2.0])
+
+
+def test_a_background_is_read_off_vectors() -> None:
+    chance = np.random.default_rng(0)
+    samples = {}
+    for modality in MODALITIES:
+        rows = chance.normal(size=(500, 64)) + (4 if modality == "text" else 0)
+        samples[modality] = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    calibration = measured(samples)
+    assert calibration["text", "text"].mean > 0.9
+    assert abs(calibration["image", "image"].mean) < 0.02
+    assert calibration["image", "image"].std == pytest.approx(1 / 8, rel=0.1)
+
+
+@given(st.text())
+def test_what_is_shown_cannot_steer_a_terminal(text: str) -> None:
+    shown = visible(text)
+    assert not any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in shown)
+    shown.encode("utf-8")
+
+
+@given(st.binary(max_size=40))
+def test_any_name_survives_json(name: bytes) -> None:
+    import json
+    import os
+
+    written = to_json({"path": os.fsdecode(name)})
+    assert written.isascii()
+    assert os.fsencode(json.loads(written)["path"]) == name
