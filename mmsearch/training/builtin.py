@@ -57,6 +57,7 @@ from mmsearch.training.pairing import (
     find_pseudo_captions,
     own_texts,
 )
+from mmsearch.training.text_tuning import TextTuning, fit_text_tower
 from mmsearch.training.towers import (
     TextTower,
     Tokeniser,
@@ -87,6 +88,11 @@ class Recipe:
             epochs=3, batch=256, head_rate=3e-4, tail_rate=2e-4, text_rate=3e-5, averaging=0.98
         )
     )
+    text: TextTuning = field(
+        default_factory=lambda: TextTuning(
+            FitConfig(epochs=3, batch=256, head_rate=0.0, tail_rate=6e-5, text_rate=3e-5)
+        )
+    )
 
 
 @dataclass(frozen=True)
@@ -100,16 +106,20 @@ class Material:
     untrained: ImageEncoder
     text_tower: TextTower
     own: TextVectors
+    own_texts: list[str]
     bank: Tensor
+    bank_texts: list[str]
     centre: Tensor
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model, and its image vectors before the tail was trained, for the record."""
+    """A trained model, and what it was before its last two stages, for the record."""
 
     encoder: ImageEncoder
+    text_tower: TextTower
     text_head: TextHead
+    tail_text: TextHead
     heads_only: Tensor
     heads_text: TextHead
 
@@ -162,20 +172,21 @@ def prepare(data: Path, work: Path, recipe: Recipe) -> Material:
     captions_bank = load_caption_bank(data)
     draw = np.random.default_rng(recipe.bank_seed)
     picked = sorted(draw.choice(len(captions_bank), min(recipe.bank_size, len(captions_bank)), replace=False))
-    bank = embedded(work, text, tokenise, [captions_bank[i] for i in picked])
+    bank_texts = [captions_bank[i] for i in picked]
+    bank = embedded(work, text, tokenise, bank_texts)
     classes = [f"a photo of {with_article(name)}" for name in load_class_names(data)]
     head = ImageHead(embedded(work, text, tokenise, classes), vision.classifier)
     untrained = ImageEncoder(vision, head).to(memory_format=torch.channels_last)
     say("frozen features")
     frozen = frozen_features(untrained, cache)
     head.set_centres(frozen.whole, frozen.parts)
-    return Material(data, photos, cache, frozen, untrained, text, own, bank, bank.mean(0))
+    return Material(data, photos, cache, frozen, untrained, text, own, texts, bank, bank_texts, bank.mean(0))
 
 
-def without_leaks(material: Material, split: Split, recipe: Recipe) -> tuple[list[int], Tensor]:
-    """Training photos and bank captions that do not nearly repeat something held out."""
+def without_leaks(material: Material, split: Split, recipe: Recipe) -> tuple[list[int], list[int]]:
+    """Training photos and rows of the bank that do not nearly repeat something held out."""
     if not split.validation:
-        return list(split.train), material.bank
+        return list(split.train), list(range(len(material.bank)))
     features = F.normalize(material.frozen.pooled, dim=-1)
     held = features[[*split.validation, *split.distractors]]
     near = (features[list(split.train)] @ held.T).amax(1)
@@ -183,12 +194,13 @@ def without_leaks(material: Material, split: Split, recipe: Recipe) -> tuple[lis
     captions = material.own.vectors[[material.own.captions[i][0] for i in split.validation]]
     clean = (material.bank @ captions.T).amax(1) < recipe.caption_leak
     say(f"left out as near repeats: {len(split.train) - len(train)} photos, {int((~clean).sum())} captions")
-    return train, material.bank[clean]
+    return train, clean.nonzero()[:, 0].tolist()
 
 
 def train_model(material: Material, split: Split, recipe: Recipe) -> Trained:
-    """Rounds of heads and pseudo-captions, then the tail; from the same start for any split."""
-    train, bank = without_leaks(material, split, recipe)
+    """Rounds of heads and pseudo-captions, then the tail, then the text tower; from the same start for any split."""
+    train, bank_rows = without_leaks(material, split, recipe)
+    bank = material.bank[bank_rows]
     pseudo: PseudoCaptions | None = None
     best: tuple[ImageHead, TextHead, float] | None = None
     for stage in range(recipe.rounds + 1):
@@ -213,8 +225,12 @@ def train_model(material: Material, split: Split, recipe: Recipe) -> Trained:
     encoder = ImageEncoder(copy.deepcopy(material.untrained.tower), head)
     torch.manual_seed(recipe.seed)
     pairing = Pairing(train, material.own, bank, pseudo, recipe.pairing, recipe.seed + 999)
-    fit_tail(encoder, text_head, material.cache, pairing, recipe.tail, scale, recipe.seed, say)
-    return Trained(encoder.eval(), text_head.eval(), heads_only, heads_text)
+    scale = fit_tail(encoder, text_head, material.cache, pairing, recipe.tail, scale, recipe.seed, say)
+    tail_text = copy.deepcopy(text_head)
+    images = encoder_vectors(encoder, material.cache, sorted(material.cache.maps)[:2])
+    texts = [*material.own_texts, *(material.bank_texts[row] for row in bank_rows)]
+    tower = fit_text_tower(material.text_tower, text_head, images, pairing, texts, recipe.text, scale, recipe.seed, say)
+    return Trained(encoder.eval(), tower, text_head.eval(), tail_text, heads_only, heads_text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -243,7 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.out if options.keep_held_out else work / "measured",
         work / "measured-float",
         trained.encoder,
-        text_encoder(material, trained.text_head),
+        text_encoder(trained),
         material.photos,
         split,
         recipe.views,
@@ -260,7 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 TextHead(material.centre),
             ),
             "heads only": (trained.heads_only, trained.heads_text),
-            "tail trained": (encoder_vectors(trained.encoder, material.cache), trained.text_head),
+            "tail trained": (encoder_vectors(trained.encoder, material.cache), trained.tail_text),
         },
         own=material.own,
         by_source=recipe.split.by_source,
@@ -278,7 +294,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.out,
             work / "float",
             final.encoder,
-            text_encoder(material, final.text_head),
+            text_encoder(final),
             material.photos,
             everything,
             recipe.views,
@@ -291,9 +307,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def text_encoder(material: Material, head: TextHead) -> TextEncoder:
+def text_encoder(trained: Trained) -> TextEncoder:
     """A text encoder with its own copy of the tower, so that pruning its vocabulary leaves the other alone."""
-    return TextEncoder(copy.deepcopy(material.text_tower), head)
+    return TextEncoder(copy.deepcopy(trained.text_tower), trained.text_head)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From a cosine to the probability of a match, comparable across photos and notes.
+"""The built-in model's calibration: from a cosine to the probability of a match, for photos and notes alike.
 
 Cosines between a caption and its photo, between two captions, and between a question and a paragraph live
 on different scales. Each direction gets the mean and deviation of cosines between unrelated things and a
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from mmsearch.encoding import Background
 from mmsearch.training.data import Photo, read_lines, tidy_caption
 
 Floats = npt.NDArray[np.float32]
@@ -24,21 +25,7 @@ EncodeTexts = Callable[[Sequence[str]], Floats]
 UNRELATED_PER_MATCH = 100.0
 
 
-@dataclass(frozen=True)
-class Curve:
-    """score = 1 / (1 + exp(-slope * ((cos - mean) / std - midpoint)))."""
-
-    mean: float
-    std: float
-    midpoint: float
-    slope: float
-
-    def score(self, cosine: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        z = (np.asarray(cosine, np.float64) - self.mean) / self.std
-        return np.asarray(1.0 / (1.0 + np.exp(-self.slope * (z - self.midpoint))))
-
-
-def fit_curve(matches: Floats, unrelated: Floats) -> Curve:
+def fit_curve(matches: Floats, unrelated: Floats) -> Background:
     """Weighted logistic regression by Newton's method on one standardised variable.
 
     Args:
@@ -60,7 +47,7 @@ def fit_curve(matches: Floats, unrelated: Floats) -> Curve:
         if np.abs(step).max() < 1e-9:
             break
     slope, offset = float(beta[0]), float(beta[1])
-    return Curve(mean, std, -offset / slope, slope)
+    return Background(mean, std, -offset / slope, slope)
 
 
 @dataclass(frozen=True)
@@ -126,16 +113,18 @@ def shares_word(one: str, other: str) -> bool:
     return bool(words(one) & words(other))
 
 
-def text_text_curve(encode: EncodeTexts, material: TextMaterial) -> Curve:
-    """Curve for a text query on a note."""
+def text_text_curve(encode: EncodeTexts, material: TextMaterial) -> Background:
+    """Background for a text query on a note."""
     left = encode([a for a, _ in material.matches])
     right = encode([b for _, b in material.matches])
     background = encode(material.queries) @ encode(material.items).T
     return fit_curve((left * right).sum(1), background.ravel()[::7])
 
 
-def text_image_curve(pairs: Sequence[tuple[Floats, Floats]], gallery: Floats, labels: Sequence[Sequence[str]]) -> Curve:
-    """Curve for a text query on a photo.
+def text_image_curve(
+    pairs: Sequence[tuple[Floats, Floats]], gallery: Floats, labels: Sequence[Sequence[str]]
+) -> Background:
+    """Background for a text query on a photo.
 
     Args:
         pairs: per set (queries, images), float32 [n, d] each; row k of one belongs to row k of the other.
@@ -153,8 +142,8 @@ def text_image_curve(pairs: Sequence[tuple[Floats, Floats]], gallery: Floats, la
     return fit_curve(np.concatenate(right), np.concatenate(wrong))
 
 
-def image_image_curve(views: Floats, others: Floats, vectors: Floats, photos: Sequence[Photo], seed: int) -> Curve:
-    """Curve for a photo on a photo: the same scene shown differently, or another of its class.
+def image_image_curve(views: Floats, others: Floats, vectors: Floats, photos: Sequence[Photo], seed: int) -> Background:
+    """Background for a photo on a photo: the same scene shown differently, or another of its class.
 
     Args:
         views, others: the same photos whole and cropped, float32 [n, d].
@@ -174,6 +163,6 @@ def image_image_curve(views: Floats, others: Floats, vectors: Floats, photos: Se
     return fit_curve(right, cross[~np.eye(len(cross), dtype=bool)])
 
 
-def as_json(curves: dict[str, Curve]) -> dict[str, dict[str, float]]:
+def as_json(curves: dict[str, Background]) -> dict[str, dict[str, float]]:
     """Rounded for model.json."""
     return {key: {k: round(v, 5) for k, v in asdict(curve).items()} for key, curve in curves.items()}

@@ -82,7 +82,7 @@ def encoder_vectors(encoder: ImageEncoder, cache: ActivationCache, views: Sequen
     return F.normalize(out, dim=-1)
 
 
-def _cosine_rate(step: int, steps: int, warm_up: float) -> float:
+def cosine_rate(step: int, steps: int, warm_up: float) -> float:
     """Linear warm-up, then half a cosine to zero."""
     ramp = max(1, int(steps * warm_up))
     if step < ramp:
@@ -106,7 +106,7 @@ def _run(
     groups.append({"params": [text_head.linear.weight], "lr": config.text_rate, "weight_decay": 0.0})
     optimiser = torch.optim.AdamW(groups)
     steps = config.epochs * len(pairing.epoch(config.batch))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _cosine_rate(step, steps, config.warm_up))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: cosine_rate(step, steps, config.warm_up))
     shadows = [copy.deepcopy(module) for module in averaged] if config.averaging else []
     done = 0
     for epoch in range(config.epochs):

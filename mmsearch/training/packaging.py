@@ -17,8 +17,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from mmsearch.encoding import Background
 from mmsearch.training import calibration
-from mmsearch.training.calibration import Curve
 from mmsearch.training.data import Photo, Split, read_lines, tidy_caption
 from mmsearch.training.evaluation import both_ways, ranks, recall, table, zero_shot
 from mmsearch.training.export import (
@@ -197,7 +197,7 @@ def measure(
 
 def calibrate(
     packaged: Packaged, photos: Sequence[Photo], split: Split, folder: Path, by_source: Sequence[str]
-) -> dict[str, Curve]:
+) -> dict[str, Background]:
     """The four curves, on held-out photos and the files that ship."""
     validation = [photos[i] for i in split.validation]
     distractors = [photos[i] for i in split.distractors]
@@ -219,7 +219,7 @@ def calibrate(
     }
 
 
-def write_model_json(packaged: Packaged, curves: dict[str, Curve]) -> None:
+def write_model_json(packaged: Packaged, curves: dict[str, Background]) -> None:
     """The manifest that the engine reads, last: it names the digests of the other files."""
     files = {name: hashlib.sha256((packaged.folder / name).read_bytes()).hexdigest() for name in FILES}
     manifest = {

@@ -86,7 +86,8 @@ class Pairing:
         config: PairingConfig,
         seed: int,
     ) -> None:
-        self.own, self.bank, self.pseudo, self.config = own, bank, pseudo, config
+        self.own, self.pseudo, self.config = own, pseudo, config
+        self.vectors = torch.cat([own.vectors, bank])
         self.draw = random.Random(seed)
         self.pool: list[int] = []
         for index in train:
@@ -98,15 +99,19 @@ class Pairing:
                 self.pool += [index] * config.plain_repeats
 
     def text(self, index: int) -> Tensor:
-        """A text for one photo, float32 [384]."""
+        """The vector of a text for one photo, float32 [384]."""
+        return self.vectors[self.pick(index)]
+
+    def pick(self, index: int) -> int:
+        """A text for one photo, as a row of ``vectors``: the photos' own texts, then those of the bank."""
         captions, prompts = self.own.captions.get(index), self.own.prompts.get(index)
         if captions and (self.pseudo is None or self.draw.random() < self.config.keep_caption):
-            return self.own.vectors[self.draw.choice(captions)]
+            return self.draw.choice(captions)
         if prompts and (self.pseudo is None or self.draw.random() < self.config.keep_label):
-            return self.own.vectors[self.draw.choice(prompts)]
+            return self.draw.choice(prompts)
         assert self.pseudo is not None
         pick = self.draw.choices(range(self.pseudo.rows.shape[1]), self.pseudo.weights[index].tolist())[0]
-        return self.bank[self.pseudo.rows[index, pick]]
+        return len(self.own.vectors) + int(self.pseudo.rows[index, pick])
 
     def epoch(self, batch: int) -> list[list[int]]:
         """Shuffled batches of photo indices; the incomplete last one is left out."""
