@@ -475,10 +475,10 @@ def _progress(quiet: bool) -> Iterator[Callable[[IndexProgress], None]]:
                 if progress.found % 100 == 0:
                     bar.update(task, completed=progress.found)
                 return
-            speed = bar.tasks[0].speed
-            rate = f"{speed:.0f} files/s" if speed else ""
             if bar.tasks[0].total is None:
-                bar.reset(task, description="encoding", total=progress.total, rate=rate)
-            bar.update(task, completed=progress.done, rate=rate)
+                bar.reset(task, description="encoding", total=progress.total, rate="")
+                return
+            speed = bar.tasks[0].speed
+            bar.update(task, completed=progress.done, rate=f"{speed:.0f} files/s" if speed else "")
 
         yield show
