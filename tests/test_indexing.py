@@ -358,7 +358,7 @@ def test_a_second_writer_is_told_who_writes(library: Library, home: Path) -> Non
 
 def test_a_killed_run_loses_nothing_that_was_committed(library: Library, home: Path, mmsearch: Mmsearch) -> None:
     for number in range(400):
-        (home / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 3)
+        (home / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 10)
     environment = {**os.environ, "MMSEARCH_LIBRARY": library.folder}
     running = subprocess.Popen([sys.executable, "-m", "mmsearch", "index", str(home)], env=environment)
     stored = 0
