@@ -18,6 +18,7 @@ import typer
 
 from mmsearch import __version__
 from mmsearch.errors import MmsearchError
+from mmsearch.query import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,12 +151,11 @@ def index(
             workers=workers,
             on_progress=on_progress,
         )
-        status_model = opened.status().model
     for note in output.notes(report):
         output.say(note)
     with _printing():
         if as_json:
-            print(output.to_json(output.report_as_json(report, opened.folder, status_model)))
+            print(output.to_json(output.report_as_json(report, opened.folder)))
         else:
             print(output.summary(report))
     if report.files == 0 and not report.offline:
@@ -185,7 +185,7 @@ def search(
         list[str] | None,
         typer.Option("--not-image", metavar="FILE", help="A picture to keep away from (repeatable)."),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", help="At most so many hits.")] = 10,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", help="At most so many hits.")] = DEFAULT_LIMIT,
     min_score: Annotated[
         float, typer.Option(metavar="SCORE", help="Leave out hits with a lower score, between 0 and 1.")
     ] = 0.0,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import xxhash
@@ -80,7 +80,9 @@ def refresh_graph(folder: str, catalogue: Catalogue, space: Space, rows: VectorR
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         index.save_index(temporary)
-        checksum = _checksum(temporary)
+        with open(temporary, "rb") as saved:
+            checksum = _checksum(saved)
+            os.fsync(saved.fileno())
         os.replace(temporary, path)
     finally:
         if os.path.exists(temporary):
@@ -95,12 +97,14 @@ def read_graph(folder: str, catalogue: Catalogue, space: Space) -> Graph | None:
     if not is_available() or not _can_be_named(path):
         return None
     try:
+        before = os.stat(path)
         coverage = _verified(path, catalogue, space)
         index = _load(path, space)
-        # hnswlib opens the path itself: what it read is what was verified only if nobody put a newer one there.
-        if _verified(path, catalogue, space) != coverage:
-            return None
-    except NotUsable:
+        after = os.stat(path)
+    except (NotUsable, FileNotFoundError):
+        return None
+    # hnswlib opens the path itself: what it read is what was verified only if nobody put a newer file there.
+    if not os.path.samestat(before, after) or before.st_mtime_ns != after.st_mtime_ns:
         return None
     return Graph(index, coverage)
 
@@ -118,7 +122,12 @@ def _verified(path: str, catalogue: Catalogue, space: Space) -> Coverage:
     with derived.open_derived(_header_path(path), catalogue, space) as header:
         header.file.seek(header.payload_start)
         expected = header.file.read()
-        if not os.path.exists(path) or _checksum(path) != expected:
+        try:
+            with open(path, "rb") as graph:
+                found = _checksum(graph)
+        except OSError as error:
+            raise NotUsable(f"not readable ({error.strerror})") from error
+        if found != expected:
             raise NotUsable("the graph is not the one its header speaks of")
         return header.coverage
 
@@ -127,12 +136,10 @@ def _header_path(path: str) -> str:
     return f"{path}-header"
 
 
-def _checksum(path: str) -> bytes:
+def _checksum(file: BinaryIO) -> bytes:
     digest = xxhash.xxh3_128()
-    with open(path, "rb") as file:
-        while block := file.read(_READ_BYTES):
-            digest.update(block)
-        os.fsync(file.fileno())
+    while block := file.read(_READ_BYTES):
+        digest.update(block)
     return digest.digest()
 
 

@@ -46,7 +46,7 @@ class IndexProgress:
 
 @dataclass
 class IndexReport:
-    """What one run did, counted in files.
+    """What one run did with `model` (name and revision), counted in files.
 
     `moved` counts files whose content was known under another name; `failed` those that could not be read in this
     run, `failing` those that could not be read before and have not changed since; `others` those of kinds that
@@ -54,6 +54,7 @@ class IndexReport:
     are missing or suddenly empty and were left as they are. `resumed` tells that the run before was cut off.
     """
 
+    model: str
     added: int = 0
     updated: int = 0
     moved: int = 0
@@ -149,7 +150,7 @@ class Indexer:
         self._stop = threading.Event()
         self._found = 0
         self._changed: set[int] = set()
-        self.report = IndexReport()
+        self.report = IndexReport(encoder.identity.label)
 
     def run(self, roots: Sequence[tuple[Root, WalkRules]]) -> IndexReport:
         """Brings the library up to date with the files under `roots`.

@@ -11,7 +11,7 @@ import os
 import sys
 from dataclasses import asdict
 from enum import Enum
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_from_bytes
 
 if TYPE_CHECKING:
@@ -152,12 +152,12 @@ def _link(path: str) -> str:
 # Reports
 
 
-def report_as_json(report: IndexReport, library: str, model: str) -> dict[str, Any]:
+def report_as_json(report: IndexReport, library: str) -> dict[str, Any]:
     """A run of `index` as docs/json.md describes it."""
     return {
         "schema_version": SCHEMA_VERSION,
         "library": library,
-        "model": model,
+        "model": report.model,
         "added": report.added,
         "updated": report.updated,
         "moved": report.moved,
@@ -275,9 +275,9 @@ def print_status(status: Status, failed: bool) -> None:
         print("note      the last run was cut off; `mmsearch index` goes on with it")
 
 
-def say(sentence: str, stream: IO[str] | None = None) -> None:
+def say(sentence: str) -> None:
     """A sentence for a person, on stderr."""
-    print(f"mmsearch: {sentence}", file=stream or sys.stderr)
+    print(f"mmsearch: {sentence}", file=sys.stderr)
 
 
 def stderr_console() -> Console:

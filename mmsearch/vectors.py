@@ -90,9 +90,10 @@ def refresh_sidecar(folder: str, catalogue: Catalogue, space: Space) -> VectorRo
     """Makes the sidecar anew if it is unusable or stale; leaves it alone otherwise. Returns all rows."""
     rows = read_rows(folder, catalogue, space)
     covered = rows.coverage
-    if covered and not derived.is_stale(covered, len(rows.after(covered.last_item)), catalogue.items_removed()):
-        return rows
-    rows = _rows_after(catalogue, space, 0)
+    if covered is not None:
+        if not derived.is_stale(covered, len(rows.after(covered.last_item)), catalogue.items_removed()):
+            return rows
+        rows = _rows_after(catalogue, space, 0)  # without the dead rows that the sidecar still has
 
     def write_payload(file: IO[bytes]) -> None:
         file.write(rows.item_ids.astype("<i8").tobytes())
@@ -110,7 +111,7 @@ def _read_sidecar(folder: str, catalogue: Catalogue, space: Space) -> VectorRows
         if found.payload_bytes != rows * (8 + 2 * dimension):
             raise NotUsable("of another size than its header says")
         if rows == 0:
-            return VectorRows(*_empty(dimension), found.coverage)
+            return _no_rows(space, found.coverage)
         # Of the open file that was verified: at its path there may be a newer one by now.
         item_ids = np.memmap(found.file, "<i8", "r", found.payload_start, (rows,))
         vectors = np.memmap(found.file, "<f2", "r", found.payload_start + 8 * rows, (rows, dimension))
@@ -123,9 +124,5 @@ def _rows_after(catalogue: Catalogue, space: Space, item_id: int) -> VectorRows:
     return VectorRows(item_ids, matrix)
 
 
-def _no_rows(space: Space) -> VectorRows:
-    return VectorRows(*_empty(space.identity.dimension))
-
-
-def _empty(dimension: int) -> tuple[ItemIds, HalfMatrix]:
-    return np.empty(0, np.int64), np.empty((0, dimension), np.float16)
+def _no_rows(space: Space, coverage: Coverage | None = None) -> VectorRows:
+    return VectorRows(np.empty(0, np.int64), np.empty((0, space.identity.dimension), np.float16), coverage)
