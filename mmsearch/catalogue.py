@@ -24,6 +24,7 @@ from mmsearch.errors import MmsearchError
 from mmsearch.filter_sql import below, filter_condition
 from mmsearch.items import Modality
 from mmsearch.query import Filters
+from mmsearch.reading import extension_of
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x6D6D7365  # "mmse"
@@ -313,12 +314,11 @@ class Catalogue:
 
     def put_file(self, root_id: int, path: bytes, size: int, mtime_ns: int, content_id: int) -> None:
         """Says that the file at `path` holds that content; it is no failure any more."""
-        extension = os.path.splitext(os.fsdecode(path))[1].lower()
         self.connection.execute(
             """INSERT INTO files (path, extension, root_id, content_id, size, mtime_ns) VALUES (?, ?, ?, ?, ?, ?)
                ON CONFLICT (path) DO UPDATE SET root_id = excluded.root_id, content_id = excluded.content_id,
                  size = excluded.size, mtime_ns = excluded.mtime_ns""",
-            (path, os.fsencode(extension).decode("utf-8", "replace"), root_id, content_id, size, mtime_ns),
+            (path, os.fsencode(extension_of(path)).decode("utf-8", "replace"), root_id, content_id, size, mtime_ns),
         )
         self.connection.execute("DELETE FROM failures WHERE path = ?", (path,))
 
@@ -375,10 +375,6 @@ class Catalogue:
     def items_removed(self) -> int:
         """How many items were ever removed: tells a derived file how many of its rows may be dead."""
         return int(self.setting("items_removed") or 0)
-
-    def last_item(self) -> int:
-        """The id of the newest item, 0 where there is none; later items have greater ids."""
-        return int(self.connection.execute("SELECT coalesce(max(id), 0) FROM items").fetchone()[0])
 
     def vectors_after(self, model_id: int, modality: Modality, item_id: int) -> tuple[ItemIds, list[bytes]]:
         """Ids (ascending) and float16 vectors, as bytes, of the items of that model and modality after `item_id`."""

@@ -19,7 +19,7 @@ def filter_condition(filters: Filters) -> tuple[str, list[Any]]:
     if filters.folders:
         folders = [below("files.path", folder) for folder in filters.folders]
         conditions.append("(" + " OR ".join(condition for condition, _ in folders) + ")")
-        values.extend(value for _, below in folders for value in below)
+        values.extend(value for _, bounds in folders for value in bounds)
     if filters.extensions:
         conditions.append(f"files.extension IN ({', '.join('?' * len(filters.extensions))})")
         values.extend(filters.extensions)

@@ -29,6 +29,7 @@ __all__ = [
     "ReadLimits",
     "UnreadableFile",
     "decode",
+    "extension_of",
     "load",
     "medium_of",
     "wants_sniffing",

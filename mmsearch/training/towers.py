@@ -202,9 +202,6 @@ class Tokeniser:
         self.inner.no_padding()
         self.window = window
 
-    def lengths(self, texts: Sequence[str]) -> list[int]:
-        return [min(len(e.ids), self.window) for e in self.inner.encode_batch(list(texts))]
-
     def __call__(self, texts: Sequence[str]) -> TokenBatch:
         rows = []
         for encoding in self.inner.encode_batch(list(texts)):
