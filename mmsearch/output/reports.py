@@ -1,155 +1,18 @@
-"""What is shown: hits and reports as a table, plain lines, JSON, JSON lines, paths, NUL-separated paths.
-
-Names and texts come from other people's files: on a terminal they can neither move the cursor, nor colour, nor be
-taken for markup.
-"""
+"""What index, status and forget did or found."""
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from dataclasses import asdict
-from enum import Enum
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote_from_bytes
+
+from mmsearch.output import SCHEMA_VERSION, visible
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
-
     from mmsearch.indexing import IndexReport
     from mmsearch.library import Forgotten, Status
-    from mmsearch.searching import Hit, SearchResult
 
-SCHEMA_VERSION = 1
-_SNIPPET_CHARACTERS = 160
 _SHOWN_FAILURES = 5
-# Embeddings, overrides and isolates that turn the direction of what follows.
-_DIRECTION = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
-
-
-class Form(str, Enum):
-    """How hits are printed."""
-
-    TABLE = "table"
-    LINES = "lines"
-    JSON = "json"
-    JSONL = "jsonl"
-    PATHS = "paths"
-    NULL = "null"
-
-
-def visible(text: str) -> str:
-    r"""`text` with control characters, direction marks and undecodable bytes as `\xNN` or `\uNNNN`."""
-    return "".join(_visible_character(character) for character in text)
-
-
-def _visible_character(character: str) -> str:
-    code = ord(character)
-    if code < 0x20 or 0x7F <= code < 0xA0:
-        return f"\\x{code:02x}"
-    if 0xDC80 <= code <= 0xDCFF:
-        return f"\\x{code - 0xDC00:02x}"
-    if code in _DIRECTION or 0xD800 <= code <= 0xDFFF or code in (0x2028, 0x2029):
-        return f"\\u{code:04x}"
-    return character
-
-
-def to_json(value: dict[str, Any]) -> str:
-    r"""One line of ASCII JSON. Bytes of a name that are no UTF-8 are lone surrogates: byte 0xNN as `\udcNN`."""
-    return json.dumps(value, ensure_ascii=True)
-
-
-# Hits
-
-
-def hit_as_json(hit: Hit) -> dict[str, Any]:
-    """A hit as docs/json.md describes it."""
-    described = asdict(hit)
-    described["score"] = round(hit.score, 4)
-    described["similarity"] = round(hit.similarity, 4)
-    return described
-
-
-def result_as_json(result: SearchResult) -> dict[str, Any]:
-    """A search's answer as docs/json.md describes it."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "query": result.query.as_json(),
-        "model": result.model,
-        "library": result.library,
-        "elapsed_ms": round(result.elapsed_ms, 1),
-        "hits": [hit_as_json(hit) for hit in result.hits],
-    }
-
-
-def print_result(result: SearchResult, form: Form) -> None:
-    """Prints a search's answer on stdout; nothing for no hits, but for JSON."""
-    if form is Form.JSON:
-        print(to_json(result_as_json(result)))
-    elif form is Form.JSONL:
-        for hit in result.hits:
-            print(to_json({"schema_version": SCHEMA_VERSION, **hit_as_json(hit)}))
-    elif form in (Form.PATHS, Form.NULL):
-        end = b"\0" if form is Form.NULL else b"\n"
-        sys.stdout.flush()
-        sys.stdout.buffer.write(b"".join(os.fsencode(hit.path) + end for hit in result.hits))
-        sys.stdout.buffer.flush()
-    elif form is Form.LINES:
-        for hit in result.hits:
-            print("\t".join([f"{hit.score:.2f}", hit.type, _place(hit), _snippet(hit)]).rstrip())
-    elif result.hits:
-        _print_table(result)
-
-
-def _place(hit: Hit) -> str:
-    line = f":{hit.line}" if hit.line is not None else ""
-    return visible(hit.path) + line
-
-
-def _snippet(hit: Hit) -> str:
-    words = visible(" ".join((hit.snippet or "").split()))
-    return words if len(words) <= _SNIPPET_CHARACTERS else words[: _SNIPPET_CHARACTERS - 1] + "…"
-
-
-def _print_table(result: SearchResult) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("#", justify="right", style="dim")
-    table.add_column("score", justify="right")
-    table.add_column("file", overflow="fold", ratio=1)
-    table.add_column("", style="dim", no_wrap=True)
-    for hit in result.hits:
-        table.add_row(str(hit.rank), f"{hit.score:.2f}", _file_cell(hit), _about(hit))
-    Console(soft_wrap=False).print(table)
-
-
-def _file_cell(hit: Hit) -> Text:
-    from rich.style import Style
-    from rich.text import Text
-
-    cell = Text(_place(hit), style=Style(link=_link(hit.path)))
-    snippet = _snippet(hit)
-    if snippet:
-        cell.append(f"\n{snippet}", style=Style(dim=True, link=""))
-    return cell
-
-
-def _about(hit: Hit) -> str:
-    moment = (hit.taken or hit.modified)[:10]
-    return f"{hit.width}×{hit.height}  {moment}" if hit.type == "image" else f"text  {moment}"
-
-
-def _link(path: str) -> str:
-    slashes = os.fsencode(path.replace("\\", "/") if os.sep == "\\" else path)
-    return "file://" + quote_from_bytes(slashes if slashes.startswith(b"/") else b"/" + slashes)
-
-
-# Reports
 
 
 def report_as_json(report: IndexReport, library: str) -> dict[str, Any]:
@@ -273,15 +136,3 @@ def print_status(status: Status, failed: bool) -> None:
         print(f"failed    {counts.failures:,} files could not be read; `mmsearch status --failed` lists them")
     if status.interrupted:
         print("note      the last run was cut off; `mmsearch index` goes on with it")
-
-
-def say(sentence: str) -> None:
-    """A sentence for a person, on stderr."""
-    print(f"mmsearch: {sentence}", file=sys.stderr)
-
-
-def stderr_console() -> Console:
-    """Where progress is drawn."""
-    from rich.console import Console
-
-    return Console(stderr=True)

@@ -1,0 +1,103 @@
+"""`mmsearch index`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmsearch.cli.running import EXIT_NONE, JsonOption, LibraryOption, index_progress, printing, stoppable
+
+if TYPE_CHECKING:
+    from mmsearch.walking import WalkRules
+
+
+def index(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PATH]...", help="Folders and files; without any, all that were indexed before."),
+    ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Take only files that match this gitignore-style pattern (repeatable)."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Leave out what matches this gitignore-style pattern (repeatable)."),
+    ] = None,
+    hidden: Annotated[
+        bool | None, typer.Option("--hidden/--no-hidden", help="Take hidden files and folders too.")
+    ] = None,
+    ignore_files: Annotated[
+        bool | None,
+        typer.Option(
+            "--ignore-files/--no-ignore-files",
+            help="Obey .mmsearchignore and .ignore files, and .gitignore in git work trees (the default).",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The model to encode with: mmsearch-mini (built in), or a sentence-transformers CLIP model by "
+            "name or folder (needs the clip extra).",
+        ),
+    ] = None,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Encode all files of the library again.")] = False,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Read again what could not be read before, though it has not changed.")
+    ] = False,
+    max_text_mb: Annotated[
+        float, typer.Option(metavar="MB", min=0.001, max=2_000, help="Skip text files larger than this.")
+    ] = 10.0,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Threads that encode; one per processor by default."),
+    ] = None,
+    as_json: JsonOption = False,
+    library: LibraryOption = None,
+) -> None:
+    """Index pictures and text files, so that they can be searched.
+
+    Walks the folders, encodes what is new or changed, and drops what is gone. It may be stopped at any time and run
+    again: it goes on from there. --include, --exclude, --hidden and --ignore-files are remembered with the
+    paths; giving any of them replaces all of them.
+    """
+    from mmsearch import output
+    from mmsearch.library import Library
+    from mmsearch.output import reports
+    from mmsearch.reading import ReadLimits
+
+    rules = _rules(include, exclude, hidden, ignore_files)
+    with Library(library) as opened, stoppable(), index_progress(quiet=as_json) as on_progress:
+        report = opened.index(
+            paths or [],
+            rules=rules,
+            model=model,
+            rebuild=rebuild,
+            retry=retry,
+            limits=ReadLimits(max_text_bytes=int(max_text_mb * 1e6)),
+            workers=workers,
+            on_progress=on_progress,
+        )
+    for note in reports.notes(report):
+        output.say(note)
+    with printing():
+        if as_json:
+            print(output.to_json(reports.report_as_json(report, opened.folder)))
+        else:
+            print(reports.summary(report))
+    if report.files == 0 and not report.offline:
+        if not report.failed and not report.failing:
+            output.say("there are no pictures or text files there.")
+        raise typer.Exit(EXIT_NONE)
+
+
+def _rules(
+    include: list[str] | None, exclude: list[str] | None, hidden: bool | None, ignore_files: bool | None
+) -> WalkRules | None:
+    from mmsearch.walking import WalkRules
+
+    if not include and not exclude and hidden is None and ignore_files is None:
+        return None
+    return WalkRules(tuple(include or ()), tuple(exclude or ()), bool(hidden), ignore_files is not False)

@@ -1,0 +1,109 @@
+"""What commands share: options, the exit codes, a bar, and how a run is stopped or its output cut off."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmsearch.errors import MmsearchError
+
+if TYPE_CHECKING:
+    from mmsearch.indexing import IndexProgress
+
+EXIT_NONE = 1
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+LibraryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--library",
+        metavar="DIR",
+        envvar="MMSEARCH_LIBRARY",
+        help="The library's folder, instead of the one in your user data directory.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
+
+
+@contextmanager
+def printing() -> Iterator[None]:
+    """What is printed within has reached its reader at the end, or the reader has seen enough (head, less)."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit() from None
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise MmsearchError(f"The output cannot be written ({error.strerror}).") from error
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end a run in good order: what is done is kept."""
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        from mmsearch import output
+
+        output.say("stopped; what was done is kept, and the next `mmsearch index` goes on from there.")
+        code = EXIT_TERMINATED if isinstance(error, _Terminated) else EXIT_INTERRUPTED
+        raise typer.Exit(code) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM was received."""
+
+
+@contextmanager
+def index_progress(quiet: bool) -> Iterator[Callable[[IndexProgress], None]]:
+    """A bar on stderr, with rate and time left; nothing where stderr is no terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from mmsearch.output import stderr_console
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=stderr_console(), transient=True) as bar:
+        task = bar.add_task("looking for files", total=None, rate="")
+
+        def show(progress: IndexProgress) -> None:
+            if progress.total is None:
+                if progress.found % 100 == 0:
+                    bar.update(task, completed=progress.found)
+                return
+            if bar.tasks[0].total is None:
+                bar.reset(task, description="encoding", total=progress.total, rate="")
+                return
+            speed = bar.tasks[0].speed
+            bar.update(task, completed=progress.done, rate=f"{speed:.0f} files/s" if speed else "")
+
+        yield show

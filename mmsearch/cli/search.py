@@ -1,0 +1,207 @@
+"""`mmsearch search`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from mmsearch.cli.running import EXIT_NONE, JsonOption, LibraryOption, printing
+from mmsearch.errors import MmsearchError
+from mmsearch.query import DEFAULT_LIMIT
+
+if TYPE_CHECKING:
+    from mmsearch.output.hits import Form
+    from mmsearch.query import Filters, Query, Term
+    from mmsearch.searching import Scan
+
+
+class ScanChoice(str, Enum):
+    """How vectors are compared."""
+
+    AUTO = "auto"
+    EXACT = "exact"
+    GRAPH = "graph"
+
+
+def search(
+    query: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[QUERY]...",
+            help="Texts to look for, each with an optional weight (2:dog). A single - reads one from stdin.",
+        ),
+    ] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option("--image", "-i", metavar="FILE", help="A picture to look for, or weight:picture (repeatable)."),
+    ] = None,
+    avoid: Annotated[
+        list[str] | None,
+        typer.Option("--not", metavar="TEXT", help="A text to keep away from, or weight:text (repeatable)."),
+    ] = None,
+    avoid_image: Annotated[
+        list[str] | None,
+        typer.Option("--not-image", metavar="FILE", help="A picture to keep away from (repeatable)."),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", help="At most so many hits.")] = DEFAULT_LIMIT,
+    min_score: Annotated[
+        float, typer.Option(metavar="SCORE", help="Leave out hits with a lower score, between 0 and 1.")
+    ] = 0.0,
+    only: Annotated[
+        str | None, typer.Option("--type", metavar="TYPE", help="Only this type of file: image or text.")
+    ] = None,
+    folder: Annotated[
+        list[str] | None,
+        typer.Option("--in", metavar="DIR", help="Only files below this folder (repeatable)."),
+    ] = None,
+    ext: Annotated[
+        list[str] | None,
+        typer.Option(metavar="EXT", help="Only files of this extension: jpg, or jpg,png (repeatable)."),
+    ] = None,
+    after: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Only what was taken (else modified) then or later: 2024, 2024-05-31."),
+    ] = None,
+    before: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Only what was taken (else modified) earlier.")
+    ] = None,
+    as_json: JsonOption = False,
+    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON object a hit and line.")] = False,
+    as_paths: Annotated[bool, typer.Option("--paths", help="Print paths only, one a line.")] = False,
+    as_null: Annotated[
+        bool, typer.Option("--null", "-0", help="Print paths only, each ended by a NUL byte, for xargs -0.")
+    ] = False,
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Answer many queries, one a line of FILE (- for stdin): one JSON object a query and line.",
+        ),
+    ] = None,
+    scan: Annotated[
+        ScanChoice,
+        typer.Option(
+            metavar="[auto|exact|graph]",
+            help="Compare with all vectors (exact), by the HNSW graph (graph), or by the graph where it is faster "
+            "(auto, for --batch).",
+        ),
+    ] = ScanChoice.AUTO,
+    library: LibraryOption = None,
+) -> None:
+    """Search by text, by image, or by both.
+
+    Several terms are added up by their weights. Photos and text files come in one list, by a score between 0
+    and 1. Exit code 0 for hits, 1 for none, 2 for an error.
+    """
+    _keep_to_one_thread()
+    from mmsearch import output
+    from mmsearch.library import Library
+    from mmsearch.output import hits
+
+    form = _form(as_json, as_jsonl, as_paths, as_null)
+    filters = _filters(only, folder, ext, after, before)
+    with Library(library) as opened, printing():
+        if batch is not None:
+            if query or image or avoid or avoid_image or as_paths or as_null:
+                raise MmsearchError("--batch takes its queries from the file and prints JSON; leave the others out.")
+            found = False
+            how: Scan = scan.value
+            queries = _batch_queries(batch, filters, limit, min_score)
+            for result in opened.search_many(queries, scan=how, on_trouble=_tell_trouble):
+                print(output.to_json(hits.result_as_json(result)), flush=True)
+                found = found or bool(result.hits)
+        else:
+            asked = _query(_terms(query, image, avoid, avoid_image), filters, limit, min_score)
+            one_scan = cast("Scan", "exact" if scan is ScanChoice.AUTO else scan.value)
+            result = next(opened.search_many([asked], scan=one_scan, on_trouble=_tell_trouble))
+            hits.print_result(result, form)
+            found = bool(result.hits)
+    if not found:
+        if form in (hits.Form.TABLE, hits.Form.LINES) and batch is None:
+            output.say("nothing found.")
+        raise typer.Exit(EXIT_NONE)
+
+
+def _form(as_json: bool, as_jsonl: bool, as_paths: bool, as_null: bool) -> Form:
+    from mmsearch.output.hits import Form
+
+    asked = {Form.JSON: as_json, Form.JSONL: as_jsonl, Form.PATHS: as_paths, Form.NULL: as_null}
+    chosen = [form for form, wanted in asked.items() if wanted]
+    if len(chosen) > 1:
+        raise MmsearchError("Only one of --json, --jsonl, --paths and -0 can be had at a time.")
+    if chosen:
+        return chosen[0]
+    return Form.TABLE if sys.stdout.isatty() else Form.LINES
+
+
+def _terms(
+    texts: list[str] | None, images: list[str] | None, avoid: list[str] | None, avoid_images: list[str] | None
+) -> tuple[Term, ...]:
+    from mmsearch.query import image_term, text_term
+
+    if texts == ["-"]:
+        texts = [sys.stdin.buffer.read().decode("utf-8", "replace").strip()]
+    return (
+        *(text_term(text) for text in texts or ()),
+        *(image_term(name) for name in images or ()),
+        *(text_term(text, -1) for text in avoid or ()),
+        *(image_term(name, -1) for name in avoid_images or ()),
+    )
+
+
+def _query(terms: tuple[Term, ...], filters: Filters, limit: int, min_score: float) -> Query:
+    from mmsearch.query import Query
+
+    return Query(terms, filters, limit, min_score)
+
+
+def _batch_queries(name: str, filters: Filters, limit: int, min_score: float) -> Iterator[Query]:
+    from mmsearch.query import text_term
+
+    try:
+        lines = sys.stdin.buffer if name == "-" else open(name, "rb")  # noqa: SIM115
+    except OSError as error:
+        raise MmsearchError(f"The batch file {name} cannot be read ({error.strerror}).") from error
+    with lines:
+        for number, line in enumerate(lines, start=1):
+            words = line.decode("utf-8", "replace").strip()
+            try:
+                if words:
+                    yield _query((text_term(words),), filters, limit, min_score)
+            except MmsearchError as error:
+                raise MmsearchError(f"Line {number} of the batch: {error}") from error
+
+
+def _filters(
+    only: str | None,
+    folders: list[str] | None,
+    extensions: list[str] | None,
+    after: str | None,
+    before: str | None,
+) -> Filters:
+    from mmsearch.query import Filters, parse_date, parse_extension, parse_folder, parse_modality
+
+    return Filters(
+        modality=parse_modality(only) if only is not None else None,
+        folders=tuple(path for folder in folders or () for path in parse_folder(folder)),
+        extensions=tuple(name for written in extensions or () for name in parse_extension(written)),
+        after=parse_date(after) if after is not None else None,
+        before=parse_date(before) if before is not None else None,
+    )
+
+
+def _keep_to_one_thread() -> None:
+    # Read when numpy is loaded: idle threads of its matrix library spin, and one query is small work.
+    for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+
+
+def _tell_trouble(trouble: str) -> None:
+    from mmsearch import output
+
+    output.say(f"a vector file was not used ({trouble}); `mmsearch index` makes it again.")

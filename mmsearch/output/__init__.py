@@ -1,0 +1,51 @@
+"""What is shown: hits and reports as a table, plain lines, JSON, JSON lines, paths, NUL-separated paths.
+
+Names and texts come from other people's files: on a terminal they can neither move the cursor, nor colour, nor be
+taken for markup.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SCHEMA_VERSION = 1
+# Embeddings, overrides and isolates that turn the direction of what follows.
+_DIRECTION = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
+
+
+def visible(text: str) -> str:
+    r"""`text` with control characters, direction marks and undecodable bytes as `\xNN` or `\uNNNN`."""
+    return "".join(_visible_character(character) for character in text)
+
+
+def _visible_character(character: str) -> str:
+    code = ord(character)
+    if code < 0x20 or 0x7F <= code < 0xA0:
+        return f"\\x{code:02x}"
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    if code in _DIRECTION or 0xD800 <= code <= 0xDFFF or code in (0x2028, 0x2029):
+        return f"\\u{code:04x}"
+    return character
+
+
+def to_json(value: dict[str, Any]) -> str:
+    r"""One line of ASCII JSON. Bytes of a name that are no UTF-8 are lone surrogates: byte 0xNN as `\udcNN`."""
+    return json.dumps(value, ensure_ascii=True)
+
+
+def say(sentence: str) -> None:
+    """A sentence for a person, on stderr."""
+    print(f"mmsearch: {sentence}", file=sys.stderr)
+
+
+def stderr_console() -> Console:
+    """Where progress is drawn."""
+    from rich.console import Console
+
+    return Console(stderr=True)
