@@ -26,7 +26,7 @@ from mmsearch.items import Modality
 from mmsearch.query import Filters
 from mmsearch.reading import extension_of
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x6D6D7365  # "mmse"
 DATABASE_NAME = "library.db"
 
@@ -121,6 +121,16 @@ class Counts:
     failures: int
 
 
+class OlderLibrary(MmsearchError):
+    """A library that an older mmsearch has written."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(
+            f"The library in {folder} was written by an older mmsearch and cannot be written here to bring it up to "
+            "date; run `mmsearch index` once where it can."
+        )
+
+
 class Catalogue:
     """One connection to the library's SQLite file. A reader never waits for a writer (write-ahead log)."""
 
@@ -132,6 +142,7 @@ class Catalogue:
         """The catalogue of an existing library, for reading, from any one thread at a time.
 
         Raises:
+            OlderLibrary: it was written by an older mmsearch; opening it for writing brings it up to date.
             MmsearchError: there is no library, or it is not one of ours, or of a newer version.
         """
         path = os.path.join(folder, DATABASE_NAME)
@@ -152,10 +163,11 @@ class Catalogue:
             # A database that keeps a log, in a folder where none can be made: nobody writes to it there.
             location += "&immutable=1"
             connection = _checked(sqlite3.connect(location, uri=True, check_same_thread=False), folder)
-        if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
-            # Only just being made: a library of an older version is brought up to date by its next writer.
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version < SCHEMA_VERSION:
             connection.close()
-            raise _no_library(folder)
+            # Without a version it is only just being made.
+            raise OlderLibrary(folder) if version else _no_library(folder)
         return cls(connection)
 
     @classmethod
@@ -172,7 +184,7 @@ class Catalogue:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
-        migrate(connection)
+        migrate(connection, os.path.join(folder, f"{DATABASE_NAME}-before-upgrade"))
         return cls(connection)
 
     def close(self) -> None:

@@ -17,9 +17,10 @@ from typing import IO, BinaryIO
 
 import xxhash
 
-from mmsearch.catalogue import Catalogue, HalfMatrix, ItemIds
+from mmsearch.catalogue import Catalogue, ItemIds
 from mmsearch.encoding import ModelIdentity
 from mmsearch.items import Modality
+from mmsearch.spaces import Space
 
 MAGIC = b"mmsearch"
 ALIGNMENT = 64
@@ -34,20 +35,11 @@ CHEAP_ROWS = 20_000
 
 
 @dataclass(frozen=True)
-class Space:
-    """The vectors of one model and one modality in a library."""
-
-    model_id: int
-    identity: ModelIdentity
-    modality: Modality
-
-
-@dataclass(frozen=True)
 class Coverage:
     """Which items a derived file covers: those of one space with ids up to `last_item`.
 
-    `last_vector` is a checksum of the last row's vector, so that a file kept from another state of the same
-    library is not taken for this one's. `items_removed` is the catalogue's count when the file was made.
+    `last_vector` is a checksum of the last row's vector in the catalogue, so that a file kept from another state of
+    the same library is not taken for this one's. `items_removed` is the catalogue's count when the file was made.
     """
 
     library_id: str
@@ -83,16 +75,17 @@ def derived_path(folder: str, space: Space, kind: str) -> str:
     return os.path.join(folder, "derived", f"{space.identity.fingerprint[:16]}-{space.modality}.{kind}")
 
 
-def coverage_of(catalogue: Catalogue, space: Space, item_ids: ItemIds, vectors: HalfMatrix) -> Coverage:
-    """The coverage of a file made now of these rows: ids [n], ascending, and vectors [n, dimension]."""
+def coverage_of(catalogue: Catalogue, space: Space, item_ids: ItemIds) -> Coverage:
+    """The coverage of a file made now of the rows of these items, [n], ascending."""
+    last_item = int(item_ids[-1]) if len(item_ids) else 0
     return Coverage(
         library_id=catalogue.setting("library_id") or "",
         fingerprint=space.identity.fingerprint,
         modality=space.modality,
         dimension=space.identity.dimension,
         rows=len(item_ids),
-        last_item=int(item_ids[-1]) if len(item_ids) else 0,
-        last_vector=_checksum_of_vector(vectors[-1].tobytes()) if len(item_ids) else "",
+        last_item=last_item,
+        last_vector=_checksum_of_vector(catalogue.vector_of(last_item) or b"") if last_item else "",
         items_removed=catalogue.items_removed(),
     )
 

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 import xxhash
 
 from mmsearch import derived
 from mmsearch.catalogue import Catalogue, ItemIds
-from mmsearch.derived import Coverage, NotUsable, Space
+from mmsearch.derived import Coverage, NotUsable
 from mmsearch.encoding import FloatMatrix
+from mmsearch.spaces import Space
 from mmsearch.vectors import VectorRows
 
 KIND = "hnsw"
@@ -75,7 +77,7 @@ def refresh_graph(folder: str, catalogue: Catalogue, space: Space, rows: VectorR
         index = _extended(_load(path, space), rows)
     except NotUsable:
         pass
-    index = index if index is not None else _built(rows, space)
+    index = index if index is not None else built(rows.item_ids, rows.vectors)
     temporary = f"{path}.{os.getpid()}.part"
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -87,7 +89,7 @@ def refresh_graph(folder: str, catalogue: Catalogue, space: Space, rows: VectorR
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
-    coverage = derived.coverage_of(catalogue, space, rows.item_ids, rows.vectors)
+    coverage = derived.coverage_of(catalogue, space, rows.item_ids)
     derived.write_derived(_header_path(path), coverage, lambda file: file.write(checksum))
 
 
@@ -151,12 +153,13 @@ def _load(path: str, space: Space) -> Any:
     return index
 
 
-def _built(rows: VectorRows, space: Space) -> Any:
+def built(item_ids: ItemIds, vectors: npt.NDArray[Any]) -> Any:
+    """A new hnswlib index of unit vectors, [n, d] of any float type, under those ids, int64 [n]."""
     import hnswlib
 
-    index = hnswlib.Index(space="ip", dim=space.identity.dimension)
-    index.init_index(max_elements=max(1, len(rows)), M=LINKS, ef_construction=EF_CONSTRUCTION, random_seed=1)
-    _add(index, rows)
+    index = hnswlib.Index(space="ip", dim=vectors.shape[1])
+    index.init_index(max_elements=max(1, len(item_ids)), M=LINKS, ef_construction=EF_CONSTRUCTION, random_seed=1)
+    _add(index, VectorRows(item_ids, vectors))
     return index
 
 

@@ -8,46 +8,32 @@ print(library.search("dog on beach").hits[0].path)
 
 from __future__ import annotations
 
-import errno
-import json
 import os
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import TracebackType
 
 from mmsearch import derived
-from mmsearch.catalogue import DATABASE_NAME, Catalogue, Counts, Failure, Root
-from mmsearch.derived import Space
+from mmsearch.adapters import AdaptedEncoder
+from mmsearch.catalogue import DATABASE_NAME, Catalogue, Counts, Failure, OlderLibrary
 from mmsearch.encoding import BUILTIN_MODEL, Encoder, ModelIdentity, canonical_model_name, open_encoder
 from mmsearch.errors import MmsearchError
 from mmsearch.filter_sql import is_below
 from mmsearch.graph import refresh_graph
 from mmsearch.indexing import Indexer, IndexProgress, IndexReport
 from mmsearch.items import MODALITIES
+from mmsearch.library_calibration import refresh_calibration
 from mmsearch.locking import WriterLock
 from mmsearch.query import Query, text_term
 from mmsearch.reading import ReadLimits
+from mmsearch.roots import RootStatus, absolute, check_root, choose_roots, root_status
 from mmsearch.searching import GRAPH_FROM_ROWS, Scan, Searcher, SearchResult
+from mmsearch.spaces import ModelInUse, model_in_use
+from mmsearch.storage_errors import errors_told
 from mmsearch.vectors import refresh_sidecar
 from mmsearch.walking import WalkRules
 
 LIBRARY_VARIABLE = "MMSEARCH_LIBRARY"
-
-
-@dataclass(frozen=True)
-class RootStatus:
-    """A root with the number of its files; `offline` if it is not there at present.
-
-    `changed` is when a run last found something new, changed or gone in it.
-    """
-
-    path: bytes
-    rules: WalkRules
-    files: int
-    changed: str | None
-    offline: bool
 
 
 @dataclass(frozen=True)
@@ -128,22 +114,22 @@ class Library:
         files again, with `model` if it is given; `retry` reads what failed before. `workers` is the number of
         threads, all processors by default.
         """
-        asked = [_absolute(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
+        asked = [absolute(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
         for path in asked:
-            _check_root(path)
+            check_root(path)
         if not self._exists():
             if not asked:
                 raise MmsearchError("Nothing to index; name a folder: `mmsearch index ~/Pictures`.")
             _ = self._choose_encoder(None, model, rebuild).identity  # a wrong model is told before anything is made
         _make_folder(self.folder)
-        with self._errors_told(), WriterLock(self.folder):
+        with errors_told(self.folder), WriterLock(self.folder):
             catalogue = Catalogue.write(self.folder)
             reader = Catalogue.read(self.folder)
             try:
                 known = catalogue.model()
                 encoder = self._choose_encoder(known[1] if known else None, model, rebuild)
                 model_id = self._model_id(catalogue, encoder, rebuild)
-                roots, missing = _choose_roots(catalogue, asked, rules, rebuild)
+                roots, missing = choose_roots(catalogue, asked, rules, rebuild)
                 indexer = Indexer(
                     catalogue,
                     reader,
@@ -160,7 +146,7 @@ class Library:
                             catalogue.remove_failures([number for number, _ in catalogue.failures_of_root(root.id)])
                 report = indexer.run(roots)
                 # Not after Ctrl-C: searches read what is missing there from the catalogue.
-                self._refresh_derived(catalogue, model_id, encoder.identity)
+                self._refresh_derived(catalogue, encoder)
                 return report
             finally:
                 reader.close()
@@ -168,8 +154,8 @@ class Library:
 
     def forget(self, path: str | os.PathLike[str]) -> Forgotten:
         """Takes a folder or file, and what was found in it, out of the library. The files are not touched."""
-        folder = _absolute(path)
-        with self._errors_told():
+        folder = absolute(path)
+        with errors_told(self.folder):
             self._catalogue()
             with WriterLock(self.folder):
                 catalogue = Catalogue.write(self.folder)
@@ -192,9 +178,7 @@ class Library:
             for root in roots:
                 catalogue.remove_root(root.id)
             catalogue.remove_orphans()
-        known = catalogue.model()
-        if known is not None:
-            self._refresh_derived(catalogue, *known)
+        self._refresh_derived(catalogue)
         around = (root.path for root in catalogue.roots() if is_below(folder, root.path))
         return Forgotten(len(files), tuple(around) if os.path.lexists(folder) else ())
 
@@ -223,17 +207,25 @@ class Library:
         with catalogue.transaction():
             return catalogue.start_with_model(encoder.identity)
 
-    def _refresh_derived(self, catalogue: Catalogue, model_id: int, identity: ModelIdentity) -> None:
+    def _refresh_derived(self, catalogue: Catalogue, encoder: Encoder | None = None) -> None:
+        """Vectors and graph, and the calibration too where the model is at hand."""
+        in_use = model_in_use(catalogue)
+        if in_use is None:
+            return
+        rows = {}
         for modality in MODALITIES:
-            space = Space(model_id, identity, modality)
-            refresh_graph(self.folder, catalogue, space, refresh_sidecar(self.folder, catalogue, space))
-        derived.remove_strangers(self.folder, identity)
+            space = in_use.space(modality)
+            rows[modality] = refresh_sidecar(self.folder, catalogue, space)
+            refresh_graph(self.folder, catalogue, space, rows[modality])
+        derived.remove_strangers(self.folder, in_use.identity)
+        if encoder is not None:
+            refresh_calibration(catalogue, _adapted(encoder, in_use), rows)
 
     # Search
 
-    def search(self, query: Query | str, *, scan: Scan = "exact") -> SearchResult:
+    def search(self, query: Query | str, *, scan: Scan = "exact", adapter: str | None = None) -> SearchResult:
         """The files that answer a query, best first. A text is a query of one term (`2:dog` has weight 2)."""
-        return next(self.search_many([query], scan=scan))
+        return next(self.search_many([query], scan=scan, adapter=adapter))
 
     def search_many(
         self,
@@ -241,28 +233,21 @@ class Library:
         *,
         scan: Scan = "auto",
         graph_from_rows: int = GRAPH_FROM_ROWS,
+        adapter: str | None = None,
         on_trouble: Callable[[str], None] = lambda trouble: None,
     ) -> Iterator[SearchResult]:
         """Answers many queries with one load of model and vectors.
 
         `scan` is "exact", "graph" (the HNSW graph where there is one), or "auto": the graph from
-        `graph_from_rows` rows of a modality on. `on_trouble` is told, once each, what could not be used.
+        `graph_from_rows` rows of a modality on. `adapter` is the one to search with, or "none", instead of the one
+        in use. `on_trouble` is told, once each, what could not be used.
         """
-        with self._errors_told():
+        with errors_told(self.folder):
             catalogue = self._catalogue()
-            known = catalogue.model()
-            if known is None:
+            in_use = model_in_use(catalogue, adapter)
+            if in_use is None:
                 raise MmsearchError(f"The library in {self.folder} is empty; run `mmsearch index FOLDER` first.")
-            model_id, identity = known
-            searcher = Searcher(
-                self.folder,
-                catalogue,
-                model_id,
-                identity,
-                lambda: self._encoder_of(identity),
-                scan,
-                graph_from_rows,
-            )
+            searcher = Searcher(self.folder, catalogue, in_use, lambda: self._encoder_of(in_use), scan, graph_from_rows)
             told: set[str] = set()
             for query in queries:
                 result = searcher.search(Query((text_term(query),)) if isinstance(query, str) else query)
@@ -276,16 +261,16 @@ class Library:
 
     def status(self) -> Status:
         """What the library holds: files, roots, failures, model, size."""
-        with self._errors_told():
+        with errors_told(self.folder):
             catalogue = self._catalogue()
-            known = catalogue.model()
-            identity = known[1] if known else None
+            in_use = model_in_use(catalogue)
+            identity = in_use.identity if in_use else None
             return Status(
                 library=self.folder,
                 model=identity.label if identity else "none yet",
                 dimension=identity.dimension if identity else 0,
                 counts=catalogue.counts(),
-                roots=tuple(_root_status(catalogue, root) for root in catalogue.roots()),
+                roots=tuple(root_status(catalogue, root) for root in catalogue.roots()),
                 failures=tuple(catalogue.failures()),
                 bytes=_database_bytes(self.folder) + derived.derived_bytes(self.folder),
                 interrupted=catalogue.setting("interrupted") is not None,
@@ -298,7 +283,14 @@ class Library:
 
     def _catalogue(self) -> Catalogue:
         if self._reader is None:
-            self._reader = Catalogue.read(self.folder)
+            try:
+                self._reader = Catalogue.read(self.folder)
+            except OlderLibrary:
+                if not os.access(self.folder, os.W_OK):
+                    raise
+                with WriterLock(self.folder):
+                    Catalogue.write(self.folder).close()
+                self._reader = Catalogue.read(self.folder)
         return self._reader
 
     def _encoder(self, name: str) -> Encoder:
@@ -306,50 +298,15 @@ class Library:
             self._encoders[name] = open_encoder(name)
         return self._encoders[name]
 
-    def _encoder_of(self, identity: ModelIdentity) -> Encoder:
-        encoder = self._encoder(identity.name)
-        if encoder.identity.fingerprint != identity.fingerprint:
-            raise _other_model(self.folder, identity, encoder.identity)
-        return encoder
-
-    @contextmanager
-    def _errors_told(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            told = _sentence(error, self.folder)
-            if told is None:
-                raise
-            raise MmsearchError(told) from error
-        except OSError as error:
-            if error.errno not in _FOLDER_ERRORS:
-                raise
-            raise MmsearchError(
-                f"The library folder {self.folder} cannot be written ({error.strerror}); put that right, or choose "
-                "another folder with --library."
-            ) from error
+    def _encoder_of(self, in_use: ModelInUse) -> Encoder:
+        encoder = self._encoder(in_use.model.name)
+        if encoder.identity.fingerprint != in_use.model.fingerprint:
+            raise _other_model(self.folder, in_use.model, encoder.identity)
+        return _adapted(encoder, in_use)
 
 
-# What the disk or the folder of a library can refuse; anything else is a bug and keeps its traceback.
-_FOLDER_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
-
-
-def _sentence(error: sqlite3.DatabaseError, folder: str) -> str | None:
-    """What a person can do about an error of SQLite, or None where it is a bug."""
-    text = str(error)
-    database = os.path.join(folder, DATABASE_NAME)
-    if "full" in text:
-        return f"There is no room left on the disk of the library {folder}; free some and run the command again."
-    if "readonly" in text or "unable to open" in text:
-        return f"The library in {folder} cannot be opened or written; check its permissions, or choose another."
-    if "locked" in text:
-        return f"Another program keeps {database} locked; wait until it has finished."
-    if "malformed" in text or "not a database" in text or "disk I/O" in text:
-        return (
-            f"The library file {database} is damaged ({text}); move it away and run `mmsearch index` again on "
-            "your folders (your own files are not touched)."
-        )
-    return None
+def _adapted(encoder: Encoder, in_use: ModelInUse) -> Encoder:
+    return AdaptedEncoder(encoder, in_use.adapter) if in_use.adapter else encoder
 
 
 def _other_model(folder: str, indexed: ModelIdentity, installed: ModelIdentity) -> MmsearchError:
@@ -359,19 +316,6 @@ def _other_model(folder: str, indexed: ModelIdentity, installed: ModelIdentity) 
     )
 
 
-def _absolute(path: str | os.PathLike[str]) -> bytes:
-    return os.fsencode(os.path.abspath(os.path.expanduser(path)))
-
-
-def _check_root(path: bytes) -> None:
-    name = os.fsdecode(path)
-    if not os.path.exists(path):
-        raise MmsearchError(f"{name} does not exist; check the path, or connect the drive that it is on.")
-    readable = os.R_OK | os.X_OK if os.path.isdir(path) else os.R_OK
-    if not os.access(path, readable):
-        raise MmsearchError(f"{name} cannot be read; check its permissions.")
-
-
 def _make_folder(folder: str) -> None:
     try:
         os.makedirs(folder, exist_ok=True)
@@ -379,52 +323,6 @@ def _make_folder(folder: str) -> None:
         raise MmsearchError(
             f"The library folder {folder} cannot be made ({error.strerror}); choose another with --library."
         ) from error
-
-
-def _choose_roots(
-    catalogue: Catalogue, asked: list[bytes], rules: WalkRules | None, rebuild: bool
-) -> tuple[list[tuple[Root, WalkRules]], list[bytes]]:
-    """The roots of this run with their rules, and those that are not there at present.
-
-    These are the asked ones and the remembered ones within them (all, if none was asked for).
-    """
-    remembered = {root.path: root for root in catalogue.roots()}
-    if not asked and not remembered:
-        raise MmsearchError("Nothing to index; name a folder: `mmsearch index ~/Pictures`.")
-    everything = rebuild or not asked
-    within = [path for path in remembered if everything or any(is_below(path, folder) for folder in asked)]
-    chosen: list[tuple[Root, WalkRules]] = []
-    missing: list[bytes] = []
-    for path in dict.fromkeys([*asked, *within]):
-        known = remembered.get(path)
-        given = rules if path in asked or not asked else None
-        held = given if given is not None else _rules_of(known) if known else WalkRules()
-        if not os.path.exists(path):
-            missing.append(path)
-            continue
-        with catalogue.transaction():
-            chosen.append((catalogue.put_root(path, json.dumps(asdict(held))), held))
-    return chosen, missing
-
-
-def _rules_of(root: Root) -> WalkRules:
-    written = json.loads(root.rules)
-    return WalkRules(
-        include=tuple(written["include"]),
-        exclude=tuple(written["exclude"]),
-        hidden=written["hidden"],
-        ignore_files=written["ignore_files"],
-    )
-
-
-def _root_status(catalogue: Catalogue, root: Root) -> RootStatus:
-    return RootStatus(
-        root.path,
-        _rules_of(root),
-        catalogue.files_in_root(root.id),
-        root.changed,
-        offline=not os.path.exists(root.path),
-    )
 
 
 def _database_bytes(folder: str) -> int:

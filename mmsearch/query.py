@@ -63,6 +63,9 @@ class Filters:
 class Query:
     """What is looked for. At least one term has a positive weight.
 
+    Without `min_score` a query of one text leaves out hits that are no nearer than what a text that means nothing
+    would find.
+
     Raises:
         MmsearchError: no terms, none of a positive weight, an empty text, or numbers out of range.
     """
@@ -70,7 +73,7 @@ class Query:
     terms: tuple[Term, ...]
     filters: Filters = field(default_factory=Filters)
     limit: int = DEFAULT_LIMIT
-    min_score: float = 0.0
+    min_score: float | None = None
 
     def __post_init__(self) -> None:
         if not self.terms:
@@ -81,7 +84,7 @@ class Query:
             raise MmsearchError("The query only says what to avoid; add a text or --image FILE to look for.")
         if self.limit < 1:
             raise MmsearchError(f"The limit is {self.limit}; it must be 1 or more.")
-        if not 0 <= self.min_score <= 1:
+        if self.min_score is not None and not 0 <= self.min_score <= 1:
             raise MmsearchError(f"The lowest score is {self.min_score:g}; scores lie between 0 and 1.")
 
     def as_json(self) -> dict[str, Any]:

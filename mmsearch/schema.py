@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 
 from sqlite_utils import Database
 
@@ -62,18 +64,38 @@ def _settings(db: Database) -> None:
     settings.insert_all([{"key": "library_id", "value": uuid.uuid4().hex}, {"key": "items_removed", "value": "0"}])
 
 
+def _adapters(db: Database) -> None:
+    db.table("adapters").create(
+        {
+            "id": int, "name": str, "version": int, "model_fingerprint": str,
+            "weights": bytes, "about": str, "added": str,
+        },
+        pk="id",
+        not_null={"name", "version", "model_fingerprint", "weights", "about", "added"},
+    ).create_index(["name", "version"], unique=True)  # fmt: skip
+
+
 # The migration at place n brings a library of version n to version n + 1; a new library takes them all.
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_first_tables,)
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_first_tables, _adapters)
 assert len(MIGRATIONS) == SCHEMA_VERSION
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Brings the library behind `connection` to SCHEMA_VERSION, in one transaction; does nothing where it is there."""
+def migrate(connection: sqlite3.Connection, copy: str) -> None:
+    """Brings the library behind `connection` to SCHEMA_VERSION, in one transaction; does nothing where it is there.
+
+    An older library is kept as it was in the file `copy` until that has succeeded.
+    """
     db = Database(connection)
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    if version == SCHEMA_VERSION:
+        return
+    if version:
+        with closing(sqlite3.connect(copy)) as kept:
+            connection.backup(kept)
     with db.atomic():
-        version: int = db.execute("PRAGMA user_version").fetchone()[0]
         for migration in MIGRATIONS[version:]:
             migration(db)
-        if version < SCHEMA_VERSION:
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    if version:
+        os.remove(copy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -14,14 +14,15 @@ import numpy as np
 from mmsearch import calibration
 from mmsearch.calibration import WeightedTerm
 from mmsearch.catalogue import Catalogue, FoundItem, ItemIds
-from mmsearch.derived import Space
-from mmsearch.encoding import Background, Calibration, Encoder, FloatMatrix, ModelIdentity
+from mmsearch.encoding import Background, Calibration, Encoder, FloatMatrix
 from mmsearch.errors import MmsearchError
 from mmsearch.file_times import in_utc, modification_time
 from mmsearch.graph import Graph, read_graph
 from mmsearch.items import MODALITIES, ImageContent, Modality
+from mmsearch.library_calibration import own_calibration, stored_calibration
 from mmsearch.query import Filters, Query, Term
 from mmsearch.reading import ReadLimits, UnreadableFile, decode, load
+from mmsearch.spaces import ModelInUse
 from mmsearch.vectors import VectorRows, read_rows
 
 Scan = Literal["auto", "exact", "graph"]
@@ -55,13 +56,19 @@ class Hit:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The hits of one query, best first; `elapsed_ms` is wall time in milliseconds, model loading included."""
+    """The hits of one query, best first; `elapsed_ms` is wall time in milliseconds, model loading included.
+
+    `thresholds` holds, per modality searched, the score below which a hit is left out. `nearest` is the best of what
+    was left out where there are no hits: its rank is 0.
+    """
 
     query: Query
     model: str
     library: str
     elapsed_ms: float
     hits: tuple[Hit, ...]
+    thresholds: Mapping[Modality, float]
+    nearest: Hit | None = None
 
 
 @dataclass(frozen=True)
@@ -81,19 +88,18 @@ class Searcher:
         self,
         folder: str,
         catalogue: Catalogue,
-        model_id: int,
-        identity: ModelIdentity,
+        in_use: ModelInUse,
         encoder: Callable[[], Encoder],
         scan: Scan = "exact",
         graph_from_rows: int = GRAPH_FROM_ROWS,
     ) -> None:
         self._folder = folder
         self._catalogue = catalogue
-        self._identity = identity
+        self._in_use = in_use
         self._encoder = encoder
         self._scan = scan
         self._graph_from_rows = graph_from_rows
-        self._spaces = {modality: Space(model_id, identity, modality) for modality in MODALITIES}
+        self._spaces = {modality: in_use.space(modality) for modality in MODALITIES}
         self._rows: dict[Modality, VectorRows] = {}
         self._graphs: dict[Modality, Graph | None] = {}
 
@@ -105,9 +111,13 @@ class Searcher:
         """
         started = time.perf_counter()
         vector, terms = self._query_vector(query.terms)
-        hits = self._hits(query, vector, terms)
+        wanted = [query.filters.modality] if query.filters.modality else list(MODALITIES)
+        backgrounds = {modality: calibration.combined(self._calibration, terms, modality) for modality in wanted}
+        thresholds = {modality: self._threshold(query, modality, backgrounds[modality]) for modality in wanted}
+        hits, nearest = self._hits(query, vector, backgrounds, thresholds)
         elapsed = (time.perf_counter() - started) * 1000
-        return SearchResult(query, self._identity.label, self._folder, elapsed, hits)
+        label = self._in_use.identity.label
+        return SearchResult(query, label, self._folder, elapsed, hits, thresholds, nearest)
 
     def troubles(self) -> list[str]:
         """What was wrong with vector files that this search had to do without."""
@@ -143,7 +153,8 @@ class Searcher:
             status = os.stat(path)
             stored = self._catalogue.image_vector_at(name, status.st_size, modification_time(status), model_id)
             if stored is not None:
-                return _unit(np.frombuffer(stored, "<f2").astype(np.float32))
+                row = np.frombuffer(stored, "<f2")[np.newaxis]
+                return _unit(self._spaces["image"].of_stored(row)[0].astype(np.float32))
             encoder = self._encoder()
             content = decode(load(name, ReadLimits()), encoder.image_side)
         except UnreadableFile as error:
@@ -156,13 +167,27 @@ class Searcher:
 
     # The answer
 
-    def _hits(self, query: Query, vector: FloatMatrix, terms: list[WeightedTerm]) -> tuple[Hit, ...]:
+    def _threshold(self, query: Query, modality: Modality, background: Background) -> float:
+        if query.min_score is not None:
+            return query.min_score
+        if len(query.terms) > 1 or query.terms[0].modality == "image":
+            return 0.0  # an example, or a mixture, has something nearest to it, however near
+        bound = calibration.nothing_close(background, len(self._rows_of(modality)))
+        return float(calibration.scores(np.array([bound], np.float32), background)[0])
+
+    def _hits(
+        self,
+        query: Query,
+        vector: FloatMatrix,
+        backgrounds: Mapping[Modality, Background],
+        thresholds: Mapping[Modality, float],
+    ) -> tuple[tuple[Hit, ...], Hit | None]:
         asked = _QueryImages(query.terms)
-        wanted = [query.filters.modality] if query.filters.modality else list(MODALITIES)
-        backgrounds = {modality: calibration.combined(self._calibration, terms, modality) for modality in wanted}
         rankings = {
-            modality: self._ranking(modality, vector, query.filters, backgrounds[modality]) for modality in wanted
+            modality: self._ranking(modality, vector, query.filters, background)
+            for modality, background in backgrounds.items()
         }
+        lowest = min(thresholds.values())
         count = max(_FIRST_CANDIDATES, 4 * query.limit)
         while True:
             ranked = {modality: ranking(count) for modality, ranking in rankings.items()}
@@ -173,11 +198,15 @@ class Searcher:
                 default=0.0,
             )
             enough = len(files) >= query.limit and files[query.limit - 1][0] >= unseen
-            if enough or unseen < query.min_score or all(one.complete for one in ranked.values()):
+            if enough or unseen < lowest or all(one.complete for one in ranked.values()):
                 break
             count *= 4
-        best = [found for found in files if found[0] >= query.min_score][: query.limit]
-        return tuple(_hit(rank, item, score, cosine) for rank, (score, cosine, item) in enumerate(best, start=1))
+        best = [found for found in files if found[0] >= thresholds[found[2].medium]][: query.limit]
+        hits = tuple(_hit(rank, item, score, cosine) for rank, (score, cosine, item) in enumerate(best, start=1))
+        if hits or not files:
+            return hits, None
+        score, cosine, item = files[0]
+        return (), _hit(0, item, score, cosine)
 
     def _ranking(
         self, modality: Modality, vector: FloatMatrix, filters: Filters, background: Background
@@ -236,16 +265,8 @@ class Searcher:
 
     @cached_property
     def _calibration(self) -> Calibration:
-        known = self._encoder().calibration
-        if known is not None:
-            return known
-        chance = np.random.default_rng(0)
-        samples = {}
-        for modality in MODALITIES:
-            rows = self._rows_of(modality)
-            drawn = np.sort(chance.permutation(len(rows))[: calibration.SAMPLE_ROWS])
-            samples[modality] = rows.vectors[drawn].astype(np.float32)
-        return calibration.measured(samples)
+        stored = stored_calibration(self._catalogue, self._in_use.identity)
+        return stored or own_calibration(self._encoder(), {one: self._rows_of(one) for one in MODALITIES})
 
 
 class _QueryImages:

@@ -13,8 +13,9 @@ import numpy as np
 
 from mmsearch import derived
 from mmsearch.catalogue import Catalogue, HalfMatrix, ItemIds
-from mmsearch.derived import Coverage, Missing, NotUsable, Space
+from mmsearch.derived import Coverage, Missing, NotUsable
 from mmsearch.encoding import FloatMatrix
+from mmsearch.spaces import Space
 
 KIND = "vectors"
 # Converted to float32 at a time: stays in the processor's cache.
@@ -99,7 +100,7 @@ def refresh_sidecar(folder: str, catalogue: Catalogue, space: Space) -> VectorRo
         file.write(rows.item_ids.astype("<i8").tobytes())
         file.write(rows.vectors.astype("<f2", copy=False).data)
 
-    coverage = derived.coverage_of(catalogue, space, rows.item_ids, rows.vectors)
+    coverage = derived.coverage_of(catalogue, space, rows.item_ids)
     derived.write_derived(derived.derived_path(folder, space, KIND), coverage, write_payload)
     return VectorRows(rows.item_ids, rows.vectors, coverage)
 
@@ -121,7 +122,7 @@ def _read_sidecar(folder: str, catalogue: Catalogue, space: Space) -> VectorRows
 def _rows_after(catalogue: Catalogue, space: Space, item_id: int) -> VectorRows:
     item_ids, vectors = catalogue.vectors_after(space.model_id, space.modality, item_id)
     matrix = np.frombuffer(b"".join(vectors), "<f2").reshape(-1, space.identity.dimension)
-    return VectorRows(item_ids, matrix)
+    return VectorRows(item_ids, space.of_stored(matrix))
 
 
 def _no_rows(space: Space, coverage: Coverage | None = None) -> VectorRows:

@@ -30,8 +30,13 @@ def of_type(answer: Any, kind: str) -> Any:
 
 
 def test_one_query_is_one_object_with_just_these_fields(answer: Any) -> None:
-    assert set(answer) == {"schema_version", "query", "model", "library", "elapsed_ms", "hits"}
+    assert set(answer) == {
+        "schema_version", "query", "model", "library", "elapsed_ms", "thresholds", "hits", "nearest",
+    }  # fmt: skip
     assert answer["schema_version"] == 1
+    assert set(answer["thresholds"]) == {"image", "text"}
+    assert all(hit["score"] >= answer["thresholds"][hit["type"]] for hit in answer["hits"])
+    assert answer["nearest"] is None
 
 
 def test_query_repeats_terms_and_filters(mmsearch: Mmsearch, indexed: Path, photos: Path) -> None:
@@ -130,10 +135,16 @@ def test_no_hits_are_an_empty_list_and_code_1(mmsearch: Mmsearch, indexed: Path)
     done = mmsearch("search", "a cat", "--ext", "xyz", "--json", library=indexed)
     assert done.code == 1
     assert done.json["hits"] == []
+    assert done.json["nearest"] is None
+    nonsense = mmsearch("search", "asdf qwer", "--json", library=indexed)
+    assert nonsense.code == 1
+    assert nonsense.json["hits"] == []
+    assert set(nonsense.json["nearest"]) == HIT_FIELDS
+    assert nonsense.json["nearest"]["rank"] == 0
 
 
 def test_jsonl_is_a_hit_a_line(mmsearch: Mmsearch, indexed: Path) -> None:
-    done = mmsearch("search", "a cat", "--limit", "3", "--jsonl", library=indexed)
+    done = mmsearch("search", "a cat", "--limit", "3", "--min-score", "0", "--jsonl", library=indexed)
     hits = [json.loads(line) for line in done.out.splitlines()]
     assert [hit["rank"] for hit in hits] == [1, 2, 3]
     assert all(set(hit) == HIT_FIELDS | {"schema_version"} for hit in hits)

@@ -89,7 +89,7 @@ def test_no_filters_are_false_and_any_is_true() -> None:
     assert Filters(before=datetime(2020, 1, 1))
 
 
-BACKGROUND = Background(mean=0.1, std=0.05, midpoint=3.0, slope=2.0)
+BACKGROUND = Background(mean=0.1, std=0.05, midpoint=3.0, slope=2.0, noise_mean=0.1, noise_std=0.04)
 
 
 def test_the_score_at_the_midpoint_is_one_half() -> None:

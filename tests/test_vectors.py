@@ -72,7 +72,7 @@ def answers(folder: Path, scan: str = "exact") -> list[tuple[str, float]]:
         return [
             (hit.path, round(hit.score, 3))
             for words in ("a cat", "income tax", "a rocket")
-            for hit in library.search(Query((text_term(words),), limit=50), scan=scan).hits  # type: ignore[arg-type]
+            for hit in library.search(Query((text_term(words),), limit=50, min_score=0), scan=scan).hits  # type: ignore[arg-type]
         ]
 
 
@@ -179,7 +179,7 @@ def test_the_graph_and_the_scan_agree(home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "library"
     with Library(folder) as library:
         library.index([home])
-        asked = [Query((text_term(f"a {word}"),), limit=5) for word in words]
+        asked = [Query((text_term(f"a {word}"),), limit=5, min_score=0) for word in words]
         exact = list(library.search_many(asked, scan="exact"))
         graph = list(library.search_many(asked, scan="graph"))
         automatic = list(library.search_many(asked, scan="auto", graph_from_rows=1))
@@ -220,8 +220,8 @@ def test_the_graph_grows_and_shrinks_with_the_library(home: Path, tmp_path: Path
             (home / f"{removed}.txt").unlink()
             (home / f"new{removed}.txt").write_text(f"A new text in place of {removed}.")
             library.index([home])
-            exact = library.search(Query((text_term("a ship"),), limit=50), scan="exact").hits
-            graph = library.search(Query((text_term("a ship"),), limit=50), scan="graph").hits
+            exact = library.search(Query((text_term("a ship"),), limit=50, min_score=0), scan="exact").hits
+            graph = library.search(Query((text_term("a ship"),), limit=50, min_score=0), scan="graph").hits
             assert [hit.path for hit in graph] == [hit.path for hit in exact]
     graph_file = next((folder / "derived").glob("*-text.hnsw"))
     plain = hnswlib.Index(space="ip", dim=384)
@@ -239,7 +239,7 @@ def test_without_hnswlib_every_search_is_exact(own: Path, indexed: Path, monkeyp
 
 
 def test_filters_work_with_the_graph(indexed: Path) -> None:
-    query = Query((text_term("a cat"),), Filters(extensions=(".jpg",)), limit=50)
+    query = Query((text_term("a cat"),), Filters(extensions=(".jpg",)), limit=50, min_score=0)
     exact = Library(indexed).search(query, scan="exact").hits
     assert Library(indexed).search(query, scan="graph").hits == exact
     assert len(exact) == 5
@@ -256,7 +256,7 @@ def resident(indexed: Path) -> Library:
     limit=st.integers(1, 30),
 )
 def test_any_date_is_a_filter(resident: Library, taken: datetime | None, limit: int) -> None:
-    query = Query((text_term("a cat"),), Filters(after=taken), limit)
+    query = Query((text_term("a cat"),), Filters(after=taken), limit, min_score=0)
     hits = resident.search(query).hits
     assert len(hits) <= limit
     assert all(taken is None or hit.modified >= taken.astimezone(timezone.utc).isoformat() for hit in hits)
@@ -302,7 +302,10 @@ def test_a_search_keeps_to_the_file_that_it_verified(own: Path, monkeypatch: pyt
 
     monkeypatch.setattr(derived, "_check_owner", check_and_replace)
     with Library(own) as library:
-        assert [hit.path for hit in library.search("a cat", scan="exact").hits] == [path for path, _ in expected[:10]]
+        everything = Query((text_term("a cat"),), min_score=0)
+        assert [hit.path for hit in library.search(everything, scan="exact").hits] == [
+            path for path, _ in expected[:10]
+        ]
 
 
 def test_the_catalogue_is_plain_sqlite(own: Path) -> None:

@@ -50,8 +50,17 @@ def search(
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", help="At most so many hits.")] = DEFAULT_LIMIT,
     min_score: Annotated[
-        float, typer.Option(metavar="SCORE", help="Leave out hits with a lower score, between 0 and 1.")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            metavar="SCORE",
+            help="Leave out hits with a lower score, between 0 and 1. Without it, a single text leaves out what is no "
+            "nearer than a text that means nothing would find; 0 shows everything.",
+        ),
+    ] = None,
+    adapter: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Search through this adapter instead of the one in use; none for none."),
+    ] = None,
     only: Annotated[
         str | None, typer.Option("--type", metavar="TYPE", help="Only this type of file: image or text.")
     ] = None,
@@ -112,18 +121,18 @@ def search(
             found = False
             how: Scan = scan.value
             queries = _batch_queries(batch, filters, limit, min_score)
-            for result in opened.search_many(queries, scan=how, on_trouble=_tell_trouble):
+            for result in opened.search_many(queries, scan=how, adapter=adapter, on_trouble=_tell_trouble):
                 print(output.to_json(hits.result_as_json(result)), flush=True)
                 found = found or bool(result.hits)
         else:
             asked = _query(_terms(query, image, avoid, avoid_image), filters, limit, min_score)
             one_scan = cast("Scan", "exact" if scan is ScanChoice.AUTO else scan.value)
-            result = next(opened.search_many([asked], scan=one_scan, on_trouble=_tell_trouble))
+            result = next(opened.search_many([asked], scan=one_scan, adapter=adapter, on_trouble=_tell_trouble))
             hits.print_result(result, form)
             found = bool(result.hits)
     if not found:
         if form in (hits.Form.TABLE, hits.Form.LINES) and batch is None:
-            output.say("nothing found.")
+            output.say(hits.nothing_found(result))
         raise typer.Exit(EXIT_NONE)
 
 
@@ -154,13 +163,13 @@ def _terms(
     )
 
 
-def _query(terms: tuple[Term, ...], filters: Filters, limit: int, min_score: float) -> Query:
+def _query(terms: tuple[Term, ...], filters: Filters, limit: int, min_score: float | None) -> Query:
     from mmsearch.query import Query
 
     return Query(terms, filters, limit, min_score)
 
 
-def _batch_queries(name: str, filters: Filters, limit: int, min_score: float) -> Iterator[Query]:
+def _batch_queries(name: str, filters: Filters, limit: int, min_score: float | None) -> Iterator[Query]:
     from mmsearch.query import text_term
 
     try:

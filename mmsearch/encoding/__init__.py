@@ -28,18 +28,20 @@ BUILTIN_MODEL = "mmsearch-mini"
 class ModelIdentity:
     """Which model made a vector. Vectors are comparable only where `fingerprint` is equal.
 
-    The fingerprint covers the name, the revision, the weights, the dimension and the preprocessing.
+    The fingerprint covers the name, the revision, the weights, the dimension, the preprocessing, and the adapter
+    where there is one.
     """
 
     name: str
     revision: str
     dimension: int
     fingerprint: str
+    adapter: str = ""
 
     @property
     def label(self) -> str:
-        """The name and revision as they are shown, for example `mmsearch-mini@1`."""
-        return f"{self.name}@{self.revision}"
+        """The name and revision as they are shown, for example `mmsearch-mini@1` or `mmsearch-mini@1+pets@2`."""
+        return f"{self.name}@{self.revision}" + (f"+{self.adapter}" if self.adapter else "")
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,16 @@ class Background:
 
     The calibrated score of a cosine c is `1 / (1 + exp(-slope * ((c - mean) / std - midpoint)))`: a logistic
     calibration (Platt, "Probabilistic Outputs for Support Vector Machines", 1999) of the cosine's distance from
-    the background in standard deviations.
+    the background in standard deviations. `noise_mean` and `noise_std` tell where the cosines of a query lie that
+    asks for nothing there is, as far as their upper tail goes: `calibration.nothing_close` is made of them.
     """
 
     mean: float
     std: float
     midpoint: float
     slope: float
+    noise_mean: float
+    noise_std: float
 
 
 # (query modality, item modality) -> the background of that pairing

@@ -7,11 +7,12 @@ import os
 import threading
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmsearch.encoding import Background, Calibration, FloatMatrix, ModelIdentity
+from mmsearch.calibration import from_json
+from mmsearch.encoding import Calibration, FloatMatrix, ModelIdentity
 from mmsearch.encoding.token_windows import token_windows
 from mmsearch.errors import MmsearchError
 from mmsearch.items import Modality, TextSpan
@@ -63,11 +64,7 @@ class BuiltinEncoder:
 
     @cached_property
     def calibration(self) -> Calibration:
-        pairs = self._description["calibration"]
-        return {
-            cast("tuple[Modality, Modality]", tuple(pair.split("-"))): Background(**numbers)
-            for pair, numbers in pairs.items()
-        }
+        return from_json(self._description["calibration"])
 
     def encode_images(self, pictures: Sequence[Image]) -> FloatMatrix:
         rows = np.empty((len(pictures), self.identity.dimension), np.float32)

@@ -46,7 +46,9 @@ def result_as_json(result: SearchResult) -> dict[str, Any]:
         "model": result.model,
         "library": result.library,
         "elapsed_ms": round(result.elapsed_ms, 1),
+        "thresholds": {modality: round(score, 4) for modality, score in result.thresholds.items()},
         "hits": [hit_as_json(hit) for hit in result.hits],
+        "nearest": hit_as_json(result.nearest) if result.nearest else None,
     }
 
 
@@ -67,6 +69,16 @@ def print_result(result: SearchResult, form: Form) -> None:
             print("\t".join([f"{hit.score:.2f}", hit.type, _place(hit), _snippet(hit)]).rstrip())
     elif result.hits:
         _print_table(result)
+
+
+def nothing_found(result: SearchResult) -> str:
+    """A sentence for a person whose query has no hits."""
+    near = result.nearest
+    if near is None:
+        return "nothing found."
+    if result.query.min_score is not None:
+        return f"nothing found with that score; the nearest is {_place(near)} ({near.score:.2f})."
+    return f"nothing close; the nearest is {_place(near)} ({near.score:.2f}). --min-score 0 shows all."
 
 
 def _place(hit: Hit) -> str:

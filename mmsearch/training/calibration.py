@@ -3,19 +3,21 @@
 Cosines between a caption and its photo, between two captions, and between a question and a paragraph live
 on different scales. Each direction gets the mean and deviation of cosines between unrelated things and a
 logistic curve over the standardised cosine (Platt, "Probabilistic Outputs for Support Vector Machines",
-1999), fitted as if one in a hundred and one candidates were a match.
+1999), fitted as if one in a hundred and one candidates were a match; and the cosines of queries that ask for
+nothing there is.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from mmsearch.calibration import noise_figures, noise_queries
 from mmsearch.encoding import Background
 from mmsearch.training.data import Photo, read_lines, tidy_caption
 
@@ -25,11 +27,12 @@ EncodeTexts = Callable[[Sequence[str]], Floats]
 UNRELATED_PER_MATCH = 100.0
 
 
-def fit_curve(matches: Floats, unrelated: Floats) -> Background:
+def fit_curve(matches: Floats, unrelated: Floats, noise: Floats) -> Background:
     """Weighted logistic regression by Newton's method on one standardised variable.
 
     Args:
         matches, unrelated: cosines, 1-d.
+        noise: cosines of queries that have no match with items, float32 [q, n].
     """
     mean, std = float(unrelated.mean()), float(unrelated.std())
     z = (np.concatenate([matches, unrelated]).astype(np.float64) - mean) / std
@@ -47,16 +50,20 @@ def fit_curve(matches: Floats, unrelated: Floats) -> Background:
         if np.abs(step).max() < 1e-9:
             break
     slope, offset = float(beta[0]), float(beta[1])
-    return Background(mean, std, -offset / slope, slope)
+    return Background(mean, std, -offset / slope, slope, *noise_figures(noise))
 
 
 @dataclass(frozen=True)
 class TextMaterial:
-    """Texts for the text-text curve: (query, item) matches, and unrelated queries and items."""
+    """Texts for the text-text curve: (query, item) matches, and unrelated queries and items.
+
+    `wordy` items are those that speak of no photo.
+    """
 
     matches: list[tuple[str, str]]
     queries: list[str]
     items: list[str]
+    wordy: list[str]
 
 
 def text_material(folder: Path, seed: int, each: int = 600) -> TextMaterial:
@@ -88,15 +95,9 @@ def text_material(folder: Path, seed: int, each: int = 600) -> TextMaterial:
         if found:
             matches.append((draw.choice(found), text))
     queries = draw.sample(names, each) + draw.sample(captions, each // 2) + draw.sample(titles, each // 4)
-    items = (
-        passages
-        + paragraphs
-        + scenes
-        + draw.sample(definitions, each)
-        + draw.sample(captions, each)
-        + draw.sample(titles, each // 2)
-    )
-    return TextMaterial(matches, queries, items)
+    wordy = draw.sample(definitions, each) + draw.sample(titles, each // 2)
+    items = passages + paragraphs + scenes + draw.sample(captions, each) + wordy
+    return TextMaterial(matches, queries, items, wordy)
 
 
 _STOP = frozenset(("a", "an", "the", "his", "her", "its", "it", "two", "is", "are", "and", "while")) | frozenset(
@@ -117,12 +118,13 @@ def text_text_curve(encode: EncodeTexts, material: TextMaterial) -> Background:
     """Background for a text query on a note."""
     left = encode([a for a, _ in material.matches])
     right = encode([b for _, b in material.matches])
-    background = encode(material.queries) @ encode(material.items).T
-    return fit_curve((left * right).sum(1), background.ravel()[::7])
+    items = encode(material.items)
+    background = encode(material.queries) @ items.T
+    return fit_curve((left * right).sum(1), background.ravel()[::7], encode(noise_queries()) @ items.T)
 
 
 def text_image_curve(
-    pairs: Sequence[tuple[Floats, Floats]], gallery: Floats, labels: Sequence[Sequence[str]]
+    pairs: Sequence[tuple[Floats, Floats]], gallery: Floats, labels: Sequence[Sequence[str]], noise: Floats
 ) -> Background:
     """Background for a text query on a photo.
 
@@ -130,6 +132,7 @@ def text_image_curve(
         pairs: per set (queries, images), float32 [n, d] each; row k of one belongs to row k of the other.
         gallery: photos that belong to none of the queries, float32 [m, d].
         labels: per set the class of each row, or nothing; rows of one class are not unrelated.
+        noise: cosines of queries that have no match with photos, float32 [q, n].
     """
     right, wrong = [], []
     for (queries, images), classes in zip(pairs, labels, strict=True):
@@ -139,7 +142,7 @@ def text_image_curve(
         wrong.append(cross[names[:, None] != names[None, :]])
         if not classes:
             wrong.append((queries @ gallery.T).ravel())
-    return fit_curve(np.concatenate(right), np.concatenate(wrong))
+    return fit_curve(np.concatenate(right), np.concatenate(wrong), noise)
 
 
 def image_image_curve(views: Floats, others: Floats, vectors: Floats, photos: Sequence[Photo], seed: int) -> Background:
@@ -160,9 +163,15 @@ def image_image_curve(views: Floats, others: Floats, vectors: Floats, photos: Se
     a, b = np.array(pairs).T
     right = np.concatenate([(views * others).sum(1), (vectors[a] * vectors[b]).sum(1)])
     cross = views @ views.T
-    return fit_curve(right, cross[~np.eye(len(cross), dtype=bool)])
+    return fit_curve(right, cross[~np.eye(len(cross), dtype=bool)], _across_classes(vectors, photos, draw))
 
 
-def as_json(curves: dict[str, Background]) -> dict[str, dict[str, float]]:
-    """Rounded for model.json."""
-    return {key: {k: round(v, 5) for k, v in asdict(curve).items()} for key, curve in curves.items()}
+def _across_classes(vectors: Floats, photos: Sequence[Photo], draw: random.Random, others: int = 100) -> Floats:
+    """Cosines of each photo with as many photos of other classes of its source, float32 [m, others]."""
+    classes = [(photo.source, photo.label) for photo in photos]
+    rows = []
+    for row, own in enumerate(classes):
+        strange = [other for other, name in enumerate(classes) if name[0] == own[0] and name != own]
+        if len(strange) >= others:
+            rows.append(vectors[draw.sample(strange, others)] @ vectors[row])
+    return np.stack(rows)

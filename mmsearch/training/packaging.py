@@ -7,7 +7,7 @@ import json
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from mmsearch.encoding import Background
+from mmsearch.calibration import as_json, noise_figures, noise_queries
+from mmsearch.encoding import Calibration
 from mmsearch.training import calibration
 from mmsearch.training.data import Photo, Split, read_lines, tidy_caption
 from mmsearch.training.evaluation import both_ways, ranks, recall, table, zero_shot
@@ -197,7 +198,7 @@ def measure(
 
 def calibrate(
     packaged: Packaged, photos: Sequence[Photo], split: Split, folder: Path, by_source: Sequence[str]
-) -> dict[str, Background]:
+) -> Calibration:
     """The four curves, on held-out photos and the files that ship."""
     validation = [photos[i] for i in split.validation]
     distractors = [photos[i] for i in split.distractors]
@@ -207,19 +208,21 @@ def calibrate(
     captions = packaged.texts([p.captions[0] for p in validation])
     # Short queries too: the class names of photos from sources that were held out whole.
     names = packaged.texts([p.prompts[k % 3] for k, p in enumerate(labelled)])
-    cross = calibration.text_image_curve(
-        [(captions, whole), (names, labels)], others, [[], [p.label for p in labelled]]
-    )
     material = calibration.text_material(folder, seed=3)
+    nonsense = packaged.texts(noise_queries()) @ np.concatenate([whole, others]).T
+    cross = calibration.text_image_curve(
+        [(captions, whole), (names, labels)], others, [[], [p.label for p in labelled]], nonsense
+    )
+    unasked_mean, unasked_std = noise_figures(whole @ packaged.texts(material.wordy).T)
     return {
-        "text-image": cross,
-        "image-text": cross,
-        "text-text": calibration.text_text_curve(packaged.texts, material),
-        "image-image": calibration.image_image_curve(whole, cropped, labels, labelled, seed=3),
+        ("text", "image"): cross,
+        ("image", "text"): replace(cross, noise_mean=unasked_mean, noise_std=unasked_std),
+        ("text", "text"): calibration.text_text_curve(packaged.texts, material),
+        ("image", "image"): calibration.image_image_curve(whole, cropped, labels, labelled, seed=3),
     }
 
 
-def write_model_json(packaged: Packaged, curves: dict[str, Background]) -> None:
+def write_model_json(packaged: Packaged, curves: Calibration) -> None:
     """The manifest that the engine reads, last: it names the digests of the other files."""
     files = {name: hashlib.sha256((packaged.folder / name).read_bytes()).hexdigest() for name in FILES}
     manifest = {
@@ -235,7 +238,7 @@ def write_model_json(packaged: Packaged, curves: dict[str, Background]) -> None:
             "pad_id": 0,
         },
         "sha256": files,
-        "calibration": calibration.as_json(curves),
+        "calibration": as_json(curves),
     }
     (packaged.folder / "model.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 

@@ -1,0 +1,62 @@
+"""The calibration of one library: that of its model, brought nearer to what lies in it by measuring.
+
+It is measured after an index run that changed a tenth of the rows or more, and kept in the catalogue, so that a search
+needs to measure nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+
+from mmsearch import calibration
+from mmsearch.catalogue import Catalogue
+from mmsearch.encoding import Calibration, Encoder, ModelIdentity
+from mmsearch.items import MODALITIES, Modality
+from mmsearch.vectors import VectorRows
+
+_SETTING = "calibration"
+_STALE_SHARE = 0.1
+
+
+def stored_calibration(catalogue: Catalogue, identity: ModelIdentity) -> Calibration | None:
+    """What was last measured in this library for that model, or None."""
+    stored = json.loads(catalogue.setting(_SETTING) or "{}")
+    if stored.get("fingerprint") != identity.fingerprint:
+        return None
+    return calibration.from_json(stored["curves"])
+
+
+def refresh_calibration(catalogue: Catalogue, encoder: Encoder, rows: Mapping[Modality, VectorRows]) -> None:
+    """Measures again where the library has changed by a tenth since it was last measured."""
+    fingerprint = encoder.identity.fingerprint
+    counts = {modality: len(of_modality) for modality, of_modality in rows.items()}
+    removed = catalogue.items_removed()
+    stored = json.loads(catalogue.setting(_SETTING) or "{}")
+    if stored.get("fingerprint") == fingerprint:
+        changed = removed - stored["removed"] + sum(abs(counts[one] - stored["rows"][one]) for one in MODALITIES)
+        if changed <= _STALE_SHARE * sum(stored["rows"].values()):
+            return
+    found = own_calibration(encoder, rows)
+    noise = encoder.encode_texts(calibration.noise_queries())
+    found = calibration.refreshed(found, noise, {one: of_modality.vectors for one, of_modality in rows.items()})
+    described = {
+        "fingerprint": fingerprint, "rows": counts, "removed": removed, "curves": calibration.as_json(found)
+    }  # fmt: skip
+    with catalogue.transaction():
+        catalogue.set_setting(_SETTING, json.dumps(described))
+
+
+def own_calibration(encoder: Encoder, rows: Mapping[Modality, VectorRows]) -> Calibration:
+    """The model's own calibration or, where it has none, one read off a sample of the rows."""
+    known = encoder.calibration
+    if known is not None:
+        return known
+    chance = np.random.default_rng(0)
+    samples = {}
+    for modality, of_modality in rows.items():
+        drawn = np.sort(chance.permutation(len(of_modality))[: calibration.SAMPLE_ROWS])
+        samples[modality] = of_modality.vectors[drawn].astype(np.float32)
+    return calibration.measured(samples)

@@ -1,0 +1,70 @@
+"""Which vectors are searched: those of the library's model, as they are or moved by an adapter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmsearch.adapters import Adapter
+from mmsearch.catalogue import Catalogue, HalfMatrix
+from mmsearch.encoding import ModelIdentity
+from mmsearch.errors import MmsearchError
+from mmsearch.items import Modality
+from mmsearch.stored_adapters import adapter_in_use, find_adapter
+
+
+@dataclass(frozen=True)
+class Space:
+    """The vectors of one model and one modality in a library, moved by an adapter where there is one.
+
+    `identity` is that of the model with its adapter; the catalogue holds the vectors as the model made them.
+    """
+
+    model_id: int
+    identity: ModelIdentity
+    modality: Modality
+    adapter: Adapter | None = None
+
+    def of_stored(self, vectors: HalfMatrix) -> HalfMatrix:
+        """Vectors of this space, float16 [n, dimension], of vectors as the catalogue holds them."""
+        return vectors if self.adapter is None else self.adapter.maps[self.modality](vectors).astype(np.float16)
+
+
+@dataclass(frozen=True)
+class ModelInUse:
+    """The model that a library's files were encoded with, and the adapter that searches go through."""
+
+    model_id: int
+    model: ModelIdentity
+    adapter: Adapter | None = None
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """That of the model with its adapter."""
+        return self.adapter.identity(self.model) if self.adapter else self.model
+
+    def space(self, modality: Modality) -> Space:
+        return Space(self.model_id, self.identity, modality, self.adapter)
+
+
+def model_in_use(catalogue: Catalogue, adapter: str | None = None) -> ModelInUse | None:
+    """The model and the adapter that the library uses, or the adapter of that name; None before the first index.
+
+    Raises:
+        MmsearchError: there is no such adapter, or it was made for another model.
+    """
+    known = catalogue.model()
+    if known is None:
+        return None
+    model_id, model = known
+    if adapter is None:
+        stored = adapter_in_use(catalogue, model.fingerprint)
+    else:
+        stored = find_adapter(catalogue, adapter)
+        if stored is not None and stored.model_fingerprint != model.fingerprint:
+            raise MmsearchError(
+                f"The adapter {stored.label} was made for another model than {model.label}; train one for this model "
+                "with `mmsearch train`."
+            )
+    return ModelInUse(model_id, model, stored.open() if stored else None)

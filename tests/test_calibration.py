@@ -1,0 +1,134 @@
+"""What a score means, and when a person is told that nothing is close."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Mmsearch
+
+from mmsearch import Library, Query
+from mmsearch.calibration import (
+    FALSE_ALARMS,
+    as_json,
+    from_json,
+    noise_figures,
+    noise_queries,
+    nothing_close,
+    refreshed,
+    scores,
+)
+from mmsearch.encoding import Background, Calibration
+from mmsearch.encoding.builtin import BuiltinEncoder
+from mmsearch.items import MODALITIES
+from mmsearch.query import image_term, text_term
+
+OWN = Background(mean=0.0, std=0.1, midpoint=4.0, slope=2.0, noise_mean=0.0, noise_std=0.06)
+
+
+def calibration() -> Calibration:
+    return {(asked, answering): OWN for asked in MODALITIES for answering in MODALITIES}
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+@pytest.mark.parametrize("nonsense", ["asdf qwer", "asdf jklö uiop", "a kangaroo", "monetary policy"])
+def test_a_query_for_what_is_not_there_says_so(mmsearch: Mmsearch, indexed: Path, nonsense: str) -> None:
+    done = mmsearch("search", nonsense, library=indexed)
+    assert done.code == 1
+    assert done.out == ""
+    assert done.err.startswith("mmsearch: nothing close; the nearest is /")
+    everything = mmsearch("search", nonsense, "--min-score", "0", "--paths", library=indexed)
+    assert len(everything.out.splitlines()) == 10
+
+
+def test_only_what_is_close_is_shown(indexed: Path) -> None:
+    shown = {os.path.basename(hit.path) for hit in Library(indexed).search("a motorcycle").hits}
+    assert shown == {"motorcycle.png"}
+
+
+def test_most_nonsense_finds_nothing_and_most_real_queries_find_something(indexed: Path) -> None:
+    library = Library(indexed)
+    silent = sum(not result.hits for result in library.search_many(noise_queries(60, seed=99)))
+    assert silent >= 45
+    real = ["a cat", "coffee", "a rocket", "a temple", "a flower", "a motorcycle", "income tax", "kittens"]
+    assert all(result.hits for result in library.search_many(real))
+
+
+def test_an_example_always_finds_its_nearest(indexed: Path, photos: Path) -> None:
+    bricks = image_term(str(photos / "photos" / "bricks.png"))
+    result = Library(indexed).search(Query((bricks,), limit=50))
+    assert len(result.hits) == 17
+    assert result.thresholds == {"image": 0.0, "text": 0.0}
+
+
+def test_a_score_of_ones_own_replaces_the_threshold(indexed: Path) -> None:
+    result = Library(indexed).search(Query((text_term("a cat"),), min_score=0.99))
+    assert result.hits == ()
+    assert result.thresholds == {"image": 0.99, "text": 0.99}
+    assert result.nearest is not None
+    assert result.nearest.score < 0.99
+
+
+def test_the_library_is_measured_once_and_again_when_it_has_changed(library: Library, home: Path) -> None:
+    def measured() -> str | None:
+        return library._catalogue().setting("calibration")
+
+    library.index([home])
+    first = measured()
+    assert first is not None
+    library.index([home])
+    assert measured() == first
+    (home / "more.txt").write_text("Nine ravens sit on the town hall.", encoding="utf-8")
+    library.index([home])
+    assert measured() != first
+
+
+def test_the_bound_rises_with_the_number_of_items() -> None:
+    bounds = [nothing_close(OWN, rows) for rows in (1, 10, 1_000, 1_000_000)]
+    assert bounds == sorted(bounds)
+    assert bounds[0] == pytest.approx(0.06 * 1.2816, abs=1e-3)  # the 90 % quantile of one normal number
+
+
+def test_nonsense_passes_the_bound_as_seldom_as_promised() -> None:
+    chance = np.random.default_rng(1)
+    cosines = chance.normal(0.02, 0.05, (2_000, 400)).astype(np.float32)
+    mean, std = noise_figures(cosines)
+    assert mean == pytest.approx(0.02, abs=1e-3)
+    curve = Background(0.0, 0.1, 4.0, 2.0, mean, std)
+    fresh = chance.normal(0.02, 0.05, (2_000, 400)).max(axis=1)
+    assert (fresh > nothing_close(curve, 400)).mean() == pytest.approx(FALSE_ALARMS, abs=0.03)
+
+
+def test_a_library_where_everything_is_near_to_nonsense_moves_its_background() -> None:
+    chance = np.random.default_rng(2)
+    noise = unit(chance.normal(size=(128, 64)) + 0.3)
+    rows = unit(chance.normal(size=(2_000, 64)) + 0.3).astype(np.float16)
+    few = refreshed(calibration(), noise, {"image": rows[:5]})["text", "image"]
+    many = refreshed(calibration(), noise, {"image": rows})["text", "image"]
+    nearest = (noise @ rows.astype(np.float32).T).max(axis=1)
+    assert OWN.mean < few.mean < many.mean
+    assert many.mean == pytest.approx(float((noise @ rows.astype(np.float32).T).mean()) * 2000 / 2200, abs=1e-3)
+    assert (nearest > nothing_close(many, 2_000)).mean() < 0.3
+    assert scores(np.array([0.5], np.float32), many)[0] < scores(np.array([0.5], np.float32), OWN)[0]
+
+
+def test_what_was_not_measured_stays_as_the_model_says() -> None:
+    found = refreshed(calibration(), np.eye(4, dtype=np.float32), {"text": np.empty((0, 4), np.float16)})
+    assert found == calibration()
+
+
+def test_a_calibration_survives_being_written() -> None:
+    assert from_json(as_json(calibration())) == calibration()
+    own = BuiltinEncoder().calibration
+    assert from_json(as_json(own)) == own
+
+
+def test_nonsense_is_the_same_for_the_same_seed() -> None:
+    assert noise_queries(20, seed=3) == noise_queries(20, seed=3)
+    assert noise_queries(20, seed=3) != noise_queries(20, seed=4)
+    assert all(query.replace(" ", "").isalpha() for query in noise_queries())
