@@ -1,0 +1,350 @@
+"""What an evaluation or a training runs on: photos with captions or labels, from the forms they come in.
+
+A data file names photos; a folder holds them. Either way the names are read and nothing of the photos themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from mmsearch.errors import MmsearchError
+from mmsearch.reading import medium_of
+
+_HEAD_BYTES = 4096
+# Of a data file's photos, so many are looked for when their folder is not given.
+_PHOTOS_LOOKED_FOR = 100
+_SURROGATES = re.compile("[\ud800-\udfff]")
+# How a line of each shape of FLICKR is read and written; the shape is told by the header.
+_FLICKR_SHAPES = {
+    "": (re.compile(r"([^\t]+)#\d+\t(.*)"), "name.jpg#0, a tab and a caption"),
+    "image,caption": (re.compile(r'("[^"]*"|[^",][^,]*),\s*("(?:[^"]|"")*"|(?![\s"]).*)\s*'), "name.jpg,caption"),
+    # One line of the Flickr30k file that is passed around has no second bar: "2199200615.jpg| 4   A dog runs".
+    "image_name|comment_number|comment": (re.compile(r"([^|]+)\|\s*\d+\s*[|\s](.*)"), "name.jpg| 0| caption"),
+}
+
+
+class DatasetFormat(str, Enum):
+    """The forms a data set comes in; see `read_dataset`."""
+
+    JSONL = "jsonl"
+    FLICKR = "flickr"
+    COCO = "coco"
+    KARPATHY = "karpathy"
+    FOLDERS = "folders"
+    SIDECARS = "sidecars"
+
+
+_OF_FOLDERS = (DatasetFormat.FOLDERS, DatasetFormat.SIDECARS)
+_WITH_SPLITS = (DatasetFormat.JSONL, DatasetFormat.KARPATHY)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A photo and what is known of it. `path` is absolute, as `os.fsdecode` gives it.
+
+    Captions and label have single spaces and no undecodable bytes; with neither, it is a distractor.
+    """
+
+    path: str
+    captions: tuple[str, ...] = ()
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Photos, each once, in the data's order (a folder's by path).
+
+    `name` is that of the file or folder without its extension, `format` a value of DatasetFormat, and `missing` the
+    number of photos that the data names and that are not on the disk; they are not among the examples.
+    """
+
+    name: str
+    format: str
+    examples: tuple[Example, ...]
+    missing: int = 0
+
+    @property
+    def captioned(self) -> tuple[Example, ...]:
+        return tuple(example for example in self.examples if example.captions)
+
+    @property
+    def labelled(self) -> tuple[Example, ...]:
+        return tuple(example for example in self.examples if example.label is not None)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What one `place` in the data ("line 3 of captions.jsonl") says about the photo called `file`."""
+
+    place: str
+    file: str
+    captions: tuple[str, ...] = ()
+    label: str | None = None
+    split: str | None = None
+
+
+def read_dataset(
+    path: str | os.PathLike[str],
+    *,
+    format: DatasetFormat | None = None,
+    images: str | os.PathLike[str] | None = None,
+    split: str | None = None,
+) -> Dataset:
+    """The data set in a file or folder.
+
+    JSONL: a line per photo, `{"file": ..., "captions": [...], "label": ..., "split": ...}`, all but the file optional
+    ("caption" may hold a single one). FLICKR: `name.jpg#0<TAB>caption` (Young et al., 2014), or below a header
+    `image,caption` or `image_name| comment_number| comment`. COCO: captions_*.json (Chen et al., 2015). KARPATHY:
+    dataset_*.json (Karpathy and Fei-Fei, 2015). FOLDERS: a photo's folder is its label. SIDECARS: x.jpg with x.txt or
+    x.jpg.txt beside it, a caption per line. Of a folder, what is hidden is left out, and links are followed.
+
+    Args:
+        path: the file or folder.
+        format: None recognises it by the name and the content.
+        images: the folder that a data file's names are relative to. None: the file's own folder, or else the one
+            folder in it where the first photo that can be found is.
+        split: keep only the examples of this split (KARPATHY, and JSONL with "split").
+
+    Raises:
+        MmsearchError: something is unreadable or malformed, or lacks the split, two classes, or photos that exist.
+    """
+    source = _absolute(path)
+    is_folder = os.path.isdir(source)
+    if not is_folder and not os.path.isfile(source):
+        raise MmsearchError(f"There is no file or folder {source}; give the path of a data set.")
+    if is_folder and images is not None:
+        raise MmsearchError(f"{source} is a folder and holds its photos itself; leave --images out.")
+    format, entries = (_read_folder if is_folder else _read_file)(source, format)
+    if not entries:
+        raise MmsearchError(f"{source} names no photos; give a data set that does.")
+    if split is not None:
+        if format not in _WITH_SPLITS:
+            raise MmsearchError(f"Data sets of the format {format.value} have no splits; leave --split out.")
+        entries = _of_split(entries, split, source)
+    folder = _photo_folder(source, entries) if images is None else _absolute(images)
+    if not os.path.isdir(folder):
+        raise MmsearchError(f"There is no folder {folder}; give the folder of the photos with --images.")
+    named = _merged(entries, folder)
+    examples = tuple(example for example in named if os.path.isfile(example.path))
+    if not examples:
+        raise MmsearchError(f"No photo of {source} exists, not even {named[0].path}; give their folder with --images.")
+    name = os.path.basename(source if is_folder else os.path.splitext(source)[0])
+    return Dataset(name, format.value, examples, len(named) - len(examples))
+
+
+def _absolute(path: str | os.PathLike[str]) -> str:
+    return os.path.abspath(os.path.expanduser(os.fsdecode(path)))
+
+
+def _of_split(entries: list[_Entry], split: str, source: str) -> list[_Entry]:
+    splits = sorted({entry.split for entry in entries if entry.split is not None})
+    if not splits:
+        raise MmsearchError(f"No photo in {source} has a split; leave --split out.")
+    if split not in splits:
+        raise MmsearchError(f"There is no split {split!r} in {source}; choose among {', '.join(splits)}.")
+    return [entry for entry in entries if entry.split == split]
+
+
+def _photo_folder(source: str, entries: list[_Entry]) -> str:
+    """The folder that the names are relative to: the first photo that is in one of the likely folders tells."""
+    if os.path.isdir(source):
+        return source
+    own = os.path.dirname(source)
+    beside = next(os.walk(own), (own, [], []))[1]
+    inner = [os.path.join(own, name) for name in sorted(beside) if not name.startswith(".")]
+    names = dict.fromkeys(entry.file for entry in entries if not os.path.isabs(entry.file))
+    for name, _ in zip(names, range(_PHOTOS_LOOKED_FOR), strict=False):
+        if os.path.isfile(os.path.join(own, name)):
+            return own
+        holding = [folder for folder in inner if os.path.isfile(os.path.join(folder, name))]
+        if len(holding) > 1:
+            raise MmsearchError(f"{name} is in both {holding[0]} and {holding[1]}; say which one with --images.")
+        if holding:
+            return holding[0]
+    return own
+
+
+def _merged(entries: list[_Entry], folder: str) -> list[Example]:
+    """One example per photo: all its captions without repeats, and its one label."""
+    captions: dict[str, list[str]] = defaultdict(list)
+    labels: dict[str, str] = {}
+    for entry in entries:
+        path = os.path.abspath(os.path.join(folder, entry.file))
+        captions[path].extend(filter(None, map(_clean, entry.captions)))
+        label = _clean(entry.label or "")
+        if label and labels.setdefault(path, label) != label:
+            told = f"{labels[path]!r} and, in {entry.place}, {label!r}"
+            raise MmsearchError(f"{path} is labelled {told}; keep one label per photo.")
+    return [Example(path, tuple(dict.fromkeys(texts)), labels.get(path)) for path, texts in captions.items()]
+
+
+def _clean(text: str) -> str:
+    """Single spaces; U+FFFD for bytes that were no UTF-8, which are lone surrogates here, and for written ones."""
+    return _SURROGATES.sub("\ufffd", " ".join(text.split()))
+
+
+def _read_folder(folder: str, format: DatasetFormat | None) -> tuple[DatasetFormat, list[_Entry]]:
+    if format is not None and format not in _OF_FOLDERS:
+        raise MmsearchError(f"{folder} is a folder, but the format {format.value} is that of a file; give the file.")
+    texts_of = dict(sorted(_photos_with_texts(folder)))
+    if not texts_of:
+        raise MmsearchError(f"There are no photos in {folder}; give a folder of photos.")
+    has_texts = any(texts_of.values())
+    if format is DatasetFormat.SIDECARS and not has_texts:
+        raise MmsearchError(f"No photo in {folder} has a text file beside it; put a photo's captions in its name.txt.")
+    if format is DatasetFormat.SIDECARS or (format is None and has_texts):
+        captions = {photo: [line for text in texts for _, line in _lines(text)] for photo, texts in texts_of.items()}
+        return DatasetFormat.SIDECARS, [_Entry(folder, photo, tuple(captions[photo])) for photo in texts_of]
+    parents = {photo: os.path.dirname(photo) for photo in texts_of}
+    labels = {parent: os.path.basename(parent).replace("_", " ") for parent in parents.values() if parent != folder}
+    if len(set(labels.values())) < 2:
+        raise MmsearchError(f"The photos in {folder} have no texts and no classes; give each class a folder in it.")
+    return DatasetFormat.FOLDERS, [_Entry(folder, photo, label=labels.get(parent)) for photo, parent in parents.items()]
+
+
+def _photos_with_texts(folder: str) -> Iterator[tuple[str, list[str]]]:
+    """Every photo at or under `folder` with the text files beside it: x.txt, then x.jpg.txt."""
+
+    def refuse(error: OSError) -> None:
+        raise MmsearchError(f"The folder {error.filename} cannot be read ({error.strerror}); make it readable.")
+
+    entered = set()
+    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        real = os.path.realpath(parent)
+        if real in entered:  # a link back up, or a second way here
+            folders.clear()
+            continue
+        entered.add(real)
+        names = [name for name in names if not name.startswith(".")]
+        texts = {name[:-4]: os.path.join(parent, name) for name in names if name.lower().endswith(".txt")}
+        for name in names:
+            medium = medium_of(os.fsencode(name))
+            if medium is not None and medium.name == "image":
+                likely = (os.path.splitext(name)[0], name)
+                yield os.path.join(parent, name), [texts[stem] for stem in likely if stem in texts]
+
+
+def _read_file(path: str, format: DatasetFormat | None) -> tuple[DatasetFormat, list[_Entry]]:
+    if format in _OF_FOLDERS:
+        raise MmsearchError(f"{path} is a file, but the format {format.value} is that of a folder; give the folder.")
+    if format is None:
+        extension = os.path.splitext(path)[1].lower()
+        format = {".jsonl": DatasetFormat.JSONL, ".json": None}.get(extension, DatasetFormat.FLICKR)
+    if format is DatasetFormat.JSONL:
+        return format, list(_jsonl_entries(path))
+    if format is DatasetFormat.FLICKR:
+        return format, list(_flickr_entries(path))
+    document = _parsed("".join(line for _, line in _lines(path)), path)
+    format = format or _json_format(document, path)
+    read = _coco_entries if format is DatasetFormat.COCO else _karpathy_entries
+    return format, list(read(document, path))
+
+
+def _json_format(document: Any, path: str) -> DatasetFormat:
+    held = document if isinstance(document, dict) else {}
+    if "annotations" in held:
+        return DatasetFormat.COCO
+    images = held.get("images")
+    if isinstance(images, list) and any(isinstance(image, dict) and "sentences" in image for image in images):
+        return DatasetFormat.KARPATHY
+    raise MmsearchError(f"{path} holds neither COCO captions nor a Karpathy split; choose another file or --format.")
+
+
+def _lines(path: str) -> Iterator[tuple[int, str]]:
+    """The lines of a text file with their ends and their numbers from 1.
+
+    Bytes that are no UTF-8 become lone surrogates, as in file names: names keep their bytes that way.
+    """
+    try:
+        with open(path, "rb") as file:
+            if b"\0" in file.read(_HEAD_BYTES):
+                raise MmsearchError(f"{path} is not a text in UTF-8; save it as one or give another file.")
+        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file_of_text:
+            yield from enumerate(file_of_text, start=1)
+    except OSError as error:
+        raise MmsearchError(f"{path} cannot be read ({error.strerror}); make it readable.") from None
+
+
+def _parsed(text: str, place: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        where = place if place.startswith("line ") else f"line {error.lineno} of {place}"
+        raise MmsearchError(f"There is no valid JSON in {where} ({error.msg}); correct it.") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, brackets thousands deep
+        raise MmsearchError(f"The JSON in {place} is too deep or too long to be read; correct it.") from None
+
+
+def _value(record: Any, key: str, kind: type, place: str, *, optional: bool = False) -> Any:
+    """What `record` holds under `key`, which is of `kind` (or null, or not there, if `optional`)."""
+    value = record.get(key) if isinstance(record, dict) else None
+    if isinstance(value, kind) or (optional and value is None and isinstance(record, dict)):
+        return value
+    meant = "list" if kind is list else "text"
+    raise MmsearchError(f'There is no {meant} under "{key}" in {place}; correct it or choose another --format.')
+
+
+def _jsonl_entries(path: str) -> Iterator[_Entry]:
+    for number, line in _lines(path):
+        if not line.strip():
+            continue
+        place = f"line {number} of {path}"
+        record = _parsed(line, place)
+        file = _value(record, "file", str, place)
+        captions: list[Any] = []
+        for key in ("captions", "caption"):
+            given = record.get(key)
+            captions += [given] if isinstance(given, str) else _value(record, key, list, place, optional=True) or []
+        if not all(isinstance(caption, str) for caption in captions):
+            raise MmsearchError(f"A caption in {place} is not a text; correct it.")
+        label, split = (_value(record, key, str, place, optional=True) for key in ("label", "split"))
+        yield _Entry(place, file, tuple(captions), label, split)
+
+
+def _coco_entries(document: Any, path: str) -> Iterator[_Entry]:
+    """Photos without captions stay; captions of photos that are not listed are passed over."""
+    captions: dict[Any, list[str]] = defaultdict(list)
+    for number, annotation in enumerate(_value(document, "annotations", list, path), start=1):
+        caption = _value(annotation, "caption", str, f"annotation {number} of {path}")
+        captions[str(annotation.get("image_id"))].append(caption)
+    for number, image in enumerate(_value(document, "images", list, path), start=1):
+        place = f"image {number} of {path}"
+        yield _Entry(place, _value(image, "file_name", str, place), tuple(captions.get(str(image.get("id")), ())))
+
+
+def _karpathy_entries(document: Any, path: str) -> Iterator[_Entry]:
+    for number, image in enumerate(_value(document, "images", list, path), start=1):
+        place = f"image {number} of {path}"
+        file = _value(image, "filename", str, place)
+        folder = _value(image, "filepath", str, place, optional=True) or ""
+        sentences = _value(image, "sentences", list, place)
+        captions = tuple(_value(sentence, "raw", str, f"a sentence of {place}") for sentence in sentences)
+        split = _value(image, "split", str, place, optional=True)
+        yield _Entry(place, os.path.join(folder, file), captions, split=split)
+
+
+def _flickr_entries(path: str) -> Iterator[_Entry]:
+    header = ""
+    for number, line in _lines(path):
+        heading = re.sub(r'[\s"]', "", line).lower()
+        if number == 1 and heading in _FLICKR_SHAPES:
+            header = heading
+        elif heading:
+            pattern, form = _FLICKR_SHAPES[header]
+            match = pattern.fullmatch(line.rstrip("\n"))
+            if not match:
+                raise MmsearchError(f"Line {number} of {path} is not written as {form}; correct it or give --format.")
+            file, caption = (_unquoted(part.strip()) if "," in header else part for part in match.groups())
+            yield _Entry(f"line {number} of {path}", file.strip(), (caption,))
+
+
+def _unquoted(part: str) -> str:
+    return part[1:-1].replace('""', '"') if part.startswith('"') else part
