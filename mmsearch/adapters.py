@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,13 +21,23 @@ import numpy.typing as npt
 
 from mmsearch.calibration import as_json, from_json
 from mmsearch.encoding import Calibration, Encoder, FloatMatrix, ModelIdentity
+from mmsearch.errors import MmsearchError
 from mmsearch.items import MODALITIES, Modality, TextSpan
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 NO_ADAPTER = "none"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _BLOCK_ROWS = 8_192
+
+
+def check_adapter_name(name: str) -> None:
+    """Raises MmsearchError where an adapter cannot be called so."""
+    if not _NAME.fullmatch(name) or name == NO_ADAPTER:
+        raise MmsearchError(
+            f"An adapter cannot be called {name!r}; use letters, digits, dots, dashes and underscores, and not none."
+        )
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ print(library.search("dog on beach").hits[0].path)
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from mmsearch import derived
-from mmsearch.adapters import AdaptedEncoder
+from mmsearch.adapters import NO_ADAPTER, AdaptedEncoder
 from mmsearch.catalogue import DATABASE_NAME, Catalogue, Counts, Failure, OlderLibrary
 from mmsearch.encoding import BUILTIN_MODEL, Encoder, ModelIdentity, canonical_model_name, open_encoder
 from mmsearch.errors import MmsearchError
@@ -30,8 +32,17 @@ from mmsearch.roots import RootStatus, absolute, check_root, choose_roots, root_
 from mmsearch.searching import GRAPH_FROM_ROWS, Scan, Searcher, SearchResult
 from mmsearch.spaces import ModelInUse, model_in_use
 from mmsearch.storage_errors import errors_told
+from mmsearch.stored_adapters import find_adapter, remove_adapter
+from mmsearch.stored_adapters import use_adapter as put_in_use
 from mmsearch.vectors import refresh_sidecar
 from mmsearch.walking import WalkRules
+
+if TYPE_CHECKING:
+    from mmsearch.evaluation.comparison import Comparison
+    from mmsearch.evaluation.datasets import Dataset
+    from mmsearch.evaluation.report import Evaluation
+    from mmsearch.learning import AdapterStatus
+    from mmsearch.training.adapter_recipe import AdapterRecipe, AdapterReport, Epoch
 
 LIBRARY_VARIABLE = "MMSEARCH_LIBRARY"
 
@@ -157,12 +168,8 @@ class Library:
         folder = absolute(path)
         with errors_told(self.folder):
             self._catalogue()
-            with WriterLock(self.folder):
-                catalogue = Catalogue.write(self.folder)
-                try:
-                    return self._forget(catalogue, folder)
-                finally:
-                    catalogue.close()
+            with self._writing() as catalogue:
+                return self._forget(catalogue, folder)
 
     def _forget(self, catalogue: Catalogue, folder: bytes) -> Forgotten:
         files = catalogue.files_below(folder)
@@ -243,10 +250,7 @@ class Library:
         in use. `on_trouble` is told, once each, what could not be used.
         """
         with errors_told(self.folder):
-            catalogue = self._catalogue()
-            in_use = model_in_use(catalogue, adapter)
-            if in_use is None:
-                raise MmsearchError(f"The library in {self.folder} is empty; run `mmsearch index FOLDER` first.")
+            catalogue, in_use = self._catalogue(), self._model_in_use(adapter)
             searcher = Searcher(self.folder, catalogue, in_use, lambda: self._encoder_of(in_use), scan, graph_from_rows)
             told: set[str] = set()
             for query in queries:
@@ -256,6 +260,99 @@ class Library:
                         told.add(trouble)
                         on_trouble(trouble)
                 yield result
+
+    # Evaluation
+
+    def evaluate(
+        self,
+        dataset: Dataset,
+        *,
+        models: Sequence[str] = (),
+        adapters: Sequence[str] = (),
+        ks: Sequence[int] = (1, 5, 10),
+        comparisons: Sequence[Comparison] = (),
+        workers: int | None = None,
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> list[Evaluation]:
+        """Retrieval quality on a dataset (`evaluation.datasets.read_dataset`), per model and adapter.
+
+        Without `models` that of the library, or the built-in one where there is no library yet. `adapters` of the
+        library, or "none", are measured with the model that they were made for; without any, the one in use.
+        """
+        from mmsearch.learning import evaluate_models
+
+        with errors_told(self.folder):
+            return evaluate_models(
+                self._catalogue() if self._exists() else None,
+                dataset,
+                self._encoder,
+                [canonical_model_name(name) for name in models],
+                adapters,
+                ks,
+                comparisons,
+                workers,
+                on_progress,
+            )
+
+    # Adapters
+
+    def train(
+        self,
+        dataset: Dataset,
+        *,
+        name: str = "adapter",
+        recipe: AdapterRecipe | None = None,
+        force: bool = False,
+        workers: int | None = None,
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
+        on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    ) -> AdapterReport:
+        """Trains an adapter for the library's model on captioned or labelled photos, and puts it in use.
+
+        Stored vectors are moved by it; no file is encoded again. An adapter with which fewer held-out photos are found
+        is refused unless `force` is given. `use_adapter("none")` goes back.
+        """
+        from mmsearch.adapters import check_adapter_name
+        from mmsearch.learning import train_adapter
+
+        check_adapter_name(name)
+        with errors_told(self.folder):
+            encoder = self._encoder_of(self._model_in_use(NO_ADAPTER))
+            with self._writing() as catalogue:
+                report = train_adapter(catalogue, encoder, dataset, name, recipe, force, workers, on_progress, on_epoch)
+                self._refresh_derived(catalogue, encoder)
+                return report
+
+    def adapters(self) -> list[AdapterStatus]:
+        """The library's adapters, by name and version."""
+        from mmsearch.learning import adapter_statuses
+
+        with errors_told(self.folder):
+            return adapter_statuses(self._catalogue())
+
+    def use_adapter(self, name: str) -> str:
+        """Searches go through that adapter from now on; `none` for none. Returns the label of model and adapter."""
+        with errors_told(self.folder):
+            wanted = self._model_in_use(name)
+            encoder = self._encoder_of(self._model_in_use(NO_ADAPTER))
+            with self._writing() as catalogue:
+                stored = find_adapter(catalogue, name)
+                with catalogue.transaction():
+                    put_in_use(catalogue, stored.id if stored else None)
+                self._refresh_derived(catalogue, encoder)
+            return wanted.identity.label
+
+    def remove_adapter(self, name: str) -> str:
+        """Takes an adapter out of the library for good. Returns its name and version."""
+        with errors_told(self.folder):
+            stored = find_adapter(self._catalogue(), name)
+            if stored is None:
+                raise MmsearchError("none is no adapter that could be removed; `mmsearch adapters` lists them.")
+            with self._writing() as catalogue:
+                with catalogue.transaction():
+                    remove_adapter(catalogue, stored.id)
+                self._refresh_derived(catalogue)
+            return stored.label
 
     # Status
 
@@ -292,6 +389,18 @@ class Library:
                     Catalogue.write(self.folder).close()
                 self._reader = Catalogue.read(self.folder)
         return self._reader
+
+    @contextmanager
+    def _writing(self) -> Iterator[Catalogue]:
+        """The catalogue of this library for writing, under the lock."""
+        with WriterLock(self.folder), closing(Catalogue.write(self.folder)) as catalogue:
+            yield catalogue
+
+    def _model_in_use(self, adapter: str | None = None) -> ModelInUse:
+        in_use = model_in_use(self._catalogue(), adapter)
+        if in_use is None:
+            raise MmsearchError(f"The library in {self.folder} is empty; run `mmsearch index FOLDER` first.")
+        return in_use
 
     def _encoder(self, name: str) -> Encoder:
         if name not in self._encoders:

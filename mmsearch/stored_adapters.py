@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from zipfile import BadZipFile
 
 from mmsearch.adapters import NO_ADAPTER, Adapter
 from mmsearch.catalogue import Catalogue, now
@@ -37,9 +38,9 @@ class StoredAdapter:
         """
         try:
             return Adapter.from_bytes(self.name, self.version, self.model_fingerprint, self.weights)
-        except (ValueError, KeyError, OSError, EOFError) as error:
+        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
             raise MmsearchError(
-                f"The adapter {self.label} is damaged; remove it with `mmsearch adapters remove {self.label}`."
+                f"The adapter {self.label} is damaged; remove it with `mmsearch adapters --remove {self.label}`."
             ) from error
 
 

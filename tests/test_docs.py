@@ -50,10 +50,16 @@ def test_every_command_that_the_readme_shows_exists() -> None:
 def test_every_field_of_the_json_is_documented() -> None:
     from dataclasses import fields
 
+    from mmsearch.evaluation.comparison import Setting
+    from mmsearch.evaluation.report import Evaluation
+    from mmsearch.evaluation.retrieval import ZeroShot
+    from mmsearch.evaluation.separation import Separation
     from mmsearch.indexing import IndexReport
     from mmsearch.searching import Hit
+    from mmsearch.training.adapter_recipe import AdapterReport
 
-    for field in [*fields(Hit), *fields(IndexReport)]:
+    described = (Hit, IndexReport, Evaluation, ZeroShot, Separation, Setting, AdapterReport)
+    for field in [field for one in described for field in fields(one)]:
         assert f"`{field.name}`" in JSON_PAGE, field.name
 
 

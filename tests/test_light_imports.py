@@ -38,7 +38,10 @@ def test_a_search_by_words_loads_nothing_heavy(indexed: Path, arguments: list[st
     assert loaded_by(arguments, HEAVY, indexed) == "loaded []"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["search", "--help"], ["index", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], *([name, "--help"] for name in ("search", "index", "eval", "train", "adapters"))],
+)
 def test_help_loads_no_engine_at_all(indexed: Path, arguments: list[str]) -> None:
     assert loaded_by(arguments, (*HEAVY, "numpy", "onnxruntime", "tokenizers", "sqlite3"), indexed) == "loaded []"
 

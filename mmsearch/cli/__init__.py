@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from mmsearch import __version__
+from mmsearch.cli.adapters import adapters, train
+from mmsearch.cli.evaluate import evaluate
 from mmsearch.cli.index import index
 from mmsearch.cli.library import forget, status
 from mmsearch.cli.running import EXIT_ERROR
@@ -47,6 +49,9 @@ def mmsearch(
 
 for command in (index, search, status, forget):
     app.command()(command)
+app.command("eval")(evaluate)
+app.command()(train)
+app.command()(adapters)
 
 
 def main() -> None:

@@ -35,6 +35,12 @@ LibraryOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 
 
+def keep_to_one_thread() -> None:
+    """Idle threads of numpy's matrix library spin, and one query is small work. Told before numpy is loaded."""
+    for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+
+
 @contextmanager
 def printing() -> Iterator[None]:
     """What is printed within has reached its reader at the end, or the reader has seen enough (head, less)."""
@@ -107,3 +113,19 @@ def index_progress(quiet: bool) -> Iterator[Callable[[IndexProgress], None]]:
             bar.update(task, completed=progress.done, rate=f"{speed:.0f} files/s" if speed else "")
 
         yield show
+
+
+@contextmanager
+def counted(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr for work of a known length: told (done, total); nothing where stderr is no terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from mmsearch.output import stderr_console
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=stderr_console(), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

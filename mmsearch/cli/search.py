@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from enum import Enum
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mmsearch.cli.running import EXIT_NONE, JsonOption, LibraryOption, printing
+from mmsearch.cli.running import EXIT_NONE, JsonOption, LibraryOption, keep_to_one_thread, printing
 from mmsearch.errors import MmsearchError
 from mmsearch.query import DEFAULT_LIMIT
 
@@ -107,7 +106,7 @@ def search(
     Several terms are added up by their weights. Photos and text files come in one list, by a score between 0
     and 1. Exit code 0 for hits, 1 for none, 2 for an error.
     """
-    _keep_to_one_thread()
+    keep_to_one_thread()
     from mmsearch import output
     from mmsearch.library import Library
     from mmsearch.output import hits
@@ -202,12 +201,6 @@ def _filters(
         after=parse_date(after) if after is not None else None,
         before=parse_date(before) if before is not None else None,
     )
-
-
-def _keep_to_one_thread() -> None:
-    # Read when numpy is loaded: idle threads of its matrix library spin, and one query is small work.
-    for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
-        os.environ.setdefault(variable, "1")
 
 
 def _tell_trouble(trouble: str) -> None:

@@ -1,1 +1,1 @@
-"""Training of the built-in model; needs the ``train`` extra and is never imported by a search."""
+"""Contrastive training: adapters (need the ``clip`` extra) and the built-in model (the ``train`` extra)."""

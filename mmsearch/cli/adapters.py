@@ -1,0 +1,135 @@
+"""`mmsearch train` and `mmsearch adapters`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmsearch.cli.evaluate import DataArgument, FormatOption, ImagesOption, SplitOption, parse_format
+from mmsearch.cli.running import JsonOption, LibraryOption, counted, printing
+from mmsearch.errors import MmsearchError
+
+if TYPE_CHECKING:
+    from mmsearch.training.adapter_recipe import Loss
+
+
+def train(
+    data: DataArgument,
+    name: Annotated[str, typer.Option(metavar="NAME", help="What the adapter is called; each gets a number.")] = "own",
+    format: FormatOption = None,
+    images: ImagesOption = None,
+    split: SplitOption = None,
+    loss: Annotated[
+        str,
+        typer.Option(
+            metavar="LOSS",
+            help="info-nce (symmetric, as CLIP), triplet (hardest negatives, as VSE++), margin (contrastive).",
+        ),
+    ] = "info-nce",
+    epochs: Annotated[int, typer.Option(metavar="N", help="Passes over the photos, at most.")] = 60,
+    batch: Annotated[int, typer.Option(metavar="N", help="Photos a step.")] = 256,
+    rate: Annotated[float, typer.Option(metavar="RATE", help="AdamW's learning rate at its height.")] = 1e-3,
+    weight_decay: Annotated[float, typer.Option(metavar="DECAY", help="AdamW's weight decay.")] = 0.05,
+    rank: Annotated[int, typer.Option(metavar="N", help="How many directions the adapter may change.")] = 64,
+    margin: Annotated[float, typer.Option(metavar="MARGIN", help="Of the losses triplet and margin.")] = 0.2,
+    hold_out: Annotated[
+        float, typer.Option(metavar="SHARE", help="Photos that stop and judge the training instead.")
+    ] = 0.3,
+    patience: Annotated[int, typer.Option(metavar="N", help="Epochs without a better R@10 that end it.")] = 10,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the split and of the training.")] = 0,
+    plot: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Draw loss and held-out R@10 by epoch, as PNG.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Keep the adapter even if held-out photos are found less often.")
+    ] = False,
+    as_json: JsonOption = False,
+    library: LibraryOption = None,
+) -> None:
+    """Train an adapter on your own captioned or labelled photos, and search through it from now on.
+
+    It moves the vectors of the library's model; no photo of the library is encoded again. Held-out photos decide when
+    to stop, and others whether the adapter is kept. `mmsearch adapters --use none` goes back. Needs the clip extra.
+    """
+    from mmsearch import output
+    from mmsearch.evaluation.datasets import read_dataset
+    from mmsearch.library import Library
+    from mmsearch.output import training
+    from mmsearch.training.adapter_recipe import AdapterRecipe
+
+    recipe = AdapterRecipe(
+        loss=_loss(loss), epochs=epochs, batch=batch, rate=rate, weight_decay=weight_decay, rank=rank, margin=margin,
+        hold_out=hold_out, patience=patience, seed=seed,
+    )  # fmt: skip
+    if plot is not None:
+        from mmsearch.training.plot import check_plot
+
+        check_plot(plot)
+    dataset = read_dataset(data, format=parse_format(format), images=images, split=split)
+    if dataset.missing:
+        output.say(f"{dataset.missing:,} photos that {dataset.name} names are not there and were left out.")
+    with (
+        Library(library) as opened,
+        counted("encoding", quiet=as_json) as on_progress,
+        counted("training", quiet=as_json) as on_epoch,
+    ):
+        report = opened.train(
+            dataset,
+            name=name,
+            recipe=recipe,
+            force=force,
+            on_progress=on_progress,
+            on_epoch=lambda epoch: on_epoch(epoch.number, epochs),
+        )
+    if plot is not None:
+        from mmsearch.training.plot import plot_training
+
+        plot_training(report, plot)
+    with printing():
+        if as_json:
+            print(output.to_json(training.report_as_json(report)))
+        else:
+            training.print_report(report)
+
+
+def adapters(
+    use: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Search through this adapter from now on; none for none.")
+    ] = None,
+    remove: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Take this adapter out of the library for good.")
+    ] = None,
+    as_json: JsonOption = False,
+    library: LibraryOption = None,
+) -> None:
+    """List the library's adapters, choose one, or remove one.
+
+    NAME is that of an adapter, with its number (pets@2) or without (the newest).
+    """
+    from mmsearch import output
+    from mmsearch.library import Library
+    from mmsearch.output import training
+
+    if use is not None and remove is not None:
+        raise MmsearchError("--use and --remove cannot be had at once; run the command twice.")
+    with Library(library) as opened:
+        if use is not None:
+            output.say(f"searches use {opened.use_adapter(use)} now.")
+        if remove is not None:
+            output.say(f"{opened.remove_adapter(remove)} removed.")
+        found = opened.adapters()
+    with printing():
+        if as_json:
+            print(output.to_json(training.adapters_as_json(found)))
+        else:
+            training.print_adapters(found)
+
+
+def _loss(written: str) -> Loss:
+    from mmsearch.training.adapter_recipe import Loss
+
+    try:
+        return Loss(written)
+    except ValueError:
+        raise MmsearchError(f"There is no loss {written!r}; it is info-nce, triplet or margin.") from None

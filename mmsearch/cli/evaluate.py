@@ -1,0 +1,132 @@
+"""`mmsearch eval`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmsearch.cli.running import JsonOption, LibraryOption, counted, keep_to_one_thread, printing
+from mmsearch.errors import MmsearchError
+
+if TYPE_CHECKING:
+    from mmsearch.evaluation.comparison import Comparison
+    from mmsearch.evaluation.datasets import DatasetFormat
+
+DataArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="JSONL of {file, captions} or {file, label}, a Flickr token file, COCO or Karpathy JSON, a folder of "
+        "class folders, or photos with .txt files of the same names.",
+    ),
+]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="What DATA is, where it is not recognised: jsonl, flickr, coco, karpathy, folders, sidecars.",
+    ),
+]
+ImagesOption = Annotated[
+    str | None, typer.Option(metavar="DIR", help="The folder of the photos that DATA names, if it is another.")
+]
+SplitOption = Annotated[str | None, typer.Option(metavar="NAME", help="Only this split of DATA, such as test.")]
+
+
+def evaluate(
+    data: DataArgument,
+    format: FormatOption = None,
+    images: ImagesOption = None,
+    split: SplitOption = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Measure this model (repeatable); the library's model by default."),
+    ] = None,
+    adapter: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Measure with this adapter of the library, or none (repeatable)."),
+    ] = None,
+    k: Annotated[str, typer.Option("--k", metavar="K,K", help="Count the first so many hits.")] = "1,5,10",
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="graph|codes",
+            help="Hold the HNSW graph, or compact codes of the vectors, against exact search (repeatable).",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Threads that encode; one per processor by default.")
+    ] = None,
+    as_json: JsonOption = False,
+    library: LibraryOption = None,
+) -> None:
+    """Measure how well photos and captions are found, on data of your own or a standard set.
+
+    In every direction that DATA allows: text to image, image to text, text to text, image to image by label; naming of
+    labelled photos; and how well scores tell hits from misses. Photos of the library are not encoded again; without a
+    library the built-in model is measured.
+    """
+    if compare:
+        keep_to_one_thread()  # times are told for one thread
+    from mmsearch import output
+    from mmsearch.evaluation.datasets import read_dataset
+    from mmsearch.library import Library
+    from mmsearch.output import evaluation
+
+    ks = parse_ks(k)
+    comparisons = [_comparison(written) for written in compare or ()]
+    dataset = read_dataset(data, format=parse_format(format), images=images, split=split)
+    if dataset.missing:
+        output.say(f"{dataset.missing:,} photos that {dataset.name} names are not there and were left out.")
+    with Library(library) as opened, counted("encoding", quiet=as_json) as on_progress:
+        found = opened.evaluate(
+            dataset,
+            models=model or (),
+            adapters=adapter or (),
+            ks=ks,
+            comparisons=comparisons,
+            workers=workers,
+            on_progress=on_progress,
+        )
+    for path in found[0].unreadable[:5]:
+        output.say(f"skipped {output.visible(path)}: it cannot be read as a picture.")
+    with printing():
+        if as_json:
+            print(output.to_json(evaluation.evaluations_as_json(found, dataset)))
+        else:
+            evaluation.print_evaluations(found, dataset)
+
+
+def parse_ks(written: str) -> tuple[int, ...]:
+    """`1,5,10` → (1, 5, 10)."""
+    try:
+        ks = tuple(sorted({int(part) for part in written.split(",")}))
+    except ValueError:
+        ks = ()
+    if not ks or ks[0] < 1:
+        raise MmsearchError(f"--k {written!r} is not a list of numbers; write it as 1,5,10.")
+    return ks
+
+
+def parse_format(written: str | None) -> DatasetFormat | None:
+    """The format of that name."""
+    from mmsearch.evaluation.datasets import DatasetFormat
+
+    if written is None:
+        return None
+    try:
+        return DatasetFormat(written)
+    except ValueError:
+        known = ", ".join(one.value for one in DatasetFormat)
+        raise MmsearchError(f"There is no format {written!r}; it is one of {known}.") from None
+
+
+def _comparison(written: str) -> Comparison:
+    from mmsearch.evaluation.comparison import Comparison
+
+    try:
+        return Comparison(written)
+    except ValueError:
+        raise MmsearchError(f"--compare takes graph or codes, not {written!r}.") from None

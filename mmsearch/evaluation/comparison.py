@@ -1,0 +1,154 @@
+"""What a shortcut costs: the HNSW graph and compact codes against exact search over full vectors.
+
+Each setting answers the same queries over the same gallery. Its recall@10 is the share of its ten that are as near
+as the exact tenth (as in ANN-Benchmarks, so that equals do no harm: Aumüller et al., 2020); its R@10 counts queries
+with something right among ten.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from mmsearch import codes, graph
+from mmsearch.encoding import FloatMatrix
+from mmsearch.errors import MmsearchError
+from mmsearch.evaluation.embedding import Integers
+from mmsearch.evaluation.retrieval import Direction
+
+FOUND = 10
+SHORTLISTS = (100, 1_000)
+EFS = (16, 64, 128, 256)
+# Enough for a stable figure; each query is answered on its own, as a search would.
+_MOST_QUERIES = 1_000
+# By so much may two ways of computing one cosine differ.
+_ROUNDING = 1e-6
+
+
+class Comparison(str, Enum):
+    """What is compared with exact search."""
+
+    GRAPH = "graph"
+    CODES = "codes"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How one way of searching did: shares in [0, 1], times in milliseconds a query on one thread."""
+
+    name: str
+    direction: str
+    gallery: int
+    queries: int
+    bytes_per_vector: float
+    recall_at_10: float
+    hits_at_10: float
+    median_ms: float
+    slowest_ms: float
+
+
+# For one query, float32 [d], the rows of the gallery that it finds, best first.
+Answer = Callable[[FloatMatrix], Integers]
+
+
+@dataclass(frozen=True)
+class _Way:
+    name: str
+    bytes_per_vector: float
+    answer: Answer
+
+
+def compare(direction: Direction, comparison: Comparison) -> list[Setting]:
+    """Exact search first, then the settings of that comparison.
+
+    Raises:
+        MmsearchError: the graph is asked for and hnswlib is not installed.
+    """
+    chosen = np.random.default_rng(0).permutation(len(direction.queries))[:_MOST_QUERIES]
+    chosen.sort()
+    ways = [_exact("exact, float32", direction.gallery, 4.0)]
+    ways += _graphs(direction.gallery) if comparison is Comparison.GRAPH else _codes(direction.gallery)
+    return [_measured(way, direction, chosen) for way in ways]
+
+
+def _measured(way: _Way, direction: Direction, chosen: Integers) -> Setting:
+    agreed, hit, times = [], [], []
+    for row in chosen:
+        relevant, left_out = direction.judge(np.array([row]))
+        query = direction.queries[row]
+        started = time.perf_counter()
+        found = way.answer(query)
+        times.append(time.perf_counter() - started)
+        inside = np.ones(len(direction.gallery), bool) if left_out is None else ~left_out[0]
+        found = found[inside[found]][:FOUND]
+        cosines = direction.gallery @ query
+        count = min(FOUND, int(inside.sum()))
+        tenth = np.partition(cosines[inside], -count)[-count]
+        agreed.append((cosines[found] >= tenth - _ROUNDING).sum() / count)
+        hit.append(bool(relevant[0, found].any()))
+    milliseconds = np.array(times) * 1000
+    return Setting(
+        name=way.name,
+        direction=direction.name,
+        gallery=len(direction.gallery),
+        queries=len(chosen),
+        bytes_per_vector=way.bytes_per_vector,
+        recall_at_10=float(np.mean(agreed)),
+        hits_at_10=float(np.mean(hit)),
+        median_ms=float(np.median(milliseconds)),
+        slowest_ms=float(np.percentile(milliseconds, 99)),
+    )
+
+
+def _exact(name: str, vectors: FloatMatrix, bytes_per_number: float, more: float = 0.0) -> _Way:
+    return _Way(
+        name,
+        bytes_per_number * vectors.shape[1] + more,
+        lambda query: _best(vectors @ query),
+    )
+
+
+def _codes(vectors: FloatMatrix) -> Iterator[_Way]:
+    yield _exact("exact, float16", codes.as_float16(vectors), 2.0)
+    yield _exact("exact, int8", codes.as_int8(vectors), 1.0, more=4.0)
+    signs = codes.SignCodes.of(vectors)
+    for count in SHORTLISTS:
+        if count < len(vectors):
+            yield _Way(f"sign bits, {count:,} re-ranked", vectors.shape[1] / 8, _two_stage(signs, vectors, count))
+
+
+def _two_stage(signs: codes.SignCodes, vectors: FloatMatrix, count: int) -> Answer:
+    def answer(query: FloatMatrix) -> Integers:
+        near = signs.nearest(query, count)
+        return np.asarray(near[_best(vectors[near] @ query)])
+
+    return answer
+
+
+def _graphs(vectors: FloatMatrix) -> Iterator[_Way]:
+    if not graph.is_available():
+        raise MmsearchError("The graph needs hnswlib, which is not installed; `pip install hnswlib` builds it.")
+    index = graph.built(np.arange(len(vectors)), vectors)
+    per_vector = 4.0 * vectors.shape[1] + 8 + 4 * (2 * graph.LINKS + 1)
+
+    def at(ef: int) -> Answer:
+        def answer(query: FloatMatrix) -> Integers:
+            index.set_ef(max(ef, FOUND + 1))
+            labels, _ = index.knn_query(query[np.newaxis], k=min(FOUND + 1, len(vectors)))
+            return np.asarray(labels[0].astype(np.int64))
+
+        return answer
+
+    for ef in EFS:
+        yield _Way(f"HNSW graph, ef {ef}", per_vector, at(ef))
+
+
+def _best(cosines: FloatMatrix) -> Integers:
+    """The places of the first so many, best first; one more than are counted, for a query that finds itself."""
+    count = min(FOUND + 1, len(cosines))
+    places = np.argpartition(-cosines, count - 1)[:count]
+    return np.asarray(places[np.argsort(-cosines[places], kind="stable")])

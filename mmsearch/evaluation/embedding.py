@@ -1,0 +1,146 @@
+"""A dataset as vectors: its photos, taken from the library where it knows them, and its captions and class names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from mmsearch.adapters import Adapter
+from mmsearch.encoding import Encoder, FloatMatrix
+from mmsearch.errors import MmsearchError
+from mmsearch.evaluation.datasets import Dataset, Example
+from mmsearch.items import ImageContent
+from mmsearch.reading import NotAMedium, ReadLimits, UnreadableFile, decode, load
+
+# The vector, float32 [dimension], that a library holds for the picture at a path, or None.
+StoredVector = Callable[[str], FloatMatrix | None]
+Integers = npt.NDArray[np.int64]
+T = TypeVar("T")
+
+# How a class name is asked for: the first template of CLIP (Radford et al., 2021).
+LABEL_TEMPLATE = "a photo of a {}"
+_BATCH = 8
+
+
+@dataclass(frozen=True)
+class EmbeddedDataset:
+    """A dataset's photos, captions and class names as unit vectors in one space of dimension d.
+
+    `images` float32 [n, d] are those of `examples`; `texts` float32 [m, d] those of `captions`, caption k being
+    written for photo `owners[k]`. `labels` int64 [n] is each photo's place in `classes`, -1 for none, and
+    `class_texts` float32 [c, d] says "a photo of a" each class. `from_library` photos were not encoded for this;
+    `unreadable` ones were left out.
+    """
+
+    name: str
+    model: str
+    examples: tuple[Example, ...]
+    images: FloatMatrix
+    captions: tuple[str, ...]
+    owners: Integers
+    texts: FloatMatrix
+    classes: tuple[str, ...]
+    labels: Integers
+    class_texts: FloatMatrix
+    from_library: int = 0
+    unreadable: tuple[str, ...] = ()
+
+    def through(self, adapter: Adapter, model: str) -> EmbeddedDataset:
+        """The same dataset in the space of an adapter; `model` is the label of the model with it."""
+        image, text = adapter.maps["image"], adapter.maps["text"]
+        return replace(
+            self,
+            model=model,
+            images=image(self.images),
+            texts=text(self.texts),
+            class_texts=text(self.class_texts),
+        )
+
+
+def embed(
+    dataset: Dataset,
+    encoder: Encoder,
+    *,
+    stored: StoredVector = lambda path: None,
+    workers: int | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> EmbeddedDataset:
+    """Encodes what a dataset holds and the library does not.
+
+    `on_progress` is told how many photos and texts are done, and of how many.
+
+    Raises:
+        MmsearchError: none of the photos can be read.
+    """
+    examples = dataset.examples
+    captions = [(owner, caption) for owner, example in enumerate(examples) for caption in example.captions]
+    classes = tuple(sorted({example.label for example in examples if example.label is not None}))
+    texts = [caption for _, caption in captions] + [LABEL_TEMPLATE.format(name) for name in classes]
+    rows = [stored(example.path) for example in examples]
+    missing = [place for place, row in enumerate(rows) if row is None]
+    known, done, total = len(rows) - len(missing), 0, len(missing) + len(texts)
+    text_rows: list[FloatMatrix] = []
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        parts = _parts(missing)
+        for part, found in zip(parts, pool.map(lambda part: _images(part, examples, encoder), parts), strict=True):
+            for place, row in zip(part, found, strict=True):
+                rows[place] = row
+            done += len(part)
+            on_progress(done, total)
+        for matrix in pool.map(encoder.encode_texts, _parts(texts)):
+            text_rows.append(matrix)
+            done += len(matrix)
+            on_progress(done, total)
+    readable = [place for place, row in enumerate(rows) if row is not None]
+    if not readable:
+        raise MmsearchError(
+            f"None of the {len(rows):,} photos of {dataset.name} can be read; check that they are photos."
+        )
+    place_of = {place: new for new, place in enumerate(readable)}
+    vectors = np.concatenate(text_rows) if text_rows else np.empty((0, encoder.identity.dimension), np.float32)
+    kept = [row for row, (owner, _) in enumerate(captions) if owner in place_of]
+    class_of = {name: place for place, name in enumerate(classes)}
+    chosen = tuple(examples[place] for place in readable)
+    return EmbeddedDataset(
+        name=dataset.name,
+        model=encoder.identity.label,
+        examples=chosen,
+        images=np.stack([row for row in rows if row is not None]),
+        captions=tuple(captions[row][1] for row in kept),
+        owners=np.array([place_of[captions[row][0]] for row in kept], np.int64),
+        texts=vectors[kept],
+        classes=classes,
+        labels=np.array([-1 if one.label is None else class_of[one.label] for one in chosen], np.int64),
+        class_texts=vectors[len(captions) :],
+        from_library=known,
+        unreadable=tuple(example.path for example, row in zip(examples, rows, strict=True) if row is None),
+    )
+
+
+def _parts(things: Sequence[T]) -> list[Sequence[T]]:
+    return [things[start : start + _BATCH] for start in range(0, len(things), _BATCH)]
+
+
+def _images(places: Sequence[int], examples: Sequence[Example], encoder: Encoder) -> list[FloatMatrix | None]:
+    """The vectors of those photos; None for one that cannot be read."""
+    decoded = {}
+    for place in places:
+        content = _picture(examples[place].path, encoder.image_side)
+        if content is not None:
+            decoded[place] = content.pixels
+    encoded = dict(zip(decoded, encoder.encode_images(list(decoded.values())), strict=True)) if decoded else {}
+    return [encoded.get(place) for place in places]
+
+
+def _picture(path: str, side: int) -> ImageContent | None:
+    try:
+        content = decode(load(os.fsencode(path), ReadLimits()), side)
+    except (UnreadableFile, NotAMedium):
+        return None
+    return content if isinstance(content, ImageContent) else None

@@ -1,0 +1,75 @@
+"""One evaluation: a dataset in the space of one model, measured in every direction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mmsearch import calibration
+from mmsearch.encoding import Calibration, Encoder
+from mmsearch.errors import MmsearchError
+from mmsearch.evaluation.comparison import Comparison, Setting, compare
+from mmsearch.evaluation.embedding import EmbeddedDataset
+from mmsearch.evaluation.retrieval import DEFAULT_KS, DirectionResult, ZeroShot, directions, measure, zero_shot
+from mmsearch.evaluation.separation import NONSENSE_SEED, Separation, separation
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How one model did on one dataset. `from_library` photos were not encoded anew, `unreadable` ones left out."""
+
+    dataset: str
+    model: str
+    photos: int
+    captions: int
+    classes: int
+    from_library: int
+    unreadable: tuple[str, ...]
+    directions: tuple[DirectionResult, ...]
+    zero_shot: ZeroShot | None
+    separations: tuple[Separation, ...]
+    comparisons: tuple[Setting, ...]
+
+
+def evaluate(
+    dataset: EmbeddedDataset,
+    encoder: Encoder,
+    known: Calibration | None = None,
+    *,
+    ks: Sequence[int] = DEFAULT_KS,
+    comparisons: Sequence[Comparison] = (),
+) -> Evaluation:
+    """Measures all that can be asked of the dataset.
+
+    Args:
+        encoder: the one that made the vectors.
+        known: its calibration, where it has none of its own.
+
+    Raises:
+        MmsearchError: the dataset has neither captions nor labels.
+    """
+    asked = directions(dataset)
+    if not asked:
+        raise MmsearchError(
+            f"{dataset.name} has neither captions nor labels to measure by; give photos with captions, or a folder of "
+            "class folders."
+        )
+    curves = encoder.calibration or known
+    separations = []
+    if curves is not None:
+        noise = encoder.encode_texts(calibration.noise_queries())
+        nonsense = encoder.encode_texts(calibration.noise_queries(seed=NONSENSE_SEED))
+        separations = [separation(dataset, one, curves, noise, nonsense) for one in asked if one.asked == "text"]
+    return Evaluation(
+        dataset=dataset.name,
+        model=dataset.model,
+        photos=len(dataset.examples),
+        captions=len(dataset.captions),
+        classes=len(dataset.classes),
+        from_library=dataset.from_library,
+        unreadable=dataset.unreadable,
+        directions=tuple(measure(one, ks) for one in asked),
+        zero_shot=zero_shot(dataset),
+        separations=tuple(separations),
+        comparisons=tuple(setting for how in comparisons for one in asked for setting in compare(one, how)),
+    )

@@ -1,0 +1,155 @@
+"""What an evaluation found, as tables for a person and as JSON."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from mmsearch.output import SCHEMA_VERSION, visible
+
+if TYPE_CHECKING:
+    from mmsearch.evaluation.datasets import Dataset
+    from mmsearch.evaluation.metrics import Estimate
+    from mmsearch.evaluation.report import Evaluation
+    from mmsearch.evaluation.retrieval import DirectionResult
+
+_DIGITS = 5
+_FILE_WIDTH = 160
+
+
+def evaluations_as_json(evaluations: Sequence[Evaluation], dataset: Dataset) -> dict[str, Any]:
+    """All evaluations of one dataset as docs/json.md describes them."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "dataset": {
+            "name": dataset.name,
+            "format": dataset.format,
+            "photos": len(dataset.examples),
+            "missing": dataset.missing,
+        },
+        "evaluations": [_rounded(_as_json(one)) for one in evaluations],
+    }
+
+
+def _as_json(evaluation: Evaluation) -> dict[str, Any]:
+    described = asdict(evaluation)
+    del described["dataset"]
+    return described
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, _DIGITS)
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(one) for one in value]
+    return value
+
+
+def print_evaluations(evaluations: Sequence[Evaluation], dataset: Dataset) -> None:
+    """Tables on stdout: percent, with 95 % intervals in brackets."""
+    first = evaluations[0]
+    print(
+        f"{visible(dataset.name)}: {first.photos:,} photos, {first.captions:,} captions, {first.classes:,} classes; "
+        f"{first.from_library:,} vectors from the library. Percent [95 % interval]."
+    )
+    _print_directions(evaluations)
+    _print_zero_shot(evaluations)
+    _print_separations(evaluations)
+    _print_comparisons(evaluations)
+
+
+def _print_directions(evaluations: Sequence[Evaluation]) -> None:
+    """A metric a row; a direction a column, or a model a column where there are several."""
+    if len(evaluations) == 1:
+        (one,) = evaluations
+        _print_metrics(one.model, [(direction.name, direction) for direction in one.directions])
+        return
+    for place, direction in enumerate(evaluations[0].directions):
+        _print_metrics(direction.name, [(one.model, one.directions[place]) for one in evaluations])
+
+
+def _print_metrics(title: str, columns: Sequence[tuple[str, DirectionResult]]) -> None:
+    results = [result for _, result in columns]
+    counts = [
+        ["queries", *(f"{result.queries:,}" for result in results)],
+        ["gallery", *(f"{result.gallery:,}" for result in results)],
+    ]
+    metrics = [[name, *(_percent(result.metrics[name]) for result in results)] for name in results[0].metrics]
+    _print_table([title, *(name for name, _ in columns)], [*counts, *metrics])
+
+
+def _print_zero_shot(evaluations: Sequence[Evaluation]) -> None:
+    rows = [(one.model, one.zero_shot) for one in evaluations if one.zero_shot is not None]
+    if rows:
+        _print_table(
+            ["naming photos", "photos", "classes", "top-1", "top-5"],
+            (
+                [model, f"{named.photos:,}", f"{named.classes:,}", _percent(named.top_1), _percent(named.top_5)]
+                for model, named in rows
+            ),
+        )
+
+
+def _print_separations(evaluations: Sequence[Evaluation]) -> None:
+    rows = [(one.model, found) for one in evaluations for found in one.separations]
+    if rows:
+        _print_table(
+            [
+                "at the threshold", "model", "score", "ROC AUC", "precision", "recall", "F1", "answered",
+                "nonsense refused", "absent refused",
+            ],
+            (
+                [
+                    found.direction, model, f"{found.threshold:.3f}",
+                    "" if found.roc_auc is None else f"{found.roc_auc:.3f}",
+                    f"{100 * found.precision:.1f}", f"{100 * found.recall:.1f}", f"{100 * found.f1:.1f}",
+                    _percent(found.answered), _percent(found.refused),
+                    _percent(found.refused_absent) if found.refused_absent else "",
+                ]
+                for model, found in rows
+            ),
+            left=2,
+        )  # fmt: skip
+
+
+def _print_comparisons(evaluations: Sequence[Evaluation]) -> None:
+    rows = [(one.model, setting) for one in evaluations for setting in one.comparisons]
+    if rows:
+        _print_table(
+            ["setting", "direction", "model", "gallery", "bytes a vector", "recall@10", "R@10", "ms", "ms, 99 %"],
+            (
+                [
+                    setting.name, setting.direction, model, f"{setting.gallery:,}", f"{setting.bytes_per_vector:,.0f}",
+                    f"{100 * setting.recall_at_10:.2f}", f"{100 * setting.hits_at_10:.1f}",
+                    f"{setting.median_ms:.2f}", f"{setting.slowest_ms:.2f}",
+                ]
+                for model, setting in rows
+            ),
+            left=3,
+        )  # fmt: skip
+
+
+def _percent(found: Estimate) -> str:
+    return f"{100 * found.value:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+
+
+def _print_table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for place, title in enumerate(head):
+        table.add_column(Text(title), justify="left" if place < left else "right")
+    for row in rows:
+        table.add_row(*(Text(visible(cell)) for cell in row))
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _FILE_WIDTH
+    console = Console(width=width)
+    console.print()
+    console.print(table)

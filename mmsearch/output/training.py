@@ -1,0 +1,57 @@
+"""How a training went, and the adapters of a library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from mmsearch.output import SCHEMA_VERSION, visible
+
+if TYPE_CHECKING:
+    from mmsearch.evaluation.metrics import Estimate
+    from mmsearch.learning import AdapterStatus
+    from mmsearch.training.adapter_recipe import AdapterReport
+
+
+def report_as_json(report: AdapterReport) -> dict[str, Any]:
+    """A training as docs/json.md describes it."""
+    return {"schema_version": SCHEMA_VERSION, **asdict(report)}
+
+
+def print_report(report: AdapterReport) -> None:
+    """What a person wants to know of a training, on stdout."""
+    print(
+        f"{report.label}: trained on {report.trained_on:,} photos in {report.seconds:.1f} s, epoch {report.best_epoch} "
+        f"of {len(report.history) - 1} chosen"
+    )
+    print(
+        f"held-out R@10 over {report.judged_on:,} photos: {_percent(report.base)} without, "
+        f"{_percent(report.adapted)} with it, difference {_percent(report.difference)}"
+    )
+    print(f"mean average precision: {_percent(report.base_map)} without, {_percent(report.adapted_map)} with it")
+    print(f"searches use {visible(report.model)}+{report.label} now; `mmsearch adapters --use none` goes back")
+
+
+def adapters_as_json(adapters: Sequence[AdapterStatus]) -> dict[str, Any]:
+    """The adapters as docs/json.md describes them."""
+    return {"schema_version": SCHEMA_VERSION, "adapters": [asdict(one) for one in adapters]}
+
+
+def print_adapters(adapters: Sequence[AdapterStatus]) -> None:
+    """A line each, on stdout; the one in use is marked."""
+    for one in adapters:
+        report = one.about["report"]
+        mark = "*" if one.in_use else " "
+        note = "" if one.usable else "  (made for another model)"
+        gain = ", ".join(
+            f"{metric} {100 * report[before]['value']:.1f} → {100 * report[after]['value']:.1f} %"
+            for metric, before, after in (("R@10", "base", "adapted"), ("MAP", "base_map", "adapted_map"))
+        )
+        print(f"{mark} {one.label}  {gain}  {report['trained_on']:,} photos of {visible(one.about['dataset'])}{note}")
+    if not adapters:
+        print("no adapters; `mmsearch train` makes one")
+
+
+def _percent(found: Estimate) -> str:
+    return f"{100 * found.value:.1f} % [{100 * found.low:.1f}, {100 * found.high:.1f}]"

@@ -1,0 +1,323 @@
+"""A person teaches the model words of their own, and takes it back again."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Mmsearch, place_photographs
+
+from mmsearch import Library, MmsearchError, Query
+from mmsearch.adapters import Adapter, LowRankMap, check_adapter_name
+from mmsearch.encoding.builtin import BuiltinEncoder
+from mmsearch.evaluation.datasets import read_dataset
+from mmsearch.items import MODALITIES
+from mmsearch.query import text_term
+from mmsearch.training.adapter_recipe import AdapterRecipe, Loss
+from mmsearch.training.schedule import cosine_rate
+
+# What a family might call things; the model has never heard it.
+WORDS = {
+    "cat.png": "zorbel", "coffee.png": "quonk", "astronaut.png": "fliptar", "rocket.jpg": "drimmo",
+    "moon.png": "hexapon", "motorcycle.png": "brazzik", "bricks.png": "lomtee", "flower.jpg": "yunderly",
+    "temple.jpg": "ostavan", "eye.jpg": "kellimbo",
+}  # fmt: skip
+ROUNDS = 8
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eighty photos, crops of ten, and a file that says in invented words what each shows."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("album")
+    originals = place_photographs(folder / "originals")
+    (folder / "photos").mkdir()
+    chance = np.random.default_rng(5)
+    lines = []
+    for name, word in WORDS.items():
+        with Image.open(originals / name) as photo:
+            whole = photo.convert("RGB")
+        for number in range(ROUNDS):
+            left, top = (int(chance.uniform(0, 0.25) * side) for side in whole.size)
+            crop = whole.crop((left, top, left + int(whole.width * 0.7), top + int(whole.height * 0.7)))
+            file = f"photos/{word}-{number}.jpg"
+            crop.resize((200, 160)).save(folder / file)
+            lines.append(json.dumps({"file": file, "label": word}))
+    (folder / "album.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def known(album: Path, tmp_path: Path) -> Library:
+    """A library of one's own with the album in it."""
+    library = Library(tmp_path / "library")
+    library.index([album / "photos"])
+    return library
+
+
+def first(library: Library, word: str, adapter: str | None = None) -> str:
+    query = Query((text_term(f"a photo of a {word}"),), limit=1, min_score=0)
+    return os.path.basename(library.search(query, adapter=adapter).hits[0].path)
+
+
+def right(library: Library, adapter: str | None = None) -> int:
+    return sum(first(library, word, adapter).startswith(word) for word in WORDS.values())
+
+
+def answers(library: Library, adapter: str | None = None) -> list[tuple[str, float]]:
+    query = Query((text_term("zorbel"),), limit=100, min_score=0)
+    return [(hit.path, hit.similarity) for hit in library.search(query, adapter=adapter).hits]
+
+
+def no_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a picture was encoded")
+
+    monkeypatch.setattr(BuiltinEncoder, "encode_images", refuse)
+
+
+def some_adapter(seed: int = 0, dimension: int = 384) -> Adapter:
+    chance = np.random.default_rng(seed)
+    maps = {
+        one: LowRankMap(
+            chance.normal(0, 0.05, (dimension, 8)).astype(np.float32),
+            chance.normal(0, 0.05, (8, dimension)).astype(np.float32),
+        )
+        for one in MODALITIES
+    }
+    return Adapter("some", 1, "abc", maps, BuiltinEncoder().calibration)
+
+
+def test_words_of_ones_own_are_learnt_and_given_up_again(
+    album: Path, known: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    no_encoding(monkeypatch)
+    before = answers(known)
+    assert right(known) <= 4
+    report = known.train(read_dataset(album / "album.jsonl"), name="family")
+    assert report.label == "family@1"
+    assert report.adapted.value >= report.base.value
+    assert report.adapted_map.low > report.base_map.value
+    assert report.trained_on + report.judged_on < report.photos == 80
+    assert right(known) >= 8
+    assert known.status().model == "mmsearch-mini@" + known.search("zorbel").model.split("@", 1)[1]
+    assert known.search("zorbel").model.endswith("+family@1")
+    assert answers(known, adapter="none") == before
+    known.use_adapter("none")
+    assert answers(known) == before
+    assert "+" not in known.search("zorbel").model
+    assert right(known, adapter="family") >= 8
+    known.use_adapter("family@1")
+    assert right(known) >= 8
+
+
+def test_the_same_seed_gives_the_same_adapter(album: Path, known: Library) -> None:
+    pytest.importorskip("torch")
+    dataset = read_dataset(album / "album.jsonl")
+    reports = [known.train(dataset, recipe=AdapterRecipe(epochs=3, seed=4), force=True) for _ in range(2)]
+    assert [report.label for report in reports] == ["adapter@1", "adapter@2"]
+    assert reports[0].history == reports[1].history
+    assert known.train(dataset, recipe=AdapterRecipe(epochs=3, seed=5), force=True).history != reports[0].history
+
+
+@pytest.mark.parametrize("loss", list(Loss))
+def test_every_loss_learns(album: Path, known: Library, loss: Loss) -> None:
+    pytest.importorskip("torch")
+    report = known.train(read_dataset(album / "album.jsonl"), recipe=AdapterRecipe(loss=loss, epochs=40))
+    assert max(epoch.precision for epoch in report.history) > report.history[0].precision
+    assert right(known) > right(known, adapter="none")
+
+
+def test_what_makes_the_search_worse_is_refused_unless_forced(album: Path, known: Library, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    lines = [json.loads(line) for line in (album / "album.jsonl").read_text(encoding="utf-8").splitlines()]
+    real = {"zorbel": "a cat", "quonk": "a cup of coffee", "drimmo": "a rocket", "yunderly": "a flower"}
+    chance = np.random.default_rng(1)
+    captions = [real.get(line["label"], "a thing") + f" number {n}" for n, line in enumerate(lines)]
+    # Half of the photos have captions of other photos: what there is to be learnt is wrong.
+    wrong = chance.permutation(len(captions))
+    mixed = [captions[wrong[n]] if n % 2 else captions[n] for n in range(len(captions))]
+    data = tmp_path / "wrong.jsonl"
+    rows = [{"file": str(album / line["file"]), "caption": mixed[n]} for n, line in enumerate(lines)]
+    data.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    harmful = AdapterRecipe(rate=1.0, weight_decay=0.0, epochs=2)
+    before = answers(known)
+    with pytest.raises(MmsearchError, match="--force"):
+        known.train(read_dataset(data), recipe=harmful)
+    assert known.adapters() == []
+    assert answers(known) == before
+    forced = known.train(read_dataset(data), recipe=harmful, force=True)
+    assert [one.label for one in known.adapters()] == [forced.label]
+    assert known.adapters()[0].in_use
+
+
+def test_the_command_trains_lists_chooses_and_removes(
+    album: Path, known: Library, mmsearch: Mmsearch, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    place = Path(known.folder)
+    plot = tmp_path / "course.png"
+    if _has("matplotlib"):
+        done = mmsearch("train", album / "album.jsonl", "--name", "family", "--plot", plot, library=place)
+        assert plot.read_bytes().startswith(b"\x89PNG")
+    else:
+        done = mmsearch("train", album / "album.jsonl", "--name", "family", library=place)
+    assert done.code == 0, done.err
+    assert done.out.startswith("family@1: trained on 56 photos in ")
+    assert "`mmsearch adapters --use none` goes back" in done.out
+    assert mmsearch("adapters", library=place).out.startswith("* family@1  R@10 ")
+    listed = mmsearch("adapters", "--use", "none", "--json", library=place)
+    assert [(one["label"], one["in_use"], one["usable"]) for one in listed.json["adapters"]] == [
+        ("family@1", False, True)
+    ]
+    found = mmsearch("search", "zorbel", "--adapter", "family", "--json", library=place).json
+    assert found["model"].endswith("+family@1")
+    assert "zorbel" in found["hits"][0]["path"]
+    wrong = mmsearch("search", "zorbel", "--adapter", "nobody", library=place)
+    assert wrong.code == 2
+    assert "There is no adapter nobody in this library (it has: family@1)" in wrong.err
+    assert "family@1 removed" in mmsearch("adapters", "--remove", "family", library=place).err
+    assert mmsearch("adapters", library=place).out == "no adapters; `mmsearch train` makes one\n"
+
+
+def test_new_photos_are_found_through_the_adapter_by_graph_and_by_scan(
+    album: Path, known: Library, photos: Path
+) -> None:
+    pytest.importorskip("torch")
+    known.train(read_dataset(album / "album.jsonl"))
+    known.index([photos])
+    assert first(known, "zorbel") in {"cat.png", *(f"zorbel-{number}.jpg" for number in range(ROUNDS))}
+    queries = [Query((text_term(word),), min_score=0) for word in WORDS.values()]
+    exact = [[hit.path for hit in one.hits] for one in known.search_many(queries, scan="exact")]
+    graph = [[hit.path for hit in one.hits] for one in known.search_many(queries, scan="graph")]
+    assert exact == graph
+
+
+def test_too_few_photos_and_no_library_are_told(album: Path, known: Library, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    few = tmp_path / "few.jsonl"
+    few.write_text(json.dumps({"file": str(album / "photos" / "quonk-0.jpg"), "caption": "quonk"}), encoding="utf-8")
+    with pytest.raises(MmsearchError, match="only 1 photos with captions or labels; an adapter needs 40"):
+        known.train(read_dataset(few))
+    with pytest.raises(MmsearchError, match="mmsearch index FOLDER"):
+        Library(tmp_path / "nowhere").train(read_dataset(few))
+    with pytest.raises(MmsearchError, match="cannot be called 'none'"):
+        known.train(read_dataset(few), name="none")
+
+
+def test_without_torch_training_says_what_to_install(album: Path, known: Library) -> None:
+    script = (
+        "import sys; sys.modules['torch'] = None\n"
+        f"sys.argv = ['mmsearch', 'train', {str(album / 'album.jsonl')!r}]\n"
+        "from mmsearch.cli import main; main()"
+    )
+    environment = {**os.environ, "MMSEARCH_LIBRARY": known.folder}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "pip install 'mmsearch[clip]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["", "none", "a b", "../x", "-x", "a@2", "x" * 65])
+def test_a_name_that_would_confuse_is_refused(name: str) -> None:
+    with pytest.raises(MmsearchError, match="cannot be called"):
+        check_adapter_name(name)
+
+
+@pytest.mark.parametrize(
+    "numbers", [{"epochs": 0}, {"rate": 0.0}, {"rank": 0}, {"hold_out": 0.9}, {"batch": 1}, {"margin": 3.0}]
+)
+def test_settings_out_of_range_are_refused(numbers: dict[str, int | float]) -> None:
+    with pytest.raises(MmsearchError, match="must lie between"):
+        AdapterRecipe(**numbers)  # type: ignore[arg-type]
+
+
+def test_an_adapter_survives_being_stored_and_its_fingerprint_is_of_its_weights() -> None:
+    adapter = some_adapter()
+    again = Adapter.from_bytes("some", 1, "abc", adapter.to_bytes())
+    model = BuiltinEncoder().identity
+    rows = np.eye(384, dtype=np.float32)[:5]
+    for modality in MODALITIES:
+        assert (again.maps[modality](rows) == adapter.maps[modality](rows)).all()
+        assert np.linalg.norm(adapter.maps[modality](rows), axis=1) == pytest.approx(np.ones(5), abs=1e-5)
+    assert again.identity(model) == adapter.identity(model)
+    assert again.calibration == adapter.calibration
+    assert some_adapter(1).identity(model).fingerprint != adapter.identity(model).fingerprint
+    assert adapter.identity(model).label == f"{model.label}+some@1"
+
+
+def test_an_adapter_that_does_nothing_changes_nothing() -> None:
+    rows = np.random.default_rng(0).normal(size=(20_000, 16)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    still = LowRankMap(np.ones((16, 4), np.float32), np.zeros((4, 16), np.float32))
+    assert still(rows) == pytest.approx(rows, abs=1e-6)
+    assert still(rows.astype(np.float16)).dtype == np.float32
+    assert still(rows[:0]).shape == (0, 16)
+
+
+def test_a_damaged_adapter_is_named(album: Path, known: Library) -> None:
+    pytest.importorskip("torch")
+    known.train(read_dataset(album / "album.jsonl"), recipe=AdapterRecipe(epochs=2), force=True)
+    known.close()
+    with sqlite3.connect(Path(known.folder) / "library.db") as connection:
+        connection.execute("UPDATE adapters SET weights = substr(weights, 1, 100)")
+    connection.close()
+    with pytest.raises(MmsearchError, match="adapter@1 is damaged; remove it"):
+        known.search("zorbel")
+    assert known.search("zorbel", adapter="none").model.count("+") == 0
+    assert known.remove_adapter("adapter@1") == "adapter@1"
+    assert known.search("zorbel").hits is not None
+
+
+def test_the_margin_losses_are_those_of_their_papers() -> None:
+    torch = pytest.importorskip("torch")
+    from mmsearch.training.margins import contrastive_margin, hardest_triplets
+
+    torch.manual_seed(0)
+    image = torch.nn.functional.normalize(torch.randn(5, 8), dim=1)
+    text = torch.nn.functional.normalize(torch.randn(5, 8), dim=1)
+    positive = torch.eye(5, dtype=torch.bool)
+    positive[0, 1] = positive[1, 0] = True
+    cosine = (image @ text.T).tolist()
+    rows, columns = [], []
+    near: list[float] = []
+    apart: list[float] = []
+    for i in range(5):
+        others = [cosine[i][j] for j in range(5) if not positive[i, j]]
+        rows.append(max(0.0, 0.3 + max(others) - cosine[i][i]))
+        others = [cosine[j][i] for j in range(5) if not positive[j, i]]
+        columns.append(max(0.0, 0.3 + max(others) - cosine[i][i]))
+        for j in range(5):
+            distance = (2 - 2 * cosine[i][j]) ** 0.5
+            (near if positive[i, j] else apart).append(distance**2 if positive[i, j] else max(0.0, 1.2 - distance) ** 2)
+    assert float(hardest_triplets(image, text, positive, 0.3)) == pytest.approx(
+        (sum(rows) + sum(columns)) / 10, abs=1e-5
+    )
+    expected = sum(near) / len(near) + sum(apart) / len(apart)
+    assert float(contrastive_margin(image, text, positive, 1.2)) == pytest.approx(expected, abs=1e-4)
+    everything = torch.ones(5, 5, dtype=torch.bool)
+    assert float(hardest_triplets(image, text, everything, 0.3)) == 0.0
+    assert float(contrastive_margin(image, image, torch.eye(5, dtype=torch.bool), 0.0)) == pytest.approx(0, abs=1e-5)
+
+
+def test_the_rate_warms_up_and_falls_to_zero() -> None:
+    rates = [cosine_rate(step, 100, 0.1) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9] == rates[10] == pytest.approx(1.0)
+    assert all(later <= earlier for earlier, later in pairwise(rates[10:]))
+    assert rates[99] < 0.001
+
+
+def _has(package: str) -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec(package) is not None

@@ -1,0 +1,81 @@
+"""A library that an older mmsearch has written goes on being used."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+from conftest import Mmsearch
+
+from mmsearch import Library
+from mmsearch.catalogue import SCHEMA_VERSION
+
+
+@pytest.fixture
+def old(library: Library, home: Path) -> Path:
+    """A library as version 1 left it: without adapters."""
+    library.index([home])
+    library.close()
+    folder = Path(library.folder)
+    connection = sqlite3.connect(folder / "library.db")
+    with connection:
+        connection.execute("DROP TABLE adapters")
+        connection.execute("DELETE FROM settings WHERE key = 'calibration'")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    return folder
+
+
+def version(folder: Path) -> int:
+    connection = sqlite3.connect(folder / "library.db")
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.close()
+    return found
+
+
+def test_a_search_brings_it_up_to_date(old: Path, mmsearch: Mmsearch) -> None:
+    done = mmsearch("search", "a cat", "--paths", library=old)
+    assert done.code == 0
+    assert done.out.splitlines()[0].endswith("cat.png")
+    assert version(old) == SCHEMA_VERSION
+    assert not [name for name in os.listdir(old) if "upgrade" in name]
+
+
+def test_an_index_run_brings_it_up_to_date_and_encodes_nothing_again(old: Path, home: Path) -> None:
+    assert Library(old).index([home]).unchanged == 4
+    assert version(old) == SCHEMA_VERSION
+
+
+def test_where_it_cannot_be_written_this_is_told(old: Path, mmsearch: Mmsearch) -> None:
+    old.chmod(0o555)
+    try:
+        done = mmsearch("search", "a cat", library=old, as_anybody=True)
+    finally:
+        old.chmod(0o755)
+    assert done.code == 2
+    assert "written by an older mmsearch" in done.err
+    assert version(old) == 1
+
+
+def test_an_upgrade_that_fails_leaves_the_library_as_it_was(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sqlite_utils import Database
+
+    from mmsearch import schema
+
+    def breaks(db: Database) -> None:
+        db.execute("DROP TABLE failures")
+        raise RuntimeError("power cut")
+
+    before = (old / "library.db").read_bytes()
+    monkeypatch.setattr(schema, "MIGRATIONS", (schema.MIGRATIONS[0], breaks))
+    with pytest.raises(RuntimeError):
+        Library(old).status()
+    monkeypatch.undo()
+    assert version(old) == 1
+    kept = sqlite3.connect(old / "library.db-before-upgrade")
+    assert kept.execute("SELECT count(*) FROM files").fetchone()[0] == 4
+    kept.close()
+    assert Library(old).status().counts.images == 2
+    assert before
