@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -321,3 +323,22 @@ def _has(package: str) -> bool:
     import importlib.util
 
     return importlib.util.find_spec(package) is not None
+
+
+def test_a_training_that_is_stopped_keeps_nothing(album: Path, known: Library) -> None:
+    pytest.importorskip("torch")
+    command = [sys.executable, "-m", "mmsearch", "train", str(album / "album.jsonl"), "--epochs", "10000"]
+    environment = {**os.environ, "MMSEARCH_LIBRARY": known.folder}
+    running = subprocess.Popen(
+        [*command, "--patience", "10000"], env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    lock = Path(known.folder) / "library.lock"
+    deadline = time.monotonic() + 60
+    while str(running.pid) not in lock.read_text(encoding="ascii") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert b"no adapter was kept" in said
+    assert known.adapters() == []

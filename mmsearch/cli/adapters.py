@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmsearch.cli.evaluate import DataArgument, FormatOption, ImagesOption, SplitOption, parse_format
-from mmsearch.cli.running import JsonOption, LibraryOption, counted, printing
+from mmsearch.cli.running import JsonOption, LibraryOption, counted, printing, stoppable
 from mmsearch.errors import MmsearchError
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def train(
         output.say(f"{dataset.missing:,} photos that {dataset.name} names are not there and were left out.")
     with (
         Library(library) as opened,
+        stoppable("stopped; no adapter was kept."),
         counted("encoding", quiet=as_json) as on_progress,
         counted("training", quiet=as_json) as on_epoch,
     ):

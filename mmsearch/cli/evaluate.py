@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmsearch.cli.running import JsonOption, LibraryOption, counted, keep_to_one_thread, printing
+from mmsearch.cli.running import JsonOption, LibraryOption, counted, keep_to_one_thread, printing, stoppable
 from mmsearch.errors import MmsearchError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def evaluate(
     dataset = read_dataset(data, format=parse_format(format), images=images, split=split)
     if dataset.missing:
         output.say(f"{dataset.missing:,} photos that {dataset.name} names are not there and were left out.")
-    with Library(library) as opened, counted("encoding", quiet=as_json) as on_progress:
+    with Library(library) as opened, stoppable("stopped."), counted("encoding", quiet=as_json) as on_progress:
         found = opened.evaluate(
             dataset,
             models=model or (),

@@ -8,6 +8,8 @@ import typer
 
 from mmsearch.cli.running import EXIT_NONE, JsonOption, LibraryOption, index_progress, printing, stoppable
 
+STOPPED = "stopped; what was done is kept, and the next `mmsearch index` goes on from there."
+
 if TYPE_CHECKING:
     from mmsearch.walking import WalkRules
 
@@ -69,7 +71,7 @@ def index(
     from mmsearch.reading import ReadLimits
 
     rules = _rules(include, exclude, hidden, ignore_files)
-    with Library(library) as opened, stoppable(), index_progress(quiet=as_json) as on_progress:
+    with Library(library) as opened, stoppable(STOPPED), index_progress(quiet=as_json) as on_progress:
         report = opened.index(
             paths or [],
             rules=rules,

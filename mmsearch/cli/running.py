@@ -58,8 +58,8 @@ def printing() -> Iterator[None]:
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end a run in good order: what is done is kept."""
+def stoppable(told: str) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end a run in good order, with a sentence on what became of it."""
 
     def terminate(number: int, frame: FrameType | None) -> None:
         raise _Terminated
@@ -70,7 +70,7 @@ def stoppable() -> Iterator[None]:
     except KeyboardInterrupt as error:
         from mmsearch import output
 
-        output.say("stopped; what was done is kept, and the next `mmsearch index` goes on from there.")
+        output.say(told)
         code = EXIT_TERMINATED if isinstance(error, _Terminated) else EXIT_INTERRUPTED
         raise typer.Exit(code) from None
     finally:

@@ -7,7 +7,7 @@ import json
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from mmsearch.calibration import as_json, noise_figures, noise_queries
 from mmsearch.encoding import Calibration
 from mmsearch.training import calibration
 from mmsearch.training.data import Photo, Split, read_lines, tidy_caption
-from mmsearch.training.evaluation import both_ways, ranks, recall, table, zero_shot
+from mmsearch.training.evaluation import both_ways, paired, table, zero_shot
 from mmsearch.training.export import (
     export_image_float,
     export_text_float,
@@ -170,12 +170,10 @@ def measure(
 
     pairs = paraphrases(folder)
     left, right = [a for a, _ in pairs], [b for _, b in pairs]
-    same = np.arange(len(pairs))
     original = torch.nn.functional.normalize(embed_texts(load_text_tower(), Tokeniser(), left + right), dim=-1).numpy()
     ours = packaged.texts(left + right)
     metrics["text-text"] = {
-        name: asdict(recall(ranks(v[: len(pairs)], v[len(pairs) :], same), len(pairs)))
-        for name, v in (("all-MiniLM-L6-v2", original), (NAME, ours))
+        name: paired(v[: len(pairs)], v[len(pairs) :]) for name, v in (("all-MiniLM-L6-v2", original), (NAME, ours))
     }
     labelled = [p for p in photos if p.source in by_source and p.prompts]
     if labelled:
