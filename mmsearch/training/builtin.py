@@ -43,20 +43,13 @@ from mmsearch.training.fitting import (
     FitConfig,
     FrozenFeatures,
     encoder_vectors,
-    fit_heads,
     fit_tail,
     frozen_features,
     head_vectors,
 )
 from mmsearch.training.joint import ImageEncoder, ImageHead, TextEncoder, TextHead
-from mmsearch.training.pairing import (
-    Pairing,
-    PairingConfig,
-    PseudoCaptions,
-    TextVectors,
-    find_pseudo_captions,
-    own_texts,
-)
+from mmsearch.training.pairing import PairingConfig, TextVectors, own_texts
+from mmsearch.training.rounds import HeadTraining, RoundsConfig
 from mmsearch.training.text_tuning import TextTuning, fit_text_tower
 from mmsearch.training.towers import (
     TextTower,
@@ -72,7 +65,8 @@ class Recipe:
     """Every setting of the recipe."""
 
     seed: int = 0
-    bank_size: int = 80_000
+    # Captions of the bank that are not COCO's.
+    bank_others: int = 40_000
     bank_seed: int = 0
     # Bank captions this close to a held-out caption are left out while measuring.
     caption_leak: float = 0.9
@@ -80,12 +74,11 @@ class Recipe:
     split: SplitConfig = field(default_factory=SplitConfig)
     views: ViewConfig = field(default_factory=ViewConfig)
     pairing: PairingConfig = field(default_factory=PairingConfig)
-    teachers: int = 2
-    rounds: int = 1
-    heads: FitConfig = field(default_factory=lambda: FitConfig(epochs=10, batch=512, head_rate=1e-3))
+    rounds: RoundsConfig = field(default_factory=RoundsConfig)
+    heads: FitConfig = field(default_factory=lambda: FitConfig(epochs=10, batch=512, head_rate=1e-3, distil=3.0))
     tail: FitConfig = field(
         default_factory=lambda: FitConfig(
-            epochs=3, batch=256, head_rate=3e-4, tail_rate=2e-4, text_rate=3e-5, averaging=0.98
+            epochs=3, batch=256, head_rate=3e-4, tail_rate=2e-4, text_rate=3e-5, averaging=0.98, distil=1.0
         )
     )
     text: TextTuning = field(
@@ -169,17 +162,14 @@ def prepare(data: Path, work: Path, recipe: Recipe) -> Material:
     say("text vectors")
     texts, captions, prompts = own_texts(photos)
     own = TextVectors(embedded(work, text, tokenise, texts), captions, prompts)
-    captions_bank = load_caption_bank(data)
-    draw = np.random.default_rng(recipe.bank_seed)
-    picked = sorted(draw.choice(len(captions_bank), min(recipe.bank_size, len(captions_bank)), replace=False))
-    bank_texts = [captions_bank[i] for i in picked]
+    bank_texts = load_caption_bank(data, recipe.bank_others, recipe.bank_seed)
     bank = embedded(work, text, tokenise, bank_texts)
     classes = [f"a photo of {with_article(name)}" for name in load_class_names(data)]
     head = ImageHead(embedded(work, text, tokenise, classes), vision.classifier)
     untrained = ImageEncoder(vision, head).to(memory_format=torch.channels_last)
     say("frozen features")
     frozen = frozen_features(untrained, cache)
-    head.set_centres(frozen.whole, frozen.parts)
+    head.set_centres(frozen.whole[0].float(), frozen.parts[0].float())
     return Material(data, photos, cache, frozen, untrained, text, own, texts, bank, bank_texts, bank.mean(0))
 
 
@@ -187,7 +177,7 @@ def without_leaks(material: Material, split: Split, recipe: Recipe) -> tuple[lis
     """Training photos and rows of the bank that do not nearly repeat something held out."""
     if not split.validation:
         return list(split.train), list(range(len(material.bank)))
-    features = F.normalize(material.frozen.pooled, dim=-1)
+    features = F.normalize(material.frozen.pooled[0].float(), dim=-1)
     held = features[[*split.validation, *split.distractors]]
     near = (features[list(split.train)] @ held.T).amax(1)
     train = [i for i, s in zip(split.train, near.tolist(), strict=True) if s <= recipe.photo_leak]
@@ -200,32 +190,26 @@ def without_leaks(material: Material, split: Split, recipe: Recipe) -> tuple[lis
 def train_model(material: Material, split: Split, recipe: Recipe) -> Trained:
     """Rounds of heads and pseudo-captions, then the tail, then the text tower; from the same start for any split."""
     train, bank_rows = without_leaks(material, split, recipe)
-    bank = material.bank[bank_rows]
-    pseudo: PseudoCaptions | None = None
-    best: tuple[ImageHead, TextHead, float] | None = None
-    for stage in range(recipe.rounds + 1):
-        mean = torch.zeros(len(material.photos), bank.shape[1])
-        for teacher in range(recipe.teachers if stage < recipe.rounds else 1):
-            seed = recipe.seed + 100 * stage + teacher
-            torch.manual_seed(seed)
-            head = copy.deepcopy(material.untrained.head)
-            head.hidden.reset_parameters()
-            text_head = TextHead(material.centre)
-            text_head.centre.requires_grad_(False)
-            pairing = Pairing(train, material.own, bank, pseudo, recipe.pairing, seed)
-            scale = fit_heads(head, text_head, material.frozen, pairing, recipe.heads, lambda _: None)
-            mean += head_vectors(head, material.frozen)
-            best = (head, text_head, scale)
-        say(f"heads, round {stage}: inverse temperature {scale:.1f}")
-        if stage < recipe.rounds:
-            pseudo = find_pseudo_captions(F.normalize(mean, dim=-1), text_head, bank, scale, recipe.pairing.candidates)
-    assert best is not None
-    head, text_head, scale = best
-    heads_only, heads_text = head_vectors(head, material.frozen), copy.deepcopy(text_head)
-    encoder = ImageEncoder(copy.deepcopy(material.untrained.tower), head)
+    training = HeadTraining(
+        material.untrained.head,
+        material.centre,
+        material.frozen,
+        train,
+        material.own,
+        material.bank[bank_rows],
+        recipe.pairing,
+        recipe.heads,
+    )
+    heads, agreement = training.run(recipe.rounds, recipe.seed)
+    say(f"heads: inverse temperature {heads.scale:.1f}")
+    heads_only, heads_text = head_vectors(heads.image, material.frozen), copy.deepcopy(heads.text)
+    text_head = heads.text
+    encoder = ImageEncoder(copy.deepcopy(material.untrained.tower), heads.image)
     torch.manual_seed(recipe.seed)
-    pairing = Pairing(train, material.own, bank, pseudo, recipe.pairing, recipe.seed + 999)
-    scale = fit_tail(encoder, text_head, material.cache, pairing, recipe.tail, scale, recipe.seed, say)
+    pairing = training.pairs(agreement, recipe.seed + 999)
+    scale = fit_tail(
+        encoder, text_head, material.cache, pairing, recipe.tail, heads.scale, agreement.teacher, recipe.seed, say
+    )
     tail_text = copy.deepcopy(text_head)
     images = encoder_vectors(encoder, material.cache, sorted(material.cache.maps)[:2])
     texts = [*material.own_texts, *(material.bank_texts[row] for row in bank_rows)]

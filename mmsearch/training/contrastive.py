@@ -35,3 +35,15 @@ def symmetric_info_nce(image: Tensor, text: Tensor, scale: Tensor, targets: Tens
     rows = -(targets * F.log_softmax(logits, dim=-1)).sum(-1).mean()
     columns = -(by_column * F.log_softmax(logits.T, dim=-1)).sum(-1).mean()
     return 0.5 * (rows + columns)
+
+
+def distribution_distillation(given: Tensor, expected: Tensor) -> Tensor:
+    """Cross-entropy between a teacher's and a student's choice among the same texts, a scalar.
+
+    Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, on similarities as in Fang et al., "SEED:
+    Self-supervised Distillation for Visual Representation", 2021.
+
+    Args:
+        given, expected: the student's and the teacher's logits, float [n, m].
+    """
+    return -(F.softmax(expected, dim=-1) * F.log_softmax(given, dim=-1)).sum(-1).mean()

@@ -14,15 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-CAPTION_FILES = (
-    "coco_val2017",
-    "coco_karpathy_test_dev",
-    "coco_30k_tjbui",
-    "coco_30k_erasing",
-    "flickr30k_multi30k",
-    "flickr8k",
-    "iaprtc12",
-)
+COCO_CAPTIONS = ("coco_val2017", "coco_karpathy_test_dev", "coco_30k_tjbui", "coco_30k_erasing")
+OTHER_CAPTIONS = ("flickr30k_multi30k", "flickr8k", "iaprtc12")
 # Sources whose photos are narrow (one kind of thing, or no photo at all): at most this many of each train.
 NARROW_CAPS = {
     "memes": 20,
@@ -187,15 +180,24 @@ def read_lines(folder: Path, name: str) -> list[str]:
         return [line.strip() for line in lines if line.strip()]
 
 
-def load_caption_bank(folder: Path) -> list[str]:
-    """Human captions of photos, tidied, without repetitions, in a fixed order."""
-    seen: dict[str, str] = {}
-    for name in CAPTION_FILES:
-        for line in read_lines(folder, name):
-            caption = tidy_caption(line)
-            if 3 <= len(caption.split()) <= 30:
-                seen.setdefault(caption.lower().rstrip(". "), caption)
-    return list(seen.values())
+def load_caption_bank(folder: Path, others: int, seed: int) -> list[str]:
+    """Human captions of photos, tidied, without repetitions: all of COCO's, and ``others`` drawn from the rest.
+
+    COCO's captions speak of everyday scenes with many things in them; the others add people and what they do.
+    """
+    seen: set[str] = set()
+
+    def fresh(names: Sequence[str]) -> list[str]:
+        kept = []
+        for caption in (tidy_caption(line) for name in names for line in read_lines(folder, name)):
+            key = caption.lower().rstrip(". ")
+            if 3 <= len(caption.split()) <= 30 and key not in seen:
+                seen.add(key)
+                kept.append(caption)
+        return kept
+
+    captions, rest = fresh(COCO_CAPTIONS), fresh(OTHER_CAPTIONS)
+    return captions + random.Random(seed).sample(rest, min(others, len(rest)))
 
 
 def load_class_names(folder: Path) -> list[str]:

@@ -14,10 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmsearch.training.contrastive import soft_targets, symmetric_info_nce
+from mmsearch.training.contrastive import distribution_distillation, soft_targets, symmetric_info_nce
 from mmsearch.training.features import ActivationCache
 from mmsearch.training.joint import ImageEncoder, ImageHead, TextHead, pool
 from mmsearch.training.pairing import Pairing
+from mmsearch.training.schedule import cosine_rate
+from mmsearch.training.towers import CLASSES, POOLED
 
 MAX_SCALE = 60.0
 Log = Callable[[str], None]
@@ -39,35 +41,62 @@ class FitConfig:
     sharpness: float = 25.0
     # Exponential moving average of the weights (Polyak & Juditsky, 1992); 0 switches it off.
     averaging: float = 0.0
+    # Weight of the distillation from a teacher, if there is one, over this many texts of the bank a step.
+    distil: float = 0.0
+    distil_texts: int = 2048
 
 
 @dataclass(frozen=True)
 class FrozenFeatures:
-    """What the heads see of every photo while the tower is frozen, float32 with one row per photo."""
+    """What the heads see of every photo while the tower is frozen, float16 [views, photos, *]."""
 
     pooled: Tensor
     whole: Tensor
     parts: Tensor
 
+    def rows(self, views: Tensor, photos: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Pooled features and both probabilities, float32 [n, *]: photo ``photos[k]`` in view ``views[k]``."""
+        return (
+            self.pooled[views, photos].float(),
+            self.whole[views, photos].float(),
+            self.parts[views, photos].float(),
+        )
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What a student's similarities are held to: joint unit vectors of all photos and of the bank's texts.
+
+    ``images`` float32 [photos, d], ``texts`` float32 [m, d]; ``scale`` is the inverse temperature of its softmax.
+    """
+
+    images: Tensor
+    texts: Tensor
+    scale: float
+
 
 @torch.no_grad()
-def frozen_features(encoder: ImageEncoder, cache: ActivationCache, view: int = 0) -> FrozenFeatures:
-    """Pooled features and class probabilities of all photos in one view."""
+def frozen_features(encoder: ImageEncoder, cache: ActivationCache) -> FrozenFeatures:
+    """Pooled features and class probabilities of all photos in every view."""
     encoder.eval()
-    pieces: list[tuple[Tensor, Tensor, Tensor]] = []
-    count = len(cache.paths)
-    for start in range(0, count, 128):
-        rows = list(range(start, min(count, start + 128)))
-        pooled, regions = pool(encoder.tower.tail(cache.rows(rows, [view] * len(rows))))
-        pieces.append((pooled, *encoder.head.chances(pooled, regions)))
-    pooled, whole, parts = (torch.cat(column) for column in zip(*pieces, strict=True))
-    return FrozenFeatures(pooled, whole, parts)
+    views, count = len(cache.maps), len(cache.paths)
+    columns = [torch.empty(views, count, size, dtype=torch.float16) for size in (POOLED, CLASSES, CLASSES)]
+    for view in range(views):
+        for start in range(0, count, 128):
+            rows = list(range(start, min(count, start + 128)))
+            pooled, regions = pool(encoder.tower.tail(cache.rows(rows, [view] * len(rows))))
+            for column, values in zip(columns, (pooled, *encoder.head.chances(pooled, regions)), strict=True):
+                column[view, start : start + len(rows)] = values
+    return FrozenFeatures(*columns)
 
 
 @torch.no_grad()
-def head_vectors(head: ImageHead, features: FrozenFeatures) -> Tensor:
-    """Joint unit vectors of all photos from frozen features, float32 [photos, 384]."""
-    return F.normalize(head.eval()(features.pooled, features.whole, features.parts), dim=-1)
+def head_vectors(head: ImageHead, features: FrozenFeatures, views: Sequence[int] = (0,)) -> Tensor:
+    """Joint unit vectors of all photos from frozen features, averaged over views, float32 [photos, 384]."""
+    head.eval()
+    photos = torch.arange(features.pooled.shape[1])
+    vectors = [F.normalize(head(*features.rows(torch.full_like(photos, view), photos)), dim=-1) for view in views]
+    return F.normalize(torch.stack(vectors).sum(0), dim=-1)
 
 
 @torch.no_grad()
@@ -82,14 +111,6 @@ def encoder_vectors(encoder: ImageEncoder, cache: ActivationCache, views: Sequen
     return F.normalize(out, dim=-1)
 
 
-def cosine_rate(step: int, steps: int, warm_up: float) -> float:
-    """Linear warm-up, then half a cosine to zero."""
-    ramp = max(1, int(steps * warm_up))
-    if step < ramp:
-        return (step + 1) / ramp
-    return 0.5 * (1 + math.cos(math.pi * (step - ramp) / max(1, steps - ramp)))
-
-
 def _run(
     groups: list[dict[str, Any]],
     averaged: Sequence[nn.Module],
@@ -98,6 +119,7 @@ def _run(
     pairing: Pairing,
     config: FitConfig,
     scale: float,
+    teacher: Teacher | None,
     log: Log,
 ) -> float:
     """The loop both stages share; returns the learned inverse temperature."""
@@ -114,7 +136,13 @@ def _run(
         for batch in batches:
             original = torch.stack([pairing.text(i) for i in batch])
             targets = soft_targets(original, config.sharpness, config.own)
-            loss = symmetric_info_nce(vectors(batch), text_head(original), log_scale.exp(), targets)
+            images = vectors(batch)
+            loss = symmetric_info_nce(images, text_head(original), log_scale.exp(), targets)
+            if teacher is not None:
+                texts = torch.randint(len(teacher.texts), (config.distil_texts,))
+                expected = teacher.scale * teacher.images[batch] @ teacher.texts[texts].T
+                given = log_scale.exp() * images @ text_head(pairing.bank[texts]).T
+                loss = loss + config.distil * distribution_distillation(given, expected)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -141,16 +169,23 @@ def _trainable(head: ImageHead) -> list[nn.Parameter]:
 
 
 def fit_heads(
-    head: ImageHead, text_head: TextHead, features: FrozenFeatures, pairing: Pairing, config: FitConfig, log: Log
+    head: ImageHead,
+    text_head: TextHead,
+    features: FrozenFeatures,
+    pairing: Pairing,
+    config: FitConfig,
+    teacher: Teacher | None,
+    log: Log,
 ) -> float:
-    """Stage one: both towers frozen."""
+    """Stage one: both towers frozen, each photo in a view drawn at random."""
     head.train()
+    views = len(features.pooled)
 
     def vectors(batch: list[int]) -> Tensor:
-        return F.normalize(head(features.pooled[batch], features.whole[batch], features.parts[batch]), dim=-1)
+        return F.normalize(head(*features.rows(torch.randint(views, (len(batch),)), torch.tensor(batch))), dim=-1)
 
     groups = [{"params": _trainable(head), "lr": config.head_rate, "weight_decay": config.weight_decay}]
-    scale = _run(groups, [head], vectors, text_head, pairing, config, config.start_scale, log)
+    scale = _run(groups, [head], vectors, text_head, pairing, config, config.start_scale, teacher, log)
     head.eval()
     return scale
 
@@ -162,6 +197,7 @@ def fit_tail(
     pairing: Pairing,
     config: FitConfig,
     scale: float,
+    teacher: Teacher | None,
     seed: int,
     log: Log,
 ) -> float:
@@ -180,6 +216,6 @@ def fit_tail(
         {"params": _trainable(encoder.head), "lr": config.head_rate, "weight_decay": config.weight_decay},
     ]
     averaged = [tower.tail_blocks, tower.top, encoder.head]
-    scale = _run(groups, averaged, vectors, text_head, pairing, config, scale, log)
+    scale = _run(groups, averaged, vectors, text_head, pairing, config, scale, teacher, log)
     encoder.eval()
     return scale

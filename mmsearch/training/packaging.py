@@ -42,7 +42,7 @@ from mmsearch.training.towers import (
 )
 
 NAME = "mmsearch-mini"
-REVISION = "1"
+REVISION = "2"
 WINDOW = 128
 OVERLAP = 32
 # Bytes, with some left for the card and the manifest.

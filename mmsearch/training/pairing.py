@@ -86,7 +86,7 @@ class Pairing:
         config: PairingConfig,
         seed: int,
     ) -> None:
-        self.own, self.pseudo, self.config = own, pseudo, config
+        self.own, self.bank, self.pseudo, self.config = own, bank, pseudo, config
         self.vectors = torch.cat([own.vectors, bank])
         self.draw = random.Random(seed)
         self.pool: list[int] = []

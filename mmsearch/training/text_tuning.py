@@ -19,9 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmsearch.training.contrastive import soft_targets, symmetric_info_nce
-from mmsearch.training.fitting import FitConfig, Log, cosine_rate
+from mmsearch.training.fitting import FitConfig, Log
 from mmsearch.training.joint import TextHead
 from mmsearch.training.pairing import Pairing
+from mmsearch.training.schedule import cosine_rate
 from mmsearch.training.towers import TextTower, Tokeniser
 
 
