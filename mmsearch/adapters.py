@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 NO_ADAPTER = "none"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_BLOCK_ROWS = 8_192
 
 
 def check_adapter_name(name: str) -> None:
@@ -49,12 +48,9 @@ class LowRankMap:
 
     def __call__(self, vectors: npt.NDArray[Any]) -> FloatMatrix:
         """Unit vectors, float32 [n, dimension], of unit vectors [n, dimension] of any float type."""
-        moved = np.empty(vectors.shape, np.float32)
-        for start in range(0, len(vectors), _BLOCK_ROWS):
-            block = vectors[start : start + _BLOCK_ROWS].astype(np.float32)
-            block += (block @ self.down) @ self.up
-            lengths = np.linalg.norm(block, axis=1, keepdims=True)
-            moved[start : start + _BLOCK_ROWS] = block / np.maximum(lengths, 1e-12)
+        moved = vectors.astype(np.float32)
+        moved += (moved @ self.down) @ self.up
+        moved /= np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
         return moved
 
 

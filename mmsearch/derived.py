@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import IO, BinaryIO
@@ -162,12 +162,13 @@ def derived_bytes(folder: str) -> int:
         return sum(entry.stat().st_size for entry in entries if entry.is_file())
 
 
-def remove_strangers(folder: str, identity: ModelIdentity) -> None:
-    """Deletes derived files of other models and temporary files of runs that were killed."""
+def remove_strangers(folder: str, own: Sequence[ModelIdentity]) -> None:
+    """Deletes derived files of all but these models and temporary files of runs that were killed."""
+    beginnings = tuple(f"{identity.fingerprint[:16]}-" for identity in own)
     place = os.path.join(folder, "derived")
     if os.path.isdir(place):
         for name in os.listdir(place):
-            if not name.startswith(f"{identity.fingerprint[:16]}-") or name.endswith(".part"):
+            if not name.startswith(beginnings) or name.endswith(".part"):
                 os.remove(os.path.join(place, name))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mmsearch import calibration
-from mmsearch.adapters import NO_ADAPTER, AdaptedEncoder
+from mmsearch.adapters import NO_ADAPTER, AdaptedEncoder, Adapter
 from mmsearch.catalogue import Catalogue
 from mmsearch.encoding import BUILTIN_MODEL, Encoder, FloatMatrix
 from mmsearch.errors import MmsearchError
@@ -20,9 +20,9 @@ from mmsearch.evaluation.datasets import Dataset
 from mmsearch.evaluation.embedding import StoredVector, embed
 from mmsearch.evaluation.report import Evaluation, evaluate
 from mmsearch.file_times import modification_time
-from mmsearch.spaces import model_in_use
+from mmsearch.spaces import ModelInUse, model_in_use
 from mmsearch.stored_adapters import adapter_in_use, add_adapter, next_version, stored_adapters, use_adapter
-from mmsearch.training.adapter_recipe import AdapterRecipe, AdapterReport, Epoch
+from mmsearch.training.adapter_recipe import AdapterRecipe, AdapterRefused, AdapterReport, Epoch
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,19 @@ def evaluate_models(
 ) -> list[Evaluation]:
     """See `Library.evaluate`; `catalogue` is None where there is no library."""
     in_use = model_in_use(catalogue, NO_ADAPTER) if catalogue else None
-    if in_use is None and any(name != NO_ADAPTER for name in adapters):
-        raise MmsearchError(f"There is no library yet, so there is no adapter {adapters[0]}; leave out --adapter.")
+    names = list(dict.fromkeys(models or [in_use.model.name if in_use else BUILTIN_MODEL]))
+    wanted = [name for name in adapters if name != NO_ADAPTER]
+    if wanted and (catalogue is None or in_use is None):
+        raise MmsearchError(f"There is no library yet, so there is no adapter {wanted[0]}; leave out --adapter.")
+    if wanted and in_use and in_use.model.name not in names:
+        raise MmsearchError(
+            f"The adapter {wanted[0]} is for {in_use.model.label}; measure that model too, with --model."
+        )
+    if catalogue is not None:
+        for name in wanted:
+            model_in_use(catalogue, name)  # one that is not there is told before the work
     found = []
-    for name in dict.fromkeys(models or [in_use.model.name if in_use else BUILTIN_MODEL]):
+    for name in names:
         encoder = encoder_of(name)
         if catalogue is None or in_use is None or in_use.model.fingerprint != encoder.identity.fingerprint:
             embedded = embed(dataset, encoder, workers=workers, on_progress=on_progress)
@@ -61,8 +70,8 @@ def evaluate_models(
         stored = _stored_vectors(catalogue, in_use.model_id)
         embedded = embed(dataset, encoder, stored=stored, workers=workers, on_progress=on_progress)
         wishes: Sequence[str | None] = adapters or (None,)
-        for wanted in wishes:
-            chosen = model_in_use(catalogue, wanted)
+        for wish in wishes:
+            chosen = model_in_use(catalogue, wish)
             adapter = chosen.adapter if chosen else None
             if adapter is None:
                 found.append(evaluate(embedded, encoder, ks=ks, comparisons=comparisons))
@@ -73,40 +82,57 @@ def evaluate_models(
     return found
 
 
+@dataclass(frozen=True)
+class TrainedAdapter:
+    """An adapter that is not in a library yet; it has no number before that."""
+
+    adapter: Adapter
+    report: AdapterReport
+    about: dict[str, Any]
+
+
 def train_adapter(
     catalogue: Catalogue,
+    in_use: ModelInUse,
     encoder: Encoder,
     dataset: Dataset,
     name: str,
     recipe: AdapterRecipe | None,
-    force: bool,
     workers: int | None,
     on_progress: Callable[[int, int], None],
     on_epoch: Callable[[Epoch], None],
-) -> AdapterReport:
-    """See `Library.train`; the caller holds the lock and makes the derived files anew."""
+) -> TrainedAdapter:
+    """See `Library.train`. Reads the library only, so that others may write to it meanwhile."""
     try:
         from mmsearch.training.adapter_fitting import fit_adapter, trained_adapter
     except ImportError as error:
         raise MmsearchError(
             "Training needs torch; install it with `pip install 'mmsearch[clip]'` (on Linux add `-c constraints.txt`)."
         ) from error
-    in_use = model_in_use(catalogue, NO_ADAPTER)
-    assert in_use is not None
     stored = _stored_vectors(catalogue, in_use.model_id)
     embedded = embed(dataset, encoder, stored=stored, workers=workers, on_progress=on_progress)
     settings = recipe or AdapterRecipe()
     maps, report = fit_adapter(embedded, settings, on_epoch=on_epoch)
-    version = next_version(catalogue, name)
-    report = replace(report, label=f"{name}@{version}")
-    if not force:
-        _refuse_what_is_no_better(report)
     noise = encoder.encode_texts(calibration.noise_queries())
-    fingerprint = in_use.model.fingerprint
-    adapter = trained_adapter(name, version, fingerprint, maps, encoder.calibration, embedded, noise)
-    about = {"dataset": dataset.name, "recipe": asdict(settings), "report": asdict(report)}
+    adapter = trained_adapter(name, 0, in_use.model.fingerprint, maps, encoder.calibration, embedded, noise)
+    return TrainedAdapter(adapter, report, {"dataset": dataset.name, "recipe": asdict(settings)})
+
+
+def keep_adapter(catalogue: Catalogue, trained: TrainedAdapter) -> AdapterReport:
+    """Gives the adapter its number, stores it and puts it in use; the caller holds the lock.
+
+    Raises:
+        MmsearchError: the library has another model by now.
+    """
+    known = catalogue.model()
+    if known is None or known[1].fingerprint != trained.adapter.model_fingerprint:
+        raise MmsearchError("The library has got another model during the training; train again for that one.")
+    version = next_version(catalogue, trained.adapter.name)
+    adapter = replace(trained.adapter, version=version)
+    report = replace(trained.report, label=adapter.label)
     with catalogue.transaction():
-        use_adapter(catalogue, add_adapter(catalogue, adapter, json.dumps(about)))
+        about = json.dumps({**trained.about, "report": asdict(report)})
+        use_adapter(catalogue, add_adapter(catalogue, adapter, about))
     return report
 
 
@@ -127,16 +153,20 @@ def adapter_statuses(catalogue: Catalogue) -> list[AdapterStatus]:
     ]
 
 
-def _refuse_what_is_no_better(report: AdapterReport) -> None:
+def refuse_what_is_no_better(report: AdapterReport) -> None:
+    """Raises AdapterRefused for an adapter that helps nothing or does harm."""
     if report.best_epoch == 0:
-        raise MmsearchError(
-            "The training found nothing that helps (held-out R@10 never rose above "
-            f"{100 * report.history[0].recall:.1f} %), so it was not kept; try more photos, or --force."
+        raise AdapterRefused(
+            "The training found nothing that helps: no epoch was better on held-out photos than no adapter "
+            f"(R@10 {100 * report.history[0].recall:.1f} %), so it was not kept; --force keeps it.",
+            report,
         )
     if report.worse:
-        raise MmsearchError(
-            f"The adapter makes held-out R@10 worse ({100 * report.adapted.value:.1f} % instead of "
-            f"{100 * report.base.value:.1f} %), so it was not kept; --force keeps it."
+        raise AdapterRefused(
+            f"The adapter makes held-out photos harder to find (R@10 {100 * report.adapted.value:.1f} % instead of "
+            f"{100 * report.base.value:.1f} %, MAP {100 * report.adapted_map.value:.1f} % instead of "
+            f"{100 * report.base_map.value:.1f} %), so it was not kept; --force keeps it.",
+            report,
         )
 
 

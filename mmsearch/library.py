@@ -224,7 +224,7 @@ class Library:
             space = in_use.space(modality)
             rows[modality] = refresh_sidecar(self.folder, catalogue, space)
             refresh_graph(self.folder, catalogue, space, rows[modality])
-        derived.remove_strangers(self.folder, in_use.identity)
+        derived.remove_strangers(self.folder, (in_use.identity, in_use.model))
         if encoder is not None:
             refresh_calibration(catalogue, _adapted(encoder, in_use), rows)
 
@@ -309,18 +309,23 @@ class Library:
     ) -> AdapterReport:
         """Trains an adapter for the library's model on captioned or labelled photos, and puts it in use.
 
-        Stored vectors are moved by it; no file is encoded again. An adapter with which fewer held-out photos are found
-        is refused unless `force` is given. `use_adapter("none")` goes back.
+        Stored vectors are moved by it; no file is encoded again. An adapter with which held-out photos are found no
+        better is refused (AdapterRefused) unless `force` is given. `use_adapter("none")` goes back.
         """
         from mmsearch.adapters import check_adapter_name
-        from mmsearch.learning import train_adapter
+        from mmsearch.learning import keep_adapter, refuse_what_is_no_better, train_adapter
 
         check_adapter_name(name)
         with errors_told(self.folder):
-            encoder = self._encoder_of(self._model_in_use(NO_ADAPTER))
-            with self._writing() as catalogue:
-                report = train_adapter(catalogue, encoder, dataset, name, recipe, force, workers, on_progress, on_epoch)
-                self._refresh_derived(catalogue, encoder)
+            in_use = self._model_in_use(NO_ADAPTER)
+            encoder = self._encoder_of(in_use)
+            catalogue = self._catalogue()
+            trained = train_adapter(catalogue, in_use, encoder, dataset, name, recipe, workers, on_progress, on_epoch)
+            if not force:
+                refuse_what_is_no_better(trained.report)
+            with self._writing() as written:
+                report = keep_adapter(written, trained)
+                self._refresh_derived(written, encoder)
                 return report
 
     def adapters(self) -> list[AdapterStatus]:

@@ -8,25 +8,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from mmsearch import calibration
 from mmsearch.catalogue import Catalogue
 from mmsearch.encoding import Calibration, Encoder, ModelIdentity
-from mmsearch.items import MODALITIES, Modality
+from mmsearch.items import Modality
 from mmsearch.vectors import VectorRows
 
 _SETTING = "calibration"
 _STALE_SHARE = 0.1
+# Of a model alone and of its adapters: what was measured holds again when one goes back.
+_KEPT = 16
 
 
 def stored_calibration(catalogue: Catalogue, identity: ModelIdentity) -> Calibration | None:
     """What was last measured in this library for that model, or None."""
-    stored = json.loads(catalogue.setting(_SETTING) or "{}")
-    if stored.get("fingerprint") != identity.fingerprint:
-        return None
-    return calibration.from_json(stored["curves"])
+    stored = _stored(catalogue).get(identity.fingerprint)
+    return None if stored is None else calibration.from_json(stored["curves"])
 
 
 def refresh_calibration(catalogue: Catalogue, encoder: Encoder, rows: Mapping[Modality, VectorRows]) -> None:
@@ -34,19 +35,26 @@ def refresh_calibration(catalogue: Catalogue, encoder: Encoder, rows: Mapping[Mo
     fingerprint = encoder.identity.fingerprint
     counts = {modality: len(of_modality) for modality, of_modality in rows.items()}
     removed = catalogue.items_removed()
-    stored = json.loads(catalogue.setting(_SETTING) or "{}")
-    if stored.get("fingerprint") == fingerprint:
-        changed = removed - stored["removed"] + sum(abs(counts[one] - stored["rows"][one]) for one in MODALITIES)
-        if changed <= _STALE_SHARE * sum(stored["rows"].values()):
+    stored = _stored(catalogue)
+    known = stored.pop(fingerprint, None)
+    if known is not None:
+        gone = removed - known["removed"]
+        added = sum(counts.values()) - sum(known["rows"].values()) + gone
+        if gone + added <= _STALE_SHARE * sum(known["rows"].values()):
             return
     found = own_calibration(encoder, rows)
     noise = encoder.encode_texts(calibration.noise_queries())
     found = calibration.refreshed(found, noise, {one: of_modality.vectors for one, of_modality in rows.items()})
-    described = {
-        "fingerprint": fingerprint, "rows": counts, "removed": removed, "curves": calibration.as_json(found)
-    }  # fmt: skip
+    stored[fingerprint] = {"rows": counts, "removed": removed, "curves": calibration.as_json(found)}
+    latest = dict(list(stored.items())[-_KEPT:])
     with catalogue.transaction():
-        catalogue.set_setting(_SETTING, json.dumps(described))
+        catalogue.set_setting(_SETTING, json.dumps(latest))
+
+
+def _stored(catalogue: Catalogue) -> dict[str, Any]:
+    """What was measured, by the fingerprint of the model with its adapter; the latest last."""
+    found: dict[str, Any] = json.loads(catalogue.setting(_SETTING) or "{}")
+    return found
 
 
 def own_calibration(encoder: Encoder, rows: Mapping[Modality, VectorRows]) -> Calibration:

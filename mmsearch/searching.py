@@ -14,7 +14,7 @@ import numpy as np
 from mmsearch import calibration
 from mmsearch.calibration import WeightedTerm
 from mmsearch.catalogue import Catalogue, FoundItem, ItemIds
-from mmsearch.encoding import Background, Calibration, Encoder, FloatMatrix
+from mmsearch.encoding import Background, Calibration, Encoder, FloatMatrix, text_vectors
 from mmsearch.errors import MmsearchError
 from mmsearch.file_times import in_utc, modification_time
 from mmsearch.graph import Graph, read_graph
@@ -113,8 +113,9 @@ class Searcher:
         vector, terms = self._query_vector(query.terms)
         wanted = [query.filters.modality] if query.filters.modality else list(MODALITIES)
         backgrounds = {modality: calibration.combined(self._calibration, terms, modality) for modality in wanted}
-        thresholds = {modality: self._threshold(query, modality, backgrounds[modality]) for modality in wanted}
-        hits, nearest = self._hits(query, vector, backgrounds, thresholds)
+        rows = {modality: self._filtered(modality, query.filters) for modality in wanted}
+        thresholds = {one: self._threshold(query, len(rows[one]), backgrounds[one]) for one in wanted}
+        hits, nearest = self._hits(query, vector, rows, backgrounds, thresholds)
         elapsed = (time.perf_counter() - started) * 1000
         label = self._in_use.identity.label
         return SearchResult(query, label, self._folder, elapsed, hits, thresholds, nearest)
@@ -128,7 +129,9 @@ class Searcher:
     def _query_vector(self, terms: Sequence[Term]) -> tuple[FloatMatrix, list[WeightedTerm]]:
         """The unit vector of the weighted sum of the terms' unit vectors, float32 [dimension], and its parts."""
         vectors = [
-            self._text_vector(term.value) if term.modality == "text" else self._image_vector(term.value)
+            text_vectors([term.value], self._encoder())[0]
+            if term.modality == "text"
+            else self._image_vector(term.value)
             for term in terms
         ]
         total = np.sum([term.weight * vector for term, vector in zip(terms, vectors, strict=True)], axis=0)
@@ -140,11 +143,6 @@ class Searcher:
             for term, vector in zip(terms, vectors, strict=True)
         ]
         return total / length, parts
-
-    def _text_vector(self, text: str) -> FloatMatrix:
-        encoder = self._encoder()
-        stretches = [text[span.start : span.end] for span in encoder.windows(text)] or [text]
-        return _unit(encoder.encode_texts(stretches).mean(axis=0))
 
     def _image_vector(self, path: str) -> FloatMatrix:
         name = os.fsencode(path)
@@ -167,24 +165,25 @@ class Searcher:
 
     # The answer
 
-    def _threshold(self, query: Query, modality: Modality, background: Background) -> float:
+    def _threshold(self, query: Query, rows: int, background: Background) -> float:
         if query.min_score is not None:
             return query.min_score
         if len(query.terms) > 1 or query.terms[0].modality == "image":
             return 0.0  # an example, or a mixture, has something nearest to it, however near
-        bound = calibration.nothing_close(background, len(self._rows_of(modality)))
+        bound = calibration.nothing_close(background, rows)
         return float(calibration.scores(np.array([bound], np.float32), background)[0])
 
     def _hits(
         self,
         query: Query,
         vector: FloatMatrix,
+        rows: Mapping[Modality, VectorRows],
         backgrounds: Mapping[Modality, Background],
         thresholds: Mapping[Modality, float],
     ) -> tuple[tuple[Hit, ...], Hit | None]:
         asked = _QueryImages(query.terms)
         rankings = {
-            modality: self._ranking(modality, vector, query.filters, background)
+            modality: self._ranking(modality, vector, rows[modality], bool(query.filters), background)
             for modality, background in backgrounds.items()
         }
         lowest = min(thresholds.values())
@@ -208,15 +207,18 @@ class Searcher:
         score, cosine, item = files[0]
         return (), _hit(0, item, score, cosine)
 
-    def _ranking(
-        self, modality: Modality, vector: FloatMatrix, filters: Filters, background: Background
-    ) -> Callable[[int], _Ranked]:
-        """A function that gives the best so many items of the modality."""
+    def _filtered(self, modality: Modality, filters: Filters) -> VectorRows:
+        """The rows that pass the filters."""
         rows = self._rows_of(modality)
-        if filters:
-            model_id = self._spaces[modality].model_id
-            rows = rows.only(self._catalogue.matching_items(filters, model_id, modality))
-        graph = None if filters else self._graph_of(modality, rows)
+        if not filters:
+            return rows
+        return rows.only(self._catalogue.matching_items(filters, self._spaces[modality].model_id, modality))
+
+    def _ranking(
+        self, modality: Modality, vector: FloatMatrix, rows: VectorRows, filtered: bool, background: Background
+    ) -> Callable[[int], _Ranked]:
+        """A function that gives the best so many of the rows."""
+        graph = None if filtered else self._graph_of(modality, rows)
         if graph is None:
             cosines = rows.cosines(vector[np.newaxis])[:, 0]
             return lambda count: _best(rows.item_ids, cosines, count, background, complete=True)

@@ -13,6 +13,8 @@ from mmsearch.errors import MmsearchError
 from mmsearch.items import Modality
 from mmsearch.stored_adapters import adapter_in_use, find_adapter
 
+_BLOCK_ROWS = 8_192
+
 
 @dataclass(frozen=True)
 class Space:
@@ -28,7 +30,13 @@ class Space:
 
     def of_stored(self, vectors: HalfMatrix) -> HalfMatrix:
         """Vectors of this space, float16 [n, dimension], of vectors as the catalogue holds them."""
-        return vectors if self.adapter is None else self.adapter.maps[self.modality](vectors).astype(np.float16)
+        if self.adapter is None:
+            return vectors
+        moved = np.empty(vectors.shape, np.float16)
+        for start in range(0, len(vectors), _BLOCK_ROWS):
+            block = slice(start, start + _BLOCK_ROWS)
+            moved[block] = self.adapter.maps[self.modality](vectors[block])
+        return moved
 
 
 @dataclass(frozen=True)

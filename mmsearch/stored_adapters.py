@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from zipfile import BadZipFile
 
 from mmsearch.adapters import NO_ADAPTER, Adapter
 from mmsearch.catalogue import Catalogue, now
@@ -38,7 +37,7 @@ class StoredAdapter:
         """
         try:
             return Adapter.from_bytes(self.name, self.version, self.model_fingerprint, self.weights)
-        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
+        except Exception as error:  # numpy and zipfile raise many kinds on damaged bytes
             raise MmsearchError(
                 f"The adapter {self.label} is damaged; remove it with `mmsearch adapters --remove {self.label}`."
             ) from error

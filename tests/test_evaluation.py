@@ -158,8 +158,9 @@ def test_unreadable_and_missing_photos_are_left_out_and_told(mmsearch: Mmsearch,
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--k", "0"], "is not a list of numbers"),
-        (["--k", "one"], "is not a list of numbers"),
+        (["--k", "0"], "is no list of numbers"),
+        (["--k", "one"], "is no list of numbers"),
+        (["--k", "9" * 30], "is no list of numbers"),
         (["--format", "csv"], "There is no format 'csv'"),
         (["--compare", "everything"], "--compare takes graph or codes"),
         (["--adapter", "pets"], "There is no library yet"),
@@ -194,7 +195,7 @@ def made_up(photos: int = 60, captions: int = 3, noise: float = 1.0, dimension: 
     owners = np.repeat(np.arange(photos), captions)
     texts = unit(images[owners] + noise * chance.normal(size=(len(owners), dimension)) / dimension**0.5)
     labels = np.arange(photos) % 4
-    labels[:5] = -1
+    labels[: photos // 12] = -1
     centres = np.stack([images[labels == one].mean(axis=0) for one in range(4)])
     return EmbeddedDataset(
         name="made up",
@@ -309,11 +310,13 @@ def test_nothing_readable_is_an_error(tmp_path: Path) -> None:
         embed(Dataset("odd", "jsonl", (Example(str(tmp_path / "a.jpg"), ("a",)),)), BuiltinEncoder())
 
 
-def test_a_model_without_a_calibration_is_measured_without_one() -> None:
+def test_a_model_without_a_calibration_is_calibrated_by_the_dataset() -> None:
     class Uncalibrated(BuiltinEncoder):
         calibration = None  # type: ignore[assignment]
 
-    assert evaluate(made_up(), Uncalibrated()).separations == ()
+    found = evaluate(made_up(dimension=384, noise=0.5), Uncalibrated())
+    assert [one.direction for one in found.separations] == ["text→image", "text→text", "label→image"]
+    assert found.separations[0].answered.value > 0.9
 
 
 def test_the_nonsense_that_is_measured_is_not_that_which_calibrates() -> None:

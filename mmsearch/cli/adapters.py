@@ -11,7 +11,7 @@ from mmsearch.cli.running import JsonOption, LibraryOption, counted, printing, s
 from mmsearch.errors import MmsearchError
 
 if TYPE_CHECKING:
-    from mmsearch.training.adapter_recipe import Loss
+    from mmsearch.training.adapter_recipe import AdapterReport, Loss
 
 
 def train(
@@ -36,7 +36,7 @@ def train(
     hold_out: Annotated[
         float, typer.Option(metavar="SHARE", help="Photos that stop and judge the training instead.")
     ] = 0.3,
-    patience: Annotated[int, typer.Option(metavar="N", help="Epochs without a better R@10 that end it.")] = 10,
+    patience: Annotated[int, typer.Option(metavar="N", help="Epochs in a row that are no better end it.")] = 10,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the split and of the training.")] = 0,
     plot: Annotated[
         str | None, typer.Option(metavar="FILE", help="Draw loss and held-out R@10 by epoch, as PNG.")
@@ -56,7 +56,7 @@ def train(
     from mmsearch.evaluation.datasets import read_dataset
     from mmsearch.library import Library
     from mmsearch.output import training
-    from mmsearch.training.adapter_recipe import AdapterRecipe
+    from mmsearch.training.adapter_recipe import AdapterRecipe, AdapterRefused
 
     recipe = AdapterRecipe(
         loss=_loss(loss), epochs=epochs, batch=batch, rate=rate, weight_decay=weight_decay, rank=rank, margin=margin,
@@ -75,18 +75,21 @@ def train(
         counted("encoding", quiet=as_json) as on_progress,
         counted("training", quiet=as_json) as on_epoch,
     ):
-        report = opened.train(
-            dataset,
-            name=name,
-            recipe=recipe,
-            force=force,
-            on_progress=on_progress,
-            on_epoch=lambda epoch: on_epoch(epoch.number, epochs),
-        )
-    if plot is not None:
-        from mmsearch.training.plot import plot_training
-
-        plot_training(report, plot)
+        try:
+            report = opened.train(
+                dataset,
+                name=name,
+                recipe=recipe,
+                force=force,
+                on_progress=on_progress,
+                on_epoch=lambda epoch: on_epoch(epoch.number, epochs),
+            )
+        except AdapterRefused as refused:
+            _plot(refused.report, plot)
+            raise
+    _plot(report, plot)
+    if report.unreadable:
+        output.say(f"{report.unreadable:,} photos cannot be read and were left out.")
     with printing():
         if as_json:
             print(output.to_json(training.report_as_json(report)))
@@ -134,3 +137,10 @@ def _loss(written: str) -> Loss:
         return Loss(written)
     except ValueError:
         raise MmsearchError(f"There is no loss {written!r}; it is info-nce, triplet or margin.") from None
+
+
+def _plot(report: AdapterReport, path: str | None) -> None:
+    if path is not None:
+        from mmsearch.training.plot import plot_training
+
+        plot_training(report, path)

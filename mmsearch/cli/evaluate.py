@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from mmsearch.evaluation.comparison import Comparison
     from mmsearch.evaluation.datasets import DatasetFormat
 
+LARGEST_K = 1_000_000
+
 DataArgument = Annotated[
     str,
     typer.Argument(
@@ -90,8 +92,11 @@ def evaluate(
             workers=workers,
             on_progress=on_progress,
         )
-    for path in found[0].unreadable[:5]:
+    unreadable = found[0].unreadable
+    for path in unreadable[:5]:
         output.say(f"skipped {output.visible(path)}: it cannot be read as a picture.")
+    if len(unreadable) > 5:
+        output.say(f"skipped {len(unreadable) - 5:,} more; --json lists them.")
     with printing():
         if as_json:
             print(output.to_json(evaluation.evaluations_as_json(found, dataset)))
@@ -105,8 +110,8 @@ def parse_ks(written: str) -> tuple[int, ...]:
         ks = tuple(sorted({int(part) for part in written.split(",")}))
     except ValueError:
         ks = ()
-    if not ks or ks[0] < 1:
-        raise MmsearchError(f"--k {written!r} is not a list of numbers; write it as 1,5,10.")
+    if not ks or ks[0] < 1 or ks[-1] > LARGEST_K:
+        raise MmsearchError(f"--k {written!r} is no list of numbers from 1 to {LARGEST_K:,}; write it as 1,5,10.")
     return ks
 
 

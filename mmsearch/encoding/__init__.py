@@ -106,6 +106,15 @@ def open_encoder(model: str = BUILTIN_MODEL) -> Encoder:
     return SentenceTransformersEncoder(model)
 
 
+def text_vectors(texts: Sequence[str], encoder: Encoder) -> FloatMatrix:
+    """Unit rows, float32 [len(texts), dimension], of texts of any length: the means of those of their stretches."""
+    stretches = [[text[one.start : one.end] for one in encoder.windows(text)] or [text] for text in texts]
+    encoded = encoder.encode_texts([stretch for of_text in stretches for stretch in of_text])
+    ends = np.cumsum([len(of_text) for of_text in stretches])
+    rows = np.stack([part.mean(axis=0) for part in np.split(encoded, ends[:-1])])
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), np.float32)
+
+
 def canonical_model_name(model: str) -> str:
     """The name under which a library remembers `model`: a folder by its absolute path, all else as it is."""
     return os.path.abspath(model) if model != BUILTIN_MODEL and os.path.isdir(model) else model

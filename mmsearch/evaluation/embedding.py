@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmsearch.adapters import Adapter
-from mmsearch.encoding import Encoder, FloatMatrix
+from mmsearch.encoding import Encoder, FloatMatrix, text_vectors
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.datasets import Dataset, Example
 from mmsearch.items import ImageContent
@@ -93,7 +93,7 @@ def embed(
                 rows[place] = row
             done += len(part)
             on_progress(done, total)
-        for matrix in pool.map(encoder.encode_texts, _parts(texts)):
+        for matrix in pool.map(lambda part: text_vectors(part, encoder), _parts(texts)):
             text_rows.append(matrix)
             done += len(matrix)
             on_progress(done, total)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from mmsearch import calibration
-from mmsearch.encoding import Calibration, Encoder
+from mmsearch.encoding import Encoder
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.comparison import Comparison, Setting, compare
 from mmsearch.evaluation.embedding import EmbeddedDataset
@@ -34,7 +36,6 @@ class Evaluation:
 def evaluate(
     dataset: EmbeddedDataset,
     encoder: Encoder,
-    known: Calibration | None = None,
     *,
     ks: Sequence[int] = DEFAULT_KS,
     comparisons: Sequence[Comparison] = (),
@@ -42,8 +43,7 @@ def evaluate(
     """Measures all that can be asked of the dataset.
 
     Args:
-        encoder: the one that made the vectors.
-        known: its calibration, where it has none of its own.
+        encoder: the one that made the vectors. Where it has no calibration, one is read off the dataset.
 
     Raises:
         MmsearchError: the dataset has neither captions nor labels.
@@ -54,12 +54,11 @@ def evaluate(
             f"{dataset.name} has neither captions nor labels to measure by; give photos with captions, or a folder of "
             "class folders."
         )
-    curves = encoder.calibration or known
-    separations = []
-    if curves is not None:
-        noise = encoder.encode_texts(calibration.noise_queries())
-        nonsense = encoder.encode_texts(calibration.noise_queries(seed=NONSENSE_SEED))
-        separations = [separation(dataset, one, curves, noise, nonsense) for one in asked if one.asked == "text"]
+    texts = np.concatenate([dataset.texts, dataset.class_texts])
+    curves = encoder.calibration or calibration.measured({"image": dataset.images, "text": texts})
+    noise = encoder.encode_texts(calibration.noise_queries())
+    nonsense = encoder.encode_texts(calibration.noise_queries(seed=NONSENSE_SEED))
+    separations = [separation(dataset, one, curves, noise, nonsense) for one in asked if one.asked == "text"]
     return Evaluation(
         dataset=dataset.name,
         model=dataset.model,

@@ -106,15 +106,17 @@ def zero_shot(dataset: EmbeddedDataset) -> ZeroShot | None:
 def _between_captions_and_photos(dataset: EmbeddedDataset) -> list[Direction]:
     meaning = same_text(dataset.captions)
     owners, photos = dataset.owners, len(dataset.images)
-    owned = np.zeros((int(meaning.max()) + 1, photos), bool)  # which photos a text was written for
-    owned[meaning, owners] = True
+    # A table of all captions by all photos would take 5 GB for Flickr30k: rows are made when they are asked for.
+    photos_of, captions_of = together(meaning, owners), together(meaning, np.arange(len(meaning)))
+    meanings_of = together(owners, meaning)
     captioned = np.unique(owners)
 
     def of_texts(rows: Integers) -> tuple[Flags, None]:
-        return owned[meaning[rows]], None
+        return flags([photos_of[one] for one in meaning[rows]], photos), None
 
     def of_photos(rows: Integers) -> tuple[Flags, None]:
-        return owned[:, captioned[rows]].T[:, meaning], None
+        right = [np.concatenate([captions_of[one] for one in meanings_of[photo]]) for photo in captioned[rows]]
+        return flags(right, len(meaning)), None
 
     return [
         Direction("text→image", "text", "image", dataset.texts, dataset.images, of_texts, owners),
@@ -152,6 +154,21 @@ def _by_label(dataset: EmbeddedDataset) -> list[Direction]:
     if len(company):
         queries = images[company]
         found.append(Direction("image→image", "image", "image", queries, images, alike, np.arange(len(company))))
+    return found
+
+
+def together(keys: Integers, values: Integers) -> list[Integers]:
+    """For each key from 0 on its different values, ascending."""
+    pairs = np.unique(np.stack([keys, values], axis=1), axis=0)
+    ends = np.cumsum(np.bincount(pairs[:, 0]))
+    return np.split(pairs[:, 1], ends[:-1])
+
+
+def flags(chosen: Sequence[Integers], count: int) -> Flags:
+    """bool [len(chosen), count], each row true at the chosen places."""
+    found = np.zeros((len(chosen), count), bool)
+    for row, places in enumerate(chosen):
+        found[row, places] = True
     return found
 
 

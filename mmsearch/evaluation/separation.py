@@ -56,7 +56,7 @@ def separation(
     curve = curves["text", direction.answering]
     bound = calibration.nothing_close(curve, len(gallery))
     shown = right = relevant_in_all = 0
-    answered: list[bool] = []
+    answered: list[npt.NDArray[np.bool_]] = []
     hits: list[npt.NDArray[np.float32]] = []
     misses: list[npt.NDArray[np.float32]] = []
     chance = np.random.default_rng(0)
@@ -67,12 +67,12 @@ def separation(
         wrong = cosines[~relevant & inside]
         misses.append(wrong if kept_share == 1.0 else wrong[chance.random(len(wrong)) < kept_share])
         cosines = np.where(inside, cosines, -np.inf)
-        first = np.argsort(-cosines, axis=1)[:, :SHOWN]
+        first = _best(cosines)
         close = np.take_along_axis(cosines, first, axis=1) > bound
         shown += int(close.sum())
         right += int((close & np.take_along_axis(relevant, first, axis=1)).sum())
         relevant_in_all += int((relevant & inside).sum())
-        answered += close[:, 0].tolist()
+        answered.append(np.asarray(close.any(axis=1)))
     unrelated = np.concatenate(misses)
     precision, recall = right / max(1, shown), right / max(1, relevant_in_all)
     return Separation(
@@ -82,10 +82,17 @@ def separation(
         precision=precision,
         recall=recall,
         f1=2 * precision * recall / max(1e-12, precision + recall),
-        answered=estimate(answered),
+        answered=estimate(np.concatenate(answered)),
         refused=estimate((nonsense @ gallery.T).max(axis=1) <= bound),
         refused_absent=_refused_absent(dataset, bound) if direction.name == "label→image" else None,
     )
+
+
+def _best(cosines: FloatMatrix) -> npt.NDArray[np.int64]:
+    """The places of the highest so many of each row, in no order."""
+    if cosines.shape[1] <= SHOWN:
+        return np.broadcast_to(np.arange(cosines.shape[1]), cosines.shape)
+    return np.asarray(np.argpartition(-cosines, SHOWN, axis=1)[:, :SHOWN], np.int64)
 
 
 def _refused_absent(dataset: EmbeddedDataset, bound: float) -> Estimate | None:

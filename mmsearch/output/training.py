@@ -21,9 +21,10 @@ def report_as_json(report: AdapterReport) -> dict[str, Any]:
 
 def print_report(report: AdapterReport) -> None:
     """What a person wants to know of a training, on stdout."""
+    doubt = "" if report.best_epoch else ", though no epoch was better than no adapter"
     print(
-        f"{report.label}: trained on {report.trained_on:,} photos in {report.seconds:.1f} s, epoch {report.best_epoch} "
-        f"of {len(report.history) - 1} chosen"
+        f"{report.label}: trained on {report.trained_on:,} photos in {report.seconds:.1f} s, epoch {report.kept_epoch} "
+        f"of {len(report.history) - 1} kept{doubt}"
     )
     print(
         f"held-out R@10 over {report.judged_on:,} photos: {_percent(report.base)} without, "

@@ -23,7 +23,7 @@ from mmsearch.encoding import Calibration, FloatMatrix
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.embedding import EmbeddedDataset, Integers
 from mmsearch.evaluation.metrics import average_precision, estimate, hit_at, relevant_ranks
-from mmsearch.evaluation.retrieval import same_text
+from mmsearch.evaluation.retrieval import flags, same_text, together
 from mmsearch.items import MODALITIES, Modality
 from mmsearch.training.adapter_recipe import FEWEST_PHOTOS, AdapterRecipe, AdapterReport, Epoch, Loss
 from mmsearch.training.contrastive import symmetric_info_nce
@@ -35,6 +35,8 @@ _START_SCALE = 20.0
 _LARGEST_SCALE = 100.0
 _WARM_UP = 0.1
 _SAMPLE_ROWS = 2_000
+_NEARLY_THE_SAME = 0.95
+_FEWEST_PAIRS = 1_000
 _QUERIES_AT_ONCE = 256
 
 
@@ -42,16 +44,20 @@ _QUERIES_AT_ONCE = 256
 class Material:
     """What trains: photos `images` float32 [n, d] and texts `texts` float32 [m, d], as the model made them.
 
-    Text t speaks of `owned[meaning[t]]`, bool [n] for each meaning; `own[i]` are the texts of photo i. `by_class`
+    Text t is right for the photos `photos_of[meaning[t]]`; `own[i]` are the texts of photo i. `by_class`
     bool [m] marks class names, whose right photos are all of the class.
     """
 
     images: FloatMatrix
     texts: FloatMatrix
     meaning: Integers
-    owned: npt.NDArray[np.bool_]
+    photos_of: tuple[Integers, ...]
     own: tuple[Integers, ...]
     by_class: npt.NDArray[np.bool_]
+
+    def right(self, rows: Integers) -> npt.NDArray[np.bool_]:
+        """Which photos are right for those texts, bool [len(rows), n]."""
+        return flags([self.photos_of[one] for one in self.meaning[rows]], len(self.images))
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,9 @@ def fit_adapter(
         trained_on=len(parts.train),
         judged_on=len(parts.judge),
         seconds=time.monotonic() - started,
+        unreadable=len(dataset.unreadable),
         best_epoch=best,
+        kept_epoch=best or history[-1].number,
         base=estimate(base),
         adapted=estimate(adapted),
         difference=estimate(adapted - base),
@@ -149,7 +157,7 @@ def held_out_ranks(
     ranks = []
     for start in range(0, len(asked), _QUERIES_AT_ONCE):
         rows = asked[start : start + _QUERIES_AT_ONCE]
-        right = material.owned[material.meaning[rows]]
+        right = material.right(rows)
         seen = right & ~held_out & material.by_class[rows, None]
         ranks += relevant_ranks(texts[rows] @ images.T, right, seen)
     return ranks
@@ -168,19 +176,18 @@ def moved_calibration(
         noise: vectors of `calibration.noise_queries` as the model made them, float32 [q, d].
     """
     chance = np.random.default_rng(0)
-    texts = np.concatenate([dataset.texts, dataset.class_texts])
-    before = {
-        one: rows[chance.permutation(len(rows))[:_SAMPLE_ROWS]]
-        for one, rows in (("image", dataset.images), ("text", texts))
+    sampled: dict[Modality, FloatMatrix] = {
+        "image": dataset.images[chance.permutation(len(dataset.images))[:_SAMPLE_ROWS]],
+        # Random words too: a dataset may have a handful of class names and no captions.
+        "text": np.concatenate([dataset.texts[chance.permutation(len(dataset.texts))[:_SAMPLE_ROWS]], noise]),
     }
-    after = {one: maps[one](rows) for one, rows in before.items()}  # type: ignore[index]
-    nonsense = maps["text"](noise)
     moved = {}
     for (asked, answering), curve in known.items():
-        mean, stretch = _change(before[asked] @ before[answering].T, after[asked] @ after[answering].T)
+        ask, answer = maps[asked], maps[answering]
+        mean, stretch = _change(sampled[asked], sampled[answering], ask, answer)
         shift, spread = mean, stretch
         if asked == "text":
-            shift, spread = _change(noise @ before[answering].T, nonsense @ after[answering].T)
+            shift, spread = _change(noise, sampled[answering], ask, answer)
         moved[asked, answering] = replace(
             curve,
             mean=curve.mean + mean,
@@ -191,8 +198,18 @@ def moved_calibration(
     return moved
 
 
-def _change(before: FloatMatrix, after: FloatMatrix) -> tuple[float, float]:
-    return float(after.mean() - before.mean()), float(after.std() / max(1e-6, float(before.std())))
+def _change(queries: FloatMatrix, items: FloatMatrix, ask: LowRankMap, answer: LowRankMap) -> tuple[float, float]:
+    """By how much the mean of their cosines moves, and by what factor the deviation grows, within bounds.
+
+    What is nearly the same (a row and itself, captions that repeat) is no unrelated pair and is left out.
+    """
+    before = queries @ items.T
+    unrelated = before < _NEARLY_THE_SAME
+    if unrelated.sum() < _FEWEST_PAIRS:
+        return 0.0, 1.0
+    first, second = before[unrelated], (ask(queries) @ answer(items).T)[unrelated]
+    stretch = float(second.std()) / max(1e-6, float(first.std()))
+    return float(second.mean() - first.mean()), min(2.0, max(0.5, stretch))
 
 
 def _epochs(
@@ -214,7 +231,7 @@ def _epochs(
         for start in range(0, len(order) - batch + 1, batch):
             photos = order[start : start + batch]
             rows = np.array([draw.choice(material.own[photo]) for photo in photos])
-            positive = torch.from_numpy(material.owned[material.meaning[rows]][:, photos].T.copy())
+            positive = torch.from_numpy(material.right(rows)[:, photos].T.copy())
             loss = _loss(maps, images[photos], texts[rows], positive, recipe)
             optimiser.zero_grad()
             loss.backward()
@@ -241,10 +258,10 @@ def _material(dataset: EmbeddedDataset) -> Material:
     meaning = same_text(dataset.captions)
     meanings = int(meaning.max()) + 1 if len(meaning) else 0
     photos, classes = len(dataset.images), len(dataset.classes)
-    owned = np.zeros((meanings + classes, photos), bool)
-    owned[meaning, dataset.owners] = True
     labelled = np.flatnonzero(dataset.labels >= 0)
-    owned[meanings + dataset.labels[labelled], labelled] = True
+    # The photos of each text, then those of each class.
+    photos_of = together(meaning, dataset.owners) if meanings else []
+    photos_of += [np.flatnonzero(dataset.labels == one) for one in range(classes)]
     own: list[list[int]] = [[] for _ in range(photos)]
     for row, owner in enumerate(dataset.owners):
         own[owner].append(row)
@@ -255,7 +272,7 @@ def _material(dataset: EmbeddedDataset) -> Material:
         images=dataset.images,
         texts=texts,
         meaning=np.concatenate([meaning, meanings + np.arange(classes)]),
-        owned=owned,
+        photos_of=tuple(photos_of),
         own=tuple(np.array(rows, np.int64) for rows in own),
         by_class=np.arange(len(texts)) >= len(dataset.captions),
     )

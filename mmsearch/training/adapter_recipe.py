@@ -25,7 +25,7 @@ class AdapterRecipe:
 
     `rate` is AdamW's, reached after a linear warm-up over the first tenth of the steps and brought to zero by half a
     cosine. `hold_out` is the share of photos that do not train: one half of them stops the training, the other judges
-    it. `patience` epochs without a better R@10 end it. `margin` is the cosine of triplets, the distance of margin.
+    it. `patience` epochs that are no better end it. `margin` is the cosine of triplets, the distance of margin.
 
     Raises:
         MmsearchError: a number is out of range.
@@ -46,6 +46,7 @@ class AdapterRecipe:
         for name, lowest, highest in (
             ("epochs", 1, 10_000), ("batch", 2, 65_536), ("rate", 1e-8, 1.0), ("weight_decay", 0.0, 10.0),
             ("rank", 1, 4_096), ("margin", 0.0, 2.0), ("hold_out", 0.05, 0.8), ("patience", 1, 10_000),
+            ("seed", 0, 2**32 - 1),
         ):  # fmt: skip
             value = getattr(self, name)
             if not lowest <= value <= highest:
@@ -76,7 +77,7 @@ class AdapterReport:
     """How a training went: text→image R@10, in [0, 1], on photos that neither trained nor stopped it.
 
     `difference` is that between `adapted` and `base`, query by query; the `_map` are mean average precisions.
-    `best_epoch` 0: nothing was learnt.
+    `best_epoch` 0: nothing was learnt, and `kept_epoch` is the last one. `unreadable` photos were left out.
     """
 
     label: str
@@ -85,7 +86,9 @@ class AdapterReport:
     trained_on: int
     judged_on: int
     seconds: float
+    unreadable: int
     best_epoch: int
+    kept_epoch: int
     base: Estimate
     adapted: Estimate
     difference: Estimate
@@ -95,5 +98,13 @@ class AdapterReport:
 
     @property
     def worse(self) -> bool:
-        """Whether fewer of the held-out photos are found than without the adapter."""
-        return self.adapted.value < self.base.value
+        """Whether held-out photos are found less often than without the adapter or, where as often, later."""
+        return (self.adapted.value, self.adapted_map.value) < (self.base.value, self.base_map.value)
+
+
+class AdapterRefused(MmsearchError):
+    """An adapter that was not kept, since held-out photos are found no better with it; `report` tells how it did."""
+
+    def __init__(self, told: str, report: AdapterReport) -> None:
+        super().__init__(told)
+        self.report = report

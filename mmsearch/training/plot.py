@@ -13,7 +13,7 @@ def check_plot(path: str | os.PathLike[str]) -> None:
     """Before the work of a training: raises MmsearchError where its plot could not be drawn or written."""
     _drawing()
     folder = os.path.dirname(os.path.abspath(path))
-    if os.path.isdir(path) or not os.access(folder, os.W_OK):
+    if not path or os.path.isdir(path) or not os.access(path if os.path.exists(path) else folder, os.W_OK):
         raise MmsearchError(f"The plot {os.fspath(path)} cannot be written; choose another place for it.")
 
 
@@ -29,12 +29,11 @@ def plot_training(report: AdapterReport, path: str | os.PathLike[str]) -> None:
     epochs = [one.number for one in report.history]
     recalls.plot(epochs, [100 * one.recall for one in report.history], color="tab:blue", marker=".", label="R@10")
     recalls.axhline(100 * report.history[0].recall, color="tab:blue", linestyle=":", label="R@10 without adapter")
-    recalls.axvline(report.best_epoch, color="tab:grey", linestyle="--", label="chosen epoch")
+    recalls.axvline(report.kept_epoch, color="tab:grey", linestyle="--", label="kept epoch")
     trained = [one for one in report.history if one.loss is not None]
     losses.plot([one.number for one in trained], [one.loss or 0.0 for one in trained], color="tab:orange", label="loss")
-    recalls.set(
-        xlabel="epoch", ylabel="R@10 on photos that stop the training, %", title=f"{report.model}+{report.label}"
-    )
+    recalls.set(xlabel="epoch", ylabel="R@10 on photos that stop the training, %")
+    recalls.set_title(f"{report.model}+{report.label}" if report.label else f"{report.model}, adapter not kept")
     losses.set(ylabel="loss")
     handles = [*recalls.get_legend_handles_labels()[0], *losses.get_legend_handles_labels()[0]]
     recalls.legend(handles, [str(one.get_label()) for one in handles], loc="center right")
