@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def train(
     data: DataArgument,
-    name: Annotated[str, typer.Option(metavar="NAME", help="What the adapter is called; each gets a number.")] = "adapter",
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="What the adapter is called; each gets a number.")
+    ] = "adapter",
     format: FormatOption = None,
     images: ImagesOption = None,
     split: SplitOption = None,
