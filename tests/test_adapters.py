@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import sqlite3
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -333,16 +334,20 @@ def test_a_training_that_is_stopped_keeps_nothing(album: Path, known: Library) -
     pytest.importorskip("torch")
     command = [sys.executable, "-m", "mmsearch", "train", str(album / "album.jsonl"), "--epochs", "10000"]
     environment = {**os.environ, "MMSEARCH_LIBRARY": known.folder}
+    controller, terminal = pty.openpty()
     running = subprocess.Popen(
-        [*command, "--patience", "10000"], env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+        [*command, "--patience", "10000"], env=environment, stderr=terminal, stdout=subprocess.DEVNULL
     )
-    lock = Path(known.folder) / "library.lock"
-    deadline = time.monotonic() + 60
-    while str(running.pid) not in lock.read_text(encoding="ascii") and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(1)
+    os.close(terminal)
+    said = b""
+    while b"training" not in said:  # the bar of the epochs
+        said += os.read(controller, 4096)
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=60)
+    with suppress(OSError):  # Linux says EIO where the last writer has gone
+        while part := os.read(controller, 4096):
+            said += part
+    os.close(controller)
+    running.wait(timeout=60)
     assert running.returncode == 130
     assert b"no adapter was kept" in said
     assert known.adapters() == []

@@ -210,7 +210,7 @@ def test_a_long_text_is_one_hit_with_its_best_passage(home: Path, library: Libra
 
 
 def test_a_text_of_many_passages_does_not_crowd_out_other_files(home: Path, library: Library) -> None:
-    (home / "cats.txt").write_text("A cat sits on the mat and looks at the cat.\n" * 4000, encoding="utf-8")
+    (home / "cats.txt").write_text("A cat sits on the mat and looks at the cat.\n" * 1500, encoding="utf-8")
     library.index([home])
     result = library.search(Query((text_term("a cat sits on the mat"),), limit=5, min_score=0))
     assert len({hit.path for hit in result.hits}) == 5
