@@ -11,7 +11,6 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -25,100 +24,14 @@ from mmsearch.filter_sql import below, filter_condition
 from mmsearch.items import Modality
 from mmsearch.query import Filters
 from mmsearch.reading import extension_of
+from mmsearch.records import Counts, EncodedContent, Failure, FoundItem, KnownFile, Root
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x6D6D7365  # "mmse"
 DATABASE_NAME = "library.db"
 
 ItemIds = npt.NDArray[np.int64]
 HalfMatrix = npt.NDArray[np.float16]
-
-
-@dataclass(frozen=True)
-class Root:
-    """A folder or file that was given to `index`; `rules` is the JSON of its walk rules.
-
-    `changed` is when a run last found something new, changed or gone in it, None before that.
-    """
-
-    id: int
-    path: bytes
-    rules: str
-    changed: str | None
-
-
-@dataclass(frozen=True)
-class KnownFile:
-    """A file as it was when it was last read; `failed` tells that it could not be read then."""
-
-    id: int
-    root_id: int
-    size: int
-    mtime_ns: int
-    failed: bool = False
-
-
-@dataclass(frozen=True)
-class EncodedItem:
-    """One item with its unit vector; `start`, `end` and `line` are None for pictures."""
-
-    modality: Modality
-    vector: npt.NDArray[np.float32]
-    start: int | None = None
-    end: int | None = None
-    line: int | None = None
-    text: str | None = None
-
-
-@dataclass(frozen=True)
-class EncodedContent:
-    """A file's content with everything that was found in it."""
-
-    digest: bytes
-    medium: Modality
-    size: int
-    items: tuple[EncodedItem, ...]
-    width: int | None = None
-    height: int | None = None
-    taken: str | None = None
-    encoding: str | None = None
-
-
-@dataclass(frozen=True)
-class FoundItem:
-    """One item in one file, as a search needs it. A content at two paths gives two of them."""
-
-    item_id: int
-    path: bytes
-    medium: Modality
-    size: int
-    mtime_ns: int
-    width: int | None
-    height: int | None
-    taken: str | None
-    start: int | None
-    line: int | None
-    text: str | None
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A file that was found but not taken, and why."""
-
-    path: bytes
-    reason: str
-    noted: str
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How much a library holds."""
-
-    images: int
-    texts: int
-    contents: int
-    items: int
-    failures: int
 
 
 class OlderLibrary(MmsearchError):
@@ -182,7 +95,7 @@ class Catalogue:
         connection = sqlite3.connect(os.path.join(folder, DATABASE_NAME), isolation_level=None)
         _checked(connection, folder)
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         migrate(connection, os.path.join(folder, f"{DATABASE_NAME}-before-upgrade"))
         return cls(connection)
@@ -235,8 +148,8 @@ class Catalogue:
     # Roots
 
     def roots(self) -> list[Root]:
-        rows = self.connection.execute("SELECT id, path, rules, changed FROM roots ORDER BY path")
-        return [Root(*row) for row in rows]
+        rows = self.connection.execute(f"SELECT {_ROOT_COLUMNS} FROM roots ORDER BY path")
+        return [_root(row) for row in rows]
 
     def put_root(self, path: bytes, rules: str) -> Root:
         """Adds a root or replaces its rules."""
@@ -245,8 +158,15 @@ class Catalogue:
                ON CONFLICT (path) DO UPDATE SET rules = excluded.rules WHERE rules <> excluded.rules""",
             (path, rules, now()),
         )
-        row = self.connection.execute("SELECT id, path, rules, changed FROM roots WHERE path = ?", (path,)).fetchone()
-        return Root(*row)
+        row = self.connection.execute(f"SELECT {_ROOT_COLUMNS} FROM roots WHERE path = ?", (path,)).fetchone()
+        return _root(row)
+
+    def set_mounts(self, root_id: int, mounts: Iterable[bytes]) -> None:
+        written = json.dumps([os.fsdecode(mount) for mount in mounts])
+        self.connection.execute("UPDATE roots SET mounts = ? WHERE id = ?", (written, root_id))
+
+    def set_absent(self, root_id: int, count: int) -> None:
+        self.connection.execute("UPDATE roots SET absent = ? WHERE id = ?", (count, root_id))
 
     def mark_changed(self, root_ids: Iterable[int]) -> None:
         moment = now()
@@ -277,6 +197,17 @@ class Catalogue:
         """The ids of the file `folder` itself or of all files below the folder, whichever root brought them."""
         condition, values = below("path", folder)
         return [row[0] for row in self.connection.execute(f"SELECT id FROM files WHERE {condition}", values)]
+
+    def without_another_file(self, file_ids: Iterable[int]) -> list[int]:
+        """Those of the files whose content no other file holds but these."""
+        listed = json.dumps(list(file_ids))
+        rows = self.connection.execute(
+            """SELECT id FROM files WHERE id IN (SELECT value FROM json_each(?1)) AND NOT EXISTS
+                 (SELECT 1 FROM files AS other WHERE other.content_id = files.content_id
+                  AND other.id NOT IN (SELECT value FROM json_each(?1)))""",
+            (listed,),
+        )
+        return [row[0] for row in rows]
 
     def files_without_items(self, model_id: int) -> set[int]:
         """Files whose content this model has not encoded yet (a change of model that was cut off)."""
@@ -370,9 +301,28 @@ class Catalogue:
 
     def remove_orphans(self) -> None:
         """Drops contents that no file holds any more, with their items and vectors."""
-        orphaned = "content_id NOT IN (SELECT content_id FROM files)"
-        self._remove_items(orphaned, ())
+        self._remove_items("content_id NOT IN (SELECT content_id FROM files)", ())
         self.connection.execute("DELETE FROM contents WHERE id NOT IN (SELECT content_id FROM files)")
+
+    def remove_items_of(self, content_ids: Iterable[int]) -> None:
+        """Drops the items and vectors of those contents; the next index run encodes their files again."""
+        self._remove_items("content_id IN (SELECT value FROM json_each(?))", (json.dumps(list(content_ids)),))
+
+    def retire_orphans(self) -> None:
+        """Drops contents that no file has held since the last call, and marks those that no file holds now.
+
+        So a file that is moved from one root to another keeps its vectors though the roots are indexed one by one.
+        """
+        held = "(SELECT content_id FROM files)"
+        marked = "(SELECT id FROM contents WHERE orphaned = 1)"
+        self._remove_items(f"content_id IN {marked} AND content_id NOT IN {held}", ())
+        self.connection.execute(f"DELETE FROM contents WHERE orphaned = 1 AND id NOT IN {held}")
+        self.connection.execute("UPDATE contents SET orphaned = 0 WHERE orphaned = 1")
+        self.connection.execute(f"UPDATE contents SET orphaned = 1 WHERE id NOT IN {held}")
+
+    def has_orphans(self) -> bool:
+        """Whether there are contents that the last run marked."""
+        return self.connection.execute("SELECT 1 FROM contents WHERE orphaned = 1 LIMIT 1").fetchone() is not None
 
     def _remove_items(self, condition: str, values: tuple[Any, ...]) -> None:
         self.connection.execute(
@@ -440,7 +390,9 @@ class Catalogue:
         one = self.connection.execute(
             """SELECT (SELECT count(*) FROM files JOIN contents ON contents.id = content_id WHERE medium = 'image'),
                  (SELECT count(*) FROM files JOIN contents ON contents.id = content_id WHERE medium = 'text'),
-                 (SELECT count(*) FROM contents), (SELECT count(*) FROM items), (SELECT count(*) FROM failures)"""
+                 (SELECT count(DISTINCT content_id) FROM files),
+                 (SELECT count(*) FROM items WHERE content_id IN (SELECT content_id FROM files)),
+                 (SELECT count(*) FROM failures)"""
         ).fetchone()
         return Counts(*one)
 
@@ -449,9 +401,24 @@ class Catalogue:
         return int(row[0])
 
 
+_ROOT_COLUMNS = "id, path, rules, changed, mounts, absent"
+
+
+def _root(row: tuple[int, bytes, str, str | None, str, int]) -> Root:
+    number, path, rules, changed, mounts, absent = row
+    return Root(number, path, rules, changed, tuple(os.fsencode(mount) for mount in json.loads(mounts)), absent)
+
+
 def now() -> str:
     """The present moment in UTC, ISO 8601, to the second."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def database_bytes(folder: str) -> int:
+    """How much room the library's database takes, in bytes, its write-ahead log included."""
+    names = (DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm")
+    paths = [os.path.join(folder, name) for name in names]
+    return sum(os.path.getsize(path) for path in paths if os.path.exists(path))
 
 
 def _no_library(folder: str) -> MmsearchError:

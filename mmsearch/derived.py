@@ -18,6 +18,7 @@ from typing import IO, BinaryIO
 import xxhash
 
 from mmsearch.catalogue import Catalogue, ItemIds
+from mmsearch.crash_points import crash_point
 from mmsearch.encoding import ModelIdentity
 from mmsearch.items import Modality
 from mmsearch.spaces import Space
@@ -108,7 +109,9 @@ def write_derived(path: str, coverage: Coverage, write_payload: Callable[[IO[byt
             file.write(MAGIC + _NUMBERS.pack(len(description), payload_bytes, checksum) + description)
             file.flush()
             os.fsync(file.fileno())
+        crash_point("derived file written")
         os.replace(temporary, path)
+        crash_point("derived file in place")
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
@@ -162,6 +165,14 @@ def derived_bytes(folder: str) -> int:
         return sum(entry.stat().st_size for entry in entries if entry.is_file())
 
 
+def remove_all(folder: str) -> None:
+    """Deletes all derived files of the library."""
+    place = os.path.join(folder, "derived")
+    if os.path.isdir(place):
+        for name in os.listdir(place):
+            os.remove(os.path.join(place, name))
+
+
 def remove_strangers(folder: str, own: Sequence[ModelIdentity]) -> None:
     """Deletes derived files of all but these models and temporary files of runs that were killed."""
     beginnings = tuple(f"{identity.fingerprint[:16]}-" for identity in own)
@@ -170,6 +181,7 @@ def remove_strangers(folder: str, own: Sequence[ModelIdentity]) -> None:
         for name in os.listdir(place):
             if not name.startswith(beginnings) or name.endswith(".part"):
                 os.remove(os.path.join(place, name))
+    crash_point("strangers removed")
 
 
 def _verified(file: BinaryIO) -> DerivedFile:

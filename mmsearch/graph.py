@@ -8,6 +8,7 @@ Hierarchical Navigable Small World graphs", 2018.)
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ import xxhash
 
 from mmsearch import derived
 from mmsearch.catalogue import Catalogue, ItemIds
-from mmsearch.derived import Coverage, NotUsable
+from mmsearch.crash_points import crash_point
+from mmsearch.derived import Coverage, Missing, NotUsable
 from mmsearch.encoding import FloatMatrix
 from mmsearch.spaces import Space
 from mmsearch.vectors import VectorRows
@@ -29,7 +31,8 @@ LINKS = 16
 EF_CONSTRUCTION = 200
 EF_SEARCH = 128
 LARGEST_DEAD_SHARE = 0.25
-_ADD_ROWS = 8_192
+# hnswlib cannot be stopped within a call: half a second of work.
+_ADD_ROWS = 1_024
 _READ_BYTES = 1 << 20
 
 
@@ -60,55 +63,71 @@ def is_available() -> bool:
     return True
 
 
-def refresh_graph(folder: str, catalogue: Catalogue, space: Space, rows: VectorRows) -> None:
+def refresh_graph(folder: str, catalogue: Catalogue, space: Space, rows: VectorRows) -> str | None:
     """Brings the graph up to date with `rows`, all rows of the space, if it is unusable or stale.
 
     New rows are added to the graph that is there and dead ones marked; it is built anew where it is unusable or
-    where more than `LARGEST_DEAD_SHARE` of it would be dead.
+    where more than `LARGEST_DEAD_SHARE` of it would be dead. Returns what was wrong with a graph that was unusable.
     """
     path = derived.derived_path(folder, space, KIND)
     if not is_available() or not _can_be_named(path):
-        return
-    index = None
+        return None
+    index, trouble = None, None
     try:
         covered = _verified(path, catalogue, space)
         if not derived.is_stale(covered, len(rows.after(covered.last_item)), catalogue.items_removed()):
-            return
+            return None
         index = _extended(_load(path, space), rows)
-    except NotUsable:
+    except Missing:
         pass
+    except NotUsable as reason:
+        trouble = str(reason)
     index = index if index is not None else built(rows.item_ids, rows.vectors)
     temporary = f"{path}.{os.getpid()}.part"
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         index.save_index(temporary)
+        if os.path.getsize(temporary) != index.index_file_size():  # hnswlib does not notice that it cannot write
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with open(temporary, "rb") as saved:
             checksum = _checksum(saved)
             os.fsync(saved.fileno())
+        crash_point("graph written")
         os.replace(temporary, path)
+        crash_point("graph in place")
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
     coverage = derived.coverage_of(catalogue, space, rows.item_ids)
     derived.write_derived(_header_path(path), coverage, lambda file: file.write(checksum))
+    return trouble
 
 
-def read_graph(folder: str, catalogue: Catalogue, space: Space) -> Graph | None:
-    """The graph of the space, or None where there is none, it is damaged, or hnswlib is missing."""
+def read_graph(folder: str, catalogue: Catalogue, space: Space) -> Graph:
+    """The graph of the space.
+
+    Raises:
+        NotUsable: it is damaged or of another library; Missing, where there is none, or hnswlib is missing.
+    """
     path = derived.derived_path(folder, space, KIND)
     if not is_available() or not _can_be_named(path):
-        return None
+        raise Missing("no graph can be read here")
     try:
         before = os.stat(path)
         coverage = _verified(path, catalogue, space)
         index = _load(path, space)
         after = os.stat(path)
-    except (NotUsable, FileNotFoundError):
-        return None
+    except FileNotFoundError:
+        raise Missing("missing") from None
     # hnswlib opens the path itself: what it read is what was verified only if nobody put a newer file there.
     if not os.path.samestat(before, after) or before.st_mtime_ns != after.st_mtime_ns:
-        return None
+        raise Missing("being made anew")
     return Graph(index, coverage)
+
+
+def check_graph(folder: str, catalogue: Catalogue, space: Space) -> None:
+    """Raises NotUsable, or Missing, where the graph cannot be used."""
+    _verified(derived.derived_path(folder, space, KIND), catalogue, space)
 
 
 def _can_be_named(path: str) -> bool:

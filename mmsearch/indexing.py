@@ -7,16 +7,17 @@ name is not encoded again. The main thread stores each finished batch in one tra
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
-from mmsearch.catalogue import Catalogue, EncodedContent, EncodedItem, Root
+from mmsearch.catalogue import Catalogue
+from mmsearch.changes import Candidate, RootChanges, compare_root, settle_gone
+from mmsearch.crash_points import crash_point
 from mmsearch.encoding import Encoder
-from mmsearch.filter_sql import is_below
+from mmsearch.in_flight import InFlight, fatal_files
 from mmsearch.items import ImageContent, TextContent
 from mmsearch.reading import (
     FileReading,
@@ -25,12 +26,13 @@ from mmsearch.reading import (
     UnreadableFile,
     decode,
     load,
-    medium_of,
-    wants_sniffing,
 )
-from mmsearch.walking import FoundFile, WalkProblem, WalkRules, walk
+from mmsearch.records import EncodedContent, EncodedItem, Root
+from mmsearch.walking import WalkProblem, WalkRules
 
 BATCH_FILES = 8
+# How long a stop waits for the pictures in work.
+DRAIN_SECONDS = 1.2
 TEXTS_AT_ONCE = 16
 
 
@@ -44,14 +46,24 @@ class IndexProgress:
     failed: int
 
 
+@dataclass(frozen=True)
+class Absence:
+    """How many files of a root are gone and stay in the library until a person says so."""
+
+    path: bytes
+    files: int
+
+
 @dataclass
 class IndexReport:
     """What one run did with `model` (name and revision), counted in files.
 
     `moved` counts files whose content was known under another name; `failed` those that could not be read in this
     run, `failing` those that could not be read before and have not changed since; `others` those of kinds that
-    are not searched. `problems` are folders and special files that the walk could not take, `offline` roots that
-    are missing or suddenly empty and were left as they are. `resumed` tells that the run before was cut off.
+    are not searched. `problems` are folders and special files that the walk could not take, `offline` roots, and
+    drives below roots, that are missing or suddenly empty and were left as they are; `absent` tells of roots that
+    have lost so much that their lost files stay until `prune`. `resumed` tells that the run before was cut off.
+    `rebuilt` says what was wrong with files of vectors that had to be made again.
     """
 
     model: str
@@ -68,6 +80,8 @@ class IndexReport:
     failures: list[tuple[bytes, str]] = field(default_factory=list)
     problems: list[WalkProblem] = field(default_factory=list)
     offline: list[bytes] = field(default_factory=list)
+    absent: list[Absence] = field(default_factory=list)
+    rebuilt: list[str] = field(default_factory=list)
 
     @property
     def files(self) -> int:
@@ -76,29 +90,10 @@ class IndexReport:
 
 
 @dataclass(frozen=True)
-class _Candidate:
-    root_id: int
-    file: FoundFile
-    known: bool
-
-
-@dataclass
-class _Seen:
-    """What the walk of one root came upon: ids of known files and failures, and what is to be stored of it."""
-
-    files: set[int] = field(default_factory=set)
-    failures: set[int] = field(default_factory=set)
-    candidates: list[_Candidate] = field(default_factory=list)
-    taken_over: list[int] = field(default_factory=list)
-    unreadable: list[bytes] = field(default_factory=list)
-    new_problems: list[WalkProblem] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
 class _Outcome:
     """What became of one candidate: `content_id`, `content` or `reason` is set, or none: it is of another kind."""
 
-    candidate: _Candidate
+    candidate: Candidate
     size: int
     mtime_ns: int
     content_id: int | None = None
@@ -110,7 +105,7 @@ class _Outcome:
 class _Picture:
     """A decoded picture that waits for its batch; the file's bytes are let go of."""
 
-    candidate: _Candidate
+    candidate: Candidate
     reading: FileReading
     content: ImageContent
 
@@ -123,7 +118,7 @@ class _Picture:
 
 
 class _Stopped(Exception):
-    """The run is being ended; the batch in work is given up."""
+    """The run is being ended; the long text in work is given up."""
 
 
 class Indexer:
@@ -137,6 +132,7 @@ class Indexer:
         encoder: Encoder,
         limits: ReadLimits,
         workers: int,
+        in_flight: InFlight,
         on_progress: Callable[[IndexProgress], None],
     ) -> None:
         self._catalogue = catalogue
@@ -146,6 +142,7 @@ class Indexer:
         self._encoder = encoder
         self._limits = limits
         self._workers = workers
+        self._in_flight = in_flight
         self._on_progress = on_progress
         self._stop = threading.Event()
         self._found = 0
@@ -162,84 +159,48 @@ class Indexer:
         unencoded = self._catalogue.files_without_items(self._model_id)
         # Innermost first: a root within another takes over its files before the outer one looks for them.
         inwards = sorted(roots, key=lambda pair: len(pair[0].path), reverse=True)
-        candidates = [candidate for root, rules in inwards for candidate in self._walk_root(root, rules, unencoded)]
+        changes = [self._walk_root(root, rules, unencoded) for root, rules in inwards]
+        candidates = [candidate for one in changes for candidate in one.candidates]
         if candidates:
             with self._catalogue.transaction():
                 self._catalogue.set_setting("interrupted", "1")
-            self._take(candidates)
-        self._finish()
+            crash_point("run begun")
+            candidates = self._without_fatal_files(candidates)
+            self._in_flight.start()
+            try:
+                self._take(candidates)
+            finally:
+                self._in_flight.clear()
+        self._finish(changes)
         self.report.seconds = time.monotonic() - started
         return self.report
 
-    # The walk
+    def _walk_root(self, root: Root, rules: WalkRules, unencoded: set[int]) -> RootChanges:
+        changes = compare_root(self._catalogue, root, rules, unencoded, self._count_file)
+        self.report.offline += changes.offline
+        self.report.problems += changes.problems
+        self.report.unchanged += changes.unchanged
+        self.report.failing += changes.failing
+        self.report.others += changes.others
+        return changes
 
-    def _walk_root(self, root: Root, rules: WalkRules, unencoded: set[int]) -> list[_Candidate]:
-        if _is_empty_folder(root.path) and self._catalogue.files_in_root(root.id):
-            self.report.offline.append(root.path)
-            return []
-        seen = _Seen()
-        inner = [
-            other.path for other in self._catalogue.roots() if other.id != root.id and is_below(other.path, root.path)
-        ]
-        for entry in walk(root.path, rules):
-            # A root within this one has rules of its own, and is walked by itself.
-            if inner and any(is_below(entry.path, folder) for folder in inner):
-                continue
-            if isinstance(entry, WalkProblem):
-                self._see_problem(entry, seen)
-            elif medium_of(entry.path) or wants_sniffing(entry.path) or entry.path == root.path:
-                self._see_file(root, entry, unencoded, seen)
-            else:
-                self.report.others += 1
-        self._store_walk(root, seen)
-        return seen.candidates
-
-    def _see_file(self, root: Root, file: FoundFile, unencoded: set[int], seen: _Seen) -> None:
+    def _count_file(self) -> None:
         self._found += 1
         self._tell(0, None)
-        known = self._catalogue.file_at(file.path)
-        if known is None:
-            seen.candidates.append(_Candidate(root.id, file, known=False))
-            return
-        (seen.failures if known.failed else seen.files).add(known.id)
-        same = (known.size, known.mtime_ns) == (file.size, file.mtime_ns)
-        if same and known.failed:
-            self.report.failing += 1
-        elif same and known.id not in unencoded:
-            self.report.unchanged += 1
-            if known.root_id != root.id:
-                seen.taken_over.append(known.id)
-        else:
-            seen.candidates.append(_Candidate(root.id, file, known=not known.failed))
 
-    def _see_problem(self, problem: WalkProblem, seen: _Seen) -> None:
-        self.report.problems.append(problem)
-        seen.unreadable.append(problem.path)
-        known = self._catalogue.file_at(problem.path)
-        if known is not None and known.failed:
-            seen.failures.add(known.id)
-        else:
-            seen.new_problems.append(problem)
-
-    def _store_walk(self, root: Root, seen: _Seen) -> None:
-        """Drops the root's files that are gone; those below what could not be read may only be out of reach."""
-        gone = _missing(self._catalogue.files_of_root(root.id), seen.files, seen.unreadable)
-        forgotten = _missing(self._catalogue.failures_of_root(root.id), seen.failures, seen.unreadable)
-        if gone or forgotten or seen.taken_over or seen.new_problems:
-            with self._catalogue.transaction():
-                self._catalogue.remove_files(gone)
-                self._catalogue.remove_failures(forgotten)
-                for file_id in seen.taken_over:
-                    self._catalogue.give_file_to(file_id, root.id)
-                for problem in seen.new_problems:
-                    self._catalogue.note_failure(root.id, problem.path, 0, 0, problem.reason)
-        if gone:
-            self._changed.add(root.id)
-        self.report.removed += len(gone)
+    def _without_fatal_files(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Notes the files among the candidates that ended the run before."""
+        suspects = self._in_flight.suspects()
+        suspected = [candidate.file.path for candidate in candidates if candidate.file.path in suspects]
+        fatal = fatal_files(suspected, self._encoder.image_side) if suspected else {}
+        if fatal:
+            self._store([_failed(one, fatal[one.file.path]) for one in candidates if one.file.path in fatal])
+            crash_point("suspect noted")
+        return [candidate for candidate in candidates if candidate.file.path not in fatal]
 
     # Reading and encoding, in worker threads
 
-    def _take(self, candidates: Sequence[_Candidate]) -> None:
+    def _take(self, candidates: Sequence[Candidate]) -> None:
         batches = _batches(candidates)
         done = 0
         self._tell(done, len(candidates))
@@ -251,22 +212,45 @@ class Indexer:
                     running.add(executor.submit(self._encode_batch, batch))
                 if not running:
                     break
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                finished = wait(running, return_when=FIRST_COMPLETED).done
                 for future in finished:
                     outcomes = future.result()
                     self._store(outcomes)
+                    running.discard(future)
                     done += len(outcomes)
                     self._tell(done, len(candidates))
-        finally:
+        except KeyboardInterrupt:
+            self._drain(running)
+            executor.shutdown(wait=False)
+            raise
+        except BaseException:
             self._stop.set()
             executor.shutdown(wait=True, cancel_futures=True)
+            raise
+        executor.shutdown()
 
-    def _encode_batch(self, batch: Sequence[_Candidate]) -> list[_Outcome]:
+    def _drain(self, running: set[Future[list[_Outcome]]]) -> None:
+        """Stores what the workers have encoded so far. A picture that takes too long is left to the next run."""
+        self._stop.set()
+        begun = [future for future in running if not future.cancel()]
+        for future in wait(begun, DRAIN_SECONDS).done:
+            if future.exception() is None:
+                self._store(future.result())
+
+    def _encode_batch(self, batch: Sequence[Candidate]) -> list[_Outcome]:
+        number = self._in_flight.begin([candidate.file.path for candidate in batch])
+        try:
+            return self._encoded(batch)
+        finally:
+            self._in_flight.end(number)
+
+    def _encoded(self, batch: Sequence[Candidate]) -> list[_Outcome]:
+        """What became of the files of a batch; those that a stop leaves no time for are not among them."""
         outcomes: list[_Outcome] = []
         pictures: list[_Picture] = []
         for candidate in batch:
             if self._stop.is_set():
-                raise _Stopped
+                break
             try:
                 loaded = load(candidate.file.path, self._limits)
                 with self._reading:
@@ -279,6 +263,8 @@ class Indexer:
                     pictures.append(_Picture(candidate, loaded.reading, content))
                 else:
                     outcomes.append(self._encode_text(candidate, loaded.reading, content))
+            except _Stopped:
+                break
             except NotAMedium:
                 outcomes.append(_Outcome(candidate, candidate.file.size, candidate.file.mtime_ns))
             except UnreadableFile as error:
@@ -298,7 +284,7 @@ class Indexer:
             return [outcome for picture in pictures for outcome in self._encode_pictures([picture])]
         return [picture.outcome(EncodedItem("image", row)) for picture, row in zip(pictures, rows, strict=True)]
 
-    def _encode_text(self, candidate: _Candidate, reading: FileReading, content: TextContent) -> _Outcome:
+    def _encode_text(self, candidate: Candidate, reading: FileReading, content: TextContent) -> _Outcome:
         try:
             items = tuple(self._text_items(content.text))
         except _Stopped:
@@ -330,6 +316,8 @@ class Indexer:
         with self._catalogue.transaction():
             for outcome in outcomes:
                 self._store_one(outcome)
+            crash_point("batch written")
+        crash_point("batch committed")
 
     def _store_one(self, outcome: _Outcome) -> None:
         candidate, report = outcome.candidate, self.report
@@ -356,38 +344,30 @@ class Indexer:
         else:
             report.added += 1
 
-    def _finish(self) -> None:
+    def _finish(self, changes: Sequence[RootChanges]) -> None:
+        for one in changes:
+            settled = settle_gone(self._catalogue, one)
+            self.report.removed += settled.removed
+            if settled.removed:
+                self._changed.add(one.root.id)
+            if settled.kept:
+                self.report.absent.append(Absence(one.root.path, settled.kept))
         with self._catalogue.transaction():
-            self._catalogue.remove_orphans()
+            if self._changed or self.report.resumed or self._catalogue.has_orphans():
+                self._catalogue.retire_orphans()
             self._catalogue.remove_setting("interrupted")
             self._catalogue.mark_changed(self._changed)
+        crash_point("run finished")
 
     def _tell(self, done: int, total: int | None) -> None:
         self._on_progress(IndexProgress(self._found, done, total, self.report.failed))
 
 
-def _batches(candidates: Sequence[_Candidate]) -> Iterator[Sequence[_Candidate]]:
+def _batches(candidates: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
     for first in range(0, len(candidates), BATCH_FILES):
         yield candidates[first : first + BATCH_FILES]
 
 
-def _is_empty_folder(path: bytes) -> bool:
-    """Whether it is a folder without any entry: where a drive is not mounted."""
-    try:
-        with os.scandir(path) as entries:
-            return next(entries, None) is None
-    except OSError:
-        return False
-
-
-def _missing(known: Iterable[tuple[int, bytes]], seen: set[int], unreadable: Sequence[bytes]) -> list[int]:
-    return [
-        number
-        for number, path in known
-        if number not in seen and not any(is_below(path, folder) for folder in unreadable)
-    ]
-
-
-def _failed(candidate: _Candidate, reason: str) -> _Outcome:
+def _failed(candidate: Candidate, reason: str) -> _Outcome:
     # The size and time seen by the walk: a file that changed while it was read is tried again by the next run.
     return _Outcome(candidate, candidate.file.size, candidate.file.mtime_ns, reason=reason)

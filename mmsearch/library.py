@@ -10,31 +10,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from types import TracebackType
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mmsearch import derived
-from mmsearch.adapters import NO_ADAPTER, AdaptedEncoder
-from mmsearch.catalogue import DATABASE_NAME, Catalogue, Counts, Failure, OlderLibrary
-from mmsearch.encoding import BUILTIN_MODEL, Encoder, ModelIdentity, canonical_model_name, open_encoder
+from mmsearch import derived, doctor
+from mmsearch.adapters import NO_ADAPTER
+from mmsearch.catalogue import Catalogue
+from mmsearch.doctor import Diagnosis
+from mmsearch.encoding import BUILTIN_MODEL, Encoder, ModelIdentity, canonical_model_name
 from mmsearch.errors import MmsearchError
 from mmsearch.filter_sql import is_below
-from mmsearch.graph import refresh_graph
+from mmsearch.in_flight import InFlight
 from mmsearch.indexing import Indexer, IndexProgress, IndexReport
-from mmsearch.items import MODALITIES
-from mmsearch.library_calibration import refresh_calibration
+from mmsearch.library_access import LibraryAccess, other_model
 from mmsearch.locking import WriterLock
+from mmsearch.maintenance import Backup, Compacted, compact_database, is_wasteful, write_backup
+from mmsearch.pruning import Losses, drop_losses, find_losses
 from mmsearch.query import Query, text_term
 from mmsearch.reading import ReadLimits
+from mmsearch.records import Counts, Failure
 from mmsearch.roots import RootStatus, absolute, check_root, choose_roots, root_status
 from mmsearch.searching import GRAPH_FROM_ROWS, Scan, Searcher, SearchResult
-from mmsearch.spaces import ModelInUse, model_in_use
+from mmsearch.spaces import model_in_use
 from mmsearch.storage_errors import errors_told
 from mmsearch.stored_adapters import find_adapter, remove_adapter
 from mmsearch.stored_adapters import use_adapter as put_in_use
-from mmsearch.vectors import refresh_sidecar
 from mmsearch.walking import WalkRules
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     from mmsearch.evaluation.report import Evaluation
     from mmsearch.learning import AdapterStatus
     from mmsearch.training.adapter_recipe import AdapterRecipe, AdapterReport, Epoch
-
-LIBRARY_VARIABLE = "MMSEARCH_LIBRARY"
 
 
 @dataclass(frozen=True)
@@ -69,41 +68,15 @@ class Forgotten:
     roots: tuple[bytes, ...]
 
 
-def default_library() -> str:
-    """$MMSEARCH_LIBRARY, or the folder `mmsearch` in the platform's place for a user's data."""
-    chosen = os.environ.get(LIBRARY_VARIABLE)
-    if chosen:
-        return os.path.abspath(os.path.expanduser(chosen))
-    import platformdirs
-
-    return platformdirs.user_data_dir("mmsearch", appauthor=False)
-
-
-class Library:
+class Library(LibraryAccess):
     """A library in a folder of its own. It is made by the first `index`; nothing else writes to it.
 
     All methods raise MmsearchError, in one sentence, for what a person can put right: no library there, a damaged
     one, one of another model, no room on the disk.
     """
 
-    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
-        self.folder = os.path.abspath(os.path.expanduser(folder)) if folder else default_library()
-        self._reader: Catalogue | None = None
-        self._encoders: dict[str, Encoder] = {}
-
     def __enter__(self) -> Library:
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Lets go of the files; the library may be used again afterwards."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
 
     # Index
 
@@ -148,6 +121,7 @@ class Library:
                     encoder,
                     limits or ReadLimits(),
                     workers or os.cpu_count() or 1,
+                    InFlight(self.folder),
                     on_progress,
                 )
                 indexer.report.offline += missing
@@ -157,7 +131,10 @@ class Library:
                             catalogue.remove_failures([number for number, _ in catalogue.failures_of_root(root.id)])
                 report = indexer.run(roots)
                 # Not after Ctrl-C: searches read what is missing there from the catalogue.
-                self._refresh_derived(catalogue, encoder)
+                if is_wasteful(catalogue):
+                    with suppress(MmsearchError):  # no room for it now
+                        compact_database(catalogue, self.folder)
+                report.rebuilt += self._refresh_derived(catalogue, encoder)
                 return report
             finally:
                 reader.close()
@@ -198,7 +175,7 @@ class Library:
             )
         encoder = self._encoder(wanted)
         if known and known.fingerprint != encoder.identity.fingerprint and not rebuild:
-            raise _other_model(self.folder, known, encoder.identity)
+            raise other_model(self.folder, known, encoder.identity)
         return encoder
 
     def _model_id(self, catalogue: Catalogue, encoder: Encoder, rebuild: bool) -> int:
@@ -214,19 +191,61 @@ class Library:
         with catalogue.transaction():
             return catalogue.start_with_model(encoder.identity)
 
-    def _refresh_derived(self, catalogue: Catalogue, encoder: Encoder | None = None) -> None:
-        """Vectors and graph, and the calibration too where the model is at hand."""
-        in_use = model_in_use(catalogue)
-        if in_use is None:
-            return
-        rows = {}
-        for modality in MODALITIES:
-            space = in_use.space(modality)
-            rows[modality] = refresh_sidecar(self.folder, catalogue, space)
-            refresh_graph(self.folder, catalogue, space, rows[modality])
-        derived.remove_strangers(self.folder, (in_use.identity, in_use.model))
-        if encoder is not None:
-            refresh_calibration(catalogue, _adapted(encoder, in_use), rows)
+    # Care
+
+    def losses(self, paths: Iterable[str | os.PathLike[str]] = ()) -> Losses:
+        """The files of the library, or those below `paths`, that are not on the disk any more."""
+        with errors_told(self.folder):
+            return find_losses(self._catalogue(), [absolute(path) for path in paths])
+
+    def prune(self, losses: Losses) -> int:
+        """Takes those files out of the library that are still gone. Returns how many."""
+        with errors_told(self.folder), self._writing() as catalogue:
+            dropped = drop_losses(catalogue, losses)
+            self._refresh_derived(catalogue)
+            return dropped
+
+    def backup(self, target: str | os.PathLike[str]) -> Backup:
+        """Copies the library's database to the file `target`, also while it is being written. An older backup there
+        is replaced once the new one is whole.
+        """
+        with errors_told(self.folder):
+            return write_backup(self._catalogue(), os.fspath(target))
+
+    def compact(self) -> Compacted:
+        """Gives the room of what was removed back to the disk, and makes the derived files anew."""
+        with errors_told(self.folder):
+            self._catalogue()
+            before = self._bytes()
+            with self._writing() as catalogue:
+                compact_database(catalogue, self.folder)
+                derived.remove_all(self.folder)
+                self._refresh_derived(catalogue)
+            return Compacted(before, self._bytes())
+
+    def examine(self) -> Diagnosis:
+        """What is wrong with the library; nothing is changed."""
+        with errors_told(self.folder):
+            return doctor.examine(self.folder)
+
+    def repair(self) -> Diagnosis:
+        """Puts right what is wrong with the library, saving all that can be read. Returns what was wrong.
+
+        What could not be saved is taken in again by the next `index`.
+        """
+        self.close()
+        with errors_told(self.folder):
+            diagnosis = doctor.examine(self.folder)
+            if diagnosis.is_sound:
+                return diagnosis
+            with WriterLock(self.folder):
+                salvaged, kept = diagnosis.salvageable, None
+                if salvaged is not None:
+                    salvaged, kept = doctor.save_what_can_be_read(self.folder)
+                with closing(Catalogue.write(self.folder)) as catalogue:
+                    doctor.repair(self.folder, catalogue)
+                    self._refresh_derived(catalogue)
+            return replace(diagnosis, salvageable=salvaged, repaired=True, kept=kept)
 
     # Search
 
@@ -374,60 +393,9 @@ class Library:
                 counts=catalogue.counts(),
                 roots=tuple(root_status(catalogue, root) for root in catalogue.roots()),
                 failures=tuple(catalogue.failures()),
-                bytes=_database_bytes(self.folder) + derived.derived_bytes(self.folder),
+                bytes=self._bytes(),
                 interrupted=catalogue.setting("interrupted") is not None,
             )
-
-    # What is opened once
-
-    def _exists(self) -> bool:
-        return os.path.exists(os.path.join(self.folder, DATABASE_NAME))
-
-    def _catalogue(self) -> Catalogue:
-        if self._reader is None:
-            try:
-                self._reader = Catalogue.read(self.folder)
-            except OlderLibrary:
-                if not os.access(self.folder, os.W_OK):
-                    raise
-                with WriterLock(self.folder):
-                    Catalogue.write(self.folder).close()
-                self._reader = Catalogue.read(self.folder)
-        return self._reader
-
-    @contextmanager
-    def _writing(self) -> Iterator[Catalogue]:
-        """The catalogue of this library for writing, under the lock."""
-        with WriterLock(self.folder), closing(Catalogue.write(self.folder)) as catalogue:
-            yield catalogue
-
-    def _model_in_use(self, adapter: str | None = None) -> ModelInUse:
-        in_use = model_in_use(self._catalogue(), adapter)
-        if in_use is None:
-            raise MmsearchError(f"The library in {self.folder} is empty; run `mmsearch index FOLDER` first.")
-        return in_use
-
-    def _encoder(self, name: str) -> Encoder:
-        if name not in self._encoders:
-            self._encoders[name] = open_encoder(name)
-        return self._encoders[name]
-
-    def _encoder_of(self, in_use: ModelInUse) -> Encoder:
-        encoder = self._encoder(in_use.model.name)
-        if encoder.identity.fingerprint != in_use.model.fingerprint:
-            raise _other_model(self.folder, in_use.model, encoder.identity)
-        return _adapted(encoder, in_use)
-
-
-def _adapted(encoder: Encoder, in_use: ModelInUse) -> Encoder:
-    return AdaptedEncoder(encoder, in_use.adapter) if in_use.adapter else encoder
-
-
-def _other_model(folder: str, indexed: ModelIdentity, installed: ModelIdentity) -> MmsearchError:
-    return MmsearchError(
-        f"The library in {folder} was indexed with {indexed.label} and the installed model is {installed.label} of "
-        "other weights; run `mmsearch index --rebuild` to encode its files again."
-    )
 
 
 def _make_folder(folder: str) -> None:
@@ -437,9 +405,3 @@ def _make_folder(folder: str) -> None:
         raise MmsearchError(
             f"The library folder {folder} cannot be made ({error.strerror}); choose another with --library."
         ) from error
-
-
-def _database_bytes(folder: str) -> int:
-    names = (DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm")
-    paths = [os.path.join(folder, name) for name in names]
-    return sum(os.path.getsize(path) for path in paths if os.path.exists(path))

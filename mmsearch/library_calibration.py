@@ -14,6 +14,7 @@ import numpy as np
 
 from mmsearch import calibration
 from mmsearch.catalogue import Catalogue
+from mmsearch.crash_points import crash_point
 from mmsearch.encoding import Calibration, Encoder, ModelIdentity
 from mmsearch.items import Modality
 from mmsearch.vectors import VectorRows
@@ -49,6 +50,7 @@ def refresh_calibration(catalogue: Catalogue, encoder: Encoder, rows: Mapping[Mo
     latest = dict(list(stored.items())[-_KEPT:])
     with catalogue.transaction():
         catalogue.set_setting(_SETTING, json.dumps(latest))
+    crash_point("calibration kept")
 
 
 def _stored(catalogue: Catalogue) -> dict[str, Any]:

@@ -6,17 +6,21 @@ import json
 import os
 from dataclasses import asdict, dataclass
 
-from mmsearch.catalogue import Catalogue, Root
+from mmsearch.catalogue import Catalogue
+from mmsearch.changes import is_empty_folder
+from mmsearch.crash_points import crash_point
 from mmsearch.errors import MmsearchError
 from mmsearch.filter_sql import is_below
-from mmsearch.walking import WalkRules
+from mmsearch.records import Root
+from mmsearch.walking import WalkRules, is_mount_point
 
 
 @dataclass(frozen=True)
 class RootStatus:
-    """A root with the number of its files; `offline` if it is not there at present.
+    """A root with the number of its files; `offline` if it is not there at present, or empty though it has files.
 
-    `changed` is when a run last found something new, changed or gone in it.
+    `changed` is when a run last found something new, changed or gone in it. `unmounted` are drives below it that are
+    not there, `absent` counts files that were lost at once and stay until `prune`.
     """
 
     path: bytes
@@ -24,6 +28,8 @@ class RootStatus:
     files: int
     changed: str | None
     offline: bool
+    unmounted: tuple[bytes, ...]
+    absent: int
 
 
 def absolute(path: str | os.PathLike[str]) -> bytes:
@@ -64,6 +70,7 @@ def choose_roots(
             continue
         with catalogue.transaction():
             chosen.append((catalogue.put_root(path, json.dumps(asdict(held))), held))
+        crash_point("root noted")
     return chosen, missing
 
 
@@ -79,10 +86,7 @@ def _rules_of(root: Root) -> WalkRules:
 
 def root_status(catalogue: Catalogue, root: Root) -> RootStatus:
     """How the root stands now."""
-    return RootStatus(
-        root.path,
-        _rules_of(root),
-        catalogue.files_in_root(root.id),
-        root.changed,
-        offline=not os.path.exists(root.path),
-    )
+    files = catalogue.files_in_root(root.id)
+    offline = not os.path.exists(root.path) or (files > 0 and is_empty_folder(root.path))
+    unmounted = () if offline else tuple(mount for mount in root.mounts if not is_mount_point(mount))
+    return RootStatus(root.path, _rules_of(root), files, root.changed, offline, unmounted, root.absent)

@@ -11,6 +11,7 @@ from contextlib import closing
 from sqlite_utils import Database
 
 from mmsearch.catalogue import APPLICATION_ID, SCHEMA_VERSION
+from mmsearch.crash_points import crash_point
 
 
 def _first_tables(db: Database) -> None:
@@ -75,8 +76,15 @@ def _adapters(db: Database) -> None:
     ).create_index(["name", "version"], unique=True)  # fmt: skip
 
 
+def _absences(db: Database) -> None:
+    db.execute("ALTER TABLE roots ADD COLUMN mounts TEXT NOT NULL DEFAULT '[]'")
+    db.execute("ALTER TABLE roots ADD COLUMN absent INTEGER NOT NULL DEFAULT 0")
+    db.execute("ALTER TABLE contents ADD COLUMN orphaned INTEGER NOT NULL DEFAULT 0")
+    db.execute("CREATE INDEX contents_orphaned ON contents (orphaned) WHERE orphaned = 1")
+
+
 # The migration at place n brings a library of version n to version n + 1; a new library takes them all.
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_first_tables, _adapters)
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_first_tables, _adapters, _absences)
 assert len(MIGRATIONS) == SCHEMA_VERSION
 
 
@@ -92,10 +100,12 @@ def migrate(connection: sqlite3.Connection, copy: str) -> None:
     if version:
         with closing(sqlite3.connect(copy)) as kept:
             connection.backup(kept)
+        crash_point("library copied before upgrade")
     with db.atomic():
         for migration in MIGRATIONS[version:]:
             migration(db)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    crash_point("library upgraded" if version else "library made")
     if version:
         os.remove(copy)

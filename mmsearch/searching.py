@@ -13,7 +13,8 @@ import numpy as np
 
 from mmsearch import calibration
 from mmsearch.calibration import WeightedTerm
-from mmsearch.catalogue import Catalogue, FoundItem, ItemIds
+from mmsearch.catalogue import Catalogue, ItemIds
+from mmsearch.derived import Missing, NotUsable
 from mmsearch.encoding import Background, Calibration, Encoder, FloatMatrix, text_vectors
 from mmsearch.errors import MmsearchError
 from mmsearch.file_times import in_utc, modification_time
@@ -22,6 +23,7 @@ from mmsearch.items import MODALITIES, ImageContent, Modality
 from mmsearch.library_calibration import own_calibration, stored_calibration
 from mmsearch.query import Filters, Query, Term
 from mmsearch.reading import ReadLimits, UnreadableFile, decode, load
+from mmsearch.records import FoundItem
 from mmsearch.spaces import ModelInUse
 from mmsearch.vectors import VectorRows, read_rows
 
@@ -37,6 +39,7 @@ class Hit:
     """A file that answers a query; docs/json.md tells each field.
 
     `path` can be opened as it is; bytes of a name that are no UTF-8 are lone surrogates, as `os.fsdecode` makes them.
+    `available` is False where there is nothing at present: the file is on a drive that is away, or is gone.
     """
 
     rank: int
@@ -52,6 +55,7 @@ class Hit:
     snippet: str | None
     line: int | None
     offset: int | None
+    available: bool
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ class Searcher:
         self._spaces = {modality: in_use.space(modality) for modality in MODALITIES}
         self._rows: dict[Modality, VectorRows] = {}
         self._graphs: dict[Modality, Graph | None] = {}
+        self._troubles: list[str] = []
 
     def search(self, query: Query) -> SearchResult:
         """The files that answer `query`, best first.
@@ -122,7 +127,7 @@ class Searcher:
 
     def troubles(self) -> list[str]:
         """What was wrong with vector files that this search had to do without."""
-        return [rows.trouble for rows in self._rows.values() if rows.trouble]
+        return [*(rows.trouble for rows in self._rows.values() if rows.trouble), *self._troubles]
 
     # The query
 
@@ -262,7 +267,13 @@ class Searcher:
         if self._scan == "exact" or few or len(rows) == 0:
             return None
         if modality not in self._graphs:
-            self._graphs[modality] = read_graph(self._folder, self._catalogue, self._spaces[modality])
+            self._graphs[modality] = None
+            try:
+                self._graphs[modality] = read_graph(self._folder, self._catalogue, self._spaces[modality])
+            except Missing:
+                pass
+            except NotUsable as trouble:
+                self._troubles.append(str(trouble))
         return self._graphs[modality]
 
     @cached_property
@@ -320,4 +331,5 @@ def _hit(rank: int, item: FoundItem, score: float, cosine: float) -> Hit:
         snippet=item.text,
         line=item.line,
         offset=item.start,
+        available=os.path.exists(item.path),
     )

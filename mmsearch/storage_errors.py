@@ -44,9 +44,11 @@ def _sentence(error: sqlite3.DatabaseError, folder: str) -> str | None:
         return f"The library in {folder} cannot be opened or written; check its permissions, or choose another."
     if "locked" in text:
         return f"Another program keeps {database} locked; wait until it has finished."
-    if "malformed" in text or "not a database" in text or "disk I/O" in text:
+    if "disk I/O" in text:
+        return f"The disk of the library {folder} reports an error; check the disk, and run the command again."
+    if "malformed" in text or "not a database" in text:
         return (
-            f"The library file {database} is damaged ({text}); move it away and run `mmsearch index` again on "
-            "your folders (your own files are not touched)."
+            f"The library file {database} is damaged ({text}); `mmsearch doctor` says what of it can be saved (your "
+            "own files are not touched)."
         )
     return None

@@ -87,6 +87,11 @@ def read_rows(folder: str, catalogue: Catalogue, space: Space) -> VectorRows:
     return VectorRows(one.item_ids, one.vectors, rows.coverage, trouble)
 
 
+def check_sidecar(folder: str, catalogue: Catalogue, space: Space) -> None:
+    """Raises NotUsable, or Missing, where the sidecar cannot be used."""
+    _read_sidecar(folder, catalogue, space)
+
+
 def refresh_sidecar(folder: str, catalogue: Catalogue, space: Space) -> VectorRows:
     """Makes the sidecar anew if it is unusable or stale; leaves it alone otherwise. Returns all rows."""
     rows = read_rows(folder, catalogue, space)
@@ -102,7 +107,7 @@ def refresh_sidecar(folder: str, catalogue: Catalogue, space: Space) -> VectorRo
 
     coverage = derived.coverage_of(catalogue, space, rows.item_ids)
     derived.write_derived(derived.derived_path(folder, space, KIND), coverage, write_payload)
-    return VectorRows(rows.item_ids, rows.vectors, coverage)
+    return VectorRows(rows.item_ids, rows.vectors, coverage, rows.trouble)
 
 
 def _read_sidecar(folder: str, catalogue: Catalogue, space: Space) -> VectorRows:

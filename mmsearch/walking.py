@@ -69,7 +69,17 @@ class WalkProblem:
     reason: str
 
 
-def walk(root: bytes, rules: WalkRules) -> Iterator[FoundFile | WalkProblem]:
+@dataclass(frozen=True)
+class MountPoint:
+    """A folder below the root that lies on another device than the folder around it: it may be away another time."""
+
+    path: bytes
+
+
+Found = FoundFile | WalkProblem | MountPoint
+
+
+def walk(root: bytes, rules: WalkRules) -> Iterator[Found]:
     """Walk `root`, an absolute path of a folder or of one file (which is taken whatever the rules say).
 
     Depth-first, names sorted as bytes; symbolic links come last and are followed once. A folder or file that
@@ -128,6 +138,23 @@ def _parents(path: bytes) -> list[bytes]:
     return parents
 
 
+def is_mount_point(path: bytes) -> bool:
+    """Whether the folder at `path`, or the one that it links to, lies on another device than the folder around it."""
+    try:
+        return os.stat(path).st_dev != os.stat(os.path.dirname(path)).st_dev
+    except OSError:
+        return False
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """A folder whose entries are being walked; `device` is the number of the one it lies on."""
+
+    entries: Iterator[os.DirEntry[bytes]]
+    scope: _Scope
+    device: int
+
+
 class _Walk:
     """One walk: the folders it has entered and the links it has put off."""
 
@@ -139,8 +166,9 @@ class _Walk:
         self._entered: set[tuple[int, int]] = set()
         self._links: list[tuple[bytes, _Scope]] = []
         self._problems: list[WalkProblem] = []
+        self._mounts: list[MountPoint] = []
 
-    def run(self) -> Iterator[FoundFile | WalkProblem]:
+    def run(self) -> Iterator[Found]:
         try:
             status = os.stat(self._root)
         except OSError as error:
@@ -153,62 +181,74 @@ class _Walk:
         else:
             scope = _scope_above(self._root, self._problems) if self._rules.ignore_files else _Scope()
             starts_taken = all(pattern.startswith("!") for pattern in self._rules.include)
-            yield from self._descend(self._root, replace(scope, included=starts_taken))
+            yield from self._descend(self._root, replace(scope, included=starts_taken), status.st_dev)
             yield from self._follow_links()
 
-    def _descend(self, top: bytes, scope: _Scope) -> Iterator[FoundFile | WalkProblem]:
-        stack = [self._enter(top, scope, is_top=True)]
+    def _descend(self, top: bytes, scope: _Scope, device: int) -> Iterator[Found]:
+        """What is below `top`; `device` is that of the folder around it."""
+        stack = [self._enter(top, scope, device, is_top=True)]
         while stack:
-            if self._problems:
+            if self._problems or self._mounts:
+                yield from self._mounts
                 yield from self._problems
                 self._problems.clear()
-            entries, scope = stack[-1]
-            for entry in entries:
-                if entry.is_file(follow_symlinks=False):
-                    if not self._leaves_out(entry.name, entry.path, scope, is_folder=False):
-                        try:
-                            status = entry.stat(follow_symlinks=False)
-                        except OSError:
-                            continue
-                        if not (_HAS_HIDDEN_ATTRIBUTE and self._is_marked_hidden(status)):
-                            yield FoundFile(entry.path, status.st_size, modification_time(status))
-                elif entry.is_dir(follow_symlinks=False):
-                    if not self._leaves_out(entry.name, entry.path, scope, is_folder=True):
-                        stack.append(self._enter(entry.path, scope))
-                        break
-                elif entry.is_symlink():
-                    self._links.append((entry.path, scope))
-                elif not self._leaves_out(entry.name, entry.path, scope, is_folder=False):
-                    yield from _special_file(entry.path)
+                self._mounts.clear()
+            folder = stack[-1]
+            for entry in folder.entries:
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        if not self._leaves_out(entry.name, entry.path, folder.scope, is_folder=True):
+                            stack.append(self._enter(entry.path, folder.scope, folder.device))
+                            break
+                    else:
+                        yield from self._entry(entry, folder.scope)
+                except FileNotFoundError:
+                    continue
+                except OSError as error:  # a failing disk or network share: the entry is out of reach, not gone
+                    yield WalkProblem(entry.path, reason_of(error))
             else:
                 stack.pop()
 
-    def _enter(self, folder: bytes, scope: _Scope, is_top: bool = False) -> tuple[Iterator[os.DirEntry[bytes]], _Scope]:
+    def _entry(self, entry: os.DirEntry[bytes], scope: _Scope) -> Iterator[Found]:
+        """What an entry that is no folder comes to; a link is put off."""
+        if entry.is_symlink():
+            self._links.append((entry.path, scope))
+        elif not self._leaves_out(entry.name, entry.path, scope, is_folder=False):
+            if entry.is_file(follow_symlinks=False):
+                status = entry.stat(follow_symlinks=False)
+                if not (_HAS_HIDDEN_ATTRIBUTE and self._is_marked_hidden(status)):
+                    yield FoundFile(entry.path, status.st_size, modification_time(status))
+            else:
+                yield from _special_file(entry.path)
+
+    def _enter(self, folder: bytes, scope: _Scope, outer_device: int, is_top: bool = False) -> _Folder:
         """The sorted entries of `folder` and the rules inside it; no entries where it is not to be walked."""
-        nothing: Iterator[os.DirEntry[bytes]] = iter(())
+        nothing = _Folder(iter(()), scope, outer_device)
         try:
             status = os.stat(folder)
             identity = (status.st_dev, status.st_ino)
             if identity in self._entered or (not is_top and self._is_marked_hidden(status)):
-                return nothing, scope
+                return nothing
             if status.st_ino:  # some network file systems number nothing
                 self._entered.add(identity)
+            if status.st_dev != outer_device:
+                self._mounts.append(MountPoint(folder))
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=attrgetter("name"))
         except (FileNotFoundError, NotADirectoryError):
-            return nothing, scope
+            return nothing
         except OSError as error:
             self._problems.append(WalkProblem(folder, reason_of(error)))
-            return nothing, scope
+            return nothing
         names = {entry.name for entry in entries}
         if _VENV_MARK in names and not is_top:
-            return nothing, scope
+            return nothing
         if self._rules.ignore_files:
             scope = scope.inside(folder, names, self._problems)
         if self._include and folder != self._root:
             verdict = self._include.verdict(folder, is_folder=True)
             scope = scope if verdict is None else replace(scope, included=verdict)
-        return iter(entries), scope
+        return _Folder(iter(entries), scope, status.st_dev)
 
     def _leaves_out(self, name: bytes, path: bytes, scope: _Scope, is_folder: bool) -> bool:
         typed = self._exclude.verdict(path, is_folder) if self._exclude else None
@@ -237,13 +277,15 @@ class _Walk:
         marks: int = getattr(status, "st_file_attributes", 0) & 0x2  # FILE_ATTRIBUTE_HIDDEN
         return bool(marks or getattr(status, "st_flags", 0) & 0x8000)  # UF_HIDDEN
 
-    def _follow_links(self) -> Iterator[FoundFile | WalkProblem]:
+    def _follow_links(self) -> Iterator[Found]:
         """Links to folders first: a link to a file counts only where no walked folder holds that file."""
         files: list[FoundFile] = []
         while self._links:
             links, self._links = sorted(self._links, key=lambda link: link[0]), []
             for path, scope in links:
+                around = 0
                 try:
+                    around = os.stat(os.path.dirname(path)).st_dev
                     status: os.stat_result | None = os.stat(path)
                     reason = ""
                 except OSError as error:
@@ -258,7 +300,7 @@ class _Walk:
                         yield WalkProblem(path, "symbolic link to a folder that holds it")
                     else:
                         # git itself never looks through a link, so its rules end here.
-                        yield from self._descend(path, replace(scope, git=(), in_git=False))
+                        yield from self._descend(path, replace(scope, git=(), in_git=False), around)
                 elif stat.S_ISREG(status.st_mode):
                     files.append(FoundFile(path, status.st_size, modification_time(status)))
                 else:

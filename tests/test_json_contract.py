@@ -13,7 +13,7 @@ from conftest import Mmsearch
 
 HIT_FIELDS = {
     "rank", "path", "type", "score", "similarity", "width", "height", "bytes", "modified", "taken", "snippet", "line",
-    "offset",
+    "offset", "available",
 }  # fmt: skip
 
 
@@ -176,7 +176,7 @@ def test_the_report_of_index_has_these_fields(mmsearch: Mmsearch, home: Path) ->
     assert os.path.isdir(report.pop("library"))
     assert report == {
         "schema_version": 1, "added": 4, "updated": 0, "moved": 0, "unchanged": 0, "removed": 0, "failed": 1,
-        "failing": 0, "others": 1, "resumed": False, "problems": [], "offline": [],
+        "failing": 0, "others": 1, "resumed": False, "problems": [], "offline": [], "absent": [], "rebuilt": [],
     }  # fmt: skip
 
 

@@ -12,18 +12,26 @@ from conftest import Mmsearch
 from mmsearch import Library
 from mmsearch.catalogue import SCHEMA_VERSION
 
+TO_VERSION_2 = """DROP INDEX contents_orphaned;
+    ALTER TABLE contents DROP COLUMN orphaned;
+    ALTER TABLE roots DROP COLUMN absent;
+    ALTER TABLE roots DROP COLUMN mounts;
+    PRAGMA user_version = 2;"""
+TO_VERSION_1 = """DROP TABLE adapters;
+    DELETE FROM settings WHERE key = 'calibration';
+    PRAGMA user_version = 1;"""
 
-@pytest.fixture
-def old(library: Library, home: Path) -> Path:
-    """A library as version 1 left it: without adapters."""
+
+@pytest.fixture(params=[1, 2])
+def old(request: pytest.FixtureRequest, library: Library, home: Path) -> Path:
+    """A library as an earlier version left it."""
     library.index([home])
     library.close()
     folder = Path(library.folder)
     connection = sqlite3.connect(folder / "library.db")
-    with connection:
-        connection.execute("DROP TABLE adapters")
-        connection.execute("DELETE FROM settings WHERE key = 'calibration'")
-        connection.execute("PRAGMA user_version = 1")
+    connection.executescript(TO_VERSION_2)
+    if request.param == 1:
+        connection.executescript(TO_VERSION_1)
     connection.close()
     return folder
 
@@ -64,7 +72,7 @@ def test_where_it_cannot_be_written_this_is_told(old: Path, mmsearch: Mmsearch) 
         old.chmod(0o755)
     assert done.code == 2
     assert "written by an older mmsearch" in done.err
-    assert version(old) == 1
+    assert version(old) < SCHEMA_VERSION
 
 
 def test_an_upgrade_that_fails_leaves_the_library_as_it_was(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,12 +84,12 @@ def test_an_upgrade_that_fails_leaves_the_library_as_it_was(old: Path, monkeypat
         db.execute("DROP TABLE failures")
         raise RuntimeError("power cut")
 
-    before = tables(old)
-    monkeypatch.setattr(schema, "MIGRATIONS", (schema.MIGRATIONS[0], breaks))
+    before, old_version = tables(old), version(old)
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS[:-1], breaks))
     with pytest.raises(RuntimeError):
         Library(old).status()
     monkeypatch.undo()
-    assert version(old) == 1
+    assert version(old) == old_version
     kept = sqlite3.connect(old / "library.db-before-upgrade")
     assert kept.execute("SELECT count(*) FROM files").fetchone()[0] == 4
     kept.close()

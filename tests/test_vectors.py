@@ -198,7 +198,7 @@ def test_rows_newer_than_the_graph_are_found_beside_it(
     folder = tmp_path / "library"
     with Library(folder) as library:
         library.index([home])
-        monkeypatch.setattr(Library, "_refresh_derived", lambda *_: None)
+        monkeypatch.setattr(Library, "_refresh_derived", lambda *_: [])
         (home / "later.txt").write_text("The ferry leaves the harbour at noon.")
         (home / "tax.txt").unlink()
         library.index([home])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Callable
 from io import TextIOWrapper
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 
 from mmsearch import __version__
 from mmsearch.cli.adapters import adapters, train
+from mmsearch.cli.care import backup, compact, doctor, prune
 from mmsearch.cli.evaluate import evaluate
 from mmsearch.cli.index import index
 from mmsearch.cli.library import forget, status
@@ -47,7 +49,8 @@ def mmsearch(
     """
 
 
-for command in (index, search, status, forget):
+COMMANDS: tuple[Callable[..., None], ...] = (index, search, status, forget, prune, compact, backup, doctor)
+for command in COMMANDS:
     app.command()(command)
 app.command("eval")(evaluate)
 app.command()(train)

@@ -71,8 +71,10 @@ def stoppable(told: str) -> Iterator[None]:
         from mmsearch import output
 
         output.say(told)
-        code = EXIT_TERMINATED if isinstance(error, _Terminated) else EXIT_INTERRUPTED
-        raise typer.Exit(code) from None
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # At once: a thread that is still at a large picture has nothing to say any more.
+        os._exit(EXIT_TERMINATED if isinstance(error, _Terminated) else EXIT_INTERRUPTED)
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -128,6 +128,8 @@ def search(
             one_scan = cast("Scan", "exact" if scan is ScanChoice.AUTO else scan.value)
             result = next(opened.search_many([asked], scan=one_scan, adapter=adapter, on_trouble=_tell_trouble))
             hits.print_result(result, form)
+            for note in hits.notes(result, form):
+                output.say(note)
             found = bool(result.hits)
     if not found:
         if form in (hits.Form.TABLE, hits.Form.LINES) and batch is None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mmsearch.searching import Hit, SearchResult
 
 _SNIPPET_CHARACTERS = 160
+_AWAY = " (not there now)"
 
 
 class Form(str, Enum):
@@ -62,13 +63,23 @@ def print_result(result: SearchResult, form: Form) -> None:
     elif form in (Form.PATHS, Form.NULL):
         end = b"\0" if form is Form.NULL else b"\n"
         sys.stdout.flush()
-        sys.stdout.buffer.write(b"".join(os.fsencode(hit.path) + end for hit in result.hits))
+        sys.stdout.buffer.write(b"".join(os.fsencode(hit.path) + end for hit in result.hits if hit.available))
         sys.stdout.buffer.flush()
     elif form is Form.LINES:
         for hit in result.hits:
             print("\t".join([f"{hit.score:.2f}", hit.type, _place(hit), _snippet(hit)]).rstrip())
     elif result.hits:
         _print_table(result)
+
+
+def notes(result: SearchResult, form: Form) -> list[str]:
+    """What a person should know beside the hits: one sentence each."""
+    away = sum(not hit.available for hit in result.hits)
+    if not away or form in (Form.JSON, Form.JSONL):
+        return []
+    left_out = " and left out" if form in (Form.PATHS, Form.NULL) else ""
+    what = "file found is" if away == 1 else "files found are"
+    return [f"{away:,} {what} not there now (a drive that is away?){left_out}; `mmsearch prune` drops what is gone."]
 
 
 def nothing_found(result: SearchResult) -> str:
@@ -83,7 +94,7 @@ def nothing_found(result: SearchResult) -> str:
 
 def _place(hit: Hit) -> str:
     line = f":{hit.line}" if hit.line is not None else ""
-    return visible(hit.path) + line
+    return visible(hit.path) + line + ("" if hit.available else _AWAY)
 
 
 def _snippet(hit: Hit) -> str:

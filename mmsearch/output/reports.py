@@ -34,6 +34,8 @@ def report_as_json(report: IndexReport, library: str) -> dict[str, Any]:
         "failures": [{"path": os.fsdecode(path), "reason": reason} for path, reason in report.failures],
         "problems": [{"path": os.fsdecode(problem.path), "reason": problem.reason} for problem in report.problems],
         "offline": [os.fsdecode(path) for path in report.offline],
+        "rebuilt": report.rebuilt,
+        "absent": [{"path": os.fsdecode(absence.path), "files": absence.files} for absence in report.absent],
     }
 
 
@@ -61,10 +63,16 @@ def notes(report: IndexReport) -> list[str]:
     if report.resumed:
         said.append(f"resumed: {report.unchanged:,} already done")
     said += [
-        f"{visible(os.fsdecode(path))} is missing or empty; its files stay in the library "
-        "(`mmsearch forget` drops them)"
+        f"{visible(os.fsdecode(path))} is missing or empty (a drive that is away?); its files stay in the library, and "
+        "`mmsearch prune` drops them"
         for path in report.offline
     ]
+    said += [
+        f"{absence.files:,} files of {visible(os.fsdecode(absence.path))} are gone at once (a drive that is away?); "
+        "they stay in the library, and `mmsearch prune` drops them"
+        for absence in report.absent
+    ]
+    said += [f"a file of vectors was made again ({visible(trouble)})" for trouble in dict.fromkeys(report.rebuilt)]
     noted = [*report.failures, *((problem.path, problem.reason) for problem in report.problems)]
     said += [f"skipped {visible(os.fsdecode(path))}: {visible(reason)}" for path, reason in noted[:_SHOWN_FAILURES]]
     if report.failing:
@@ -108,6 +116,8 @@ def status_as_json(status: Status) -> dict[str, Any]:
                 "files": root.files,
                 "changed": root.changed,
                 "offline": root.offline,
+                "unmounted": [os.fsdecode(mount) for mount in root.unmounted],
+                "absent": root.absent,
                 "rules": asdict(root.rules),
             }
             for root in status.roots
@@ -132,6 +142,10 @@ def print_status(status: Status, failed: bool) -> None:
     for root in status.roots:
         state = "offline" if root.offline else f"last change {root.changed or 'never'}"
         print(f"root      {visible(os.fsdecode(root.path))}: {root.files:,} files, {state}")
+        for mount in root.unmounted:
+            print(f"          {visible(os.fsdecode(mount))} is offline; its files stay")
+        if root.absent and not root.offline:
+            print(f"          {root.absent:,} of them are gone from the disk; `mmsearch prune` drops them")
     if counts.failures:
         print(f"failed    {counts.failures:,} files could not be read; `mmsearch status --failed` lists them")
     if status.interrupted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
@@ -18,6 +19,8 @@ from mmsearch.reading.medium import (
     extension_of,
 )
 
+# The clocks of Linux's file systems advance every 1 to 10 ms.
+_CLOCK_TICK_NS = 20_000_000
 # A named pipe or a terminal put in the file's place must not block or take over.
 _MORE_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
@@ -42,7 +45,7 @@ def _read_once(path: bytes, limits: ReadLimits, media: Sequence[Medium]) -> Load
     import xxhash
 
     with open(path, "rb", buffering=0, opener=_open_without_waiting) as file:
-        before = os.fstat(file.fileno())
+        before = _settled(file)
         if not stat.S_ISREG(before.st_mode):
             raise UnreadableFile("not a regular file")
         if before.st_size == 0:
@@ -63,6 +66,19 @@ def _read_once(path: bytes, limits: ReadLimits, media: Sequence[Medium]) -> Load
     # The way of reading is a part of the content: the same bytes are another text as a web page.
     digest = xxhash.xxh3_128_digest(data, seed=medium.way_of_reading(extension_of(path)))
     return LoadedFile(path, data, digest, len(data), modification_time(after), medium.name, limits)
+
+
+def _settled(file: BinaryIO) -> os.stat_result:
+    """The file's status, once the clock of its system has moved on since it was last written.
+
+    Else a change of a moment later could leave it with the same modification time, and never be seen.
+    """
+    status = os.fstat(file.fileno())
+    age = time.time_ns() - status.st_mtime_ns
+    if not 0 <= age < _CLOCK_TICK_NS:
+        return status
+    time.sleep((_CLOCK_TICK_NS - age) / 1e9)
+    return os.fstat(file.fileno())
 
 
 def _open_without_waiting(path: Any, flags: int) -> int:

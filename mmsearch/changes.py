@@ -1,0 +1,191 @@
+"""What a walk found against what the catalogue knows: what is to be read, what is gone, what is only out of reach."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from mmsearch.catalogue import Catalogue
+from mmsearch.crash_points import crash_point
+from mmsearch.filter_sql import is_below
+from mmsearch.reading import medium_of, wants_sniffing
+from mmsearch.records import Root
+from mmsearch.walking import FoundFile, MountPoint, WalkProblem, WalkRules, walk
+
+# A root that has lost more files than this, and more than half of them, may be a drive that was not mounted right:
+# they stay until a person says that they are gone.
+UNQUESTIONED_LOSS = 20
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file to be read; `known` if the library has it in another state."""
+
+    root_id: int
+    file: FoundFile
+    known: bool
+
+
+@dataclass
+class RootChanges:
+    """What one walk of a root came upon.
+
+    `files`, `failures` and `taken_over` (from another root) are ids of what the library knows and the walk saw,
+    `gone` ids and paths of files that it did not see. `offline` are the root itself or mount points below it that are
+    not there at present.
+    """
+
+    root: Root
+    offline: list[bytes] = field(default_factory=list)
+    candidates: list[Candidate] = field(default_factory=list)
+    problems: list[WalkProblem] = field(default_factory=list)
+    unchanged: int = 0
+    failing: int = 0
+    others: int = 0
+    files: set[int] = field(default_factory=set)
+    gone: dict[int, bytes] = field(default_factory=dict)
+    failures: set[int] = field(default_factory=set)
+    taken_over: list[int] = field(default_factory=list)
+    mounts: set[bytes] = field(default_factory=set)
+    new_problems: list[WalkProblem] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of a root's files that are gone: how many left the library, and how many stay until `prune`."""
+
+    removed: int
+    kept: int
+
+
+def compare_root(
+    catalogue: Catalogue, root: Root, rules: WalkRules, unencoded: set[int], on_file: Callable[[], None]
+) -> RootChanges:
+    """Walks the root and notes in the catalogue what needs no reading. Files that are gone stay until `settle_gone`.
+
+    `unencoded` are files that are to be read whether they have changed or not; `on_file` is told of each file found.
+    """
+    changes = RootChanges(root)
+    if is_empty_folder(root.path) and catalogue.files_in_root(root.id):
+        changes.offline.append(root.path)
+        return changes
+    inner = [other.path for other in catalogue.roots() if other.id != root.id and is_below(other.path, root.path)]
+    for found in walk(root.path, rules):
+        # A root within this one has rules of its own, and is walked by itself.
+        if inner and any(is_below(found.path, folder) for folder in inner):
+            continue
+        if isinstance(found, WalkProblem):
+            _see_problem(catalogue, found, changes)
+        elif isinstance(found, MountPoint):
+            changes.mounts.add(found.path)
+        elif medium_of(found.path) or wants_sniffing(found.path) or found.path == root.path:
+            on_file()
+            _see_file(catalogue, found, unencoded, changes)
+        else:
+            changes.others += 1
+    _store(catalogue, changes)
+    return changes
+
+
+def _see_file(catalogue: Catalogue, file: FoundFile, unencoded: set[int], changes: RootChanges) -> None:
+    root = changes.root
+    known = catalogue.file_at(file.path)
+    if known is None:
+        changes.candidates.append(Candidate(root.id, file, known=False))
+        return
+    (changes.failures if known.failed else changes.files).add(known.id)
+    same = (known.size, known.mtime_ns) == (file.size, file.mtime_ns)
+    if same and known.failed:
+        changes.failing += 1
+    elif same and known.id not in unencoded:
+        changes.unchanged += 1
+        if known.root_id != root.id:
+            changes.taken_over.append(known.id)
+    else:
+        changes.candidates.append(Candidate(root.id, file, known=not known.failed))
+
+
+def _see_problem(catalogue: Catalogue, problem: WalkProblem, changes: RootChanges) -> None:
+    changes.problems.append(problem)
+    known = catalogue.file_at(problem.path)
+    if known is not None and known.failed:
+        changes.failures.add(known.id)
+    else:
+        changes.new_problems.append(problem)
+
+
+def _store(catalogue: Catalogue, changes: RootChanges) -> None:
+    """Notes problems, mount points and files of other roots; finds out which files and failures are gone."""
+    root = changes.root
+    known = list(catalogue.files_of_root(root.id))
+    away = [
+        mount
+        for mount in root.mounts
+        if mount not in changes.mounts and any(is_below(path, mount) for _, path in known)
+    ]
+    changes.offline += away
+    out_of_reach = [*away, *(problem.path for problem in changes.problems)]
+    changes.gone = dict(_missing(known, changes.files, out_of_reach))
+    forgotten = [number for number, _ in _missing(catalogue.failures_of_root(root.id), changes.failures, out_of_reach)]
+    mounts = tuple(sorted({*changes.mounts, *away}))
+    if forgotten or changes.taken_over or changes.new_problems or mounts != root.mounts:
+        with catalogue.transaction():
+            catalogue.remove_failures(forgotten)
+            for file_id in changes.taken_over:
+                catalogue.give_file_to(file_id, root.id)
+            for problem in changes.new_problems:
+                catalogue.note_failure(root.id, problem.path, 0, 0, problem.reason)
+            catalogue.set_mounts(root.id, mounts)
+        crash_point("walk noted")
+
+
+def _missing(
+    known: Iterable[tuple[int, bytes]], seen: set[int], out_of_reach: Sequence[bytes]
+) -> list[tuple[int, bytes]]:
+    return [
+        (number, path)
+        for number, path in known
+        if number not in seen and not any(is_below(path, folder) for folder in out_of_reach)
+    ]
+
+
+def settle_gone(catalogue: Catalogue, changes: RootChanges) -> Settled:
+    """Takes the files that are gone out of the library, unless there are so many that a person should be asked.
+
+    To be called once the new files are stored: a file that was moved is not lost. Files that are still there but
+    left out by the rules, or moved, leave in any case.
+    """
+    root = changes.root
+    absent = [number for number, path in changes.gone.items() if is_gone(path)]
+    lost = catalogue.without_another_file(absent)
+    many = len(lost) > UNQUESTIONED_LOSS and 2 * len(lost) > len(changes.files) + len(changes.gone)
+    # Once a person is to be asked, that holds until they have said so or the files are back.
+    kept = set(lost) if many or root.absent else set()
+    removed = [number for number in changes.gone if number not in kept]
+    if removed or len(kept) != root.absent:
+        with catalogue.transaction():
+            catalogue.remove_files(removed)
+            catalogue.set_absent(root.id, len(kept))
+        crash_point("gone files removed")
+    return Settled(len(removed), len(kept))
+
+
+def is_gone(path: bytes) -> bool:
+    """Whether there is surely nothing at `path`: what cannot be looked at is not gone."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def is_empty_folder(path: bytes) -> bool:
+    """Whether it is a folder without any entry: where a drive is not mounted."""
+    try:
+        with os.scandir(path) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return False

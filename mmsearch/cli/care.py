@@ -1,0 +1,116 @@
+"""`mmsearch prune`, `compact`, `backup` and `doctor`: looking after a library."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mmsearch.cli.running import EXIT_NONE, JsonOption, LibraryOption, printing, stoppable
+from mmsearch.errors import MmsearchError
+
+
+def prune(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PATH]...", help="Only what lay below these folders; without any, everywhere."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Drop without asking.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be dropped.")] = False,
+    as_json: JsonOption = False,
+    library: LibraryOption = None,
+) -> None:
+    """Drop files that are not on the disk any more.
+
+    Says what is gone, and asks. An index run drops single files that are gone by itself; it keeps those of a drive that
+    is away, and those of a folder that has lost most of its files at once. Connect your drives first.
+    """
+    from mmsearch import output
+    from mmsearch.library import Library
+    from mmsearch.output import care
+
+    with Library(library) as opened, printing():
+        losses = opened.losses(paths or ())
+        if not as_json:
+            care.print_losses(losses)
+        agreed = bool(losses.files) and not dry_run and (yes or _agrees(losses.files, as_json))
+        dropped = opened.prune(losses) if agreed else 0
+        if as_json:
+            print(output.to_json(care.losses_as_json(losses, dropped)))
+        elif agreed:
+            print(f"{dropped:,} {'file' if dropped == 1 else 'files'} dropped")
+    if not losses.files:
+        raise typer.Exit(EXIT_NONE)
+
+
+def _agrees(count: int, as_json: bool) -> bool:
+    if as_json or not sys.stdin.isatty():
+        raise MmsearchError(f"Nothing was dropped: add --yes to drop these {count:,}, or --dry-run to only look.")
+    return typer.confirm("Drop them from the library?", err=True)
+
+
+def compact(as_json: JsonOption = False, library: LibraryOption = None) -> None:
+    """Give the room of removed files back to the disk, and make the derived files anew.
+
+    An index run does so by itself once a quarter of the database is free.
+    """
+    from mmsearch import output
+    from mmsearch.library import Library
+    from mmsearch.output import care
+
+    with Library(library) as opened, stoppable("stopped; the library is as it was."), printing():
+        done = opened.compact()
+        if as_json:
+            print(output.to_json(care.compacted_as_json(done)))
+        else:
+            print(f"{done.before / 1e6:,.1f} MB before, {done.after / 1e6:,.1f} MB now")
+
+
+def backup(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; an older backup there is replaced.")],
+    as_json: JsonOption = False,
+    library: LibraryOption = None,
+) -> None:
+    """Copy the library to one file, also while it is being indexed.
+
+    The copy is checked before it replaces an older one. To go back to it, put it as `library.db` into an empty folder,
+    and name that with --library; the other files are made again by the next `mmsearch index`.
+    """
+    from mmsearch import output
+    from mmsearch.library import Library
+    from mmsearch.output import care
+
+    with Library(library) as opened, stoppable("stopped; no backup was written."), printing():
+        done = opened.backup(file)
+        if as_json:
+            print(output.to_json(care.backup_as_json(done)))
+        else:
+            print(f"{output.visible(done.path)}: {done.files:,} files, {done.bytes / 1e6:,.1f} MB")
+
+
+def doctor(
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Put right what is wrong, and save what can be read of a damaged database."),
+    ] = False,
+    as_json: JsonOption = False,
+    library: LibraryOption = None,
+) -> None:
+    """Look for damage in the library, and say what can be saved.
+
+    Exit code 0 if nothing is wrong or all was put right, 1 if something is wrong. With --repair a damaged database
+    is kept beside the new one; `mmsearch index` takes in again what could not be saved.
+    """
+    from mmsearch import output
+    from mmsearch.library import Library
+    from mmsearch.output import care
+
+    with Library(library) as opened, printing():
+        diagnosis = opened.repair() if repair else opened.examine()
+        if as_json:
+            print(output.to_json(care.diagnosis_as_json(diagnosis)))
+        else:
+            care.print_diagnosis(diagnosis)
+    if not diagnosis.is_sound and not diagnosis.repaired:
+        raise typer.Exit(EXIT_NONE)

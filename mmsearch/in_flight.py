@@ -1,0 +1,124 @@
+"""Which files were being read when a run was killed, and whether one of them killed it.
+
+Decoders are native code, and pictures can be larger than memory: a file may end the process that reads it, and would
+do so in every run. So each batch is written down before it is read; what was never crossed out is read by a process of
+its own at the next run, and what ends that one is set aside.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+
+IN_FLIGHT_NAME = "in-flight"
+# No picture within the limits takes nearly as long on a slow machine.
+SECONDS_PER_FILE = 300.0
+
+
+class InFlight:
+    """The list of batches in work, in the library's folder. It is there only while files are read, or after a crash."""
+
+    def __init__(self, folder: str) -> None:
+        self._path = os.path.join(folder, IN_FLIGHT_NAME)
+        self._lock = threading.Lock()
+        self._descriptor = -1
+        self._batches = 0
+
+    def suspects(self) -> set[bytes]:
+        """The files that the run before was reading when it was killed."""
+        try:
+            with open(self._path, encoding="ascii") as file:
+                lines = file.read().split("\n")
+        except (OSError, ValueError):
+            return set()
+        begun: dict[int, list[str]] = {}
+        for line in lines[:-1]:  # the last is empty, or cut off by the crash
+            try:
+                number, *paths = json.loads(line)
+            except ValueError:
+                continue
+            if paths:
+                begun[number] = paths
+            else:
+                begun.pop(number, None)
+        return {os.fsencode(path) for paths in begun.values() for path in paths}
+
+    def start(self) -> None:
+        """Begins an empty list."""
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+
+    def begin(self, paths: Sequence[bytes]) -> int:
+        """Writes down that these are being read. Returns a number to cross them out by."""
+        with self._lock:
+            self._batches += 1
+            number = self._batches
+            self._write([number, *(os.fsdecode(path) for path in paths)])
+            return number
+
+    def end(self, number: int) -> None:
+        """Crosses out what was begun under that number."""
+        with self._lock:
+            self._write([number])
+
+    def _write(self, line: list[object]) -> None:
+        if self._descriptor >= 0:  # after a stop, threads that were not waited for still cross out
+            os.write(self._descriptor, json.dumps(line).encode("ascii") + b"\n")
+
+    def clear(self) -> None:
+        """The run has come to its end, in good order or by an error: no file is to blame."""
+        with self._lock:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        os.remove(self._path)
+
+
+def fatal_files(paths: Sequence[bytes], side: int, seconds_per_file: float = SECONDS_PER_FILE) -> dict[bytes, str]:
+    """Those of the files that end a process which decodes them to that image side, each with a reason."""
+    found: dict[bytes, str] = {}
+    left = list(paths)
+    while left:
+        done, too_slow = _decode_elsewhere(left, side, seconds_per_file)
+        if done < len(left):
+            found[left[done]] = "takes too long to read" if too_slow else "ended the program that read it"
+        left = left[done + 1 :]
+    return found
+
+
+def _decode_elsewhere(paths: Sequence[bytes], side: int, seconds_per_file: float) -> tuple[int, bool]:
+    """How many of the files another process came through, and whether it was stopped for its slowness."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mmsearch.reading.trial", str(side)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdin is not None and process.stdout is not None
+    too_slow = threading.Event()
+
+    def stop() -> None:
+        too_slow.set()
+        process.kill()
+
+    done = 0
+    with process:
+        try:
+            for path in paths:
+                timer = threading.Timer(seconds_per_file, stop)
+                timer.start()
+                try:
+                    process.stdin.write(path + b"\0")
+                    if not process.stdout.readline():
+                        break
+                except BrokenPipeError:
+                    break
+                finally:
+                    timer.cancel()
+                done += 1
+        finally:
+            process.kill()
+    return done, too_slow.is_set()

@@ -1,0 +1,127 @@
+"""Access to a library's folder: its catalogue, opened once, its encoders, and the files derived from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from types import TracebackType
+
+from mmsearch import derived
+from mmsearch.adapters import AdaptedEncoder
+from mmsearch.catalogue import DATABASE_NAME, Catalogue, OlderLibrary, database_bytes
+from mmsearch.encoding import Encoder, ModelIdentity, open_encoder
+from mmsearch.errors import MmsearchError
+from mmsearch.graph import refresh_graph
+from mmsearch.items import MODALITIES
+from mmsearch.library_calibration import refresh_calibration
+from mmsearch.locking import WriterLock
+from mmsearch.spaces import ModelInUse, model_in_use
+from mmsearch.vectors import refresh_sidecar
+
+LIBRARY_VARIABLE = "MMSEARCH_LIBRARY"
+
+
+def default_library() -> str:
+    """$MMSEARCH_LIBRARY, or the folder `mmsearch` in the platform's place for a user's data."""
+    chosen = os.environ.get(LIBRARY_VARIABLE)
+    if chosen:
+        return os.path.abspath(os.path.expanduser(chosen))
+    import platformdirs
+
+    return platformdirs.user_data_dir("mmsearch", appauthor=False)
+
+
+class LibraryAccess:
+    """A library in a folder of its own, which need not be there yet."""
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+        self.folder = os.path.abspath(os.path.expanduser(folder)) if folder else default_library()
+        self._reader: Catalogue | None = None
+        self._encoders: dict[str, Encoder] = {}
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the files; the library may be used again afterwards."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    # What is opened once
+
+    def _exists(self) -> bool:
+        return os.path.exists(os.path.join(self.folder, DATABASE_NAME))
+
+    def _bytes(self) -> int:
+        """What the library takes on disk."""
+        return database_bytes(self.folder) + derived.derived_bytes(self.folder)
+
+    def _catalogue(self) -> Catalogue:
+        if self._reader is None:
+            try:
+                self._reader = Catalogue.read(self.folder)
+            except OlderLibrary:
+                if not os.access(self.folder, os.W_OK):
+                    raise
+                with WriterLock(self.folder):
+                    Catalogue.write(self.folder).close()
+                self._reader = Catalogue.read(self.folder)
+        return self._reader
+
+    @contextmanager
+    def _writing(self) -> Iterator[Catalogue]:
+        """The catalogue of this library for writing, under the lock."""
+        with WriterLock(self.folder), closing(Catalogue.write(self.folder)) as catalogue:
+            yield catalogue
+
+    def _model_in_use(self, adapter: str | None = None) -> ModelInUse:
+        in_use = model_in_use(self._catalogue(), adapter)
+        if in_use is None:
+            raise MmsearchError(f"The library in {self.folder} is empty; run `mmsearch index FOLDER` first.")
+        return in_use
+
+    def _encoder(self, name: str) -> Encoder:
+        if name not in self._encoders:
+            self._encoders[name] = open_encoder(name)
+        return self._encoders[name]
+
+    def _encoder_of(self, in_use: ModelInUse) -> Encoder:
+        encoder = self._encoder(in_use.model.name)
+        if encoder.identity.fingerprint != in_use.model.fingerprint:
+            raise other_model(self.folder, in_use.model, encoder.identity)
+        return adapted(encoder, in_use)
+
+    def _refresh_derived(self, catalogue: Catalogue, encoder: Encoder | None = None) -> list[str]:
+        """Vectors and graph, and the calibration too where the model is at hand.
+
+        Returns what was wrong with files that had to be made again.
+        """
+        in_use = model_in_use(catalogue)
+        if in_use is None:
+            return []
+        rows = {}
+        troubles = []
+        for modality in MODALITIES:
+            space = in_use.space(modality)
+            rows[modality] = refresh_sidecar(self.folder, catalogue, space)
+            trouble = refresh_graph(self.folder, catalogue, space, rows[modality])
+            troubles += [one for one in (rows[modality].trouble, trouble) if one]
+        derived.remove_strangers(self.folder, (in_use.identity, in_use.model))
+        if encoder is not None:
+            refresh_calibration(catalogue, adapted(encoder, in_use), rows)
+        return troubles
+
+
+def adapted(encoder: Encoder, in_use: ModelInUse) -> Encoder:
+    return AdaptedEncoder(encoder, in_use.adapter) if in_use.adapter else encoder
+
+
+def other_model(folder: str, indexed: ModelIdentity, installed: ModelIdentity) -> MmsearchError:
+    return MmsearchError(
+        f"The library in {folder} was indexed with {indexed.label} and the installed model is {installed.label} of "
+        "other weights; run `mmsearch index --rebuild` to encode its files again."
+    )

@@ -1,0 +1,128 @@
+"""Keeping a library in good order: a copy of it, and room given back to the disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing, suppress
+from dataclasses import dataclass
+
+from mmsearch.catalogue import APPLICATION_ID, Catalogue
+from mmsearch.crash_points import crash_point
+from mmsearch.errors import MmsearchError
+
+# What an index run gives back by itself: at least so many bytes, and at least this share of the database.
+LEAST_WASTE_BYTES = 16_000_000
+LEAST_WASTE_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A copy of a library's database: where it lies, its size in bytes, and how many files it knows."""
+
+    path: str
+    bytes: int
+    files: int
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """What a library took on disk before and after, in bytes."""
+
+    before: int
+    after: int
+
+
+def write_backup(catalogue: Catalogue, target: str) -> Backup:
+    """Copies the database as it is at this moment to `target`, beside readers and a writer.
+
+    The copy is checked before it takes the place of an older one.
+
+    Raises:
+        MmsearchError: `target` is something else than a backup, its folder is missing, or the library is damaged.
+    """
+    path = os.path.abspath(os.path.expanduser(target))
+    _check_target(path)
+    temporary = f"{path}.{os.getpid()}.part"
+    try:
+        # Nobody else needs to read it, and its snippets are private.
+        os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        with closing(sqlite3.connect(temporary)) as copy:
+            catalogue.connection.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+            checked = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            if checked != "ok":
+                raise MmsearchError(
+                    f"The library is damaged, so {path} was left as it is; `mmsearch doctor` says what can be saved."
+                )
+            files = copy.execute("SELECT count(*) FROM files").fetchone()[0]
+        _sync(temporary)
+        crash_point("backup written")
+        os.replace(temporary, path)
+    finally:
+        with suppress(FileNotFoundError):
+            os.remove(temporary)
+    return Backup(path, os.path.getsize(path), files)
+
+
+def _check_target(path: str) -> None:
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise MmsearchError(f"There is no folder {folder}; make it, or choose another file for the backup.")
+    if not os.path.lexists(path):
+        return
+    try:
+        with closing(sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True)) as old:
+            is_ours = old.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
+            in_use = old.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    except sqlite3.Error:
+        is_ours, in_use = False, False
+    if not is_ours or in_use:
+        what = "a library in use" if in_use else "no backup of mmsearch"
+        raise MmsearchError(f"{path} is {what} and is not overwritten; choose another file for the backup.")
+
+
+def _quoted(path: str) -> str:
+    from urllib.parse import quote_from_bytes
+
+    return quote_from_bytes(os.fsencode(path))
+
+
+def _sync(path: str) -> None:
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
+def wasted_bytes(catalogue: Catalogue) -> tuple[int, int]:
+    """How many bytes of the database are free inside it, and its size."""
+    execute = catalogue.connection.execute
+    page = int(execute("PRAGMA page_size").fetchone()[0])
+    free = int(execute("PRAGMA freelist_count").fetchone()[0])
+    return free * page, int(execute("PRAGMA page_count").fetchone()[0]) * page
+
+
+def is_wasteful(catalogue: Catalogue) -> bool:
+    """Whether so much of the database is free that an index run gives it back to the disk by itself."""
+    free, size = wasted_bytes(catalogue)
+    return free >= LEAST_WASTE_BYTES and free >= LEAST_WASTE_SHARE * size
+
+
+def compact_database(catalogue: Catalogue, folder: str) -> None:
+    """Drops contents that no file holds, and writes the database anew without free room.
+
+    Raises:
+        MmsearchError: the disk has no room for the copy that this takes.
+    """
+    with catalogue.transaction():
+        catalogue.remove_orphans()
+    _, size = wasted_bytes(catalogue)
+    room = shutil.disk_usage(folder).free
+    if room < 2 * size:  # once for the copy, once more for the log
+        raise MmsearchError(
+            f"Compacting the library in {folder} takes {2 * size / 1e6:,.0f} MB of free room for a while, and its disk "
+            f"has {room / 1e6:,.0f} MB; free some first."
+        )
+    catalogue.connection.execute("VACUUM")
+    catalogue.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    crash_point("compacted")

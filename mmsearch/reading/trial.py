@@ -1,0 +1,29 @@
+"""Decodes files whose paths come in, ended by NUL, on stdin, and prints a line for each that it came through.
+
+Run as `python -m mmsearch.reading.trial SIDE` on files that may end the process; that they are damaged does not matter.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+
+from mmsearch.reading import UnreadableFile, decode, load
+
+
+def main() -> None:
+    """Reads until stdin ends."""
+    side = int(sys.argv[1])
+    path = b""
+    while byte := sys.stdin.buffer.read(1):
+        if byte != b"\0":
+            path += byte
+            continue
+        with suppress(UnreadableFile, MemoryError):
+            decode(load(path), side)
+        print("done", flush=True)
+        path = b""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,302 @@
+"""A library is damaged, and a person wants to know what is lost; backups; room that is given back."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Mmsearch
+
+from mmsearch import Library, MmsearchError, Query
+from mmsearch.query import text_term
+
+DATABASE = "library.db"
+
+
+@pytest.fixture
+def own(indexed: Path, tmp_path: Path) -> Path:
+    """A copy of the indexed library, to be damaged."""
+    return Path(shutil.copytree(indexed, tmp_path / "own"))
+
+
+@pytest.fixture
+def large(tmp_path: Path, home: Path) -> Path:
+    """The library of `home` and of some hundred notes of several passages: a database of many pages."""
+    for number in range(300):
+        words = " ".join(f"Sentence {place} of story {number} is about ships." for place in range(6))
+        (home / f"story {number}.txt").write_text(words)
+    with Library(tmp_path / "large") as library:
+        library.index([home])
+    return tmp_path / "large"
+
+
+def names(folder: Path) -> set[str]:
+    with Library(folder) as library:
+        hits = library.search(Query((text_term("anything"),), limit=10_000, min_score=0.0)).hits
+    return {os.path.basename(hit.path) for hit in hits}
+
+
+def test_a_sound_library_is_sound(mmsearch: Mmsearch, indexed: Path) -> None:
+    done = mmsearch("doctor", library=indexed)
+    assert (done.code, done.err) == (0, "")
+    assert "nothing is wrong" in done.out
+    assert mmsearch("doctor", "--json", library=indexed).json["sound"] is True
+
+
+def test_damaged_derived_files_are_named_and_made_again(mmsearch: Mmsearch, own: Path) -> None:
+    for path in (own / "derived").iterdir():
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+    done = mmsearch("doctor", library=own)
+    assert done.code == 1
+    assert "the vectors of images: damaged: its checksum is wrong" in done.out
+    assert "the graph of texts" in done.out
+    assert mmsearch("doctor", "--repair", library=own).code == 0
+    assert mmsearch("doctor", library=own).code == 0
+
+
+def test_an_index_run_says_once_what_it_had_to_make_again(mmsearch: Mmsearch, home: Path, tmp_path: Path) -> None:
+    mmsearch("index", home)
+    for path in (tmp_path / "library" / "derived").glob("*.vectors"):
+        path.write_bytes(path.read_bytes()[:100])
+    assert "a vector file was not used" in mmsearch("search", "a cat").err
+    said = mmsearch("index", home).err
+    assert said.count("made again") == 1
+    assert "made again" not in mmsearch("index", home).err
+    assert mmsearch("search", "a cat").err == ""
+
+
+def test_a_damaged_graph_is_told_and_done_without(own: Path) -> None:
+    for path in (own / "derived").glob("*.hnsw"):
+        path.write_bytes(path.read_bytes()[:-7])
+    told: list[str] = []
+    with Library(own) as library:
+        queries = ["a cat", "a cup of coffee"]
+        found = list(library.search_many(queries, scan="graph", on_trouble=told.append))
+        exact = list(library.search_many(queries, scan="exact"))
+    assert told == ["the graph is not the one its header speaks of"]
+    assert [one.hits for one in found] == [one.hits for one in exact]
+
+
+def test_vectors_that_no_model_made_are_found_and_encoded_again(own: Path, photos: Path, mmsearch: Mmsearch) -> None:
+    with sqlite3.connect(own / DATABASE) as connection:
+        number, vector = connection.execute("SELECT item_id, vector FROM vectors LIMIT 1").fetchone()
+        broken = np.frombuffer(vector, np.float16).copy()
+        broken[7] = 300
+        connection.execute("UPDATE vectors SET vector = ? WHERE item_id = ?", (broken.tobytes(), number))
+        connection.execute("DELETE FROM vectors WHERE item_id = ?", (number + 1,))
+    connection.close()
+    done = mmsearch("doctor", library=own)
+    assert done.code == 1
+    assert "1 contents lack vectors" in done.out
+    assert "1 contents have vectors that no model made" in done.out
+    assert mmsearch("doctor", "--repair", library=own).code == 0
+    report = Library(own).index([photos])
+    assert (report.updated, report.unchanged) == (2, 16)
+    assert mmsearch("doctor", library=own).code == 0
+
+
+def pages_of(database: Path) -> int:
+    with sqlite3.connect(database) as connection:
+        size: int = connection.execute("PRAGMA page_size").fetchone()[0]
+    connection.close()
+    return database.stat().st_size // size
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_can_be_read_of_a_damaged_database_is_saved(
+    large: Path, home: Path, mmsearch: Mmsearch, seed: int
+) -> None:
+    before = names(large)
+    database = large / DATABASE
+    count = pages_of(database)
+    size = database.stat().st_size // count
+    chance = random.Random(seed)
+    content = bytearray(database.read_bytes())
+    for page in chance.sample(range(1, count), max(3, count // 20)):
+        content[page * size : (page + 1) * size] = chance.randbytes(size)
+    database.write_bytes(content)
+    found = mmsearch("doctor", "--json", library=large).json
+    assert not found["sound"]
+    assert {finding["subject"] for finding in found["findings"]} == {"database"}
+    repaired = mmsearch("doctor", "--repair", "--json", library=large)
+    assert repaired.code == 0, repaired.err
+    assert repaired.json["salvageable"] == found["salvageable"]
+    assert Path(repaired.json["kept"]).read_bytes() == bytes(content)
+    assert mmsearch("doctor", library=large).code == 0
+    if repaired.json["salvageable"]["files"]:
+        saved = names(large)
+        assert len(saved) == repaired.json["salvageable"]["files"]
+        assert saved <= before
+    # What was lost comes back, and nothing is there twice.
+    Library(large).index([home])
+    assert names(large) == before
+    assert mmsearch("doctor", library=large).code == 0
+
+
+def test_a_page_that_is_lost_costs_little(large: Path, mmsearch: Mmsearch) -> None:
+    database = large / DATABASE
+    with sqlite3.connect(database) as connection:
+        root: int = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'vectors'").fetchone()[0]
+    connection.close()
+    content = bytearray(database.read_bytes())
+    size = len(content) // pages_of(database)
+    start = (root - 1) * size
+    # The children of an interior page of the tree: two-byte places of cells, each beginning with a page number.
+    assert content[start] == 5
+    cell = int.from_bytes(content[start + 12 : start + 14], "big")
+    child = int.from_bytes(content[start + cell : start + cell + 4], "big")
+    content[(child - 1) * size : child * size] = b"\xff" * size
+    database.write_bytes(content)
+    saved = mmsearch("doctor", "--repair", "--json", library=large).json["salvageable"]
+    assert 290 <= saved["files"] < 304
+    assert saved["roots"] == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database" * 1000, bytes(40_000)])
+def test_a_database_of_which_nothing_is_left_is_set_aside(
+    own: Path, photos: Path, mmsearch: Mmsearch, content: bytes
+) -> None:
+    before = names(own)
+    for leftover in own.glob(f"{DATABASE}-*"):
+        leftover.unlink()
+    (own / DATABASE).write_bytes(content)
+    done = mmsearch("doctor", "--repair", library=own)
+    if content:
+        assert done.code == 0, done.err
+        assert "saved     0 files" in done.out
+    assert Library(own).index([photos]).added == 18
+    assert names(own) == before
+
+
+def test_a_search_in_a_damaged_library_names_the_doctor(own: Path, mmsearch: Mmsearch) -> None:
+    content = bytearray((own / DATABASE).read_bytes())
+    content[4096:40_960] = b"\xff" * (40_960 - 4096)
+    (own / DATABASE).write_bytes(content)
+    done = mmsearch("search", "a cat", library=own)
+    assert done.code == 2
+    assert "mmsearch doctor" in done.err
+    assert "Traceback" not in done.err
+
+
+# Backup
+
+
+def test_a_backup_is_a_library(own: Path, mmsearch: Mmsearch, tmp_path: Path) -> None:
+    before = names(own)
+    target = tmp_path / "backup.db"
+    done = mmsearch("backup", target, library=own)
+    assert done.code == 0
+    assert "18 files" in done.out
+    assert target.stat().st_mode & 0o077 == 0
+    assert [name for name in os.listdir(tmp_path) if "backup" in name] == ["backup.db"]
+    again = mmsearch("backup", target, "--json", library=own).json
+    assert (again["files"], again["bytes"]) == (18, target.stat().st_size)
+    restored = tmp_path / "restored"
+    restored.mkdir()
+    shutil.copy(target, restored / DATABASE)
+    assert names(restored) == before
+    assert Library(restored).index().unchanged == 18
+
+
+def test_a_backup_overwrites_nothing_else(own: Path, mmsearch: Mmsearch, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(b"a photo of twenty years ago")
+    refused = mmsearch("backup", photo, library=own)
+    assert refused.code == 2
+    assert "is no backup of mmsearch" in refused.err
+    assert photo.read_bytes() == b"a photo of twenty years ago"
+    itself = mmsearch("backup", own / DATABASE, library=own)
+    assert itself.code == 2
+    assert "a library in use" in itself.err
+    assert mmsearch("backup", tmp_path / "no" / "backup.db", library=own).code == 2
+    assert mmsearch("backup", tmp_path, library=own).code == 2
+    assert sorted(os.listdir(tmp_path)) == ["own", "photo.jpg"]
+
+
+def test_a_damaged_library_does_not_replace_a_good_backup(own: Path, mmsearch: Mmsearch, tmp_path: Path) -> None:
+    target = tmp_path / "backup.db"
+    mmsearch("backup", target, library=own)
+    good = target.read_bytes()
+    content = bytearray((own / DATABASE).read_bytes())
+    place = len(content) // 2 // 4096 * 4096
+    content[place : place + 8192] = b"\xff" * 8192
+    (own / DATABASE).write_bytes(content)
+    done = mmsearch("backup", target, library=own)
+    assert done.code == 2
+    assert "damaged" in done.err
+    assert target.read_bytes() == good
+
+
+def test_a_backup_can_be_taken_while_files_are_indexed(home: Path, tmp_path: Path, mmsearch: Mmsearch) -> None:
+    for number in range(400):
+        (home / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 10)
+    folder = tmp_path / "library"
+    environment = {**os.environ, "MMSEARCH_LIBRARY": str(folder)}
+    running = subprocess.Popen([sys.executable, "-m", "mmsearch", "index", str(home)], env=environment)
+    taken = []
+    while running.poll() is None:
+        done = mmsearch("backup", tmp_path / "backup.db", "--json")
+        if done.code == 0:
+            taken.append(done.json["files"])
+        else:
+            assert "There is no library" in done.err
+            time.sleep(0.05)
+        searched = mmsearch("search", "a cat", "--min-score", "0", "--paths")
+        assert searched.code in (0, 1) or "run `mmsearch index" in searched.err, searched.err
+    assert running.returncode == 0
+    assert taken == sorted(taken)
+    assert taken
+
+
+# Room
+
+
+def test_room_is_given_back(library: Library, home: Path, mmsearch: Mmsearch) -> None:
+    for number in range(400):
+        (home / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 10)
+    library.index([home])
+    for number in range(400):
+        (home / f"{number}.txt").unlink()
+    library.index([home])
+    library.prune(library.losses())
+    library.close()
+    done = mmsearch("compact", "--json", library=Path(library.folder)).json
+    assert done["after"] < done["before"] / 2
+    assert names(Path(library.folder)) == {"cat.png", "coffee.png", "coffee.md", "tax.txt"}
+    assert mmsearch("doctor", library=Path(library.folder)).code == 0
+
+
+def test_an_index_run_gives_room_back_by_itself(library: Library, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmsearch import maintenance
+
+    monkeypatch.setattr(maintenance, "LEAST_WASTE_BYTES", 100_000)
+    for number in range(300):
+        (home / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 10)
+    library.index([home])
+    full = (Path(library.folder) / DATABASE).stat().st_size
+    for number in range(300):
+        (home / f"{number}.txt").write_text("Short.")
+    library.index([home])
+    library.index([home])  # contents without a file stay for one run
+    library.close()
+    assert (Path(library.folder) / DATABASE).stat().st_size < full / 2
+
+
+def test_what_does_not_fit_is_one_sentence(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from collections import namedtuple
+
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(1000, 999, 1))
+    with pytest.raises(MmsearchError, match="free some first"):
+        Library(own).compact()
+    assert len(names(own)) == 18

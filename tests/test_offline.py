@@ -1,0 +1,214 @@
+"""Drives are unplugged, folders vanish, and a person says what is really gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Mmsearch
+
+from mmsearch import Library, Query
+from mmsearch.query import text_term
+
+
+def everything(library: Library) -> dict[str, bool]:
+    """All files of the library, by name, and whether they are there."""
+    hits = library.search(Query((text_term("anything"),), limit=10_000, min_score=0.0)).hits
+    return {os.path.basename(hit.path): hit.available for hit in hits}
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """A folder of sixty short notes, half of them in a folder of its own."""
+    folder = tmp_path / "many"
+    (folder / "old").mkdir(parents=True)
+    for number in range(60):
+        place = folder / "old" if number % 2 else folder
+        (place / f"{number}.txt").write_text(f"Note number {number} about boats.")
+    return folder
+
+
+def take_away(folder: Path, count: int) -> list[Path]:
+    gone = [folder / "old" / f"{number}.txt" if number % 2 else folder / f"{number}.txt" for number in range(count)]
+    for path in gone:
+        path.unlink()
+    return gone
+
+
+def test_a_folder_that_loses_most_of_its_files_at_once_keeps_them_until_a_person_agrees(
+    library: Library, many: Path, mmsearch: Mmsearch
+) -> None:
+    library.index([many])
+    take_away(many, 40)
+    here = Path(library.folder)
+    for _ in range(2):
+        done = mmsearch("index", many, "--json", library=here)
+        assert (done.json["removed"], done.json["unchanged"]) == (0, 20)
+        assert done.json["absent"] == [{"path": str(many), "files": 40}]
+        assert "40 files of" in done.err and "mmsearch prune" in done.err
+    assert "40 of them are gone" in mmsearch("status", library=here).out
+    found = everything(library)
+    assert len(found) == 60
+    assert sum(found.values()) == 20
+    # More files arrive, so that the lost ones are few: they stay all the same.
+    for number in range(60, 160):
+        (many / f"{number}.txt").write_text(f"Note number {number} about boats.")
+    assert mmsearch("index", many, "--json", library=here).json["removed"] == 0
+    refused = mmsearch("prune", library=here)
+    assert refused.code == 2
+    assert "--yes" in refused.err
+    assert len(everything(library)) == 160
+    only_said = mmsearch("prune", "--dry-run", library=here)
+    assert only_said.code == 0
+    assert "40  in all are gone" in only_said.out
+    assert mmsearch("prune", "--yes", "--json", library=here).json["dropped"] == 40
+    assert all(everything(library).values())
+    assert library.status().roots[0].absent == 0
+    assert mmsearch("prune", library=here).code == 1
+
+
+def test_files_that_come_back_are_not_lost_any_more(library: Library, many: Path) -> None:
+    library.index([many])
+    kept = many.with_name("elsewhere")
+    shutil.copytree(many, kept)
+    take_away(many, 40)
+    assert library.index([many]).absent[0].files == 40
+    shutil.copytree(kept, many, dirs_exist_ok=True)
+    report = library.index([many])
+    assert (report.absent, report.removed, report.added) == ([], 0, 0)
+    assert library.status().roots[0].absent == 0
+
+
+def test_a_few_lost_files_and_files_that_were_moved_need_no_question(library: Library, many: Path) -> None:
+    library.index([many])
+    take_away(many, 20)
+    assert library.index([many]).removed == 20
+    (many / "new").mkdir()
+    for path in [*many.glob("*.txt"), *(many / "old").glob("*.txt")]:
+        path.rename(many / "new" / path.name)
+    report = library.index([many])
+    assert (report.removed, report.moved, report.added, report.absent) == (40, 40, 0, [])
+
+
+def test_a_tree_that_moves_from_one_root_to_another_is_not_encoded_again(library: Library, many: Path) -> None:
+    other = many.with_name("other")
+    other.mkdir()
+    (other / "own.txt").write_text("A note of its own.")
+    library.index([many])
+    library.index([other])
+    (many / "old").rename(other / "old")
+    # One root at a time, and the one that has lost them first.
+    assert library.index([many]).removed == 30
+    report = library.index([other])
+    assert (report.moved, report.added) == (30, 0)
+    (other / "old" / "1.txt").unlink()
+    library.index([other])
+    assert library.status().counts.contents == 60
+    library.index([other])
+    assert library._catalogue().connection.execute("SELECT count(*) FROM contents").fetchone()[0] == 60
+
+
+def test_hits_on_a_drive_that_is_away_are_marked_and_left_out_of_paths(home: Path, mmsearch: Mmsearch) -> None:
+    mmsearch("index", home)
+    home.rename(home.with_name("unplugged"))
+    said = mmsearch("index")
+    assert f"{home} is missing or empty" in said.err
+    assert "offline" in mmsearch("status").out
+    shown = mmsearch("search", "a cat", "-n", "1")
+    assert "(not there now)" in shown.out
+    assert mmsearch("search", "a cat", "--json").json["hits"][0]["available"] is False
+    paths = mmsearch("search", "a cat", "--paths")
+    assert (paths.code, paths.out) == (0, "")
+    assert "not there now" in paths.err and "left out" in paths.err
+    assert mmsearch("search", "a cat", "-0").out == ""
+
+
+def test_pruning_a_lost_root_takes_it_out(home: Path, many: Path, library: Library, mmsearch: Mmsearch) -> None:
+    library.index([home, many])
+    shutil.rmtree(home)
+    (many / "0.txt").unlink()
+    here = Path(library.folder)
+    limited = mmsearch("prune", many, "--dry-run", "--json", library=here).json
+    assert limited["losses"] == [{"path": str(many / "0.txt"), "files": 1}]
+    said = mmsearch("prune", "--yes", library=here).out
+    assert f"4  {home}" in said
+    assert "5 files dropped" in said
+    assert [root.path for root in library.status().roots] == [os.fsencode(many)]
+    assert library.index().unchanged == 59
+
+
+def test_what_came_back_between_question_and_answer_stays(home: Path, library: Library) -> None:
+    library.index([home])
+    away = home.with_name("unplugged")
+    home.rename(away)
+    losses = library.losses()
+    assert losses.files == 4
+    away.rename(home)
+    assert library.prune(losses) == 0
+    assert len(everything(library)) == 4
+
+
+def test_what_cannot_be_looked_at_is_not_gone(home: Path, mmsearch: Mmsearch) -> None:
+    locked = home / "locked"
+    locked.mkdir()
+    (locked / "a.txt").write_text("A text about ships.")
+    mmsearch("index", home)
+    locked.chmod(0)
+    try:
+        done = mmsearch("prune", "--yes", as_anybody=True)
+    finally:
+        locked.chmod(0o755)
+    assert done.code == 1
+    assert "nothing is gone" in done.out
+
+
+MOUNTED = """
+import json, subprocess, sys
+from pathlib import Path
+from mmsearch import Library
+home, library = Path(sys.argv[1]), Library(sys.argv[2])
+drive = home / "drive"
+linked = home.with_name("media")
+said = []
+for place in (drive, linked):
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
+    (place / f"{place.name}.txt").write_text(f"A text on {place.name}.")
+(home / "link").symlink_to(linked)
+said.append(library.index([home]).added)
+for place in (drive, linked):
+    subprocess.run(["umount", place], check=True)
+report = library.index([home])
+said.append([report.removed, sorted(path.decode().rsplit("/", 1)[1] for path in report.offline)])
+said.append([path.decode().rsplit("/", 1)[1] for path in library.status().roots[0].unmounted])
+said.append(library.prune(library.losses()))
+report = library.index([home])
+said.append([report.removed, report.offline])
+print(json.dumps(said))
+"""
+
+
+def can_mount() -> bool:
+    """Whether this test may have a file system table of its own."""
+    if shutil.which("unshare") is None:
+        return False
+    command = ["unshare", "--mount", "sh", "-c", "mkdir -p /tmp/mmsearch-probe && mount -t tmpfs t /tmp/mmsearch-probe"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not can_mount(), reason="only root can mount")
+def test_a_drive_below_a_root_is_unmounted(home: Path, tmp_path: Path) -> None:
+    command = ["unshare", "--mount", sys.executable, "-c", MOUNTED, str(home), str(tmp_path / "library")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    added, unplugged, unmounted, pruned, after = json.loads(done.stdout)
+    assert added == 6
+    assert unplugged == [0, ["drive", "link"]]
+    assert unmounted == ["drive", "link"]
+    assert pruned == 2
+    assert after == [0, []]
