@@ -186,4 +186,7 @@ def save_what_can_be_read(folder: str) -> tuple[Salvaged, str]:
     """
     moment = datetime.now().strftime("%Y%m%d-%H%M%S")
     database = os.path.join(folder, DATABASE_NAME)
-    return salvage(database, f"{database}-damaged-{moment}")
+    kept = f"{database}-damaged-{moment}"
+    while any(os.path.lexists(kept + ending) for ending in ("", "-wal", "-shm")):
+        kept += "a"
+    return salvage(database, kept)

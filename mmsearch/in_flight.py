@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
 IN_FLIGHT_NAME = "in-flight"
 # No picture within the limits takes nearly as long on a slow machine.
@@ -39,13 +40,13 @@ class InFlight:
         for line in lines[:-1]:  # the last is empty, or cut off by the crash
             try:
                 number, *paths = json.loads(line)
-            except ValueError:
+            except (ValueError, TypeError):
                 continue
             if paths:
                 begun[number] = paths
             else:
                 begun.pop(number, None)
-        return {os.fsencode(path) for paths in begun.values() for path in paths}
+        return {os.fsencode(path) for paths in begun.values() for path in paths if isinstance(path, str)}
 
     def start(self) -> None:
         """Begins an empty list."""
@@ -67,6 +68,11 @@ class InFlight:
     def _write(self, line: list[object]) -> None:
         if self._descriptor >= 0:  # after a stop, threads that were not waited for still cross out
             os.write(self._descriptor, json.dumps(line).encode("ascii") + b"\n")
+
+    def forget(self) -> None:
+        """Drops the list that a killed run left."""
+        with suppress(FileNotFoundError):
+            os.remove(self._path)
 
     def clear(self) -> None:
         """The run has come to its end, in good order or by an error: no file is to blame."""

@@ -171,6 +171,8 @@ class Indexer:
                 self._take(candidates)
             finally:
                 self._in_flight.clear()
+        else:
+            self._in_flight.forget()
         self._finish(changes)
         self.report.seconds = time.monotonic() - started
         return self.report

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 
 from sqlite_utils import Database
 
@@ -96,6 +96,8 @@ def migrate(connection: sqlite3.Connection, copy: str) -> None:
     db = Database(connection)
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     if version == SCHEMA_VERSION:
+        with suppress(OSError):  # of an upgrade that was killed after it had succeeded
+            os.remove(copy)
         return
     if version:
         with closing(sqlite3.connect(copy)) as kept:
