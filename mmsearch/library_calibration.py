@@ -15,7 +15,7 @@ import numpy as np
 from mmsearch import calibration
 from mmsearch.catalogue import Catalogue
 from mmsearch.crash_points import crash_point
-from mmsearch.encoding import Calibration, Encoder, ModelIdentity
+from mmsearch.encoding import Calibration, Encoder, FloatMatrix, ModelIdentity
 from mmsearch.items import Modality
 from mmsearch.vectors import VectorRows
 
@@ -23,6 +23,8 @@ _SETTING = "calibration"
 _STALE_SHARE = 0.1
 # Of a model alone and of its adapters: what was measured holds again when one goes back.
 _KEPT = 16
+# Vectors of queries that mean nothing, by the fingerprint of the model: a process that indexes often encodes them once.
+_noise: dict[str, FloatMatrix] = {}
 
 
 def stored_calibration(catalogue: Catalogue, identity: ModelIdentity) -> Calibration | None:
@@ -44,8 +46,10 @@ def refresh_calibration(catalogue: Catalogue, encoder: Encoder, rows: Mapping[Mo
         if gone + added <= _STALE_SHARE * sum(known["rows"].values()):
             return
     found = own_calibration(encoder, rows)
-    noise = encoder.encode_texts(calibration.noise_queries())
-    found = calibration.refreshed(found, noise, {one: of_modality.vectors for one, of_modality in rows.items()})
+    if fingerprint not in _noise:
+        _noise[fingerprint] = encoder.encode_texts(calibration.noise_queries())
+    vectors = {modality: of_modality.vectors for modality, of_modality in rows.items()}
+    found = calibration.refreshed(found, _noise[fingerprint], vectors)
     stored[fingerprint] = {"rows": counts, "removed": removed, "curves": calibration.as_json(found)}
     latest = dict(list(stored.items())[-_KEPT:])
     with catalogue.transaction():

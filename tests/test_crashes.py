@@ -123,7 +123,6 @@ BEFORE: dict[str, tuple[Callable[[Path, Path], None], tuple[str, ...]]] = {
     "damaged library kept": (damaged, DOCTOR),
 }
 LATER = (
-    "batch written:2",
     "batch committed:2",
     "derived file in place:2",
     "derived file in place:3",
