@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ from mmsearch.records import Counts, EncodedContent, Failure, FoundItem, KnownFi
 SCHEMA_VERSION = 3
 APPLICATION_ID = 0x6D6D7365  # "mmse"
 DATABASE_NAME = "library.db"
+# Every SQLite takes so many values in one statement.
+MOST_PATHS = 500
 
 ItemIds = npt.NDArray[np.int64]
 HalfMatrix = npt.NDArray[np.float16]
@@ -90,14 +92,19 @@ class Catalogue:
         Raises:
             MmsearchError: the library is not one of ours, or of a newer version.
         """
-        from mmsearch.schema import migrate
-
         connection = sqlite3.connect(os.path.join(folder, DATABASE_NAME), isolation_level=None)
         _checked(connection, folder)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        migrate(connection, os.path.join(folder, f"{DATABASE_NAME}-before-upgrade"))
+        copy = os.path.join(folder, f"{DATABASE_NAME}-before-upgrade")
+        if connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
+            with suppress(OSError):  # of an upgrade that was killed after it had succeeded
+                os.remove(copy)
+        else:
+            from mmsearch.schema import migrate
+
+            migrate(connection, copy)
         return cls(connection)
 
     def close(self) -> None:
@@ -177,17 +184,15 @@ class Catalogue:
 
     # Files and contents
 
-    def file_at(self, path: bytes) -> KnownFile | None:
-        """What is known of `path`: a file of the library, or one that failed."""
-        row = self.connection.execute(
-            "SELECT id, root_id, size, mtime_ns FROM files WHERE path = ?", (path,)
-        ).fetchone()
-        if row is not None:
-            return KnownFile(*row)
-        row = self.connection.execute(
-            "SELECT id, root_id, size, mtime_ns FROM failures WHERE path = ?", (path,)
-        ).fetchone()
-        return None if row is None else KnownFile(row[0], row[1], row[2], row[3], failed=True)
+    def files_at(self, paths: Sequence[bytes]) -> dict[bytes, KnownFile]:
+        """What is known of these paths, at most MOST_PATHS of them: files of the library, and files that failed."""
+        places = ", ".join(f"?{number + 1}" for number in range(len(paths)))
+        rows = self.connection.execute(
+            f"""SELECT path, id, root_id, size, mtime_ns, 1 FROM failures WHERE path IN ({places})
+                UNION ALL SELECT path, id, root_id, size, mtime_ns, 0 FROM files WHERE path IN ({places})""",
+            paths,
+        )
+        return {row[0]: KnownFile._make(row[1:]) for row in rows}
 
     def files_of_root(self, root_id: int) -> Iterator[tuple[int, bytes]]:
         """The id and path of each file that this root brought."""
@@ -337,6 +342,10 @@ class Catalogue:
     def items_removed(self) -> int:
         """How many items were ever removed: tells a derived file how many of its rows may be dead."""
         return int(self.setting("items_removed") or 0)
+
+    def item_count(self) -> int:
+        row = self.connection.execute("SELECT count(*) FROM items").fetchone()
+        return int(row[0])
 
     def vectors_after(self, model_id: int, modality: Modality, item_id: int) -> tuple[ItemIds, list[bytes]]:
         """Ids (ascending) and float16 vectors, as bytes, of the items of that model and modality after `item_id`."""

@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from mmsearch.catalogue import Catalogue
+from mmsearch.catalogue import MOST_PATHS, Catalogue
 from mmsearch.crash_points import crash_point
 from mmsearch.filter_sql import is_below
 from mmsearch.reading import medium_of, wants_sniffing
-from mmsearch.records import Root
-from mmsearch.walking import FoundFile, MountPoint, WalkProblem, WalkRules, walk
+from mmsearch.records import KnownFile, Root
+from mmsearch.walking import FoundFile, WalkProblem, WalkRules, walk
 
 # A root that has lost more files than this, and more than half of them, may be a drive that was not mounted right:
 # they stay until a person says that they are gone.
@@ -60,37 +60,49 @@ class Settled:
 
 
 def compare_root(
-    catalogue: Catalogue, root: Root, rules: WalkRules, unencoded: set[int], on_file: Callable[[], None]
+    catalogue: Catalogue, root: Root, rules: WalkRules, unencoded: set[int], on_files: Callable[[int], None]
 ) -> RootChanges:
     """Walks the root and notes in the catalogue what needs no reading. Files that are gone stay until `settle_gone`.
 
-    `unencoded` are files that are to be read whether they have changed or not; `on_file` is told of each file found.
+    `unencoded` are files to be read whether they have changed or not; `on_files` is told how many more were found.
     """
     changes = RootChanges(root)
     if is_empty_folder(root.path) and catalogue.files_in_root(root.id):
         changes.offline.append(root.path)
         return changes
     inner = [other.path for other in catalogue.roots() if other.id != root.id and is_below(other.path, root.path)]
+    files: list[FoundFile] = []
     for found in walk(root.path, rules):
         # A root within this one has rules of its own, and is walked by itself.
         if inner and any(is_below(found.path, folder) for folder in inner):
             continue
-        if isinstance(found, WalkProblem):
+        if isinstance(found, FoundFile):
+            if medium_of(found.path) or wants_sniffing(found.path) or found.path == root.path:
+                files.append(found)
+                if len(files) == MOST_PATHS:
+                    _see_files(catalogue, files, unencoded, changes)
+                    on_files(len(files))
+                    files.clear()
+            else:
+                changes.others += 1
+        elif isinstance(found, WalkProblem):
             _see_problem(catalogue, found, changes)
-        elif isinstance(found, MountPoint):
-            changes.mounts.add(found.path)
-        elif medium_of(found.path) or wants_sniffing(found.path) or found.path == root.path:
-            on_file()
-            _see_file(catalogue, found, unencoded, changes)
         else:
-            changes.others += 1
+            changes.mounts.add(found.path)
+    _see_files(catalogue, files, unencoded, changes)
+    on_files(len(files))
     _store(catalogue, changes)
     return changes
 
 
-def _see_file(catalogue: Catalogue, file: FoundFile, unencoded: set[int], changes: RootChanges) -> None:
+def _see_files(catalogue: Catalogue, files: Sequence[FoundFile], unencoded: set[int], changes: RootChanges) -> None:
+    known = catalogue.files_at([file.path for file in files])
+    for file in files:
+        _see_file(file, known.get(file.path), unencoded, changes)
+
+
+def _see_file(file: FoundFile, known: KnownFile | None, unencoded: set[int], changes: RootChanges) -> None:
     root = changes.root
-    known = catalogue.file_at(file.path)
     if known is None:
         changes.candidates.append(Candidate(root.id, file, known=False))
         return
@@ -108,7 +120,7 @@ def _see_file(catalogue: Catalogue, file: FoundFile, unencoded: set[int], change
 
 def _see_problem(catalogue: Catalogue, problem: WalkProblem, changes: RootChanges) -> None:
     changes.problems.append(problem)
-    known = catalogue.file_at(problem.path)
+    known = catalogue.files_at([problem.path]).get(problem.path)
     if known is not None and known.failed:
         changes.failures.add(known.id)
     else:

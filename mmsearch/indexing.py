@@ -178,7 +178,7 @@ class Indexer:
         return self.report
 
     def _walk_root(self, root: Root, rules: WalkRules, unencoded: set[int]) -> RootChanges:
-        changes = compare_root(self._catalogue, root, rules, unencoded, self._count_file)
+        changes = compare_root(self._catalogue, root, rules, unencoded, self._count_files)
         self.report.offline += changes.offline
         self.report.problems += changes.problems
         self.report.unchanged += changes.unchanged
@@ -186,8 +186,8 @@ class Indexer:
         self.report.others += changes.others
         return changes
 
-    def _count_file(self) -> None:
-        self._found += 1
+    def _count_files(self, more: int) -> None:
+        self._found += more
         self._tell(0, None)
 
     def _without_fatal_files(self, candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -15,6 +15,8 @@ from mmsearch.errors import MmsearchError
 # What an index run gives back by itself: at least so many bytes, and at least this share of the database.
 LEAST_WASTE_BYTES = 16_000_000
 LEAST_WASTE_SHARE = 0.25
+# The setting that tells how many items had been removed when the database was last compacted.
+_REMOVED_BEFORE = "compacted_at"
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,18 @@ def wasted_bytes(catalogue: Catalogue) -> tuple[int, int]:
 
 
 def is_wasteful(catalogue: Catalogue) -> bool:
-    """Whether so much of the database is free that an index run gives it back to the disk by itself."""
+    """Whether so much of the database is free that an index run gives it back to the disk by itself.
+
+    Removed rows leave gaps in pages, which SQLite does not count as free: once as many items were removed as there are,
+    the gaps are taken to be as large.
+    """
     free, size = wasted_bytes(catalogue)
-    return free >= LEAST_WASTE_BYTES and free >= LEAST_WASTE_SHARE * size
+    if size < LEAST_WASTE_BYTES:
+        return False
+    if free >= LEAST_WASTE_BYTES and free >= LEAST_WASTE_SHARE * size:
+        return True
+    removed = catalogue.items_removed() - int(catalogue.setting(_REMOVED_BEFORE) or 0)
+    return removed > 0 and removed >= catalogue.item_count()
 
 
 def compact_database(catalogue: Catalogue, folder: str) -> None:
@@ -116,6 +127,7 @@ def compact_database(catalogue: Catalogue, folder: str) -> None:
     """
     with catalogue.transaction():
         catalogue.remove_orphans()
+        catalogue.set_setting(_REMOVED_BEFORE, str(catalogue.items_removed()))
     _, size = wasted_bytes(catalogue)
     room = shutil.disk_usage(folder).free
     if room < 2 * size:  # once for the copy, once more for the log

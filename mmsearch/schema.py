@@ -6,7 +6,7 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 
 from sqlite_utils import Database
 
@@ -89,16 +89,12 @@ assert len(MIGRATIONS) == SCHEMA_VERSION
 
 
 def migrate(connection: sqlite3.Connection, copy: str) -> None:
-    """Brings the library behind `connection` to SCHEMA_VERSION, in one transaction; does nothing where it is there.
+    """Brings the older or empty library behind `connection` to SCHEMA_VERSION, in one transaction.
 
     An older library is kept as it was in the file `copy` until that has succeeded.
     """
     db = Database(connection)
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
-    if version == SCHEMA_VERSION:
-        with suppress(OSError):  # of an upgrade that was killed after it had succeeded
-            os.remove(copy)
-        return
     if version:
         with closing(sqlite3.connect(copy)) as kept:
             connection.backup(kept)

@@ -196,30 +196,25 @@ class _Walk:
             folder = stack[-1]
             for entry in folder.entries:
                 try:
-                    if entry.is_dir(follow_symlinks=False):
+                    if entry.is_file(follow_symlinks=False):
+                        if not self._leaves_out(entry.name, entry.path, folder.scope, is_folder=False):
+                            status = entry.stat(follow_symlinks=False)
+                            if not (_HAS_HIDDEN_ATTRIBUTE and self._is_marked_hidden(status)):
+                                yield FoundFile(entry.path, status.st_size, modification_time(status))
+                    elif entry.is_dir(follow_symlinks=False):
                         if not self._leaves_out(entry.name, entry.path, folder.scope, is_folder=True):
                             stack.append(self._enter(entry.path, folder.scope, folder.device))
                             break
-                    else:
-                        yield from self._entry(entry, folder.scope)
+                    elif entry.is_symlink():
+                        self._links.append((entry.path, folder.scope))
+                    elif not self._leaves_out(entry.name, entry.path, folder.scope, is_folder=False):
+                        yield from _special_file(entry.path)
                 except FileNotFoundError:
                     continue
                 except OSError as error:  # a failing disk or network share: the entry is out of reach, not gone
                     yield WalkProblem(entry.path, reason_of(error))
             else:
                 stack.pop()
-
-    def _entry(self, entry: os.DirEntry[bytes], scope: _Scope) -> Iterator[Found]:
-        """What an entry that is no folder comes to; a link is put off."""
-        if entry.is_symlink():
-            self._links.append((entry.path, scope))
-        elif not self._leaves_out(entry.name, entry.path, scope, is_folder=False):
-            if entry.is_file(follow_symlinks=False):
-                status = entry.stat(follow_symlinks=False)
-                if not (_HAS_HIDDEN_ATTRIBUTE and self._is_marked_hidden(status)):
-                    yield FoundFile(entry.path, status.st_size, modification_time(status))
-            else:
-                yield from _special_file(entry.path)
 
     def _enter(self, folder: bytes, scope: _Scope, outer_device: int, is_top: bool = False) -> _Folder:
         """The sorted entries of `folder` and the rules inside it; no entries where it is not to be walked."""

@@ -105,8 +105,7 @@ def index_progress(quiet: bool) -> Iterator[Callable[[IndexProgress], None]]:
 
         def show(progress: IndexProgress) -> None:
             if progress.total is None:
-                if progress.found % 100 == 0:
-                    bar.update(task, completed=progress.found)
+                bar.update(task, completed=progress.found)
                 return
             if bar.tasks[0].total is None:
                 bar.reset(task, description="encoding", total=progress.total, rate="")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mmsearch.items import Content, Modality
+
+_SEP = os.fsencode(os.sep)
 
 HEAD_BYTES = 4096
 """How many of a file's first bytes decide what it is. A multiple of 4, so that UTF-32 is not cut."""
@@ -14,7 +17,16 @@ HEAD_BYTES = 4096
 
 def extension_of(path: bytes) -> str:
     """The extension in lower case with its dot, "" where there is none (`.bashrc` has none)."""
-    return os.fsdecode(os.path.splitext(os.path.basename(path))[1]).lower()
+    name = path[path.rfind(_SEP) + 1 :]
+    dot = name.rfind(b".")
+    if dot <= 0 or name.count(b".", 0, dot) == dot:  # leading dots only: a hidden file
+        return ""
+    return _in_lower_case(name[dot:])
+
+
+@functools.lru_cache(maxsize=1024)
+def _in_lower_case(extension: bytes) -> str:
+    return os.fsdecode(extension).lower()
 
 
 class UnreadableFile(Exception):
