@@ -22,6 +22,7 @@ from mmsearch.graph import Graph, read_graph
 from mmsearch.items import MODALITIES, ImageContent, Modality
 from mmsearch.library_calibration import own_calibration, stored_calibration
 from mmsearch.query import Filters, Query, Term
+from mmsearch.query_cache import QueryCache
 from mmsearch.reading import ReadLimits, UnreadableFile, decode, load
 from mmsearch.records import FoundItem
 from mmsearch.spaces import ModelInUse
@@ -107,6 +108,7 @@ class Searcher:
         self._rows: dict[Modality, VectorRows] = {}
         self._graphs: dict[Modality, Graph | None] = {}
         self._troubles: list[str] = []
+        self._cache = QueryCache(folder, in_use.identity)
 
     def search(self, query: Query) -> SearchResult:
         """The files that answer `query`, best first.
@@ -134,9 +136,7 @@ class Searcher:
     def _query_vector(self, terms: Sequence[Term]) -> tuple[FloatMatrix, list[WeightedTerm]]:
         """The unit vector of the weighted sum of the terms' unit vectors, float32 [dimension], and its parts."""
         vectors = [
-            text_vectors([term.value], self._encoder())[0]
-            if term.modality == "text"
-            else self._image_vector(term.value)
+            self._text_vector(term.value) if term.modality == "text" else self._image_vector(term.value)
             for term in terms
         ]
         total = np.sum([term.weight * vector for term, vector in zip(terms, vectors, strict=True)], axis=0)
@@ -148,6 +148,14 @@ class Searcher:
             for term, vector in zip(terms, vectors, strict=True)
         ]
         return total / length, parts
+
+    def _text_vector(self, text: str) -> FloatMatrix:
+        cached = self._cache.get(text)
+        if cached is not None:
+            return cached
+        vector: FloatMatrix = text_vectors([text], self._encoder())[0]
+        self._cache.put(text, vector)
+        return vector
 
     def _image_vector(self, path: str) -> FloatMatrix:
         name = os.fsencode(path)

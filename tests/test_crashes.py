@@ -161,7 +161,7 @@ def test_killed_between_two_writes(tree: Path, tmp_path: Path, point: str, monke
     assert_like_a_fresh_one(library, [tree], tmp_path / "fresh")
     log = {"library.db-wal", "library.db-shm"}  # stays where the last to close it was a reader
     left = {name for name in os.listdir(folder) if "damaged" not in name} - log
-    assert left == {"derived", "library.db", "library.lock"}
+    assert left == {"derived", "library.db", "library.lock", "queries.cache"}
     assert not [name for name in os.listdir(folder / "derived") if name.endswith(".part")]
 
 

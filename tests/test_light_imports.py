@@ -51,6 +51,12 @@ def test_a_picture_of_the_library_is_searched_without_any_model(indexed: Path, p
     assert loaded_by(arguments, (*HEAVY, "onnxruntime", "tokenizers"), indexed) == "loaded []"
 
 
+def test_a_query_that_was_asked_before_needs_no_model(indexed: Path) -> None:
+    arguments = ["search", "a cup of coffee", "--not", "tea"]
+    assert loaded_by(arguments, (*HEAVY, "onnxruntime"), indexed) in ("loaded []", "loaded ['onnxruntime']")
+    assert loaded_by(arguments, (*HEAVY, "onnxruntime", "tokenizers"), indexed) == "loaded []"
+
+
 def test_a_search_runs_on_one_thread(indexed: Path) -> None:
     script = (
         "import sys, os; sys.argv = ['mmsearch', 'search', 'a cat']\n"
