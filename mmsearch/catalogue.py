@@ -214,6 +214,11 @@ class Catalogue:
         )
         return [row[0] for row in rows]
 
+    def has_files_below(self, folder: bytes) -> bool:
+        """Whether the library has a file below that folder, or the file itself."""
+        condition, values = below("path", folder)
+        return self.connection.execute(f"SELECT 1 FROM files WHERE {condition} LIMIT 1", values).fetchone() is not None
+
     def files_without_items(self, model_id: int) -> set[int]:
         """Files whose content this model has not encoded yet (a change of model that was cut off)."""
         rows = self.connection.execute(

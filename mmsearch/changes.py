@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from mmsearch.catalogue import MOST_PATHS, Catalogue
@@ -130,15 +130,10 @@ def _see_problem(catalogue: Catalogue, problem: WalkProblem, changes: RootChange
 def _store(catalogue: Catalogue, changes: RootChanges) -> None:
     """Notes problems, mount points and files of other roots; finds out which files and failures are gone."""
     root = changes.root
-    known = list(catalogue.files_of_root(root.id))
-    away = [
-        mount
-        for mount in root.mounts
-        if mount not in changes.mounts and any(is_below(path, mount) for _, path in known)
-    ]
+    away = [mount for mount in root.mounts if mount not in changes.mounts and catalogue.has_files_below(mount)]
     changes.offline += away
-    out_of_reach = [*away, *(problem.path for problem in changes.problems)]
-    changes.gone = dict(_missing(known, changes.files, out_of_reach))
+    out_of_reach = {*away, *(problem.path for problem in changes.problems)}
+    changes.gone = dict(_missing(catalogue.files_of_root(root.id), changes.files, out_of_reach))
     forgotten = [number for number, _ in _missing(catalogue.failures_of_root(root.id), changes.failures, out_of_reach)]
     mounts = tuple(sorted({*changes.mounts, *away}))
     if forgotten or changes.taken_over or changes.new_problems or mounts != root.mounts:
@@ -153,13 +148,18 @@ def _store(catalogue: Catalogue, changes: RootChanges) -> None:
 
 
 def _missing(
-    known: Iterable[tuple[int, bytes]], seen: set[int], out_of_reach: Sequence[bytes]
-) -> list[tuple[int, bytes]]:
-    return [
-        (number, path)
-        for number, path in known
-        if number not in seen and not any(is_below(path, folder) for folder in out_of_reach)
-    ]
+    known: Iterable[tuple[int, bytes]], seen: set[int], out_of_reach: Set[bytes]
+) -> Iterator[tuple[int, bytes]]:
+    for number, path in known:
+        if number not in seen and not (out_of_reach and any(place in out_of_reach for place in _with_parents(path))):
+            yield number, path
+
+
+def _with_parents(path: bytes) -> Iterator[bytes]:
+    yield path
+    while (parent := os.path.dirname(path)) != path:
+        yield parent
+        path = parent
 
 
 def settle_gone(catalogue: Catalogue, changes: RootChanges) -> Settled:
