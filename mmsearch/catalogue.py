@@ -113,8 +113,8 @@ class Catalogue:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All writes within become durable together, or none does."""
-        self.connection.execute("BEGIN IMMEDIATE")
         try:
+            self.connection.execute("BEGIN IMMEDIATE")
             yield
         except BaseException:
             self.connection.rollback()
@@ -276,8 +276,20 @@ class Catalogue:
         self.connection.execute("DELETE FROM failures WHERE path = ?", (path,))
 
     def note_failure(self, root_id: int, path: bytes, size: int, mtime_ns: int, reason: str) -> None:
-        """Says that the file at `path` could not be taken; what it held before leaves the library."""
+        """Says that the content of the file at `path` cannot be taken; what it held before leaves the library."""
         self.connection.execute("DELETE FROM files WHERE path = ?", (path,))
+        self._put_failure(root_id, path, size, mtime_ns, reason)
+
+    def note_out_of_reach(self, root_id: int, path: bytes, reason: str) -> None:
+        """Says that what lies at `path` could not be looked at. What is known of it stays; the next run tries again."""
+        self._put_failure(root_id, path, -1, -1, reason)
+
+    def failure_at(self, path: bytes) -> int | None:
+        """The id of what was noted of that path."""
+        row = self.connection.execute("SELECT id FROM failures WHERE path = ?", (path,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def _put_failure(self, root_id: int, path: bytes, size: int, mtime_ns: int, reason: str) -> None:
         self.connection.execute(
             """INSERT OR REPLACE INTO failures (path, root_id, size, mtime_ns, reason, noted)
                VALUES (?, ?, ?, ?, ?, ?)""",
@@ -445,11 +457,17 @@ def _checked(connection: sqlite3.Connection, folder: str) -> sqlite3.Connection:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    except UnicodeDecodeError as error:
+        connection.close()
+        raise sqlite3.DatabaseError("malformed text") from error
     except BaseException:
         connection.close()
         raise
     if tables and application != APPLICATION_ID:
+        names = {row[0] for row in connection.execute("SELECT CAST(name AS TEXT) FROM sqlite_master")}
         connection.close()
+        if {"contents", "items", "vectors"} <= names:
+            raise sqlite3.DatabaseError("its header is damaged")
         raise MmsearchError(
             f"{os.path.join(folder, DATABASE_NAME)} is not an mmsearch library; choose another folder with --library."
         )

@@ -11,10 +11,10 @@ from mmsearch.crash_points import crash_point
 from mmsearch.filter_sql import is_below
 from mmsearch.reading import medium_of, wants_sniffing
 from mmsearch.records import KnownFile, Root
-from mmsearch.walking import FoundFile, WalkProblem, WalkRules, walk
+from mmsearch.walking import FoundFile, WalkProblem, WalkRules, is_mount_point, walk
 
-# A root that has lost more files than this, and more than half of them, may be a drive that was not mounted right:
-# they stay until a person says that they are gone.
+# A root that has lost more files than this, and more than half of them, or all that it had, may be a drive that was not
+# mounted right: they stay until a person says that they are gone.
 UNQUESTIONED_LOSS = 20
 
 
@@ -33,7 +33,8 @@ class RootChanges:
 
     `files`, `failures` and `taken_over` (from another root) are ids of what the library knows and the walk saw,
     `gone` ids and paths of files that it did not see. `offline` are the root itself or mount points below it that are
-    not there at present.
+    not there at present. `identity` is that of the root when the walk began; `refilled` are drives of before, now
+    folders with files of their own.
     """
 
     root: Root
@@ -47,16 +48,22 @@ class RootChanges:
     gone: dict[int, bytes] = field(default_factory=dict)
     failures: set[int] = field(default_factory=set)
     taken_over: list[int] = field(default_factory=list)
+    identity: tuple[int, int] | None = None
+    refilled: set[bytes] = field(default_factory=set)
     mounts: set[bytes] = field(default_factory=set)
     new_problems: list[WalkProblem] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Settled:
-    """What became of a root's files that are gone: how many left the library, and how many stay until `prune`."""
+    """What became of a root's files that are gone: how many left the library, and how many stay until `prune`.
+
+    `offline` are the root or drives below it that went away during the run: nothing of theirs was removed.
+    """
 
     removed: int
     kept: int
+    offline: tuple[bytes, ...] = ()
 
 
 def compare_root(
@@ -66,15 +73,15 @@ def compare_root(
 
     `unencoded` are files to be read whether they have changed or not; `on_files` is told how many more were found.
     """
-    changes = RootChanges(root)
+    changes = RootChanges(root, identity=_identity(root.path))
     if is_empty_folder(root.path) and catalogue.files_in_root(root.id):
         changes.offline.append(root.path)
         return changes
-    inner = [other.path for other in catalogue.roots() if other.id != root.id and is_below(other.path, root.path)]
+    inner = {other.path for other in catalogue.roots() if other.id != root.id and is_below(other.path, root.path)}
     files: list[FoundFile] = []
     for found in walk(root.path, rules):
         # A root within this one has rules of its own, and is walked by itself.
-        if inner and any(is_below(found.path, folder) for folder in inner):
+        if inner and any(place in inner for place in with_parents(found.path)):
             continue
         if isinstance(found, FoundFile):
             if medium_of(found.path) or wants_sniffing(found.path) or found.path == root.path:
@@ -107,6 +114,7 @@ def _see_file(file: FoundFile, known: KnownFile | None, unencoded: set[int], cha
         changes.candidates.append(Candidate(root.id, file, known=False))
         return
     (changes.failures if known.failed else changes.files).add(known.id)
+    changes.refilled.update(mount for mount in root.mounts if is_below(file.path, mount))
     same = (known.size, known.mtime_ns) == (file.size, file.mtime_ns)
     if same and known.failed:
         changes.failing += 1
@@ -120,9 +128,9 @@ def _see_file(file: FoundFile, known: KnownFile | None, unencoded: set[int], cha
 
 def _see_problem(catalogue: Catalogue, problem: WalkProblem, changes: RootChanges) -> None:
     changes.problems.append(problem)
-    known = catalogue.files_at([problem.path]).get(problem.path)
-    if known is not None and known.failed:
-        changes.failures.add(known.id)
+    noted = catalogue.failure_at(problem.path)
+    if noted is not None:
+        changes.failures.add(noted)
     else:
         changes.new_problems.append(problem)
 
@@ -130,7 +138,13 @@ def _see_problem(catalogue: Catalogue, problem: WalkProblem, changes: RootChange
 def _store(catalogue: Catalogue, changes: RootChanges) -> None:
     """Notes problems, mount points and files of other roots; finds out which files and failures are gone."""
     root = changes.root
-    away = [mount for mount in root.mounts if mount not in changes.mounts and catalogue.has_files_below(mount)]
+    away = [
+        mount
+        for mount in root.mounts
+        if mount not in changes.mounts | changes.refilled
+        and not is_mount_point(mount)  # else it is there, and left out by the rules
+        and catalogue.has_files_below(mount)
+    ]
     changes.offline += away
     out_of_reach = {*away, *(problem.path for problem in changes.problems)}
     changes.gone = dict(_missing(catalogue.files_of_root(root.id), changes.files, out_of_reach))
@@ -142,7 +156,7 @@ def _store(catalogue: Catalogue, changes: RootChanges) -> None:
             for file_id in changes.taken_over:
                 catalogue.give_file_to(file_id, root.id)
             for problem in changes.new_problems:
-                catalogue.note_failure(root.id, problem.path, 0, 0, problem.reason)
+                catalogue.note_out_of_reach(root.id, problem.path, problem.reason)
             catalogue.set_mounts(root.id, mounts)
         crash_point("walk noted")
 
@@ -151,11 +165,12 @@ def _missing(
     known: Iterable[tuple[int, bytes]], seen: set[int], out_of_reach: Set[bytes]
 ) -> Iterator[tuple[int, bytes]]:
     for number, path in known:
-        if number not in seen and not (out_of_reach and any(place in out_of_reach for place in _with_parents(path))):
+        if number not in seen and not (out_of_reach and any(place in out_of_reach for place in with_parents(path))):
             yield number, path
 
 
-def _with_parents(path: bytes) -> Iterator[bytes]:
+def with_parents(path: bytes) -> Iterator[bytes]:
+    """The path itself and all folders above it."""
     yield path
     while (parent := os.path.dirname(path)) != path:
         yield parent
@@ -169,18 +184,33 @@ def settle_gone(catalogue: Catalogue, changes: RootChanges) -> Settled:
     left out by the rules, or moved, leave in any case.
     """
     root = changes.root
-    absent = [number for number, path in changes.gone.items() if is_gone(path)]
-    lost = catalogue.without_another_file(absent)
-    many = len(lost) > UNQUESTIONED_LOSS and 2 * len(lost) > len(changes.files) + len(changes.gone)
+    if not changes.gone and not root.absent:
+        return Settled(0, 0)
+    if _identity(root.path) != changes.identity or is_empty_folder(root.path):
+        return Settled(0, root.absent, () if root.path in changes.offline else (root.path,))
+    away = {mount for mount in changes.mounts if not is_mount_point(mount)}
+    gone = dict(_missing(changes.gone.items(), set(), away))
+    lost = catalogue.without_another_file([number for number, path in gone.items() if is_gone(path)])
+    all_of_it = not changes.files and not changes.candidates and len(lost) > 1
+    many = len(lost) > UNQUESTIONED_LOSS and 2 * len(lost) > len(changes.files) + len(gone)
     # Once a person is to be asked, that holds until they have said so or the files are back.
-    kept = set(lost) if many or root.absent else set()
-    removed = [number for number in changes.gone if number not in kept]
+    kept = set(lost) if many or all_of_it or root.absent else set()
+    removed = [number for number in gone if number not in kept]
     if removed or len(kept) != root.absent:
         with catalogue.transaction():
             catalogue.remove_files(removed)
             catalogue.set_absent(root.id, len(kept))
         crash_point("gone files removed")
-    return Settled(len(removed), len(kept))
+    return Settled(len(removed), len(kept), tuple(sorted(away)))
+
+
+def _identity(path: bytes) -> tuple[int, int] | None:
+    """The device and number of what lies at `path`, or None."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def is_gone(path: bytes) -> bool:

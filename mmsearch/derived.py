@@ -146,7 +146,9 @@ def _check_owner(coverage: Coverage, catalogue: Catalogue, space: Space) -> None
         raise NotUsable("of another library or model")
     if coverage.rows:
         vector = catalogue.vector_of(coverage.last_item)
-        if vector is None or _checksum_of_vector(vector) != coverage.last_vector:
+        if vector is None:
+            raise Missing("its last item is gone")
+        if _checksum_of_vector(vector) != coverage.last_vector:
             raise NotUsable("of another state of this library")
 
 
@@ -170,7 +172,12 @@ def remove_all(folder: str) -> None:
     place = os.path.join(folder, "derived")
     if os.path.isdir(place):
         for name in os.listdir(place):
-            os.remove(os.path.join(place, name))
+            _remove_file(os.path.join(place, name))
+
+
+def _remove_file(path: str) -> None:
+    if not os.path.isdir(path):  # nothing of ours is a folder
+        os.remove(path)
 
 
 def remove_strangers(folder: str, own: Sequence[ModelIdentity]) -> None:
@@ -180,7 +187,7 @@ def remove_strangers(folder: str, own: Sequence[ModelIdentity]) -> None:
     if os.path.isdir(place):
         for name in os.listdir(place):
             if not name.startswith(beginnings) or name.endswith(".part"):
-                os.remove(os.path.join(place, name))
+                _remove_file(os.path.join(place, name))
     crash_point("strangers removed")
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 import numpy as np
 
 from mmsearch import derived
-from mmsearch.catalogue import DATABASE_NAME, Catalogue
+from mmsearch.catalogue import DATABASE_NAME, Catalogue, OlderLibrary
 from mmsearch.derived import Missing, NotUsable
 from mmsearch.errors import MmsearchError
 from mmsearch.graph import check_graph
@@ -23,6 +23,7 @@ from mmsearch.stored_adapters import StoredAdapter, remove_adapter, stored_adapt
 from mmsearch.vectors import check_sidecar
 
 _SHOWN_PROBLEMS = 10
+_TABLES_OF_TEXT = ("settings", "models", "roots", "failures", "items")
 _VECTORS_AT_ONCE = 4_096
 # Float16 rounds the length of a unit vector by less than a thousandth.
 _LARGEST_ERROR_OF_LENGTH = 0.01
@@ -68,7 +69,7 @@ def examine(folder: str) -> Diagnosis:
             damage = _database_damage(catalogue.connection)
             if not damage:
                 return Diagnosis(folder, (*_contents(catalogue), *_adapters(catalogue), *_derived(folder, catalogue)))
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, OlderLibrary) as error:
         damage = [str(error)]
     findings = tuple(Finding("database", problem) for problem in damage)
     return Diagnosis(folder, findings, count_readable(os.path.join(folder, DATABASE_NAME)))
@@ -79,7 +80,17 @@ def _database_damage(connection: sqlite3.Connection) -> list[str]:
     damage = [line for row in rows for line in str(row[0]).splitlines() if line != "ok"]
     for table, number, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(_SHOWN_PROBLEMS):
         damage.append(f"row {number} of {table} refers to a row of {parent} that is not there")
+    if not damage:
+        for table in _TABLES_OF_TEXT:
+            _read_all(connection, table)
     return damage[:_SHOWN_PROBLEMS]
+
+
+def _read_all(connection: sqlite3.Connection, table: str) -> None:
+    """Raises sqlite3.DatabaseError for a text that is none: SQLite itself does not look into values."""
+    rows = connection.execute(f"SELECT * FROM {table}")
+    while rows.fetchmany(_VECTORS_AT_ONCE):
+        pass
 
 
 def _incomplete_contents(catalogue: Catalogue) -> list[int]:

@@ -13,11 +13,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
+from dataclasses import dataclass
 
 IN_FLIGHT_NAME = "in-flight"
 # No picture within the limits takes nearly as long on a slow machine.
 SECONDS_PER_FILE = 300.0
+# What the trial prints once it can begin.
+READY = b"ready\n"
 
 
 class InFlight:
@@ -28,6 +30,12 @@ class InFlight:
         self._lock = threading.Lock()
         self._descriptor = -1
         self._batches = 0
+        self._begun: set[int] = set()
+
+    @property
+    def is_left(self) -> bool:
+        """Whether the run before did not come to its end."""
+        return os.path.exists(self._path)
 
     def suspects(self) -> set[bytes]:
         """The files that the run before was reading when it was killed."""
@@ -48,38 +56,38 @@ class InFlight:
                 begun.pop(number, None)
         return {os.fsencode(path) for paths in begun.values() for path in paths if isinstance(path, str)}
 
-    def start(self) -> None:
-        """Begins an empty list."""
+    def start(self, suspects: Sequence[bytes] = ()) -> None:
+        """Begins a new list, with the suspects that this run does not come to."""
         self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+        if suspects:
+            self.begin(suspects)
 
     def begin(self, paths: Sequence[bytes]) -> int:
         """Writes down that these are being read. Returns a number to cross them out by."""
         with self._lock:
             self._batches += 1
             number = self._batches
+            self._begun.add(number)
             self._write([number, *(os.fsdecode(path) for path in paths)])
             return number
 
     def end(self, number: int) -> None:
         """Crosses out what was begun under that number."""
         with self._lock:
+            self._begun.discard(number)
             self._write([number])
 
     def _write(self, line: list[object]) -> None:
         if self._descriptor >= 0:  # after a stop, threads that were not waited for still cross out
             os.write(self._descriptor, json.dumps(line).encode("ascii") + b"\n")
 
-    def forget(self) -> None:
-        """Drops the list that a killed run left."""
-        with suppress(FileNotFoundError):
-            os.remove(self._path)
-
-    def clear(self) -> None:
-        """The run has come to its end, in good order or by an error: no file is to blame."""
+    def finish(self) -> None:
+        """The run has come to its end, in good order or by an error. What it did not wait for stays on the list."""
         with self._lock:
             os.close(self._descriptor)
             self._descriptor = -1
-        os.remove(self._path)
+            if not self._begun:
+                os.remove(self._path)
 
 
 def fatal_files(paths: Sequence[bytes], side: int, seconds_per_file: float = SECONDS_PER_FILE) -> dict[bytes, str]:
@@ -87,17 +95,37 @@ def fatal_files(paths: Sequence[bytes], side: int, seconds_per_file: float = SEC
     found: dict[bytes, str] = {}
     left = list(paths)
     while left:
-        done, too_slow = _decode_elsewhere(left, side, seconds_per_file)
-        if done < len(left):
-            found[left[done]] = "takes too long to read" if too_slow else "ended the program that read it"
-        left = left[done + 1 :]
+        trial = _decode_elsewhere(left, side, seconds_per_file)
+        if not trial.started:  # nothing is known, so no file is blamed
+            return found
+        if trial.done < len(left):
+            found[left[trial.done]] = "takes too long to read" if trial.too_slow else "ended the program that read it"
+        left = left[trial.done + 1 :]
     return found
 
 
-def _decode_elsewhere(paths: Sequence[bytes], side: int, seconds_per_file: float) -> tuple[int, bool]:
+@dataclass(frozen=True)
+class _Trial:
     """How many of the files another process came through, and whether it was stopped for its slowness."""
+
+    started: bool
+    done: int
+    too_slow: bool
+
+
+# Not by -m, which would look for modules in the current folder first: that may be one full of other people's files.
+_TRIAL = """
+import sys
+sys.path[:] = [*filter(None, sys.path), sys.argv[2]]
+from mmsearch.reading.trial import main
+main()
+"""
+
+
+def _decode_elsewhere(paths: Sequence[bytes], side: int, seconds_per_file: float) -> _Trial:
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     process = subprocess.Popen(
-        [sys.executable, "-m", "mmsearch.reading.trial", str(side)],
+        [sys.executable, "-c", _TRIAL, str(side), package],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         bufsize=0,
@@ -111,9 +139,11 @@ def _decode_elsewhere(paths: Sequence[bytes], side: int, seconds_per_file: float
         process.kill()
 
     done = 0
+    started = False
     with process:
         try:
-            for path in paths:
+            started = process.stdout.readline() == READY
+            for path in paths if started else ():
                 timer = threading.Timer(seconds_per_file, stop)
                 timer.start()
                 try:
@@ -127,4 +157,4 @@ def _decode_elsewhere(paths: Sequence[bytes], side: int, seconds_per_file: float
                 done += 1
         finally:
             process.kill()
-    return done, too_slow.is_set()
+    return _Trial(started, done, too_slow.is_set())

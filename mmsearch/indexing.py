@@ -11,18 +11,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mmsearch.catalogue import Catalogue
-from mmsearch.changes import Candidate, RootChanges, compare_root, settle_gone
+from mmsearch.changes import Candidate, RootChanges, compare_root, is_gone, settle_gone
 from mmsearch.crash_points import crash_point
 from mmsearch.encoding import Encoder
+from mmsearch.filter_sql import is_below
 from mmsearch.in_flight import InFlight, fatal_files
 from mmsearch.items import ImageContent, TextContent
 from mmsearch.reading import (
     FileReading,
     NotAMedium,
     ReadLimits,
+    UnreachableFile,
     UnreadableFile,
     decode,
     load,
@@ -91,7 +93,10 @@ class IndexReport:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What became of one candidate: `content_id`, `content` or `reason` is set, or none: it is of another kind."""
+    """What became of one candidate: `content_id`, `content` or `reason` is set, or none: it is of another kind.
+
+    `out_of_reach` tells that the system would not give it: nothing is known of its content.
+    """
 
     candidate: Candidate
     size: int
@@ -99,6 +104,7 @@ class _Outcome:
     content_id: int | None = None
     content: EncodedContent | None = None
     reason: str | None = None
+    out_of_reach: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,14 +171,11 @@ class Indexer:
             with self._catalogue.transaction():
                 self._catalogue.set_setting("interrupted", "1")
             crash_point("run begun")
-            candidates = self._without_fatal_files(candidates)
-            self._in_flight.start()
-            try:
-                self._take(candidates)
-            finally:
-                self._in_flight.clear()
-        else:
-            self._in_flight.forget()
+        if candidates or self._in_flight.is_left:
+            suspects = self._in_flight.suspects()
+            here = [root.path for root, _ in roots]
+            elsewhere = [path for path in suspects if not any(is_below(path, root) for root in here)]
+            self._read_all(candidates, suspects, elsewhere)
         self._finish(changes)
         self.report.seconds = time.monotonic() - started
         return self.report
@@ -190,9 +193,19 @@ class Indexer:
         self._found += more
         self._tell(0, None)
 
-    def _without_fatal_files(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+    def _read_all(self, candidates: Sequence[Candidate], suspects: set[bytes], elsewhere: Sequence[bytes]) -> None:
+        """Reads, encodes and stores the candidates: what the run before was killed over first, one file at a time."""
+        candidates = self._without_fatal_files(candidates, suspects)
+        self._in_flight.start(elsewhere)
+        try:
+            # Together they may be larger than memory.
+            self._take([one for one in candidates if one.file.path in suspects], workers=1, at_once=1)
+            self._take([one for one in candidates if one.file.path not in suspects], self._workers, BATCH_FILES)
+        finally:
+            self._in_flight.finish()
+
+    def _without_fatal_files(self, candidates: Sequence[Candidate], suspects: set[bytes]) -> list[Candidate]:
         """Notes the files among the candidates that ended the run before."""
-        suspects = self._in_flight.suspects()
         suspected = [candidate.file.path for candidate in candidates if candidate.file.path in suspects]
         fatal = fatal_files(suspected, self._encoder.image_side) if suspected else {}
         if fatal:
@@ -202,15 +215,17 @@ class Indexer:
 
     # Reading and encoding, in worker threads
 
-    def _take(self, candidates: Sequence[Candidate]) -> None:
-        batches = _batches(candidates)
+    def _take(self, candidates: Sequence[Candidate], workers: int, at_once: int) -> None:
+        if not candidates:
+            return
+        batches = _batches(candidates, at_once)
         done = 0
         self._tell(done, len(candidates))
-        executor = ThreadPoolExecutor(self._workers, thread_name_prefix="encode")
+        executor = ThreadPoolExecutor(workers, thread_name_prefix="encode")
         running: set[Future[list[_Outcome]]] = set()
         try:
             while True:
-                while len(running) < 2 * self._workers and (batch := next(batches, None)) is not None:
+                while len(running) < 2 * workers and (batch := next(batches, None)) is not None:
                     running.add(executor.submit(self._encode_batch, batch))
                 if not running:
                     break
@@ -269,6 +284,8 @@ class Indexer:
                 break
             except NotAMedium:
                 outcomes.append(_Outcome(candidate, candidate.file.size, candidate.file.mtime_ns))
+            except UnreachableFile as error:
+                outcomes.append(replace(_failed(candidate, error.reason), out_of_reach=True))
             except UnreadableFile as error:
                 outcomes.append(_failed(candidate, error.reason))
             except MemoryError:
@@ -324,6 +341,12 @@ class Indexer:
     def _store_one(self, outcome: _Outcome) -> None:
         candidate, report = outcome.candidate, self.report
         path = candidate.file.path
+        if outcome.out_of_reach and outcome.reason is not None:
+            if not is_gone(path):
+                self._catalogue.note_out_of_reach(candidate.root_id, path, outcome.reason)
+                report.failed += 1
+                report.failures.append((path, outcome.reason))
+            return
         self._changed.add(candidate.root_id)
         if outcome.reason is not None:
             self._catalogue.note_failure(candidate.root_id, path, outcome.size, outcome.mtime_ns, outcome.reason)
@@ -349,6 +372,7 @@ class Indexer:
     def _finish(self, changes: Sequence[RootChanges]) -> None:
         for one in changes:
             settled = settle_gone(self._catalogue, one)
+            self.report.offline += settled.offline
             self.report.removed += settled.removed
             if settled.removed:
                 self._changed.add(one.root.id)
@@ -365,9 +389,9 @@ class Indexer:
         self._on_progress(IndexProgress(self._found, done, total, self.report.failed))
 
 
-def _batches(candidates: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
-    for first in range(0, len(candidates), BATCH_FILES):
-        yield candidates[first : first + BATCH_FILES]
+def _batches(candidates: Sequence[Candidate], at_once: int) -> Iterator[Sequence[Candidate]]:
+    for first in range(0, len(candidates), at_once):
+        yield candidates[first : first + at_once]
 
 
 def _failed(candidate: Candidate, reason: str) -> _Outcome:

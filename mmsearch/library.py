@@ -9,6 +9,7 @@ print(library.search("dog on beach").hits[0].path)
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -131,10 +132,10 @@ class Library(LibraryAccess):
                             catalogue.remove_failures([number for number, _ in catalogue.failures_of_root(root.id)])
                 report = indexer.run(roots)
                 # Not after Ctrl-C: searches read what is missing there from the catalogue.
-                if is_wasteful(catalogue):
-                    with suppress(MmsearchError):  # no room for it now
-                        compact_database(catalogue, self.folder)
                 report.rebuilt += self._refresh_derived(catalogue, encoder)
+                if is_wasteful(catalogue):
+                    with suppress(MmsearchError, sqlite3.OperationalError):  # no room for it now
+                        compact_database(catalogue, self.folder)
                 return report
             finally:
                 reader.close()
@@ -182,12 +183,15 @@ class Library(LibraryAccess):
         known = catalogue.model()
         if known and not rebuild:
             return known[0]
-        offline = [root.path for root in catalogue.roots() if not os.path.exists(root.path)]
-        if offline:
-            raise MmsearchError(
-                f"{os.fsdecode(offline[0])} is not there, so its files cannot be encoded again; connect its drive, or "
-                "take it out with `mmsearch forget`."
-            )
+        for root in catalogue.roots():
+            state = root_status(catalogue, root)
+            away = root.path if state.offline or state.absent else next(iter(state.unmounted), None)
+            if away is not None:
+                what = "is not there" if away != root.path or state.offline else "has lost files"
+                raise MmsearchError(
+                    f"{os.fsdecode(away)} {what}, so its files cannot be encoded again; connect its drive, or "
+                    "take out what is gone with `mmsearch prune`."
+                )
         with catalogue.transaction():
             return catalogue.start_with_model(encoder.identity)
 
@@ -218,6 +222,8 @@ class Library(LibraryAccess):
             self._catalogue()
             before = self._bytes()
             with self._writing() as catalogue:
+                with catalogue.transaction():
+                    catalogue.remove_orphans()
                 compact_database(catalogue, self.folder)
                 derived.remove_all(self.folder)
                 self._refresh_derived(catalogue)
@@ -226,19 +232,26 @@ class Library(LibraryAccess):
     def examine(self) -> Diagnosis:
         """What is wrong with the library; nothing is changed."""
         with errors_told(self.folder):
+            self._upgrade()
             return doctor.examine(self.folder)
+
+    def _upgrade(self) -> None:
+        """Brings an older library up to date, if it is sound enough for that."""
+        with suppress(sqlite3.DatabaseError):
+            self._catalogue()
+        self.close()
 
     def repair(self) -> Diagnosis:
         """Puts right what is wrong with the library, saving all that can be read. Returns what was wrong.
 
         What could not be saved is taken in again by the next `index`.
         """
-        self.close()
         with errors_told(self.folder):
-            diagnosis = doctor.examine(self.folder)
-            if diagnosis.is_sound:
-                return diagnosis
+            self._upgrade()
+            if doctor.examine(self.folder).is_sound:
+                return doctor.examine(self.folder)
             with WriterLock(self.folder):
+                diagnosis = doctor.examine(self.folder)  # again, now that nobody writes
                 salvaged, kept = diagnosis.salvageable, None
                 if salvaged is not None:
                     salvaged, kept = doctor.save_what_can_be_read(self.folder)

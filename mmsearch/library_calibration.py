@@ -30,7 +30,10 @@ _noise: dict[str, FloatMatrix] = {}
 def stored_calibration(catalogue: Catalogue, identity: ModelIdentity) -> Calibration | None:
     """What was last measured in this library for that model, or None."""
     stored = _stored(catalogue).get(identity.fingerprint)
-    return None if stored is None else calibration.from_json(stored["curves"])
+    try:
+        return None if stored is None else calibration.from_json(stored["curves"])
+    except (KeyError, TypeError, ValueError):  # damaged: it is measured again
+        return None
 
 
 def refresh_calibration(catalogue: Catalogue, encoder: Encoder, rows: Mapping[Modality, VectorRows]) -> None:
@@ -40,7 +43,7 @@ def refresh_calibration(catalogue: Catalogue, encoder: Encoder, rows: Mapping[Mo
     removed = catalogue.items_removed()
     stored = _stored(catalogue)
     known = stored.pop(fingerprint, None)
-    if known is not None:
+    if known is not None and stored_calibration(catalogue, encoder.identity) is not None:
         gone = removed - known["removed"]
         added = sum(counts.values()) - sum(known["rows"].values()) + gone
         if gone + added <= _STALE_SHARE * sum(known["rows"].values()):
@@ -59,7 +62,10 @@ def refresh_calibration(catalogue: Catalogue, encoder: Encoder, rows: Mapping[Mo
 
 def _stored(catalogue: Catalogue) -> dict[str, Any]:
     """What was measured, by the fingerprint of the model with its adapter; the latest last."""
-    found: dict[str, Any] = json.loads(catalogue.setting(_SETTING) or "{}")
+    try:
+        found: dict[str, Any] = json.loads(catalogue.setting(_SETTING) or "{}")
+    except ValueError:  # damaged
+        return {}
     return found
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import threading
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
-from mmsearch.catalogue import APPLICATION_ID, Catalogue
+from mmsearch.catalogue import APPLICATION_ID, DATABASE_NAME, Catalogue
 from mmsearch.crash_points import crash_point
 from mmsearch.errors import MmsearchError
 
@@ -17,6 +18,8 @@ LEAST_WASTE_BYTES = 16_000_000
 LEAST_WASTE_SHARE = 0.25
 # The setting that tells how many items had been removed when the database was last compacted.
 _REMOVED_BEFORE = "compacted_at"
+# Where SQLite puts its temporary files.
+_TEMPORARY = "SQLITE_TMPDIR"
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,10 @@ def write_backup(catalogue: Catalogue, target: str) -> Backup:
     """
     path = os.path.abspath(os.path.expanduser(target))
     _check_target(path)
-    temporary = f"{path}.{os.getpid()}.part"
+    temporary = f"{path}.part"
     try:
         # Nobody else needs to read it, and its snippets are private.
-        os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
         with closing(sqlite3.connect(temporary)) as copy:
             catalogue.connection.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
@@ -62,8 +65,11 @@ def write_backup(catalogue: Catalogue, target: str) -> Backup:
         _sync(temporary)
         crash_point("backup written")
         os.replace(temporary, path)
+    except (OSError, sqlite3.OperationalError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise MmsearchError(f"The backup {path} cannot be written ({reason}); choose another place for it.") from error
     finally:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             os.remove(temporary)
     return Backup(path, os.path.getsize(path), files)
 
@@ -120,14 +126,11 @@ def is_wasteful(catalogue: Catalogue) -> bool:
 
 
 def compact_database(catalogue: Catalogue, folder: str) -> None:
-    """Drops contents that no file holds, and writes the database anew without free room.
+    """Writes the database anew, without free room. Ctrl-C stops it at once, and leaves it as it was.
 
     Raises:
         MmsearchError: the disk has no room for the copy that this takes.
     """
-    with catalogue.transaction():
-        catalogue.remove_orphans()
-        catalogue.set_setting(_REMOVED_BEFORE, str(catalogue.items_removed()))
     _, size = wasted_bytes(catalogue)
     room = shutil.disk_usage(folder).free
     if room < 2 * size:  # once for the copy, once more for the log
@@ -135,6 +138,39 @@ def compact_database(catalogue: Catalogue, folder: str) -> None:
             f"Compacting the library in {folder} takes {2 * size / 1e6:,.0f} MB of free room for a while, and its disk "
             f"has {room / 1e6:,.0f} MB; free some first."
         )
-    catalogue.connection.execute("VACUUM")
+    _vacuum(folder)
+    with catalogue.transaction():
+        catalogue.set_setting(_REMOVED_BEFORE, str(catalogue.items_removed()))
     catalogue.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     crash_point("compacted")
+
+
+def _vacuum(folder: str) -> None:
+    """In a thread of its own, so that this one hears Ctrl-C; with its temporary files where there is room for them."""
+    before = os.environ.get(_TEMPORARY)
+    os.environ[_TEMPORARY] = folder
+    errors: list[sqlite3.Error] = []
+
+    def run() -> None:
+        try:
+            connection.execute("VACUUM")
+        except sqlite3.Error as error:
+            errors.append(error)
+
+    with closing(sqlite3.connect(os.path.join(folder, DATABASE_NAME), check_same_thread=False)) as connection:
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            while thread.is_alive():
+                thread.join(0.1)
+        except BaseException:
+            connection.interrupt()
+            thread.join()
+            raise
+        finally:
+            if before is None:
+                del os.environ[_TEMPORARY]
+            else:
+                os.environ[_TEMPORARY] = before
+    if errors:
+        raise errors[0]

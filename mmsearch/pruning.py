@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mmsearch.catalogue import Catalogue
-from mmsearch.changes import is_gone
+from mmsearch.changes import is_gone, with_parents
 from mmsearch.crash_points import crash_point
-from mmsearch.filter_sql import is_below
 
 
 @dataclass(frozen=True)
@@ -47,28 +46,36 @@ def find_losses(catalogue: Catalogue, folders: Sequence[bytes] = ()) -> Losses:
 
 def drop_losses(catalogue: Catalogue, losses: Losses) -> int:
     """Takes those that are still gone out of the library, and roots that are gone with all their files."""
-    gone = [loss.path for loss in losses.losses if is_gone(loss.path)]
     shown = set(losses.file_ids)
-    dropped = [number for number, path in _files(catalogue, gone) if number in shown] if gone else []
+    tops = _Tops()
+    dropped: list[int] = []
+    left: dict[int, int] = {}
+    for root in catalogue.roots():
+        for number, path in catalogue.files_of_root(root.id):
+            if tops.gone_at(path) is None:
+                continue
+            if number in shown:
+                dropped.append(number)
+            else:
+                left[root.id] = left.get(root.id, 0) + 1
     with catalogue.transaction():
         catalogue.remove_files(dropped)
         catalogue.remove_orphans()
         for root in catalogue.roots():
-            if not any(is_below(root.path, path) or is_below(path, root.path) for path in gone):
-                continue
-            if is_gone(root.path) and not catalogue.files_in_root(root.id):
+            if root.absent:
+                catalogue.set_absent(root.id, left.get(root.id, 0))
+            if dropped and is_gone(root.path) and not catalogue.files_in_root(root.id):
                 catalogue.remove_failures([number for number, _ in catalogue.failures_of_root(root.id)])
                 catalogue.remove_root(root.id)
-                continue
-            catalogue.set_absent(root.id, 0)
     crash_point("files pruned")
     return len(dropped)
 
 
 def _files(catalogue: Catalogue, folders: Sequence[bytes]) -> Iterable[tuple[int, bytes]]:
+    wanted = set(folders)
     for root in catalogue.roots():
         for number, path in catalogue.files_of_root(root.id):
-            if not folders or any(is_below(path, folder) for folder in folders):
+            if not wanted or not wanted.isdisjoint(with_parents(path)):
                 yield number, path
 
 

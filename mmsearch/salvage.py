@@ -25,10 +25,13 @@ _FURTHEST_STEP = 2**40
 
 @dataclass(frozen=True)
 class Salvaged:
-    """How much could be read, and is complete: files with their vectors, and roots."""
+    """How much could be read, and is complete: files with their vectors, roots, and contents, whether the file that
+    held them could be read or not. What is indexed again and known among them needs no encoding.
+    """
 
     files: int
     roots: int
+    contents: int
 
 
 def count_readable(database: str) -> Salvaged:
@@ -42,15 +45,19 @@ def salvage(database: str, kept: str) -> tuple[Salvaged, str]:
 
     Returns what was saved, and `kept`. The caller holds the writer's lock.
     """
-    temporary = f"{database}.salvage.part"
-    with suppress(FileNotFoundError):
-        os.remove(temporary)
-    with closing(_new(temporary)) as new:
-        saved = _copy(database, new)
-        new.execute("PRAGMA journal_mode = DELETE")
-    shutil.copymode(database, temporary)
-    with open(temporary, "rb+") as file:
-        os.fsync(file.fileno())
+    temporary, ready = f"{database}.salvage.part", f"{database}.salvage"
+    saved = _finished(ready, database)
+    if saved is None:
+        for leftover in (temporary, f"{temporary}-journal", ready):
+            with suppress(FileNotFoundError):
+                os.remove(leftover)
+        with closing(_new(temporary)) as new:
+            saved = _copy(database, new)
+            new.execute("PRAGMA journal_mode = DELETE")
+        shutil.copymode(database, temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, ready)
     crash_point("salvage written")
     # The log first: SQLite would play it into whatever database it found beside it.
     for ending in ("-wal", "-shm"):
@@ -62,8 +69,18 @@ def salvage(database: str, kept: str) -> tuple[Salvaged, str]:
     except OSError:  # a file system without hard links
         shutil.copy2(database, kept)
     crash_point("damaged library kept")
-    os.replace(temporary, database)
+    os.replace(ready, database)
     return saved, kept
+
+
+def _finished(ready: str, database: str) -> Salvaged | None:
+    """What an earlier salvage saved that was killed before it could take its place: the damaged log may be away."""
+    if not os.path.exists(ready):
+        return None
+    if os.path.exists(f"{database}-wal") or os.path.getmtime(database) > os.path.getmtime(ready):
+        return None  # the library was used since
+    with closing(sqlite3.connect(ready)) as new:
+        return _counted(new)
 
 
 def _new(path: str) -> sqlite3.Connection:
@@ -83,8 +100,12 @@ def _copy(database: str, new: sqlite3.Connection) -> Salvaged:
             new.execute("DELETE FROM contents WHERE medium <> 'image'")
         _drop_incomplete(new)
         new.execute("COMMIT")
-    files = new.execute("SELECT count(*) FROM files").fetchone()[0]
-    return Salvaged(files, new.execute("SELECT count(*) FROM roots").fetchone()[0])
+    return _counted(new)
+
+
+def _counted(new: sqlite3.Connection) -> Salvaged:
+    counts = [new.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("files", "roots", "contents")]
+    return Salvaged(*counts)
 
 
 def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> bool:
@@ -126,9 +147,19 @@ def _readable_rows(old: sqlite3.Connection, table: str, columns: str) -> Iterato
             continue
         if not rows:
             return
-        for _, *row in rows:
+        # Damage can put ids out of their order, so that a row comes that should lie behind.
+        forward = [row for row in rows if row[0] > last]
+        for _, *row in forward:
             yield tuple(row)
-        last, count = rows[-1][0], min(2 * count, _AT_ONCE)
+        if len(forward) < len(rows):
+            yield None
+        if forward:
+            last, count = max(row[0] for row in forward), min(2 * count, _AT_ONCE)
+            continue
+        following = _next_readable(old, table, columns, last)
+        if following is None:
+            return
+        last = following
 
 
 def _rows_after(old: sqlite3.Connection, table: str, columns: str, last: int, count: int) -> list[tuple[Any, ...]]:
@@ -142,10 +173,10 @@ def _next_readable(old: sqlite3.Connection, table: str, columns: str, last: int)
 
     def is_readable(place: int) -> bool:
         try:
-            _rows_after(old, table, columns, place, 1)
+            rows = _rows_after(old, table, columns, place, 1)
         except sqlite3.DatabaseError:
             return False
-        return True
+        return not rows or rows[0][0] > place
 
     start = max(last, 0)
     step = 1
@@ -181,6 +212,5 @@ def _drop_incomplete(new: sqlite3.Connection) -> None:
     execute("DELETE FROM files WHERE content_id NOT IN (SELECT id FROM contents)")
     execute("DELETE FROM files WHERE root_id NOT IN (SELECT id FROM roots)")
     execute("DELETE FROM failures WHERE root_id NOT IN (SELECT id FROM roots)")
-    execute("DELETE FROM contents WHERE id NOT IN (SELECT content_id FROM files)")
     execute("DELETE FROM items WHERE content_id NOT IN (SELECT id FROM contents)")
     execute("DELETE FROM vectors WHERE item_id NOT IN (SELECT id FROM items)")

@@ -13,6 +13,14 @@ from mmsearch.errors import MmsearchError
 
 # What the disk or the folder of a library can refuse; anything else is a bug and keeps its traceback.
 _FOLDER_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+_FOLDER_ERRORS |= {errno.EEXIST, errno.EISDIR, errno.ENOTDIR}
+
+
+# The last three come of flipped bits where SQLite keeps its own description of the tables, or within a text.
+_SIGNS_OF_DAMAGE = (
+    *("malformed", "not a database", "header is damaged", "foreign key mismatch"),
+    *("no such table", "no such column", "Could not decode"),
+)
 
 
 @contextmanager
@@ -46,7 +54,7 @@ def _sentence(error: sqlite3.DatabaseError, folder: str) -> str | None:
         return f"Another program keeps {database} locked; wait until it has finished."
     if "disk I/O" in text:
         return f"The disk of the library {folder} reports an error; check the disk, and run the command again."
-    if "malformed" in text or "not a database" in text:
+    if any(sign in text for sign in _SIGNS_OF_DAMAGE):
         return (
             f"The library file {database} is damaged ({text}); `mmsearch doctor` says what of it can be saved (your "
             "own files are not touched)."

@@ -71,7 +71,7 @@ class WalkProblem:
 
 @dataclass(frozen=True)
 class MountPoint:
-    """A folder below the root that lies on another device than the folder around it: it may be away another time."""
+    """The root, or a folder below it, that lies on another device than the folder around it: it may be away one day."""
 
     path: bytes
 
@@ -181,6 +181,8 @@ class _Walk:
         else:
             scope = _scope_above(self._root, self._problems) if self._rules.ignore_files else _Scope()
             starts_taken = all(pattern.startswith("!") for pattern in self._rules.include)
+            if is_mount_point(self._root):
+                yield MountPoint(self._root)
             yield from self._descend(self._root, replace(scope, included=starts_taken), status.st_dev)
             yield from self._follow_links()
 

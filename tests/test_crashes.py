@@ -239,6 +239,32 @@ def test_a_file_that_ends_the_program_is_set_aside(tree: Path, tmp_path: Path) -
     assert "15 files searchable" in run(folder, "index", tree, "--retry").stdout
 
 
+def test_suspects_are_tried_without_code_of_the_folder_one_is_in(
+    tree: Path, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PIL", "numpy", "mmsearch"):
+        (tree / f"{name}.py").write_text("open('hacked', 'w').close(); raise SystemExit")
+    in_flight = InFlight(library.folder)
+    os.mkdir(library.folder)
+    in_flight.start([os.fsencode(tree / "cat.png"), os.fsencode(tree / "0.txt")])
+    monkeypatch.chdir(tree)
+    report = library.index([tree])
+    assert report.failed == 0
+    assert not (tree / "hacked").exists()
+    assert not (Path(library.folder) / IN_FLIGHT_NAME).exists()
+
+
+def test_suspects_of_another_folder_stay_suspect(tree: Path, library: Library) -> None:
+    library.index([tree])
+    in_flight = InFlight(library.folder)
+    other = [os.fsencode(tree.with_name("other") / "a.png")]
+    in_flight.start(other)
+    (tree / "new.txt").write_text("A new note.")
+    for _ in range(2):
+        library.index([tree])
+        assert InFlight(library.folder).suspects() == set(other)
+
+
 def test_a_list_of_suspects_may_itself_be_torn(tree: Path, library: Library) -> None:
     library.index([tree])
     for content in (b"", b"\xff\xfe", b'[1, "/a"]\n[', b"{}\n[]\n7\n", b'[1, "/no/such/file"]\n[2, "x", 3]\n'):

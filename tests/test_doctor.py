@@ -300,3 +300,94 @@ def test_what_does_not_fit_is_one_sentence(own: Path, monkeypatch: pytest.Monkey
     with pytest.raises(MmsearchError, match="free some first"):
         Library(own).compact()
     assert len(names(own)) == 18
+
+
+# What flips outside the structure of pages
+
+
+def change(folder: Path, place: int, value: int) -> None:
+    content = bytearray((folder / DATABASE).read_bytes())
+    content[place] = value
+    (folder / DATABASE).write_bytes(content)
+
+
+@pytest.mark.parametrize("place", [60, 68])
+def test_a_damaged_header_is_damage(own: Path, photos: Path, mmsearch: Mmsearch, place: int) -> None:
+    before = names(own)
+    for leftover in own.glob(f"{DATABASE}-*"):
+        leftover.unlink()
+    content = (own / DATABASE).read_bytes()
+    change(own, place + 3, content[place + 3] ^ 16)
+    said = mmsearch("search", "a cat", library=own).err
+    if place == 68:  # which program's file it is; at 60 lies the version, and a newer one is believed
+        assert "mmsearch doctor" in said
+        assert mmsearch("doctor", "--repair", library=own).code == 0
+        assert names(own) == before
+
+
+def test_a_text_that_is_none_and_settings_that_are_none(own: Path, photos: Path, mmsearch: Mmsearch) -> None:
+    before = names(own)
+    with sqlite3.connect(own / DATABASE) as connection:
+        connection.execute("UPDATE settings SET value = '{\"x' WHERE key = 'calibration'")
+        connection.execute("UPDATE items SET text = CAST(x'ff80ff' AS TEXT) WHERE text LIKE '%income tax%'")
+    connection.close()
+    done = mmsearch("search", "income tax", library=own)
+    assert (done.code, "mmsearch doctor" in done.err) == (2, True)
+    assert mmsearch("doctor", library=own).code == 1
+    assert mmsearch("doctor", "--repair", library=own).code == 0
+    assert mmsearch("search", "a cat", library=own).code == 0
+    Library(own).index([photos])
+    assert names(own) == before
+
+
+def test_ids_out_of_their_order_do_not_lead_in_a_circle(large: Path, home: Path, mmsearch: Mmsearch) -> None:
+    before = names(large)
+    content = bytearray((large / DATABASE).read_bytes())
+    size = len(content) // pages_of(large / DATABASE)
+    flipped = 0
+    for start in range(0, len(content), size):
+        if content[start] == 13 and flipped < 12:  # a leaf of a table: flip the id of its last row
+            count = int.from_bytes(content[start + 3 : start + 5], "big")
+            cell = start + int.from_bytes(content[start + 8 + 2 * (count - 1) : start + 10 + 2 * (count - 1)], "big")
+            while content[cell] & 0x80:
+                cell += 1
+            content[cell + 1] ^= 0x10
+            flipped += 1
+    (large / DATABASE).write_bytes(content)
+    assert mmsearch("doctor", library=large).code == 1
+    assert mmsearch("doctor", "--repair", library=large).code == 0
+    Library(large).index([home])
+    assert names(large) == before
+
+
+def test_vectors_outlive_the_rows_of_their_files(own: Path, photos: Path, mmsearch: Mmsearch) -> None:
+    before = names(own)
+    with sqlite3.connect(own / DATABASE) as connection:
+        page: int = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'roots'").fetchone()[0]
+    connection.close()
+    content = bytearray((own / DATABASE).read_bytes())
+    content[(page - 1) * 4096 : page * 4096] = b"\xff" * 4096
+    (own / DATABASE).write_bytes(content)
+    saved = mmsearch("doctor", "--repair", "--json", library=own).json["salvageable"]
+    assert (saved["files"], saved["roots"], saved["contents"]) == (0, 0, 18)
+    report = Library(own).index([photos])
+    assert (report.moved, report.added) == (18, 0)
+    assert names(own) == before
+
+
+def test_a_backup_that_cannot_be_written_names_its_place(own: Path, mmsearch: Mmsearch, tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(0o555)
+    done = mmsearch("backup", locked / "backup.db", library=own, as_anybody=True)
+    assert done.code == 2
+    assert f"The backup {locked / 'backup.db'} cannot be written" in done.err
+    assert "Traceback" not in mmsearch("backup", "/proc/backup.db", library=own).err
+
+
+def test_an_older_library_is_examined(own: Path, mmsearch: Mmsearch) -> None:
+    from test_upgrade import TO_VERSION_2
+
+    with sqlite3.connect(own / DATABASE) as connection:
+        connection.executescript(TO_VERSION_2)
+    connection.close()
+    assert mmsearch("doctor", library=own).code == 0

@@ -7,13 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import Mmsearch
 
-from mmsearch import Library, Query
+from mmsearch import Library, MmsearchError, Query, WalkRules
+from mmsearch.indexing import IndexProgress
 from mmsearch.query import text_term
+from mmsearch.walking import Found, walk
 
 
 def everything(library: Library) -> dict[str, bool]:
@@ -123,7 +126,7 @@ def test_hits_on_a_drive_that_is_away_are_marked_and_left_out_of_paths(home: Pat
     assert "(not there now)" in shown.out
     assert mmsearch("search", "a cat", "--json").json["hits"][0]["available"] is False
     paths = mmsearch("search", "a cat", "--paths")
-    assert (paths.code, paths.out) == (0, "")
+    assert (paths.code, paths.out) == (1, "")
     assert "not there now" in paths.err and "left out" in paths.err
     assert mmsearch("search", "a cat", "-0").out == ""
 
@@ -212,3 +215,94 @@ def test_a_drive_below_a_root_is_unmounted(home: Path, tmp_path: Path) -> None:
     assert unmounted == ["drive", "link"]
     assert pruned == 2
     assert after == [0, []]
+
+
+def test_a_drive_that_is_pulled_out_while_it_is_read_comes_back_whole(many: Path, library: Library) -> None:
+    away = many.with_name("unplugged")
+    (many / "0.txt").write_text("A note that is there before.")
+    library.index([many], rules=WalkRules(include=("0.txt",)))
+    (many / "0.txt").write_text("A note that was changed.")
+
+    def pull(progress: IndexProgress) -> None:
+        if progress.total and progress.done >= 8 and many.exists():
+            many.rename(away)
+
+    report = library.index([many], rules=WalkRules(), workers=1, on_progress=pull)
+    assert report.offline == [os.fsencode(many)] or report.added < 60
+    assert library.status().failures == ()
+    away.rename(many)
+    library.index([many])
+    assert len(everything(library)) == 60
+    assert all(everything(library).values())
+
+
+def test_a_drive_that_vanishes_during_the_walk_loses_nothing(
+    many: Path, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.index([many])
+    away = many.with_name("unplugged")
+
+    def walk_and_pull(root: bytes, rules: WalkRules) -> Iterator[Found]:
+        for number, found in enumerate(walk(root, rules)):
+            if number == 45:
+                many.rename(away)
+                return
+            yield found
+
+    monkeypatch.setattr("mmsearch.changes.walk", walk_and_pull)
+    report = library.index([many])
+    assert (report.removed, report.offline) == (0, [os.fsencode(many)])
+    monkeypatch.undo()
+    away.rename(many)
+    assert library.index([many]).unchanged == 60
+
+
+def test_a_small_folder_that_loses_everything_keeps_it(home: Path, library: Library) -> None:
+    library.index([home])
+    for path in home.iterdir():
+        path.unlink()
+    (home / "desktop.ini").write_text("[.ShellClassInfo]")
+    report = library.index([home])
+    assert (report.removed, report.absent[0].files) == (0, 4)
+
+
+def test_pruning_one_folder_says_nothing_of_the_others(many: Path, library: Library) -> None:
+    library.index([many])
+    take_away(many, 45)
+    assert library.index([many]).absent[0].files == 45
+    losses = library.losses([many / "old"])
+    assert library.prune(losses) == losses.files == 22
+    report = library.index([many])
+    assert (report.removed, report.absent[0].files) == (0, 23)
+
+
+def test_nothing_is_encoded_anew_while_files_are_away(many: Path, library: Library) -> None:
+    library.index([many])
+    away = many.with_name("unplugged")
+    many.rename(away)
+    many.mkdir()
+    with pytest.raises(MmsearchError, match="cannot be encoded again"):
+        library.index(rebuild=True)
+    many.rmdir()
+    away.rename(many)
+    take_away(many, 40)
+    library.index([many])
+    with pytest.raises(MmsearchError, match="has lost files, so"):
+        library.index(rebuild=True)
+    assert library.status().counts.items == 60
+
+
+def test_links_to_files_of_a_drive_that_is_away_stay(many: Path, home: Path, library: Library) -> None:
+    for number in range(10):
+        (home / f"link {number}.txt").symlink_to(many / f"{2 * number}.txt")
+    library.index([home])
+    away = many.with_name("unplugged")
+    many.rename(away)
+    for _ in range(3):
+        report = library.index([home])
+        assert (report.removed, len(report.problems)) == (0, 10)
+    assert len(everything(library)) == 14
+    away.rename(many)
+    report = library.index([home])
+    assert (report.added, report.moved, report.unchanged, report.problems) == (0, 0, 14, [])
+    assert library.status().failures == ()

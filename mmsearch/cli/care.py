@@ -59,7 +59,7 @@ def compact(as_json: JsonOption = False, library: LibraryOption = None) -> None:
     from mmsearch.library import Library
     from mmsearch.output import care
 
-    with Library(library) as opened, stoppable("stopped; the library is as it was."), printing():
+    with Library(library) as opened, stoppable("stopped; nothing is lost."), printing():
         done = opened.compact()
         if as_json:
             print(output.to_json(care.compacted_as_json(done)))

@@ -89,7 +89,7 @@ def index(
             print(output.to_json(reports.report_as_json(report, opened.folder)))
         else:
             print(reports.summary(report))
-    if report.files == 0 and not report.offline:
+    if report.files == 0 and not report.offline and not report.absent:
         if not report.failed and not report.failing:
             output.say("there are no pictures or text files there.")
         raise typer.Exit(EXIT_NONE)

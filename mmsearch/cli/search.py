@@ -130,7 +130,7 @@ def search(
             hits.print_result(result, form)
             for note in hits.notes(result, form):
                 output.say(note)
-            found = bool(result.hits)
+            found = any(hit.available or form not in (hits.Form.PATHS, hits.Form.NULL) for hit in result.hits)
     if not found:
         if form in (hits.Form.TABLE, hits.Form.LINES) and batch is None:
             output.say(hits.nothing_found(result))

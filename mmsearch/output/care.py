@@ -65,10 +65,13 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
     saved = diagnosis.salvageable
     if diagnosis.repaired:
         if saved is not None:
-            print(f"saved     {saved.files:,} files in {saved.roots:,} roots")
+            print(f"saved     {saved.files:,} files in {saved.roots:,} roots, and {saved.contents:,} contents")
             print(f"kept      the damaged database, as {visible(diagnosis.kept or '')}")
         print("repaired  run `mmsearch index` to take in again what could not be saved")
     elif saved is not None:
-        print(f"can save  {saved.files:,} files in {saved.roots:,} roots; `mmsearch doctor --repair` does")
+        print(
+            f"can save  {saved.files:,} files in {saved.roots:,} roots, and {saved.contents:,} contents; "
+            "`mmsearch doctor --repair` does"
+        )
     else:
         print("remedy    `mmsearch doctor --repair` makes it again; what was encoded and is sound stays")

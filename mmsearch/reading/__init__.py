@@ -16,6 +16,7 @@ from mmsearch.reading.medium import (
     Medium,
     NotAMedium,
     ReadLimits,
+    UnreachableFile,
     UnreadableFile,
     extension_of,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "Medium",
     "NotAMedium",
     "ReadLimits",
+    "UnreachableFile",
     "UnreadableFile",
     "decode",
     "extension_of",

@@ -15,6 +15,7 @@ from mmsearch.reading.medium import (
     Medium,
     NotAMedium,
     ReadLimits,
+    UnreachableFile,
     UnreadableFile,
     extension_of,
 )
@@ -32,11 +33,11 @@ def load_file(path: bytes, limits: ReadLimits, media: Sequence[Medium]) -> Loade
     except IsADirectoryError:
         raise UnreadableFile("not a regular file") from None
     except FileNotFoundError:
-        raise UnreadableFile("vanished before it was read") from None
+        raise UnreachableFile("vanished before it was read") from None
     except OSError as error:
-        raise UnreadableFile((error.strerror or type(error).__name__).lower()) from None
+        raise UnreachableFile((error.strerror or type(error).__name__).lower()) from None
     if loaded is None:
-        raise UnreadableFile("changed while it was read")
+        raise UnreachableFile("changed while it was read")
     return loaded
 
 

@@ -37,6 +37,10 @@ class UnreadableFile(Exception):
         self.reason = reason
 
 
+class UnreachableFile(UnreadableFile):
+    """A file that the system would not give at this moment. Nothing is known of its content: try again later."""
+
+
 class NotAMedium(UnreadableFile):
     """A file of no known medium. Nothing is wrong with it: it is not for this program."""
 

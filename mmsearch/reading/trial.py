@@ -1,6 +1,6 @@
 """Decodes files whose paths come in, ended by NUL, on stdin, and prints a line for each that it came through.
 
-Run as `python -m mmsearch.reading.trial SIDE` on files that may end the process; that they are damaged does not matter.
+Run in a process of its own on files that may end it; that they are damaged does not matter. First it says "ready".
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from mmsearch.reading import UnreadableFile, decode, load
 def main() -> None:
     """Reads until stdin ends."""
     side = int(sys.argv[1])
+    print("ready", flush=True)
     path = b""
     while byte := sys.stdin.buffer.read(1):
         if byte != b"\0":
