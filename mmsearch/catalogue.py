@@ -203,21 +203,19 @@ class Catalogue:
         condition, values = below("path", folder)
         return [row[0] for row in self.connection.execute(f"SELECT id FROM files WHERE {condition}", values)]
 
-    def without_another_file(self, file_ids: Iterable[int]) -> list[int]:
-        """Those of the files whose content no other file holds but these."""
-        listed = json.dumps(list(file_ids))
+    def contents_of(self, file_ids: Iterable[int]) -> dict[int, int]:
+        """The ids of the contents that those files hold, by file."""
         rows = self.connection.execute(
-            """SELECT id FROM files WHERE id IN (SELECT value FROM json_each(?1)) AND NOT EXISTS
-                 (SELECT 1 FROM files AS other WHERE other.content_id = files.content_id
-                  AND other.id NOT IN (SELECT value FROM json_each(?1)))""",
-            (listed,),
+            "SELECT id, content_id FROM files WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(file_ids)),),
         )
-        return [row[0] for row in rows]
+        return dict(rows.fetchall())
 
-    def has_files_below(self, folder: bytes) -> bool:
-        """Whether the library has a file below that folder, or the file itself."""
+    def count_files_below(self, folder: bytes) -> int:
+        """How many files of the library lie below that folder, the file itself counted."""
         condition, values = below("path", folder)
-        return self.connection.execute(f"SELECT 1 FROM files WHERE {condition} LIMIT 1", values).fetchone() is not None
+        row = self.connection.execute(f"SELECT count(*) FROM files WHERE {condition}", values).fetchone()
+        return int(row[0])
 
     def files_without_items(self, model_id: int) -> set[int]:
         """Files whose content this model has not encoded yet (a change of model that was cut off)."""
@@ -358,7 +356,10 @@ class Catalogue:
 
     def items_removed(self) -> int:
         """How many items were ever removed: tells a derived file how many of its rows may be dead."""
-        return int(self.setting("items_removed") or 0)
+        try:
+            return int(self.setting("items_removed") or 0)
+        except ValueError:  # damaged: derived files are made again
+            return 0
 
     def item_count(self) -> int:
         row = self.connection.execute("SELECT count(*) FROM items").fetchone()
@@ -432,7 +433,11 @@ _ROOT_COLUMNS = "id, path, rules, changed, mounts, absent"
 
 def _root(row: tuple[int, bytes, str, str | None, str, int]) -> Root:
     number, path, rules, changed, mounts, absent = row
-    return Root(number, path, rules, changed, tuple(os.fsencode(mount) for mount in json.loads(mounts)), absent)
+    try:
+        folders = tuple(os.fsencode(mount) for mount in json.loads(mounts))
+    except (ValueError, TypeError):  # damaged: they are noted again by the next run
+        folders = ()
+    return Root(number, path, rules, changed, folders, absent)
 
 
 def now() -> str:
@@ -471,6 +476,9 @@ def _checked(connection: sqlite3.Connection, folder: str) -> sqlite3.Connection:
         raise MmsearchError(
             f"{os.path.join(folder, DATABASE_NAME)} is not an mmsearch library; choose another folder with --library."
         )
+    if tables and not version:
+        connection.close()
+        raise sqlite3.DatabaseError("its header is damaged")
     if version > SCHEMA_VERSION:
         connection.close()
         raise MmsearchError(f"The library in {folder} was written by a newer mmsearch; upgrade mmsearch to use it.")

@@ -33,8 +33,8 @@ class RootChanges:
 
     `files`, `failures` and `taken_over` (from another root) are ids of what the library knows and the walk saw,
     `gone` ids and paths of files that it did not see. `offline` are the root itself or mount points below it that are
-    not there at present. `identity` is that of the root when the walk began; `refilled` are drives of before, now
-    folders with files of their own.
+    not there at present. `identity` is that of the root when the walk began; `seen_below` counts known
+    files below what was a drive once.
     """
 
     root: Root
@@ -49,7 +49,8 @@ class RootChanges:
     failures: set[int] = field(default_factory=set)
     taken_over: list[int] = field(default_factory=list)
     identity: tuple[int, int] | None = None
-    refilled: set[bytes] = field(default_factory=set)
+    rules: WalkRules = field(default_factory=WalkRules)
+    seen_below: dict[bytes, int] = field(default_factory=dict)
     mounts: set[bytes] = field(default_factory=set)
     new_problems: list[WalkProblem] = field(default_factory=list)
 
@@ -73,7 +74,7 @@ def compare_root(
 
     `unencoded` are files to be read whether they have changed or not; `on_files` is told how many more were found.
     """
-    changes = RootChanges(root, identity=_identity(root.path))
+    changes = RootChanges(root, identity=_identity(root.path), rules=rules)
     if is_empty_folder(root.path) and catalogue.files_in_root(root.id):
         changes.offline.append(root.path)
         return changes
@@ -114,7 +115,9 @@ def _see_file(file: FoundFile, known: KnownFile | None, unencoded: set[int], cha
         changes.candidates.append(Candidate(root.id, file, known=False))
         return
     (changes.failures if known.failed else changes.files).add(known.id)
-    changes.refilled.update(mount for mount in root.mounts if is_below(file.path, mount))
+    for mount in root.mounts:
+        if is_below(file.path, mount):
+            changes.seen_below[mount] = changes.seen_below.get(mount, 0) + 1
     same = (known.size, known.mtime_ns) == (file.size, file.mtime_ns)
     if same and known.failed:
         changes.failing += 1
@@ -141,9 +144,10 @@ def _store(catalogue: Catalogue, changes: RootChanges) -> None:
     away = [
         mount
         for mount in root.mounts
-        if mount not in changes.mounts | changes.refilled
+        if mount not in changes.mounts
         and not is_mount_point(mount)  # else it is there, and left out by the rules
-        and catalogue.has_files_below(mount)
+        # A folder that holds most of the drive's files has taken its place.
+        and catalogue.count_files_below(mount) > 2 * changes.seen_below.get(mount, 0)
     ]
     changes.offline += away
     out_of_reach = {*away, *(problem.path for problem in changes.problems)}
@@ -177,11 +181,11 @@ def with_parents(path: bytes) -> Iterator[bytes]:
         path = parent
 
 
-def settle_gone(catalogue: Catalogue, changes: RootChanges) -> Settled:
+def settle_gone(catalogue: Catalogue, changes: RootChanges, new_contents: Set[int]) -> Settled:
     """Takes the files that are gone out of the library, unless there are so many that a person should be asked.
 
-    To be called once the new files are stored: a file that was moved is not lost. Files that are still there but
-    left out by the rules, or moved, leave in any case.
+    To be called once the new files are stored: a file whose content is among `new_contents`, which this run found at
+    new places, was moved and is not lost. It leaves in any case, and so do files that the rules leave out.
     """
     root = changes.root
     if not changes.gone and not root.absent:
@@ -190,16 +194,23 @@ def settle_gone(catalogue: Catalogue, changes: RootChanges) -> Settled:
         return Settled(0, root.absent, () if root.path in changes.offline else (root.path,))
     away = {mount for mount in changes.mounts if not is_mount_point(mount)}
     gone = dict(_missing(changes.gone.items(), set(), away))
-    lost = catalogue.without_another_file([number for number, path in gone.items() if is_gone(path)])
+    absent = {number for number, path in gone.items() if is_gone(path)}
+    if len(absent) < len(gone):
+        # Left out by the rules, or out of sight for a moment of the first walk: a second one tells.
+        there = {found.path for found in walk(root.path, changes.rules)}
+        gone = {number: path for number, path in gone.items() if number in absent or path not in there}
+    lost = [number for number, content in catalogue.contents_of(absent).items() if content not in new_contents]
     all_of_it = not changes.files and not changes.candidates and len(lost) > 1
     many = len(lost) > UNQUESTIONED_LOSS and 2 * len(lost) > len(changes.files) + len(gone)
     # Once a person is to be asked, that holds until they have said so or the files are back.
     kept = set(lost) if many or all_of_it or root.absent else set()
     removed = [number for number in gone if number not in kept]
-    if removed or len(kept) != root.absent:
+    # Of what is out of reach nothing is known: it does not end the asking.
+    count = max(len(kept), root.absent) if changes.problems or changes.offline or away else len(kept)
+    if removed or count != root.absent:
         with catalogue.transaction():
             catalogue.remove_files(removed)
-            catalogue.set_absent(root.id, len(kept))
+            catalogue.set_absent(root.id, count)
         crash_point("gone files removed")
     return Settled(len(removed), len(kept), tuple(sorted(away)))
 
@@ -217,7 +228,7 @@ def is_gone(path: bytes) -> bool:
     """Whether there is surely nothing at `path`: what cannot be looked at is not gone."""
     try:
         os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # a damaged path may hold a NUL
         return True
     except OSError:
         return False

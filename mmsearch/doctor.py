@@ -17,7 +17,7 @@ from mmsearch.derived import Missing, NotUsable
 from mmsearch.errors import MmsearchError
 from mmsearch.graph import check_graph
 from mmsearch.items import MODALITIES
-from mmsearch.salvage import Salvaged, count_readable, salvage
+from mmsearch.salvage import Salvaged, count_readable, cut_off_salvage, salvage
 from mmsearch.spaces import Space, model_in_use
 from mmsearch.stored_adapters import StoredAdapter, remove_adapter, stored_adapters
 from mmsearch.vectors import check_sidecar
@@ -64,6 +64,9 @@ def examine(folder: str) -> Diagnosis:
     Raises:
         MmsearchError: there is no library, or it was written by another version of mmsearch.
     """
+    saved = cut_off_salvage(os.path.join(folder, DATABASE_NAME))
+    if saved is not None:
+        return Diagnosis(folder, (Finding("database", "damaged, and its repair was cut off"),), saved)
     try:
         with closing(Catalogue.read(folder)) as catalogue:
             damage = _database_damage(catalogue.connection)

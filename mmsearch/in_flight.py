@@ -44,17 +44,20 @@ class InFlight:
                 lines = file.read().split("\n")
         except (OSError, ValueError):
             return set()
-        begun: dict[int, list[str]] = {}
+        begun: dict[int, list[bytes]] = {}
         for line in lines[:-1]:  # the last is empty, or cut off by the crash
             try:
                 number, *paths = json.loads(line)
+                encoded = [os.fsencode(path) for path in paths]
             except (ValueError, TypeError):
                 continue
-            if paths:
-                begun[number] = paths
+            if not isinstance(number, int):
+                continue
+            if encoded:
+                begun[number] = encoded
             else:
                 begun.pop(number, None)
-        return {os.fsencode(path) for paths in begun.values() for path in paths if isinstance(path, str)}
+        return {path for paths in begun.values() for path in paths}
 
     def start(self, suspects: Sequence[bytes] = ()) -> None:
         """Begins a new list, with the suspects that this run does not come to."""
@@ -98,8 +101,12 @@ def fatal_files(paths: Sequence[bytes], side: int, seconds_per_file: float = SEC
         trial = _decode_elsewhere(left, side, seconds_per_file)
         if not trial.started:  # nothing is known, so no file is blamed
             return found
-        if trial.done < len(left):
-            found[left[trial.done]] = "takes too long to read" if trial.too_slow else "ended the program that read it"
+        if trial.done == len(left):
+            return found
+        suspect = left[trial.done]
+        again = _decode_elsewhere([suspect], side, seconds_per_file)
+        if again.started and not again.done:  # else something other than the file had ended the first
+            found[suspect] = "takes too long to read" if again.too_slow else "ended the program that read it"
         left = left[trial.done + 1 :]
     return found
 

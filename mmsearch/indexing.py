@@ -14,10 +14,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
 from mmsearch.catalogue import Catalogue
-from mmsearch.changes import Candidate, RootChanges, compare_root, is_gone, settle_gone
+from mmsearch.changes import Candidate, RootChanges, compare_root, is_gone, settle_gone, with_parents
 from mmsearch.crash_points import crash_point
 from mmsearch.encoding import Encoder
-from mmsearch.filter_sql import is_below
 from mmsearch.in_flight import InFlight, fatal_files
 from mmsearch.items import ImageContent, TextContent
 from mmsearch.reading import (
@@ -153,6 +152,7 @@ class Indexer:
         self._stop = threading.Event()
         self._found = 0
         self._changed: set[int] = set()
+        self._new_contents: set[int] = set()
         self.report = IndexReport(encoder.identity.label)
 
     def run(self, roots: Sequence[tuple[Root, WalkRules]]) -> IndexReport:
@@ -173,8 +173,13 @@ class Indexer:
             crash_point("run begun")
         if candidates or self._in_flight.is_left:
             suspects = self._in_flight.suspects()
-            here = [root.path for root, _ in roots]
-            elsewhere = [path for path in suspects if not any(is_below(path, root) for root in here)]
+            here = {root.path for root, _ in roots}
+            others = {root.path for root in self._catalogue.roots()} - here
+            elsewhere = [
+                path
+                for path in suspects
+                if here.isdisjoint(with_parents(path)) and not others.isdisjoint(with_parents(path))
+            ]
             self._read_all(candidates, suspects, elsewhere)
         self._finish(changes)
         self.report.seconds = time.monotonic() - started
@@ -362,6 +367,8 @@ class Indexer:
             report.removed += candidate.known
             return
         self._catalogue.put_file(candidate.root_id, path, outcome.size, outcome.mtime_ns, content_id)
+        if not candidate.known:
+            self._new_contents.add(content_id)
         if candidate.known:
             report.updated += 1
         elif outcome.content is None:
@@ -371,7 +378,7 @@ class Indexer:
 
     def _finish(self, changes: Sequence[RootChanges]) -> None:
         for one in changes:
-            settled = settle_gone(self._catalogue, one)
+            settled = settle_gone(self._catalogue, one, self._new_contents)
             self.report.offline += settled.offline
             self.report.removed += settled.removed
             if settled.removed:

@@ -63,10 +63,11 @@ def refresh_calibration(catalogue: Catalogue, encoder: Encoder, rows: Mapping[Mo
 def _stored(catalogue: Catalogue) -> dict[str, Any]:
     """What was measured, by the fingerprint of the model with its adapter; the latest last."""
     try:
-        found: dict[str, Any] = json.loads(catalogue.setting(_SETTING) or "{}")
+        found = json.loads(catalogue.setting(_SETTING) or "{}")
     except ValueError:  # damaged
         return {}
-    return found
+    sound = found.items() if isinstance(found, dict) else ()
+    return {key: one for key, one in sound if isinstance(one, dict) and {"rows", "removed", "curves"} <= one.keys()}
 
 
 def own_calibration(encoder: Encoder, rows: Mapping[Modality, VectorRows]) -> Calibration:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import tempfile
 import threading
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -18,8 +19,6 @@ LEAST_WASTE_BYTES = 16_000_000
 LEAST_WASTE_SHARE = 0.25
 # The setting that tells how many items had been removed when the database was last compacted.
 _REMOVED_BEFORE = "compacted_at"
-# Where SQLite puts its temporary files.
-_TEMPORARY = "SQLITE_TMPDIR"
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,11 @@ def write_backup(catalogue: Catalogue, target: str) -> Backup:
     """
     path = os.path.abspath(os.path.expanduser(target))
     _check_target(path)
-    temporary = f"{path}.part"
+    temporary = ""
     try:
-        # Nobody else needs to read it, and its snippets are private.
-        os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+        # Readable by its owner alone: its snippets are private.
+        descriptor, temporary = tempfile.mkstemp(".part", f"{os.path.basename(path)}.", os.path.dirname(path))
+        os.close(descriptor)
         with closing(sqlite3.connect(temporary)) as copy:
             catalogue.connection.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
@@ -147,8 +147,6 @@ def compact_database(catalogue: Catalogue, folder: str) -> None:
 
 def _vacuum(folder: str) -> None:
     """In a thread of its own, so that this one hears Ctrl-C; with its temporary files where there is room for them."""
-    before = os.environ.get(_TEMPORARY)
-    os.environ[_TEMPORARY] = folder
     errors: list[sqlite3.Error] = []
 
     def run() -> None:
@@ -158,6 +156,10 @@ def _vacuum(folder: str) -> None:
             errors.append(error)
 
     with closing(sqlite3.connect(os.path.join(folder, DATABASE_NAME), check_same_thread=False)) as connection:
+        # Deprecated, and the only way to say where once SQLite runs.
+        quoted = folder.replace("'", "''")
+        with suppress(sqlite3.Error, UnicodeEncodeError):
+            connection.execute(f"PRAGMA temp_store_directory = '{quoted}'")
         thread = threading.Thread(target=run)
         thread.start()
         try:
@@ -168,9 +170,6 @@ def _vacuum(folder: str) -> None:
             thread.join()
             raise
         finally:
-            if before is None:
-                del os.environ[_TEMPORARY]
-            else:
-                os.environ[_TEMPORARY] = before
+            connection.execute("PRAGMA temp_store_directory = ''")
     if errors:
         raise errors[0]

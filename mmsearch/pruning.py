@@ -49,6 +49,7 @@ def drop_losses(catalogue: Catalogue, losses: Losses) -> int:
     shown = set(losses.file_ids)
     tops = _Tops()
     dropped: list[int] = []
+    concerned: set[int] = set()
     left: dict[int, int] = {}
     for root in catalogue.roots():
         for number, path in catalogue.files_of_root(root.id):
@@ -56,6 +57,7 @@ def drop_losses(catalogue: Catalogue, losses: Losses) -> int:
                 continue
             if number in shown:
                 dropped.append(number)
+                concerned.add(root.id)
             else:
                 left[root.id] = left.get(root.id, 0) + 1
     with catalogue.transaction():
@@ -64,7 +66,7 @@ def drop_losses(catalogue: Catalogue, losses: Losses) -> int:
         for root in catalogue.roots():
             if root.absent:
                 catalogue.set_absent(root.id, left.get(root.id, 0))
-            if dropped and is_gone(root.path) and not catalogue.files_in_root(root.id):
+            if root.id in concerned and is_gone(root.path) and not catalogue.files_in_root(root.id):
                 catalogue.remove_failures([number for number, _ in catalogue.failures_of_root(root.id)])
                 catalogue.remove_root(root.id)
     crash_point("files pruned")

@@ -75,13 +75,19 @@ def choose_roots(
 
 
 def _rules_of(root: Root) -> WalkRules:
-    written = json.loads(root.rules)
-    return WalkRules(
-        include=tuple(written["include"]),
-        exclude=tuple(written["exclude"]),
-        hidden=written["hidden"],
-        ignore_files=written["ignore_files"],
-    )
+    try:
+        written = json.loads(root.rules)
+        return WalkRules(
+            include=tuple(written["include"]),
+            exclude=tuple(written["exclude"]),
+            hidden=written["hidden"],
+            ignore_files=written["ignore_files"],
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        name = os.fsdecode(root.path)
+        raise MmsearchError(
+            f"The rules of {name} are damaged in the library; take it out with `mmsearch forget`, and index it again."
+        ) from error
 
 
 def root_status(catalogue: Catalogue, root: Root) -> RootStatus:

@@ -40,6 +40,11 @@ def count_readable(database: str) -> Salvaged:
         return _copy(database, new)
 
 
+def cut_off_salvage(database: str) -> Salvaged | None:
+    """What a salvage saved that was killed before it could put it in place, or None."""
+    return _finished(f"{database}.salvage", database)
+
+
 def salvage(database: str, kept: str) -> tuple[Salvaged, str]:
     """Puts a new database in the place of the damaged one, which lies at `kept` afterwards, with its log beside it.
 
@@ -77,7 +82,8 @@ def _finished(ready: str, database: str) -> Salvaged | None:
     """What an earlier salvage saved that was killed before it could take its place: the damaged log may be away."""
     if not os.path.exists(ready):
         return None
-    if os.path.exists(f"{database}-wal") or os.path.getmtime(database) > os.path.getmtime(ready):
+    log = f"{database}-wal"  # an empty one is only a reader's
+    if (os.path.exists(log) and os.path.getsize(log)) or os.path.getmtime(database) > os.path.getmtime(ready):
         return None  # the library was used since
     with closing(sqlite3.connect(ready)) as new:
         return _counted(new)

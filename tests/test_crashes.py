@@ -255,19 +255,32 @@ def test_suspects_are_tried_without_code_of_the_folder_one_is_in(
 
 
 def test_suspects_of_another_folder_stay_suspect(tree: Path, library: Library) -> None:
-    library.index([tree])
+    elsewhere = tree.with_name("other")
+    elsewhere.mkdir()
+    (elsewhere / "a.txt").write_text("A note elsewhere.")
+    library.index([tree, elsewhere])
     in_flight = InFlight(library.folder)
-    other = [os.fsencode(tree.with_name("other") / "a.png")]
-    in_flight.start(other)
+    other = [os.fsencode(elsewhere / "b.png")]
+    in_flight.start([*other, b"/of/no/root.png"])
     (tree / "new.txt").write_text("A new note.")
     for _ in range(2):
         library.index([tree])
         assert InFlight(library.folder).suspects() == set(other)
+    library.index()
+    assert not InFlight(library.folder).is_left
 
 
 def test_a_list_of_suspects_may_itself_be_torn(tree: Path, library: Library) -> None:
     library.index([tree])
-    for content in (b"", b"\xff\xfe", b'[1, "/a"]\n[', b"{}\n[]\n7\n", b'[1, "/no/such/file"]\n[2, "x", 3]\n'):
+    for content in (
+        b'[[1], "x"]\n',
+        b'[1, "\\ud800"]\n',
+        b"",
+        b"\xff\xfe",
+        b'[1, "/a"]\n[',
+        b"{}\n[]\n7\n",
+        b'[1, "/no/such/file"]\n[2, "x", 3]\n',
+    ):
         (tree / "new.txt").write_bytes(b"Note. " + content)
         (Path(library.folder) / IN_FLIGHT_NAME).write_bytes(content)
         report = library.index([tree])
@@ -357,3 +370,27 @@ def test_the_disk_is_full(tree: Path, tmp_path: Path) -> None:
     assert 10 < result["held"] < 252
     assert result["resumed"]
     assert result["unchanged"] >= result["held"]
+
+
+def test_a_repair_that_was_cut_off_is_finished_with_what_only_the_log_had(tree: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "far.txt").write_text("A note far away.")
+    folder = tmp_path / "library"
+    Library(folder).index([tree])
+    kept = Library(folder)
+    kept.status()  # a reader keeps the log from being played in
+    killed = run(folder, "index", other, crash="run finished")
+    assert killed.returncode == -signal.SIGKILL
+    assert (folder / "library.db-wal").stat().st_size > 0
+    kept.close()
+    content = bytearray((folder / "library.db").read_bytes())
+    content[12 * 4096 :] = b"\xff" * (len(content) - 12 * 4096)
+    (folder / "library.db").write_bytes(content)
+    killed = run(folder, *DOCTOR, crash="damaged log set aside")
+    assert killed.returncode == -signal.SIGKILL
+    assert run(folder, "doctor").returncode == 1
+    done = run(folder, *DOCTOR)
+    assert done.returncode == 0, done.stderr
+    assert "2 roots" in done.stdout
+    assert run(folder, "doctor").returncode == 0

@@ -139,7 +139,6 @@ def test_several_models_are_measured_side_by_side(mmsearch: Mmsearch, captioned:
     assert second["model"].startswith(str(tiny))
     gained = [one["directions"][0]["metrics"]["MRR"]["value"] for one in (first, second)]
     assert gained[0] > gained[1], "random weights find as much as trained ones"
-    assert str(tiny)[:10] in mmsearch("eval", captioned, "--model", "mmsearch-mini", "--model", str(tiny)).out
 
 
 def test_unreadable_and_missing_photos_are_left_out_and_told(mmsearch: Mmsearch, photos: Path, tmp_path: Path) -> None:

@@ -181,12 +181,17 @@ said = []
 for place in (drive, linked):
     place.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
-    (place / f"{place.name}.txt").write_text(f"A text on {place.name}.")
+    for number in range(3):
+        (place / f"{place.name} {number}.txt").write_text(f"Text {number} on {place.name}.")
 (home / "link").symlink_to(linked)
 said.append(library.index([home]).added)
 for place in (drive, linked):
     subprocess.run(["umount", place], check=True)
+(drive / "stray.txt").write_text("A stray note.")
+library.index([home])
 report = library.index([home])
+(drive / "stray.txt").unlink()
+library.index([home])
 said.append([report.removed, sorted(path.decode().rsplit("/", 1)[1] for path in report.offline)])
 said.append([path.decode().rsplit("/", 1)[1] for path in library.status().roots[0].unmounted])
 said.append(library.prune(library.losses()))
@@ -210,10 +215,10 @@ def test_a_drive_below_a_root_is_unmounted(home: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     added, unplugged, unmounted, pruned, after = json.loads(done.stdout)
-    assert added == 6
+    assert added == 10
     assert unplugged == [0, ["drive", "link"]]
     assert unmounted == ["drive", "link"]
-    assert pruned == 2
+    assert pruned == 7
     assert after == [0, []]
 
 
@@ -306,3 +311,53 @@ def test_links_to_files_of_a_drive_that_is_away_stay(many: Path, home: Path, lib
     report = library.index([home])
     assert (report.added, report.moved, report.unchanged, report.problems) == (0, 0, 14, [])
     assert library.status().failures == ()
+
+
+def test_a_drive_that_drops_for_a_moment_of_the_walk_loses_nothing(
+    many: Path, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.index([many])
+    (many / "new.txt").write_text("A new note.")
+    walks = []
+
+    def walk_with_a_gap(root: bytes, rules: WalkRules) -> Iterator[Found]:
+        walks.append(root)
+        for number, found in enumerate(walk(root, rules)):
+            if len(walks) > 1 or number < 10 or found.path.endswith(b"new.txt"):
+                yield found
+
+    monkeypatch.setattr("mmsearch.changes.walk", walk_with_a_gap)
+    report = library.index([many])
+    assert (report.removed, report.added) == (0, 1)
+    assert len(everything(library)) == 61
+
+
+def test_copies_elsewhere_do_not_make_a_lost_drive_a_moved_one(many: Path, library: Library) -> None:
+    copy = many.with_name("copy")
+    shutil.copytree(many, copy)
+    library.index([many, copy])
+    copy.rename(many.with_name("unplugged"))
+    copy.mkdir()
+    (copy / "stray.txt").write_text("A note that was written to the empty folder.")
+    report = library.index()
+    assert (report.removed, report.added) == (0, 1)
+    assert [(absence.path, absence.files) for absence in report.absent] == [(os.fsencode(copy), 60)]
+
+
+def test_a_failing_disk_does_not_end_the_asking(many: Path, library: Library, mmsearch: Mmsearch) -> None:
+    library.index([many])
+    take_away(many, 40)
+    library.index([many])
+    library.close()
+    here = Path(library.folder)
+    many.chmod(0)
+    try:
+        mmsearch("index", library=here, as_anybody=True)
+    finally:
+        many.chmod(0o755)
+    assert library.status().roots[0].absent == 40
+    for number in range(30):
+        place = many / "old" if number % 2 else many
+        (place / f"{number}.txt").write_text(f"Note number {number} about boats.")
+    report = library.index([many])
+    assert (report.removed, report.absent[0].files) == (0, 10)

@@ -64,7 +64,8 @@ class SentenceTransformersEncoder:
         if tokenizer is None:
             return [TextSpan(0, len(text))] if text.strip() else []
         size = max(8, self._longest_text - 2)
-        return token_windows(text, _FastTokens(tokenizer), size, overlap=size // 4)
+        with self._turn:  # the tokenizer keeps how it pads: it is the one that `encode` uses
+            return token_windows(text, _FastTokens(tokenizer), size, overlap=size // 4)
 
     def _encode(self, inputs: list[dict[str, Any]]) -> FloatMatrix:
         if not inputs:
