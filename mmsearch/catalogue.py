@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from mmsearch.encoding import ModelIdentity
 from mmsearch.errors import MmsearchError
+from mmsearch.file_times import modification_time
 from mmsearch.filter_sql import below, filter_condition
 from mmsearch.items import Modality
 from mmsearch.query import Filters
@@ -69,7 +70,7 @@ class Catalogue:
             raise MmsearchError(f"The library in {folder} cannot be read ({error.strerror}).") from error
         if not os.access(path, os.R_OK):
             raise MmsearchError(f"The library file {path} cannot be read; check its permissions.")
-        location = f"{Path(path).as_uri()}?mode=ro"
+        location = read_only_uri(path)
         try:
             connection = _checked(sqlite3.connect(location, uri=True, check_same_thread=False), folder)
         except sqlite3.OperationalError:
@@ -319,6 +320,9 @@ class Catalogue:
     def remove_failures(self, failure_ids: Iterable[int]) -> None:
         self.connection.executemany("DELETE FROM failures WHERE id = ?", ((one,) for one in failure_ids))
 
+    def remove_failures_of_root(self, root_id: int) -> None:
+        self.connection.execute("DELETE FROM failures WHERE root_id = ?", (root_id,))
+
     def remove_orphans(self) -> None:
         """Drops contents that no file holds any more, with their items and vectors."""
         self._remove_items("content_id NOT IN (SELECT content_id FROM files)", ())
@@ -378,16 +382,21 @@ class Catalogue:
         row = self.connection.execute("SELECT vector FROM vectors WHERE item_id = ?", (item_id,)).fetchone()
         return None if row is None else bytes(row[0])
 
-    def image_vector_at(self, path: bytes, size: int, mtime_ns: int, model_id: int) -> bytes | None:
-        """The stored vector of the picture at `path`, if the file is still as it was when it was read."""
+    def image_vector_at(self, path: bytes, model_id: int) -> HalfMatrix | None:
+        """The stored vector of the picture at `path`, float16 [dimension], if the file is still as when it was read.
+
+        Raises:
+            OSError: there is no such file now.
+        """
+        status = os.stat(path)
         row = self.connection.execute(
             """SELECT vectors.vector FROM files JOIN items ON items.content_id = files.content_id
                JOIN vectors ON vectors.item_id = items.id
                WHERE files.path = ? AND files.size = ? AND files.mtime_ns = ? AND items.model_id = ?
                  AND items.modality = 'image'""",
-            (path, size, mtime_ns, model_id),
+            (path, status.st_size, modification_time(status), model_id),
         ).fetchone()
-        return None if row is None else bytes(row[0])
+        return None if row is None else np.frombuffer(row[0], "<f2")
 
     def matching_items(self, filters: Filters, model_id: int, modality: Modality) -> ItemIds:
         """Ids, ascending, of the items in files that pass the filters."""
@@ -443,6 +452,11 @@ def _root(row: tuple[int, bytes, str, str | None, str, int]) -> Root:
 def now() -> str:
     """The present moment in UTC, ISO 8601, to the second."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def read_only_uri(path: str) -> str:
+    """What SQLite opens the database at `path`, an absolute one, by for reading alone."""
+    return f"{Path(path).as_uri()}?mode=ro"
 
 
 def database_bytes(folder: str) -> int:

@@ -11,7 +11,7 @@ from mmsearch.crash_points import crash_point
 from mmsearch.filter_sql import is_below
 from mmsearch.reading import medium_of, wants_sniffing
 from mmsearch.records import KnownFile, Root
-from mmsearch.walking import FoundFile, WalkProblem, WalkRules, is_mount_point, walk
+from mmsearch.walking import FoundFile, WalkProblem, WalkRules, is_mount_point, walk, with_parents
 
 # A root that has lost more files than this, and more than half of them, or all that it had, may be a drive that was not
 # mounted right: they stay until a person says that they are gone.
@@ -171,14 +171,6 @@ def _missing(
     for number, path in known:
         if number not in seen and not (out_of_reach and any(place in out_of_reach for place in with_parents(path))):
             yield number, path
-
-
-def with_parents(path: bytes) -> Iterator[bytes]:
-    """The path itself and all folders above it."""
-    yield path
-    while (parent := os.path.dirname(path)) != path:
-        yield parent
-        path = parent
 
 
 def settle_gone(catalogue: Catalogue, changes: RootChanges, new_contents: Set[int]) -> Settled:

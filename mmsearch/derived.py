@@ -169,15 +169,7 @@ def derived_bytes(folder: str) -> int:
 
 def remove_all(folder: str) -> None:
     """Deletes all derived files of the library."""
-    place = os.path.join(folder, "derived")
-    if os.path.isdir(place):
-        for name in os.listdir(place):
-            _remove_file(os.path.join(place, name))
-
-
-def _remove_file(path: str) -> None:
-    if not os.path.isdir(path):  # nothing of ours is a folder
-        os.remove(path)
+    remove_strangers(folder, own=())
 
 
 def remove_strangers(folder: str, own: Sequence[ModelIdentity]) -> None:
@@ -186,8 +178,10 @@ def remove_strangers(folder: str, own: Sequence[ModelIdentity]) -> None:
     place = os.path.join(folder, "derived")
     if os.path.isdir(place):
         for name in os.listdir(place):
-            if not name.startswith(beginnings) or name.endswith(".part"):
-                _remove_file(os.path.join(place, name))
+            path = os.path.join(place, name)
+            is_own = name.startswith(beginnings) and not name.endswith(".part")
+            if not is_own and not os.path.isdir(path):  # nothing of ours is a folder
+                os.remove(path)
     crash_point("strangers removed")
 
 

@@ -54,9 +54,6 @@ class Diagnosis:
     def is_sound(self) -> bool:
         return not self.findings
 
-    def concerns(self, subject: str) -> bool:
-        return any(finding.subject == subject for finding in self.findings)
-
 
 def examine(folder: str) -> Diagnosis:
     """Looks at everything in the library; changes nothing.

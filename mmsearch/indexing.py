@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
 from mmsearch.catalogue import Catalogue
-from mmsearch.changes import Candidate, RootChanges, compare_root, is_gone, settle_gone, with_parents
+from mmsearch.changes import Candidate, RootChanges, compare_root, is_gone, settle_gone
 from mmsearch.crash_points import crash_point
 from mmsearch.encoding import Encoder
 from mmsearch.in_flight import InFlight, fatal_files
@@ -29,7 +29,7 @@ from mmsearch.reading import (
     load,
 )
 from mmsearch.records import EncodedContent, EncodedItem, Root
-from mmsearch.walking import WalkProblem, WalkRules
+from mmsearch.walking import WalkProblem, WalkRules, with_parents
 
 BATCH_FILES = 8
 # How long a stop waits for the pictures in work.
@@ -346,15 +346,15 @@ class Indexer:
     def _store_one(self, outcome: _Outcome) -> None:
         candidate, report = outcome.candidate, self.report
         path = candidate.file.path
-        if outcome.out_of_reach and outcome.reason is not None:
-            if not is_gone(path):
-                self._catalogue.note_out_of_reach(candidate.root_id, path, outcome.reason)
-                report.failed += 1
-                report.failures.append((path, outcome.reason))
+        if outcome.out_of_reach and is_gone(path):
             return
-        self._changed.add(candidate.root_id)
+        if not outcome.out_of_reach:
+            self._changed.add(candidate.root_id)
         if outcome.reason is not None:
-            self._catalogue.note_failure(candidate.root_id, path, outcome.size, outcome.mtime_ns, outcome.reason)
+            if outcome.out_of_reach:
+                self._catalogue.note_out_of_reach(candidate.root_id, path, outcome.reason)
+            else:
+                self._catalogue.note_failure(candidate.root_id, path, outcome.size, outcome.mtime_ns, outcome.reason)
             report.failed += 1
             report.failures.append((path, outcome.reason))
             return
@@ -367,11 +367,11 @@ class Indexer:
             report.removed += candidate.known
             return
         self._catalogue.put_file(candidate.root_id, path, outcome.size, outcome.mtime_ns, content_id)
-        if not candidate.known:
-            self._new_contents.add(content_id)
         if candidate.known:
             report.updated += 1
-        elif outcome.content is None:
+            return
+        self._new_contents.add(content_id)
+        if outcome.content is None:
             report.moved += 1
         else:
             report.added += 1
@@ -402,5 +402,5 @@ def _batches(candidates: Sequence[Candidate], at_once: int) -> Iterator[Sequence
 
 
 def _failed(candidate: Candidate, reason: str) -> _Outcome:
-    # The size and time seen by the walk: a file that changed while it was read is tried again by the next run.
+    # The size and time seen by the walk: a file that has changed since is tried again by the next run.
     return _Outcome(candidate, candidate.file.size, candidate.file.mtime_ns, reason=reason)

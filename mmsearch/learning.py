@@ -19,7 +19,6 @@ from mmsearch.evaluation.comparison import Comparison
 from mmsearch.evaluation.datasets import Dataset
 from mmsearch.evaluation.embedding import StoredVector, embed
 from mmsearch.evaluation.report import Evaluation, evaluate
-from mmsearch.file_times import modification_time
 from mmsearch.spaces import ModelInUse, model_in_use
 from mmsearch.stored_adapters import adapter_in_use, add_adapter, next_version, stored_adapters, use_adapter
 from mmsearch.training.adapter_recipe import AdapterRecipe, AdapterRefused, AdapterReport, Epoch
@@ -175,10 +174,9 @@ def _stored_vectors(catalogue: Catalogue, model_id: int) -> StoredVector:
 
     def stored(path: str) -> FloatMatrix | None:
         try:
-            status = os.stat(path)
+            row = catalogue.image_vector_at(os.fsencode(path), model_id)
         except OSError:
             return None
-        row = catalogue.image_vector_at(os.fsencode(path), status.st_size, modification_time(status), model_id)
-        return None if row is None else np.frombuffer(row, "<f2").astype(np.float32)
+        return None if row is None else row.astype(np.float32)
 
     return stored

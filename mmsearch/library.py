@@ -129,7 +129,7 @@ class Library(LibraryAccess):
                 if retry:
                     with catalogue.transaction():
                         for root, _ in roots:
-                            catalogue.remove_failures([number for number, _ in catalogue.failures_of_root(root.id)])
+                            catalogue.remove_failures_of_root(root.id)
                 report = indexer.run(roots)
                 # Not after Ctrl-C: searches read what is missing there from the catalogue.
                 report.rebuilt += self._refresh_derived(catalogue, encoder)
@@ -248,8 +248,9 @@ class Library(LibraryAccess):
         """
         with errors_told(self.folder):
             self._upgrade()
-            if doctor.examine(self.folder).is_sound:
-                return doctor.examine(self.folder)
+            diagnosis = doctor.examine(self.folder)
+            if diagnosis.is_sound:
+                return diagnosis
             with WriterLock(self.folder):
                 diagnosis = doctor.examine(self.folder)  # again, now that nobody writes
                 salvaged, kept = diagnosis.salvageable, None

@@ -29,9 +29,12 @@ _noise: dict[str, FloatMatrix] = {}
 
 def stored_calibration(catalogue: Catalogue, identity: ModelIdentity) -> Calibration | None:
     """What was last measured in this library for that model, or None."""
-    stored = _stored(catalogue).get(identity.fingerprint)
+    return _curves(_stored(catalogue).get(identity.fingerprint))
+
+
+def _curves(measured: dict[str, Any] | None) -> Calibration | None:
     try:
-        return None if stored is None else calibration.from_json(stored["curves"])
+        return None if measured is None else calibration.from_json(measured["curves"])
     except (KeyError, TypeError, ValueError):  # damaged: it is measured again
         return None
 
@@ -43,7 +46,7 @@ def refresh_calibration(catalogue: Catalogue, encoder: Encoder, rows: Mapping[Mo
     removed = catalogue.items_removed()
     stored = _stored(catalogue)
     known = stored.pop(fingerprint, None)
-    if known is not None and stored_calibration(catalogue, encoder.identity) is not None:
+    if known is not None and _curves(known) is not None:
         gone = removed - known["removed"]
         added = sum(counts.values()) - sum(known["rows"].values()) + gone
         if gone + added <= _STALE_SHARE * sum(known["rows"].values()):
@@ -60,7 +63,7 @@ def refresh_calibration(catalogue: Catalogue, encoder: Encoder, rows: Mapping[Mo
     crash_point("calibration kept")
 
 
-def _stored(catalogue: Catalogue) -> dict[str, Any]:
+def _stored(catalogue: Catalogue) -> dict[str, dict[str, Any]]:
     """What was measured, by the fingerprint of the model with its adapter; the latest last."""
     try:
         found = json.loads(catalogue.setting(_SETTING) or "{}")

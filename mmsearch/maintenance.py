@@ -10,7 +10,7 @@ import threading
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
-from mmsearch.catalogue import APPLICATION_ID, DATABASE_NAME, Catalogue
+from mmsearch.catalogue import APPLICATION_ID, DATABASE_NAME, Catalogue, read_only_uri
 from mmsearch.crash_points import crash_point
 from mmsearch.errors import MmsearchError
 
@@ -81,7 +81,7 @@ def _check_target(path: str) -> None:
     if not os.path.lexists(path):
         return
     try:
-        with closing(sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True)) as old:
+        with closing(sqlite3.connect(read_only_uri(path), uri=True)) as old:
             is_ours = old.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
             in_use = old.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     except sqlite3.Error:
@@ -89,12 +89,6 @@ def _check_target(path: str) -> None:
     if not is_ours or in_use:
         what = "a library in use" if in_use else "no backup of mmsearch"
         raise MmsearchError(f"{path} is {what} and is not overwritten; choose another file for the backup.")
-
-
-def _quoted(path: str) -> str:
-    from urllib.parse import quote_from_bytes
-
-    return quote_from_bytes(os.fsencode(path))
 
 
 def _sync(path: str) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mmsearch.catalogue import Catalogue
-from mmsearch.changes import is_gone, with_parents
+from mmsearch.changes import is_gone
 from mmsearch.crash_points import crash_point
+from mmsearch.walking import with_parents
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def drop_losses(catalogue: Catalogue, losses: Losses) -> int:
             if root.absent:
                 catalogue.set_absent(root.id, left.get(root.id, 0))
             if root.id in concerned and is_gone(root.path) and not catalogue.files_in_root(root.id):
-                catalogue.remove_failures([number for number, _ in catalogue.failures_of_root(root.id)])
+                catalogue.remove_failures_of_root(root.id)
                 catalogue.remove_root(root.id)
     crash_point("files pruned")
     return len(dropped)

@@ -13,9 +13,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from mmsearch.catalogue import read_only_uri
 from mmsearch.crash_points import crash_point
 
 _TABLES = ("settings", "models", "roots", "contents", "files", "items", "vectors", "failures", "adapters")
@@ -41,8 +41,20 @@ def count_readable(database: str) -> Salvaged:
 
 
 def cut_off_salvage(database: str) -> Salvaged | None:
-    """What a salvage saved that was killed before it could put it in place, or None."""
-    return _finished(f"{database}.salvage", database)
+    """What a salvage saved that was killed before it could put it in place, or None: the damaged log may be away."""
+    ready = _ready(database)
+    if not os.path.exists(ready):
+        return None
+    log = f"{database}-wal"  # an empty one is only a reader's
+    if (os.path.exists(log) and os.path.getsize(log)) or os.path.getmtime(database) > os.path.getmtime(ready):
+        return None  # the library was used since
+    with closing(sqlite3.connect(ready)) as new:
+        return _counted(new)
+
+
+def _ready(database: str) -> str:
+    """Where a new database waits, whole, for its place."""
+    return f"{database}.salvage"
 
 
 def salvage(database: str, kept: str) -> tuple[Salvaged, str]:
@@ -50,8 +62,9 @@ def salvage(database: str, kept: str) -> tuple[Salvaged, str]:
 
     Returns what was saved, and `kept`. The caller holds the writer's lock.
     """
-    temporary, ready = f"{database}.salvage.part", f"{database}.salvage"
-    saved = _finished(ready, database)
+    ready = _ready(database)
+    temporary = f"{ready}.part"
+    saved = cut_off_salvage(database)
     if saved is None:
         for leftover in (temporary, f"{temporary}-journal", ready):
             with suppress(FileNotFoundError):
@@ -78,17 +91,6 @@ def salvage(database: str, kept: str) -> tuple[Salvaged, str]:
     return saved, kept
 
 
-def _finished(ready: str, database: str) -> Salvaged | None:
-    """What an earlier salvage saved that was killed before it could take its place: the damaged log may be away."""
-    if not os.path.exists(ready):
-        return None
-    log = f"{database}-wal"  # an empty one is only a reader's
-    if (os.path.exists(log) and os.path.getsize(log)) or os.path.getmtime(database) > os.path.getmtime(ready):
-        return None  # the library was used since
-    with closing(sqlite3.connect(ready)) as new:
-        return _counted(new)
-
-
 def _new(path: str) -> sqlite3.Connection:
     from mmsearch.schema import migrate
 
@@ -98,7 +100,7 @@ def _new(path: str) -> sqlite3.Connection:
 
 
 def _copy(database: str, new: sqlite3.Connection) -> Salvaged:
-    with closing(sqlite3.connect(f"{Path(database).absolute().as_uri()}?mode=ro", uri=True)) as old:
+    with closing(sqlite3.connect(read_only_uri(database), uri=True)) as old:
         new.execute("BEGIN")
         damaged = {table for table in _TABLES if not _copy_table(old, new, table)}
         if "items" in damaged:
@@ -124,11 +126,11 @@ def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) ->
         return False
     named = ", ".join(f'"{name}"' for name in columns)
     places = ", ".join("?" * len(columns))
-    # The new library's own id stays: files derived from the damaged one are not to be believed.
     whole = True
     for row in _readable_rows(old, table, named):
         if row is None:
             whole = False
+        # The new library's own id stays: files derived from the damaged one are not to be believed.
         elif not (table == "settings" and row[0] == "library_id"):
             with suppress(sqlite3.IntegrityError):  # damage can give two rows one path
                 new.execute(f"INSERT OR REPLACE INTO {table} ({named}) VALUES ({places})", row)

@@ -17,7 +17,7 @@ from mmsearch.catalogue import Catalogue, ItemIds
 from mmsearch.derived import Missing, NotUsable
 from mmsearch.encoding import Background, Calibration, Encoder, FloatMatrix, text_vectors
 from mmsearch.errors import MmsearchError
-from mmsearch.file_times import in_utc, modification_time
+from mmsearch.file_times import in_utc
 from mmsearch.graph import Graph, read_graph
 from mmsearch.items import MODALITIES, ImageContent, Modality
 from mmsearch.library_calibration import own_calibration, stored_calibration
@@ -161,11 +161,9 @@ class Searcher:
         name = os.fsencode(path)
         model_id = self._spaces["image"].model_id
         try:
-            status = os.stat(path)
-            stored = self._catalogue.image_vector_at(name, status.st_size, modification_time(status), model_id)
+            stored = self._catalogue.image_vector_at(name, model_id)
             if stored is not None:
-                row = np.frombuffer(stored, "<f2")[np.newaxis]
-                return _unit(self._spaces["image"].of_stored(row)[0].astype(np.float32))
+                return _unit(self._spaces["image"].of_stored(stored[np.newaxis])[0].astype(np.float32))
             encoder = self._encoder()
             content = decode(load(name, ReadLimits()), encoder.image_side)
         except UnreadableFile as error:

@@ -123,19 +123,19 @@ class _Scope:
 def _scope_above(folder: bytes, problems: list[WalkProblem]) -> _Scope:
     """What the folders above `folder` say, from the topmost down."""
     scope = _Scope()
-    for parent in reversed(_parents(folder)):
+    for parent in reversed(list(with_parents(folder))[1:]):
         wanted = (*_OWN_IGNORE_FILES, _GIT_IGNORE_FILE, b".git")
         names = {name for name in wanted if os.path.lexists(os.path.join(parent, name))}
         scope = scope.inside(parent, names, problems) if names else scope
     return scope
 
 
-def _parents(path: bytes) -> list[bytes]:
-    parents = []
+def with_parents(path: bytes) -> Iterator[bytes]:
+    """The path itself and all folders above it."""
+    yield path
     while (parent := os.path.dirname(path)) != path:
-        parents.append(parent)
+        yield parent
         path = parent
-    return parents
 
 
 def is_mount_point(path: bytes) -> bool:

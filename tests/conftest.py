@@ -110,6 +110,12 @@ def indexed(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def own(indexed: Path, tmp_path: Path) -> Path:
+    """A copy of the indexed library, to be damaged."""
+    return Path(shutil.copytree(indexed, tmp_path / "own"))
+
+
+@pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A small folder of one's own to change: two photographs and two notes."""
     import skimage
@@ -121,6 +127,15 @@ def home(tmp_path: Path) -> Path:
     shutil.copy(images / "coffee.png", folder / "coffee.png")
     (folder / "coffee.md").write_text(NOTES["coffee.md"], encoding="utf-8")
     (folder / "tax.txt").write_text(NOTES["tax.txt"], encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def locked(home: Path) -> Path:
+    """A folder within `home` with a note about ships."""
+    folder = home / "locked"
+    folder.mkdir()
+    (folder / "a.txt").write_text("A text about ships.")
     return folder
 
 

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from library_state import assert_like_a_fresh_one, held_files
+from library_state import assert_like_a_fresh_one, held_files, wait_until_stored
 from PIL import Image
 from test_offline import can_mount
 from test_upgrade import TO_VERSION_2
 
-from mmsearch import Library, MmsearchError, Query
+from mmsearch import Library, Query
 from mmsearch.crash_points import CRASH_POINTS, VARIABLE
 from mmsearch.in_flight import IN_FLIGHT_NAME, InFlight
 from mmsearch.query import text_term
@@ -294,13 +294,7 @@ def test_a_stop_keeps_all_that_was_encoded(tree: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "MMSEARCH_LIBRARY": str(folder)}
     command = [sys.executable, "-m", "mmsearch", "index", str(tree), "--workers", "2"]
     running = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-    stored = 0
-    while stored < 20 and running.poll() is None:
-        time.sleep(0.02)
-        try:
-            stored = Library(folder).status().counts.texts
-        except MmsearchError:
-            continue
+    wait_until_stored(folder, 20, running)
     asked = time.monotonic()
     running.send_signal(signal.SIGINT)
     _, told = running.communicate(timeout=60)

@@ -14,17 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Mmsearch
+from library_state import everything
 
-from mmsearch import Library, MmsearchError, Query
-from mmsearch.query import text_term
+from mmsearch import Library, MmsearchError
 
 DATABASE = "library.db"
-
-
-@pytest.fixture
-def own(indexed: Path, tmp_path: Path) -> Path:
-    """A copy of the indexed library, to be damaged."""
-    return Path(shutil.copytree(indexed, tmp_path / "own"))
 
 
 @pytest.fixture
@@ -40,8 +34,7 @@ def large(tmp_path: Path, home: Path) -> Path:
 
 def names(folder: Path) -> set[str]:
     with Library(folder) as library:
-        hits = library.search(Query((text_term("anything"),), limit=10_000, min_score=0.0)).hits
-    return {os.path.basename(hit.path) for hit in hits}
+        return set(everything(library))
 
 
 def test_a_sound_library_is_sound(mmsearch: Mmsearch, indexed: Path) -> None:

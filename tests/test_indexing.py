@@ -7,22 +7,19 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from conftest import Mmsearch
+from library_state import everything, wait_until_stored
 
 from mmsearch import Library, MmsearchError, Query, Term, WalkRules
 from mmsearch.reading import ReadLimits
 
 
 def files(library: Library) -> set[str]:
-    """The names of all files in the library, asked of a search that nothing escapes."""
-    from mmsearch.query import Query, text_term
-
-    hits = library.search(Query((text_term("anything"),), limit=10_000, min_score=0.0)).hits
-    return {os.path.basename(hit.path) for hit in hits}
+    """The names of all files in the library."""
+    return set(everything(library))
 
 
 def test_pictures_and_texts_of_a_folder_are_added(library: Library, home: Path) -> None:
@@ -156,10 +153,7 @@ def test_a_root_that_is_suddenly_empty_is_offline_and_keeps_its_files(library: L
     assert library.index().unchanged == 4
 
 
-def test_an_unreadable_folder_is_told_and_keeps_its_files(mmsearch: Mmsearch, home: Path) -> None:
-    locked = home / "locked"
-    locked.mkdir()
-    (locked / "a.txt").write_text("A text about ships.")
+def test_an_unreadable_folder_is_told_and_keeps_its_files(mmsearch: Mmsearch, home: Path, locked: Path) -> None:
     mmsearch("index", home)
     locked.chmod(0)
     try:
@@ -363,14 +357,7 @@ def test_a_killed_run_loses_nothing_that_was_committed(library: Library, home: P
         (home / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 10)
     environment = {**os.environ, "MMSEARCH_LIBRARY": library.folder}
     running = subprocess.Popen([sys.executable, "-m", "mmsearch", "index", str(home)], env=environment)
-    stored = 0
-    deadline = time.monotonic() + 60
-    while stored < 16 and time.monotonic() < deadline:
-        time.sleep(0.05)
-        try:
-            stored = Library(library.folder).status().counts.texts
-        except MmsearchError:
-            continue
+    wait_until_stored(library.folder, 16, running)
     running.send_signal(signal.SIGKILL)
     running.wait()
     kept = Library(library.folder).status()
@@ -391,13 +378,7 @@ def test_ctrl_c_ends_in_good_order(library: Library, home: Path, sent: signal.Si
     running = subprocess.Popen(
         [sys.executable, "-m", "mmsearch", "index", str(home)], env=environment, stderr=subprocess.PIPE, text=True
     )
-    stored = 0
-    while stored == 0 and running.poll() is None:
-        time.sleep(0.05)
-        try:
-            stored = Library(library.folder).status().counts.texts
-        except MmsearchError:
-            continue
+    wait_until_stored(library.folder, 1, running)
     running.send_signal(sent)
     _, told = running.communicate(timeout=60)
     assert running.returncode == code

@@ -12,17 +12,11 @@ from pathlib import Path
 
 import pytest
 from conftest import Mmsearch
+from library_state import everything
 
-from mmsearch import Library, MmsearchError, Query, WalkRules
+from mmsearch import Library, MmsearchError, WalkRules
 from mmsearch.indexing import IndexProgress
-from mmsearch.query import text_term
 from mmsearch.walking import Found, walk
-
-
-def everything(library: Library) -> dict[str, bool]:
-    """All files of the library, by name, and whether they are there."""
-    hits = library.search(Query((text_term("anything"),), limit=10_000, min_score=0.0)).hits
-    return {os.path.basename(hit.path): hit.available for hit in hits}
 
 
 @pytest.fixture
@@ -156,10 +150,7 @@ def test_what_came_back_between_question_and_answer_stays(home: Path, library: L
     assert len(everything(library)) == 4
 
 
-def test_what_cannot_be_looked_at_is_not_gone(home: Path, mmsearch: Mmsearch) -> None:
-    locked = home / "locked"
-    locked.mkdir()
-    (locked / "a.txt").write_text("A text about ships.")
+def test_what_cannot_be_looked_at_is_not_gone(home: Path, locked: Path, mmsearch: Mmsearch) -> None:
     mmsearch("index", home)
     locked.chmod(0)
     try:

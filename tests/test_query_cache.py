@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,10 @@ from mmsearch.query_cache import MOST_QUERIES, QUERY_CACHE_NAME, QueryCache
 
 
 @pytest.fixture
-def own(indexed: Path, tmp_path: Path) -> Path:
-    folder = Path(shutil.copytree(indexed, tmp_path / "own"))
-    (folder / QUERY_CACHE_NAME).unlink(missing_ok=True)
-    return folder
+def own(own: Path) -> Path:
+    """A library in which nothing was searched yet."""
+    (own / QUERY_CACHE_NAME).unlink(missing_ok=True)
+    return own
 
 
 def test_it_gives_the_very_same_answer_without_the_model(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:

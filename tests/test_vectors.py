@@ -61,12 +61,6 @@ def test_a_small_file_is_stale_at_once_and_a_large_one_by_share() -> None:
     assert is_stale(coverage(10 * CHEAP_ROWS), CHEAP_ROWS, 11)
 
 
-@pytest.fixture
-def own(indexed: Path, tmp_path: Path) -> Path:
-    """A copy of the indexed library, to be damaged."""
-    return Path(shutil.copytree(indexed, tmp_path / "own"))
-
-
 def answers(folder: Path, scan: str = "exact") -> list[tuple[str, float]]:
     with Library(folder) as library:
         return [

@@ -24,7 +24,3 @@ def main() -> None:
             decode(load(path), side)
         print("done", flush=True)
         path = b""
-
-
-if __name__ == "__main__":
-    main()
