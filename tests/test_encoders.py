@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +140,23 @@ def test_the_built_in_model_is_whole_and_small() -> None:
     assert (folder / "MODEL_CARD.md").exists()
 
 
-def test_a_built_in_model_that_is_broken_is_one_sentence(tmp_path: Path) -> None:
+def test_the_optimised_graph_is_kept_gives_the_same_vectors_and_may_be_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    expected = BuiltinEncoder().encode_texts(TEXTS)
+    (kept,) = (tmp_path / "cache").iterdir()
+    assert np.array_equal(BuiltinEncoder().encode_texts(TEXTS), expected)
+    kept.write_bytes(b"no graph any more")
+    assert np.array_equal(BuiltinEncoder().encode_texts(TEXTS), expected)
+    assert kept.stat().st_size > 1_000_000
+    shutil.rmtree(tmp_path / "cache")
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    assert np.array_equal(BuiltinEncoder().encode_texts(TEXTS), expected)
+
+
+def test_a_built_in_model_that_is_broken_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
     with pytest.raises(MmsearchError, match="install mmsearch again"):
         BuiltinEncoder(str(tmp_path))
     (tmp_path / "model.json").write_text((Path(MODEL_FOLDER) / "model.json").read_text())

@@ -13,6 +13,7 @@ import numpy as np
 
 from mmsearch.calibration import from_json
 from mmsearch.encoding import Calibration, FloatMatrix, ModelIdentity
+from mmsearch.encoding.optimised_graph import load_optimised
 from mmsearch.encoding.token_windows import token_windows
 from mmsearch.errors import MmsearchError
 from mmsearch.items import Modality, TextSpan
@@ -125,11 +126,12 @@ class BuiltinEncoder:
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        if tower == "text":
-            # The last level, layouts for this very processor, takes longer than it saves a single query.
-            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         path = os.path.join(self._folder, name)
         try:
+            if tower == "text":
+                # The last level, layouts for this very processor, takes longer than it saves a single query.
+                options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+                return load_optimised(path, self._description["sha256"][name], options)
             return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise MmsearchError(f"The model file {path} cannot be loaded; install mmsearch again.") from error
