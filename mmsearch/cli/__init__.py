@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from collections.abc import Callable
@@ -63,12 +64,20 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except MmsearchError as error:
         from mmsearch import output
 
         output.say(output.visible(str(error)))
         sys.exit(EXIT_ERROR)
-    except Exception:
-        traceback.print_exc()
+    except BrokenPipeError:
+        sys.exit()  # the reader has seen enough
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            print(f"mmsearch: the output cannot be written ({error.strerror}).", file=sys.stderr)
+        else:
+            traceback.print_exc()
         sys.exit(EXIT_ERROR)
