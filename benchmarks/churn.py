@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from mmsearch.catalogue import Catalogue
+from mmsearch.code_file import refresh_codes
 from mmsearch.derived import derived_bytes
 from mmsearch.encoding import ModelIdentity
 from mmsearch.graph import built, read_graph, refresh_graph
 from mmsearch.maintenance import compact_database, is_wasteful, wasted_bytes
 from mmsearch.records import EncodedContent, EncodedItem
 from mmsearch.spaces import Space
-from mmsearch.vectors import VectorRows, refresh_sidecar
+from mmsearch.vectors import VectorRows, rows_of
 
 DIMENSION = 384
 CENTRES = 400
@@ -91,11 +92,12 @@ def main() -> None:
                 made += count
                 if is_wasteful(catalogue):
                     compact_database(catalogue, folder)
-            rows = refresh_sidecar(folder, catalogue, space)
-            refresh_graph(folder, catalogue, space, rows)
-            live = rows.only(np.array(sorted(held(catalogue)), np.int64))
-            ours = recall(live_of(read_graph(folder, catalogue, space).nearest(queries, 40)[0], live), live, queries)
-            fresh = built(live.item_ids, live.vectors)
+            refresh_graph(folder, catalogue, refresh_codes(folder, catalogue, space)[0])
+            live = rows_of(catalogue, space, np.array(sorted(held(catalogue)), np.int64))
+            graph = read_graph(folder, catalogue, space)
+            found = [graph.nearest(query, 40)[0] for query in queries]
+            ours = recall(live_of(found, live), live, queries)
+            fresh = built([live], DIMENSION, len(live))
             fresh.set_ef(128)
             anew = recall(fresh.knn_query(queries, k=10)[0], live, queries)
             free, size = wasted_bytes(catalogue)
@@ -115,7 +117,7 @@ def held(catalogue: Catalogue) -> list[int]:
     ]
 
 
-def live_of(found: np.ndarray, live: VectorRows) -> np.ndarray:
+def live_of(found: list[np.ndarray], live: VectorRows) -> np.ndarray:
     """The first ten of each row that are still held, as a search takes them; ids [q, 10]."""
     known = set(live.item_ids.tolist())
     return np.array([[one for one in row.tolist() if one in known][:10] for row in found])

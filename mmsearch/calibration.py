@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import random
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import NormalDist
 from typing import cast
@@ -42,7 +42,6 @@ FALSE_ALARMS = 0.1
 NOISE_QUERIES = 128
 # So many rows of a library weigh as much as the model's own measurement.
 _ROWS_OF_TRUST = 200
-_BLOCK_ROWS = 8_192
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ def noise_queries(count: int = NOISE_QUERIES, seed: int = 0) -> list[str]:
 
 
 def refreshed(
-    calibration: Calibration, noise: FloatMatrix, rows: Mapping[Modality, npt.NDArray[np.float16]]
+    calibration: Calibration, noise: FloatMatrix, blocks: Mapping[Modality, Iterable[npt.NDArray[np.float16]]]
 ) -> Calibration:
     """The calibration of a model, brought nearer to a library: what nonsense finds there, for queries by text.
 
@@ -116,23 +115,23 @@ def refreshed(
 
     Args:
         noise: vectors of `noise_queries`, unit, float32 [q, d].
-        rows: per modality the library's vectors, unit, float16 [n, d].
+        blocks: per modality the library's vectors, unit, float16 [n, d], a block at a time.
     """
     found = dict(calibration)
-    for modality, vectors in rows.items():
-        if len(vectors):
+    for modality, of_modality in blocks.items():
+        rows, mean, nearest = _noise_over(noise, of_modality)
+        if rows:
             known = calibration["text", modality]
-            mean, nearest = _noise_over(noise, vectors)
-            trust = len(vectors) / (len(vectors) + _ROWS_OF_TRUST)
+            trust = rows / (rows + _ROWS_OF_TRUST)
             moved = trust * (mean - known.noise_mean)
-            bound = nothing_close(known, len(vectors))
+            bound = nothing_close(known, rows)
             bound += trust * (float(np.quantile(nearest, 1 - FALSE_ALARMS)) - bound)
             noise_mean = known.noise_mean + moved
             found["text", modality] = replace(
                 known,
                 mean=known.mean + moved,
                 noise_mean=noise_mean,
-                noise_std=max((bound - noise_mean) / _quantile_of_nearest(len(vectors)), 1e-4),
+                noise_std=max((bound - noise_mean) / _quantile_of_nearest(rows), 1e-4),
             )
     return found
 
@@ -153,14 +152,17 @@ def noise_figures(cosines: npt.NDArray[np.float32], seed: int = 0) -> tuple[floa
     return mean, float(np.mean(deviations))
 
 
-def _noise_over(noise: FloatMatrix, vectors: npt.NDArray[np.float16]) -> tuple[float, npt.NDArray[np.float32]]:
-    """The mean of all cosines, and per query the highest, float32 [q]."""
-    total, nearest = 0.0, np.full(len(noise), -1.0, np.float32)
-    for start in range(0, len(vectors), _BLOCK_ROWS):
-        cosines = vectors[start : start + _BLOCK_ROWS].astype(np.float32) @ noise.T
+def _noise_over(
+    noise: FloatMatrix, blocks: Iterable[npt.NDArray[np.float16]]
+) -> tuple[int, float, npt.NDArray[np.float32]]:
+    """How many vectors there are, the mean of all cosines, and per query the highest, float32 [q]."""
+    rows, total, nearest = 0, 0.0, np.full(len(noise), -1.0, np.float32)
+    for block in blocks:
+        cosines = block.astype(np.float32) @ noise.T
+        rows += len(block)
         total += float(cosines.sum(dtype=np.float64))
         np.maximum(nearest, cosines.max(axis=0), out=nearest)
-    return total / (len(vectors) * len(noise)), nearest
+    return rows, total / max(1, rows * len(noise)), nearest
 
 
 def _quantile_of_nearest(rows: int) -> float:

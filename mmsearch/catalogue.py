@@ -24,7 +24,6 @@ from mmsearch.file_times import modification_time
 from mmsearch.filter_sql import below, filter_condition
 from mmsearch.items import Modality
 from mmsearch.query import Filters
-from mmsearch.reading import extension_of
 from mmsearch.records import Counts, EncodedContent, Failure, FoundItem, KnownFile, Root
 
 SCHEMA_VERSION = 3
@@ -266,6 +265,8 @@ class Catalogue:
 
     def put_file(self, root_id: int, path: bytes, size: int, mtime_ns: int, content_id: int) -> None:
         """Says that the file at `path` holds that content; it is no failure any more."""
+        from mmsearch.reading import extension_of
+
         self.connection.execute(
             """INSERT INTO files (path, extension, root_id, content_id, size, mtime_ns) VALUES (?, ?, ?, ?, ?, ?)
                ON CONFLICT (path) DO UPDATE SET root_id = excluded.root_id, content_id = excluded.content_id,
@@ -369,14 +370,40 @@ class Catalogue:
         row = self.connection.execute("SELECT count(*) FROM items").fetchone()
         return int(row[0])
 
-    def vectors_after(self, model_id: int, modality: Modality, item_id: int) -> tuple[ItemIds, list[bytes]]:
-        """Ids (ascending) and float16 vectors, as bytes, of the items of that model and modality after `item_id`."""
+    def vectors_after(self, model_id: int, modality: Modality, item_id: int, limit: int) -> tuple[ItemIds, list[bytes]]:
+        """Ids (ascending) and float16 vectors, as bytes, of the model's first `limit` items after `item_id`."""
         rows = self.connection.execute(
             """SELECT items.id, vectors.vector FROM items JOIN vectors ON vectors.item_id = items.id
-               WHERE items.id > ? AND items.model_id = ? AND items.modality = ? ORDER BY items.id""",
-            (item_id, model_id, modality),
+               WHERE items.id > ? AND items.model_id = ? AND items.modality = ? ORDER BY items.id LIMIT ?""",
+            (item_id, model_id, modality, limit),
         ).fetchall()
         return np.fromiter((row[0] for row in rows), np.int64, len(rows)), [row[1] for row in rows]
+
+    def vectors_of(self, item_ids: ItemIds) -> tuple[ItemIds, list[bytes]]:
+        """Ids (ascending) and float16 vectors, as bytes, of those items that are there."""
+        rows = self.connection.execute(
+            "SELECT item_id, vector FROM vectors WHERE item_id IN (SELECT value FROM json_each(?)) ORDER BY item_id",
+            (json.dumps(item_ids.tolist()),),
+        ).fetchall()
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows)), [row[1] for row in rows]
+
+    def item_ids(self, model_id: int, modality: Modality) -> ItemIds:
+        """The ids, ascending, of all items of that model and modality."""
+        rows = self.connection.execute(
+            "SELECT id FROM items WHERE model_id = ? AND modality = ? ORDER BY id", (model_id, modality)
+        ).fetchall()
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+    def count_items_after(self, model_id: int, modality: Modality, item_id: int) -> int:
+        row = self.connection.execute(
+            "SELECT count(*) FROM items WHERE id > ? AND model_id = ? AND modality = ?", (item_id, model_id, modality)
+        ).fetchone()
+        return int(row[0])
+
+    def latest_item(self) -> int:
+        """The highest id of an item that has a vector, or 0."""
+        row = self.connection.execute("SELECT max(item_id) FROM vectors").fetchone()
+        return int(row[0] or 0)
 
     def vector_of(self, item_id: int) -> bytes | None:
         row = self.connection.execute("SELECT vector FROM vectors WHERE item_id = ?", (item_id,)).fetchone()
@@ -402,12 +429,12 @@ class Catalogue:
         """Ids, ascending, of the items in files that pass the filters."""
         condition, values = filter_condition(filters)
         rows = self.connection.execute(
-            f"""SELECT DISTINCT items.id FROM files JOIN contents ON contents.id = files.content_id
+            f"""SELECT items.id FROM files JOIN contents ON contents.id = files.content_id
                 JOIN items ON items.content_id = contents.id
-                WHERE items.model_id = ? AND items.modality = ? AND {condition} ORDER BY items.id""",
+                WHERE items.model_id = ? AND items.modality = ? AND {condition}""",
             (model_id, modality, *values),
         ).fetchall()
-        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        return np.unique(np.fromiter((row[0] for row in rows), np.int64, len(rows)))
 
     def found_items(self, item_ids: Iterable[int], filters: Filters) -> list[FoundItem]:
         """The given items in every file that holds them and passes the filters; removed items are not there."""

@@ -19,6 +19,8 @@ CRASH_POINTS = (
     "suspect noted",
     "gone files removed",
     "run finished",
+    "codes begun",
+    "codes added",
     "derived file written",
     "derived file in place",
     "graph written",

@@ -1,19 +1,14 @@
-"""Files derived from the catalogue: what they cover, whether they can be trusted, and how they are replaced.
+"""Files derived from the catalogue: whose they are, how far they can be trusted, and how they are replaced.
 
-A derived file may always be deleted: it is made again from the catalogue. It begins with a magic number, three
-numbers (the description's length, the payload's length, a checksum of both), the description as JSON, and zeros
-up to a multiple of 64 bytes; the payload follows.
+A derived file may always be deleted: it is made again from the catalogue.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import struct
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import IO, BinaryIO
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import IO
 
 import xxhash
 
@@ -23,52 +18,76 @@ from mmsearch.encoding import ModelIdentity
 from mmsearch.items import Modality
 from mmsearch.spaces import Space
 
-MAGIC = b"mmsearch"
-ALIGNMENT = 64
-_NUMBERS = struct.Struct("<IQQ")
-_READ_BYTES = 1 << 20
-_LARGEST_DESCRIPTION = 65_536
+# How far before the last row of a file the rows lie whose vectors it remembers.
+_PROBES_BEFORE_LAST = (0, 1, 3, 7, 31, 127, 1_023, 8_191)
 
-# A derived file is made anew once this share of it is missing or dead; up to then the rest is scanned beside it.
-STALE_SHARE = 0.1
-# Up to this many rows making it anew costs next to nothing.
-CHEAP_ROWS = 20_000
+
+class NotUsable(Exception):
+    """A derived file that is damaged or of another library or model; the message says which."""
+
+
+class Missing(NotUsable):
+    """There is no such file yet, or nothing is left of what it covers."""
 
 
 @dataclass(frozen=True)
-class Coverage:
-    """Which items a derived file covers: those of one space with ids up to `last_item`.
-
-    `last_vector` is a checksum of the last row's vector in the catalogue, so that a file kept from another state of
-    the same library is not taken for this one's. `items_removed` is the catalogue's count when the file was made.
-    """
+class Owner:
+    """Whose derived file it is: the library and the space."""
 
     library_id: str
     fingerprint: str
     modality: Modality
     dimension: int
-    rows: int
-    last_item: int
-    last_vector: str
-    items_removed: int
 
 
 @dataclass(frozen=True)
-class DerivedFile:
-    """A derived file that was found sound, of this library and space, open for reading."""
+class Probe:
+    """An item that a derived file covers, and the checksum of its vector in the catalogue when the file was made.
 
-    file: BinaryIO
-    coverage: Coverage
-    payload_start: int
-    payload_bytes: int
+    A file that was kept from another state of the same library, a backup say, may know other items by the same ids.
+    """
 
-
-class NotUsable(Exception):
-    """A derived file that is missing, damaged or of another library or model; the message says which."""
+    item_id: int
+    checksum: int
 
 
-class Missing(NotUsable):
-    """There is no such file yet."""
+def owner_of(catalogue: Catalogue, space: Space) -> Owner:
+    """The owner that a file made now of that space has."""
+    identity = space.identity
+    return Owner(catalogue.setting("library_id") or "", identity.fingerprint, space.modality, identity.dimension)
+
+
+def check_owner(owner: Owner, catalogue: Catalogue, space: Space) -> None:
+    """Raises NotUsable for a file of another library or space."""
+    if owner != owner_of(catalogue, space):
+        raise NotUsable("of another library or model")
+
+
+def probes_of(catalogue: Catalogue, item_ids: ItemIds) -> tuple[Probe, ...]:
+    """Some of these items, [n], ascending, dense at the end: the last may be deleted, and the file serves on."""
+    places = sorted({max(0, len(item_ids) - 1 - before) for before in _PROBES_BEFORE_LAST}) if len(item_ids) else []
+    return tuple(probe for place in places if (probe := probe_of(catalogue, int(item_ids[place]))))
+
+
+def probe_of(catalogue: Catalogue, item_id: int) -> Probe | None:
+    """That item as it is now, or None where it is gone."""
+    vector = catalogue.vector_of(item_id)
+    return None if vector is None else Probe(item_id, xxhash.xxh3_64_intdigest(vector))
+
+
+def trusted_to(catalogue: Catalogue, probes: Iterable[Probe]) -> int:
+    """The id of the last item up to which a file with these probes speaks of the library as it is.
+
+    Raises:
+        NotUsable: it knows an item by the id of another one. Missing: none of its items is left.
+    """
+    for probe in sorted(probes, key=lambda one: one.item_id, reverse=True):
+        now = probe_of(catalogue, probe.item_id)
+        if now == probe:
+            return probe.item_id
+        if now is not None:
+            raise NotUsable("of another state of this library")
+    raise Missing("its last items are gone")
 
 
 def derived_path(folder: str, space: Space, kind: str) -> str:
@@ -76,37 +95,13 @@ def derived_path(folder: str, space: Space, kind: str) -> str:
     return os.path.join(folder, "derived", f"{space.identity.fingerprint[:16]}-{space.modality}.{kind}")
 
 
-def coverage_of(catalogue: Catalogue, space: Space, item_ids: ItemIds) -> Coverage:
-    """The coverage of a file made now of the rows of these items, [n], ascending."""
-    last_item = int(item_ids[-1]) if len(item_ids) else 0
-    return Coverage(
-        library_id=catalogue.setting("library_id") or "",
-        fingerprint=space.identity.fingerprint,
-        modality=space.modality,
-        dimension=space.identity.dimension,
-        rows=len(item_ids),
-        last_item=last_item,
-        last_vector=_checksum_of_vector(catalogue.vector_of(last_item) or b"") if last_item else "",
-        items_removed=catalogue.items_removed(),
-    )
-
-
-def write_derived(path: str, coverage: Coverage, write_payload: Callable[[IO[bytes]], object]) -> None:
-    """Writes to a temporary file beside `path`, syncs it, and puts it in place in one step."""
+def write_whole(path: str, write: Callable[[IO[bytes]], object]) -> None:
+    """Writes a file beside `path`, syncs it, and puts it in place in one step."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    description = json.dumps(asdict(coverage)).encode()
-    payload_start = _payload_start(len(description))
     temporary = f"{path}.{os.getpid()}.part"
     try:
         with open(temporary, "w+b") as file:
-            file.seek(payload_start)
-            write_payload(file)
-            payload_bytes = file.tell() - payload_start
-            file.truncate(payload_start + payload_bytes)  # an empty payload writes nothing behind the header
-            file.seek(payload_start)
-            checksum = _checksum(description, file, payload_bytes)
-            file.seek(0)
-            file.write(MAGIC + _NUMBERS.pack(len(description), payload_bytes, checksum) + description)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         crash_point("derived file written")
@@ -115,47 +110,6 @@ def write_derived(path: str, coverage: Coverage, write_payload: Callable[[IO[byt
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
-
-
-@contextmanager
-def open_derived(path: str, catalogue: Catalogue, space: Space) -> Iterator[DerivedFile]:
-    """The file at `path`, open, if it is whole and covers items of that library and space as they are today.
-
-    Raises:
-        NotUsable: it is missing, damaged, or of another library, model, dimension or state of the library.
-    """
-    try:
-        file = open(path, "rb")  # noqa: SIM115 - closed below
-    except FileNotFoundError:
-        raise Missing("missing") from None
-    except OSError as error:
-        raise NotUsable(f"not readable ({error.strerror})") from error
-    with file:
-        try:
-            found = _verified(file)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise NotUsable(f"not readable ({error})") from error
-        _check_owner(found.coverage, catalogue, space)
-        yield found
-
-
-def _check_owner(coverage: Coverage, catalogue: Catalogue, space: Space) -> None:
-    identity = space.identity
-    owner = (coverage.library_id, coverage.fingerprint, coverage.modality, coverage.dimension)
-    if owner != (catalogue.setting("library_id"), identity.fingerprint, space.modality, identity.dimension):
-        raise NotUsable("of another library or model")
-    if coverage.rows:
-        vector = catalogue.vector_of(coverage.last_item)
-        if vector is None:
-            raise Missing("its last item is gone")
-        if _checksum_of_vector(vector) != coverage.last_vector:
-            raise NotUsable("of another state of this library")
-
-
-def is_stale(coverage: Coverage, newer_rows: int, items_removed: int) -> bool:
-    """Whether so much was added or removed since that the file should be made anew."""
-    changed = newer_rows + items_removed - coverage.items_removed
-    return changed > (0 if coverage.rows + newer_rows <= CHEAP_ROWS else STALE_SHARE * coverage.rows)
 
 
 def derived_bytes(folder: str) -> int:
@@ -173,48 +127,13 @@ def remove_all(folder: str) -> None:
 
 
 def remove_strangers(folder: str, own: Sequence[ModelIdentity]) -> None:
-    """Deletes derived files of all but these models and temporary files of runs that were killed."""
+    """Deletes derived files of all but these models, those of older versions, and what killed runs have left."""
     beginnings = tuple(f"{identity.fingerprint[:16]}-" for identity in own)
     place = os.path.join(folder, "derived")
     if os.path.isdir(place):
         for name in os.listdir(place):
             path = os.path.join(place, name)
-            is_own = name.startswith(beginnings) and not name.endswith(".part")
+            is_own = name.startswith(beginnings) and not name.endswith((".part", ".vectors"))
             if not is_own and not os.path.isdir(path):  # nothing of ours is a folder
                 os.remove(path)
     crash_point("strangers removed")
-
-
-def _verified(file: BinaryIO) -> DerivedFile:
-    start = file.read(len(MAGIC) + _NUMBERS.size)
-    if len(start) < len(MAGIC) + _NUMBERS.size or not start.startswith(MAGIC):
-        raise NotUsable("cut short or not a derived file")
-    description_bytes, payload_bytes, checksum = _NUMBERS.unpack(start[len(MAGIC) :])
-    payload_start = _payload_start(description_bytes)
-    sound = description_bytes <= _LARGEST_DESCRIPTION
-    if not sound or os.fstat(file.fileno()).st_size != payload_start + payload_bytes:
-        raise NotUsable("cut short or damaged")
-    description = file.read(description_bytes)
-    file.seek(payload_start)
-    if _checksum(description, file, payload_bytes) != checksum:
-        raise NotUsable("damaged: its checksum is wrong")
-    return DerivedFile(file, Coverage(**json.loads(description)), payload_start, payload_bytes)
-
-
-def _payload_start(description_bytes: int) -> int:
-    return -(-(len(MAGIC) + _NUMBERS.size + description_bytes) // ALIGNMENT) * ALIGNMENT
-
-
-def _checksum(description: bytes, file: IO[bytes], length: int) -> int:
-    digest = xxhash.xxh3_64(description)
-    while length > 0:
-        block = file.read(min(_READ_BYTES, length))
-        if not block:
-            break
-        digest.update(block)
-        length -= len(block)
-    return digest.intdigest()
-
-
-def _checksum_of_vector(vector: bytes) -> str:
-    return xxhash.xxh3_64_hexdigest(vector)

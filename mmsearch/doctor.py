@@ -13,6 +13,7 @@ import numpy as np
 
 from mmsearch import derived
 from mmsearch.catalogue import DATABASE_NAME, Catalogue, OlderLibrary
+from mmsearch.code_file import check_codes
 from mmsearch.derived import Missing, NotUsable
 from mmsearch.errors import MmsearchError
 from mmsearch.graph import check_graph
@@ -20,7 +21,6 @@ from mmsearch.items import MODALITIES
 from mmsearch.salvage import Salvaged, count_readable, cut_off_salvage, salvage
 from mmsearch.spaces import Space, model_in_use
 from mmsearch.stored_adapters import StoredAdapter, remove_adapter, stored_adapters
-from mmsearch.vectors import check_sidecar
 
 _SHOWN_PROBLEMS = 10
 _TABLES_OF_TEXT = ("settings", "models", "roots", "failures", "items")
@@ -157,7 +157,7 @@ def _derived(folder: str, catalogue: Catalogue) -> list[Finding]:
         return []
     found = []
     for modality in MODALITIES:
-        for kind, check in (("vectors", check_sidecar), ("graph", check_graph)):
+        for kind, check in (("codes", check_codes), ("graph", check_graph)):
             trouble = _trouble_of(check, folder, catalogue, in_use.space(modality))
             if trouble is not None:
                 found.append(Finding("derived", f"the {kind} of {modality}s: {trouble}"))

@@ -9,53 +9,78 @@ Hierarchical Navigable Small World graphs", 2018.)
 from __future__ import annotations
 
 import errno
+import json
 import os
+import struct
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from dataclasses import asdict, dataclass
+from typing import IO, Any, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 import xxhash
 
 from mmsearch import derived
 from mmsearch.catalogue import Catalogue, ItemIds
 from mmsearch.crash_points import crash_point
-from mmsearch.derived import Coverage, Missing, NotUsable
+from mmsearch.derived import Missing, NotUsable, Owner, Probe
 from mmsearch.encoding import FloatMatrix
 from mmsearch.spaces import Space
-from mmsearch.vectors import VectorRows
+from mmsearch.vectors import StoredVectors, VectorRows, rows_of
 
 KIND = "hnsw"
 LINKS = 16
 EF_CONSTRUCTION = 200
 EF_SEARCH = 128
 LARGEST_DEAD_SHARE = 0.25
+# A graph is extended once this share of the rows is missing in it or dead; up to then the rest is looked at beside it.
+STALE_SHARE = 0.1
+# Up to this many rows extending it costs next to nothing.
+CHEAP_ROWS = 20_000
+# A graph takes some 1.7 kB of memory a row of 384 numbers: beyond so many rows it is made where somebody asks for it.
+UNASKED_ROWS = 100_000
 # hnswlib cannot be stopped within a call: half a second of work.
 _ADD_ROWS = 1_024
 _READ_BYTES = 1 << 20
+_HEAD = struct.Struct("<8sIQ")
+_MAGIC = b"mmgraph1"
+
+
+@dataclass(frozen=True)
+class Description:
+    """Whose graph it is and what it covers; `bytes` and `checksum` are those of hnswlib's file."""
+
+    owner: Owner
+    rows: int
+    items_removed: int
+    bytes: int
+    checksum: str
+    probes: tuple[Probe, ...]
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A loaded graph; `coverage` says which items it knows."""
+    """A loaded graph of `rows` rows; it speaks of items up to `trusted_to`."""
 
     index: Any
-    coverage: Coverage
+    rows: int
+    trusted_to: int
 
-    def nearest(self, queries: FloatMatrix, count: int) -> tuple[ItemIds, FloatMatrix]:
-        """The nearest items of unit queries, float32 [q, dimension]: ids [q, k] and cosines [q, k], best first.
+    def nearest(self, query: FloatMatrix, count: int) -> tuple[ItemIds, FloatMatrix]:
+        """The nearest items of a unit query, float32 [dimension]: ids [k] and cosines [k], best first.
 
-        k is `count`, or the number of rows where there are fewer.
+        k is `count`, or less where there are fewer rows.
         """
-        k = min(count, self.coverage.rows)
+        k = min(count, self.rows)
         self.index.set_ef(max(EF_SEARCH, 2 * k))
-        labels, distances = self.index.knn_query(queries, k=k)
-        return labels.astype(np.int64), (1.0 - distances).astype(np.float32)
+        labels, distances = self.index.knn_query(query[np.newaxis], k=k)
+        item_ids = labels[0].astype(np.int64)
+        known = item_ids <= self.trusted_to
+        return item_ids[known], (1.0 - distances[0][known]).astype(np.float32)
 
 
 def is_available() -> bool:
-    """Whether hnswlib can be imported; without it every search is exact."""
+    """Whether hnswlib can be imported; without it there is no graph."""
     try:
         import hnswlib  # noqa: F401
     except (ImportError, OSError):
@@ -63,43 +88,40 @@ def is_available() -> bool:
     return True
 
 
-def refresh_graph(folder: str, catalogue: Catalogue, space: Space, rows: VectorRows) -> str | None:
-    """Brings the graph up to date with `rows`, all rows of the space, if it is unusable or stale.
+def is_stale(covered: int, newer: int, removed: int) -> bool:
+    """Whether a graph of `covered` rows should be extended: so many rows are newer than it, so many items are gone."""
+    return newer + removed > (0 if covered + newer <= CHEAP_ROWS else STALE_SHARE * covered)
+
+
+def refresh_graph(folder: str, catalogue: Catalogue, stored: StoredVectors, asked: bool | None = None) -> str | None:
+    """Brings the graph up to date with the vectors of a space, if it is unusable or stale.
 
     New rows are added to the graph that is there and dead ones marked; it is built anew where it is unusable or
-    where more than `LARGEST_DEAD_SHARE` of it would be dead. Returns what was wrong with a graph that was unusable.
+    where more than `LARGEST_DEAD_SHARE` of it would be dead. Where nobody has `asked` for a graph, or for none,
+    there is one up to UNASKED_ROWS. Returns what was wrong with a graph that was unusable.
     """
+    space = stored.space
     path = derived.derived_path(folder, space, KIND)
     if not is_available() or not _can_be_named(path):
         return None
+    if not (len(stored) <= UNASKED_ROWS if asked is None else asked):
+        _remove(path)
+        return None
     index, trouble = None, None
     try:
-        covered = _verified(path, catalogue, space)
-        if not derived.is_stale(covered, len(rows.after(covered.last_item)), catalogue.items_removed()):
+        description, trusted_to = _described(path, catalogue, space)
+        if os.path.getsize(path) != description.bytes:
+            raise NotUsable("the graph is not the one its header speaks of")
+        newer = catalogue.count_items_after(space.model_id, space.modality, trusted_to)
+        if not is_stale(description.rows, newer, catalogue.items_removed() - description.items_removed):
             return None
-        index = _extended(_load(path, space), rows)
-    except Missing:
+        index = _extended(_load(path, space, description), catalogue, space, trusted_to)
+    except (Missing, FileNotFoundError):
         pass
     except NotUsable as reason:
         trouble = str(reason)
-    index = index if index is not None else built(rows.item_ids, rows.vectors)
-    temporary = f"{path}.{os.getpid()}.part"
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        index.save_index(temporary)
-        if os.path.getsize(temporary) != index.index_file_size():  # hnswlib does not notice that it cannot write
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        with open(temporary, "rb") as saved:
-            checksum = _checksum(saved)
-            os.fsync(saved.fileno())
-        crash_point("graph written")
-        os.replace(temporary, path)
-        crash_point("graph in place")
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
-    coverage = derived.coverage_of(catalogue, space, rows.item_ids)
-    derived.write_derived(_header_path(path), coverage, lambda file: file.write(checksum))
+    index = index if index is not None else built(stored.blocks(), space.identity.dimension, len(stored))
+    _save(path, catalogue, space, index)
     return trouble
 
 
@@ -114,24 +136,79 @@ def read_graph(folder: str, catalogue: Catalogue, space: Space) -> Graph:
         raise Missing("no graph can be read here")
     try:
         before = os.stat(path)
-        coverage = _verified(path, catalogue, space)
-        index = _load(path, space)
+        description, trusted_to = _described(path, catalogue, space)
+        index = _load(path, space, description)
         after = os.stat(path)
     except FileNotFoundError:
         raise Missing("missing") from None
     # hnswlib opens the path itself: what it read is what was verified only if nobody put a newer file there.
     if not os.path.samestat(before, after) or before.st_mtime_ns != after.st_mtime_ns:
         raise Missing("being made anew")
-    return Graph(index, coverage)
+    return Graph(index, description.rows, trusted_to)
 
 
 def check_graph(folder: str, catalogue: Catalogue, space: Space) -> None:
     """Raises NotUsable, or Missing, where the graph cannot be used."""
-    _verified(derived.derived_path(folder, space, KIND), catalogue, space)
+    path = derived.derived_path(folder, space, KIND)
+    description, _ = _described(path, catalogue, space)
+    _verify(path, description)
+
+
+def built(blocks: Iterable[VectorRows], dimension: int, rows: int) -> Any:
+    """A new hnswlib index of those rows, about `rows` of them, under their items' ids."""
+    import hnswlib
+
+    index = hnswlib.Index(space="ip", dim=dimension)
+    index.init_index(max_elements=max(1, rows), M=LINKS, ef_construction=EF_CONSTRUCTION, random_seed=1)
+    for block in blocks:
+        if index.get_current_count() + len(block) > index.get_max_elements():
+            index.resize_index(2 * (index.get_current_count() + len(block)))
+        _add(index, block)
+    return index
+
+
+def _save(path: str, catalogue: Catalogue, space: Space, index: Any) -> None:
+    temporary = f"{path}.{os.getpid()}.part"
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        index.save_index(temporary)
+        size = os.path.getsize(temporary)
+        if size != index.index_file_size():  # hnswlib does not notice that it cannot write
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with open(temporary, "rb") as saved:
+            checksum = _checksum(saved)
+            os.fsync(saved.fileno())
+        crash_point("graph written")
+        os.replace(temporary, path)
+        crash_point("graph in place")
+    finally:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+    live = catalogue.item_ids(space.model_id, space.modality)
+    description = Description(
+        owner=derived.owner_of(catalogue, space),
+        rows=len(live),
+        items_removed=catalogue.items_removed(),
+        bytes=size,
+        checksum=checksum,
+        probes=derived.probes_of(catalogue, live),
+    )
+    derived.write_whole(_header_path(path), lambda file: _write_description(file, description))
+
+
+def _write_description(file: IO[bytes], description: Description) -> None:
+    written = json.dumps(asdict(description)).encode()
+    file.write(_HEAD.pack(_MAGIC, len(written), xxhash.xxh3_64_intdigest(written)) + written)
+
+
+def _remove(path: str) -> None:
+    for one in (_header_path(path), path):
+        with suppress(FileNotFoundError):
+            os.remove(one)
 
 
 def _can_be_named(path: str) -> bool:
-    """hnswlib takes names in UTF-8 only; a library in a folder of another name is searched exactly."""
+    """hnswlib takes names in UTF-8 only; a library in a folder of another name has no graph."""
     try:
         path.encode("utf-8")
     except UnicodeEncodeError:
@@ -139,62 +216,80 @@ def _can_be_named(path: str) -> bool:
     return True
 
 
-def _verified(path: str, catalogue: Catalogue, space: Space) -> Coverage:
-    with derived.open_derived(_header_path(path), catalogue, space) as header:
-        header.file.seek(header.payload_start)
-        expected = header.file.read()
-        try:
-            with open(path, "rb") as graph:
-                found = _checksum(graph)
-        except OSError as error:
-            raise NotUsable(f"not readable ({error.strerror})") from error
-        if found != expected:
-            raise NotUsable("the graph is not the one its header speaks of")
-        return header.coverage
+def _described(path: str, catalogue: Catalogue, space: Space) -> tuple[Description, int]:
+    """What the header says, and the id of the item up to which the graph is that of this library."""
+    try:
+        with open(_header_path(path), "rb") as file:
+            content = file.read()
+    except FileNotFoundError:
+        raise Missing("missing") from None
+    except OSError as error:
+        raise NotUsable(f"not readable ({error.strerror})") from error
+    try:
+        description = _read_description(content)
+    except (ValueError, KeyError, TypeError, struct.error) as error:
+        raise NotUsable(f"not readable ({error})") from error
+    derived.check_owner(description.owner, catalogue, space)
+    return description, derived.trusted_to(catalogue, description.probes) if description.rows else 0
+
+
+def _read_description(content: bytes) -> Description:
+    magic, length, checksum = _HEAD.unpack(content[: _HEAD.size])
+    written = content[_HEAD.size :]
+    if magic != _MAGIC or length != len(written):
+        raise NotUsable("cut short or not a derived file")
+    if xxhash.xxh3_64_intdigest(written) != checksum:
+        raise NotUsable("damaged: its checksum is wrong")
+    fields = json.loads(written)
+    probes = tuple(Probe(**probe) for probe in fields.pop("probes"))
+    return Description(owner=Owner(**fields.pop("owner")), probes=probes, **fields)
 
 
 def _header_path(path: str) -> str:
     return f"{path}-header"
 
 
-def _checksum(file: BinaryIO) -> bytes:
+def _verify(path: str, description: Description) -> None:
+    try:
+        with open(path, "rb") as graph:
+            found = _checksum(graph)
+    except OSError as error:
+        raise NotUsable(f"not readable ({error.strerror})") from error
+    if found != description.checksum:
+        raise NotUsable("the graph is not the one its header speaks of")
+
+
+def _checksum(file: BinaryIO) -> str:
     digest = xxhash.xxh3_128()
     while block := file.read(_READ_BYTES):
         digest.update(block)
-    return digest.digest()
+    return digest.hexdigest()
 
 
-def _load(path: str, space: Space) -> Any:
+def _load(path: str, space: Space, description: Description) -> Any:
     import hnswlib
 
+    _verify(path, description)
     index = hnswlib.Index(space="ip", dim=space.identity.dimension)
     index.load_index(path)
     return index
 
 
-def built(item_ids: ItemIds, vectors: npt.NDArray[Any]) -> Any:
-    """A new hnswlib index of unit vectors, [n, d] of any float type, under those ids, int64 [n]."""
-    import hnswlib
-
-    index = hnswlib.Index(space="ip", dim=vectors.shape[1])
-    index.init_index(max_elements=max(1, len(item_ids)), M=LINKS, ef_construction=EF_CONSTRUCTION, random_seed=1)
-    _add(index, VectorRows(item_ids, vectors))
-    return index
-
-
-def _extended(index: Any, rows: VectorRows) -> Any | None:
+def _extended(index: Any, catalogue: Catalogue, space: Space, trusted_to: int) -> Any | None:
     """The graph with new rows added and dead ones marked, or None where too much of it is dead."""
     known = np.sort(np.array(index.get_ids_list(), np.int64))
-    dead = np.setdiff1d(known, rows.item_ids)
+    live = catalogue.item_ids(space.model_id, space.modality)
+    dead = np.setdiff1d(known, live)
     if len(dead) > LARGEST_DEAD_SHARE * max(1, len(known)):
         return None
-    new = rows.only(np.setdiff1d(rows.item_ids, known))
+    new = np.setdiff1d(live, known[known <= trusted_to])  # a row that is not trusted is given its vector anew
     index.resize_index(max(1, len(known) + len(new)))
     for item_id in dead:
         # Raised for what an earlier run marked already: hnswlib lists those too and has no way to ask.
         with suppress(RuntimeError):
             index.mark_deleted(int(item_id))
-    _add(index, new)
+    for start in range(0, len(new), _ADD_ROWS):
+        _add(index, rows_of(catalogue, space, new[start : start + _ADD_ROWS]))
     return index
 
 

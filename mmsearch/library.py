@@ -15,36 +15,37 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mmsearch import derived, doctor
+from mmsearch import derived
 from mmsearch.adapters import NO_ADAPTER
 from mmsearch.catalogue import Catalogue
-from mmsearch.doctor import Diagnosis
 from mmsearch.encoding import BUILTIN_MODEL, Encoder, ModelIdentity, canonical_model_name
 from mmsearch.errors import MmsearchError
 from mmsearch.filter_sql import is_below
-from mmsearch.in_flight import InFlight
-from mmsearch.indexing import Indexer, IndexProgress, IndexReport
-from mmsearch.library_access import LibraryAccess, other_model
+from mmsearch.gallery import GRAPH_FROM_ROWS, Scan
+from mmsearch.library_access import GRAPH_SETTING, LibraryAccess, other_model
 from mmsearch.locking import WriterLock
-from mmsearch.maintenance import Backup, Compacted, compact_database, is_wasteful, write_backup
-from mmsearch.pruning import Losses, drop_losses, find_losses
 from mmsearch.query import Query, text_term
-from mmsearch.reading import ReadLimits
 from mmsearch.records import Counts, Failure
-from mmsearch.roots import RootStatus, absolute, check_root, choose_roots, root_status
-from mmsearch.searching import GRAPH_FROM_ROWS, Scan, Searcher, SearchResult
+from mmsearch.searching import Searcher, SearchResult
 from mmsearch.spaces import model_in_use
 from mmsearch.storage_errors import errors_told
 from mmsearch.stored_adapters import find_adapter, remove_adapter
 from mmsearch.stored_adapters import use_adapter as put_in_use
-from mmsearch.walking import WalkRules
 
+# A search starts fast: what only other commands need is imported by their methods.
 if TYPE_CHECKING:
+    from mmsearch.doctor import Diagnosis
     from mmsearch.evaluation.comparison import Comparison
     from mmsearch.evaluation.datasets import Dataset
     from mmsearch.evaluation.report import Evaluation
+    from mmsearch.indexing import IndexProgress, IndexReport
     from mmsearch.learning import AdapterStatus
+    from mmsearch.maintenance import Backup, Compacted
+    from mmsearch.pruning import Losses
+    from mmsearch.reading import ReadLimits
+    from mmsearch.roots import RootStatus
     from mmsearch.training.adapter_recipe import AdapterRecipe, AdapterReport, Epoch
+    from mmsearch.walking import WalkRules
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class Library(LibraryAccess):
         model: str | None = None,
         rebuild: bool = False,
         retry: bool = False,
+        graph: bool | None = None,
         limits: ReadLimits | None = None,
         workers: int | None = None,
         on_progress: Callable[[IndexProgress], None] = lambda progress: None,
@@ -96,9 +98,16 @@ class Library(LibraryAccess):
         """Brings the library up to date with `paths`, or with all its roots if there are none.
 
         `rules` are remembered with the paths; without them those of the last time hold. `rebuild` encodes all
-        files again, with `model` if it is given; `retry` reads what failed before. `workers` is the number of
-        threads, all processors by default.
+        files again, with `model` if it is given; `retry` reads what failed before. `graph` says, once and for all,
+        whether the library has an HNSW graph; without it there is one up to 100,000 items of a modality. `workers` is
+        the number of threads, all processors by default.
         """
+        from mmsearch.in_flight import InFlight
+        from mmsearch.indexing import Indexer
+        from mmsearch.maintenance import compact_database, is_wasteful
+        from mmsearch.reading import ReadLimits
+        from mmsearch.roots import absolute, check_root, choose_roots
+
         asked = [absolute(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
         for path in asked:
             check_root(path)
@@ -114,6 +123,9 @@ class Library(LibraryAccess):
                 known = catalogue.model()
                 encoder = self._choose_encoder(known[1] if known else None, model, rebuild)
                 model_id = self._model_id(catalogue, encoder, rebuild)
+                if graph is not None:
+                    with catalogue.transaction():
+                        catalogue.set_setting(GRAPH_SETTING, str(int(graph)))
                 roots, missing = choose_roots(catalogue, asked, rules, rebuild)
                 indexer = Indexer(
                     catalogue,
@@ -143,6 +155,8 @@ class Library(LibraryAccess):
 
     def forget(self, path: str | os.PathLike[str]) -> Forgotten:
         """Takes a folder or file, and what was found in it, out of the library. The files are not touched."""
+        from mmsearch.roots import absolute
+
         folder = absolute(path)
         with errors_told(self.folder):
             self._catalogue()
@@ -180,6 +194,8 @@ class Library(LibraryAccess):
         return encoder
 
     def _model_id(self, catalogue: Catalogue, encoder: Encoder, rebuild: bool) -> int:
+        from mmsearch.roots import root_status
+
         known = catalogue.model()
         if known and not rebuild:
             return known[0]
@@ -199,11 +215,16 @@ class Library(LibraryAccess):
 
     def losses(self, paths: Iterable[str | os.PathLike[str]] = ()) -> Losses:
         """The files of the library, or those below `paths`, that are not on the disk any more."""
+        from mmsearch.pruning import find_losses
+        from mmsearch.roots import absolute
+
         with errors_told(self.folder):
             return find_losses(self._catalogue(), [absolute(path) for path in paths])
 
     def prune(self, losses: Losses) -> int:
         """Takes those files out of the library that are still gone. Returns how many."""
+        from mmsearch.pruning import drop_losses
+
         with errors_told(self.folder), self._writing() as catalogue:
             dropped = drop_losses(catalogue, losses)
             self._refresh_derived(catalogue)
@@ -213,11 +234,15 @@ class Library(LibraryAccess):
         """Copies the library's database to the file `target`, also while it is being written. An older backup there
         is replaced once the new one is whole.
         """
+        from mmsearch.maintenance import write_backup
+
         with errors_told(self.folder):
             return write_backup(self._catalogue(), os.fspath(target))
 
     def compact(self) -> Compacted:
         """Gives the room of what was removed back to the disk, and makes the derived files anew."""
+        from mmsearch.maintenance import Compacted, compact_database
+
         with errors_told(self.folder):
             self._catalogue()
             before = self._bytes()
@@ -231,6 +256,8 @@ class Library(LibraryAccess):
 
     def examine(self) -> Diagnosis:
         """What is wrong with the library; nothing is changed."""
+        from mmsearch import doctor
+
         with errors_told(self.folder):
             self._upgrade()
             return doctor.examine(self.folder)
@@ -246,6 +273,8 @@ class Library(LibraryAccess):
 
         What could not be saved is taken in again by the next `index`.
         """
+        from mmsearch import doctor
+
         with errors_told(self.folder):
             self._upgrade()
             diagnosis = doctor.examine(self.folder)
@@ -263,7 +292,7 @@ class Library(LibraryAccess):
 
     # Search
 
-    def search(self, query: Query | str, *, scan: Scan = "exact", adapter: str | None = None) -> SearchResult:
+    def search(self, query: Query | str, *, scan: Scan = "codes", adapter: str | None = None) -> SearchResult:
         """The files that answer a query, best first. A text is a query of one term (`2:dog` has weight 2)."""
         return next(self.search_many([query], scan=scan, adapter=adapter))
 
@@ -278,9 +307,10 @@ class Library(LibraryAccess):
     ) -> Iterator[SearchResult]:
         """Answers many queries with one load of model and vectors.
 
-        `scan` is "exact", "graph" (the HNSW graph where there is one), or "auto": the graph from
-        `graph_from_rows` rows of a modality on. `adapter` is the one to search with, or "none", instead of the one
-        in use. `on_trouble` is told, once each, what could not be used.
+        `scan` is "exact" (all vectors), "codes" (the vectors whose codes seem nearest), "graph" (the HNSW graph where
+        there is one), or "auto": the graph from `graph_from_rows` rows of a modality on, codes below. `adapter` is
+        the one to search with, or "none", instead of the one in use. `on_trouble` is told, once each, what could not
+        be used.
         """
         with errors_told(self.folder):
             catalogue, in_use = self._catalogue(), self._model_in_use(adapter)
@@ -396,6 +426,8 @@ class Library(LibraryAccess):
 
     def status(self) -> Status:
         """What the library holds: files, roots, failures, model, size."""
+        from mmsearch.roots import root_status
+
         with errors_told(self.folder):
             catalogue = self._catalogue()
             in_use = model_in_use(catalogue)

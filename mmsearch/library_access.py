@@ -10,6 +10,7 @@ from types import TracebackType
 from mmsearch import derived
 from mmsearch.adapters import AdaptedEncoder
 from mmsearch.catalogue import DATABASE_NAME, Catalogue, OlderLibrary, database_bytes
+from mmsearch.code_file import refresh_codes
 from mmsearch.encoding import Encoder, ModelIdentity, open_encoder
 from mmsearch.errors import MmsearchError
 from mmsearch.graph import refresh_graph
@@ -17,9 +18,10 @@ from mmsearch.items import MODALITIES
 from mmsearch.library_calibration import refresh_calibration
 from mmsearch.locking import WriterLock
 from mmsearch.spaces import ModelInUse, model_in_use
-from mmsearch.vectors import refresh_sidecar
 
 LIBRARY_VARIABLE = "MMSEARCH_LIBRARY"
+# 1 for a library that has a graph however large it gets, 0 for one without.
+GRAPH_SETTING = "graph"
 
 
 def default_library() -> str:
@@ -96,23 +98,24 @@ class LibraryAccess:
         return adapted(encoder, in_use)
 
     def _refresh_derived(self, catalogue: Catalogue, encoder: Encoder | None = None) -> list[str]:
-        """Vectors and graph, and the calibration too where the model is at hand.
+        """Codes and graph, and the calibration too where the model is at hand.
 
         Returns what was wrong with files that had to be made again.
         """
         in_use = model_in_use(catalogue)
         if in_use is None:
             return []
-        rows = {}
+        asked = catalogue.setting(GRAPH_SETTING)
+        vectors = {}
         troubles = []
         for modality in MODALITIES:
             space = in_use.space(modality)
-            rows[modality] = refresh_sidecar(self.folder, catalogue, space)
-            trouble = refresh_graph(self.folder, catalogue, space, rows[modality])
-            troubles += [one for one in (rows[modality].trouble, trouble) if one]
+            vectors[modality], of_codes = refresh_codes(self.folder, catalogue, space)
+            of_graph = refresh_graph(self.folder, catalogue, vectors[modality], None if asked is None else asked == "1")
+            troubles += [one for one in (of_codes, of_graph) if one]
         derived.remove_strangers(self.folder, (in_use.identity, in_use.model))
         if encoder is not None:
-            refresh_calibration(catalogue, adapted(encoder, in_use), rows)
+            refresh_calibration(catalogue, adapted(encoder, in_use), vectors)
         return troubles
 
 

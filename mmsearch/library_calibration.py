@@ -10,14 +10,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from mmsearch import calibration
 from mmsearch.catalogue import Catalogue
 from mmsearch.crash_points import crash_point
 from mmsearch.encoding import Calibration, Encoder, FloatMatrix, ModelIdentity
 from mmsearch.items import Modality
-from mmsearch.vectors import VectorRows
+from mmsearch.vectors import StoredVectors
 
 _SETTING = "calibration"
 _STALE_SHARE = 0.1
@@ -39,10 +37,10 @@ def _curves(measured: dict[str, Any] | None) -> Calibration | None:
         return None
 
 
-def refresh_calibration(catalogue: Catalogue, encoder: Encoder, rows: Mapping[Modality, VectorRows]) -> None:
+def refresh_calibration(catalogue: Catalogue, encoder: Encoder, vectors: Mapping[Modality, StoredVectors]) -> None:
     """Measures again where the library has changed by a tenth since it was last measured."""
     fingerprint = encoder.identity.fingerprint
-    counts = {modality: len(of_modality) for modality, of_modality in rows.items()}
+    counts = {modality: len(of_modality) for modality, of_modality in vectors.items()}
     removed = catalogue.items_removed()
     stored = _stored(catalogue)
     known = stored.pop(fingerprint, None)
@@ -51,11 +49,11 @@ def refresh_calibration(catalogue: Catalogue, encoder: Encoder, rows: Mapping[Mo
         added = sum(counts.values()) - sum(known["rows"].values()) + gone
         if gone + added <= _STALE_SHARE * sum(known["rows"].values()):
             return
-    found = own_calibration(encoder, rows)
+    found = own_calibration(encoder, vectors)
     if fingerprint not in _noise:
         _noise[fingerprint] = encoder.encode_texts(calibration.noise_queries())
-    vectors = {modality: of_modality.vectors for modality, of_modality in rows.items()}
-    found = calibration.refreshed(found, _noise[fingerprint], vectors)
+    blocks = {modality: (block.vectors for block in of_modality.blocks()) for modality, of_modality in vectors.items()}
+    found = calibration.refreshed(found, _noise[fingerprint], blocks)
     stored[fingerprint] = {"rows": counts, "removed": removed, "curves": calibration.as_json(found)}
     latest = dict(list(stored.items())[-_KEPT:])
     with catalogue.transaction():
@@ -73,14 +71,11 @@ def _stored(catalogue: Catalogue) -> dict[str, dict[str, Any]]:
     return {key: one for key, one in sound if isinstance(one, dict) and {"rows", "removed", "curves"} <= one.keys()}
 
 
-def own_calibration(encoder: Encoder, rows: Mapping[Modality, VectorRows]) -> Calibration:
-    """The model's own calibration or, where it has none, one read off a sample of the rows."""
+def own_calibration(encoder: Encoder, vectors: Mapping[Modality, StoredVectors]) -> Calibration:
+    """The model's own calibration or, where it has none, one read off a sample of the vectors."""
     known = encoder.calibration
     if known is not None:
         return known
-    chance = np.random.default_rng(0)
-    samples = {}
-    for modality, of_modality in rows.items():
-        drawn = np.sort(chance.permutation(len(of_modality))[: calibration.SAMPLE_ROWS])
-        samples[modality] = of_modality.vectors[drawn].astype(np.float32)
-    return calibration.measured(samples)
+    return calibration.measured(
+        {modality: of_modality.sample(calibration.SAMPLE_ROWS) for modality, of_modality in vectors.items()}
+    )

@@ -5,33 +5,26 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 
 from mmsearch import calibration
 from mmsearch.calibration import WeightedTerm
 from mmsearch.catalogue import Catalogue, ItemIds
-from mmsearch.derived import Missing, NotUsable
 from mmsearch.encoding import Background, Calibration, Encoder, FloatMatrix, text_vectors
 from mmsearch.errors import MmsearchError
 from mmsearch.file_times import in_utc
-from mmsearch.graph import Graph, read_graph
+from mmsearch.gallery import GRAPH_FROM_ROWS, Gallery, Nearest, Ranking, Scan
 from mmsearch.items import MODALITIES, ImageContent, Modality
 from mmsearch.library_calibration import own_calibration, stored_calibration
 from mmsearch.query import Filters, Query, Term
 from mmsearch.query_cache import QueryCache
-from mmsearch.reading import ReadLimits, UnreadableFile, decode, load
 from mmsearch.records import FoundItem
 from mmsearch.spaces import ModelInUse
-from mmsearch.vectors import VectorRows, read_rows
+from mmsearch.vectors import StoredVectors
 
-Scan = Literal["auto", "exact", "graph"]
-
-# Above this many rows of a modality the graph answers a resident search sooner than a scan does.
-GRAPH_FROM_ROWS = 50_000
 _FIRST_CANDIDATES = 100
 
 
@@ -95,19 +88,20 @@ class Searcher:
         catalogue: Catalogue,
         in_use: ModelInUse,
         encoder: Callable[[], Encoder],
-        scan: Scan = "exact",
+        scan: Scan = "codes",
         graph_from_rows: int = GRAPH_FROM_ROWS,
     ) -> None:
         self._folder = folder
         self._catalogue = catalogue
         self._in_use = in_use
         self._encoder = encoder
-        self._scan = scan
-        self._graph_from_rows = graph_from_rows
         self._spaces = {modality: in_use.space(modality) for modality in MODALITIES}
-        self._rows: dict[Modality, VectorRows] = {}
-        self._graphs: dict[Modality, Graph | None] = {}
-        self._troubles: list[str] = []
+        self._galleries = {
+            modality: Gallery(folder, catalogue, space, scan, graph_from_rows)
+            for modality, space in self._spaces.items()
+        }
+        self._passed = Filters()
+        self._passing: dict[Modality, ItemIds] = {}
         self._cache = QueryCache(folder, in_use.identity)
 
     def search(self, query: Query) -> SearchResult:
@@ -120,16 +114,18 @@ class Searcher:
         vector, terms = self._query_vector(query.terms)
         wanted = [query.filters.modality] if query.filters.modality else list(MODALITIES)
         backgrounds = {modality: calibration.combined(self._calibration, terms, modality) for modality in wanted}
-        rows = {modality: self._filtered(modality, query.filters) for modality in wanted}
-        thresholds = {one: self._threshold(query, len(rows[one]), backgrounds[one]) for one in wanted}
-        hits, nearest = self._hits(query, vector, rows, backgrounds, thresholds)
+        rankings, thresholds = {}, {}
+        for one in wanted:
+            rankings[one], rows = self._galleries[one].ranking(vector, self._wanted(one, query.filters))
+            thresholds[one] = self._threshold(query, rows, backgrounds[one])
+        hits, nearest = self._hits(query, rankings, backgrounds, thresholds)
         elapsed = (time.perf_counter() - started) * 1000
         label = self._in_use.identity.label
         return SearchResult(query, label, self._folder, elapsed, hits, thresholds, nearest)
 
     def troubles(self) -> list[str]:
         """What was wrong with vector files that this search had to do without."""
-        return [*(rows.trouble for rows in self._rows.values() if rows.trouble), *self._troubles]
+        return [trouble for gallery in self._galleries.values() for trouble in gallery.troubles]
 
     # The query
 
@@ -158,6 +154,8 @@ class Searcher:
         return vector
 
     def _image_vector(self, path: str) -> FloatMatrix:
+        from mmsearch.reading import ReadLimits, UnreadableFile, decode, load
+
         name = os.fsencode(path)
         model_id = self._spaces["image"].model_id
         try:
@@ -187,20 +185,17 @@ class Searcher:
     def _hits(
         self,
         query: Query,
-        vector: FloatMatrix,
-        rows: Mapping[Modality, VectorRows],
+        rankings: Mapping[Modality, Ranking],
         backgrounds: Mapping[Modality, Background],
         thresholds: Mapping[Modality, float],
     ) -> tuple[tuple[Hit, ...], Hit | None]:
         asked = _QueryImages(query.terms)
-        rankings = {
-            modality: self._ranking(modality, vector, rows[modality], bool(query.filters), background)
-            for modality, background in backgrounds.items()
-        }
         lowest = min(thresholds.values())
         count = max(_FIRST_CANDIDATES, 4 * query.limit)
         while True:
-            ranked = {modality: ranking(count) for modality, ranking in rankings.items()}
+            ranked = {
+                modality: _scored(ranking(count), backgrounds[modality]) for modality, ranking in rankings.items()
+            }
             files = self._best_per_file(ranked, query.filters, asked)
             # What was not looked at can be no better than the last that was.
             unseen = max(
@@ -218,31 +213,16 @@ class Searcher:
         score, cosine, item = files[0]
         return (), _hit(0, item, score, cosine)
 
-    def _filtered(self, modality: Modality, filters: Filters) -> VectorRows:
-        """The rows that pass the filters."""
-        rows = self._rows_of(modality)
-        if not filters:
-            return rows
-        return rows.only(self._catalogue.matching_items(filters, self._spaces[modality].model_id, modality))
-
-    def _ranking(
-        self, modality: Modality, vector: FloatMatrix, rows: VectorRows, filtered: bool, background: Background
-    ) -> Callable[[int], _Ranked]:
-        """A function that gives the best so many of the rows."""
-        graph = None if filtered else self._graph_of(modality, rows)
-        if graph is None:
-            cosines = rows.cosines(vector[np.newaxis])[:, 0]
-            return lambda count: _best(rows.item_ids, cosines, count, background, complete=True)
-        newer = rows.after(graph.coverage.last_item)
-        newer_cosines = newer.cosines(vector[np.newaxis])[:, 0]
-
-        def nearest(count: int) -> _Ranked:
-            found, cosines = graph.nearest(vector[np.newaxis], count)
-            item_ids = np.concatenate([found[0], newer.item_ids])
-            everything = count >= graph.coverage.rows
-            return _best(item_ids, np.concatenate([cosines[0], newer_cosines]), count, background, everything)
-
-        return nearest
+    def _wanted(self, modality: Modality, filters: Filters) -> ItemIds | None:
+        """The ids of the items that pass the filters, or None where all of them do."""
+        if not replace(filters, modality=None):
+            return None
+        if filters != self._passed:  # a batch has one set of filters
+            self._passed, self._passing = filters, {}
+        if modality not in self._passing:
+            model_id = self._spaces[modality].model_id
+            self._passing[modality] = self._catalogue.matching_items(filters, model_id, modality)
+        return self._passing[modality]
 
     def _best_per_file(
         self, ranked: dict[Modality, _Ranked], filters: Filters, asked: _QueryImages
@@ -261,31 +241,14 @@ class Searcher:
                 best[item.path] = (score, cosine, item)
         return sorted(best.values(), key=lambda found: (-found[0], -found[1], found[2].path))
 
-    # What is loaded once
-
-    def _rows_of(self, modality: Modality) -> VectorRows:
-        if modality not in self._rows:
-            self._rows[modality] = read_rows(self._folder, self._catalogue, self._spaces[modality])
-        return self._rows[modality]
-
-    def _graph_of(self, modality: Modality, rows: VectorRows) -> Graph | None:
-        few = self._scan == "auto" and len(rows) < self._graph_from_rows
-        if self._scan == "exact" or few or len(rows) == 0:
-            return None
-        if modality not in self._graphs:
-            self._graphs[modality] = None
-            try:
-                self._graphs[modality] = read_graph(self._folder, self._catalogue, self._spaces[modality])
-            except Missing:
-                pass
-            except NotUsable as trouble:
-                self._troubles.append(str(trouble))
-        return self._graphs[modality]
-
     @cached_property
     def _calibration(self) -> Calibration:
         stored = stored_calibration(self._catalogue, self._in_use.identity)
-        return stored or own_calibration(self._encoder(), {one: self._rows_of(one) for one in MODALITIES})
+        if stored is not None:
+            return stored
+        # Without a measurement there are few rows, or a run was cut off.
+        vectors = {one: StoredVectors(self._catalogue, space, 0) for one, space in self._spaces.items()}
+        return own_calibration(self._encoder(), vectors)
 
 
 class _QueryImages:
@@ -307,14 +270,9 @@ class _QueryImages:
         return (status.st_dev, status.st_ino) in self._files
 
 
-def _best(item_ids: ItemIds, cosines: FloatMatrix, count: int, background: Background, complete: bool) -> _Ranked:
-    if count < len(item_ids):
-        complete = False
-        places = np.argpartition(-cosines, count)[:count]
-    else:
-        places = np.arange(len(item_ids))
-    places = places[np.argsort(-cosines[places], kind="stable")]
-    return _Ranked(item_ids[places], cosines[places], calibration.scores(cosines[places], background), complete)
+def _scored(nearest: Nearest, background: Background) -> _Ranked:
+    scores = calibration.scores(nearest.cosines, background)
+    return _Ranked(nearest.item_ids, nearest.cosines, scores, nearest.complete)
 
 
 def _unit(vector: FloatMatrix) -> FloatMatrix:

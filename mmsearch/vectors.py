@@ -1,38 +1,27 @@
-"""The vectors of one space as memory-mapped rows, and exact search over them.
-
-The sidecar is derived from the catalogue: item ids, int64 [n], ascending, then unit vectors, float16
-[n, dimension]. Rows that the catalogue has and the sidecar has not are read from the catalogue beside it.
-"""
+"""The vectors of one space as the catalogue holds them: all of them block by block, or those of some items."""
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO
 
 import numpy as np
 
-from mmsearch import derived
 from mmsearch.catalogue import Catalogue, HalfMatrix, ItemIds
-from mmsearch.derived import Coverage, Missing, NotUsable
 from mmsearch.encoding import FloatMatrix
 from mmsearch.spaces import Space
 
-KIND = "vectors"
-# Converted to float32 at a time: stays in the processor's cache.
+# Read and converted to float32 at a time: stays in the processor's cache.
 BLOCK_ROWS = 2_048
 
 
 @dataclass(frozen=True)
 class VectorRows:
-    """Rows of one space: `item_ids` int64 [n], ascending; `vectors` float16 [n, dimension], unit.
-
-    `coverage` is that of the sidecar behind the first of them, `trouble` why a sidecar could not be used.
-    """
+    """Rows of one space: `item_ids` int64 [n], ascending; `vectors` float16 [n, dimension], unit."""
 
     item_ids: ItemIds
     vectors: HalfMatrix
-    coverage: Coverage | None = None
-    trouble: str | None = None
 
     def __len__(self) -> int:
         return len(self.item_ids)
@@ -45,90 +34,61 @@ class VectorRows:
             np.matmul(block, queries.T, out=found[start : start + BLOCK_ROWS])
         return found
 
-    def positions(self, item_ids: ItemIds) -> ItemIds:
-        """Where those items stand among the rows; items that are not there are left out."""
-        if len(self) == 0:
-            return np.empty(0, np.int64)
-        places: ItemIds = np.searchsorted(self.item_ids, item_ids).astype(np.int64)
-        places[places == len(self)] = 0
-        found: ItemIds = places[self.item_ids[places] == item_ids]
-        return found
 
-    def only(self, item_ids: ItemIds) -> VectorRows:
-        """The rows of those items alone."""
-        places = self.positions(item_ids)
-        return VectorRows(self.item_ids[places], self.vectors[places])
+@dataclass(frozen=True)
+class StoredVectors:
+    """All vectors of a space, read from the catalogue as they are asked for. `count` may include some of removed items.
 
-    def after(self, item_id: int) -> VectorRows:
-        """The rows of items that are newer than `item_id`."""
-        first = int(np.searchsorted(self.item_ids, item_id, side="right"))
-        return VectorRows(self.item_ids[first:], self.vectors[first:])
+    What reads them raises sqlite3.DatabaseError for a vector of a wrong size.
+    """
 
+    catalogue: Catalogue
+    space: Space
+    count: int
 
-def read_rows(folder: str, catalogue: Catalogue, space: Space) -> VectorRows:
-    """All rows of the space: from the sidecar where it is sound, the rest from the catalogue."""
-    trouble = None
-    try:
-        rows = _read_sidecar(folder, catalogue, space)
-    except Missing:
-        rows = _no_rows(space)
-    except NotUsable as reason:
-        trouble = str(reason)
-        rows = _no_rows(space)
-    newer = _rows_after(catalogue, space, rows.coverage.last_item if rows.coverage else 0)
-    if len(rows) and len(newer):
-        return VectorRows(
-            np.concatenate([rows.item_ids, newer.item_ids]),
-            np.concatenate([rows.vectors, newer.vectors]),
-            rows.coverage,
-            trouble,
-        )
-    one = rows if len(rows) else newer
-    return VectorRows(one.item_ids, one.vectors, rows.coverage, trouble)
+    def __len__(self) -> int:
+        return self.count
+
+    def blocks(self, after: int = 0) -> Iterator[VectorRows]:
+        """The rows of items with higher ids than `after`, a block at a time, ascending."""
+        return blocks_after(self.catalogue, self.space, after)
+
+    def sample(self, count: int, seed: int = 0) -> FloatMatrix:
+        """Vectors float32 [k, dimension] of items drawn at random: `count` of them, or all that there are."""
+        item_ids = self.catalogue.item_ids(self.space.model_id, self.space.modality)
+        drawn = np.sort(np.random.default_rng(seed).permutation(len(item_ids))[:count])
+        return rows_of(self.catalogue, self.space, item_ids[drawn]).vectors.astype(np.float32)
 
 
-def check_sidecar(folder: str, catalogue: Catalogue, space: Space) -> None:
-    """Raises NotUsable, or Missing, where the sidecar cannot be used."""
-    _read_sidecar(folder, catalogue, space)
+def blocks_after(catalogue: Catalogue, space: Space, item_id: int) -> Iterator[VectorRows]:
+    """The rows of the space's items with ids above `item_id`, a block at a time, ascending."""
+    while True:
+        item_ids, vectors = catalogue.vectors_after(space.model_id, space.modality, item_id, BLOCK_ROWS)
+        if len(item_ids):
+            yield VectorRows(item_ids, _matrix(space, vectors))
+        if len(item_ids) < BLOCK_ROWS:
+            return
+        item_id = int(item_ids[-1])
 
 
-def refresh_sidecar(folder: str, catalogue: Catalogue, space: Space) -> VectorRows:
-    """Makes the sidecar anew if it is unusable or stale; leaves it alone otherwise. Returns all rows."""
-    rows = read_rows(folder, catalogue, space)
-    covered = rows.coverage
-    if covered is not None:
-        if not derived.is_stale(covered, len(rows.after(covered.last_item)), catalogue.items_removed()):
-            return rows
-        rows = _rows_after(catalogue, space, 0)  # without the dead rows that the sidecar still has
-
-    def write_payload(file: IO[bytes]) -> None:
-        file.write(rows.item_ids.astype("<i8").tobytes())
-        file.write(rows.vectors.astype("<f2", copy=False).data)
-
-    coverage = derived.coverage_of(catalogue, space, rows.item_ids)
-    derived.write_derived(derived.derived_path(folder, space, KIND), coverage, write_payload)
-    return VectorRows(rows.item_ids, rows.vectors, coverage, rows.trouble)
+def rows_after(catalogue: Catalogue, space: Space, item_id: int) -> VectorRows:
+    """The rows of the space's items with ids above `item_id`."""
+    blocks = list(blocks_after(catalogue, space, item_id))
+    if not blocks:
+        return VectorRows(np.empty(0, np.int64), np.empty((0, space.identity.dimension), np.float16))
+    return VectorRows(
+        np.concatenate([block.item_ids for block in blocks]), np.concatenate([block.vectors for block in blocks])
+    )
 
 
-def _read_sidecar(folder: str, catalogue: Catalogue, space: Space) -> VectorRows:
-    path = derived.derived_path(folder, space, KIND)
-    with derived.open_derived(path, catalogue, space) as found:
-        rows, dimension = found.coverage.rows, space.identity.dimension
-        if found.payload_bytes != rows * (8 + 2 * dimension):
-            raise NotUsable("of another size than its header says")
-        if rows == 0:
-            return _no_rows(space, found.coverage)
-        # Of the open file that was verified: at its path there may be a newer one by now.
-        item_ids = np.memmap(found.file, "<i8", "r", found.payload_start, (rows,))
-        vectors = np.memmap(found.file, "<f2", "r", found.payload_start + 8 * rows, (rows, dimension))
-        return VectorRows(item_ids, vectors, found.coverage)
+def rows_of(catalogue: Catalogue, space: Space, item_ids: ItemIds) -> VectorRows:
+    """The rows of those items, ascending; items that are not there any more are left out."""
+    found, vectors = catalogue.vectors_of(item_ids)
+    return VectorRows(found, _matrix(space, vectors))
 
 
-def _rows_after(catalogue: Catalogue, space: Space, item_id: int) -> VectorRows:
-    item_ids, vectors = catalogue.vectors_after(space.model_id, space.modality, item_id)
-    matrix = np.frombuffer(b"".join(vectors), "<f2").reshape(-1, space.identity.dimension)
-    return VectorRows(item_ids, space.of_stored(matrix))
-
-
-def _no_rows(space: Space, coverage: Coverage | None = None) -> VectorRows:
-    return VectorRows(np.empty(0, np.int64), np.empty((0, space.identity.dimension), np.float16), coverage)
+def _matrix(space: Space, vectors: Sequence[bytes]) -> HalfMatrix:
+    size = 2 * space.identity.dimension
+    if any(len(vector) != size for vector in vectors):
+        raise sqlite3.DatabaseError("a vector has a wrong size")
+    return space.of_stored(np.frombuffer(b"".join(vectors), "<f2").reshape(-1, space.identity.dimension))

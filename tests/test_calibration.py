@@ -108,8 +108,8 @@ def test_a_library_where_everything_is_near_to_nonsense_moves_its_background() -
     chance = np.random.default_rng(2)
     noise = unit(chance.normal(size=(128, 64)) + 0.3)
     rows = unit(chance.normal(size=(2_000, 64)) + 0.3).astype(np.float16)
-    few = refreshed(calibration(), noise, {"image": rows[:5]})["text", "image"]
-    many = refreshed(calibration(), noise, {"image": rows})["text", "image"]
+    few = refreshed(calibration(), noise, {"image": [rows[:5]]})["text", "image"]
+    many = refreshed(calibration(), noise, {"image": [rows[:7], rows[7:]]})["text", "image"]
     nearest = (noise @ rows.astype(np.float32).T).max(axis=1)
     assert OWN.mean < few.mean < many.mean
     assert many.mean == pytest.approx(float((noise @ rows.astype(np.float32).T).mean()) * 2000 / 2200, abs=1e-3)
@@ -118,7 +118,7 @@ def test_a_library_where_everything_is_near_to_nonsense_moves_its_background() -
 
 
 def test_what_was_not_measured_stays_as_the_model_says() -> None:
-    found = refreshed(calibration(), np.eye(4, dtype=np.float32), {"text": np.empty((0, 4), np.float16)})
+    found = refreshed(calibration(), np.eye(4, dtype=np.float32), {"text": []})
     assert found == calibration()
 
 

@@ -125,7 +125,7 @@ BEFORE: dict[str, tuple[Callable[[Path, Path], None], tuple[str, ...]]] = {
 LATER = (
     "batch committed:2",
     "derived file in place:2",
-    "derived file in place:3",
+    "codes added:2",
     "graph in place:2",
 )
 

@@ -51,7 +51,7 @@ def test_damaged_derived_files_are_named_and_made_again(mmsearch: Mmsearch, own:
         path.write_bytes(content)
     done = mmsearch("doctor", library=own)
     assert done.code == 1
-    assert "the vectors of images: damaged: its checksum is wrong" in done.out
+    assert "the codes of images: damaged: its checksum is wrong" in done.out
     assert "the graph of texts" in done.out
     assert mmsearch("doctor", "--repair", library=own).code == 0
     assert mmsearch("doctor", library=own).code == 0
@@ -59,9 +59,9 @@ def test_damaged_derived_files_are_named_and_made_again(mmsearch: Mmsearch, own:
 
 def test_an_index_run_says_once_what_it_had_to_make_again(mmsearch: Mmsearch, home: Path, tmp_path: Path) -> None:
     mmsearch("index", home)
-    for path in (tmp_path / "library" / "derived").glob("*.vectors"):
+    for path in (tmp_path / "library" / "derived").glob("*.codes"):
         path.write_bytes(path.read_bytes()[:100])
-    assert "a vector file was not used" in mmsearch("search", "a cat").err
+    assert "a file of codes or a graph was not used" in mmsearch("search", "a cat").err
     said = mmsearch("index", home).err
     assert said.count("made again") == 1
     assert "made again" not in mmsearch("index", home).err

@@ -35,6 +35,8 @@ POINTS = (
     "gone files removed",
     "run finished",
     "derived file written",
+    "codes begun",
+    "codes added",
     "graph in place",
 )
 contents = st.sampled_from(range(len(CONTENTS)))

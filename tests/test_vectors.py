@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmsearch import Library, MmsearchError, Query
-from mmsearch.derived import CHEAP_ROWS, Coverage, is_stale
+from mmsearch.graph import CHEAP_ROWS, is_stale
 from mmsearch.query import Filters, text_term
 from mmsearch.vectors import BLOCK_ROWS, VectorRows
 
@@ -36,29 +36,13 @@ def test_cosines_are_those_of_a_plain_product(count: int) -> None:
     assert np.allclose(rows.cosines(queries), expected, atol=1e-5)
 
 
-@given(st.lists(st.integers(0, 400), max_size=40))
-def test_rows_are_found_by_item(item_ids: list[int]) -> None:
-    rows = unit_rows(100)
-    asked = np.array(sorted(set(item_ids)), np.int64)
-    expected = [item_id for item_id in asked if item_id % 3 == 1 and item_id < 300]
-    assert rows.only(asked).item_ids.tolist() == expected
-
-
-@given(st.integers(-1, 400))
-def test_rows_after_an_item(item_id: int) -> None:
-    assert unit_rows(100).after(item_id).item_ids.tolist() == [n for n in range(1, 300, 3) if n > item_id]
-
-
-def test_a_small_file_is_stale_at_once_and_a_large_one_by_share() -> None:
-    def coverage(rows: int) -> Coverage:
-        return Coverage("id", "print", "image", 4, rows, rows, "", items_removed=10)
-
-    assert not is_stale(coverage(100), 0, 10)
-    assert is_stale(coverage(100), 1, 10)
-    assert is_stale(coverage(100), 0, 11)
-    assert not is_stale(coverage(10 * CHEAP_ROWS), CHEAP_ROWS, 10)
-    assert is_stale(coverage(10 * CHEAP_ROWS), CHEAP_ROWS + 1, 10)
-    assert is_stale(coverage(10 * CHEAP_ROWS), CHEAP_ROWS, 11)
+def test_a_small_graph_is_stale_at_once_and_a_large_one_by_share() -> None:
+    assert not is_stale(100, 0, 0)
+    assert is_stale(100, 1, 0)
+    assert is_stale(100, 0, 1)
+    assert not is_stale(10 * CHEAP_ROWS, CHEAP_ROWS, 0)
+    assert is_stale(10 * CHEAP_ROWS, CHEAP_ROWS + 1, 0)
+    assert is_stale(10 * CHEAP_ROWS, CHEAP_ROWS, 1)
 
 
 def answers(folder: Path, scan: str = "exact") -> list[tuple[str, float]]:
@@ -91,7 +75,7 @@ DAMAGES: dict[str, Damage] = {
 }
 
 
-@pytest.mark.parametrize("scan", ["exact", "graph"])
+@pytest.mark.parametrize("scan", ["exact", "codes", "graph"])
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_files_do_not_change_an_answer_and_are_made_again(
     indexed: Path, own: Path, photos: Path, damage: str, scan: str
@@ -115,7 +99,7 @@ def test_a_library_of_photographs_alone_has_sound_files_too(home: Path, tmp_path
     with Library(tmp_path / "library") as library:
         library.index([home])
         told: list[str] = []
-        searches = [library.search_many(["a cat"], scan="exact", on_trouble=told.append)]
+        searches = [library.search_many(["a cat"], scan="codes", on_trouble=told.append)]
         searches.append(library.search_many(["a cat"], scan="graph", on_trouble=told.append))
         assert [next(search).hits[0].path for search in searches] == [str(home / "cat.png")] * 2
     assert told == []
@@ -128,7 +112,7 @@ def has_hnswlib() -> bool:
 
 
 def test_a_damaged_file_is_told_once(own: Path) -> None:
-    for path in (own / "derived").glob("*.vectors"):
+    for path in (own / "derived").glob("*.codes"):
         flip(path, 0.9)
     told: list[str] = []
     list(Library(own).search_many(["a cat", "a dog"], on_trouble=told.append))
@@ -196,8 +180,7 @@ def test_rows_newer_than_the_graph_are_found_beside_it(
         (home / "later.txt").write_text("The ferry leaves the harbour at noon.")
         (home / "tax.txt").unlink()
         library.index([home])
-        searches = [library.search("a ferry in the harbour", scan="exact")]
-        searches.append(library.search("a ferry in the harbour", scan="graph"))
+        searches = [library.search("a ferry in the harbour", scan=scan) for scan in ("exact", "codes", "graph")]
         for hits in (search.hits for search in searches):
             assert hits[0].path.endswith("later.txt")
             assert not any(hit.path.endswith("tax.txt") for hit in hits)
@@ -223,7 +206,7 @@ def test_the_graph_grows_and_shrinks_with_the_library(home: Path, tmp_path: Path
     assert plain.element_count >= 14
 
 
-def test_without_hnswlib_every_search_is_exact(own: Path, indexed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_hnswlib_codes_are_searched(own: Path, indexed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hnswlib", None)  # makes its import fail
     assert answers(own, "graph") == answers(indexed, "exact")
     shutil.rmtree(own / "derived")
@@ -279,27 +262,6 @@ def test_a_library_that_may_not_be_read_is_one_sentence(mmsearch: Mmsearch, own:
         assert done.code == 2
         assert "cannot be read" in done.err
         path.chmod(0o755)
-
-
-def test_a_search_keeps_to_the_file_that_it_verified(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mmsearch import derived
-
-    expected = answers(own)
-    check = derived._check_owner
-
-    def check_and_replace(*arguments: object) -> None:
-        check(*arguments)  # type: ignore[arg-type]
-        for path in (own / "derived").glob("*.vectors"):
-            other = path.with_suffix(".new")
-            other.write_bytes(b"\0" * path.stat().st_size)
-            other.replace(path)
-
-    monkeypatch.setattr(derived, "_check_owner", check_and_replace)
-    with Library(own) as library:
-        everything = Query((text_term("a cat"),), min_score=0)
-        assert [hit.path for hit in library.search(everything, scan="exact").hits] == [
-            path for path, _ in expected[:10]
-        ]
 
 
 def test_the_catalogue_is_plain_sqlite(own: Path) -> None:

@@ -49,6 +49,14 @@ def index(
     retry: Annotated[
         bool, typer.Option("--retry", help="Read again what could not be read before, though it has not changed.")
     ] = False,
+    graph: Annotated[
+        bool | None,
+        typer.Option(
+            "--graph/--no-graph",
+            help="Keep an HNSW graph for search --batch, or none, from now on. Without either there is one up to "
+            "100,000 pictures or passages; it takes about 2 kB of memory for each.",
+        ),
+    ] = None,
     max_text_mb: Annotated[
         float, typer.Option(metavar="MB", min=0.001, max=2_000, help="Skip text files larger than this.")
     ] = 10.0,
@@ -78,6 +86,7 @@ def index(
             model=model,
             rebuild=rebuild,
             retry=retry,
+            graph=graph,
             limits=ReadLimits(max_text_bytes=int(max_text_mb * 1e6)),
             workers=workers,
             on_progress=on_progress,

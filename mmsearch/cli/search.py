@@ -14,9 +14,9 @@ from mmsearch.errors import MmsearchError
 from mmsearch.query import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
+    from mmsearch.gallery import Scan
     from mmsearch.output.hits import Form
     from mmsearch.query import Filters, Query, Term
-    from mmsearch.searching import Scan
 
 
 class ScanChoice(str, Enum):
@@ -24,6 +24,7 @@ class ScanChoice(str, Enum):
 
     AUTO = "auto"
     EXACT = "exact"
+    CODES = "codes"
     GRAPH = "graph"
 
 
@@ -94,9 +95,9 @@ def search(
     scan: Annotated[
         ScanChoice,
         typer.Option(
-            metavar="[auto|exact|graph]",
-            help="Compare with all vectors (exact), by the HNSW graph (graph), or by the graph where it is faster "
-            "(auto, for --batch).",
+            metavar="[auto|exact|codes|graph]",
+            help="Compare with all vectors (exact), with those whose codes seem nearest (codes), by the HNSW graph "
+            "(graph), or by codes and, where --batch is faster with it, by the graph (auto).",
         ),
     ] = ScanChoice.AUTO,
     library: LibraryOption = None,
@@ -125,7 +126,7 @@ def search(
                 found = found or bool(result.hits)
         else:
             asked = _query(_terms(query, image, avoid, avoid_image), filters, limit, min_score)
-            one_scan = cast("Scan", "exact" if scan is ScanChoice.AUTO else scan.value)
+            one_scan = cast("Scan", "codes" if scan is ScanChoice.AUTO else scan.value)
             result = next(opened.search_many([asked], scan=one_scan, adapter=adapter, on_trouble=_tell_trouble))
             hits.print_result(result, form)
             for note in hits.notes(result, form):
@@ -208,4 +209,4 @@ def _filters(
 def _tell_trouble(trouble: str) -> None:
     from mmsearch import output
 
-    output.say(f"a vector file was not used ({trouble}); `mmsearch index` makes it again.")
+    output.say(f"a file of codes or a graph was not used ({trouble}); `mmsearch index` makes it again.")

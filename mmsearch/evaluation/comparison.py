@@ -19,6 +19,7 @@ from mmsearch.encoding import FloatMatrix
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.embedding import Integers
 from mmsearch.evaluation.retrieval import Direction
+from mmsearch.vectors import VectorRows
 
 FOUND = 10
 SHORTLISTS = (100, 1_000)
@@ -132,7 +133,8 @@ def _two_stage(signs: codes.SignCodes, vectors: FloatMatrix, count: int) -> Answ
 def _graphs(vectors: FloatMatrix) -> Iterator[_Way]:
     if not graph.is_available():
         raise MmsearchError("The graph needs hnswlib, which is not installed; `pip install hnswlib` builds it.")
-    index = graph.built(np.arange(len(vectors)), vectors)
+    rows = VectorRows(np.arange(len(vectors)), vectors.astype(np.float16))
+    index = graph.built([rows], vectors.shape[1], len(vectors))
     per_vector = 4.0 * vectors.shape[1] + 8 + 4 * (2 * graph.LINKS + 1)
 
     def at(ef: int) -> Answer:

@@ -52,7 +52,7 @@ def separation(
         nonsense: vectors of other queries of random letters, float32 [p, d].
     """
     gallery = direction.gallery
-    curves = calibration.refreshed(known, noise, {direction.answering: gallery.astype(np.float16)})
+    curves = calibration.refreshed(known, noise, {direction.answering: [gallery.astype(np.float16)]})
     curve = curves["text", direction.answering]
     bound = calibration.nothing_close(curve, len(gallery))
     shown = right = relevant_in_all = 0

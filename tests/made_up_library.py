@@ -1,0 +1,67 @@
+"""A catalogue filled with made-up vectors: for what needs more rows than a test can encode."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mmsearch.catalogue import Catalogue
+from mmsearch.encoding import FloatMatrix, ModelIdentity
+from mmsearch.items import Modality
+from mmsearch.records import EncodedContent, EncodedItem
+from mmsearch.spaces import Space
+
+DIMENSION = 64
+
+
+def unit(rows: FloatMatrix) -> FloatMatrix:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+def drawn(count: int, seed: int = 0) -> FloatMatrix:
+    """Unit vectors around a few centres that share a direction, float32 [count, DIMENSION]."""
+    chance = np.random.default_rng(seed)
+    centres = np.random.default_rng(99).normal(size=(20, DIMENSION)) + 0.5
+    rows = centres[chance.integers(20, size=count)] + chance.normal(size=(count, DIMENSION))
+    return unit(rows.astype(np.float32))
+
+
+class MadeUpLibrary:
+    """One catalogue with a root; what is added are photos, or notes, without any file on the disk."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = str(folder)
+        self.catalogue = Catalogue.write(self.folder)
+        with self.catalogue.transaction():
+            identity = ModelIdentity("made-up", "1", DIMENSION, "made-up" * 8)
+            self.model_id = self.catalogue.start_with_model(identity)
+            self.root_id = self.catalogue.put_root(b"/made-up", "{}").id
+        self.identity = identity
+        self.added = 0
+
+    def space(self, modality: Modality = "image") -> Space:
+        return Space(self.model_id, self.identity, modality)
+
+    def add(self, rows: FloatMatrix, modality: Modality = "image", extension: str = ".jpg") -> list[int]:
+        """Adds a file for each vector. Returns the ids of the items."""
+        before = self.catalogue.latest_item()
+        with self.catalogue.transaction():
+            for row in rows:
+                self.added += 1
+                item = EncodedItem(modality, row)
+                content = EncodedContent(self.added.to_bytes(16, "big"), modality, 1, (item,), 1, 1)
+                content_id = self.catalogue.add_content(self.model_id, content)
+                path = b"/made-up/%d%s" % (self.added, extension.encode())
+                self.catalogue.put_file(self.root_id, path, 1, 1, content_id)
+        added = self.catalogue.item_ids(self.model_id, modality)
+        return [int(item_id) for item_id in added if item_id > before]
+
+    def remove(self, item_ids: list[int]) -> None:
+        execute = self.catalogue.connection.execute
+        with self.catalogue.transaction():
+            for item_id in item_ids:
+                content = execute("SELECT content_id FROM items WHERE id = ?", (item_id,)).fetchone()[0]
+                execute("DELETE FROM files WHERE content_id = ?", (content,))
+                self.catalogue.remove_items_of([content])
