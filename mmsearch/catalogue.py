@@ -26,11 +26,14 @@ from mmsearch.items import Modality
 from mmsearch.query import Filters
 from mmsearch.records import Counts, EncodedContent, Failure, FoundItem, KnownFile, Root
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 APPLICATION_ID = 0x6D6D7365  # "mmse"
 DATABASE_NAME = "library.db"
 # Every SQLite takes so many values in one statement.
 MOST_PATHS = 500
+
+# The setting of a library that may have files without items: a change of model that was cut off, or a repair.
+UNENCODED = "unencoded"
 
 ItemIds = npt.NDArray[np.int64]
 HalfMatrix = npt.NDArray[np.float16]
@@ -143,6 +146,7 @@ class Catalogue:
 
     def start_with_model(self, identity: ModelIdentity) -> int:
         """Makes `identity` the library's model; all that was encoded before is dropped. Returns its id."""
+        self.set_setting(UNENCODED, "1")
         self._remove_items("1", ())
         self.connection.execute("DELETE FROM models")
         cursor = self.connection.execute(
@@ -194,9 +198,12 @@ class Catalogue:
         )
         return {row[0]: KnownFile._make(row[1:]) for row in rows}
 
-    def files_of_root(self, root_id: int) -> Iterator[tuple[int, bytes]]:
-        """The id and path of each file that this root brought."""
-        return iter(self.connection.execute("SELECT id, path FROM files WHERE root_id = ?", (root_id,)))
+    def files_of_root(self, root: Root) -> Iterator[tuple[int, bytes]]:
+        """The id and path of each file that this root brought: all of them lie below it."""
+        condition, values = below("path", root.path)
+        return iter(
+            self.connection.execute(f"SELECT id, path FROM files WHERE {condition} AND root_id = ?", (*values, root.id))
+        )
 
     def files_below(self, folder: bytes) -> list[int]:
         """The ids of the file `folder` itself or of all files below the folder, whichever root brought them."""
@@ -332,22 +339,25 @@ class Catalogue:
     def remove_items_of(self, content_ids: Iterable[int]) -> None:
         """Drops the items and vectors of those contents; the next index run encodes their files again."""
         self._remove_items("content_id IN (SELECT value FROM json_each(?))", (json.dumps(list(content_ids)),))
+        self.set_setting(UNENCODED, "1")
 
     def retire_orphans(self) -> None:
         """Drops contents that no file has held since the last call, and marks those that no file holds now.
 
         So a file that is moved from one root to another keeps its vectors though the roots are indexed one by one.
+        What a file has let go of since the last call is marked 2, by triggers, and what was marked by it 1.
         """
-        held = "(SELECT content_id FROM files)"
-        marked = "(SELECT id FROM contents WHERE orphaned = 1)"
-        self._remove_items(f"content_id IN {marked} AND content_id NOT IN {held}", ())
-        self.connection.execute(f"DELETE FROM contents WHERE orphaned = 1 AND id NOT IN {held}")
-        self.connection.execute("UPDATE contents SET orphaned = 0 WHERE orphaned = 1")
-        self.connection.execute(f"UPDATE contents SET orphaned = 1 WHERE id NOT IN {held}")
+        execute = self.connection.execute
+        held = "EXISTS (SELECT 1 FROM files WHERE content_id = contents.id)"
+        marked = "SELECT id FROM contents WHERE orphaned > 0"
+        execute(f"UPDATE contents SET orphaned = 0 WHERE orphaned > 0 AND {held}")
+        self._remove_items(f"content_id IN ({marked} AND orphaned = 1)", ())
+        execute("DELETE FROM contents WHERE orphaned > 0 AND orphaned = 1")
+        execute("UPDATE contents SET orphaned = 1 WHERE orphaned > 0")
 
     def has_orphans(self) -> bool:
-        """Whether there are contents that the last run marked."""
-        return self.connection.execute("SELECT 1 FROM contents WHERE orphaned = 1 LIMIT 1").fetchone() is not None
+        """Whether there are contents that no file holds, or did not hold for a while."""
+        return self.connection.execute("SELECT 1 FROM contents WHERE orphaned > 0 LIMIT 1").fetchone() is not None
 
     def _remove_items(self, condition: str, values: tuple[Any, ...]) -> None:
         self.connection.execute(
@@ -459,8 +469,11 @@ class Catalogue:
         ).fetchone()
         return Counts(*one)
 
-    def files_in_root(self, root_id: int) -> int:
-        row = self.connection.execute("SELECT count(*) FROM files WHERE root_id = ?", (root_id,)).fetchone()
+    def files_in_root(self, root: Root) -> int:
+        condition, values = below("path", root.path)
+        row = self.connection.execute(
+            f"SELECT count(*) FROM files WHERE {condition} AND root_id = ?", (*values, root.id)
+        ).fetchone()
         return int(row[0])
 
 

@@ -75,7 +75,7 @@ def compare_root(
     `unencoded` are files to be read whether they have changed or not; `on_files` is told how many more were found.
     """
     changes = RootChanges(root, identity=_identity(root.path), rules=rules)
-    if is_empty_folder(root.path) and catalogue.files_in_root(root.id):
+    if is_empty_folder(root.path) and catalogue.files_in_root(root):
         changes.offline.append(root.path)
         return changes
     inner = {other.path for other in catalogue.roots() if other.id != root.id and is_below(other.path, root.path)}
@@ -151,7 +151,7 @@ def _store(catalogue: Catalogue, changes: RootChanges) -> None:
     ]
     changes.offline += away
     out_of_reach = {*away, *(problem.path for problem in changes.problems)}
-    changes.gone = dict(_missing(catalogue.files_of_root(root.id), changes.files, out_of_reach))
+    changes.gone = dict(_missing(catalogue.files_of_root(root), changes.files, out_of_reach))
     forgotten = [number for number, _ in _missing(catalogue.failures_of_root(root.id), changes.failures, out_of_reach)]
     mounts = tuple(sorted({*changes.mounts, *away}))
     if forgotten or changes.taken_over or changes.new_problems or mounts != root.mounts:

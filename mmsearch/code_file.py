@@ -158,7 +158,7 @@ def refresh_codes(folder: str, catalogue: Catalogue, space: Space) -> tuple[Stor
         state = None
     except NotUsable as reason:
         state, trouble = None, str(reason)
-    if state is None or _is_worn(state, catalogue):
+    if state is None or _is_worn(state, catalogue, space):
         rows = _write_from_catalogue(path, catalogue, space)
     elif state.last_row > state.trusted_to or _is_in_pieces(state):
         _write_from_codes(path, folder, catalogue, space, state)
@@ -179,13 +179,15 @@ def _state(folder: str, catalogue: Catalogue, space: Space) -> _State:
         return _State(codes.description, codes.mean, rows, last_row, trusted_to, codes.count, codes.end)
 
 
-def _is_worn(state: _State, catalogue: Catalogue) -> bool:
+def _is_worn(state: _State, catalogue: Catalogue, space: Space) -> bool:
     """Whether the file should be made anew from the vectors themselves."""
     dead = catalogue.items_removed() - state.description.items_removed
-    few = state.description.rows < ROWS_FOR_MEAN
-    return dead > max(FEWEST_DEAD, LARGEST_DEAD_SHARE * state.rows) or (
-        few and state.rows > GROWTH_FOR_MEAN * max(1, state.description.rows)
-    )
+    if dead > max(FEWEST_DEAD, LARGEST_DEAD_SHARE * state.rows):
+        return True
+    if state.description.rows >= ROWS_FOR_MEAN:
+        return False
+    newer = catalogue.count_items_after(space.model_id, space.modality, state.trusted_to)
+    return state.rows + newer > GROWTH_FOR_MEAN * max(1, state.description.rows)
 
 
 def _is_in_pieces(state: _State) -> bool:

@@ -14,8 +14,8 @@ import os
 import struct
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import IO, Any, BinaryIO
+from dataclasses import asdict, dataclass, replace
+from typing import Any, BinaryIO
 
 import numpy as np
 import xxhash
@@ -39,11 +39,14 @@ STALE_SHARE = 0.1
 CHEAP_ROWS = 20_000
 # A graph takes some 1.7 kB of memory a row of 384 numbers: beyond so many rows it is made where somebody asks for it.
 UNASKED_ROWS = 100_000
+# How many items of the other modality may come before the header is told that none of them concerns this graph.
+LARGEST_LAG = 10_000
 # hnswlib cannot be stopped within a call: half a second of work.
 _ADD_ROWS = 1_024
 _READ_BYTES = 1 << 20
 _HEAD = struct.Struct("<8sIQ")
 _MAGIC = b"mmgraph1"
+_MOST_PROBES = 12
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,8 @@ def refresh_graph(folder: str, catalogue: Catalogue, stored: StoredVectors, aske
             raise NotUsable("the graph is not the one its header speaks of")
         newer = catalogue.count_items_after(space.model_id, space.modality, trusted_to)
         if not is_stale(description.rows, newer, catalogue.items_removed() - description.items_removed):
+            if newer == 0 and catalogue.latest_item() > trusted_to + LARGEST_LAG:
+                _write_description(path, replace(description, probes=_with_latest(catalogue, description.probes)))
             return None
         index = _extended(_load(path, space, description), catalogue, space, trusted_to)
     except (Missing, FileNotFoundError):
@@ -191,14 +196,21 @@ def _save(path: str, catalogue: Catalogue, space: Space, index: Any) -> None:
         items_removed=catalogue.items_removed(),
         bytes=size,
         checksum=checksum,
-        probes=derived.probes_of(catalogue, live),
+        probes=_with_latest(catalogue, derived.probes_of(catalogue, live)),
     )
-    derived.write_whole(_header_path(path), lambda file: _write_description(file, description))
+    _write_description(path, description)
 
 
-def _write_description(file: IO[bytes], description: Description) -> None:
+def _with_latest(catalogue: Catalogue, probes: tuple[Probe, ...]) -> tuple[Probe, ...]:
+    """The probes, and that of the last item of either modality: up to there no item is newer than the graph."""
+    latest = derived.probe_of(catalogue, catalogue.latest_item())
+    return (*probes, latest)[-_MOST_PROBES:] if latest else probes
+
+
+def _write_description(path: str, description: Description) -> None:
     written = json.dumps(asdict(description)).encode()
-    file.write(_HEAD.pack(_MAGIC, len(written), xxhash.xxh3_64_intdigest(written)) + written)
+    head = _HEAD.pack(_MAGIC, len(written), xxhash.xxh3_64_intdigest(written))
+    derived.write_whole(_header_path(path), lambda file: file.write(head + written))
 
 
 def _remove(path: str) -> None:

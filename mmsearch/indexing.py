@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
-from mmsearch.catalogue import Catalogue
+from mmsearch.catalogue import UNENCODED, Catalogue
 from mmsearch.changes import Candidate, RootChanges, compare_root, is_gone, settle_gone
 from mmsearch.crash_points import crash_point
 from mmsearch.encoding import Encoder
@@ -162,7 +162,7 @@ class Indexer:
         """
         started = time.monotonic()
         self.report.resumed = self._catalogue.setting("interrupted") is not None
-        unencoded = self._catalogue.files_without_items(self._model_id)
+        unencoded = self._catalogue.files_without_items(self._model_id) if self._may_lack_items() else set()
         # Innermost first: a root within another takes over its files before the outer one looks for them.
         inwards = sorted(roots, key=lambda pair: len(pair[0].path), reverse=True)
         changes = [self._walk_root(root, rules, unencoded) for root, rules in inwards]
@@ -386,11 +386,16 @@ class Indexer:
             if settled.kept:
                 self.report.absent.append(Absence(one.root.path, settled.kept))
         with self._catalogue.transaction():
-            if self._changed or self.report.resumed or self._catalogue.has_orphans():
+            if self._catalogue.has_orphans():
                 self._catalogue.retire_orphans()
             self._catalogue.remove_setting("interrupted")
+            if self._may_lack_items() and not self._catalogue.files_without_items(self._model_id):
+                self._catalogue.remove_setting(UNENCODED)
             self._catalogue.mark_changed(self._changed)
         crash_point("run finished")
+
+    def _may_lack_items(self) -> bool:
+        return self._catalogue.setting(UNENCODED) is not None
 
     def _tell(self, done: int, total: int | None) -> None:
         self._on_progress(IndexProgress(self._found, done, total, self.report.failed))

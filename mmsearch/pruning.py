@@ -53,7 +53,7 @@ def drop_losses(catalogue: Catalogue, losses: Losses) -> int:
     concerned: set[int] = set()
     left: dict[int, int] = {}
     for root in catalogue.roots():
-        for number, path in catalogue.files_of_root(root.id):
+        for number, path in catalogue.files_of_root(root):
             if tops.gone_at(path) is None:
                 continue
             if number in shown:
@@ -67,7 +67,7 @@ def drop_losses(catalogue: Catalogue, losses: Losses) -> int:
         for root in catalogue.roots():
             if root.absent:
                 catalogue.set_absent(root.id, left.get(root.id, 0))
-            if root.id in concerned and is_gone(root.path) and not catalogue.files_in_root(root.id):
+            if root.id in concerned and is_gone(root.path) and not catalogue.files_in_root(root):
                 catalogue.remove_failures_of_root(root.id)
                 catalogue.remove_root(root.id)
     crash_point("files pruned")
@@ -77,7 +77,7 @@ def drop_losses(catalogue: Catalogue, losses: Losses) -> int:
 def _files(catalogue: Catalogue, folders: Sequence[bytes]) -> Iterable[tuple[int, bytes]]:
     wanted = set(folders)
     for root in catalogue.roots():
-        for number, path in catalogue.files_of_root(root.id):
+        for number, path in catalogue.files_of_root(root):
             if not wanted or not wanted.isdisjoint(with_parents(path)):
                 yield number, path
 

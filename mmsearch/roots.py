@@ -92,7 +92,7 @@ def _rules_of(root: Root) -> WalkRules:
 
 def root_status(catalogue: Catalogue, root: Root) -> RootStatus:
     """How the root stands now."""
-    files = catalogue.files_in_root(root.id)
+    files = catalogue.files_in_root(root)
     offline = not os.path.exists(root.path) or (files > 0 and is_empty_folder(root.path))
     unmounted = () if offline else tuple(mount for mount in root.mounts if not is_mount_point(mount))
     return RootStatus(root.path, _rules_of(root), files, root.changed, offline, unmounted, root.absent)

@@ -83,8 +83,20 @@ def _absences(db: Database) -> None:
     db.execute("CREATE INDEX contents_orphaned ON contents (orphaned) WHERE orphaned = 1")
 
 
+def _releases(db: Database) -> None:
+    """From now on a file that lets go of its content marks it, so that no run needs to look at all contents."""
+    db.execute("DROP INDEX contents_orphaned")
+    db.execute("CREATE INDEX contents_orphaned ON contents (orphaned) WHERE orphaned > 0")
+    db.execute("UPDATE contents SET orphaned = 2 WHERE orphaned = 0 AND id NOT IN (SELECT content_id FROM files)")
+    # A change of model that was cut off, should there be one.
+    db.execute("INSERT OR REPLACE INTO settings (key, value) VALUES ('unencoded', '1')")
+    mark = "BEGIN UPDATE contents SET orphaned = 2 WHERE id = OLD.content_id AND orphaned = 0; END"
+    db.execute(f"CREATE TRIGGER files_removed AFTER DELETE ON files {mark}")
+    db.execute(f"CREATE TRIGGER files_changed AFTER UPDATE OF content_id ON files {mark}")
+
+
 # The migration at place n brings a library of version n to version n + 1; a new library takes them all.
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_first_tables, _adapters, _absences)
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_first_tables, _adapters, _absences, _releases)
 assert len(MIGRATIONS) == SCHEMA_VERSION
 
 

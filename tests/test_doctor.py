@@ -378,9 +378,9 @@ def test_a_backup_that_cannot_be_written_names_its_place(own: Path, mmsearch: Mm
 
 
 def test_an_older_library_is_examined(own: Path, mmsearch: Mmsearch) -> None:
-    from test_upgrade import TO_VERSION_2
+    from test_upgrade import TO_VERSION_2, TO_VERSION_3
 
     with sqlite3.connect(own / DATABASE) as connection:
-        connection.executescript(TO_VERSION_2)
+        connection.executescript(TO_VERSION_3 + TO_VERSION_2)
     connection.close()
     assert mmsearch("doctor", library=own).code == 0

@@ -12,6 +12,11 @@ from conftest import Mmsearch
 from mmsearch import Library
 from mmsearch.catalogue import SCHEMA_VERSION
 
+TO_VERSION_3 = """DROP TRIGGER files_removed;
+    DROP TRIGGER files_changed;
+    DROP INDEX contents_orphaned;
+    CREATE INDEX contents_orphaned ON contents (orphaned) WHERE orphaned = 1;
+    PRAGMA user_version = 3;"""
 TO_VERSION_2 = """DROP INDEX contents_orphaned;
     ALTER TABLE contents DROP COLUMN orphaned;
     ALTER TABLE roots DROP COLUMN absent;
@@ -22,14 +27,16 @@ TO_VERSION_1 = """DROP TABLE adapters;
     PRAGMA user_version = 1;"""
 
 
-@pytest.fixture(params=[1, 2])
+@pytest.fixture(params=[1, 2, 3])
 def old(request: pytest.FixtureRequest, library: Library, home: Path) -> Path:
     """A library as an earlier version left it."""
     library.index([home])
     library.close()
     folder = Path(library.folder)
     connection = sqlite3.connect(folder / "library.db")
-    connection.executescript(TO_VERSION_2)
+    connection.executescript(TO_VERSION_3)
+    if request.param <= 2:
+        connection.executescript(TO_VERSION_2)
     if request.param == 1:
         connection.executescript(TO_VERSION_1)
     connection.close()
