@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
+from typing import NamedTuple
 
 from mmsearch.file_times import modification_time
 from mmsearch.ignore_patterns import Patterns, read_ignore_file, reason_of, typed_patterns
@@ -52,8 +53,7 @@ class WalkRules:
     ignore_files: bool = True
 
 
-@dataclass(frozen=True)
-class FoundFile:
+class FoundFile(NamedTuple):  # a hundred thousand of them a second are made
     """A regular file: `size` in bytes, `mtime_ns` in nanoseconds since 1970."""
 
     path: bytes
