@@ -23,10 +23,17 @@ Exit codes: 0 something was found (or done), 1 nothing was, 2 an error; 130 afte
 
 def reference() -> str:
     """The whole page, as Markdown."""
-    top: Any = get_command(app)
-    parts = [HEAD, _section("mmsearch", top)]
-    parts += [_section(f"mmsearch {name}", command) for name, command in top.commands.items()]
-    return "\n".join(parts)
+    return "\n".join([HEAD, *(_section(name, command) for name, command in commands().items())])
+
+
+def commands() -> dict[str, Any]:
+    """The command itself and all that it has, by the words they are called by."""
+    found: dict[str, Any] = {"mmsearch": get_command(app)}
+    for name, command in dict(found["mmsearch"].commands).items():
+        found[f"mmsearch {name}"] = command
+        inner = getattr(command, "commands", {})
+        found.update({f"mmsearch {name} {word}": one for word, one in inner.items()})
+    return found
 
 
 def _section(title: str, command: Any) -> str:

@@ -31,7 +31,8 @@ from mmsearch.vectors import StoredVectors, VectorRows, rows_of
 KIND = "hnsw"
 LINKS = 16
 EF_CONSTRUCTION = 200
-EF_SEARCH = 128
+# Texts among pictures are far from all of them: at a million photos 200 found 95 % of the nearest ten, 512 finds 98 %.
+EF_SEARCH = 512
 LARGEST_DEAD_SHARE = 0.25
 # A graph is extended once this share of the rows is missing in it or dead; up to then the rest is looked at beside it.
 STALE_SHARE = 0.1

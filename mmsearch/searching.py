@@ -25,7 +25,7 @@ from mmsearch.records import FoundItem
 from mmsearch.spaces import ModelInUse
 from mmsearch.vectors import StoredVectors
 
-_FIRST_CANDIDATES = 100
+FIRST_CANDIDATES = 50
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class Searcher:
     ) -> tuple[tuple[Hit, ...], Hit | None]:
         asked = _QueryImages(query.terms)
         lowest = min(thresholds.values())
-        count = max(_FIRST_CANDIDATES, 4 * query.limit)
+        count = max(FIRST_CANDIDATES, 4 * query.limit)
         while True:
             ranked = {
                 modality: _scored(ranking(count), backgrounds[modality]) for modality, ranking in rankings.items()

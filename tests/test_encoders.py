@@ -20,14 +20,19 @@ from mmsearch.encoding.builtin import MODEL_FOLDER, BuiltinEncoder
 TEXTS = ["a cat", "a photo of a dog on the beach", "income tax", "x", "coffee " * 200, "ein Hund am Strand", "🐈"]
 
 
-@pytest.fixture(scope="module", params=["mmsearch-mini", "tiny CLIP"])
+@pytest.fixture(scope="module", params=["mmsearch-mini", "tiny CLIP", "tiny CLIP, optimised"])
 def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     if request.param == "mmsearch-mini":
         return open_encoder()
     pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
     from tiny_clip import make_tiny_clip
 
-    return open_encoder(str(make_tiny_clip(tmp_path_factory.mktemp("models") / "tiny")))
+    tiny = str(make_tiny_clip(tmp_path_factory.mktemp("models") / "tiny"))
+    if request.param == "tiny CLIP":
+        return open_encoder(tiny)
+    from mmsearch.optimising import optimise
+
+    return open_encoder(optimise(tiny, f"{tiny}-int8", []).folder)
 
 
 @pytest.fixture(scope="module")

@@ -40,3 +40,37 @@ def make_tiny_clip(folder: Path, seed: int = 0) -> Path:
     model.save_pretrained(folder)
     CLIPProcessor(images, tokenizer).save_pretrained(folder)
     return folder
+
+
+def make_tiny_siglip(folder: Path, seed: int = 0) -> Path:
+    """The same of a transformers SiglipModel: pictures squashed into a square, texts padded to one length."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import (
+        PreTrainedTokenizerFast,
+        SiglipConfig,
+        SiglipImageProcessor,
+        SiglipModel,
+        SiglipProcessor,
+        SiglipTextConfig,
+        SiglipVisionConfig,
+    )
+
+    folder.mkdir(parents=True)
+    pieces = ["<pad>", "</s>", "<unk>", *string.ascii_lowercase, *string.digits, *string.punctuation]
+    backend = Tokenizer(models.WordLevel({piece: number for number, piece in enumerate(pieces)}, unk_token="<unk>"))
+    backend.normalizer = normalizers.Lowercase()
+    backend.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    backend.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=16
+    )
+    shared = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    text = SiglipTextConfig(vocab_size=len(pieces), max_position_embeddings=16, projection_size=16, **shared)
+    vision = SiglipVisionConfig(image_size=32, patch_size=8, **shared)
+    torch.manual_seed(seed)
+    model = SiglipModel(SiglipConfig(text_config=text.to_dict(), vision_config=vision.to_dict()))
+    model.save_pretrained(folder)
+    images = SiglipImageProcessor(size={"height": 32, "width": 32})
+    SiglipProcessor(images, tokenizer).save_pretrained(folder)
+    return folder

@@ -17,6 +17,7 @@ from mmsearch.cli.care import backup, compact, doctor, prune
 from mmsearch.cli.evaluate import evaluate
 from mmsearch.cli.index import index
 from mmsearch.cli.library import forget, status
+from mmsearch.cli.models import models
 from mmsearch.cli.running import EXIT_ERROR
 from mmsearch.cli.search import search
 from mmsearch.errors import MmsearchError
@@ -56,6 +57,7 @@ for command in COMMANDS:
 app.command("eval")(evaluate)
 app.command()(train)
 app.command()(adapters)
+app.add_typer(models, name="models")
 
 
 def main() -> None:

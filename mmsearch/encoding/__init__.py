@@ -92,7 +92,8 @@ class Encoder(Protocol):
 
 
 def open_encoder(model: str = BUILTIN_MODEL) -> Encoder:
-    """The encoder of that name: the built-in one, or a sentence-transformers name or folder.
+    """The encoder of that name: the built-in one, a folder that `models optimise` made, or a sentence-transformers
+    name or folder.
 
     Raises:
         MmsearchError: the model is not there, or what it needs is not installed.
@@ -101,6 +102,10 @@ def open_encoder(model: str = BUILTIN_MODEL) -> Encoder:
         from mmsearch.encoding.builtin import BuiltinEncoder
 
         return BuiltinEncoder()
+    from mmsearch.encoding.onnx_model import OnnxEncoder, is_onnx_model
+
+    if is_onnx_model(model):
+        return OnnxEncoder(model, name=model, remedy="make it again with `mmsearch models optimise`")
     from mmsearch.encoding.sentence_transformers import SentenceTransformersEncoder
 
     return SentenceTransformersEncoder(model)

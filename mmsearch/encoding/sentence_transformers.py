@@ -63,7 +63,7 @@ class SentenceTransformersEncoder:
         tokenizer = self._tokenizer
         if tokenizer is None:
             return [TextSpan(0, len(text))] if text.strip() else []
-        size = max(8, self._longest_text - 2)
+        size = max(8, self.longest_text - 2)
         with self._turn:  # the tokenizer keeps how it pads: it is the one that `encode` uses
             return token_windows(text, _FastTokens(tokenizer), size, overlap=size // 4)
 
@@ -73,6 +73,11 @@ class SentenceTransformersEncoder:
         with self._turn:
             rows = self._model.encode(inputs, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False)
         return np.asarray(rows, np.float32)
+
+    @property
+    def loaded(self) -> Any:
+        """The SentenceTransformer."""
+        return self._model
 
     @cached_property
     def _folder(self) -> str:
@@ -126,7 +131,8 @@ class SentenceTransformersEncoder:
         return tokenizer if getattr(tokenizer, "is_fast", False) else None
 
     @cached_property
-    def _longest_text(self) -> int:
+    def longest_text(self) -> int:
+        """How many tokens of a text the model takes, those that stand for its beginning and end among them."""
         longest = int(getattr(self._model, "max_seq_length", None) or 77)
         return min(longest, 512)
 

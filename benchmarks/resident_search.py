@@ -1,0 +1,112 @@
+"""How long a search takes once everything is loaded (`search --batch`, `Library.search_many`), also with filters.
+
+    python -m benchmarks.resident_search --photos ~/Pictures --rows 1000000
+
+Times are those of the search alone, without the model: the queries' vectors are cached. recall@10 is against exact
+search over the same rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.large_library import exact_best, make_library, queries_of, vectors_of_photos
+from benchmarks.measuring import machine
+from benchmarks.tables import table, write_section
+from mmsearch.catalogue import Catalogue, ItemIds
+from mmsearch.encoding import FloatMatrix
+from mmsearch.gallery import Gallery, Scan
+from mmsearch.query import Filters
+from mmsearch.searching import FIRST_CANDIDATES
+from mmsearch.spaces import model_in_use
+from mmsearch.vectors import StoredVectors
+
+FILTERS = {
+    "none": Filters(),
+    "60 % (--ext jpg)": Filters(extensions=(".jpg",)),
+    "20 % (--ext heic)": Filters(extensions=(".heic",)),
+    "5 % (--in one year)": Filters(folders=(b"/photos/2010",)),
+    "1.7 % (--in one month)": Filters(folders=(b"/photos/2010/6",)),
+}
+
+
+def main() -> None:
+    """Makes one library and prints or writes the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--library", type=Path, help="a library that is there already")
+    parser.add_argument("--document", type=Path, help="the Markdown file that gets the table")
+    asked = parser.parse_args()
+    vectors = vectors_of_photos(asked.photos)
+    queries = np.concatenate([queries_of(asked.queries), vectors[: asked.queries]])
+    with tempfile.TemporaryDirectory() as place:
+        library = asked.library or Path(place, "library")
+        if asked.library is None:
+            started = time.process_time(), time.perf_counter()
+            make_library(library, vectors[asked.queries :], asked.rows, graph=True)
+            took = time.process_time() - started[0], time.perf_counter() - started[1]
+            print(f"made in {took[1]:.0f} s, {took[0]:.0f} CPU s, the graph included", file=sys.stderr)
+        rows = measure(library, queries)
+    head = ["rows that pass", "way", "by", "p50 ms", "p99 ms", "recall@10"]
+    text = f"{table(head, rows)}\n\n{asked.queries:,} queries of each kind. {machine()}."
+    print(text)
+    if asked.document:
+        write_section(asked.document, f"Searches once everything is loaded, {asked.rows:,} photos", text)
+
+
+def measure(library: Path, queries: FloatMatrix) -> list[list[str]]:
+    """A row for each filter, way and kind of query."""
+    catalogue = Catalogue.read(str(library))
+    in_use = model_in_use(catalogue)
+    assert in_use is not None
+    space = in_use.space("image")
+    rows = []
+    for name, filters in FILTERS.items():
+        passing = catalogue.matching_items(filters, in_use.model_id, "image") if filters else None
+        right = exact_best(StoredVectors(catalogue, space, 0), queries, passing)
+        ways: tuple[Scan, ...] = ("auto", "codes", "graph")
+        for way in ways:
+            gallery = Gallery(str(library), catalogue, space, way)
+            for query in queries[:2]:
+                gallery.ranking(query, passing)[0](FIRST_CANDIDATES)
+            times, shared = timed(gallery, passing, queries, right)
+            half = len(queries) // 2
+            for kind, part in (("text", slice(0, half)), ("photo", slice(half, None))):
+                rows.append(
+                    [
+                        name,
+                        way,
+                        kind,
+                        f"{np.percentile(times[part], 50):.1f}",
+                        f"{np.percentile(times[part], 99):.1f}",
+                        f"{np.mean(shared[part]):.3f}",
+                    ]
+                )
+            print(rows[-2:], file=sys.stderr)
+    catalogue.close()
+    return rows
+
+
+def timed(
+    gallery: Gallery, passing: ItemIds | None, queries: FloatMatrix, right: list[set[int]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Milliseconds and the share of the exact ten, for each query."""
+    times, shared = [], []
+    for query, expected in zip(queries, right, strict=True):
+        started = time.perf_counter()
+        found = gallery.ranking(query, passing)[0](FIRST_CANDIDATES)
+        times.append((time.perf_counter() - started) * 1000)
+        shared.append(len(set(found.item_ids[:10].tolist()) & expected) / max(1, len(expected)))
+    return np.array(times), np.array(shared)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Dual encoders in a folder of their own, run by onnxruntime: neither torch nor a network is needed.
+
+The folder holds `model.json`, one ONNX graph a tower and the tokenizer. The image graph takes `pixels`, uint8
+[n, side, side, 3], the text graph `input_ids` and `attention_mask`, int64 [n, length]; both give unit rows, float32
+[n, dimension]. The built-in model is such a folder, and `mmsearch models optimise` makes others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmsearch.calibration import from_json
+from mmsearch.encoding import Calibration, FloatMatrix, ModelIdentity
+from mmsearch.encoding.optimised_graph import load_optimised
+from mmsearch.encoding.token_windows import token_windows
+from mmsearch.errors import MmsearchError
+from mmsearch.items import Modality, TextSpan
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from tokenizers import Tokenizer
+
+DESCRIPTION = "model.json"
+IMAGE_BATCH = 8
+
+
+class OnnxEncoder:
+    """The dual encoder in `folder`.
+
+    Both towers are loaded when first used and keep to one thread a call: callers that want more cores call from
+    several threads. `name` is what the model is called where it is not what its description says; `remedy` ends the
+    sentence about a folder that is damaged.
+    """
+
+    def __init__(self, folder: str, name: str | None = None, remedy: str = "make it again") -> None:
+        self._folder = folder
+        self._name = name
+        self._remedy = remedy
+        self._loading = threading.Lock()
+        self._sessions: dict[Modality, Any] = {}
+        try:
+            with open(os.path.join(folder, DESCRIPTION), encoding="utf-8") as file:
+                self._description: dict[str, Any] = json.load(file)
+        except (OSError, ValueError) as error:
+            raise MmsearchError(f"The model in {folder} is not readable ({error}); {remedy}.") from error
+
+    @cached_property
+    def identity(self) -> ModelIdentity:
+        import xxhash
+
+        described = json.dumps(
+            {key: value for key, value in self._description.items() if key != "calibration"}, sort_keys=True
+        )
+        return ModelIdentity(
+            name=self._name or self._description["name"],
+            revision=self._description["revision"],
+            dimension=int(self._description["dimension"]),
+            fingerprint=xxhash.xxh3_128_hexdigest(described.encode()),
+        )
+
+    @property
+    def image_side(self) -> int:
+        return int(self._description["image"]["side"])
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        known = self._description.get("calibration")
+        return None if known is None else from_json(known)
+
+    def encode_images(self, pictures: Sequence[Image]) -> FloatMatrix:
+        rows = np.empty((len(pictures), self.identity.dimension), np.float32)
+        size = int(self._description["image"].get("batch", IMAGE_BATCH))
+        for start in range(0, len(pictures), size):
+            batch = pictures[start : start + size]
+            pixels = np.stack([self._square(picture) for picture in batch])
+            rows[start : start + len(batch)] = self._session("image").run(None, {"pixels": pixels})[0]
+        return rows
+
+    def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
+        # One at a time: there is nothing to pad, and a text's vector is the same to the last bit in any company.
+        rows = np.empty((len(texts), self.identity.dimension), np.float32)
+        described, session = self._description["text"], self._session("text")
+        window, padded = int(described["window"]), int(described.get("padded_to", 0))
+        for row, text in enumerate(texts):
+            ids = self._tokenizer.encode(text).ids
+            if len(ids) > window:
+                ids = [*ids[: window - 1], ids[-1]]
+            missing = max(0, padded - len(ids))
+            feeds = {
+                "input_ids": np.array([ids + [int(described["pad_id"])] * missing], np.int64),
+                "attention_mask": np.array([[1] * len(ids) + [0] * missing], np.int64),
+            }
+            rows[row] = session.run(None, {one.name: feeds[one.name] for one in session.get_inputs()})[0][0]
+        return rows
+
+    def windows(self, text: str) -> list[TextSpan]:
+        tokenizer, described = self._tokenizer, self._description["text"]
+        return token_windows(
+            text,
+            lambda stretch: tokenizer.encode(stretch, add_special_tokens=False),
+            size=int(described["window"]) - 2,  # what stands for its beginning and its end
+            overlap=int(described["overlap"]),
+        )
+
+    def _square(self, picture: Image) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        from PIL import Image as PILImage
+
+        side, described = self.image_side, self._description["image"]
+        rgb = picture if picture.mode == "RGB" else picture.convert("RGB")
+        filtered = PILImage.Resampling[described.get("resampling", "bicubic").upper()]
+        if described["fit"] == "squash":
+            # The whole picture, its aspect given up: people's photos matter to their edges.
+            return np.asarray(rgb.resize((side, side), filtered))
+        width, height = rgb.size
+        shorter = min(width, height)
+        wide, high = int(width * side / shorter), int(height * side / shorter)
+        left, top = (wide - side) // 2, (high - side) // 2
+        return np.asarray(rgb.resize((wide, high), filtered).crop((left, top, left + side, top + side)))
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        from tokenizers import Tokenizer
+
+        return Tokenizer.from_file(os.path.join(self._folder, self._description["text"]["tokenizer"]))
+
+    def _session(self, tower: Modality) -> Any:
+        with self._loading:
+            if tower not in self._sessions:
+                self._sessions[tower] = self._load(tower)
+            return self._sessions[tower]
+
+    def _load(self, tower: Modality) -> Any:
+        import onnxruntime
+
+        name = self._description[tower]["file"]
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        path = os.path.join(self._folder, name)
+        try:
+            if tower == "text":
+                # The last level, layouts for this very processor, takes longer than it saves a single query.
+                options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+                return load_optimised(path, self._description["sha256"][name], options)
+            return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise MmsearchError(f"The model file {path} cannot be loaded; {self._remedy}.") from error
+
+
+def is_onnx_model(folder: str) -> bool:
+    """Whether the folder holds a model of this kind."""
+    return os.path.isfile(os.path.join(folder, DESCRIPTION))

@@ -1,0 +1,104 @@
+"""`mmsearch models optimise`: a model as 8-bit graphs that need no torch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Mmsearch
+from PIL import Image
+
+from mmsearch import Library, MmsearchError
+from mmsearch.encoding import open_encoder
+from mmsearch.optimising import optimise, pictures_in
+
+pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
+from tiny_clip import make_tiny_clip, make_tiny_siglip
+
+WITHOUT_TORCH = """
+import sys
+for name in ("torch", "transformers", "sentence_transformers"):
+    sys.modules[name] = None
+from mmsearch.__main__ import run
+run()
+"""
+
+
+@pytest.fixture(scope="module", params=[make_tiny_clip, make_tiny_siglip], ids=["CLIP", "SigLIP"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    make: Callable[[Path], Path] = request.param
+    return str(make(tmp_path_factory.mktemp("models") / "tiny"))
+
+
+def test_an_exact_export_agrees_and_8_bits_nearly(model: str, tmp_path: Path, photos: Path) -> None:
+    pictures = pictures_in(str(photos))
+    made = optimise(model, str(tmp_path / "small"), pictures)
+    assert [one.items for one in made.float32] == [len(pictures), 8]
+    assert min(one.lowest for one in made.float32) > 0.99
+    assert min(one.mean for one in made.int8) > 0.9
+    assert sorted(os.listdir(made.folder)) == ["image.onnx", "model.json", "text.onnx", "tokenizer.json"]
+    assert made.bytes == sum(path.stat().st_size for path in Path(made.folder).iterdir())
+
+
+def test_a_library_is_indexed_and_searched_without_torch(model: str, tmp_path: Path, home: Path) -> None:
+    folder = optimise(model, str(tmp_path / "small"), []).folder
+    environment = {**os.environ, "MMSEARCH_LIBRARY": str(tmp_path / "library")}
+    for arguments in (["index", str(home), "--model", folder], ["search", "a cat", "--min-score", "0", "--paths"]):
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_TORCH, *arguments],
+            env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 4
+    with Library(tmp_path / "library") as library:
+        assert library.status().model.endswith("-int8")
+        hits = library.search("a cat").hits
+        assert library.index([home]).unchanged == 4
+    assert len(hits) <= 4
+
+
+def test_the_optimised_model_is_another_one(model: str, tmp_path: Path) -> None:
+    folder = optimise(model, str(tmp_path / "small"), []).folder
+    assert open_encoder(folder).identity.fingerprint != open_encoder(model).identity.fingerprint
+    moved = tmp_path / "elsewhere"
+    os.rename(folder, moved)
+    vector = open_encoder(str(moved)).encode_images([Image.new("RGB", (50, 40), "red")])
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_command_says_how_near_it_is(mmsearch: Mmsearch, tmp_path: Path, photos: Path) -> None:
+    model = make_tiny_clip(tmp_path / "tiny")
+    done = mmsearch("models", "optimise", model, tmp_path / "small", "--photos", photos)
+    assert done.code == 0, done.err
+    assert "exact export: cosine with the original 1.0" in done.out
+    assert f"--model {tmp_path / 'small'}" in done.out
+    as_json = mmsearch("models", "optimise", model, tmp_path / "again", "--json").json
+    assert as_json["int8"][0]["tower"] == "texts"
+
+
+def test_what_cannot_be_done_is_one_sentence(mmsearch: Mmsearch, tmp_path: Path) -> None:
+    model = make_tiny_clip(tmp_path / "tiny")
+    (tmp_path / "empty").mkdir()
+    in_use = mmsearch("models", "optimise", model, tmp_path)
+    assert (in_use.code, in_use.err.count("\n")) == (2, 1)
+    assert "is there already" in in_use.err
+    none = mmsearch("models", "optimise", model, tmp_path / "small", "--photos", tmp_path / "empty")
+    assert none.code == 2
+    assert "There are no pictures" in none.err
+    with pytest.raises(MmsearchError, match="cannot be loaded"):
+        optimise(str(tmp_path / "empty"), str(tmp_path / "small"), [])
+
+
+def test_a_damaged_optimised_model_says_what_to_do(tmp_path: Path) -> None:
+    folder = Path(optimise(str(make_tiny_clip(tmp_path / "tiny")), str(tmp_path / "small"), []).folder)
+    (folder / "image.onnx").write_bytes(b"no graph")
+    with pytest.raises(MmsearchError, match="models optimise"):
+        open_encoder(str(folder)).encode_images([Image.new("RGB", (50, 40))])
+    (folder / "model.json").write_text("{")
+    with pytest.raises(MmsearchError, match="models optimise"):
+        open_encoder(str(folder))
