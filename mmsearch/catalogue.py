@@ -355,6 +355,13 @@ class Catalogue:
         execute("DELETE FROM contents WHERE orphaned > 0 AND orphaned = 1")
         execute("UPDATE contents SET orphaned = 1 WHERE orphaned > 0")
 
+    def mark_orphans(self) -> None:
+        """Looks at all contents for some that no file holds, where nothing has marked them."""
+        self.connection.execute(
+            """UPDATE contents SET orphaned = 2
+               WHERE orphaned = 0 AND NOT EXISTS (SELECT 1 FROM files WHERE content_id = contents.id)"""
+        )
+
     def has_orphans(self) -> bool:
         """Whether there are contents that no file holds, or did not hold for a while."""
         return self.connection.execute("SELECT 1 FROM contents WHERE orphaned > 0 LIMIT 1").fetchone() is not None
@@ -411,8 +418,8 @@ class Catalogue:
         return int(row[0])
 
     def latest_item(self) -> int:
-        """The highest id of an item that has a vector, or 0."""
-        row = self.connection.execute("SELECT max(item_id) FROM vectors").fetchone()
+        """The highest id of an item, or 0."""
+        row = self.connection.execute("SELECT max(id) FROM items").fetchone()
         return int(row[0] or 0)
 
     def vector_of(self, item_id: int) -> bytes | None:

@@ -1,14 +1,14 @@
 """The code file of one space: the ids and sign codes of all its rows, one after another, added to as a library grows.
 
 It is small (56 bytes a row of 384 numbers) and read from beginning to end by a search of a fresh process, which then
-asks the catalogue for the full vectors of the rows that seem nearest. So a search reads little, and nothing that it
-returns rests on this file alone.
+asks the catalogue for the full vectors of the rows that seem nearest.
 
 A head (magic number, length of the description, checksum; the description as JSON; the mean, float32 [d]) is
-followed by blocks. Each block begins with its own head (`_BLOCK`), then ids, int64 [n], and words, uint64 [w, n].
-Blocks are only ever added, and the head of a block is written last: what a killed run has left is no block. The file
-is written anew, beside the old one, when too much of it is dead, when it has come to consist of many small blocks, or
-when the mean is that of a far smaller library.
+followed by blocks, and each block by the next: a head (`_BLOCK`), then ids, int64 [n], and words, uint64 [w, n]. A
+block's checksum covers that of what is before it, and the catalogue holds the last one with the place where it ends: it
+knows its file, and what a killed run has written behind that is nothing. The file is written anew, beside the old one,
+when too much of it is dead, when it has come to consist of many small blocks, or when the mean is that of a far smaller
+library.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import IO, BinaryIO
 
 import numpy as np
@@ -28,7 +28,7 @@ from mmsearch import derived
 from mmsearch.catalogue import Catalogue, ItemIds
 from mmsearch.codes import Words, sign_words, words_of
 from mmsearch.crash_points import crash_point
-from mmsearch.derived import Missing, NotUsable, Owner, Probe
+from mmsearch.derived import Missing, NotUsable, Owner, Record
 from mmsearch.encoding import FloatMatrix
 from mmsearch.spaces import Space
 from mmsearch.vectors import StoredVectors, VectorRows, blocks_after
@@ -46,11 +46,8 @@ MOST_SMALL_BLOCKS = 16
 
 _HEAD = struct.Struct("<8sIQ")
 _MAGIC = b"mmcodes1"
-_DESCRIPTION_BYTES = 1_024
-_MOST_PROBES = 8
-_BLOCK = struct.Struct(f"<4sII{2 * _MOST_PROBES}QQ")
+_BLOCK = struct.Struct("<4sIQ")
 _BLOCK_MAGIC = b"rows"
-_CHECKSUM_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -72,39 +69,49 @@ class CodeBlock:
 
 @dataclass
 class OpenCodes:
-    """A code file that is being read. What is read is verified first; `probes` grows with it."""
+    """A code file that is being read: what is read is verified first. `end`, `checksum`, `rows` and `count` (of blocks)
+    tell how far that is.
+    """
 
     description: Description
     mean: FloatMatrix
+    record: Record
     file: BinaryIO
-    probes: list[Probe] = field(default_factory=list)
-    end: int = 0
+    end: int
+    checksum: int
+    rows: int = 0
     count: int = 0
 
     def blocks(self) -> Iterator[CodeBlock]:
-        """All blocks. Afterwards `end` is where the next one goes, and `count` how many there are.
+        """All blocks that the catalogue speaks of.
 
         Raises:
-            NotUsable: a block is damaged. What follows the last whole block is left by a run that was killed, or
-                being written at this moment.
+            NotUsable: a block is damaged, or they are not those.
         """
-        words = words_of(self.description.owner.dimension)
-        while True:
-            self.file.seek(self.end)
-            head = self.file.read(_BLOCK.size)
-            if len(head) < _BLOCK.size or not any(head[: len(_BLOCK_MAGIC)]):
-                return
-            magic, rows, probes, *numbers, checksum = _BLOCK.unpack(head)
-            if magic != _BLOCK_MAGIC or probes > _MOST_PROBES:
-                raise NotUsable("damaged")
-            payload = _read(self.file, rows * 8 * (1 + words))
-            if _checksum(head[:-_CHECKSUM_BYTES], payload) != checksum:
-                raise NotUsable("damaged: its checksum is wrong")
-            self.probes += [Probe(*numbers[2 * number : 2 * number + 2]) for number in range(probes)]
-            self.end += _BLOCK.size + len(payload)
+        while self.end < self.record.end:
+            try:
+                block = self._next()
+            except (OSError, struct.error) as error:
+                raise NotUsable(f"not readable ({error})") from error
+            self.rows += len(block.item_ids)
             self.count += 1
-            values = np.frombuffer(payload, "<u8")
-            yield CodeBlock(values[:rows].view(np.int64), values[rows:].reshape(words, rows))
+            yield block
+        if (self.end, self.checksum) != (self.record.end, self.record.checksum):
+            raise NotUsable("of another state of this library")
+
+    def _next(self) -> CodeBlock:
+        words = words_of(self.description.owner.dimension)
+        self.file.seek(self.end)
+        magic, rows, checksum = _BLOCK.unpack(_read(self.file, _BLOCK.size))
+        if magic != _BLOCK_MAGIC:
+            raise NotUsable("damaged")
+        payload = _read(self.file, rows * 8 * (1 + words))
+        if _block_checksum(self.checksum, payload) != checksum:
+            raise NotUsable("damaged: its checksum is wrong")
+        self.end += _BLOCK.size + len(payload)
+        self.checksum = checksum
+        values = np.frombuffer(payload, "<u8")
+        return CodeBlock(values[:rows].view(np.int64), values[rows:].reshape(words, rows))
 
 
 @contextmanager
@@ -114,6 +121,7 @@ def open_codes(folder: str, catalogue: Catalogue, space: Space) -> Iterator[Open
     Raises:
         NotUsable: it is damaged, or of another library or model. Missing, where there is none.
     """
+    record = derived.record_of(catalogue, space, KIND)
     try:
         file = open(derived.derived_path(folder, space, KIND), "rb")  # noqa: SIM115 - closed below
     except FileNotFoundError:
@@ -122,29 +130,16 @@ def open_codes(folder: str, catalogue: Catalogue, space: Space) -> Iterator[Open
         raise NotUsable(f"not readable ({error.strerror})") from error
     with file:
         try:
-            found = _opened(file)
+            found = _opened(file, record)
         except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
             raise NotUsable(f"not readable ({error})") from error
         derived.check_owner(found.description.owner, catalogue, space)
         yield found
 
 
-@dataclass(frozen=True)
-class _State:
-    """What a code file covers: rows of items up to `trusted_to`, in so many blocks that end at byte `end`."""
-
-    description: Description
-    mean: FloatMatrix
-    rows: int
-    last_row: int
-    trusted_to: int
-    blocks: int
-    end: int
-
-
 def check_codes(folder: str, catalogue: Catalogue, space: Space) -> None:
     """Raises NotUsable, or Missing, where the code file cannot be used."""
-    _state(folder, catalogue, space)
+    _whole(folder, catalogue, space)
 
 
 def refresh_codes(folder: str, catalogue: Catalogue, space: Space) -> tuple[StoredVectors, str | None]:
@@ -153,108 +148,105 @@ def refresh_codes(folder: str, catalogue: Catalogue, space: Space) -> tuple[Stor
     if not catalogue.latest_item():
         return StoredVectors(catalogue, space, 0), None
     try:
-        state: _State | None = _state(folder, catalogue, space)
+        known: OpenCodes | None = _whole(folder, catalogue, space)
     except Missing:
-        state = None
+        known = None
     except NotUsable as reason:
-        state, trouble = None, str(reason)
-    if state is None or _is_worn(state, catalogue, space):
+        known, trouble = None, str(reason)
+    if known is None or _is_worn(known, catalogue, space):
         rows = _write_from_catalogue(path, catalogue, space)
-    elif state.last_row > state.trusted_to or _is_in_pieces(state):
-        _write_from_codes(path, folder, catalogue, space, state)
-        state = _state(folder, catalogue, space)
-        rows = state.rows + _add(path, catalogue, space, state)
     else:
-        rows = state.rows + _add(path, catalogue, space, state)
+        if _is_in_pieces(known):
+            known = _written_in_full_blocks(path, folder, catalogue, space)
+        rows = known.rows + _add(path, catalogue, space, known)
     return StoredVectors(catalogue, space, rows), trouble
 
 
-def _state(folder: str, catalogue: Catalogue, space: Space) -> _State:
+def _whole(folder: str, catalogue: Catalogue, space: Space) -> OpenCodes:
+    """The code file read to its end; closed."""
     with open_codes(folder, catalogue, space) as codes:
-        rows, last_row = 0, 0
-        for block in codes.blocks():
-            rows += len(block.item_ids)
-            last_row = int(block.item_ids[-1]) if len(block.item_ids) else last_row
-        trusted_to = derived.trusted_to(catalogue, codes.probes)
-        return _State(codes.description, codes.mean, rows, last_row, trusted_to, codes.count, codes.end)
+        for _ in codes.blocks():
+            pass
+        return codes
 
 
-def _is_worn(state: _State, catalogue: Catalogue, space: Space) -> bool:
+def _is_worn(known: OpenCodes, catalogue: Catalogue, space: Space) -> bool:
     """Whether the file should be made anew from the vectors themselves."""
-    dead = catalogue.items_removed() - state.description.items_removed
-    if dead > max(FEWEST_DEAD, LARGEST_DEAD_SHARE * state.rows):
+    dead = catalogue.items_removed() - known.description.items_removed
+    if not 0 <= dead <= max(FEWEST_DEAD, LARGEST_DEAD_SHARE * known.rows):
         return True
-    if state.description.rows >= ROWS_FOR_MEAN:
+    if known.description.rows >= ROWS_FOR_MEAN:
         return False
-    newer = catalogue.count_items_after(space.model_id, space.modality, state.trusted_to)
-    return state.rows + newer > GROWTH_FOR_MEAN * max(1, state.description.rows)
+    newer = catalogue.count_items_after(space.model_id, space.modality, known.record.covers_to)
+    return known.rows + newer > GROWTH_FOR_MEAN * max(1, known.description.rows)
 
 
-def _is_in_pieces(state: _State) -> bool:
-    return state.blocks > MOST_SMALL_BLOCKS + 2 * (state.rows // BLOCK_ROWS)
+def _is_in_pieces(known: OpenCodes) -> bool:
+    return known.count > MOST_SMALL_BLOCKS + 2 * (known.rows // BLOCK_ROWS)
 
 
-def _add(path: str, catalogue: Catalogue, space: Space, state: _State) -> int:
+def _add(path: str, catalogue: Catalogue, space: Space, known: OpenCodes) -> int:
     """Adds blocks of the rows that the file lacks. Returns how many rows."""
-    if catalogue.latest_item() <= state.trusted_to:
+    latest, before = catalogue.latest_item(), known.record
+    if latest <= before.covers_to:
         return 0
     with open(path, "r+b") as file:
-        file.truncate(state.end)  # what a run that was killed had begun
-        file.seek(state.end)
-        rows = _write_rows_after(file, catalogue, space, state.mean, state.trusted_to)
+        file.truncate(before.end)  # what a run that was killed had begun
+        file.seek(before.end)
+        rows, checksum = _write_rows_after(file, catalogue, space, known.mean, before.covers_to, before.checksum)
         file.flush()
         os.fsync(file.fileno())
+        end = file.tell()
     crash_point("codes added")
+    derived.keep_record(catalogue, space, KIND, Record(latest, checksum, end))
     return rows
 
 
 def _write_from_catalogue(path: str, catalogue: Catalogue, space: Space) -> int:
-    mean, rows = _mean(catalogue, space), 0
+    mean, latest = _mean(catalogue, space), catalogue.latest_item()
+    rows = catalogue.count_items_after(space.model_id, space.modality, 0)
+    description = Description(derived.owner_of(catalogue, space), rows, catalogue.items_removed())
+    written = [(0, 0, 0)]
 
     def write(file: IO[bytes]) -> None:
-        nonlocal rows
-        _write_head(file, Description(derived.owner_of(catalogue, space), 0, 0), mean)
-        rows = _write_rows_after(file, catalogue, space, mean, 0)
-        file.seek(0)
-        _write_head(file, Description(derived.owner_of(catalogue, space), rows, catalogue.items_removed()), mean)
+        head = _write_head(file, description, mean)
+        count, checksum = _write_rows_after(file, catalogue, space, mean, 0, head)
+        written[0] = (count, checksum, file.tell())
 
     derived.write_whole(path, write)
-    return rows
+    count, checksum, end = written[0]
+    derived.keep_record(catalogue, space, KIND, Record(latest, checksum, end))
+    return count
 
 
-def _write_from_codes(path: str, folder: str, catalogue: Catalogue, space: Space, state: _State) -> None:
-    """Writes the file anew in full blocks, without what it can no longer be trusted in."""
+def _written_in_full_blocks(path: str, folder: str, catalogue: Catalogue, space: Space) -> OpenCodes:
+    """Writes the file anew from its own blocks. Returns it, read to its end."""
+    written = [(0, 0)]
 
     def write(file: IO[bytes]) -> None:
         with open_codes(folder, catalogue, space) as codes:
-            _write_head(file, state.description, state.mean)
-            pieces = (_up_to(block, state.trusted_to) for block in codes.blocks())
-            for block in _in_full_blocks(pieces, words_of(space.identity.dimension)):
-                _write_block(file, block, derived.probes_of(catalogue, block.item_ids))
+            checksum = _write_head(file, codes.description, codes.mean)
+            for block in _in_full_blocks(codes.blocks(), words_of(space.identity.dimension)):
+                checksum = _write_block(file, block, checksum)
+            written[0] = (checksum, file.tell())
 
+    covers_to = derived.record_of(catalogue, space, KIND).covers_to
     derived.write_whole(path, write)
+    derived.keep_record(catalogue, space, KIND, Record(covers_to, *written[0]))
+    return _whole(folder, catalogue, space)
 
 
-def _write_rows_after(file: IO[bytes], catalogue: Catalogue, space: Space, mean: FloatMatrix, after: int) -> int:
-    """Blocks of all rows of items with higher ids than `after`. Returns how many rows.
-
-    The last block, which may be empty, also says that all items are covered that there are now, those of the other
-    modality among them.
-    """
+def _write_rows_after(
+    file: IO[bytes], catalogue: Catalogue, space: Space, mean: FloatMatrix, after: int, checksum: int
+) -> tuple[int, int]:
+    """Blocks of all rows of items with higher ids than `after`. Returns how many rows, and the last checksum."""
     stored = blocks_after(catalogue, space, after)
     pieces = (CodeBlock(block.item_ids, sign_words(block.vectors.astype(np.float32), mean)) for block in stored)
-    rows, last_row = 0, 0
+    rows = 0
     for block in _in_full_blocks(pieces, words_of(space.identity.dimension)):
-        _write_block(file, block, derived.probes_of(catalogue, block.item_ids))
-        rows, last_row = rows + len(block.item_ids), int(block.item_ids[-1])
-    latest = derived.probe_of(catalogue, catalogue.latest_item())
-    if latest is not None and latest.item_id > last_row:
-        _write_block(file, _no_rows(space), (latest,))
-    return rows
-
-
-def _no_rows(space: Space) -> CodeBlock:
-    return CodeBlock(np.empty(0, np.int64), np.empty((words_of(space.identity.dimension), 0), np.uint64))
+        checksum = _write_block(file, block, checksum)
+        rows += len(block.item_ids)
+    return rows, checksum
 
 
 def _in_full_blocks(pieces: Iterable[CodeBlock], words: int) -> Iterator[CodeBlock]:
@@ -271,11 +263,6 @@ def _in_full_blocks(pieces: Iterable[CodeBlock], words: int) -> Iterator[CodeBlo
         yield waiting
 
 
-def _up_to(block: CodeBlock, item_id: int) -> CodeBlock:
-    count = int(np.searchsorted(block.item_ids, item_id, side="right"))
-    return CodeBlock(block.item_ids[:count], block.words[:, :count])
-
-
 def _mean(catalogue: Catalogue, space: Space) -> FloatMatrix:
     """The mean of rows from four parts of the library, or of all where there are few."""
     latest = catalogue.latest_item()
@@ -290,49 +277,49 @@ def _mean(catalogue: Catalogue, space: Space) -> FloatMatrix:
     return mean
 
 
-def _write_head(file: IO[bytes], description: Description, mean: FloatMatrix) -> None:
-    written = json.dumps(asdict(description)).encode().ljust(_DESCRIPTION_BYTES)
+def _write_head(file: IO[bytes], description: Description, mean: FloatMatrix) -> int:
+    """Returns its checksum."""
+    written = json.dumps(asdict(description)).encode()
     numbers = mean.astype("<f4").tobytes()
-    file.write(_HEAD.pack(_MAGIC, len(written), _checksum(written, numbers)) + written + numbers)
+    checksum = _checksum(written, numbers)
+    file.write(_HEAD.pack(_MAGIC, len(written), checksum) + written + numbers)
+    return checksum
 
 
-def _write_block(file: IO[bytes], block: CodeBlock, probes: Sequence[Probe]) -> None:
-    """Writes the block at the present place, its head last."""
-    numbers = [number for probe in probes for number in (probe.item_id, probe.checksum)]
-    numbers += [0] * (2 * _MOST_PROBES - len(numbers))
-    head = _BLOCK.pack(_BLOCK_MAGIC, len(block.item_ids), len(probes), *numbers, 0)[:-_CHECKSUM_BYTES]
+def _write_block(file: IO[bytes], block: CodeBlock, before: int) -> int:
+    """Writes the block at the present place; `before` is the checksum of what is before it. Returns its own."""
     payload = block.item_ids.astype("<i8").tobytes() + np.ascontiguousarray(block.words, "<u8").tobytes()
-    start = file.tell()
-    file.seek(start + _BLOCK.size)
-    file.write(payload)
+    checksum = _block_checksum(before, payload)
+    file.write(_BLOCK.pack(_BLOCK_MAGIC, len(block.item_ids), checksum))
     file.flush()
     crash_point("codes begun")
-    file.seek(start)
-    file.write(head + struct.pack("<Q", _checksum(head, payload)))
-    file.seek(start + _BLOCK.size + len(payload))
+    file.write(payload)
+    return checksum
 
 
-def _opened(file: BinaryIO) -> OpenCodes:
-    head = file.read(_HEAD.size + _DESCRIPTION_BYTES)
-    if len(head) < _HEAD.size + _DESCRIPTION_BYTES or not head.startswith(_MAGIC):
+def _opened(file: BinaryIO, record: Record) -> OpenCodes:
+    magic, length, checksum = _HEAD.unpack(_read(file, _HEAD.size))
+    if magic != _MAGIC:
         raise NotUsable("cut short or not a derived file")
-    _, _, checksum = _HEAD.unpack(head[: _HEAD.size])
-    written = head[_HEAD.size :]
+    written = _read(file, length)
     fields = json.loads(written)
     owner = Owner(**fields.pop("owner"))
     numbers = _read(file, 4 * owner.dimension)
     if _checksum(written, numbers) != checksum:
         raise NotUsable("damaged: its checksum is wrong")
-    return OpenCodes(
-        Description(owner, **fields), np.frombuffer(numbers, "<f4").astype(np.float32), file, end=file.tell()
-    )
+    mean = np.frombuffer(numbers, "<f4").astype(np.float32)
+    return OpenCodes(Description(owner, **fields), mean, record, file, file.tell(), checksum)
 
 
 def _read(file: BinaryIO, size: int) -> bytes:
     """So many bytes, of a file whose numbers may be damaged."""
     if size > os.fstat(file.fileno()).st_size - file.tell():
-        raise NotUsable("cut short")
+        raise NotUsable("cut short or not a derived file")
     return file.read(size)
+
+
+def _block_checksum(before: int, payload: bytes) -> int:
+    return _checksum(struct.pack("<Q", before), payload)
 
 
 def _checksum(*parts: bytes) -> int:

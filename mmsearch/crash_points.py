@@ -20,6 +20,7 @@ CRASH_POINTS = (
     "gone files removed",
     "run finished",
     "codes begun",
+    "record kept",
     "codes added",
     "derived file written",
     "derived file in place",

@@ -5,21 +5,17 @@ A derived file may always be deleted: it is made again from the catalogue.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from typing import IO
 
-import xxhash
-
-from mmsearch.catalogue import Catalogue, ItemIds
+from mmsearch.catalogue import Catalogue
 from mmsearch.crash_points import crash_point
 from mmsearch.encoding import ModelIdentity
 from mmsearch.items import Modality
 from mmsearch.spaces import Space
-
-# How far before the last row of a file the rows lie whose vectors it remembers.
-_PROBES_BEFORE_LAST = (0, 1, 3, 7, 31, 127, 1_023, 8_191)
 
 
 class NotUsable(Exception):
@@ -41,14 +37,15 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class Probe:
-    """An item that a derived file covers, and the checksum of its vector in the catalogue when the file was made.
+class Record:
+    """What the catalogue says of a derived file: the items up to which it covers all, a checksum, and where it ends.
 
-    A file that was kept from another state of the same library, a backup say, may know other items by the same ids.
+    A library that was brought back from a backup, or copied, speaks of the file as it was then, and of no other.
     """
 
-    item_id: int
+    covers_to: int
     checksum: int
+    end: int = 0
 
 
 def owner_of(catalogue: Catalogue, space: Space) -> Owner:
@@ -63,31 +60,27 @@ def check_owner(owner: Owner, catalogue: Catalogue, space: Space) -> None:
         raise NotUsable("of another library or model")
 
 
-def probes_of(catalogue: Catalogue, item_ids: ItemIds) -> tuple[Probe, ...]:
-    """Some of these items, [n], ascending, dense at the end: the last may be deleted, and the file serves on."""
-    places = sorted({max(0, len(item_ids) - 1 - before) for before in _PROBES_BEFORE_LAST}) if len(item_ids) else []
-    return tuple(probe for place in places if (probe := probe_of(catalogue, int(item_ids[place]))))
-
-
-def probe_of(catalogue: Catalogue, item_id: int) -> Probe | None:
-    """That item as it is now, or None where it is gone."""
-    vector = catalogue.vector_of(item_id)
-    return None if vector is None else Probe(item_id, xxhash.xxh3_64_intdigest(vector))
-
-
-def trusted_to(catalogue: Catalogue, probes: Iterable[Probe]) -> int:
-    """The id of the last item up to which a file with these probes speaks of the library as it is.
+def record_of(catalogue: Catalogue, space: Space, kind: str) -> Record:
+    """The record of the space's file of that kind.
 
     Raises:
-        NotUsable: it knows an item by the id of another one. Missing: none of its items is left.
+        Missing: there is none.
     """
-    for probe in sorted(probes, key=lambda one: one.item_id, reverse=True):
-        now = probe_of(catalogue, probe.item_id)
-        if now == probe:
-            return probe.item_id
-        if now is not None:
-            raise NotUsable("of another state of this library")
-    raise Missing("its last items are gone")
+    try:
+        return Record(**json.loads(catalogue.setting(_record_key(space, kind)) or ""))
+    except (ValueError, TypeError):  # none, or damaged
+        raise Missing("missing") from None
+
+
+def keep_record(catalogue: Catalogue, space: Space, kind: str, record: Record) -> None:
+    """Makes `record` the one of the space's file of that kind, once that file is safe on the disk."""
+    with catalogue.transaction():
+        catalogue.set_setting(_record_key(space, kind), json.dumps(asdict(record)))
+    crash_point("record kept")
+
+
+def _record_key(space: Space, kind: str) -> str:
+    return f"{kind} {space.identity.fingerprint[:16]}-{space.modality}"
 
 
 def derived_path(folder: str, space: Space, kind: str) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime
 import numpy as np
 
 from mmsearch import derived
-from mmsearch.catalogue import DATABASE_NAME, UNENCODED, Catalogue, OlderLibrary
+from mmsearch.catalogue import DATABASE_NAME, Catalogue, OlderLibrary
 from mmsearch.code_file import check_codes
 from mmsearch.derived import Missing, NotUsable
 from mmsearch.errors import MmsearchError
@@ -183,7 +183,7 @@ def repair(folder: str, catalogue: Catalogue) -> None:
     """
     execute = catalogue.connection.execute
     with catalogue.transaction():
-        catalogue.set_setting(UNENCODED, "1")  # whatever was salvaged
+        catalogue.mark_orphans()  # what was salvaged may have lost its files
         catalogue.remove_items_of(set(_incomplete_contents(catalogue)) | set(_contents_of_damaged_vectors(catalogue)))
         execute("DELETE FROM vectors WHERE item_id NOT IN (SELECT id FROM items)")
         for stored, _ in _damaged_adapters(catalogue):

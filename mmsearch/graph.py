@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import struct
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +22,7 @@ import xxhash
 from mmsearch import derived
 from mmsearch.catalogue import Catalogue, ItemIds
 from mmsearch.crash_points import crash_point
-from mmsearch.derived import Missing, NotUsable, Owner, Probe
+from mmsearch.derived import Missing, NotUsable, Owner, Record
 from mmsearch.encoding import FloatMatrix
 from mmsearch.spaces import Space
 from mmsearch.vectors import StoredVectors, VectorRows, rows_of
@@ -40,14 +39,12 @@ STALE_SHARE = 0.1
 CHEAP_ROWS = 20_000
 # A graph takes some 1.7 kB of memory a row of 384 numbers: beyond so many rows it is made where somebody asks for it.
 UNASKED_ROWS = 100_000
-# How many items of the other modality may come before the header is told that none of them concerns this graph.
+# How many items of the other modality may come before the record says that none of them concerns this graph.
 LARGEST_LAG = 10_000
 # hnswlib cannot be stopped within a call: half a second of work.
 _ADD_ROWS = 1_024
 _READ_BYTES = 1 << 20
-_HEAD = struct.Struct("<8sIQ")
 _MAGIC = b"mmgraph1"
-_MOST_PROBES = 12
 
 
 @dataclass(frozen=True)
@@ -59,28 +56,32 @@ class Description:
     items_removed: int
     bytes: int
     checksum: str
-    probes: tuple[Probe, ...]
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A loaded graph of `rows` rows; it speaks of items up to `trusted_to`."""
+    """A loaded graph of `rows` rows: those of all items up to `covers_to`."""
 
     index: Any
     rows: int
-    trusted_to: int
+    covers_to: int
 
     def nearest(self, query: FloatMatrix, count: int) -> tuple[ItemIds, FloatMatrix]:
         """The nearest items of a unit query, float32 [dimension]: ids [k] and cosines [k], best first.
 
-        k is `count`, or less where there are fewer rows.
+        k is `count`, or less where there are fewer rows, or where fewer can be reached: among many equal rows.
         """
         k = min(count, self.rows)
-        self.index.set_ef(max(EF_SEARCH, 2 * k))
-        labels, distances = self.index.knn_query(query[np.newaxis], k=k)
-        item_ids = labels[0].astype(np.int64)
-        known = item_ids <= self.trusted_to
-        return item_ids[known], (1.0 - distances[0][known]).astype(np.float32)
+        while True:
+            self.index.set_ef(max(EF_SEARCH, 2 * k))
+            try:
+                labels, distances = self.index.knn_query(query[np.newaxis], k=k)
+            except RuntimeError:  # hnswlib gives k or nothing
+                if k <= 1:
+                    return np.empty(0, np.int64), np.empty(0, np.float32)
+                k //= 2
+                continue
+            return labels[0].astype(np.int64), (1.0 - distances[0]).astype(np.float32)
 
 
 def is_available() -> bool:
@@ -113,15 +114,19 @@ def refresh_graph(folder: str, catalogue: Catalogue, stored: StoredVectors, aske
         return None
     index, trouble = None, None
     try:
-        description, trusted_to = _described(path, catalogue, space)
+        description, record = _described(path, catalogue, space)
         if os.path.getsize(path) != description.bytes:
             raise NotUsable("the graph is not the one its header speaks of")
-        newer = catalogue.count_items_after(space.model_id, space.modality, trusted_to)
-        if not is_stale(description.rows, newer, catalogue.items_removed() - description.items_removed):
-            if newer == 0 and catalogue.latest_item() > trusted_to + LARGEST_LAG:
-                _write_description(path, replace(description, probes=_with_latest(catalogue, description.probes)))
+        newer = catalogue.count_items_after(space.model_id, space.modality, record.covers_to)
+        removed = catalogue.items_removed() - description.items_removed
+        if removed < 0:
+            raise NotUsable("of another state of this library")
+        if not is_stale(description.rows, newer, removed):
+            latest = catalogue.latest_item()
+            if newer == 0 and latest > record.covers_to + LARGEST_LAG:
+                derived.keep_record(catalogue, space, KIND, replace(record, covers_to=latest))
             return None
-        index = _extended(_load(path, space, description), catalogue, space, trusted_to)
+        index = _extended(_load(path, space, description), catalogue, space)
     except (Missing, FileNotFoundError):
         pass
     except NotUsable as reason:
@@ -142,7 +147,7 @@ def read_graph(folder: str, catalogue: Catalogue, space: Space) -> Graph:
         raise Missing("no graph can be read here")
     try:
         before = os.stat(path)
-        description, trusted_to = _described(path, catalogue, space)
+        description, record = _described(path, catalogue, space)
         index = _load(path, space, description)
         after = os.stat(path)
     except FileNotFoundError:
@@ -150,7 +155,7 @@ def read_graph(folder: str, catalogue: Catalogue, space: Space) -> Graph:
     # hnswlib opens the path itself: what it read is what was verified only if nobody put a newer file there.
     if not os.path.samestat(before, after) or before.st_mtime_ns != after.st_mtime_ns:
         raise Missing("being made anew")
-    return Graph(index, description.rows, trusted_to)
+    return Graph(index, description.rows, record.covers_to)
 
 
 def check_graph(folder: str, catalogue: Catalogue, space: Space) -> None:
@@ -190,28 +195,17 @@ def _save(path: str, catalogue: Catalogue, space: Space, index: Any) -> None:
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
-    live = catalogue.item_ids(space.model_id, space.modality)
     description = Description(
         owner=derived.owner_of(catalogue, space),
-        rows=len(live),
+        rows=len(catalogue.item_ids(space.model_id, space.modality)),
         items_removed=catalogue.items_removed(),
         bytes=size,
         checksum=checksum,
-        probes=_with_latest(catalogue, derived.probes_of(catalogue, live)),
     )
-    _write_description(path, description)
-
-
-def _with_latest(catalogue: Catalogue, probes: tuple[Probe, ...]) -> tuple[Probe, ...]:
-    """The probes, and that of the last item of either modality: up to there no item is newer than the graph."""
-    latest = derived.probe_of(catalogue, catalogue.latest_item())
-    return (*probes, latest)[-_MOST_PROBES:] if latest else probes
-
-
-def _write_description(path: str, description: Description) -> None:
     written = json.dumps(asdict(description)).encode()
-    head = _HEAD.pack(_MAGIC, len(written), xxhash.xxh3_64_intdigest(written))
-    derived.write_whole(_header_path(path), lambda file: file.write(head + written))
+    derived.write_whole(_header_path(path), lambda file: file.write(_MAGIC + written))
+    record = Record(catalogue.latest_item(), xxhash.xxh3_64_intdigest(written))
+    derived.keep_record(catalogue, space, KIND, record)
 
 
 def _remove(path: str) -> None:
@@ -229,8 +223,9 @@ def _can_be_named(path: str) -> bool:
     return True
 
 
-def _described(path: str, catalogue: Catalogue, space: Space) -> tuple[Description, int]:
-    """What the header says, and the id of the item up to which the graph is that of this library."""
+def _described(path: str, catalogue: Catalogue, space: Space) -> tuple[Description, Record]:
+    """What the header says, and what the catalogue says of it."""
+    record = derived.record_of(catalogue, space, KIND)
     try:
         with open(_header_path(path), "rb") as file:
             content = file.read()
@@ -238,24 +233,18 @@ def _described(path: str, catalogue: Catalogue, space: Space) -> tuple[Descripti
         raise Missing("missing") from None
     except OSError as error:
         raise NotUsable(f"not readable ({error.strerror})") from error
+    written = content[len(_MAGIC) :]
+    if not content.startswith(_MAGIC):
+        raise NotUsable("cut short or not a derived file")
+    if xxhash.xxh3_64_intdigest(written) != record.checksum:
+        raise NotUsable("damaged, or of another state of this library")
     try:
-        description = _read_description(content)
-    except (ValueError, KeyError, TypeError, struct.error) as error:
+        fields = json.loads(written)
+        description = Description(owner=Owner(**fields.pop("owner")), **fields)
+    except (ValueError, KeyError, TypeError) as error:
         raise NotUsable(f"not readable ({error})") from error
     derived.check_owner(description.owner, catalogue, space)
-    return description, derived.trusted_to(catalogue, description.probes) if description.rows else 0
-
-
-def _read_description(content: bytes) -> Description:
-    magic, length, checksum = _HEAD.unpack(content[: _HEAD.size])
-    written = content[_HEAD.size :]
-    if magic != _MAGIC or length != len(written):
-        raise NotUsable("cut short or not a derived file")
-    if xxhash.xxh3_64_intdigest(written) != checksum:
-        raise NotUsable("damaged: its checksum is wrong")
-    fields = json.loads(written)
-    probes = tuple(Probe(**probe) for probe in fields.pop("probes"))
-    return Description(owner=Owner(**fields.pop("owner")), probes=probes, **fields)
+    return description, record
 
 
 def _header_path(path: str) -> str:
@@ -288,14 +277,14 @@ def _load(path: str, space: Space, description: Description) -> Any:
     return index
 
 
-def _extended(index: Any, catalogue: Catalogue, space: Space, trusted_to: int) -> Any | None:
+def _extended(index: Any, catalogue: Catalogue, space: Space) -> Any | None:
     """The graph with new rows added and dead ones marked, or None where too much of it is dead."""
     known = np.sort(np.array(index.get_ids_list(), np.int64))
     live = catalogue.item_ids(space.model_id, space.modality)
     dead = np.setdiff1d(known, live)
     if len(dead) > LARGEST_DEAD_SHARE * max(1, len(known)):
         return None
-    new = np.setdiff1d(live, known[known <= trusted_to])  # a row that is not trusted is given its vector anew
+    new = np.setdiff1d(live, known)
     index.resize_index(max(1, len(known) + len(new)))
     for item_id in dead:
         # Raised for what an earlier run marked already: hnswlib lists those too and has no way to ask.

@@ -7,8 +7,11 @@ needs to measure nothing.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from mmsearch import calibration
 from mmsearch.catalogue import Catalogue
@@ -41,24 +44,38 @@ def refresh_calibration(catalogue: Catalogue, encoder: Encoder, vectors: Mapping
     """Measures again where the library has changed by a tenth since it was last measured."""
     fingerprint = encoder.identity.fingerprint
     counts = {modality: len(of_modality) for modality, of_modality in vectors.items()}
-    removed = catalogue.items_removed()
+    removed, last_item = catalogue.items_removed(), catalogue.latest_item()
     stored = _stored(catalogue)
     known = stored.pop(fingerprint, None)
     if known is not None and _curves(known) is not None:
-        gone = removed - known["removed"]
-        added = sum(counts.values()) - sum(known["rows"].values()) + gone
-        if gone + added <= _STALE_SHARE * sum(known["rows"].values()):
+        changed = removed - known["removed"] + max(0, last_item - known.get("last_item", 0))
+        if changed <= _STALE_SHARE * sum(known["rows"].values()):
             return
     found = own_calibration(encoder, vectors)
     if fingerprint not in _noise:
-        _noise[fingerprint] = encoder.encode_texts(calibration.noise_queries())
+        _noise[fingerprint] = _noise_vectors(encoder)
     blocks = {modality: (block.vectors for block in of_modality.blocks()) for modality, of_modality in vectors.items()}
     found = calibration.refreshed(found, _noise[fingerprint], blocks)
-    stored[fingerprint] = {"rows": counts, "removed": removed, "curves": calibration.as_json(found)}
+    stored[fingerprint] = {
+        "rows": counts,
+        "removed": removed,
+        "last_item": last_item,
+        "curves": calibration.as_json(found),
+    }
     latest = dict(list(stored.items())[-_KEPT:])
     with catalogue.transaction():
         catalogue.set_setting(_SETTING, json.dumps(latest))
     crash_point("calibration kept")
+
+
+def _noise_vectors(encoder: Encoder) -> FloatMatrix:
+    """Vectors of queries that mean nothing, encoded on all processors."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    queries, threads = calibration.noise_queries(), os.cpu_count() or 1
+    parts = [queries[start::threads] for start in range(threads)]
+    with ThreadPoolExecutor(threads) as executor:
+        return np.concatenate(list(executor.map(encoder.encode_texts, parts)))
 
 
 def _stored(catalogue: Catalogue) -> dict[str, dict[str, Any]]:

@@ -64,7 +64,7 @@ class Optimised:
 def optimise(
     model: str, folder: str, pictures: Sequence[Image], on_step: Callable[[str], None] = lambda step: None
 ) -> Optimised:
-    """Exports the model, a sentence-transformers name or folder, to `folder`, which is new or empty.
+    """Exports the model, a sentence-transformers name or folder, to the new folder `folder`.
 
     Args:
         pictures: RGB pictures to hold the vectors against the original's with.
@@ -72,27 +72,39 @@ def optimise(
     Raises:
         MmsearchError: the extra is missing, the model is of another kind, or the folder is in use.
     """
-    if os.path.lexists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):
+    folder = os.path.abspath(folder)
+    if os.path.lexists(folder):
         raise MmsearchError(f"{folder} is there already; choose a folder that is new.")
+    try:
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
+        return _optimised(model, folder, pictures, on_step)
+    except OSError as error:
+        raise MmsearchError(f"The folder {folder} cannot be written ({error.strerror}); choose another one.") from error
+
+
+def _optimised(model: str, folder: str, pictures: Sequence[Image], on_step: Callable[[str], None]) -> Optimised:
     on_step("loading the model")
     original = SentenceTransformersEncoder(model)
     source = _source(original)
-    os.makedirs(folder, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+    with tempfile.TemporaryDirectory(prefix=f"{os.path.basename(folder)}.", dir=os.path.dirname(folder)) as scratch:
+        exact, small = os.path.join(scratch, "exact"), os.path.join(scratch, "small")
+        os.makedirs(exact)
+        os.makedirs(small)
         on_step("exporting both towers")
         with _quiet():
-            _export(source, scratch)
-        _describe(source, original, scratch)
-        float32 = _agreements(original, OnnxEncoder(scratch), pictures)
+            _export(source, exact)
+        _describe(source, original, exact)
+        float32 = _agreements(original, OnnxEncoder(exact, keep_graph=False), pictures)
         on_step("quantising")
         with _quiet():
             for name in (_IMAGE_FILE, _TEXT_FILE):
-                _quantise(os.path.join(scratch, name), os.path.join(folder, name))
-        os.replace(os.path.join(scratch, _TOKENIZER_FILE), os.path.join(folder, _TOKENIZER_FILE))
-    on_step("comparing")
-    _describe(source, original, folder)
-    int8 = _agreements(original, OnnxEncoder(folder), pictures)
-    size = sum(os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder))
+                _quantise(os.path.join(exact, name), os.path.join(small, name))
+        os.replace(os.path.join(exact, _TOKENIZER_FILE), os.path.join(small, _TOKENIZER_FILE))
+        on_step("comparing")
+        _describe(source, original, small)
+        int8 = _agreements(original, OnnxEncoder(small, keep_graph=False), pictures)
+        size = sum(os.path.getsize(os.path.join(small, name)) for name in os.listdir(small))
+        os.rename(small, folder)  # whole, or not at all
     return Optimised(folder, size, float32, int8)
 
 

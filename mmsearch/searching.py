@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -114,11 +115,12 @@ class Searcher:
         vector, terms = self._query_vector(query.terms)
         wanted = [query.filters.modality] if query.filters.modality else list(MODALITIES)
         backgrounds = {modality: calibration.combined(self._calibration, terms, modality) for modality in wanted}
-        rankings, thresholds = {}, {}
+        rankings, thresholds, most = {}, {}, 0
         for one in wanted:
             rankings[one], rows = self._galleries[one].ranking(vector, self._wanted(one, query.filters))
             thresholds[one] = self._threshold(query, rows, backgrounds[one])
-        hits, nearest = self._hits(query, rankings, backgrounds, thresholds)
+            most = max(most, rows)
+        hits, nearest = self._hits(query, rankings, backgrounds, thresholds, most)
         elapsed = (time.perf_counter() - started) * 1000
         label = self._in_use.identity.label
         return SearchResult(query, label, self._folder, elapsed, hits, thresholds, nearest)
@@ -188,7 +190,9 @@ class Searcher:
         rankings: Mapping[Modality, Ranking],
         backgrounds: Mapping[Modality, Background],
         thresholds: Mapping[Modality, float],
+        most: int,
     ) -> tuple[tuple[Hit, ...], Hit | None]:
+        """The hits, and the nearest of what was left out; `most` is how many items a modality has at most."""
         asked = _QueryImages(query.terms)
         lowest = min(thresholds.values())
         count = max(FIRST_CANDIDATES, 4 * query.limit)
@@ -198,12 +202,13 @@ class Searcher:
             }
             files = self._best_per_file(ranked, query.filters, asked)
             # What was not looked at can be no better than the last that was.
+            # Where all that was looked at is gone by now, nothing is known of the rest.
             unseen = max(
-                (float(one.scores[-1]) for one in ranked.values() if not one.complete and len(one.scores)),
+                (float(one.scores[-1]) if len(one.scores) else math.inf for one in ranked.values() if not one.complete),
                 default=0.0,
             )
             enough = len(files) >= query.limit and files[query.limit - 1][0] >= unseen
-            if enough or unseen < lowest or all(one.complete for one in ranked.values()):
+            if enough or unseen < lowest or count >= most:
                 break
             count *= 4
         best = [found for found in files if found[0] >= thresholds[found[2].medium]][: query.limit]

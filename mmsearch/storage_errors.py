@@ -16,10 +16,10 @@ _FOLDER_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.E
 _FOLDER_ERRORS |= {errno.EEXIST, errno.EISDIR, errno.ENOTDIR}
 
 
-# The last three come of flipped bits where SQLite keeps its own description of the tables, or within a text.
+# The last ones come of flipped bits where SQLite keeps its own description of the tables, or within a text.
 _SIGNS_OF_DAMAGE = (
     *("malformed", "not a database", "header is damaged", "foreign key mismatch"),
-    *("no such table", "no such column", "Could not decode"),
+    *("no such table", "no such column", "Could not decode", "wrong size"),
 )
 
 

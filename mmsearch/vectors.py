@@ -71,16 +71,6 @@ def blocks_after(catalogue: Catalogue, space: Space, item_id: int) -> Iterator[V
         item_id = int(item_ids[-1])
 
 
-def rows_after(catalogue: Catalogue, space: Space, item_id: int) -> VectorRows:
-    """The rows of the space's items with ids above `item_id`."""
-    blocks = list(blocks_after(catalogue, space, item_id))
-    if not blocks:
-        return VectorRows(np.empty(0, np.int64), np.empty((0, space.identity.dimension), np.float16))
-    return VectorRows(
-        np.concatenate([block.item_ids for block in blocks]), np.concatenate([block.vectors for block in blocks])
-    )
-
-
 def rows_of(catalogue: Catalogue, space: Space, item_ids: ItemIds) -> VectorRows:
     """The rows of those items, ascending; items that are not there any more are left out."""
     found, vectors = catalogue.vectors_of(item_ids)

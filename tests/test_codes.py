@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_library import DIMENSION, MadeUpLibrary, drawn, unit
 
-from mmsearch import code_file
+from mmsearch import Library, Query, code_file
 from mmsearch.code_file import check_codes, open_codes, refresh_codes
 from mmsearch.codes import CodedQuery, best_places, sign_words
-from mmsearch.derived import Missing, NotUsable, derived_path, trusted_to
-from mmsearch.gallery import FEWEST_CANDIDATES, Gallery, Scan
+from mmsearch.derived import Missing, NotUsable, derived_path
+from mmsearch.gallery import FEW_ROWS, Gallery, Scan, candidates_among
 from mmsearch.items import MODALITIES, Modality
+from mmsearch.query import text_term
 from mmsearch.vectors import rows_of
 
 
@@ -36,8 +38,8 @@ def covered(library: MadeUpLibrary, modality: Modality = "image") -> list[int]:
     space = library.space(modality)
     with open_codes(library.folder, library.catalogue, space) as codes:
         blocks = list(codes.blocks())
-        last = trusted_to(library.catalogue, codes.probes)
-        found = [int(item_id) for block in blocks for item_id in block.item_ids if item_id <= last]
+        found = [int(item_id) for block in blocks for item_id in block.item_ids]
+        assert all(item_id <= codes.record.covers_to for item_id in found)
         for block in blocks:
             live = np.isin(block.item_ids, np.array(library.catalogue.item_ids(library.model_id, modality)))
             rows = rows_of(library.catalogue, space, block.item_ids[live])
@@ -126,6 +128,31 @@ def test_many_small_additions_become_full_blocks(library: MadeUpLibrary) -> None
     assert covered(library) == expected
 
 
+def test_a_library_of_photos_alone_grows_for_long(library: MadeUpLibrary) -> None:
+    for turn in range(60):
+        library.add(drawn(2, seed=turn))
+        for modality in MODALITIES:
+            stored, trouble = refresh_codes(library.folder, library.catalogue, library.space(modality))
+            assert trouble is None
+    assert len(stored) == 0
+    assert covered(library, "text") == []
+
+
+def test_all_photos_are_forgotten_and_notes_stay(library: MadeUpLibrary) -> None:
+    photos = library.add(drawn(100))
+    library.add(drawn(10), "text")
+    photos += library.add(drawn(5, seed=1))
+    for modality in MODALITIES:
+        refresh_codes(library.folder, library.catalogue, library.space(modality))
+    library.remove(photos)
+    for modality in MODALITIES:
+        _, trouble = refresh_codes(library.folder, library.catalogue, library.space(modality))
+        assert trouble is None
+    new = library.add(drawn(3, seed=2))
+    refresh_codes(library.folder, library.catalogue, library.space())
+    assert set(new) <= set(covered(library))
+
+
 def test_a_file_of_a_far_smaller_library_gets_a_new_mean(library: MadeUpLibrary) -> None:
     library.add(-drawn(30))
     refresh_codes(library.folder, library.catalogue, library.space())
@@ -148,14 +175,13 @@ def test_the_deleted_last_items_do_not_cost_the_file(library: MadeUpLibrary) -> 
     item_ids = library.add(drawn(1_000))
     refresh_codes(library.folder, library.catalogue, library.space())
     library.remove(item_ids[-5:])
-    with open_codes(library.folder, library.catalogue, library.space()) as codes:
-        list(codes.blocks())
-        assert trusted_to(library.catalogue, codes.probes) == item_ids[-8]
+    number = os.stat(path_of(library)).st_ino
     expected = best(library, drawn(1, seed=5)[0], "exact")
     assert best(library, drawn(1, seed=5)[0], "codes") == expected
     new = library.add(drawn(10, seed=7))
     refresh_codes(library.folder, library.catalogue, library.space())
-    assert covered(library) == item_ids[:-5] + new
+    assert covered(library) == item_ids + new
+    assert os.stat(path_of(library)).st_ino == number
 
 
 def test_photos_that_are_added_do_not_make_a_search_read_them_for_notes(library: MadeUpLibrary) -> None:
@@ -163,8 +189,7 @@ def test_photos_that_are_added_do_not_make_a_search_read_them_for_notes(library:
     library.add(drawn(500))
     refresh_codes(library.folder, library.catalogue, library.space("text"))
     with open_codes(library.folder, library.catalogue, library.space("text")) as codes:
-        list(codes.blocks())
-        assert trusted_to(library.catalogue, codes.probes) == library.catalogue.latest_item()
+        assert codes.record.covers_to == library.catalogue.latest_item()
 
 
 # What cannot be trusted
@@ -222,11 +247,56 @@ def test_any_damage_is_noticed_or_harmless(
     assert covered(library) == library.catalogue.item_ids(library.model_id, "image").tolist()
 
 
+def restored(library: MadeUpLibrary, backup: MadeUpLibrary) -> None:
+    """Puts the library's later files in the place of those of its backup, as a restore of the database alone does."""
+    shutil.rmtree(os.path.join(backup.folder, "derived"), ignore_errors=True)
+    shutil.copytree(os.path.join(library.folder, "derived"), os.path.join(backup.folder, "derived"))
+
+
+def test_rows_that_were_removed_after_a_backup_are_found_once_it_is_back(
+    library: MadeUpLibrary, tmp_path: Path
+) -> None:
+    item_ids = library.add(drawn(2_000))
+    refresh_codes(library.folder, library.catalogue, library.space())
+    backup = fork(library, tmp_path)
+    library.remove(item_ids[300:1_000])
+    refresh_codes(library.folder, library.catalogue, library.space())
+    restored(library, backup)
+    query = drawn(2_000)[500]
+    gallery = Gallery(backup.folder, backup.catalogue, backup.space())
+    assert gallery.ranking(query)[0](10).item_ids[0] == item_ids[500]
+    refresh_codes(backup.folder, backup.catalogue, backup.space())
+    assert covered(backup) == item_ids
+
+
+def test_the_same_files_in_another_order_after_a_backup(library: MadeUpLibrary, tmp_path: Path) -> None:
+    pytest.importorskip("hnswlib")
+    from mmsearch.graph import refresh_graph
+
+    library.add(drawn(100))
+    for one in (library,):
+        refresh_graph(one.folder, one.catalogue, refresh_codes(one.folder, one.catalogue, one.space())[0])
+    backup = fork(library, tmp_path)
+    later = drawn(100, seed=1)
+    library.add(later)
+    refresh_graph(
+        library.folder, library.catalogue, refresh_codes(library.folder, library.catalogue, library.space())[0]
+    )
+    restored(library, backup)
+    backup.add(np.concatenate([later[:-1][::-1], later[-1:]]))  # the last one is the same
+    for scan in ("codes", "graph"):
+        gallery = Gallery(backup.folder, backup.catalogue, backup.space(), scan)
+        found = gallery.ranking(later[20])[0](5)
+        expected = Gallery(backup.folder, backup.catalogue, backup.space(), "exact").ranking(later[20])[0](5)
+        assert found.item_ids.tolist() == expected.item_ids.tolist()
+        assert np.allclose(found.cosines, expected.cosines, atol=1e-3)
+
+
 def test_what_a_killed_run_has_begun_is_no_block(library: MadeUpLibrary) -> None:
     expected = library.add(drawn(100))
     refresh_codes(library.folder, library.catalogue, library.space())
     with open(path_of(library), "ab") as file:
-        file.write(bytes(code_file._BLOCK.size) + b"payload without a head")
+        file.write(b"rows" + bytes(code_file._BLOCK.size - 4) + b"half a payload")
     check_codes(library.folder, library.catalogue, library.space())
     expected += library.add(drawn(3))
     refresh_codes(library.folder, library.catalogue, library.space())
@@ -246,7 +316,7 @@ def test_files_that_are_none(library: MadeUpLibrary) -> None:
 
 
 def test_codes_find_what_an_exact_search_finds(library: MadeUpLibrary) -> None:
-    library.add(drawn(8 * FEWEST_CANDIDATES))
+    library.add(drawn(8_000))
     refresh_codes(library.folder, library.catalogue, library.space())
     library.add(drawn(50, seed=1))
     galleries = [Gallery(library.folder, library.catalogue, library.space(), scan) for scan in ("exact", "codes")]
@@ -281,8 +351,43 @@ def test_only_what_is_wanted_is_found(library: MadeUpLibrary, wanted: int) -> No
     assert np.mean(shared) >= (0.97 if wanted else 0)
 
 
+def test_what_is_left_is_found_though_all_that_seemed_near_is_gone(home: Path, tmp_path: Path) -> None:
+    words = ("cat", "ship", "tax", "bread")
+    for number in range(40):
+        (home / f"{number}.txt").write_text(f"Chapter {number} speaks of a {words[number % 4]} and of nothing else.")
+    with Library(tmp_path / "library") as library:
+        library.index([home])
+        asked = Query((text_term("a chapter about a cat"),), limit=3, min_score=0)
+        near = [hit.path for hit in library.search(Query(asked.terms, limit=35, min_score=0)).hits]
+        connection = sqlite3.connect(tmp_path / "library" / "library.db")
+        for path in near[:30]:
+            connection.execute("DELETE FROM files WHERE path = ?", (os.fsencode(path),))
+        connection.commit()
+        connection.close()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("mmsearch.gallery.FEW_ROWS", 4)
+            patch.setattr("mmsearch.searching.FIRST_CANDIDATES", 1)
+            for scan in ("codes", "graph"):
+                hits = library.search(asked, scan=scan).hits
+                assert [hit.path for hit in hits] == near[30:33]
+
+
+def test_a_graph_of_equal_rows_gives_what_can_be_reached(library: MadeUpLibrary) -> None:
+    pytest.importorskip("hnswlib")
+    from mmsearch.graph import read_graph, refresh_graph
+
+    item_ids = library.add(np.repeat(drawn(1), 2_000, axis=0))
+    refresh_graph(
+        library.folder, library.catalogue, refresh_codes(library.folder, library.catalogue, library.space())[0]
+    )
+    found, cosines = read_graph(library.folder, library.catalogue, library.space()).nearest(drawn(1)[0], 2_000)
+    assert len(found) == len(cosines) > 0
+    gallery = Gallery(library.folder, library.catalogue, library.space(), "graph")
+    assert set(gallery.ranking(drawn(1)[0])[0](2_000).item_ids.tolist()) <= set(item_ids)
+
+
 def test_a_million_equal_pictures_are_not_all_compared(library: MadeUpLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
-    library.add(np.repeat(drawn(1), 3 * FEWEST_CANDIDATES, axis=0))
+    library.add(np.repeat(drawn(1), 3_000, axis=0))
     refresh_codes(library.folder, library.catalogue, library.space())
     asked: list[int] = []
     vectors_of: Callable[..., object] = library.catalogue.vectors_of
@@ -294,11 +399,11 @@ def test_a_million_equal_pictures_are_not_all_compared(library: MadeUpLibrary, m
     monkeypatch.setattr(library.catalogue, "vectors_of", count)
     gallery = Gallery(library.folder, library.catalogue, library.space())
     assert len(gallery.ranking(drawn(1)[0])[0](10).item_ids) == 10
-    assert asked == [FEWEST_CANDIDATES]
+    assert asked == [candidates_among(3_000)] == [FEW_ROWS]
 
 
 def test_a_file_that_is_replaced_between_two_queries_changes_no_answer(library: MadeUpLibrary) -> None:
-    item_ids = library.add(drawn(4 * FEWEST_CANDIDATES))
+    item_ids = library.add(drawn(4_000))
     refresh_codes(library.folder, library.catalogue, library.space())
     gallery = Gallery(library.folder, library.catalogue, library.space())
     queries = unit(drawn(4, seed=1))
@@ -324,5 +429,5 @@ def test_the_graph_of_notes_knows_that_photos_do_not_concern_it(
     library.add(drawn(300))
     graph.refresh_graph(library.folder, library.catalogue, stored)
     found = graph.read_graph(library.folder, library.catalogue, library.space("text"))
-    assert found.trusted_to == library.catalogue.latest_item()
+    assert found.covers_to == library.catalogue.latest_item()
     assert len(found.nearest(drawn(1)[0], 5)[0]) == 5

@@ -37,6 +37,7 @@ POINTS = (
     "derived file written",
     "codes begun",
     "codes added",
+    "record kept",
     "graph in place",
 )
 contents = st.sampled_from(range(len(CONTENTS)))

@@ -36,11 +36,14 @@ class OnnxEncoder:
 
     Both towers are loaded when first used and keep to one thread a call: callers that want more cores call from
     several threads. `name` is what the model is called where it is not what its description says; `remedy` ends the
-    sentence about a folder that is damaged.
+    sentence about a folder that is damaged; `keep_graph` keeps the text graph in the user's cache as it loads fastest.
     """
 
-    def __init__(self, folder: str, name: str | None = None, remedy: str = "make it again") -> None:
+    def __init__(
+        self, folder: str, name: str | None = None, remedy: str = "make it again", keep_graph: bool = True
+    ) -> None:
         self._folder = folder
+        self._keep_graph = keep_graph
         self._name = name
         self._remedy = remedy
         self._loading = threading.Lock()
@@ -150,7 +153,8 @@ class OnnxEncoder:
             if tower == "text":
                 # The last level, layouts for this very processor, takes longer than it saves a single query.
                 options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-                return load_optimised(path, self._description["sha256"][name], options)
+                if self._keep_graph:
+                    return load_optimised(path, self._description["sha256"][name], options)
             return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise MmsearchError(f"The model file {path} cannot be loaded; {self._remedy}.") from error

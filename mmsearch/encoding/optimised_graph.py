@@ -1,7 +1,7 @@
 """A model file as onnxruntime has optimised it, kept in the user's cache: it loads in half the time.
 
-The cached file belongs to one model file and one onnxruntime. It may be deleted at any time, and where none can be
-written or read the model is loaded as it is.
+The cached file belongs to one model file, one onnxruntime and one kind of processor. It may be deleted at any time,
+and where none can be written or read the model is loaded as it is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ def load_optimised(path: str, digest: str, options: Any) -> Any:
     import onnxruntime
 
     level = options.graph_optimization_level
-    cached = _cached_path(f"{digest[:16]}-onnxruntime-{onnxruntime.__version__}-{int(level)}.onnx")
+    machine = os.uname().machine if hasattr(os, "uname") else os.environ.get("PROCESSOR_ARCHITECTURE", "")
+    cached = _cached_path(f"{digest[:16]}-onnxruntime-{onnxruntime.__version__}-{machine}-{int(level)}.onnx")
     if os.path.exists(cached):
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         with suppress(Exception):  # damaged, in whatever way
