@@ -27,7 +27,7 @@ Scan = Literal["auto", "exact", "codes", "graph"]
 # Above this many rows of a modality the graph answers a resident search sooner than codes do.
 GRAPH_FROM_ROWS = 50_000
 # With a filter the graph is asked for more than it need give; below this share of the rows codes are sooner.
-GRAPH_FROM_SHARE = 0.1
+GRAPH_FROM_SHARE = 0.04
 # So few rows are compared exactly at once.
 FEW_ROWS = 500
 # Vectors that are compared exactly again and again are kept in memory up to this size, in bytes.
