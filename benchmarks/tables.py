@@ -45,7 +45,9 @@ def plot(path: Path, curves: Mapping[str, Mapping[float, float]], x_label: str, 
     figure, axes = pyplot.subplots(figsize=(7, 4.2), dpi=110, layout="constrained")
     for name, points in curves.items():
         axes.plot(list(points), list(points.values()), "o-", label=name)
-    axes.set(xscale="log", yscale="log", xlabel=x_label, ylabel=y_label)
+    values = [value for points in curves.values() for value in points.values()]
+    axes.set(xscale="log", yscale="log", xlabel=x_label, ylabel=y_label, ylim=(min(values) / 3, max(values) * 3))
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(True, which="both", alpha=0.25)
     axes.legend(frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
