@@ -83,6 +83,13 @@ def optimise(
 
 
 def _optimised(model: str, folder: str, pictures: Sequence[Image], on_step: Callable[[str], None]) -> Optimised:
+    try:
+        import onnx  # noqa: F401 - torch and onnxruntime need it, and say so late
+    except ImportError as error:
+        raise MmsearchError(
+            "Optimising a model needs onnx, torch and sentence-transformers; install them with "
+            "`pip install 'mmsearch[clip]'`."
+        ) from error
     on_step("loading the model")
     original = SentenceTransformersEncoder(model)
     source = _source(original)

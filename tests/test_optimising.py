@@ -94,6 +94,12 @@ def test_what_cannot_be_done_is_one_sentence(mmsearch: Mmsearch, tmp_path: Path)
         optimise(str(tmp_path / "empty"), str(tmp_path / "small"), [])
 
 
+def test_without_onnx_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)  # makes its import fail
+    with pytest.raises(MmsearchError, match="mmsearch\\[clip\\]"):
+        optimise(str(tmp_path / "tiny"), str(tmp_path / "small"), [])
+
+
 def test_a_damaged_optimised_model_says_what_to_do(tmp_path: Path) -> None:
     folder = Path(optimise(str(make_tiny_clip(tmp_path / "tiny")), str(tmp_path / "small"), []).folder)
     (folder / "image.onnx").write_bytes(b"no graph")
