@@ -130,6 +130,13 @@ class Catalogue:
         row = self.connection.execute("SELECT value FROM settings WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
+    def number_setting(self, key: str) -> int:
+        """That setting as a whole number; 0 where there is none, or damage has made it none."""
+        try:
+            return int(self.setting(key) or 0)
+        except ValueError:
+            return 0
+
     def set_setting(self, key: str, value: str) -> None:
         self.connection.execute("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", (key, value))
 
@@ -378,10 +385,7 @@ class Catalogue:
 
     def items_removed(self) -> int:
         """How many items were ever removed: tells a derived file how many of its rows may be dead."""
-        try:
-            return int(self.setting("items_removed") or 0)
-        except ValueError:  # damaged: derived files are made again
-            return 0
+        return self.number_setting("items_removed")
 
     def item_count(self) -> int:
         row = self.connection.execute("SELECT count(*) FROM items").fetchone()

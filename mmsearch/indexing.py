@@ -64,7 +64,7 @@ class IndexReport:
     are not searched. `problems` are folders and special files that the walk could not take, `offline` roots, and
     drives below roots, that are missing or suddenly empty and were left as they are; `absent` tells of roots that
     have lost so much that their lost files stay until `prune`. `resumed` tells that the run before was cut off.
-    `rebuilt` says what was wrong with files of vectors that had to be made again.
+    `rebuilt` says what was wrong with derived files that had to be made again.
     """
 
     model: str

@@ -115,7 +115,7 @@ def is_wasteful(catalogue: Catalogue) -> bool:
         return False
     if free >= LEAST_WASTE_BYTES and free >= LEAST_WASTE_SHARE * size:
         return True
-    removed = catalogue.items_removed() - int(catalogue.setting(_REMOVED_BEFORE) or 0)
+    removed = catalogue.items_removed() - catalogue.number_setting(_REMOVED_BEFORE)
     return removed > 0 and removed >= catalogue.item_count()
 
 

@@ -126,7 +126,7 @@ class Searcher:
         return SearchResult(query, label, self._folder, elapsed, hits, thresholds, nearest)
 
     def troubles(self) -> list[str]:
-        """What was wrong with vector files that this search had to do without."""
+        """What was wrong with derived files that this search had to do without."""
         return [trouble for gallery in self._galleries.values() for trouble in gallery.troubles]
 
     # The query

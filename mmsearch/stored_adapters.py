@@ -53,7 +53,7 @@ def adapter_in_use(catalogue: Catalogue, model_fingerprint: str) -> StoredAdapte
     """The one that searches go through. One made for another model is not in use."""
     row = catalogue.connection.execute(
         f"SELECT {_COLUMNS} FROM adapters WHERE id = ? AND model_fingerprint = ?",
-        (int(catalogue.setting(_IN_USE) or 0), model_fingerprint),
+        (catalogue.number_setting(_IN_USE), model_fingerprint),
     ).fetchone()
     return None if row is None else StoredAdapter(*row)
 
@@ -77,7 +77,7 @@ def find_adapter(catalogue: Catalogue, written: str) -> StoredAdapter | None:
 
 def next_version(catalogue: Catalogue, name: str) -> int:
     """The version that the next adapter of that name gets, from 1 on; none is ever given twice."""
-    return int(catalogue.setting(f"adapter_version {name}") or 0) + 1
+    return catalogue.number_setting(f"adapter_version {name}") + 1
 
 
 def add_adapter(catalogue: Catalogue, adapter: Adapter, about: str) -> int:

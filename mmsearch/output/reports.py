@@ -72,7 +72,9 @@ def notes(report: IndexReport) -> list[str]:
         "they stay in the library, and `mmsearch prune` drops them"
         for absence in report.absent
     ]
-    said += [f"a file of vectors was made again ({visible(trouble)})" for trouble in dict.fromkeys(report.rebuilt)]
+    said += [
+        f"a file of codes or a graph was made again ({visible(trouble)})" for trouble in dict.fromkeys(report.rebuilt)
+    ]
     noted = [*report.failures, *((problem.path, problem.reason) for problem in report.problems)]
     said += [f"skipped {visible(os.fsdecode(path))}: {visible(reason)}" for path, reason in noted[:_SHOWN_FAILURES]]
     if report.failing:
