@@ -356,10 +356,10 @@ class Catalogue:
         """
         execute = self.connection.execute
         held = "EXISTS (SELECT 1 FROM files WHERE content_id = contents.id)"
-        marked = "SELECT id FROM contents WHERE orphaned > 0"
+        retired = "orphaned > 0 AND orphaned = 1"  # the first half is that of the index
         execute(f"UPDATE contents SET orphaned = 0 WHERE orphaned > 0 AND {held}")
-        self._remove_items(f"content_id IN ({marked} AND orphaned = 1)", ())
-        execute("DELETE FROM contents WHERE orphaned > 0 AND orphaned = 1")
+        self._remove_items(f"content_id IN (SELECT id FROM contents WHERE {retired})", ())
+        execute(f"DELETE FROM contents WHERE {retired}")
         execute("UPDATE contents SET orphaned = 1 WHERE orphaned > 0")
 
     def mark_orphans(self) -> None:

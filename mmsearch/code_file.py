@@ -18,7 +18,7 @@ import os
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import IO, BinaryIO
 
 import numpy as np
@@ -157,7 +157,7 @@ def refresh_codes(folder: str, catalogue: Catalogue, space: Space) -> tuple[Stor
         rows = _write_from_catalogue(path, catalogue, space)
     else:
         if _is_in_pieces(known):
-            known = _written_in_full_blocks(path, folder, catalogue, space)
+            known = _in_fewer_pieces(known, path, folder, catalogue, space)
         rows = known.rows + _add(path, catalogue, space, known)
     return StoredVectors(catalogue, space, rows), trouble
 
@@ -206,34 +206,29 @@ def _write_from_catalogue(path: str, catalogue: Catalogue, space: Space) -> int:
     mean, latest = _mean(catalogue, space), catalogue.latest_item()
     rows = catalogue.count_items_after(space.model_id, space.modality, 0)
     description = Description(derived.owner_of(catalogue, space), rows, catalogue.items_removed())
-    written = [(0, 0, 0)]
 
-    def write(file: IO[bytes]) -> None:
+    def write(file: IO[bytes]) -> tuple[int, int, int]:
         head = _write_head(file, description, mean)
-        count, checksum = _write_rows_after(file, catalogue, space, mean, 0, head)
-        written[0] = (count, checksum, file.tell())
+        return *_write_rows_after(file, catalogue, space, mean, 0, head), file.tell()
 
-    derived.write_whole(path, write)
-    count, checksum, end = written[0]
+    count, checksum, end = derived.write_whole(path, write)
     derived.keep_record(catalogue, space, KIND, Record(latest, checksum, end))
     return count
 
 
-def _written_in_full_blocks(path: str, folder: str, catalogue: Catalogue, space: Space) -> OpenCodes:
-    """Writes the file anew from its own blocks. Returns it, read to its end."""
-    written = [(0, 0)]
+def _in_fewer_pieces(known: OpenCodes, path: str, folder: str, catalogue: Catalogue, space: Space) -> OpenCodes:
+    """Writes the file anew from its own blocks. Returns it with its new record."""
 
-    def write(file: IO[bytes]) -> None:
+    def write(file: IO[bytes]) -> Record:
+        checksum = _write_head(file, known.description, known.mean)
         with open_codes(folder, catalogue, space) as codes:
-            checksum = _write_head(file, codes.description, codes.mean)
             for block in _in_full_blocks(codes.blocks(), words_of(space.identity.dimension)):
                 checksum = _write_block(file, block, checksum)
-            written[0] = (checksum, file.tell())
+        return Record(known.record.covers_to, checksum, file.tell())
 
-    covers_to = derived.record_of(catalogue, space, KIND).covers_to
-    derived.write_whole(path, write)
-    derived.keep_record(catalogue, space, KIND, Record(covers_to, *written[0]))
-    return _whole(folder, catalogue, space)
+    record = derived.write_whole(path, write)
+    derived.keep_record(catalogue, space, KIND, record)
+    return replace(known, record=record)
 
 
 def _write_rows_after(

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import IO
+from typing import IO, TypeVar
 
 from mmsearch.catalogue import Catalogue
 from mmsearch.crash_points import crash_point
 from mmsearch.encoding import ModelIdentity
 from mmsearch.items import Modality
 from mmsearch.spaces import Space
+
+Written = TypeVar("Written")
 
 
 class NotUsable(Exception):
@@ -88,21 +91,28 @@ def derived_path(folder: str, space: Space, kind: str) -> str:
     return os.path.join(folder, "derived", f"{space.identity.fingerprint[:16]}-{space.modality}.{kind}")
 
 
-def write_whole(path: str, write: Callable[[IO[bytes]], object]) -> None:
-    """Writes a file beside `path`, syncs it, and puts it in place in one step."""
+@contextmanager
+def replacing(path: str, what: str) -> Iterator[str]:
+    """Gives the name of a file beside `path` to be written and synced, and then puts it in place in one step."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     temporary = f"{path}.{os.getpid()}.part"
     try:
-        with open(temporary, "w+b") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        crash_point("derived file written")
+        yield temporary
+        crash_point(f"{what} written")
         os.replace(temporary, path)
-        crash_point("derived file in place")
+        crash_point(f"{what} in place")
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
+
+
+def write_whole(path: str, write: Callable[[IO[bytes]], Written]) -> Written:
+    """Writes a file in the place of that at `path`, in one step. Returns what `write` does."""
+    with replacing(path, "derived file") as temporary, open(temporary, "w+b") as file:
+        written = write(file)
+        file.flush()
+        os.fsync(file.fileno())
+    return written
 
 
 def derived_bytes(folder: str) -> int:

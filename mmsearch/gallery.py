@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from mmsearch.catalogue import Catalogue, ItemIds
 from mmsearch.code_file import BLOCK_ROWS, open_codes
@@ -299,29 +300,24 @@ def _places(item_ids: ItemIds, among: ItemIds | None, after: int) -> ItemIds:
     first = int(np.searchsorted(item_ids, after, side="right"))
     if among is None:
         return np.arange(first, len(item_ids))
-    wanted = among[np.searchsorted(among, after, side="right") :]
+    places, there = _looked_up(item_ids, among[np.searchsorted(among, after, side="right") :])
+    return places[there]
+
+
+def _looked_up(item_ids: ItemIds, asked: ItemIds) -> tuple[ItemIds, npt.NDArray[np.bool_]]:
+    """Where in `item_ids`, ascending, each of the asked ones would stand, and whether it is there: both [n]."""
     if len(item_ids) == 0:
-        return np.empty(0, np.int64)
-    places = np.searchsorted(item_ids, wanted)
+        return np.zeros(len(asked), np.int64), np.zeros(len(asked), bool)
+    places = np.searchsorted(item_ids, asked)
     places[places == len(item_ids)] = 0
-    found: ItemIds = places[item_ids[places] == wanted]
-    return found
-
-
-def _among(item_ids: ItemIds, wanted: ItemIds) -> ItemIds:
-    """The places in `item_ids` of those that are in `wanted`, ascending."""
-    if len(wanted) == 0:
-        return np.empty(0, np.int64)
-    places = np.searchsorted(wanted, item_ids)
-    places[places == len(wanted)] = 0
-    return np.flatnonzero(wanted[places] == item_ids)
+    return places, item_ids[places] == asked
 
 
 def _only(among: ItemIds | None, item_ids: ItemIds, cosines: FloatMatrix) -> tuple[ItemIds, FloatMatrix]:
     if among is None:
         return item_ids, cosines
-    places = _among(item_ids, among)
-    return item_ids[places], cosines[places]
+    _, wanted = _looked_up(among, item_ids)
+    return item_ids[wanted], cosines[wanted]
 
 
 def _of_cosines(item_ids: ItemIds, cosines: FloatMatrix) -> Ranking:

@@ -21,7 +21,6 @@ import xxhash
 
 from mmsearch import derived
 from mmsearch.catalogue import Catalogue, ItemIds
-from mmsearch.crash_points import crash_point
 from mmsearch.derived import Missing, NotUsable, Owner, Record
 from mmsearch.encoding import FloatMatrix
 from mmsearch.spaces import Space
@@ -179,9 +178,7 @@ def built(blocks: Iterable[VectorRows], dimension: int, rows: int) -> Any:
 
 
 def _save(path: str, catalogue: Catalogue, space: Space, index: Any) -> None:
-    temporary = f"{path}.{os.getpid()}.part"
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+    with derived.replacing(path, "graph") as temporary:
         index.save_index(temporary)
         size = os.path.getsize(temporary)
         if size != index.index_file_size():  # hnswlib does not notice that it cannot write
@@ -189,12 +186,6 @@ def _save(path: str, catalogue: Catalogue, space: Space, index: Any) -> None:
         with open(temporary, "rb") as saved:
             checksum = _checksum(saved)
             os.fsync(saved.fileno())
-        crash_point("graph written")
-        os.replace(temporary, path)
-        crash_point("graph in place")
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
     description = Description(
         owner=derived.owner_of(catalogue, space),
         rows=len(catalogue.item_ids(space.model_id, space.modality)),

@@ -49,9 +49,9 @@ class StoredVectors:
     def __len__(self) -> int:
         return self.count
 
-    def blocks(self, after: int = 0) -> Iterator[VectorRows]:
-        """The rows of items with higher ids than `after`, a block at a time, ascending."""
-        return blocks_after(self.catalogue, self.space, after)
+    def blocks(self) -> Iterator[VectorRows]:
+        """The rows, a block at a time, ascending."""
+        return blocks_after(self.catalogue, self.space, 0)
 
     def sample(self, count: int, seed: int = 0) -> FloatMatrix:
         """Vectors float32 [k, dimension] of items drawn at random: `count` of them, or all that there are."""

@@ -91,6 +91,7 @@ class OnnxEncoder:
         rows = np.empty((len(texts), self.identity.dimension), np.float32)
         described, session = self._description["text"], self._session("text")
         window, padded = int(described["window"]), int(described.get("padded_to", 0))
+        inputs = [one.name for one in session.get_inputs()]
         for row, text in enumerate(texts):
             ids = self._tokenizer.encode(text).ids
             if len(ids) > window:
@@ -100,7 +101,7 @@ class OnnxEncoder:
                 "input_ids": np.array([ids + [int(described["pad_id"])] * missing], np.int64),
                 "attention_mask": np.array([[1] * len(ids) + [0] * missing], np.int64),
             }
-            rows[row] = session.run(None, {one.name: feeds[one.name] for one in session.get_inputs()})[0][0]
+            rows[row] = session.run(None, {name: feeds[name] for name in inputs})[0][0]
         return rows
 
     def windows(self, text: str) -> list[TextSpan]:
