@@ -24,6 +24,7 @@ from mmsearch.graph import built, read_graph, refresh_graph
 from mmsearch.maintenance import compact_database, is_wasteful, wasted_bytes
 from mmsearch.records import EncodedContent, EncodedItem
 from mmsearch.spaces import Space
+from mmsearch.stored_models import add_model
 from mmsearch.vectors import VectorRows, rows_of
 
 DIMENSION = 384
@@ -73,7 +74,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         catalogue = Catalogue.write(folder)
         with catalogue.transaction():
-            model_id = catalogue.start_with_model(identity)
+            model_id = add_model(catalogue, identity)
             root_id = catalogue.put_root(b"/photos", "{}").id
         space = Space(model_id, identity, "image")
         files = add(catalogue, root_id, model_id, clustered(asked.rows, chance, centres), 1)

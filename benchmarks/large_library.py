@@ -21,6 +21,7 @@ from mmsearch import Library
 from mmsearch.catalogue import Catalogue, HalfMatrix, ItemIds
 from mmsearch.encoding import FloatMatrix, open_encoder
 from mmsearch.reading import ReadLimits, UnreadableFile, decode, load
+from mmsearch.stored_models import searched_model
 from mmsearch.vectors import StoredVectors, VectorRows
 
 NOISE = 0.3
@@ -95,7 +96,7 @@ def make_library(folder: Path, vectors: FloatMatrix, rows: int, graph: bool | No
 def fill(folder: Path, vectors: FloatMatrix, rows: int, seed: int) -> None:
     catalogue = Catalogue.write(str(folder))
     execute = catalogue.connection.execute
-    model_id = catalogue.model()[0]  # type: ignore[index]
+    model_id = searched_model(catalogue).id  # type: ignore[union-attr]
     with catalogue.transaction():
         root_id = catalogue.put_root(b"/photos", "{}").id  # a drive that is away: no run looks for its files
     first = execute("SELECT max(id) FROM items").fetchone()[0] + 1

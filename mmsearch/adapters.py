@@ -119,6 +119,10 @@ class AdaptedEncoder:
         return self._encoder.image_side
 
     @property
+    def pictures_at_once(self) -> int:
+        return self._encoder.pictures_at_once
+
+    @property
     def calibration(self) -> Calibration:
         return self._adapter.calibration
 

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmsearch.encoding import ModelIdentity
 from mmsearch.errors import MmsearchError
 from mmsearch.file_times import modification_time
 from mmsearch.filter_sql import below, filter_condition
@@ -26,14 +25,11 @@ from mmsearch.items import Modality
 from mmsearch.query import Filters
 from mmsearch.records import Counts, EncodedContent, Failure, FoundItem, KnownFile, Root
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 APPLICATION_ID = 0x6D6D7365  # "mmse"
 DATABASE_NAME = "library.db"
 # Every SQLite takes so many values in one statement.
 MOST_PATHS = 500
-
-# The setting of a library that may have files without items: a change of model that was cut off, or a repair.
-UNENCODED = "unencoded"
 
 ItemIds = npt.NDArray[np.int64]
 HalfMatrix = npt.NDArray[np.float16]
@@ -124,7 +120,7 @@ class Catalogue:
             raise
         self.connection.commit()
 
-    # Settings and models
+    # Settings
 
     def setting(self, key: str) -> str | None:
         row = self.connection.execute("SELECT value FROM settings WHERE key = ?", (key,)).fetchone()
@@ -142,26 +138,6 @@ class Catalogue:
 
     def remove_setting(self, key: str) -> None:
         self.connection.execute("DELETE FROM settings WHERE key = ?", (key,))
-
-    def model(self) -> tuple[int, ModelIdentity] | None:
-        """The id and identity of the model in use, or None before the first `index`."""
-        row = self.connection.execute(
-            """SELECT id, name, revision, dimension, fingerprint FROM models
-               WHERE id = (SELECT CAST(value AS INTEGER) FROM settings WHERE key = 'model_id')"""
-        ).fetchone()
-        return None if row is None else (row[0], ModelIdentity(*row[1:]))
-
-    def start_with_model(self, identity: ModelIdentity) -> int:
-        """Makes `identity` the library's model; all that was encoded before is dropped. Returns its id."""
-        self.set_setting(UNENCODED, "1")
-        self._remove_items("1", ())
-        self.connection.execute("DELETE FROM models")
-        cursor = self.connection.execute(
-            "INSERT INTO models (name, revision, dimension, fingerprint, added) VALUES (?, ?, ?, ?, ?)",
-            (identity.name, identity.revision, identity.dimension, identity.fingerprint, now()),
-        )
-        self.set_setting("model_id", str(cursor.lastrowid))
-        return int(cursor.lastrowid or 0)
 
     # Roots
 
@@ -232,13 +208,21 @@ class Catalogue:
         return int(row[0])
 
     def files_without_items(self, model_id: int) -> set[int]:
-        """Files whose content this model has not encoded yet (a change of model that was cut off)."""
+        """Files whose content this model has not encoded yet."""
         rows = self.connection.execute(
             """SELECT id FROM files WHERE NOT EXISTS
                  (SELECT 1 FROM items WHERE items.content_id = files.content_id AND items.model_id = ?)""",
             (model_id,),
         )
         return {row[0] for row in rows}
+
+    def has_items(self, path: bytes) -> bool:
+        """Whether some model has encoded what the file at `path` holds."""
+        row = self.connection.execute(
+            """SELECT EXISTS (SELECT 1 FROM files JOIN items ON items.content_id = files.content_id WHERE path = ?)""",
+            (path,),
+        ).fetchone()
+        return bool(row[0])
 
     def content_with_items(self, digest: bytes, model_id: int) -> int | None:
         """The id of that content if this model has encoded it, else None."""
@@ -288,6 +272,11 @@ class Catalogue:
             (path, os.fsencode(extension_of(path)).decode("utf-8", "replace"), root_id, content_id, size, mtime_ns),
         )
         self.connection.execute("DELETE FROM failures WHERE path = ?", (path,))
+        self.connection.execute(
+            """UPDATE models SET behind = 1 WHERE behind = 0
+               AND NOT EXISTS (SELECT 1 FROM items WHERE content_id = ? AND model_id = models.id)""",
+            (content_id,),
+        )
 
     def note_failure(self, root_id: int, path: bytes, size: int, mtime_ns: int, reason: str) -> None:
         """Says that the content of the file at `path` cannot be taken; what it held before leaves the library."""
@@ -346,7 +335,15 @@ class Catalogue:
     def remove_items_of(self, content_ids: Iterable[int]) -> None:
         """Drops the items and vectors of those contents; the next index run encodes their files again."""
         self._remove_items("content_id IN (SELECT value FROM json_each(?))", (json.dumps(list(content_ids)),))
-        self.set_setting(UNENCODED, "1")
+        self.mark_behind()
+
+    def remove_items_of_model(self, model_id: int) -> int:
+        """Drops all items and vectors that this model made. Returns how many there were."""
+        return self._remove_items("model_id = ?", (model_id,))
+
+    def mark_behind(self) -> None:
+        """Says that there may be files that the models of the library have not encoded."""
+        self.connection.execute("UPDATE models SET behind = 1")
 
     def retire_orphans(self) -> None:
         """Drops contents that no file has held since the last call, and marks those that no file holds now.
@@ -373,13 +370,14 @@ class Catalogue:
         """Whether there are contents that no file holds, or did not hold for a while."""
         return self.connection.execute("SELECT 1 FROM contents WHERE orphaned > 0 LIMIT 1").fetchone() is not None
 
-    def _remove_items(self, condition: str, values: tuple[Any, ...]) -> None:
+    def _remove_items(self, condition: str, values: tuple[Any, ...]) -> int:
         self.connection.execute(
             f"DELETE FROM vectors WHERE item_id IN (SELECT id FROM items WHERE {condition})", values
         )
         removed = self.connection.execute(f"DELETE FROM items WHERE {condition}", values).rowcount
         if removed:
             self.set_setting("items_removed", str(self.items_removed() + removed))
+        return removed
 
     # What searches and derived files read
 
@@ -470,15 +468,30 @@ class Catalogue:
         )
         return [FoundItem(*row) for row in rows]
 
-    def counts(self) -> Counts:
+    def some_pictures(self, most: int) -> list[bytes]:
+        """The paths of so many pictures, drawn from all of the library."""
+        rows = self.connection.execute(
+            """SELECT path FROM files JOIN contents ON contents.id = files.content_id WHERE contents.medium = 'image'
+               ORDER BY (files.id * 2654435761) % 4294967296 LIMIT ?""",
+            (most,),
+        )
+        return [row[0] for row in rows]
+
+    def counts(self, model_id: int) -> Counts:
+        """How much there is; items are those of that model."""
         one = self.connection.execute(
             """SELECT (SELECT count(*) FROM files JOIN contents ON contents.id = content_id WHERE medium = 'image'),
                  (SELECT count(*) FROM files JOIN contents ON contents.id = content_id WHERE medium = 'text'),
                  (SELECT count(DISTINCT content_id) FROM files),
-                 (SELECT count(*) FROM items WHERE content_id IN (SELECT content_id FROM files)),
-                 (SELECT count(*) FROM failures)"""
+                 (SELECT count(*) FROM items WHERE model_id = ? AND content_id IN (SELECT content_id FROM files)),
+                 (SELECT count(*) FROM failures)""",
+            (model_id,),
         ).fetchone()
         return Counts(*one)
+
+    def file_count(self) -> int:
+        row = self.connection.execute("SELECT count(*) FROM files").fetchone()
+        return int(row[0])
 
     def files_in_root(self, root: Root) -> int:
         condition, values = below("path", root.path)

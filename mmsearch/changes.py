@@ -20,11 +20,12 @@ UNQUESTIONED_LOSS = 20
 
 @dataclass(frozen=True)
 class Candidate:
-    """A file to be read; `known` if the library has it in another state."""
+    """A file to be read; `known` if the library has it, `unchanged` if only its vectors are missing there."""
 
     root_id: int
     file: FoundFile
     known: bool
+    unchanged: bool = False
 
 
 @dataclass
@@ -126,7 +127,7 @@ def _see_file(file: FoundFile, known: KnownFile | None, unencoded: set[int], cha
         if known.root_id != root.id:
             changes.taken_over.append(known.id)
     else:
-        changes.candidates.append(Candidate(root.id, file, known=not known.failed))
+        changes.candidates.append(Candidate(root.id, file, not known.failed, same and not known.failed))
 
 
 def _see_problem(catalogue: Catalogue, problem: WalkProblem, changes: RootChanges) -> None:

@@ -19,8 +19,9 @@ from mmsearch.errors import MmsearchError
 from mmsearch.graph import check_graph
 from mmsearch.items import MODALITIES
 from mmsearch.salvage import Salvaged, count_readable, cut_off_salvage, salvage
-from mmsearch.spaces import Space, model_in_use
+from mmsearch.spaces import Space, with_adapter
 from mmsearch.stored_adapters import StoredAdapter, remove_adapter, stored_adapters
+from mmsearch.stored_models import stored_models
 
 _SHOWN_PROBLEMS = 10
 _TABLES_OF_TEXT = ("settings", "models", "roots", "failures", "items")
@@ -152,15 +153,17 @@ def _error_of(stored: StoredAdapter) -> MmsearchError | None:
 
 
 def _derived(folder: str, catalogue: Catalogue) -> list[Finding]:
-    in_use = model_in_use(catalogue)
-    if in_use is None:
-        return []
     found = []
-    for modality in MODALITIES:
-        for kind, check in (("codes", check_codes), ("graph", check_graph)):
-            trouble = _trouble_of(check, folder, catalogue, in_use.space(modality))
-            if trouble is not None:
-                found.append(Finding("derived", f"the {kind} of {modality}s: {trouble}"))
+    for model in stored_models(catalogue):
+        try:
+            in_use = with_adapter(catalogue, model)
+        except MmsearchError:  # its adapter is damaged, and was told of
+            continue
+        for modality in MODALITIES:
+            for kind, check in (("codes", check_codes), ("graph", check_graph)):
+                trouble = _trouble_of(check, folder, catalogue, in_use.space(modality))
+                if trouble is not None:
+                    found.append(Finding("derived", f"the {kind} of {modality}s: {trouble}"))
     return found
 
 
@@ -187,7 +190,7 @@ def repair(folder: str, catalogue: Catalogue) -> None:
         catalogue.remove_items_of(set(_incomplete_contents(catalogue)) | set(_contents_of_damaged_vectors(catalogue)))
         execute("DELETE FROM vectors WHERE item_id NOT IN (SELECT id FROM items)")
         for stored, _ in _damaged_adapters(catalogue):
-            remove_adapter(catalogue, stored.id)
+            remove_adapter(catalogue, stored)
     derived.remove_all(folder)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
-from mmsearch.catalogue import UNENCODED, Catalogue
+from mmsearch.catalogue import Catalogue
 from mmsearch.changes import Candidate, RootChanges, compare_root, is_gone, settle_gone
 from mmsearch.crash_points import crash_point
 from mmsearch.encoding import Encoder
@@ -29,9 +29,9 @@ from mmsearch.reading import (
     load,
 )
 from mmsearch.records import EncodedContent, EncodedItem, Root
+from mmsearch.stored_models import files_lacking, note_caught_up
 from mmsearch.walking import WalkProblem, WalkRules, with_parents
 
-BATCH_FILES = 8
 # How long a stop waits for the pictures in work.
 DRAIN_SECONDS = 1.2
 TEXTS_AT_ONCE = 16
@@ -61,15 +61,18 @@ class IndexReport:
 
     `moved` counts files whose content was known under another name; `failed` those that could not be read in this
     run, `failing` those that could not be read before and have not changed since; `others` those of kinds that
-    are not searched. `problems` are folders and special files that the walk could not take, `offline` roots, and
-    drives below roots, that are missing or suddenly empty and were left as they are; `absent` tells of roots that
-    have lost so much that their lost files stay until `prune`. `resumed` tells that the run before was cut off.
-    `rebuilt` says what was wrong with derived files that had to be made again.
+    are not searched. `encoded` counts files that had not changed and that this model had not encoded yet. `problems`
+    are folders and special files that the walk could not take, `offline` roots, and drives below roots, that are
+    missing or suddenly empty and were left as they are; `absent` tells of roots that have lost so much that their lost
+    files stay until `prune`. `resumed` tells that the run before was cut off. `rebuilt` says what was wrong with
+    derived files that had to be made again. `searched` is the model that searches use after the run, `switched` tells
+    that they did not before, and `catching_up` what was done for a model that they wait for.
     """
 
     model: str
     added: int = 0
     updated: int = 0
+    encoded: int = 0
     moved: int = 0
     unchanged: int = 0
     removed: int = 0
@@ -83,11 +86,14 @@ class IndexReport:
     offline: list[bytes] = field(default_factory=list)
     absent: list[Absence] = field(default_factory=list)
     rebuilt: list[str] = field(default_factory=list)
+    searched: str = ""
+    switched: bool = False
+    catching_up: IndexReport | None = None
 
     @property
     def files(self) -> int:
         """Files of these roots that are searchable now."""
-        return self.added + self.updated + self.moved + self.unchanged
+        return self.added + self.updated + self.encoded + self.moved + self.unchanged
 
 
 @dataclass(frozen=True)
@@ -162,7 +168,7 @@ class Indexer:
         """
         started = time.monotonic()
         self.report.resumed = self._catalogue.setting("interrupted") is not None
-        unencoded = self._catalogue.files_without_items(self._model_id) if self._may_lack_items() else set()
+        unencoded = files_lacking(self._catalogue, self._model_id)
         # Innermost first: a root within another takes over its files before the outer one looks for them.
         inwards = sorted(roots, key=lambda pair: len(pair[0].path), reverse=True)
         changes = [self._walk_root(root, rules, unencoded) for root, rules in inwards]
@@ -205,7 +211,8 @@ class Indexer:
         try:
             # Together they may be larger than memory.
             self._take([one for one in candidates if one.file.path in suspects], workers=1, at_once=1)
-            self._take([one for one in candidates if one.file.path not in suspects], self._workers, BATCH_FILES)
+            others = [one for one in candidates if one.file.path not in suspects]
+            self._take(others, self._workers, self._encoder.pictures_at_once)
         finally:
             self._in_flight.finish()
 
@@ -351,7 +358,8 @@ class Indexer:
         if not outcome.out_of_reach:
             self._changed.add(candidate.root_id)
         if outcome.reason is not None:
-            if outcome.out_of_reach:
+            # What only this model fails at stays found by the others.
+            if outcome.out_of_reach or (candidate.unchanged and self._catalogue.has_items(path)):
                 self._catalogue.note_out_of_reach(candidate.root_id, path, outcome.reason)
             else:
                 self._catalogue.note_failure(candidate.root_id, path, outcome.size, outcome.mtime_ns, outcome.reason)
@@ -367,6 +375,9 @@ class Indexer:
             report.removed += candidate.known
             return
         self._catalogue.put_file(candidate.root_id, path, outcome.size, outcome.mtime_ns, content_id)
+        if candidate.unchanged:
+            report.encoded += 1
+            return
         if candidate.known:
             report.updated += 1
             return
@@ -389,13 +400,10 @@ class Indexer:
             if self._catalogue.has_orphans():
                 self._catalogue.retire_orphans()
             self._catalogue.remove_setting("interrupted")
-            if self._may_lack_items() and not self._catalogue.files_without_items(self._model_id):
-                self._catalogue.remove_setting(UNENCODED)
+            if not files_lacking(self._catalogue, self._model_id):
+                note_caught_up(self._catalogue, self._model_id)
             self._catalogue.mark_changed(self._changed)
         crash_point("run finished")
-
-    def _may_lack_items(self) -> bool:
-        return self._catalogue.setting(UNENCODED) is not None
 
     def _tell(self, done: int, total: int | None) -> None:
         self._on_progress(IndexProgress(self._found, done, total, self.report.failed))

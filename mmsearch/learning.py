@@ -19,8 +19,16 @@ from mmsearch.evaluation.comparison import Comparison
 from mmsearch.evaluation.datasets import Dataset
 from mmsearch.evaluation.embedding import StoredVector, embed
 from mmsearch.evaluation.report import Evaluation, evaluate
-from mmsearch.spaces import ModelInUse, model_in_use
-from mmsearch.stored_adapters import adapter_in_use, add_adapter, next_version, stored_adapters, use_adapter
+from mmsearch.spaces import ModelInUse, with_adapter
+from mmsearch.stored_adapters import (
+    adapter_in_use,
+    add_adapter,
+    find_adapter,
+    next_version,
+    stored_adapters,
+    use_adapter,
+)
+from mmsearch.stored_models import searched_model, stored_models
 from mmsearch.training.adapter_recipe import AdapterRecipe, AdapterRefused, AdapterReport, Epoch
 
 
@@ -47,37 +55,53 @@ def evaluate_models(
     on_progress: Callable[[int, int], None],
 ) -> list[Evaluation]:
     """See `Library.evaluate`; `catalogue` is None where there is no library."""
-    in_use = model_in_use(catalogue, NO_ADAPTER) if catalogue else None
-    names = list(dict.fromkeys(models or [in_use.model.name if in_use else BUILTIN_MODEL]))
-    wanted = [name for name in adapters if name != NO_ADAPTER]
-    if wanted and (catalogue is None or in_use is None):
-        raise MmsearchError(f"There is no library yet, so there is no adapter {wanted[0]}; leave out --adapter.")
-    if wanted and in_use and in_use.model.name not in names:
-        raise MmsearchError(
-            f"The adapter {wanted[0]} is for {in_use.model.label}; measure that model too, with --model."
-        )
-    if catalogue is not None:
-        for name in wanted:
-            model_in_use(catalogue, name)  # one that is not there is told before the work
+    searched = searched_model(catalogue) if catalogue else None
+    names = list(dict.fromkeys(models or [searched.name if searched else BUILTIN_MODEL]))
+    wanted = _adapters_by_model(catalogue, adapters)
+    known = {one.identity.fingerprint: one for one in stored_models(catalogue)} if catalogue else {}
+    for fingerprint, labels in wanted.items():
+        if fingerprint in known and known[fingerprint].name not in names:
+            model = known[fingerprint].identity.label
+            raise MmsearchError(f"The adapter {labels[0]} is for {model}; measure that model too, with --model.")
     found = []
     for name in names:
         encoder = encoder_of(name)
-        if catalogue is None or in_use is None or in_use.model.fingerprint != encoder.identity.fingerprint:
+        model_known = known.get(encoder.identity.fingerprint)
+        if catalogue is None or model_known is None:
             embedded = embed(dataset, encoder, workers=workers, on_progress=on_progress)
             found.append(evaluate(embedded, encoder, ks=ks, comparisons=comparisons))
             continue
-        stored = _stored_vectors(catalogue, in_use.model_id)
+        stored = _stored_vectors(catalogue, model_known.id)
         embedded = embed(dataset, encoder, stored=stored, workers=workers, on_progress=on_progress)
-        wishes: Sequence[str | None] = adapters or (None,)
+        its_own = wanted.get(model_known.identity.fingerprint, [])
+        wishes: Sequence[str | None] = [one for one in adapters if one == NO_ADAPTER or one in its_own] or (
+            [NO_ADAPTER] if adapters else [None]
+        )
         for wish in wishes:
-            chosen = model_in_use(catalogue, wish)
-            adapter = chosen.adapter if chosen else None
+            adapter = with_adapter(catalogue, model_known, wish).adapter
             if adapter is None:
                 found.append(evaluate(embedded, encoder, ks=ks, comparisons=comparisons))
                 continue
             adapted = AdaptedEncoder(encoder, adapter)
             moved = embedded.through(adapter, adapted.identity.label)
             found.append(evaluate(moved, adapted, ks=ks, comparisons=comparisons))
+    return found
+
+
+def _adapters_by_model(catalogue: Catalogue | None, adapters: Sequence[str]) -> dict[str, list[str]]:
+    """The asked adapters by the fingerprint of the model that each was made for.
+
+    Raises:
+        MmsearchError: one of them is not there.
+    """
+    found: dict[str, list[str]] = {}
+    for name in adapters:
+        if name != NO_ADAPTER:
+            if catalogue is None:
+                raise MmsearchError(f"There is no library yet, so there is no adapter {name}; leave out --adapter.")
+            stored = find_adapter(catalogue, name)
+            if stored is not None:
+                found.setdefault(stored.model_fingerprint, []).append(name)
     return found
 
 
@@ -123,22 +147,22 @@ def keep_adapter(catalogue: Catalogue, trained: TrainedAdapter) -> AdapterReport
     Raises:
         MmsearchError: the library has another model by now.
     """
-    known = catalogue.model()
-    if known is None or known[1].fingerprint != trained.adapter.model_fingerprint:
-        raise MmsearchError("The library has got another model during the training; train again for that one.")
+    fingerprints = {one.identity.fingerprint for one in stored_models(catalogue)}
+    if trained.adapter.model_fingerprint not in fingerprints:
+        raise MmsearchError("The library has lost the model during the training; train again for another one.")
     version = next_version(catalogue, trained.adapter.name)
     adapter = replace(trained.adapter, version=version)
     report = replace(trained.report, label=adapter.label)
     with catalogue.transaction():
         about = json.dumps({**trained.about, "report": asdict(report)})
-        use_adapter(catalogue, add_adapter(catalogue, adapter, about))
+        use_adapter(catalogue, adapter.model_fingerprint, add_adapter(catalogue, adapter, about))
     return report
 
 
 def adapter_statuses(catalogue: Catalogue) -> list[AdapterStatus]:
     """All adapters of the library, by name and version."""
-    known = catalogue.model()
-    fingerprint = known[1].fingerprint if known else ""
+    searched = searched_model(catalogue)
+    fingerprint = searched.identity.fingerprint if searched else ""
     chosen = adapter_in_use(catalogue, fingerprint)
     return [
         AdapterStatus(

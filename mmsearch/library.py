@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 from mmsearch import derived
 from mmsearch.adapters import NO_ADAPTER
 from mmsearch.catalogue import Catalogue
-from mmsearch.encoding import BUILTIN_MODEL, Encoder, ModelIdentity, canonical_model_name
+from mmsearch.encoding import Encoder, canonical_model_name
 from mmsearch.errors import MmsearchError
 from mmsearch.filter_sql import is_below
 from mmsearch.gallery import GRAPH_FROM_ROWS, Scan
-from mmsearch.library_access import GRAPH_SETTING, LibraryAccess, other_model
+from mmsearch.library_access import GRAPH_SETTING
+from mmsearch.library_models import LibraryModel, LibraryModels
 from mmsearch.locking import WriterLock
 from mmsearch.query import Query, text_term
 from mmsearch.records import Counts, Failure
@@ -31,6 +32,7 @@ from mmsearch.spaces import model_in_use
 from mmsearch.storage_errors import errors_told
 from mmsearch.stored_adapters import find_adapter, remove_adapter
 from mmsearch.stored_adapters import use_adapter as put_in_use
+from mmsearch.stored_models import StoredModel, searched_model, switch_if_caught_up, wanted_model
 
 # A search starts fast: what only other commands need is imported by their methods.
 if TYPE_CHECKING:
@@ -50,12 +52,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Status:
-    """What a library holds. `bytes` is what its folder takes on disk; `interrupted` tells of an unfinished run."""
+    """What a library holds. `bytes` is what its folder takes on disk; `interrupted` tells of an unfinished run.
+
+    `model`, `dimension` and the items counted are those of the model that searches use, `models` are all.
+    """
 
     library: str
     model: str
     dimension: int
     counts: Counts
+    models: tuple[LibraryModel, ...]
     roots: tuple[RootStatus, ...]
     failures: tuple[Failure, ...]
     bytes: int
@@ -70,9 +76,10 @@ class Forgotten:
     roots: tuple[bytes, ...]
 
 
-class Library(LibraryAccess):
+class Library(LibraryModels):
     """A library in a folder of its own. It is made by the first `index`; nothing else writes to it.
 
+    `device` is where models that torch runs compute: `auto` (a graphics card where there is one), `cpu`, `cuda`, `mps`.
     All methods raise MmsearchError, in one sentence, for what a person can put right: no library there, a damaged
     one, one of another model, no room on the disk.
     """
@@ -97,10 +104,11 @@ class Library(LibraryAccess):
     ) -> IndexReport:
         """Brings the library up to date with `paths`, or with all its roots if there are none.
 
-        `rules` are remembered with the paths; without them those of the last time hold. `rebuild` encodes all
-        files again, with `model` if it is given; `retry` reads what failed before. `graph` says, once and for all,
-        whether the library has an HNSW graph; without it there is one up to 100,000 items of a modality. `workers` is
-        the number of threads, all processors by default.
+        `rules` are remembered with the paths; without them those of the last time hold. `model` encodes beside the
+        one that searches use, which stays as it is until `use_model`; without it files are encoded with the one that
+        searches use and then, where another is waited for, with that. `rebuild` encodes all files again; `retry`
+        reads what failed before. `graph` says, once and for all, whether the library has an HNSW graph; without it
+        there is one up to 100,000 items of a modality. `workers` is the number of threads, all processors by default.
         """
         from mmsearch.in_flight import InFlight
         from mmsearch.indexing import Indexer
@@ -111,40 +119,49 @@ class Library(LibraryAccess):
         asked = [absolute(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
         for path in asked:
             check_root(path)
-        if not self._exists():
+        if not self.exists():
             if not asked:
                 raise MmsearchError("Nothing to index; name a folder: `mmsearch index ~/Pictures`.")
-            _ = self._choose_encoder(None, model, rebuild).identity  # a wrong model is told before anything is made
+            _ = self._new_encoder(model).identity  # a wrong model is told before anything is made
         _make_folder(self.folder)
         with errors_told(self.folder), WriterLock(self.folder):
             catalogue = Catalogue.write(self.folder)
             reader = Catalogue.read(self.folder)
             try:
-                known = catalogue.model()
-                encoder = self._choose_encoder(known[1] if known else None, model, rebuild)
-                model_id = self._model_id(catalogue, encoder, rebuild)
+                chosen, encoder = self._model_to_index(catalogue, model, rebuild)
                 if graph is not None:
                     with catalogue.transaction():
                         catalogue.set_setting(GRAPH_SETTING, str(int(graph)))
                 roots, missing = choose_roots(catalogue, asked, rules, rebuild)
-                indexer = Indexer(
-                    catalogue,
-                    reader,
-                    model_id,
-                    encoder,
-                    limits or ReadLimits(),
-                    workers or os.cpu_count() or 1,
-                    InFlight(self.folder),
-                    on_progress,
-                )
-                indexer.report.offline += missing
                 if retry:
                     with catalogue.transaction():
                         for root, _ in roots:
                             catalogue.remove_failures_of_root(root.id)
-                report = indexer.run(roots)
-                # Not after Ctrl-C: searches read what is missing there from the catalogue.
-                report.rebuilt += self._refresh_derived(catalogue, encoder)
+
+                def run(chosen: StoredModel, encoder: Encoder) -> IndexReport:
+                    indexer = Indexer(
+                        catalogue,
+                        reader,
+                        chosen.id,
+                        encoder,
+                        limits or ReadLimits(),
+                        workers or os.cpu_count() or 1,
+                        InFlight(self.folder),
+                        on_progress,
+                    )
+                    indexer.report.offline += missing
+                    report = indexer.run(roots)
+                    # Not after Ctrl-C: searches read what is missing there from the catalogue.
+                    report.rebuilt += self._refresh_derived(catalogue, encoder)
+                    return report
+
+                report = run(chosen, encoder)
+                wanted = wanted_model(catalogue)
+                if model is None and wanted is not None and wanted.id != chosen.id:
+                    report.catching_up = run(*self._known_model(wanted))
+                report.switched = switch_if_caught_up(catalogue) is not None
+                searched = searched_model(catalogue)
+                report.searched = searched.identity.label if searched else report.model
                 if is_wasteful(catalogue):
                     with suppress(MmsearchError, sqlite3.OperationalError):  # no room for it now
                         compact_database(catalogue, self.folder)
@@ -180,36 +197,6 @@ class Library(LibraryAccess):
         self._refresh_derived(catalogue)
         around = (root.path for root in catalogue.roots() if is_below(folder, root.path))
         return Forgotten(len(files), tuple(around) if os.path.lexists(folder) else ())
-
-    def _choose_encoder(self, known: ModelIdentity | None, model: str | None, rebuild: bool) -> Encoder:
-        wanted = canonical_model_name(model) if model else known.name if known else BUILTIN_MODEL
-        if known and known.name != wanted and not rebuild:
-            raise MmsearchError(
-                f"The library in {self.folder} was indexed with {known.name}, not {wanted}; add --rebuild to "
-                "encode all its files again, or choose another folder with --library."
-            )
-        encoder = self._encoder(wanted)
-        if known and known.fingerprint != encoder.identity.fingerprint and not rebuild:
-            raise other_model(self.folder, known, encoder.identity)
-        return encoder
-
-    def _model_id(self, catalogue: Catalogue, encoder: Encoder, rebuild: bool) -> int:
-        from mmsearch.roots import root_status
-
-        known = catalogue.model()
-        if known and not rebuild:
-            return known[0]
-        for root in catalogue.roots():
-            state = root_status(catalogue, root)
-            away = root.path if state.offline or state.absent else next(iter(state.unmounted), None)
-            if away is not None:
-                what = "is not there" if away != root.path or state.offline else "has lost files"
-                raise MmsearchError(
-                    f"{os.fsdecode(away)} {what}, so its files cannot be encoded again; connect its drive, or "
-                    "take out what is gone with `mmsearch prune`."
-                )
-        with catalogue.transaction():
-            return catalogue.start_with_model(encoder.identity)
 
     # Care
 
@@ -292,9 +279,11 @@ class Library(LibraryAccess):
 
     # Search
 
-    def search(self, query: Query | str, *, scan: Scan = "codes", adapter: str | None = None) -> SearchResult:
+    def search(
+        self, query: Query | str, *, scan: Scan = "codes", adapter: str | None = None, model: str | None = None
+    ) -> SearchResult:
         """The files that answer a query, best first. A text is a query of one term (`2:dog` has weight 2)."""
-        return next(self.search_many([query], scan=scan, adapter=adapter))
+        return next(self.search_many([query], scan=scan, adapter=adapter, model=model))
 
     def search_many(
         self,
@@ -303,17 +292,18 @@ class Library(LibraryAccess):
         scan: Scan = "auto",
         graph_from_rows: int = GRAPH_FROM_ROWS,
         adapter: str | None = None,
+        model: str | None = None,
         on_trouble: Callable[[str], None] = lambda trouble: None,
     ) -> Iterator[SearchResult]:
         """Answers many queries with one load of model and vectors.
 
         `scan` is "exact" (all vectors), "codes" (the vectors whose codes seem nearest), "graph" (the HNSW graph where
         there is one), or "auto": the graph from `graph_from_rows` rows of a modality on, codes below. `adapter` is
-        the one to search with, or "none", instead of the one in use. `on_trouble` is told, once each, what could not
-        be used.
+        the one to search with, or "none", instead of the one in use, `model` one of the library's models.
+        `on_trouble` is told, once each, what could not be used.
         """
         with errors_told(self.folder):
-            catalogue, in_use = self._catalogue(), self._model_in_use(adapter)
+            catalogue, in_use = self._catalogue(), self._model_in_use(adapter, model)
             searcher = Searcher(self.folder, catalogue, in_use, lambda: self._encoder_of(in_use), scan, graph_from_rows)
             told: set[str] = set()
             for query in queries:
@@ -346,7 +336,7 @@ class Library(LibraryAccess):
 
         with errors_told(self.folder):
             return evaluate_models(
-                self._catalogue() if self._exists() else None,
+                self._catalogue() if self.exists() else None,
                 dataset,
                 self._encoder,
                 [canonical_model_name(name) for name in models],
@@ -406,7 +396,7 @@ class Library(LibraryAccess):
             with self._writing() as catalogue:
                 stored = find_adapter(catalogue, name)
                 with catalogue.transaction():
-                    put_in_use(catalogue, stored.id if stored else None)
+                    put_in_use(catalogue, wanted.model.fingerprint, stored.id if stored else None)
                 self._refresh_derived(catalogue, encoder)
             return wanted.identity.label
 
@@ -418,7 +408,7 @@ class Library(LibraryAccess):
                 raise MmsearchError("none is no adapter that could be removed; `mmsearch adapters` lists them.")
             with self._writing() as catalogue:
                 with catalogue.transaction():
-                    remove_adapter(catalogue, stored.id)
+                    remove_adapter(catalogue, stored)
                 self._refresh_derived(catalogue)
             return stored.label
 
@@ -436,7 +426,8 @@ class Library(LibraryAccess):
                 library=self.folder,
                 model=identity.label if identity else "none yet",
                 dimension=identity.dimension if identity else 0,
-                counts=catalogue.counts(),
+                counts=catalogue.counts(in_use.model_id if in_use else 0),
+                models=tuple(self.models()),
                 roots=tuple(root_status(catalogue, root) for root in catalogue.roots()),
                 failures=tuple(catalogue.failures()),
                 bytes=self._bytes(),

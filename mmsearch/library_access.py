@@ -12,12 +12,14 @@ from mmsearch.adapters import AdaptedEncoder
 from mmsearch.catalogue import DATABASE_NAME, Catalogue, OlderLibrary, database_bytes
 from mmsearch.code_file import refresh_codes
 from mmsearch.encoding import Encoder, ModelIdentity, open_encoder
+from mmsearch.encoding.devices import device_called
 from mmsearch.errors import MmsearchError
 from mmsearch.graph import refresh_graph
 from mmsearch.items import MODALITIES
 from mmsearch.library_calibration import refresh_calibration
 from mmsearch.locking import WriterLock
-from mmsearch.spaces import ModelInUse, model_in_use
+from mmsearch.spaces import ModelInUse, model_in_use, with_adapter
+from mmsearch.stored_models import stored_models
 
 LIBRARY_VARIABLE = "MMSEARCH_LIBRARY"
 # 1 for a library that has a graph however large it gets, 0 for one without.
@@ -35,9 +37,13 @@ def default_library() -> str:
 
 
 class LibraryAccess:
-    """A library in a folder of its own, which need not be there yet."""
+    """A library in a folder of its own, which need not be there yet.
 
-    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+    `device` is where models that torch runs compute: `auto`, `cpu`, `cuda` or `mps`.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None, device: str = "auto") -> None:
+        self._device = device_called(device)
         self.folder = os.path.abspath(os.path.expanduser(folder)) if folder else default_library()
         self._reader: Catalogue | None = None
         self._encoders: dict[str, Encoder] = {}
@@ -55,7 +61,8 @@ class LibraryAccess:
 
     # What is opened once
 
-    def _exists(self) -> bool:
+    def exists(self) -> bool:
+        """Whether something was indexed into this folder."""
         return os.path.exists(os.path.join(self.folder, DATABASE_NAME))
 
     def _bytes(self) -> int:
@@ -80,15 +87,15 @@ class LibraryAccess:
         with WriterLock(self.folder), closing(Catalogue.write(self.folder)) as catalogue:
             yield catalogue
 
-    def _model_in_use(self, adapter: str | None = None) -> ModelInUse:
-        in_use = model_in_use(self._catalogue(), adapter)
+    def _model_in_use(self, adapter: str | None = None, model: str | None = None) -> ModelInUse:
+        in_use = model_in_use(self._catalogue(), adapter, model)
         if in_use is None:
             raise MmsearchError(f"The library in {self.folder} is empty; run `mmsearch index FOLDER` first.")
         return in_use
 
     def _encoder(self, name: str) -> Encoder:
         if name not in self._encoders:
-            self._encoders[name] = open_encoder(name)
+            self._encoders[name] = open_encoder(name, self._device)
         return self._encoders[name]
 
     def _encoder_of(self, in_use: ModelInUse) -> Encoder:
@@ -98,24 +105,25 @@ class LibraryAccess:
         return adapted(encoder, in_use)
 
     def _refresh_derived(self, catalogue: Catalogue, encoder: Encoder | None = None) -> list[str]:
-        """Codes and graph, and the calibration too where the model is at hand.
+        """Codes and graphs of all models, and the calibration too of the one whose encoder is at hand.
 
         Returns what was wrong with files that had to be made again.
         """
-        in_use = model_in_use(catalogue)
-        if in_use is None:
-            return []
         asked = catalogue.setting(GRAPH_SETTING)
-        vectors = {}
-        troubles = []
-        for modality in MODALITIES:
-            space = in_use.space(modality)
-            vectors[modality], of_codes = refresh_codes(self.folder, catalogue, space)
-            of_graph = refresh_graph(self.folder, catalogue, vectors[modality], None if asked is None else asked == "1")
-            troubles += [one for one in (of_codes, of_graph) if one]
-        derived.remove_strangers(self.folder, (in_use.identity, in_use.model))
-        if encoder is not None:
-            refresh_calibration(catalogue, adapted(encoder, in_use), vectors)
+        own: list[ModelIdentity] = []
+        troubles: list[str] = []
+        for model in stored_models(catalogue):
+            in_use = with_adapter(catalogue, model)
+            own += [in_use.identity, in_use.model]
+            vectors = {}
+            for modality in MODALITIES:
+                vectors[modality], of_codes = refresh_codes(self.folder, catalogue, in_use.space(modality))
+                wish = None if asked is None else asked == "1"
+                of_graph = refresh_graph(self.folder, catalogue, vectors[modality], wish)
+                troubles += [one for one in (of_codes, of_graph) if one]
+            if encoder is not None and encoder.identity.fingerprint == model.identity.fingerprint:
+                refresh_calibration(catalogue, adapted(encoder, in_use), vectors)
+        derived.remove_strangers(self.folder, own)
         return troubles
 
 

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmsearch.encoding import Encoder, FloatMatrix
+from mmsearch.encoding import OPTIMISED_ENDING, Encoder, FloatMatrix, canonical_model_name, open_encoder
+from mmsearch.encoding.model_store import PARTIAL_ENDING, check_model_name, folder_of, put_in_place, seal
 from mmsearch.encoding.onnx_model import DESCRIPTION, OnnxEncoder
 from mmsearch.encoding.sentence_transformers import USUAL_SIDE, SentenceTransformersEncoder
 from mmsearch.errors import MmsearchError
@@ -53,8 +54,11 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Optimised:
-    """The folder that was written, its size in bytes, and how the vectors agree: float32 graphs, then int8 ones."""
+    """What `--model` takes, the folder that was written, its size in bytes, and how the vectors agree: those of the
+    float32 graphs with the original's, then those of the int8 ones.
+    """
 
+    name: str
     folder: str
     bytes: int
     float32: tuple[Agreement, ...]
@@ -62,9 +66,12 @@ class Optimised:
 
 
 def optimise(
-    model: str, folder: str, pictures: Sequence[Image], on_step: Callable[[str], None] = lambda step: None
+    model: str,
+    folder: str | None = None,
+    pictures: Sequence[Image] = (),
+    on_step: Callable[[str], None] = lambda step: None,
 ) -> Optimised:
-    """Exports the model, a sentence-transformers name or folder, to the new folder `folder`.
+    """Exports a model, by name or folder, to the new folder `folder`, or to the models of this disk as NAME-int8.
 
     Args:
         pictures: RGB pictures to hold the vectors against the original's with.
@@ -72,17 +79,29 @@ def optimise(
     Raises:
         MmsearchError: the extra is missing, the model is of another kind, or the folder is in use.
     """
-    folder = os.path.abspath(folder)
-    if os.path.lexists(folder):
-        raise MmsearchError(f"{folder} is there already; choose a folder that is new.")
+    if folder is None:
+        if os.path.isdir(model):
+            raise MmsearchError(f"The model {model} is a folder; name another one, a new one, for what is made of it.")
+        name = check_model_name(canonical_model_name(model)) + OPTIMISED_ENDING
+        target = folder_of(name)
+    else:
+        name, target = "", os.path.abspath(os.path.expanduser(folder))
+        if os.path.lexists(target):
+            raise MmsearchError(f"{target} is there already; choose a folder that is new.")
+    _check_extra()
+    on_step("loading the model")
+    original = open_encoder(canonical_model_name(model), "cpu")
+    if not isinstance(original, SentenceTransformersEncoder):
+        raise MmsearchError(f"{model} is optimised already.")
+    source = _source(original)
     try:
-        os.makedirs(os.path.dirname(folder), exist_ok=True)
-        return _optimised(model, folder, pictures, on_step)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        return _optimised(original, source, target, name, pictures, on_step)
     except OSError as error:
-        raise MmsearchError(f"The folder {folder} cannot be written ({error.strerror}); choose another one.") from error
+        raise MmsearchError(f"The folder {target} cannot be written ({error.strerror}); choose another one.") from error
 
 
-def _optimised(model: str, folder: str, pictures: Sequence[Image], on_step: Callable[[str], None]) -> Optimised:
+def _check_extra() -> None:
     try:
         import onnx  # noqa: F401 - torch and onnxruntime need it, and say so late
     except ImportError as error:
@@ -90,10 +109,18 @@ def _optimised(model: str, folder: str, pictures: Sequence[Image], on_step: Call
             "Optimising a model needs onnx, torch and sentence-transformers; install them with "
             "`pip install 'mmsearch[clip]'`."
         ) from error
-    on_step("loading the model")
-    original = SentenceTransformersEncoder(model)
-    source = _source(original)
-    with tempfile.TemporaryDirectory(prefix=f"{os.path.basename(folder)}.", dir=os.path.dirname(folder)) as scratch:
+
+
+def _optimised(
+    original: SentenceTransformersEncoder,
+    source: _Source,
+    target: str,
+    name: str,
+    pictures: Sequence[Image],
+    on_step: Callable[[str], None],
+) -> Optimised:
+    parent, beginning = os.path.dirname(target), f"{os.path.basename(target)}."
+    with tempfile.TemporaryDirectory(suffix=PARTIAL_ENDING, prefix=beginning, dir=parent) as scratch:
         exact, small = os.path.join(scratch, "exact"), os.path.join(scratch, "small")
         os.makedirs(exact)
         os.makedirs(small)
@@ -104,15 +131,19 @@ def _optimised(model: str, folder: str, pictures: Sequence[Image], on_step: Call
         float32 = _agreements(original, OnnxEncoder(exact, keep_graph=False), pictures)
         on_step("quantising")
         with _quiet():
-            for name in (_IMAGE_FILE, _TEXT_FILE):
-                _quantise(os.path.join(exact, name), os.path.join(small, name))
+            for file in (_IMAGE_FILE, _TEXT_FILE):
+                _quantise(os.path.join(exact, file), os.path.join(small, file))
         os.replace(os.path.join(exact, _TOKENIZER_FILE), os.path.join(small, _TOKENIZER_FILE))
         on_step("comparing")
         _describe(source, original, small)
         int8 = _agreements(original, OnnxEncoder(small, keep_graph=False), pictures)
-        size = sum(os.path.getsize(os.path.join(small, name)) for name in os.listdir(small))
-        os.rename(small, folder)  # whole, or not at all
-    return Optimised(folder, size, float32, int8)
+        size = sum(os.path.getsize(os.path.join(small, file)) for file in os.listdir(small))
+        if name:
+            seal(small, name, revision=original.identity.revision)
+            put_in_place(small, name)
+        else:
+            os.rename(small, target)  # whole, or not at all
+    return Optimised(name or target, target, size, float32, int8)
 
 
 @contextmanager
@@ -158,11 +189,16 @@ class _Source:
 
 
 def _source(original: SentenceTransformersEncoder) -> _Source:
-    loaded = original.loaded[0]
+    towers = original.towers
+    if towers.image is not towers.text:
+        raise MmsearchError(
+            f"{original.identity.name} is two models in one, which cannot be exported; use it as it is."
+        )
+    loaded = towers.image[0]
     model, processor = getattr(loaded, "model", None), getattr(loaded, "processor", None)
     tokenizer, pictures = getattr(processor, "tokenizer", None), getattr(processor, "image_processor", None)
-    towers = hasattr(model, "get_image_features") and hasattr(model, "get_text_features")
-    if not towers or pictures is None or not getattr(tokenizer, "is_fast", False):
+    both = hasattr(model, "get_image_features") and hasattr(model, "get_text_features")
+    if not both or pictures is None or not getattr(tokenizer, "is_fast", False):
         raise MmsearchError(
             f"{original.identity.name} is not built like CLIP or SigLIP, so it cannot be exported; use it as it is."
         )
@@ -236,9 +272,8 @@ def _fit(pictures: Any) -> tuple[int, str]:
     )
 
 
-def _describe(source: _Source, original: Encoder, folder: str) -> None:
+def _describe(source: _Source, original: SentenceTransformersEncoder, folder: str) -> None:
     side, fit = _fit(source.pictures)
-    padded = source.model.config.model_type.startswith("siglip")  # it has only ever seen texts of one length
     described = {
         "name": original.identity.name,
         "revision": f"{original.identity.revision}-int8",
@@ -252,11 +287,12 @@ def _describe(source: _Source, original: Encoder, folder: str) -> None:
         },
         "text": {
             "file": _TEXT_FILE,
+            "lower": original.towers.is_siglip,
             "tokenizer": _TOKENIZER_FILE,
             "window": source.longest_text,
             "overlap": source.longest_text // 4,
             "pad_id": int(source.tokenizer.pad_token_id or 0),
-            "padded_to": source.longest_text if padded else 0,
+            "padded_to": source.longest_text if original.towers.is_siglip else 0,
         },
         "sha256": {name: _digest(os.path.join(folder, name)) for name in (_IMAGE_FILE, _TEXT_FILE, _TOKENIZER_FILE)},
     }

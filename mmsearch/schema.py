@@ -95,8 +95,22 @@ def _releases(db: Database) -> None:
     db.execute(f"CREATE TRIGGER files_changed AFTER UPDATE OF content_id ON files {mark}")
 
 
+def _many_models(db: Database) -> None:
+    """From now on a library has several models, each of which knows whether there may be files it has not encoded."""
+    db.execute("ALTER TABLE models ADD COLUMN behind INTEGER NOT NULL DEFAULT 0")
+    db.execute("UPDATE models SET behind = 1 WHERE EXISTS (SELECT 1 FROM settings WHERE key = 'unencoded')")
+    db.execute("DELETE FROM settings WHERE key = 'unencoded'")
+    # The adapter in use is remembered by model.
+    db.execute(
+        """INSERT INTO settings (key, value)
+           SELECT 'adapter_id ' || model_fingerprint, CAST(id AS TEXT) FROM adapters
+           WHERE id = (SELECT CAST(value AS INTEGER) FROM settings WHERE key = 'adapter_id')"""
+    )
+    db.execute("DELETE FROM settings WHERE key = 'adapter_id'")
+
+
 # The migration at place n brings a library of version n to version n + 1; a new library takes them all.
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_first_tables, _adapters, _absences, _releases)
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_first_tables, _adapters, _absences, _releases, _many_models)
 assert len(MIGRATIONS) == SCHEMA_VERSION
 
 

@@ -1,4 +1,4 @@
-"""Which vectors are searched: those of the library's model, as they are or moved by an adapter."""
+"""Which vectors are searched: those of one model of the library, as they are or moved by an adapter."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mmsearch.encoding import ModelIdentity
 from mmsearch.errors import MmsearchError
 from mmsearch.items import Modality
 from mmsearch.stored_adapters import adapter_in_use, find_adapter
+from mmsearch.stored_models import StoredModel, find_model, searched_model
 
 _BLOCK_ROWS = 8_192
 
@@ -41,7 +42,7 @@ class Space:
 
 @dataclass(frozen=True)
 class ModelInUse:
-    """The model that a library's files were encoded with, and the adapter that searches go through."""
+    """A model that a library's files were encoded with, and the adapter that searches with it go through."""
 
     model_id: int
     model: ModelIdentity
@@ -56,23 +57,32 @@ class ModelInUse:
         return Space(self.model_id, self.identity, modality, self.adapter)
 
 
-def model_in_use(catalogue: Catalogue, adapter: str | None = None) -> ModelInUse | None:
-    """The model and the adapter that the library uses, or the adapter of that name; None before the first index.
+def model_in_use(catalogue: Catalogue, adapter: str | None = None, model: str | None = None) -> ModelInUse | None:
+    """The model that searches use, or the one of that name, with its adapter, or the one of that name.
+
+    None before the first index.
+
+    Raises:
+        MmsearchError: there is no such model or adapter, or the adapter was made for another model.
+    """
+    stored = searched_model(catalogue) if model is None else find_model(catalogue, model)
+    return None if stored is None else with_adapter(catalogue, stored, adapter)
+
+
+def with_adapter(catalogue: Catalogue, model: StoredModel, adapter: str | None = None) -> ModelInUse:
+    """That model with the adapter that searches with it go through, or the one of that name.
 
     Raises:
         MmsearchError: there is no such adapter, or it was made for another model.
     """
-    known = catalogue.model()
-    if known is None:
-        return None
-    model_id, model = known
+    identity = model.identity
     if adapter is None:
-        stored = adapter_in_use(catalogue, model.fingerprint)
+        stored = adapter_in_use(catalogue, identity.fingerprint)
     else:
         stored = find_adapter(catalogue, adapter)
-        if stored is not None and stored.model_fingerprint != model.fingerprint:
+        if stored is not None and stored.model_fingerprint != identity.fingerprint:
             raise MmsearchError(
-                f"The adapter {stored.label} was made for another model than {model.label}; train one for this model "
-                "with `mmsearch train`."
+                f"The adapter {stored.label} was made for another model than {identity.label}; train one for this "
+                "model with `mmsearch train`."
             )
-    return ModelInUse(model_id, model, stored.open() if stored else None)
+    return ModelInUse(model.id, identity, stored.open() if stored else None)

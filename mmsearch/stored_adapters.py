@@ -1,4 +1,4 @@
-"""The adapters of a library: rows of the catalogue, and which of them searches go through."""
+"""The adapters of a library: rows of the catalogue, and which of them searches with each model go through."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from mmsearch.adapters import NO_ADAPTER, Adapter
 from mmsearch.catalogue import Catalogue, now
 from mmsearch.errors import MmsearchError
 
-_IN_USE = "adapter_id"
 _COLUMNS = "id, name, version, model_fingerprint, weights, about, added"
 
 
@@ -50,10 +49,10 @@ def stored_adapters(catalogue: Catalogue) -> list[StoredAdapter]:
 
 
 def adapter_in_use(catalogue: Catalogue, model_fingerprint: str) -> StoredAdapter | None:
-    """The one that searches go through. One made for another model is not in use."""
+    """The one that searches with that model go through."""
     row = catalogue.connection.execute(
         f"SELECT {_COLUMNS} FROM adapters WHERE id = ? AND model_fingerprint = ?",
-        (catalogue.number_setting(_IN_USE), model_fingerprint),
+        (catalogue.number_setting(_in_use(model_fingerprint)), model_fingerprint),
     ).fetchone()
     return None if row is None else StoredAdapter(*row)
 
@@ -90,16 +89,21 @@ def add_adapter(catalogue: Catalogue, adapter: Adapter, about: str) -> int:
     return int(cursor.lastrowid or 0)
 
 
-def use_adapter(catalogue: Catalogue, adapter_id: int | None) -> None:
-    """Makes it the one that searches go through, or none for None; within the caller's transaction."""
+def use_adapter(catalogue: Catalogue, model_fingerprint: str, adapter_id: int | None) -> None:
+    """Makes it the one that searches with that model go through, or none for None; within the caller's transaction."""
     if adapter_id is None:
-        catalogue.remove_setting(_IN_USE)
+        catalogue.remove_setting(_in_use(model_fingerprint))
     else:
-        catalogue.set_setting(_IN_USE, str(adapter_id))
+        catalogue.set_setting(_in_use(model_fingerprint), str(adapter_id))
 
 
-def remove_adapter(catalogue: Catalogue, adapter_id: int) -> None:
+def remove_adapter(catalogue: Catalogue, adapter: StoredAdapter) -> None:
     """Takes it out of the library, within the caller's transaction."""
-    if catalogue.setting(_IN_USE) == str(adapter_id):
-        use_adapter(catalogue, None)
-    catalogue.connection.execute("DELETE FROM adapters WHERE id = ?", (adapter_id,))
+    if catalogue.setting(_in_use(adapter.model_fingerprint)) == str(adapter.id):
+        use_adapter(catalogue, adapter.model_fingerprint, None)
+    catalogue.connection.execute("DELETE FROM adapters WHERE id = ?", (adapter.id,))
+
+
+def _in_use(model_fingerprint: str) -> str:
+    """The setting that holds the id of the adapter that searches with that model go through."""
+    return f"adapter_id {model_fingerprint}"

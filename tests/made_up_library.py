@@ -11,6 +11,7 @@ from mmsearch.encoding import FloatMatrix, ModelIdentity
 from mmsearch.items import Modality
 from mmsearch.records import EncodedContent, EncodedItem
 from mmsearch.spaces import Space
+from mmsearch.stored_models import add_model
 
 DIMENSION = 64
 
@@ -36,7 +37,7 @@ class MadeUpLibrary:
         self.catalogue = Catalogue.write(self.folder)
         with self.catalogue.transaction():
             identity = ModelIdentity("made-up", "1", DIMENSION, "made-up" * 8)
-            self.model_id = self.catalogue.start_with_model(identity)
+            self.model_id = add_model(self.catalogue, identity)
             self.root_id = self.catalogue.put_root(b"/made-up", "{}").id
         self.identity = identity
         self.added = 0

@@ -377,7 +377,7 @@ def test_a_picture_is_searched_through_the_adapter_too(album: Path, known: Libra
         hits = known.search(Query((image_term(str(asked)),), limit=100)).hits
         similarity = next(hit.similarity for hit in hits if hit.path == str(other))
         assert similarity == pytest.approx(expected, abs=0.003)
-    assert stored.counts().images == 80
+    assert stored.counts(0).images == 80
 
 
 def report_of(base: float, adapted: float, base_map: float, adapted_map: float, best: int = 3) -> AdapterReport:

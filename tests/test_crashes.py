@@ -17,7 +17,7 @@ import pytest
 from library_state import assert_like_a_fresh_one, held_files, wait_until_stored
 from PIL import Image
 from test_offline import can_mount
-from test_upgrade import TO_VERSION_2, TO_VERSION_3
+from test_upgrade import TO_VERSION_2, TO_VERSION_3, TO_VERSION_4
 
 from mmsearch import Library, Query
 from mmsearch.crash_points import CRASH_POINTS, VARIABLE
@@ -84,7 +84,7 @@ def change(tree: Path) -> None:
 
 def older(folder: Path, tree: Path) -> None:
     with sqlite3.connect(folder / "library.db") as connection:
-        connection.executescript(TO_VERSION_3 + TO_VERSION_2)
+        connection.executescript(TO_VERSION_4 + TO_VERSION_3 + TO_VERSION_2)
     connection.close()
 
 

@@ -94,7 +94,7 @@ def test_vectors_that_no_model_made_are_found_and_encoded_again(own: Path, photo
     assert "1 contents have vectors that no model made" in done.out
     assert mmsearch("doctor", "--repair", library=own).code == 0
     report = Library(own).index([photos])
-    assert (report.updated, report.unchanged) == (2, 16)
+    assert (report.encoded, report.unchanged) == (2, 16)
     assert mmsearch("doctor", library=own).code == 0
 
 
@@ -378,9 +378,9 @@ def test_a_backup_that_cannot_be_written_names_its_place(own: Path, mmsearch: Mm
 
 
 def test_an_older_library_is_examined(own: Path, mmsearch: Mmsearch) -> None:
-    from test_upgrade import TO_VERSION_2, TO_VERSION_3
+    from test_upgrade import TO_VERSION_2, TO_VERSION_3, TO_VERSION_4
 
     with sqlite3.connect(own / DATABASE) as connection:
-        connection.executescript(TO_VERSION_3 + TO_VERSION_2)
+        connection.executescript(TO_VERSION_4 + TO_VERSION_3 + TO_VERSION_2)
     connection.close()
     assert mmsearch("doctor", library=own).code == 0

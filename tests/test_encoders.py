@@ -20,19 +20,37 @@ from mmsearch.encoding.builtin import MODEL_FOLDER, BuiltinEncoder
 TEXTS = ["a cat", "a photo of a dog on the beach", "income tax", "x", "coffee " * 200, "ein Hund am Strand", "🐈"]
 
 
-@pytest.fixture(scope="module", params=["mmsearch-mini", "tiny CLIP", "tiny CLIP, optimised"])
+KINDS = [
+    "mmsearch-mini",
+    "CLIP",
+    "CLIP of old",
+    "CLIP, optimised",
+    "SigLIP",
+    "SigLIP, optimised",
+    "student and teacher",
+]
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     if request.param == "mmsearch-mini":
         return open_encoder()
     pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
-    from tiny_clip import make_tiny_clip
+    from tiny_clip import make_old_tiny_clip, make_tiny_clip, make_tiny_pair, make_tiny_siglip
 
-    tiny = str(make_tiny_clip(tmp_path_factory.mktemp("models") / "tiny"))
-    if request.param == "tiny CLIP":
-        return open_encoder(tiny)
+    makers = {
+        "CLIP": make_tiny_clip,
+        "CLIP of old": make_old_tiny_clip,
+        "SigLIP": make_tiny_siglip,
+        "student and teacher": make_tiny_pair,
+    }
+    kind, _, optimised = request.param.partition(", ")
+    folder = str(makers[kind](tmp_path_factory.mktemp("models") / "tiny"))
+    if not optimised:
+        return open_encoder(folder)
     from mmsearch.optimising import optimise
 
-    return open_encoder(optimise(tiny, f"{tiny}-int8", []).folder)
+    return open_encoder(optimise(folder, f"{folder}-int8").folder)
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +98,45 @@ def test_pictures_of_any_shape(encoder: Encoder, size: tuple[int, int]) -> None:
     assert np.linalg.norm(row) == pytest.approx(1, abs=1e-3)
 
 
+def test_a_huge_text_and_one_of_nothing_are_encoded_too(encoder: Encoder) -> None:
+    rows = encoder.encode_texts(["word " * 200_000, "", " \n", "\0", "a" * 100_000])
+    assert np.isfinite(rows).all()
+    assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-3)
+
+
+def test_what_exceeds_the_window_is_left_out(encoder: Encoder) -> None:
+    long = "a dog on the beach " * 100
+    assert np.allclose(encoder.encode_texts([long]), encoder.encode_texts([long + "and then " * 50]), atol=1e-3)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "LA", "RGBA", "P", "CMYK"])
+def test_pictures_of_any_mode_are_seen_as_their_colours(encoder: Encoder, mode: str) -> None:
+    ramp = Image.linear_gradient("L").resize((64, 48)).convert("RGB")
+    picture = ramp.convert(mode)
+    row, expected = encoder.encode_images([picture])[0], encoder.encode_images([picture.convert("RGB")])[0]
+    assert np.allclose(row, expected, atol=1e-3)
+
+
+def test_a_bad_picture_fails_its_batch_and_nothing_after_it(encoder: Encoder, pictures: list[Image.Image]) -> None:
+    good = encoder.encode_images(pictures[:2])
+    bad = Image.new("RGB", (40, 30))
+    bad.close()
+    with pytest.raises(Exception):  # noqa: B017 - of whatever kind: the pipeline then tries them one by one
+        encoder.encode_images([pictures[0], bad, pictures[1]])
+    assert np.array_equal(encoder.encode_images(pictures[:2]), good)
+
+
+def test_several_threads_get_what_one_gets(encoder: Encoder, pictures: list[Image.Image]) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    alone = [encoder.encode_images([picture]) for picture in pictures], [encoder.encode_texts([one]) for one in TEXTS]
+    with ThreadPoolExecutor(8) as executor:
+        images = executor.map(lambda picture: encoder.encode_images([picture]), pictures)
+        texts = executor.map(lambda text: encoder.encode_texts([text]), TEXTS)
+        assert np.allclose(np.concatenate(list(images)), np.concatenate(alone[0]), atol=1e-3)
+        assert np.allclose(np.concatenate(list(texts)), np.concatenate(alone[1]), atol=1e-3)
+
+
 def test_windows_cover_all_words_and_overlap(encoder: Encoder) -> None:
     text = "".join(f"Sentence number {number} speaks of something else.\n" for number in range(3000))
     spans = encoder.windows(text)
@@ -119,12 +176,52 @@ def test_other_weights_are_another_fingerprint(tmp_path: Path) -> None:
     assert len(prints) == 2
 
 
+def test_the_old_layout_and_the_new_one_give_the_same_vectors(tmp_path: Path, pictures: list[Image.Image]) -> None:
+    pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
+    from tiny_clip import make_old_tiny_clip, make_tiny_clip
+
+    new, old = (open_encoder(str(make(tmp_path / make.__name__))) for make in (make_tiny_clip, make_old_tiny_clip))
+    assert np.allclose(new.encode_images(pictures), old.encode_images(pictures), atol=1e-5)
+    assert np.allclose(new.encode_texts(TEXTS), old.encode_texts(TEXTS), atol=1e-5)
+
+
+def test_a_siglip_reads_texts_as_it_was_trained_to(tmp_path: Path) -> None:
+    """Padded to one length, which it looks at as well, and in lower case: as transformers is told to by its makers."""
+    pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
+    import torch
+    from tiny_clip import make_tiny_siglip
+    from transformers import AutoModel, AutoProcessor
+
+    folder = make_tiny_siglip(tmp_path / "tiny")
+    texts = ["a cat", "a photo of a dog"]
+    processor, model = AutoProcessor.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+    ids = processor(text=texts, padding="max_length", max_length=16, truncation=True, return_tensors="pt")["input_ids"]
+    with torch.inference_mode():
+        expected = model.get_text_features(input_ids=ids)
+    expected = getattr(expected, "pooler_output", expected).numpy()
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    rows = open_encoder(str(folder)).encode_texts(["A Cat", "a photo of a dog"])
+    assert np.allclose(rows, expected, atol=1e-4)
+
+
+def test_pictures_of_one_model_and_texts_of_another(tmp_path: Path, pictures: list[Image.Image]) -> None:
+    pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
+    from tiny_clip import make_tiny_pair
+
+    pair = make_tiny_pair(tmp_path / "tiny")
+    both, teacher = open_encoder(str(pair)), open_encoder(str(pair / "image"))
+    assert np.allclose(both.encode_images(pictures[:3]), teacher.encode_images(pictures[:3]), atol=1e-5)
+    assert not np.allclose(both.encode_texts(TEXTS), teacher.encode_texts(TEXTS), atol=0.1)
+    with pytest.raises(MmsearchError, match="does not encode both"):
+        _ = open_encoder(str(pair / "text")).identity
+
+
 def test_a_text_that_is_a_path_is_read_as_text(encoder: Encoder, tmp_path: Path) -> None:
     picture = tmp_path / "red.png"
     Image.new("RGB", (64, 64), "red").save(picture)
-    as_text = encoder.encode_texts([str(picture)])
+    as_text = encoder.encode_texts([str(picture), "http://127.0.0.1:9/picture.png"])
     picture.unlink()
-    assert np.array_equal(as_text, encoder.encode_texts([str(picture)]))
+    assert np.array_equal(as_text, encoder.encode_texts([str(picture), "http://127.0.0.1:9/picture.png"]))
 
 
 def test_a_model_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:

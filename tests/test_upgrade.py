@@ -12,6 +12,10 @@ from conftest import Mmsearch
 from mmsearch import Library
 from mmsearch.catalogue import SCHEMA_VERSION
 
+TO_VERSION_4 = """ALTER TABLE models DROP COLUMN behind;
+    UPDATE settings SET key = 'adapter_id' WHERE key LIKE 'adapter_id %';
+    INSERT INTO settings VALUES ('unencoded', '1');
+    PRAGMA user_version = 4;"""
 TO_VERSION_3 = """DROP TRIGGER files_removed;
     DROP TRIGGER files_changed;
     DROP INDEX contents_orphaned;
@@ -27,14 +31,16 @@ TO_VERSION_1 = """DROP TABLE adapters;
     PRAGMA user_version = 1;"""
 
 
-@pytest.fixture(params=[1, 2, 3])
+@pytest.fixture(params=[1, 2, 3, 4])
 def old(request: pytest.FixtureRequest, library: Library, home: Path) -> Path:
     """A library as an earlier version left it."""
     library.index([home])
     library.close()
     folder = Path(library.folder)
     connection = sqlite3.connect(folder / "library.db")
-    connection.executescript(TO_VERSION_3)
+    connection.executescript(TO_VERSION_4)
+    if request.param <= 3:
+        connection.executescript(TO_VERSION_3)
     if request.param <= 2:
         connection.executescript(TO_VERSION_2)
     if request.param == 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import string
 from pathlib import Path
 
@@ -74,3 +75,45 @@ def make_tiny_siglip(folder: Path, seed: int = 0) -> Path:
     images = SiglipImageProcessor(size={"height": 32, "width": 32})
     SiglipProcessor(images, tokenizer).save_pretrained(folder)
     return folder
+
+
+def make_old_tiny_clip(folder: Path, seed: int = 0) -> Path:
+    """The same CLIP model in the layout of older sentence-transformers, with the folder 0_CLIPModel."""
+    make_tiny_clip(folder / "0_CLIPModel", seed)
+    module = {"idx": 0, "name": "0", "path": "0_CLIPModel", "type": "sentence_transformers.models.CLIPModel"}
+    (folder / "modules.json").write_text(json.dumps([module]))
+    (folder / "config_sentence_transformers.json").write_text(json.dumps({"__version__": {}}))
+    return folder
+
+
+def make_tiny_student(folder: Path, seed: int = 0) -> Path:
+    """A model of texts alone, with 16 dimensions as the tiny CLIP: a small BERT, its mean and a projection."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer import modules as layers
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder.mkdir(parents=True)
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *string.ascii_lowercase, *string.digits]
+    pieces += [f"##{character}" for character in (*string.ascii_lowercase, *string.digits)]
+    vocabulary = folder / "made" / "vocab.txt"
+    vocabulary.parent.mkdir()
+    vocabulary.write_text("\n".join(pieces))
+    torch.manual_seed(seed)
+    config = BertConfig(
+        vocab_size=len(pieces), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        max_position_embeddings=32,
+    )  # fmt: skip
+    BertModel(config).save_pretrained(vocabulary.parent)
+    BertTokenizerFast(str(vocabulary), model_max_length=32).save_pretrained(vocabulary.parent)
+    tower = layers.Transformer(str(vocabulary.parent))
+    modules = [tower, layers.Pooling(16), layers.Dense(16, 16, bias=False, activation_function=torch.nn.Identity())]
+    SentenceTransformer(modules=modules, device="cpu").save(str(folder / "saved"))
+    return folder / "saved"
+
+
+def make_tiny_pair(folder: Path, seed: int = 0) -> Path:
+    """A student of texts beside the CLIP whose pictures it goes with, in one folder."""
+    shutil.copytree(make_tiny_student(folder / "made", seed), folder / "pair" / "text")
+    make_tiny_clip(folder / "pair" / "image", seed)
+    return folder / "pair"

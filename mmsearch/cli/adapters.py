@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmsearch.cli.evaluate import DataArgument, FormatOption, ImagesOption, SplitOption, parse_format
-from mmsearch.cli.running import JsonOption, LibraryOption, counted, printing, stoppable
+from mmsearch.cli.running import DeviceOption, JsonOption, LibraryOption, counted, printing, stoppable
 from mmsearch.errors import MmsearchError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def train(
     force: Annotated[
         bool, typer.Option("--force", help="Keep the adapter even if held-out photos are found less often.")
     ] = False,
+    device: DeviceOption = "auto",
     as_json: JsonOption = False,
     library: LibraryOption = None,
 ) -> None:
@@ -72,7 +73,7 @@ def train(
     if dataset.missing:
         output.say(f"{dataset.missing:,} photos that {dataset.name} names are not there and were left out.")
     with (
-        Library(library) as opened,
+        Library(library, device) as opened,
         stoppable("stopped; no adapter was kept."),
         counted("encoding", quiet=as_json) as on_progress,
         counted("training", quiet=as_json) as on_epoch,

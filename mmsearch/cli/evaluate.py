@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmsearch.cli.running import JsonOption, LibraryOption, counted, keep_to_one_thread, printing, stoppable
+from mmsearch.cli.running import (
+    DeviceOption,
+    JsonOption,
+    LibraryOption,
+    counted,
+    keep_to_one_thread,
+    printing,
+    stoppable,
+)
 from mmsearch.errors import MmsearchError
 
 if TYPE_CHECKING:
@@ -61,6 +69,7 @@ def evaluate(
     workers: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Threads that encode; one per processor by default.")
     ] = None,
+    device: DeviceOption = "auto",
     as_json: JsonOption = False,
     library: LibraryOption = None,
 ) -> None:
@@ -82,7 +91,7 @@ def evaluate(
     dataset = read_dataset(data, format=parse_format(format), images=images, split=split)
     if dataset.missing:
         output.say(f"{dataset.missing:,} photos that {dataset.name} names are not there and were left out.")
-    with Library(library) as opened, stoppable("stopped."), counted("encoding", quiet=as_json) as on_progress:
+    with Library(library, device) as opened, stoppable("stopped."), counted("encoding", quiet=as_json) as on_progress:
         found = opened.evaluate(
             dataset,
             models=model or (),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmsearch.cli.running import EXIT_NONE, JsonOption, LibraryOption, index_progress, printing, stoppable
+from mmsearch.cli.running import EXIT_NONE, DeviceOption, JsonOption, LibraryOption, index_progress, printing, stoppable
 
 STOPPED = "stopped; what was done is kept, and the next `mmsearch index` goes on from there."
 
@@ -41,8 +41,8 @@ def index(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The model to encode with: mmsearch-mini (built in), or a sentence-transformers CLIP model by "
-            "name or folder (needs the clip extra).",
+            help="Encode with this model (`mmsearch models` lists them), beside the one that searches use, which stays "
+            "until `mmsearch models use NAME`.",
         ),
     ] = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Encode all files of the library again.")] = False,
@@ -64,13 +64,15 @@ def index(
         int | None,
         typer.Option(metavar="N", min=1, help="Threads that encode; one per processor by default."),
     ] = None,
+    device: DeviceOption = "auto",
     as_json: JsonOption = False,
     library: LibraryOption = None,
 ) -> None:
     """Index pictures and text files, so that they can be searched.
 
     Walks the folders, encodes what is new or changed, and drops what is gone. It may be stopped at any time and run
-    again: it goes on from there. --include, --exclude, --hidden and --ignore-files are remembered with the
+    again: it goes on from there. With another --model the library gets vectors of that model too, while searches go
+    on with the old ones. --include, --exclude, --hidden and --ignore-files are remembered with the
     paths; giving any of them replaces all of them.
     """
     from mmsearch import output
@@ -79,7 +81,7 @@ def index(
     from mmsearch.reading import ReadLimits
 
     rules = _rules(include, exclude, hidden, ignore_files)
-    with Library(library) as opened, stoppable(STOPPED), index_progress(quiet=as_json) as on_progress:
+    with Library(library, device) as opened, stoppable(STOPPED), index_progress(quiet=as_json) as on_progress:
         report = opened.index(
             paths or [],
             rules=rules,

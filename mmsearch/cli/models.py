@@ -1,42 +1,266 @@
-"""`mmsearch models`."""
+"""`mmsearch models` and the commands below it."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmsearch.cli.running import JsonOption, printing
+from mmsearch.cli.running import JsonOption, LibraryOption, counted, printing, stoppable
+from mmsearch.errors import MmsearchError
 
 if TYPE_CHECKING:
-    from mmsearch.optimising import Optimised
+    from PIL.Image import Image
 
-models = typer.Typer(help="Models other than the built-in one.", no_args_is_help=True, rich_markup_mode=None)
+models = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="A model by its name in `mmsearch models`, or a folder that holds one.")
+]
+PhotosOption = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", help="Compare the vectors of pictures in this folder, not of some of the library."),
+]
+
+
+@models.callback()
+def list_models(
+    context: typer.Context,
+    as_json: JsonOption = False,
+    library: LibraryOption = None,
+) -> None:
+    """List the models on this disk and the known ones; fetch one, make it fast, search with it.
+
+    Shows of each its size, the time that it takes, how well it finds, its languages and its licence, and what the
+    library has of it.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from mmsearch import output
+    from mmsearch.encoding.model_store import installed_models
+    from mmsearch.library import Library
+    from mmsearch.output.models import models_as_json, print_models
+
+    with Library(library) as opened:
+        of_library = opened.models() if opened.exists() else []
+    installed = installed_models()
+    with printing():
+        if as_json:
+            print(output.to_json(models_as_json(installed, of_library)))
+        else:
+            print_models(installed, of_library)
+
+
+@models.command()
+def pull(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="A model of `mmsearch models`, or any of the hub that has a CLIP-style layout."
+        ),
+    ],
+    revision: Annotated[
+        str | None, typer.Option(metavar="REV", help="A commit, tag or branch of it; it is called NAME@REV then.")
+    ] = None,
+    images_by: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The model that encodes pictures, where NAME encodes texts in its space."),
+    ] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Let it run Python code that comes with it, on your machine.")
+    ] = False,
+    optimised: Annotated[
+        bool | None,
+        typer.Option(
+            "--optimise/--no-optimise", help="Do what `models optimise` does at once, or do not ask about it."
+        ),
+    ] = None,
+    photos: PhotosOption = None,
+    as_json: JsonOption = False,
+    library: LibraryOption = None,
+) -> None:
+    """Fetch a model from the hub, once; after that it needs no network.
+
+    A model that is there already is checked, and what is damaged is fetched again. What was fetched before an
+    interruption is not fetched again. Needs the clip extra.
+    """
+    from mmsearch import output
+    from mmsearch.output.models import installed_as_json, pulled_said
+    from mmsearch.pulling import pull as fetch
+
+    with (
+        stoppable("stopped; what has arrived is kept, and the next `mmsearch models pull` goes on from there."),
+        counted(f"fetching {model}", quiet=as_json, is_bytes=True) as on_progress,
+    ):
+        fetched = fetch(
+            model,
+            revision=revision,
+            images_by=images_by,
+            trust_remote_code=trust_remote_code,
+            on_progress=on_progress,
+        )
+    with printing():
+        print(output.to_json(installed_as_json(fetched)) if as_json else pulled_said(fetched))
+    if optimised is None and not as_json and sys.stdin.isatty() and sys.stderr.isatty():
+        optimised = typer.confirm(
+            "Make it several times as fast on a processor (8 bits; takes a minute)?", default=True, err=True
+        )
+    if optimised:
+        _optimise(fetched.name, None, photos, as_json, library)
 
 
 @models.command()
 def optimise(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A CLIP or SigLIP model: a sentence-transformers name, or a folder.")
-    ],
-    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="A new folder for the optimised model.")],
-    photos: Annotated[
+    model: NameArgument,
+    folder: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Compare vectors of pictures in this folder too, not of texts alone."),
+        typer.Argument(metavar="[FOLDER]", help="A new folder for it; without one it becomes the model NAME-int8."),
     ] = None,
+    photos: PhotosOption = None,
     as_json: JsonOption = False,
+    library: LibraryOption = None,
 ) -> None:
-    """Make a model several times as fast: 8-bit graphs that need no torch, in a folder that --model takes.
+    """Make a CLIP or SigLIP model several times as fast on a processor: 8-bit graphs that need no torch.
 
-    Prints how near their vectors are to the original's. Needs the clip extra, once; the folder can be copied to
-    machines that do without.
+    Prints how near their vectors are to the original's, which stays as it is. `index --model NAME` takes the optimised
+    model from then on, and `eval` both, as NAME and NAME-int8. Needs the clip extra, once.
     """
+    _optimise(model, folder, photos, as_json, library)
+
+
+def _optimise(model: str, folder: str | None, photos: str | None, as_json: bool, library: str | None) -> None:
     from mmsearch import output
     from mmsearch.optimising import optimise as make
-    from mmsearch.optimising import pictures_in
     from mmsearch.output.models import optimised_as_json, summary
 
-    pictures = pictures_in(photos) if photos is not None else []
-    made: Optimised = make(model, folder, pictures, lambda step: None if as_json else output.say(f"{step} …"))
+    made = make(model, folder, _pictures(photos, library), lambda step: None if as_json else output.say(f"{step} …"))
     with printing():
         print(output.to_json(optimised_as_json(made)) if as_json else summary(made))
+
+
+def _pictures(photos: str | None, library: str | None) -> list[Image]:
+    from mmsearch.library import Library
+    from mmsearch.optimising import pictures_in
+
+    if photos is not None:
+        return pictures_in(photos)
+    with Library(library) as opened:
+        return opened.pictures()
+
+
+@models.command()
+def use(
+    model: Annotated[str, typer.Argument(metavar="NAME", help="A model that files of the library are encoded with.")],
+    at_once: Annotated[
+        bool, typer.Option("--now", help="Do not wait: files that it has not encoded yet are not found until then.")
+    ] = False,
+    as_json: JsonOption = False,
+    library: LibraryOption = None,
+) -> None:
+    """Search with this model from now on, or once it has encoded all files.
+
+    Until then searches go on with the one before, and `mmsearch index` encodes with both. What the other models have
+    encoded stays until it is dropped.
+    """
+    from mmsearch import output
+    from mmsearch.library import Library
+    from mmsearch.output.models import use_said, used_as_json
+
+    with Library(library) as opened:
+        used = opened.use_model(model, at_once=at_once)
+    with printing():
+        print(output.to_json(used_as_json(used)) if as_json else use_said(used))
+
+
+@models.command()
+def drop(
+    model: Annotated[str, typer.Argument(metavar="NAME", help="A model of the library that searches do not use.")],
+    as_json: JsonOption = False,
+    library: LibraryOption = None,
+) -> None:
+    """Take a model's vectors out of the library. The model itself stays on the disk."""
+    from mmsearch import output
+    from mmsearch.library import Library
+    from mmsearch.output.models import dropped_as_json
+
+    with Library(library) as opened:
+        dropped = opened.drop_model(model)
+    with printing():
+        if as_json:
+            print(output.to_json(dropped_as_json(model, dropped)))
+        else:
+            print(f"{dropped:,} vectors of {output.visible(model)} dropped")
+
+
+@models.command()
+def remove(
+    model: Annotated[str, typer.Argument(metavar="NAME", help="A model on this disk.")],
+    as_json: JsonOption = False,
+    library: LibraryOption = None,
+) -> None:
+    """Delete a model from this disk. Its vectors stay in the library, which needs it again to be searched with them."""
+    from mmsearch import output
+    from mmsearch.encoding.model_store import remove_model
+    from mmsearch.library import Library
+    from mmsearch.output.models import removed_as_json
+
+    with Library(library) as opened:
+        if opened.exists() and any(one.name == model and one.searched for one in opened.models()):
+            raise MmsearchError(
+                f"Searches in {opened.folder} use {model}; choose another model with `mmsearch models use NAME` first."
+            )
+    freed = remove_model(model)
+    with printing():
+        print(
+            output.to_json(removed_as_json(model, freed))
+            if as_json
+            else f"{output.visible(model)} removed, {freed / 1e6:,.0f} MB freed"
+        )
+
+
+@models.command("export")
+def export_(
+    model: Annotated[str, typer.Argument(metavar="NAME", help="A model on this disk.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to write it, for example model.zip.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write a model to a single file, to bring it to a machine without a network."""
+    from mmsearch import output
+    from mmsearch.model_packing import export_model
+    from mmsearch.output.models import exported_as_json
+
+    with (
+        stoppable("stopped; nothing was written."),
+        counted(f"writing {model}", quiet=as_json, is_bytes=True) as on_progress,
+    ):
+        size = export_model(model, file, on_progress)
+    with printing():
+        if as_json:
+            print(output.to_json(exported_as_json(model, file, size)))
+        else:
+            print(
+                f"{output.visible(file)}, {size / 1e6:,.0f} MB; take it in elsewhere with `mmsearch models import FILE`"
+            )
+
+
+@models.command("import")
+def import_(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file that `mmsearch models export` wrote.")],
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Let it run Python code that comes with it, on your machine.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a model from such a file to those of this disk. Its checksums are verified."""
+    from mmsearch import output
+    from mmsearch.model_packing import import_model
+    from mmsearch.output.models import installed_as_json, pulled_said
+
+    with (
+        stoppable("stopped; nothing was taken in."),
+        counted("reading the model", quiet=as_json, is_bytes=True) as on_progress,
+    ):
+        taken = import_model(file, trust_remote_code=trust_remote_code, on_progress=on_progress)
+    with printing():
+        print(output.to_json(installed_as_json(taken)) if as_json else pulled_said(taken))

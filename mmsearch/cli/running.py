@@ -32,6 +32,14 @@ LibraryOption = Annotated[
         help="The library's folder, instead of the one in your user data directory.",
     ),
 ]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="[auto|cpu|cuda|mps]",
+        help="Where a model that torch runs computes: a graphics card if there is one (auto), or this device.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 
 
@@ -117,16 +125,17 @@ def index_progress(quiet: bool) -> Iterator[Callable[[IndexProgress], None]]:
 
 
 @contextmanager
-def counted(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+def counted(what: str, quiet: bool, is_bytes: bool = False) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr for work of a known length: told (done, total); nothing where stderr is no terminal."""
     if quiet or not sys.stderr.isatty():
         yield lambda done, total: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from mmsearch.output import stderr_console
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    how_much = DownloadColumn() if is_bytes else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), how_much, TimeRemainingColumn())
     with Progress(*columns, console=stderr_console(), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

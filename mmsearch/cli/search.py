@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mmsearch.cli.running import EXIT_NONE, JsonOption, LibraryOption, keep_to_one_thread, printing
+from mmsearch.cli.running import EXIT_NONE, DeviceOption, JsonOption, LibraryOption, keep_to_one_thread, printing
 from mmsearch.errors import MmsearchError
 from mmsearch.query import DEFAULT_LIMIT
 
@@ -61,6 +61,10 @@ def search(
         str | None,
         typer.Option(metavar="NAME", help="Search through this adapter instead of the one in use; none for none."),
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Search with this model of the library instead of the one in use."),
+    ] = None,
     only: Annotated[
         str | None, typer.Option("--type", metavar="TYPE", help="Only this type of file: image or text.")
     ] = None,
@@ -100,6 +104,7 @@ def search(
             "(graph), or by codes and, where --batch is faster with it, by the graph (auto).",
         ),
     ] = ScanChoice.AUTO,
+    device: DeviceOption = "auto",
     library: LibraryOption = None,
 ) -> None:
     """Search by text, by image, or by both.
@@ -114,20 +119,21 @@ def search(
 
     form = _form(as_json, as_jsonl, as_paths, as_null)
     filters = _filters(only, folder, ext, after, before)
-    with Library(library) as opened, printing():
+    with Library(library, device) as opened, printing():
         if batch is not None:
             if query or image or avoid or avoid_image or as_paths or as_null:
                 raise MmsearchError("--batch takes its queries from the file and prints JSON; leave the others out.")
             found = False
             how: Scan = scan.value
             queries = _batch_queries(batch, filters, limit, min_score)
-            for result in opened.search_many(queries, scan=how, adapter=adapter, on_trouble=_tell_trouble):
+            for result in opened.search_many(queries, scan=how, adapter=adapter, model=model, on_trouble=_tell_trouble):
                 print(output.to_json(hits.result_as_json(result)), flush=True)
                 found = found or bool(result.hits)
         else:
             asked = _query(_terms(query, image, avoid, avoid_image), filters, limit, min_score)
             one_scan = cast("Scan", "codes" if scan is ScanChoice.AUTO else scan.value)
-            result = next(opened.search_many([asked], scan=one_scan, adapter=adapter, on_trouble=_tell_trouble))
+            results = opened.search_many([asked], scan=one_scan, adapter=adapter, model=model, on_trouble=_tell_trouble)
+            result = next(results)
             hits.print_result(result, form)
             for note in hits.notes(result, form):
                 output.say(note)

@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from mmsearch.errors import MmsearchError
 from mmsearch.items import Modality, TextSpan
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from mmsearch.encoding.devices import DeviceName
+
 FloatMatrix = npt.NDArray[np.float32]
 
 BUILTIN_MODEL = "mmsearch-mini"
+# What the name of a model that `models optimise` made ends with.
+OPTIMISED_ENDING = "-int8"
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,10 @@ class Encoder(Protocol):
         """The side in pixels to which pictures are brought; a scaled decode need not keep more than twice that."""
 
     @property
+    def pictures_at_once(self) -> int:
+        """How many pictures it likes to be given in one call."""
+
+    @property
     def calibration(self) -> Calibration | None:
         """The model's own calibration, or None where it has to be read off a library's vectors."""
 
@@ -91,24 +101,58 @@ class Encoder(Protocol):
         """Overlapping stretches of `text`, each within the model's window, that cover all of its words."""
 
 
-def open_encoder(model: str = BUILTIN_MODEL) -> Encoder:
-    """The encoder of that name: the built-in one, a folder that `models optimise` made, or a sentence-transformers
-    name or folder.
+def open_encoder(model: str = BUILTIN_MODEL, device: DeviceName = "auto") -> Encoder:
+    """The encoder of that name: the built-in one, one on this disk (`mmsearch models` lists them), or one in a folder.
 
     Raises:
-        MmsearchError: the model is not there, or what it needs is not installed.
+        MmsearchError: the model is not there or not whole, lacks what it needs, or cannot run on `device`.
     """
     if model == BUILTIN_MODEL:
         from mmsearch.encoding.builtin import BuiltinEncoder
 
+        _check_runs_on_processor(model, device)
         return BuiltinEncoder()
+    from mmsearch.encoding.model_store import check_files, installed_model
     from mmsearch.encoding.onnx_model import OnnxEncoder, is_onnx_model
 
-    if is_onnx_model(model):
-        return OnnxEncoder(model, name=model, remedy="make it again with `mmsearch models optimise`")
+    folder, trusted = model, False
+    if not os.path.isdir(model):
+        installed = installed_model(model)
+        if installed is not None:
+            check_files(installed)
+        folder = installed.folder if installed else _in_hub_cache(model)
+        trusted = installed is not None and installed.trust_remote_code
+    if is_onnx_model(folder):
+        _check_runs_on_processor(model, device)
+        return OnnxEncoder(folder, name=model, remedy="make it again with `mmsearch models optimise`")
     from mmsearch.encoding.sentence_transformers import SentenceTransformersEncoder
 
-    return SentenceTransformersEncoder(model)
+    return SentenceTransformersEncoder(folder, model, device, trusted)
+
+
+def _check_runs_on_processor(model: str, device: DeviceName) -> None:
+    if device not in ("auto", "cpu"):
+        raise MmsearchError(
+            f"{model} runs on the processor, not on {device}; leave out --device, or choose a model that torch runs."
+        )
+
+
+def _in_hub_cache(model: str) -> str:
+    """The folder of a model that another program has downloaded.
+
+    Raises:
+        MmsearchError: there is none.
+    """
+    from mmsearch.encoding.model_store import folder_of, remedy
+
+    if os.path.isabs(model) or model.startswith((".", "~")):
+        raise MmsearchError(f"There is no model in a folder {model}; check the path.")
+    with suppress(Exception):  # not installed, not there, or no name that the hub could have
+        from huggingface_hub import snapshot_download
+
+        repository = model if "/" in model else f"sentence-transformers/{model}"
+        return str(snapshot_download(repository, local_files_only=True))
+    raise MmsearchError(f"The model {model} is not on this disk ({folder_of(model)} is missing); {remedy(model)}.")
 
 
 def text_vectors(texts: Sequence[str], encoder: Encoder) -> FloatMatrix:
@@ -120,6 +164,25 @@ def text_vectors(texts: Sequence[str], encoder: Encoder) -> FloatMatrix:
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), np.float32)
 
 
+def names_of(model: str) -> tuple[str, ...]:
+    """The names under which a library may hold that model: its own, and that of its optimised form."""
+    return (model,) if os.path.isabs(model) else (model, f"{model}{OPTIMISED_ENDING}")
+
+
+def preferred_model_name(model: str) -> str:
+    """The name of the optimised form of that model where there is one on this disk, else its own."""
+    from mmsearch.encoding.model_store import installed_model
+
+    return next((name for name in names_of(model)[1:] if installed_model(name)), model)
+
+
 def canonical_model_name(model: str) -> str:
-    """The name under which a library remembers `model`: a folder by its absolute path, all else as it is."""
-    return os.path.abspath(model) if model != BUILTIN_MODEL and os.path.isdir(model) else model
+    """The name by which a library knows `model`: folders by their absolute path, known ones by their short name."""
+    if model == BUILTIN_MODEL:
+        return model
+    if os.path.isdir(model):
+        return os.path.abspath(model)
+    from mmsearch.encoding.known_models import known_model
+
+    known = known_model(model)
+    return known.name if known else model

@@ -72,6 +72,10 @@ class OnnxEncoder:
     def image_side(self) -> int:
         return int(self._description["image"]["side"])
 
+    @property
+    def pictures_at_once(self) -> int:
+        return IMAGE_BATCH
+
     @cached_property
     def calibration(self) -> Calibration | None:
         known = self._description.get("calibration")
@@ -93,13 +97,14 @@ class OnnxEncoder:
         window, padded = int(described["window"]), int(described.get("padded_to", 0))
         inputs = [one.name for one in session.get_inputs()]
         for row, text in enumerate(texts):
-            ids = self._tokenizer.encode(text).ids
+            ids = self._tokenizer.encode(text.lower() if described.get("lower") else text).ids
             if len(ids) > window:
                 ids = [*ids[: window - 1], ids[-1]]
             missing = max(0, padded - len(ids))
             feeds = {
                 "input_ids": np.array([ids + [int(described["pad_id"])] * missing], np.int64),
-                "attention_mask": np.array([[1] * len(ids) + [0] * missing], np.int64),
+                # A model that has only ever seen texts of one length has looked at what fills them up, too.
+                "attention_mask": np.array([[1] * len(ids) + [int(padded > 0)] * missing], np.int64),
             }
             rows[row] = session.run(None, {name: feeds[name] for name in inputs})[0][0]
         return rows

@@ -1,52 +1,70 @@
-"""CLIP-style models that sentence-transformers can load, from a hub name or a local folder, run by torch."""
+"""CLIP-style models that sentence-transformers can load from a folder, run by torch.
+
+The folder holds one model of both towers, in any layout of sentence-transformers or transformers, or two folders,
+`text` and `image`, with a model each, whose vectors lie in one space (a multilingual student beside its teacher).
+"""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmsearch.encoding import Calibration, FloatMatrix, ModelIdentity
+from mmsearch.encoding.devices import Device, DeviceName
+from mmsearch.encoding.model_facts import Loaded, ModelFacts, facts_of
 from mmsearch.encoding.token_windows import token_windows
 from mmsearch.errors import MmsearchError
-from mmsearch.items import TextSpan
+from mmsearch.items import Modality, TextSpan
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# What CLIP-style models see; larger pictures are brought down by the model's own preprocessing.
+# What CLIP-style models see, where the model does not say.
 USUAL_SIDE = 224
-_READ_BYTES = 1 << 20
+LONGEST_TEXT = 512
 
 
 class SentenceTransformersEncoder:
-    """A model with an image and a text tower in one space; needs the `clip` extra.
+    """The model in `folder`, called `name`; needs the `clip` extra.
 
-    torch runs on all cores by itself, so calls from several threads take turns.
+    Pictures are prepared by the calling threads, several at once, and go through the model one call at a time: torch
+    uses all cores, or the graphics card, by itself. `trust_remote_code` lets a model bring Python code of its own.
 
     Raises:
-        MmsearchError: the extra is not installed, or the model is not there or does not encode pictures and texts.
+        MmsearchError: the extra is not installed, or the model does not encode pictures and texts, or the device is not
+            there.
     """
 
-    def __init__(self, model: str) -> None:
-        self._name = model
+    def __init__(
+        self, folder: str, name: str | None = None, device: DeviceName = "auto", trust_remote_code: bool = False
+    ) -> None:
+        self._folder = folder
+        self._name = name or folder
+        self._wanted_device = device
+        self._trust_remote_code = trust_remote_code
         self._turn = threading.RLock()
 
     @cached_property
     def identity(self) -> ModelIdentity:
         import xxhash
 
-        revision = _revision(self._folder)
-        described = f"{self._name}\n{revision}\n{self._dimension}"
-        return ModelIdentity(self._name, revision, self._dimension, xxhash.xxh3_128_hexdigest(described.encode()))
+        facts = self._facts
+        described = f"{self._name}\n{facts.revision}\n{facts.dimension}"
+        return ModelIdentity(self._name, facts.revision, facts.dimension, xxhash.xxh3_128_hexdigest(described.encode()))
 
     @property
     def image_side(self) -> int:
-        return USUAL_SIDE
+        return self._facts.image_side
+
+    @property
+    def pictures_at_once(self) -> int:
+        return self._device.at_once
 
     @property
     def calibration(self) -> Calibration | None:
@@ -54,10 +72,11 @@ class SentenceTransformersEncoder:
 
     def encode_images(self, pictures: Sequence[Image]) -> FloatMatrix:
         # As dictionaries: a bare text that is the path of an image would be encoded as that image.
-        return self._encode([{"image": picture.convert("RGB")} for picture in pictures])
+        return self._encode("image", [{"image": picture.convert("RGB")} for picture in pictures])
 
     def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
-        return self._encode([{"text": text} for text in texts])
+        lower = self.towers.is_siglip  # all texts that it was trained on were
+        return self._encode("text", [{"text": text.lower() if lower else text} for text in texts])
 
     def windows(self, text: str) -> list[TextSpan]:
         tokenizer = self._tokenizer
@@ -67,74 +86,127 @@ class SentenceTransformersEncoder:
         with self._turn:  # the tokenizer keeps how it pads: it is the one that `encode` uses
             return token_windows(text, _FastTokens(tokenizer), size, overlap=size // 4)
 
-    def _encode(self, inputs: list[dict[str, Any]]) -> FloatMatrix:
-        if not inputs:
-            return np.empty((0, self._dimension), np.float32)
-        with self._turn:
-            rows = self._model.encode(inputs, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False)
-        return np.asarray(rows, np.float32)
+    def _encode(self, modality: Modality, inputs: list[dict[str, Any]]) -> FloatMatrix:
+        import torch
 
-    @property
-    def loaded(self) -> Any:
-        """The SentenceTransformer."""
-        return self._model
+        tower = self.towers.of(modality)
+        options = self.towers.text_options if modality == "text" else {}
+
+        def encode(part: Sequence[dict[str, Any]]) -> FloatMatrix:
+            if modality == "text":  # the tokenizer is one for all threads
+                with self._turn:
+                    features = tower.preprocess(list(part), **options)
+                if self.towers.is_siglip:
+                    features.pop("attention_mask", None)  # it has always seen what pads as well
+            else:
+                features = tower.preprocess(list(part), **options)
+            with self._turn, torch.inference_mode(), self._device.precision():
+                found = tower(self._device.moved(features))["sentence_embedding"]
+                rows: FloatMatrix = found.float().cpu().numpy()
+            unit: FloatMatrix = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+            return unit
+
+        rows = self._device.in_batches(inputs, encode)
+        return np.concatenate([np.empty((0, self.identity.dimension), np.float32), *rows])
 
     @cached_property
-    def _folder(self) -> str:
-        """Where the model lies on this disk, downloaded first if need be."""
-        if os.path.isdir(self._name):
-            return self._name
+    def _facts(self) -> ModelFacts:
+        return facts_of(self._folder, self._told_by_loading)
+
+    def _told_by_loading(self) -> Loaded:
+        import torch
+
+        with self._turn, torch.inference_mode():
+            tower = self.towers.text
+            features = self._device.moved(tower.preprocess([{"text": "a"}], **self.towers.text_options))
+            dimension = int(tower(features)["sentence_embedding"].shape[1])
+        return Loaded(dimension, _image_side(self.towers.image))
+
+    @cached_property
+    def _device(self) -> Device:
+        with self._turn:
+            try:
+                return Device(self._wanted_device)
+            except ImportError as error:
+                raise _not_installed() from error
+
+    @cached_property
+    def towers(self) -> Towers:
+        """What sentence-transformers has loaded."""
+        with self._turn:
+            parts = [os.path.join(self._folder, part) for part in ("image", "text")]
+            if all(os.path.isdir(part) for part in parts):
+                image, text = (self._load(part) for part in parts)
+            else:
+                image = text = self._load(self._folder)
+            if "image" not in image.modalities or "text" not in text.modalities:
+                raise MmsearchError(f"{self._name} does not encode both pictures and texts; choose a CLIP-style model.")
+            return Towers(image, text)
+
+    def _load(self, folder: str) -> Any:
         try:
-            from huggingface_hub import snapshot_download
+            from sentence_transformers import SentenceTransformer
+            from transformers.utils import logging
         except ImportError as error:
             raise _not_installed() from error
-        repository = self._name if "/" in self._name else f"sentence-transformers/{self._name}"
+        device = self._device.name
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
         try:
-            return str(snapshot_download(repository))
+            # Never from a network: what is missing is told, not fetched.
+            return SentenceTransformer(
+                folder, device=device, trust_remote_code=self._trust_remote_code, local_files_only=True
+            ).eval()
         except Exception as error:
+            remedy = "choose another model"
+            if "trust_remote_code" in str(error):
+                remedy = "if you trust its authors, run `mmsearch models pull NAME --trust-remote-code`"
             raise MmsearchError(
-                f"The model {self._name} is not on this disk and cannot be downloaded ({type(error).__name__}); "
-                "check the name and the network, or give a folder that holds the model."
+                f"{self._name} cannot be loaded as a sentence-transformers model ({_first_line(error)}); {remedy}."
             ) from error
 
     @cached_property
-    def _model(self) -> Any:
-        with self._turn:
-            folder = self._folder
-            try:
-                from sentence_transformers import SentenceTransformer
-                from transformers.utils import logging
-            except ImportError as error:
-                raise _not_installed() from error
-            logging.set_verbosity_error()
-            logging.disable_progress_bar()
-            try:
-                model = SentenceTransformer(folder)
-                supported = set(model.modalities)
-            except Exception as error:
-                raise MmsearchError(
-                    f"{self._name} cannot be loaded as a sentence-transformers model ({error}); choose another model."
-                ) from error
-            if not {"image", "text"} <= supported:
-                raise MmsearchError(f"{self._name} does not encode both pictures and texts; choose a CLIP-style model.")
-            return model
-
-    @cached_property
-    def _dimension(self) -> int:
-        with self._turn:
-            return int(self._model.encode([{"text": "a"}], show_progress_bar=False).shape[1])
-
-    @cached_property
     def _tokenizer(self) -> Any | None:
-        tokenizer = getattr(self._model, "tokenizer", None)
+        tokenizer = getattr(self.towers.text, "tokenizer", None)
         tokenizer = getattr(tokenizer, "tokenizer", tokenizer)  # a processor holds its tokenizer
         return tokenizer if getattr(tokenizer, "is_fast", False) else None
 
     @cached_property
     def longest_text(self) -> int:
         """How many tokens of a text the model takes, those that stand for its beginning and end among them."""
-        longest = int(getattr(self._model, "max_seq_length", None) or 77)
-        return min(longest, 512)
+        return self.towers.longest_text
+
+
+@dataclass(frozen=True)
+class Towers:
+    """The SentenceTransformer that encodes pictures and that which encodes texts; most often they are one."""
+
+    image: Any
+    text: Any
+
+    def of(self, modality: Modality) -> Any:
+        return self.image if modality == "image" else self.text
+
+    @property
+    def is_siglip(self) -> bool:
+        """Whether texts have to be lower-case and padded to one length, as it has seen them in its training."""
+        config = getattr(getattr(self.text[0], "model", None), "config", None)
+        return str(getattr(config, "model_type", "")).startswith("siglip")
+
+    @property
+    def longest_text(self) -> int:
+        longest = int(getattr(self.text, "max_seq_length", None) or 77)
+        if self.is_siglip:
+            longest = int(self.text[0].model.config.text_config.max_position_embeddings)
+        return min(longest, LONGEST_TEXT)
+
+    @property
+    def text_options(self) -> dict[str, Any]:
+        """What texts are prepared with beyond what the model says itself."""
+        if not self.is_siglip:
+            return {}
+        padded = {"padding": "max_length", "max_length": self.longest_text, "truncation": True}
+        return {"processing_kwargs": {"text": padded}}
 
 
 class _FastTokens:
@@ -148,24 +220,20 @@ class _FastTokens:
         return encoded.encodings[0]
 
 
+def _image_side(tower: Any) -> int:
+    """The side in pixels to which the tower's own preprocessing brings pictures."""
+    prepares = getattr(getattr(tower[0], "processor", None), "image_processor", None)
+    sizes = {**dict(getattr(prepares, "crop_size", None) or {}), **dict(getattr(prepares, "size", None) or {})}
+    sides = [value for key, value in sizes.items() if key in ("height", "width", "shortest_edge") and value]
+    return int(max(sides, default=USUAL_SIDE))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def _not_installed() -> MmsearchError:
     return MmsearchError(
         "Models other than mmsearch-mini need torch and sentence-transformers; install them with "
         "`pip install 'mmsearch[clip]'`."
     )
-
-
-def _revision(folder: str) -> str:
-    """A digest of all files of the model: 12 hexadecimal digits."""
-    import xxhash
-
-    digest = xxhash.xxh3_128()
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            path = os.path.join(place, name)
-            digest.update(os.path.relpath(path, folder).encode("utf-8", "surrogateescape"))
-            with open(path, "rb") as file:
-                while block := file.read(_READ_BYTES):
-                    digest.update(block)
-    return digest.hexdigest()[:12]

@@ -17,9 +17,6 @@ class Tokens(Protocol):
     @property
     def offsets(self) -> list[tuple[int, int]]: ...
 
-    @property
-    def word_ids(self) -> list[int | None]: ...
-
 
 class Tokenize(Protocol):
     def __call__(self, text: str, /) -> Tokens: ...
@@ -28,24 +25,24 @@ class Tokenize(Protocol):
 def token_windows(text: str, tokenize: Tokenize, size: int, overlap: int) -> list[TextSpan]:
     """Spans of at most `size` tokens, each sharing about `overlap` tokens with the one before it.
 
-    A span starts at the beginning of a word. `tokenize` must add no special tokens. A text with no tokens gives
-    one empty list; `size` and `overlap` are counted in tokens.
+    A span starts at the beginning of a word. `tokenize` must add no special tokens. A text without words gives an
+    empty list; `size` and `overlap` are counted in tokens.
     """
-    return list(_windows(text, tokenize, size, overlap))
+    return [span for span in _windows(text, tokenize, size, overlap) if not text[span.start : span.end].isspace()]
 
 
 def _windows(text: str, tokenize: Tokenize, size: int, overlap: int) -> Iterator[TextSpan]:
     position = 0
     while position < len(text):
         block_end = _block_end(text, position)
-        tokens = tokenize(text[position:block_end])
-        offsets, words = tokens.offsets, tokens.word_ids
+        block = text[position:block_end]
+        offsets = tokenize(block).offsets
         last_block = block_end == len(text)
         first, emitted = 0, False
         while first + size < len(offsets):
             yield TextSpan(position + offsets[first][0], position + offsets[first + size - 1][1])
             emitted = True
-            first = _word_start(words, first + size - overlap, first)
+            first = _word_start(block, offsets, first + size - overlap, first)
         if last_block or not emitted:
             if first < len(offsets):
                 yield TextSpan(position + offsets[first][0], position + offsets[-1][1])
@@ -55,12 +52,19 @@ def _windows(text: str, tokenize: Tokenize, size: int, overlap: int) -> Iterator
             position += offsets[first][0]
 
 
-def _word_start(words: list[int | None], token: int, window_start: int) -> int:
-    """The first token of the word that `token` is in, or `token` where that word fills the window from its start."""
+def _word_start(text: str, offsets: list[tuple[int, int]], token: int, window_start: int) -> int:
+    """The first token of the word that `token` is in, or `token` where that word fills the window from its start.
+
+    Words are told by their characters: to some tokenizers a whole text is one word.
+    """
     start = token
-    while start > window_start and words[start] is not None and words[start] == words[start - 1]:
+    while start > window_start and _is_within_word(text, offsets[start][0]):
         start -= 1
     return start if start > window_start else token
+
+
+def _is_within_word(text: str, place: int) -> bool:
+    return 0 < place < len(text) and text[place].isalnum() and text[place - 1].isalnum()
 
 
 def _block_end(text: str, start: int) -> int:

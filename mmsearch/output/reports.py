@@ -11,8 +11,16 @@ from mmsearch.output import SCHEMA_VERSION, visible
 if TYPE_CHECKING:
     from mmsearch.indexing import IndexReport
     from mmsearch.library import Forgotten, Status
+    from mmsearch.library_models import LibraryModel
 
 _SHOWN_FAILURES = 5
+
+
+def model_state(model: LibraryModel) -> str:
+    """One line on a model that searches do not use."""
+    missing = f", {model.lacking:,} not yet" if model.lacking else ""
+    waits = "; searches use it once it has encoded them all" if model.wanted else ""
+    return f"{model.label}: {model.files:,} files encoded{missing}{waits}"
 
 
 def report_as_json(report: IndexReport, library: str) -> dict[str, Any]:
@@ -23,6 +31,7 @@ def report_as_json(report: IndexReport, library: str) -> dict[str, Any]:
         "model": report.model,
         "added": report.added,
         "updated": report.updated,
+        "encoded": report.encoded,
         "moved": report.moved,
         "unchanged": report.unchanged,
         "removed": report.removed,
@@ -36,6 +45,9 @@ def report_as_json(report: IndexReport, library: str) -> dict[str, Any]:
         "offline": [os.fsdecode(path) for path in report.offline],
         "rebuilt": report.rebuilt,
         "absent": [{"path": os.fsdecode(absence.path), "files": absence.files} for absence in report.absent],
+        "searched": report.searched,
+        "switched": report.switched,
+        "catching_up": report_as_json(report.catching_up, library) if report.catching_up else None,
     }
 
 
@@ -44,6 +56,7 @@ def summary(report: IndexReport) -> str:
     counts = [
         (report.added, "added"),
         (report.updated, "updated"),
+        (report.encoded, f"encoded with {visible(report.model)}"),
         (report.moved, "moved or copied"),
         (report.unchanged, "unchanged"),
         (report.removed, "removed"),
@@ -52,8 +65,9 @@ def summary(report: IndexReport) -> str:
     ]
     said = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing found"
     rate = ""
-    if report.added + report.updated and report.seconds >= 1:
-        rate = f" ({(report.added + report.updated) / report.seconds:.0f} files/s)"
+    encoded = report.added + report.updated + report.encoded
+    if encoded and report.seconds >= 1:
+        rate = f" ({encoded / report.seconds:.0f} files/s)"
     return f"{report.files:,} files searchable: {said} in {report.seconds:.1f} s{rate}"
 
 
@@ -75,6 +89,12 @@ def notes(report: IndexReport) -> list[str]:
     said += [
         f"a file of codes or a graph was made again ({visible(trouble)})" for trouble in dict.fromkeys(report.rebuilt)
     ]
+    if report.catching_up:
+        said.append(f"{report.catching_up.model}: {summary(report.catching_up)}")
+    if report.switched:
+        said.append(f"searches use {visible(report.searched)} from now on")
+    elif report.searched not in ("", report.model):
+        said.append(f"searches use {visible(report.searched)} as before; `mmsearch models use NAME` changes that")
     noted = [*report.failures, *((problem.path, problem.reason) for problem in report.problems)]
     said += [f"skipped {visible(os.fsdecode(path))}: {visible(reason)}" for path, reason in noted[:_SHOWN_FAILURES]]
     if report.failing:
@@ -106,6 +126,7 @@ def status_as_json(status: Status) -> dict[str, Any]:
         "library": status.library,
         "model": status.model,
         "dimension": status.dimension,
+        "models": [asdict(model) for model in status.models],
         "images": status.counts.images,
         "texts": status.counts.texts,
         "contents": status.counts.contents,
@@ -140,6 +161,9 @@ def print_status(status: Status, failed: bool) -> None:
     counts = status.counts
     print(f"library   {visible(status.library)} ({status.bytes / 1e6:,.1f} MB)")
     print(f"model     {visible(status.model)}, {status.dimension} dimensions")
+    for model in status.models:
+        if not model.searched:
+            print(f"          {visible(model_state(model))}")
     print(f"files     {counts.images:,} pictures, {counts.texts:,} texts ({counts.items:,} items)")
     for root in status.roots:
         state = "offline" if root.offline else f"last change {root.changed or 'never'}"

@@ -1,0 +1,243 @@
+"""The models on this disk: one folder for each, with a manifest that says where it came from and what belongs to it.
+
+models/
+  clip-ViT-B-32/                 the files of the hub's repository
+    mmsearch-model.json          the manifest, written last: without it the folder is not whole
+  clip-ViT-B-32-int8/            what `models optimise` made of it
+  laion--CLIP-ViT-B-32.../       a slash in a name is written --
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+
+from mmsearch.errors import MmsearchError
+
+MODELS_VARIABLE = "MMSEARCH_MODELS"
+MANIFEST = "mmsearch-model.json"
+# What a folder is called while it is not whole yet.
+PARTIAL_ENDING = ".partial"
+_NAME = re.compile(r"(?!.*--)[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w.-]+)?")
+_READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of a model: its size in bytes and its SHA-256."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class InstalledModel:
+    """A model on this disk. `repository` and `revision` are those of the hub, empty for what was made here.
+
+    `trust_remote_code` says that a person allowed it to run Python code that it brings along.
+    """
+
+    name: str
+    folder: str
+    repository: str
+    revision: str
+    trust_remote_code: bool
+    files: Mapping[str, StoredFile]
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.bytes for file in self.files.values())
+
+
+def models_folder() -> str:
+    """$MMSEARCH_MODELS, or the folder `models` in the platform's place for a user's data."""
+    chosen = os.environ.get(MODELS_VARIABLE)
+    if chosen:
+        return os.path.abspath(os.path.expanduser(chosen))
+    import platformdirs
+
+    return os.path.join(platformdirs.user_data_dir("mmsearch", appauthor=False), "models")
+
+
+def check_model_name(name: str) -> str:
+    """The name itself.
+
+    Raises:
+        MmsearchError: no model can be called so.
+    """
+    if not _NAME.fullmatch(name):
+        raise MmsearchError(
+            f"A model cannot be called {name!r}; write it as the hub does: NAME, or OWNER/NAME, or with a revision "
+            "OWNER/NAME@REVISION."
+        )
+    return name
+
+
+def folder_of(name: str) -> str:
+    """Where a model of that name lies, if it is on this disk."""
+    return os.path.join(models_folder(), name.replace("/", "--"))
+
+
+def installed_model(name: str) -> InstalledModel | None:
+    """The model of that name, or None if it is not on this disk.
+
+    Raises:
+        MmsearchError: it is there, and its manifest is damaged.
+    """
+    if not _NAME.fullmatch(name):
+        return None
+    return _read(folder_of(name))
+
+
+def installed_models() -> list[InstalledModel]:
+    """All of them, by name. One whose manifest is damaged is left out."""
+    found = []
+    with suppress(FileNotFoundError):
+        for entry in sorted(os.listdir(models_folder())):
+            if not entry.endswith(PARTIAL_ENDING):
+                with suppress(MmsearchError):
+                    model = _read(os.path.join(models_folder(), entry))
+                    if model is not None:
+                        found.append(model)
+    return sorted(found, key=lambda model: model.name.lower())
+
+
+def _read(folder: str) -> InstalledModel | None:
+    path = os.path.join(folder, MANIFEST)
+    try:
+        with open(path, encoding="utf-8") as file:
+            return from_manifest(folder, json.load(file))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise MmsearchError(
+            f"The manifest {path} cannot be read ({error}); fetch the model again with `mmsearch models pull`."
+        ) from error
+
+
+def from_manifest(folder: str, written: object) -> InstalledModel:
+    """What a manifest says.
+
+    Raises:
+        ValueError: it says nothing that can be understood.
+    """
+    try:
+        fields = dict(written)  # type: ignore[call-overload]
+        files = {str(name): StoredFile(int(one["bytes"]), str(one["sha256"])) for name, one in fields["files"].items()}
+        return InstalledModel(
+            name=str(fields["name"]),
+            folder=folder,
+            repository=str(fields["repository"]),
+            revision=str(fields["revision"]),
+            trust_remote_code=fields.get("trust_remote_code") is True,
+            files=files,
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a manifest: {error!r}") from error
+
+
+def check_files(model: InstalledModel, digests: bool = False) -> None:
+    """Looks whether all files of the model are there, of the right size and, with `digests`, as they were.
+
+    Raises:
+        MmsearchError: one of them is not.
+    """
+    for name, expected in model.files.items():
+        path = os.path.join(model.folder, *name.split("/"))
+        trouble = None
+        if not os.path.isfile(path):
+            trouble = "is missing"
+        elif os.path.getsize(path) != expected.bytes:
+            trouble = f"has {os.path.getsize(path):,} bytes instead of {expected.bytes:,}"
+        elif digests and sha256_of(path) != expected.sha256:
+            trouble = "is damaged"
+        if trouble:
+            raise MmsearchError(f"{path}, a file of the model {model.name}, {trouble}; {remedy(model.name)}.")
+
+
+def remedy(name: str) -> str:
+    """What to do about a model that is not on this disk, or not whole."""
+    return (
+        f"fetch it with `mmsearch models pull {name}` or, without a network, bring it over from another machine with "
+        f"`mmsearch models export {name} FILE` there and `mmsearch models import FILE` here"
+    )
+
+
+def seal(
+    folder: str,
+    name: str,
+    *,
+    repository: str = "",
+    revision: str = "",
+    trust_remote_code: bool = False,
+) -> InstalledModel:
+    """Writes the manifest of a folder that holds all of a model, with sizes and digests as they are now."""
+    files = {}
+    for within, path in model_files(folder):
+        files[within] = StoredFile(os.path.getsize(path), sha256_of(path))
+    model = InstalledModel(name, folder, repository, revision, trust_remote_code, files)
+    fields = {key: value for key, value in asdict(model).items() if key != "folder"}
+    with open(os.path.join(folder, MANIFEST), "w", encoding="utf-8") as file:
+        json.dump(fields, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    return model
+
+
+def put_in_place(partial: str, name: str) -> InstalledModel:
+    """Makes the whole and sealed folder `partial` the model of that name, in the place of an older one."""
+    folder = folder_of(name)
+    old = f"{folder}.old{PARTIAL_ENDING}"
+    shutil.rmtree(old, ignore_errors=True)
+    if os.path.lexists(folder):
+        os.rename(folder, old)
+    os.rename(partial, folder)
+    shutil.rmtree(old, ignore_errors=True)
+    model = _read(folder)
+    assert model is not None
+    return model
+
+
+def remove_model(name: str) -> int:
+    """Deletes a model from this disk, whole or not. Returns how many bytes that gave back.
+
+    Raises:
+        MmsearchError: there is none of that name.
+    """
+    folder = folder_of(check_model_name(name))
+    there = [path for path in (folder, folder + PARTIAL_ENDING) if os.path.isdir(path)]
+    if not there:
+        raise MmsearchError(f"There is no model {name} on this disk; `mmsearch models` lists those that are.")
+    freed = sum(os.path.getsize(path) for place in there for _, path in model_files(place))
+    for place in there:
+        # Without its manifest it is no model any more, however far the rest gets.
+        with suppress(FileNotFoundError):
+            os.remove(os.path.join(place, MANIFEST))
+        shutil.rmtree(place)
+    return freed
+
+
+def sha256_of(path: str) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def model_files(folder: str) -> Iterator[tuple[str, str]]:
+    """Name within the folder and path of each file that is the model's own, in order."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = os.path.join(place, name)
+            within = os.path.relpath(path, folder).replace(os.sep, "/")
+            if within != MANIFEST and not name.startswith("."):
+                yield within, path

@@ -1,0 +1,188 @@
+"""The models of one library: which encode its files, which one searches use, and changing from one to another.
+
+Each has vectors of its own. While a new one encodes what is there, searches go on with the old one, whose vectors stay
+until it is dropped.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mmsearch.catalogue import Catalogue
+from mmsearch.encoding import BUILTIN_MODEL, Encoder, canonical_model_name, preferred_model_name
+from mmsearch.errors import MmsearchError
+from mmsearch.library_access import LibraryAccess, other_model
+from mmsearch.stored_models import (
+    StoredModel,
+    add_model,
+    drop_model,
+    files_lacking,
+    find_model,
+    model_called,
+    note_caught_up,
+    search_later_with,
+    search_with,
+    searched_model,
+    stored_models,
+    wanted_model,
+)
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Of pictures that models are compared with, in pixels: no model of the known ones sees more.
+COMPARED_SIDE = 384
+
+
+@dataclass(frozen=True)
+class LibraryModel:
+    """A model of a library: how many of its files it has encoded, and how many it has not.
+
+    `searched` is the one that searches use, `wanted` the one that they will use once it lacks none.
+    """
+
+    name: str
+    label: str
+    dimension: int
+    files: int
+    lacking: int
+    searched: bool
+    wanted: bool
+
+
+class LibraryModels(LibraryAccess):
+    """What a library knows of its models."""
+
+    def models(self) -> list[LibraryModel]:
+        """The models of this library, the oldest first. `mmsearch.model_store` tells of those on this disk."""
+        from mmsearch.storage_errors import errors_told
+
+        with errors_told(self.folder):
+            catalogue = self._catalogue()
+            files = catalogue.file_count()
+            searched, wanted = searched_model(catalogue), wanted_model(catalogue)
+            found = []
+            for model in stored_models(catalogue):
+                lacking = len(files_lacking(catalogue, model.id))
+                identity = model.identity
+                found.append(
+                    LibraryModel(
+                        name=identity.name,
+                        label=identity.label,
+                        dimension=identity.dimension,
+                        files=files - lacking,
+                        lacking=lacking,
+                        searched=model == searched,
+                        wanted=model == wanted,
+                    )
+                )
+            return found
+
+    def use_model(self, name: str, *, at_once: bool = False) -> LibraryModel:
+        """Searches use that model from now on or, if there are files that it has not encoded, once an index run has
+        seen to them. `at_once` does not wait for that: those files are not found then.
+        """
+        from mmsearch.spaces import with_adapter
+        from mmsearch.storage_errors import errors_told
+
+        with errors_told(self.folder):
+            self._catalogue()
+            with self._writing() as catalogue:
+                model = find_model(catalogue, name)
+                self._encoder_of(with_adapter(catalogue, model))  # one that is not there is told before
+                lacking = files_lacking(catalogue, model.id)
+                with catalogue.transaction():
+                    if not lacking:
+                        note_caught_up(catalogue, model.id)
+                    if lacking and not at_once:
+                        search_later_with(catalogue, model)
+                    else:
+                        search_with(catalogue, model)
+                self._refresh_derived(catalogue)
+            return next(one for one in self.models() if one.name == model.name)
+
+    def drop_model(self, name: str) -> int:
+        """Takes a model's vectors out of the library and returns how many. The model itself stays on the disk."""
+        from mmsearch.maintenance import compact_database, is_wasteful
+        from mmsearch.storage_errors import errors_told
+
+        with errors_told(self.folder):
+            self._catalogue()
+            with self._writing() as catalogue:
+                model = find_model(catalogue, name)
+                if model == searched_model(catalogue):
+                    others = [one.name for one in stored_models(catalogue) if one != model]
+                    raise MmsearchError(
+                        f"Searches use {model.name}, so it stays; choose another model with `mmsearch models use "
+                        f"{others[0] if others else 'NAME'}` first."
+                    )
+                dropped = drop_model(catalogue, model)
+                self._refresh_derived(catalogue)
+                if is_wasteful(catalogue):
+                    with suppress(MmsearchError, sqlite3.OperationalError):  # no room for it now
+                        compact_database(catalogue, self.folder)
+                return dropped
+
+    def pictures(self, most: int = 32) -> list[Image]:
+        """Up to so many pictures of the library, as an encoder takes them, to compare models with."""
+        from mmsearch.items import ImageContent
+        from mmsearch.reading import UnreadableFile, decode, load
+        from mmsearch.storage_errors import errors_told
+
+        found: list[Image] = []
+        if not self.exists():
+            return found
+        with errors_told(self.folder):
+            for path in self._catalogue().some_pictures(2 * most):
+                if len(found) == most:
+                    break
+                with suppress(UnreadableFile):
+                    content = decode(load(path), COMPARED_SIDE)
+                    if isinstance(content, ImageContent):
+                        found.append(content.pixels)
+        return found
+
+    # For an index run
+
+    def _new_encoder(self, name: str | None) -> Encoder:
+        """The encoder of a model that the library does not know yet."""
+        return self._encoder(preferred_model_name(canonical_model_name(name)) if name else BUILTIN_MODEL)
+
+    def _model_to_index(self, catalogue: Catalogue, name: str | None, rebuild: bool) -> tuple[StoredModel, Encoder]:
+        """The model of that name, or the one that searches use, taken into the library if it is new."""
+        known = model_called(catalogue, name) if name else searched_model(catalogue)
+        if known is None:
+            encoder = self._new_encoder(name)
+        else:
+            encoder = self._encoder(known.name)
+            if not rebuild:
+                return self._known_model(known)
+            _check_nothing_is_away(catalogue)
+        identity = encoder.identity
+        with catalogue.transaction():
+            return StoredModel(add_model(catalogue, identity), identity), encoder
+
+    def _known_model(self, known: StoredModel) -> tuple[StoredModel, Encoder]:
+        encoder = self._encoder(known.name)
+        if known.identity.fingerprint != encoder.identity.fingerprint:
+            raise other_model(self.folder, known.identity, encoder.identity)
+        return known, encoder
+
+
+def _check_nothing_is_away(catalogue: Catalogue) -> None:
+    """Raises MmsearchError if there are files that cannot be encoded again now, so that nothing is dropped."""
+    from mmsearch.roots import root_status
+
+    for root in catalogue.roots():
+        state = root_status(catalogue, root)
+        away = root.path if state.offline or state.absent else next(iter(state.unmounted), None)
+        if away is not None:
+            what = "is not there" if away != root.path or state.offline else "has lost files"
+            raise MmsearchError(
+                f"{os.fsdecode(away)} {what}, so its files cannot be encoded again; connect its drive, or "
+                "take out what is gone with `mmsearch prune`."
+            )

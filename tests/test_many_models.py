@@ -1,0 +1,271 @@
+"""Several models in one library: each with vectors of its own, and searches that change from one to another."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import NOTES, Mmsearch
+from PIL import Image
+
+from mmsearch import Library, MmsearchError
+from mmsearch.catalogue import Catalogue
+from mmsearch.encoding import FloatMatrix
+from mmsearch.encoding.onnx_model import OnnxEncoder
+from mmsearch.query import Query, Term
+from mmsearch.searching import SearchResult
+from mmsearch.stored_models import stored_models
+
+pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
+from tiny_clip import make_tiny_clip
+
+ANYTHING = Query((Term("text", "a cat"),), min_score=0)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model of other dimensions, in a folder, that needs no torch."""
+    from mmsearch.optimising import optimise
+
+    folder = tmp_path_factory.mktemp("models")
+    return optimise(str(make_tiny_clip(folder / "original")), str(folder / "tiny"), []).folder
+
+
+def found(result: SearchResult) -> set[str]:
+    return {os.path.basename(hit.path) for hit in result.hits}
+
+
+def names(library: Library) -> list[str]:
+    return [model.name for model in library.models()]
+
+
+def test_a_second_model_encodes_beside_the_first_and_searches_switch_when_told(
+    library: Library, home: Path, tiny: str
+) -> None:
+    library.index([home])
+    first = library.search("a cat")
+    report = library.index([home], model=tiny)
+    assert (report.encoded, report.unchanged, report.added) == (4, 0, 0)
+    assert report.searched.startswith("mmsearch-mini@")
+    again = library.search("a cat")
+    assert [(hit.path, hit.score) for hit in again.hits] == [(hit.path, hit.score) for hit in first.hits]
+    with_tiny = library.search(ANYTHING, model=tiny)
+    assert with_tiny.model.startswith(tiny)
+    assert len(with_tiny.hits) == 4
+    assert library.use_model(tiny).searched
+    assert library.search(ANYTHING).model.startswith(tiny)
+    assert library.search("a cat", model="mmsearch-mini").hits == first.hits
+    assert library.index().model.startswith(tiny)
+
+
+def test_searches_wait_for_a_model_that_has_not_caught_up(
+    library: Library, home: Path, tmp_path: Path, tiny: str
+) -> None:
+    more = tmp_path / "more"
+    more.mkdir()
+    (more / "ships.txt").write_text("A text about ships.")
+    library.index([home, more])
+    library.index([home], model=tiny)
+    waiting = library.use_model(tiny)
+    assert (waiting.searched, waiting.wanted, waiting.files, waiting.lacking) == (False, True, 4, 1)
+    assert library.search("a cat").model.startswith("mmsearch-mini@")
+    (more / "trains.txt").write_text("A text about trains.")
+    report = library.index()
+    assert (report.model.split("@")[0], report.added) == ("mmsearch-mini", 1)
+    assert report.catching_up is not None
+    assert report.catching_up.encoded == 2
+    assert report.switched
+    assert library.search(ANYTHING).model.startswith(tiny)
+    assert library.index().catching_up is None
+
+
+def test_at_once_does_not_wait(library: Library, home: Path, tmp_path: Path, tiny: str) -> None:
+    (home / "cat.png").rename(tmp_path / "cat.png")
+    library.index([home])
+    library.index([home], model=tiny)
+    (tmp_path / "cat.png").rename(home / "cat.png")
+    library.index()
+    assert library.use_model(tiny, at_once=True).searched
+    assert found(library.search(ANYTHING)) == {"coffee.png", "coffee.md", "tax.txt"}
+    assert library.index().encoded == 1
+    assert "cat.png" in found(library.search(ANYTHING))
+
+
+def test_what_one_model_brings_in_the_other_catches_up_with(library: Library, home: Path, tiny: str) -> None:
+    library.index([home])
+    (home / "ships.txt").write_text("A text about ships.")
+    assert library.index([home], model=tiny).added == 1
+    assert "ships.txt" not in found(library.search("ships", scan="exact"))
+    report = library.index()
+    assert (report.encoded, report.unchanged) == (1, 4)
+    assert "ships.txt" in found(library.search("ships"))
+    assert [model.lacking for model in library.models()] == [0, 0]
+
+
+def test_a_dropped_model_leaves_nothing_behind(library: Library, home: Path, tiny: str) -> None:
+    library.index([home])
+    before = library.search("a cat").hits
+    library.index([home], model=tiny)
+    with pytest.raises(MmsearchError, match="Searches use mmsearch-mini"):
+        library.drop_model("mmsearch-mini")
+    derived = Path(library.folder, "derived")
+    assert len({path.name.split("-")[0] for path in derived.iterdir()}) == 2
+    assert library.drop_model(tiny) >= 4
+    assert len({path.name.split("-")[0] for path in derived.iterdir()}) == 1
+    assert names(library) == ["mmsearch-mini"]
+    assert library.search("a cat").hits == before
+    with closing(Catalogue.read(library.folder)) as catalogue:
+        assert catalogue.item_count() == 4
+    assert library.examine().is_sound
+    with pytest.raises(MmsearchError, match="index --model"):
+        library.search("a cat", model=tiny)
+
+
+def test_rebuilding_one_model_leaves_the_others_alone(library: Library, home: Path, tiny: str) -> None:
+    library.index([home])
+    library.index([home], model=tiny)
+    before = library.search("a cat").hits
+    with closing(Catalogue.read(library.folder)) as catalogue:
+        kept = [one for one in stored_models(catalogue) if one.name == "mmsearch-mini"]
+    assert library.index(model=tiny, rebuild=True).encoded == 4
+    library.close()
+    with closing(Catalogue.read(library.folder)) as catalogue:
+        assert [one for one in stored_models(catalogue) if one.name == "mmsearch-mini"] == kept
+    assert library.search("a cat").hits == before
+
+
+def test_files_that_change_move_and_go_do_so_for_both(library: Library, home: Path, tiny: str) -> None:
+    library.index([home])
+    library.index([home], model=tiny)
+    (home / "cat.png").rename(home / "kitten.png")
+    (home / "coffee.png").unlink()
+    (home / "tax.txt").write_text("A text about ships.")
+    report = library.index()
+    assert (report.moved, report.removed) == (1, 2)  # the old name is counted
+    assert library.use_model(tiny).lacking == 1  # the new text
+    library.index()
+    for model in ("mmsearch-mini", tiny):
+        assert found(library.search(ANYTHING, model=model)) == {"kitten.png", "coffee.md", "tax.txt"}
+        assert "ships" in str(library.search(ANYTHING, model=model).hits)
+    library.compact()
+    assert library.examine().is_sound
+
+
+def test_a_file_that_only_one_model_fails_at_stays_found_by_the_other(
+    library: Library, home: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.index([home])
+
+    def fails(self: OnnxEncoder, pictures: list[Image.Image]) -> FloatMatrix:
+        raise RuntimeError("no such kernel")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OnnxEncoder, "encode_images", fails)
+        report = library.index([home], model=tiny)
+    assert (report.failed, report.encoded) == (2, 2)
+    assert "no such kernel" in report.failures[0][1]
+    assert "cat.png" in found(library.search("a cat"))
+    assert library.use_model(tiny).lacking == 2
+    assert library.index().switched  # tried again
+    assert not library.status().failures
+
+
+def test_a_killed_change_of_model_goes_on_and_searches_never_notice(
+    library: Library, tmp_path: Path, tiny: str
+) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    for number in range(400):
+        (texts / f"{number}.txt").write_text(f"{NOTES['tax.txt']} {number}")
+    library.index([texts])
+    before = library.search("income tax").hits
+    command = [sys.executable, "-m", "mmsearch", "index", str(texts), "--model", tiny, "--library", library.folder]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    database = Path(library.folder, "library.db")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with closing(sqlite3.connect(database)) as connection:
+            many = connection.execute("SELECT count(*) FROM items WHERE model_id <> 1").fetchone()[0]
+        if many > 20:
+            break
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert library.search("income tax").hits == before
+    assert library.use_model(tiny).wanted
+    report = library.index()
+    assert report.catching_up is not None
+    assert 0 < report.catching_up.encoded < 400
+    assert library.search(ANYTHING).model.startswith(tiny)
+    assert len(library.search(Query((Term("text", "tax"),), min_score=0, limit=1000)).hits) == 400
+
+
+def test_each_model_has_its_own_adapter_setting_and_calibration(library: Library, home: Path, tiny: str) -> None:
+    from mmsearch.adapters import Adapter, LowRankMap
+    from mmsearch.encoding import open_encoder
+    from mmsearch.library_calibration import stored_calibration
+    from mmsearch.stored_adapters import add_adapter, use_adapter
+
+    library.index([home])
+    library.index([home], model=tiny)
+    encoder = open_encoder()
+    with closing(Catalogue.write(library.folder)) as catalogue:
+        curves = [stored_calibration(catalogue, one.identity) for one in stored_models(catalogue)]
+        assert None not in curves
+        assert curves[0] != curves[1]
+        still = LowRankMap(np.zeros((384, 1), np.float32), np.zeros((1, 384), np.float32))
+        calibration = encoder.calibration
+        assert calibration is not None
+        adapter = Adapter("pets", 1, encoder.identity.fingerprint, {"image": still, "text": still}, calibration)
+        with catalogue.transaction():
+            use_adapter(catalogue, adapter.model_fingerprint, add_adapter(catalogue, adapter, "{}"))
+    library.use_model(tiny)
+    assert "pets" not in library.search(ANYTHING).model
+    with pytest.raises(MmsearchError, match="made for another model"):
+        library.search("a cat", adapter="pets")
+    library.use_model("mmsearch-mini")
+    assert library.search("a cat").model.endswith("+pets@1")
+
+
+def test_one_models_vectors_are_never_asked_with_another(library: Library, home: Path, tmp_path: Path) -> None:
+    from mmsearch.optimising import optimise
+
+    folder = optimise(str(make_tiny_clip(tmp_path / "one", seed=1)), str(tmp_path / "model"), []).folder
+    library.index([home], model=folder)
+    os.rename(folder, tmp_path / "away")
+    with pytest.raises(MmsearchError, match="There is no model in a folder"):
+        Library(library.folder).search(ANYTHING)
+    assert optimise(str(make_tiny_clip(tmp_path / "two", seed=2)), str(tmp_path / "model"), []).folder == folder
+    with pytest.raises(MmsearchError, match="of other weights"):
+        Library(library.folder).search(ANYTHING)
+    with pytest.raises(MmsearchError, match="of other weights"):
+        Library(library.folder).index()
+
+
+def test_the_commands(mmsearch: Mmsearch, home: Path, tiny: str) -> None:
+    mmsearch("index", home)
+    done = mmsearch("index", home, "--model", tiny)
+    assert f"4 encoded with {tiny}" in done.out
+    assert "searches use mmsearch-mini@" in done.err
+    status = mmsearch("status")
+    assert f"{tiny}@" in status.out
+    assert "4 files encoded" in status.out
+    assert mmsearch("search", "a cat", "--model", tiny, "--min-score", "0", "--json").json["model"].startswith(tiny)
+    used = mmsearch("models", "use", tiny)
+    assert (used.code, used.err) == (0, "")
+    assert f"searches use {tiny}@" in used.out
+    assert mmsearch("search", "a cat", "--min-score", "0", "--json").json["model"].startswith(tiny)
+    dropped = mmsearch("models", "drop", "mmsearch-mini", "--json").json
+    assert dropped["dropped"] >= 4
+    kept = mmsearch("models", "drop", tiny)
+    assert (kept.code, kept.err.count("\n")) == (2, 1)
+    assert mmsearch("models", "use", "mmsearch-mini").code == 2
+    assert mmsearch("search", "a cat", "--model", "nothing").code == 2

@@ -1,0 +1,453 @@
+"""Models on this disk: fetched once and checked, brought over as a file, made fast, listed, removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Answer, Mmsearch
+from fake_hub import COMMIT, FakeHub, serving
+
+from mmsearch import Library, MmsearchError
+from mmsearch.encoding import BUILTIN_MODEL, open_encoder
+from mmsearch.encoding.known_models import KNOWN_MODELS
+from mmsearch.encoding.model_store import MANIFEST, check_files, folder_of, installed_model, installed_models
+from mmsearch.model_packing import export_model, import_model
+from mmsearch.pulling import HubFile, wanted_files
+
+pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
+from tiny_clip import make_tiny_clip, make_tiny_siglip, make_tiny_student
+
+NAME = "some/tiny-clip"
+WITHOUT_TORCH = """
+import sys
+for name in ("torch", "transformers", "sentence_transformers", "huggingface_hub", "onnx"):
+    sys.modules[name] = None
+from mmsearch.__main__ import run
+run()
+"""
+
+
+@pytest.fixture(scope="module")
+def repositories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("repositories")
+    made = {
+        NAME: make_tiny_clip(folder / "clip"),
+        "some/tiny-siglip": make_tiny_siglip(folder / "siglip"),
+        "sentence-transformers/clip-ViT-B-32": make_tiny_clip(folder / "known"),
+        "sentence-transformers/clip-ViT-B-32-multilingual-v1": make_tiny_student(folder / "student"),
+    }
+    (made[NAME] / "README.md").write_text("A tiny model.")
+    (made[NAME] / "pytorch_model.bin").write_bytes(b"the same weights in an older form")
+    (made[NAME] / "modeling.py").write_text("raise SystemExit('code that came with the model was run')")
+    (made[NAME] / "onnx").mkdir()
+    (made[NAME] / "onnx" / "model.onnx").write_bytes(b"the same weights in another form")
+    return made
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of one's own for the models of this disk; no hub's cache of this machine is looked at."""
+    monkeypatch.setenv("MMSEARCH_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub-cache"))
+    monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def hub(repositories: dict[str, Path], models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    with serving(repositories) as served:
+        monkeypatch.setenv("HF_ENDPOINT", served.endpoint)
+        yield served
+
+
+@pytest.fixture
+def fetched(repositories: dict[str, Path], models: Path) -> Path:
+    """The folder of a model that is on this disk, put there without a hub."""
+    import shutil
+
+    from mmsearch.encoding.model_store import put_in_place, seal
+
+    partial = models / "tiny.partial"
+    models.mkdir()
+    shutil.copytree(repositories["sentence-transformers/clip-ViT-B-32"], partial)
+    seal(str(partial), "tiny", repository="some/tiny", revision=COMMIT)
+    put_in_place(str(partial), "tiny")
+    return models / "tiny"
+
+
+def sentence(answer: Answer) -> str:
+    assert (answer.code, answer.err.count("\n")) == (2, 1), answer.err
+    assert "Traceback" not in answer.err
+    return answer.err
+
+
+# Fetching
+
+
+def test_a_model_is_fetched_once_and_needs_no_network_then(
+    hub: FakeHub, mmsearch: Mmsearch, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = mmsearch("models", "pull", NAME)
+    assert (done.code, done.err) == (0, "")
+    assert f"mmsearch index FOLDER --model {NAME}" in done.out
+    model = installed_model(NAME)
+    assert model is not None
+    assert (model.repository, model.revision) == (NAME, COMMIT)
+    names = set(model.files)
+    assert "model.safetensors" in names
+    assert not {"pytorch_model.bin", "modeling.py", "onnx/model.onnx"} & names
+    assert sorted(os.listdir(model.folder)) == sorted([*names, MANIFEST])
+    sent = len(hub.sent)
+    assert mmsearch("models", "pull", NAME).code == 0
+    assert len(hub.sent) == sent
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert mmsearch("index", home, "--model", NAME).code == 0
+    found = mmsearch("search", "a cat", "--min-score", "0", "--json").json
+    assert found["model"].startswith(f"{NAME}@")
+    assert len(found["hits"]) == 4
+
+
+def test_a_known_text_student_comes_with_the_tower_that_it_was_made_for(hub: FakeHub, mmsearch: Mmsearch) -> None:
+    name = "clip-ViT-B-32-multilingual-v1"
+    assert mmsearch("models", "pull", f"sentence-transformers/{name}").code == 0
+    model = installed_model(name)
+    assert model is not None
+    assert {one.split("/")[0] for one in model.files} == {"text", "image"}
+    encoder = open_encoder(name)
+    assert encoder.encode_texts(["eine Katze"]).shape == (1, encoder.identity.dimension)
+
+
+def test_a_student_that_is_not_known_is_told_whose_pictures_to_take(hub: FakeHub, mmsearch: Mmsearch) -> None:
+    hub.repositories = {**hub.repositories, "some/student": next(
+        path for name, path in hub.repositories.items() if "multilingual" in name
+    )}  # fmt: skip
+    assert "does not encode both" in sentence(mmsearch("models", "pull", "some/student"))
+    assert installed_models() == []
+    assert mmsearch("models", "pull", "some/student", "--images-by", NAME).code == 0
+
+
+def test_a_revision_is_a_model_of_its_own(hub: FakeHub, mmsearch: Mmsearch) -> None:
+    pulled = mmsearch("models", "pull", NAME, "--revision", "v1", "--json").json
+    assert pulled["name"] == f"{NAME}@v1"
+    assert mmsearch("models", "pull", f"{NAME}@v1").code == 0
+    assert [model.name for model in installed_models()] == [f"{NAME}@v1"]
+    assert "no revision v2" in sentence(mmsearch("models", "pull", NAME, "--revision", "v2"))
+
+
+def test_a_download_that_breaks_off_says_which_file_and_goes_on_later(hub: FakeHub, mmsearch: Mmsearch) -> None:
+    hub.cut.add("model.safetensors")
+    said = sentence(mmsearch("models", "pull", NAME))
+    assert "model.safetensors" in said
+    assert "mmsearch models import" in said
+    assert installed_models() == []
+    first = list(hub.sent)
+    hub.cut.clear()
+    assert mmsearch("models", "pull", NAME).code == 0
+    again = hub.sent[len(first) :]
+    assert "config.json" in first
+    assert "config.json" not in again
+    assert "model.safetensors" in again
+
+
+def test_a_killed_download_leaves_no_model_and_goes_on_later(hub: FakeHub, mmsearch: Mmsearch, models: Path) -> None:
+    hub.cut.add("model.safetensors")
+    process = subprocess.Popen([sys.executable, "-m", "mmsearch", "models", "pull", NAME], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and "model.safetensors" not in hub.sent:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert installed_models() == []
+    hub.cut.clear()
+    assert mmsearch("models", "pull", NAME).code == 0
+    assert not [name for name in os.listdir(models) if name.endswith(".partial")]
+    assert not list(Path(folder_of(NAME)).rglob("*.incomplete"))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])  # known by a SHA-256, and by a git blob id
+def test_what_arrives_with_other_bytes_is_refused(hub: FakeHub, mmsearch: Mmsearch, name: str) -> None:
+    hub.twisted = {name}
+    assert f"{name} of {NAME} did not arrive" in sentence(mmsearch("models", "pull", NAME))
+    assert installed_models() == []
+    hub.twisted = set()
+    assert mmsearch("models", "pull", NAME).code == 0
+
+
+def test_a_damaged_model_is_told_of_and_mended_by_pulling_it_again(
+    hub: FakeHub, mmsearch: Mmsearch, home: Path
+) -> None:
+    mmsearch("models", "pull", NAME)
+    weights = Path(folder_of(NAME), "model.safetensors")
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1])
+    said = sentence(mmsearch("index", home, "--model", NAME))
+    assert f"{weights}, a file of the model {NAME}, has {len(content) - 1:,} bytes" in said
+    weights.unlink()
+    assert f"{weights}, a file of the model {NAME}, is missing" in sentence(mmsearch("index", home, "--model", NAME))
+    weights.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    sent = len(hub.sent)
+    assert mmsearch("models", "pull", NAME).code == 0
+    assert hub.sent[sent:] == ["model.safetensors"]
+    assert weights.read_bytes() == content
+
+
+def test_what_the_hub_does_not_have_and_what_is_no_such_model(hub: FakeHub, mmsearch: Mmsearch, tmp_path: Path) -> None:
+    assert "The hub has no model some/thing" in sentence(mmsearch("models", "pull", "some/thing"))
+    assert "cannot be called" in sentence(mmsearch("models", "pull", "../../etc"))
+    assert "built in" in sentence(mmsearch("models", "pull", BUILTIN_MODEL))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").write_text("{}")
+    hub.repositories = {"some/other": tmp_path / "other"}
+    assert "cannot be loaded" in sentence(mmsearch("models", "pull", "some/other"))
+    assert installed_models() == []
+
+
+def test_without_a_network_one_sentence_says_what_to_do(
+    models: Path, mmsearch: Mmsearch, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    said = sentence(mmsearch("models", "pull", NAME))
+    assert "http://127.0.0.1:9" in said
+    assert f"`mmsearch models export {NAME} FILE`" in said
+    assert list(models.iterdir()) == []
+    said = sentence(mmsearch("index", home, "--model", NAME))
+    assert f"{models}/some--tiny-clip is missing" in said
+    assert f"`mmsearch models pull {NAME}`" in said
+    assert "There is no model in a folder /no/such" in sentence(mmsearch("index", home, "--model", "/no/such"))
+
+
+def test_code_that_comes_along_is_fetched_only_when_it_is_trusted() -> None:
+    files = [
+        HubFile(name, 1, "", "") for name in ("model.bin", "a/model.bin", "a/x.safetensors", "x.py", "../y", "p.png")
+    ]
+    assert [one.name for one in wanted_files(files, False)] == ["model.bin", "a/x.safetensors"]
+    assert [one.name for one in wanted_files(files, True)] == ["model.bin", "a/x.safetensors", "x.py"]
+
+
+def test_code_that_comes_along_is_run_only_when_it_is_trusted(fetched: Path, models: Path, tmp_path: Path) -> None:
+    from mmsearch.encoding.sentence_transformers import SentenceTransformersEncoder
+
+    ran = tmp_path / "ran"
+    described = json.loads((fetched / "config.json").read_text())
+    described["auto_map"] = {"AutoConfig": "own.OwnConfig", "AutoModel": "own.OwnModel"}
+    described["model_type"] = "own"
+    (fetched / "config.json").write_text(json.dumps(described))
+    (fetched / "own.py").write_text(
+        f"open({str(ran)!r}, 'w').close()\nfrom transformers import CLIPConfig, CLIPModel\n"
+        "class OwnConfig(CLIPConfig):\n    model_type = 'own'\n"
+        "class OwnModel(CLIPModel):\n    config_class = OwnConfig\n"
+    )
+    with pytest.raises(MmsearchError, match="cannot be loaded"):
+        _ = SentenceTransformersEncoder(str(fetched), "tiny").identity
+    assert not ran.exists()
+    _ = SentenceTransformersEncoder(str(fetched), "tiny", trust_remote_code=True).towers
+    assert ran.exists()
+
+
+# Bringing over
+
+
+def test_a_model_is_brought_over_as_a_single_file(
+    fetched: Path, models: Path, mmsearch: Mmsearch, tmp_path: Path
+) -> None:
+    before = open_encoder("tiny").identity
+    file = tmp_path / "tiny.zip"
+    exported = mmsearch("models", "export", "tiny", file)
+    assert exported.code == 0, exported.err
+    assert mmsearch("models", "remove", "tiny").code == 0
+    assert not fetched.exists()
+    assert mmsearch("models", "import", file).code == 0
+    assert open_encoder("tiny").identity == before
+    model = installed_model("tiny")
+    assert model is not None
+    check_files(model, digests=True)
+    assert (model.repository, model.revision) == ("some/tiny", COMMIT)
+
+
+def rewritten(source: Path, target: Path, change: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, change.get(name, old.read(name)))
+        for name in change.keys() - set(old.namelist()):
+            new.writestr(name, change[name])
+    return target
+
+
+def test_a_file_that_was_changed_on_its_way_is_refused(fetched: Path, models: Path, tmp_path: Path) -> None:
+    file = tmp_path / "tiny.zip"
+    export_model("tiny", str(file))
+    before = sorted(models.rglob("*"))
+    (tmp_path / "cut.zip").write_bytes(file.read_bytes()[:-100])
+    flipped = bytearray(file.read_bytes())
+    flipped[len(flipped) // 2] ^= 1
+    (tmp_path / "flipped.zip").write_bytes(flipped)
+    (tmp_path / "none.zip").write_text("no archive")
+    rewritten(file, tmp_path / "longer.zip", {"config.json": (fetched / "config.json").read_bytes() + b" "})
+    rewritten(file, tmp_path / "shorter.zip", {"config.json": b"{}"})
+    manifest = json.loads((fetched / MANIFEST).read_text())
+    for number, name in enumerate(("../evil", "/evil", "a/../../evil", "C:\\evil", "a\\..\\evil", "")):
+        files = {**manifest["files"], name: {"bytes": 1, "sha256": "0"}}
+        rewritten(file, tmp_path / f"evil{number}.zip", {MANIFEST: json.dumps({**manifest, "files": files}).encode()})
+    rewritten(file, tmp_path / "named.zip", {MANIFEST: json.dumps({**manifest, "name": "../../evil"}).encode()})
+    rewritten(file, tmp_path / "list.zip", {MANIFEST: b"[1, 2]"})
+    for changed in sorted(tmp_path.glob("*.zip")):
+        if changed != file:
+            with pytest.raises(MmsearchError):
+                import_model(str(changed))
+            assert sorted(models.rglob("*")) == before, changed
+    assert not (tmp_path / "evil").exists()
+
+
+def test_trust_is_not_brought_over(fetched: Path, models: Path, tmp_path: Path) -> None:
+    manifest = json.loads((fetched / MANIFEST).read_text())
+    (fetched / MANIFEST).write_text(json.dumps({**manifest, "trust_remote_code": True}))
+    export_model("tiny", str(tmp_path / "tiny.zip"))
+    assert not import_model(str(tmp_path / "tiny.zip")).trust_remote_code
+    assert import_model(str(tmp_path / "tiny.zip"), trust_remote_code=True).trust_remote_code
+
+
+def test_exporting_what_is_damaged_or_not_there_is_one_sentence(
+    fetched: Path, mmsearch: Mmsearch, tmp_path: Path
+) -> None:
+    assert "is not on this disk" in sentence(mmsearch("models", "export", "other", tmp_path / "x.zip"))
+    assert "is a folder" in sentence(mmsearch("models", "export", "tiny", tmp_path))
+    assert "cannot be written" in sentence(mmsearch("models", "export", "tiny", tmp_path / "no" / "x.zip"))
+    weights = fetched / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    assert "is damaged" in sentence(mmsearch("models", "export", "tiny", tmp_path / "x.zip"))
+    assert not (tmp_path / "x.zip").exists()
+    assert "cannot be read" in sentence(mmsearch("models", "import", tmp_path / "x.zip"))
+
+
+# Making fast
+
+
+def test_an_optimised_model_is_taken_by_the_same_name_and_needs_no_torch(
+    fetched: Path, models: Path, mmsearch: Mmsearch, home: Path, tmp_path: Path
+) -> None:
+    made = mmsearch("models", "optimise", "tiny", "--photos", home)
+    assert made.code == 0, made.err
+    assert "exact export: cosine with the original 1.0" in made.out
+    assert [model.name for model in installed_models()] == ["tiny", "tiny-int8"]
+    environment = {**os.environ, "MMSEARCH_LIBRARY": str(tmp_path / "library")}
+    for arguments in (["index", str(home), "--model", "tiny"], ["search", "a cat", "--min-score", "0", "--json"]):
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_TORCH, *arguments],
+            env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["model"].startswith("tiny-int8@")
+    with Library(tmp_path / "library") as library:
+        assert library.search("a cat", model="tiny").model.startswith("tiny-int8@")
+    exported = tmp_path / "tiny-int8.zip"
+    assert mmsearch("models", "export", "tiny-int8", exported).code == 0
+    assert mmsearch("models", "import", exported).code == 0
+
+
+def test_a_library_of_the_original_stays_with_it(fetched: Path, library: Library, home: Path) -> None:
+    from mmsearch.optimising import optimise
+
+    library.index([home], model="tiny")
+    optimise("tiny")
+    (home / "ships.txt").write_text("A text about ships.")
+    report = library.index([home], model="tiny")
+    assert report.model.startswith("tiny@")
+    assert (report.added, report.unchanged) == (1, 4)
+    assert library.index([home], model="tiny-int8").encoded == 5
+
+
+def test_eval_measures_the_original_and_what_was_made_of_it(
+    fetched: Path, mmsearch: Mmsearch, home: Path, tmp_path: Path
+) -> None:
+    from mmsearch.optimising import optimise
+
+    optimise("tiny")
+    data = tmp_path / "captions.jsonl"
+    lines = [
+        {"file": str(home / name), "captions": [text]} for name, text in (("cat.png", "a cat"), ("coffee.png", "x"))
+    ]
+    data.write_text("\n".join(json.dumps(line) for line in lines))
+    measured = mmsearch("eval", data, "--model", "tiny", "--model", "tiny-int8", "--json").json["evaluations"]
+    assert [one["model"].split("@")[0] for one in measured] == ["tiny", "tiny-int8"]
+
+
+def test_a_siglip_is_pulled_and_made_fast_in_one_go(hub: FakeHub, mmsearch: Mmsearch, home: Path) -> None:
+    mmsearch("index", home)  # its pictures are those to compare with
+    done = mmsearch("models", "pull", "some/tiny-siglip", "--optimise")
+    assert done.code == 0, done.err
+    assert "(2 pictures)" in done.out
+    names = ("some/tiny-siglip", "some/tiny-siglip-int8")
+    vectors = [open_encoder(name).encode_texts(["A Cat", "a dog"]) for name in names]
+    assert float(np.min(np.sum(vectors[0] * vectors[1], axis=1))) > 0.9
+
+
+# Listing and removing
+
+
+def test_the_list_tells_what_is_here_and_what_is_known(fetched: Path, mmsearch: Mmsearch, home: Path) -> None:
+    mmsearch("index", home)
+    mmsearch("index", home, "--model", "tiny")
+    listed = mmsearch("models")
+    assert (listed.code, listed.err) == (0, "")
+    lines = listed.out.splitlines()
+    assert any(BUILTIN_MODEL in line and "searches use it: 4 files" in line for line in lines)
+    assert any("tiny " in line and "4 files encoded" in line for line in lines)
+    for known in KNOWN_MODELS:
+        assert known.name in listed.out
+    told = mmsearch("models", "--json").json
+    assert [one["name"] for one in told["installed"]] == ["tiny"]
+    assert [one["searched"] for one in told["library"]] == [True, False]
+    assert told["known"][0]["name"] == BUILTIN_MODEL
+    assert mmsearch("models", library=home / "none").code == 0
+
+
+def test_the_known_models_are_a_choice_from_small_to_best() -> None:
+    assert 6 <= len(KNOWN_MODELS) <= 10
+    assert len({model.name for model in KNOWN_MODELS}) == len(KNOWN_MODELS)
+    recalls = [model.recall_english for model in KNOWN_MODELS if model.recall_english]
+    assert min(recalls) == KNOWN_MODELS[1].recall_english, "the first is the weakest"
+    many = [model for model in KNOWN_MODELS if model.languages != "English"]
+    assert max((model.recall_german or 0) for model in many) > 85
+
+
+def test_a_model_that_searches_use_is_not_removed(fetched: Path, mmsearch: Mmsearch, home: Path) -> None:
+    mmsearch("index", home, "--model", "tiny")
+    assert "models use" in sentence(mmsearch("models", "remove", "tiny"))
+    mmsearch("index", home, "--model", BUILTIN_MODEL)
+    mmsearch("models", "use", BUILTIN_MODEL)
+    assert mmsearch("models", "remove", "tiny", "--json").json["bytes"] > 1000
+    assert "There is no model tiny" in sentence(mmsearch("models", "remove", "tiny"))
+    assert "is not on this disk" in sentence(mmsearch("search", "a cat", "--model", "tiny"))
+    assert mmsearch("search", "a cat").code == 0
+
+
+# What is known without loading
+
+
+def test_a_search_that_was_asked_before_loads_no_torch(fetched: Path, mmsearch: Mmsearch, home: Path) -> None:
+    from test_light_imports import HEAVY, loaded_by
+
+    library = home.parent / "library"
+    mmsearch("index", home, "--model", "tiny", library=library)
+    arguments = ["search", "a cat", "--min-score", "0"]
+    assert mmsearch(*arguments, library=library).code == 0
+    assert loaded_by(arguments, HEAVY, library) == "loaded []"
+
+
+def test_weights_that_change_are_noticed_though_nothing_is_loaded(fetched: Path, models: Path) -> None:
+    before = open_encoder(str(fetched)).identity
+    assert open_encoder(str(fetched)).identity == before
+    weights = fetched / "model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert open_encoder(str(fetched)).identity.fingerprint != before.fingerprint
