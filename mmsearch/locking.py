@@ -1,4 +1,4 @@
-"""One writer at a time: a lock on a file in the library folder, let go by the system even after a crash."""
+"""One writer at a time: a lock on a file in the folder that is written, let go by the system even after a crash."""
 
 from __future__ import annotations
 
@@ -13,32 +13,34 @@ LOCK_NAME = "library.lock"
 
 
 class WriterLock:
-    """Held while a library is written; a `with` block. Readers need no lock.
+    """Held while a library is written, or a model; a `with` block. Readers need no lock.
+
+    `what` is what is written, for a sentence, and `name` that of the file.
 
     Raises:
         MmsearchError: another process holds it.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, what: str | None = None, name: str = LOCK_NAME) -> None:
         self._folder = folder
+        self._what = what or f"The library in {folder}"
+        self._name = name
         self._descriptor = -1
 
     def __enter__(self) -> WriterLock:
-        descriptor = os.open(os.path.join(self._folder, LOCK_NAME), os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(os.path.join(self._folder, self._name), os.O_RDWR | os.O_CREAT, 0o666)
         try:
             _take(descriptor)
         except OSError as error:
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
                 os.close(descriptor)
                 raise MmsearchError(
-                    f"The library in {self._folder} cannot be locked ({error.strerror}); keep it on another disk."
+                    f"{self._what} cannot be locked ({error.strerror}); keep it on another disk."
                 ) from error
             holder = os.pread(descriptor, 32, 1).decode("ascii", "replace") if hasattr(os, "pread") else ""
             os.close(descriptor)
             who = f"process {holder.strip()}" if holder.strip() else "another process"
-            raise MmsearchError(
-                f"The library in {self._folder} is being written by {who}; wait until it has finished."
-            ) from None
+            raise MmsearchError(f"{self._what} is being written by {who}; wait until it has finished.") from None
         # The first byte is what Windows locks: the process id lies behind it, where others may read it.
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f" {os.getpid()}\n".encode("ascii"))

@@ -30,6 +30,7 @@ from mmsearch.encoding.model_store import (
     put_in_place,
     remedy,
     seal,
+    writing_model,
 )
 from mmsearch.errors import MmsearchError
 
@@ -94,7 +95,8 @@ def import_model(
     try:
         with zipfile.ZipFile(path) as archive:
             model = _described(archive, path)
-            return _unpack(archive, model, path, trust_remote_code, on_progress)
+            with writing_model(model.name):
+                return _unpack(archive, model, path, trust_remote_code, on_progress)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise MmsearchError(
             f"{path} is not a model that `mmsearch models export` wrote, or is damaged ({error}); bring it over again."

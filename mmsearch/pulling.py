@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from mmsearch.encoding import BUILTIN_MODEL, open_encoder
+from mmsearch.encoding import BUILTIN_MODEL
 from mmsearch.encoding.known_models import known_model
 from mmsearch.encoding.model_store import (
     PARTIAL_ENDING,
@@ -26,9 +26,9 @@ from mmsearch.encoding.model_store import (
     model_files,
     put_in_place,
     remedy,
-    remove_model,
     seal,
     sha256_of,
+    writing_model,
 )
 from mmsearch.errors import MmsearchError
 
@@ -92,28 +92,42 @@ def pull(
     stored_name = (known.name if known else base) + (f"@{revision}" if revision else "")
     repository = known.repository if known else base if "/" in base else f"sentence-transformers/{base}"
     images_by = images_by or (known.images_by if known else "")
-    old = installed_model(stored_name)
-    if old is not None and _is_whole(old) and (not trust_remote_code or old.trust_remote_code):
-        on_progress(old.bytes, old.bytes)
-        return old
-    partial = folder_of(stored_name) + PARTIAL_ENDING
+    parts = [(repository, revision, "text" if images_by else "")]
+    if images_by:
+        parts.append((images_by, None, "image"))
+    with writing_model(stored_name):
+        old = installed_model(stored_name)
+        if old is not None and _is_whole(old) and (not trust_remote_code or old.trust_remote_code):
+            on_progress(old.bytes, old.bytes)
+            return old
+        return _pull(stored_name, parts, old, trust_remote_code, on_progress)
+
+
+def _pull(
+    name: str,
+    wanted: Sequence[tuple[str, str | None, str]],
+    old: InstalledModel | None,
+    trust_remote_code: bool,
+    on_progress: OnProgress,
+) -> InstalledModel:
+    partial = folder_of(name) + PARTIAL_ENDING
     try:
         if old is not None:
             _reopen(old, partial)
         os.makedirs(partial, exist_ok=True)
-        parts = [_part(stored_name, repository, revision, "text" if images_by else "", trust_remote_code)]
-        if images_by:
-            parts.append(_part(stored_name, images_by, None, "image", trust_remote_code))
+        parts = [_part(name, *one, trust_remote_code) for one in wanted]
         _check_room(partial, parts)
-        _fetch(stored_name, parts, partial, on_progress)
+        _fetch(name, parts, partial, on_progress)
+        first = parts[0]
         seal(
             partial,
-            stored_name,
-            repository=repository,
-            revision=parts[0].commit,
+            name,
+            repository=first.repository,
+            revision=first.commit,
             trust_remote_code=trust_remote_code,
         )
-        model = put_in_place(partial, stored_name)
+        _try(partial, name, trust_remote_code)
+        return put_in_place(partial, name)
     except MmsearchError:
         _remove_if_empty(partial)
         raise
@@ -122,12 +136,17 @@ def pull(
             f"The model cannot be written to {partial} ({error.strerror or error}); name another folder with "
             "MMSEARCH_MODELS."
         ) from error
+
+
+def _try(partial: str, name: str, trust_remote_code: bool) -> None:
+    """Loads the model; one that cannot be used is not kept."""
+    from mmsearch.encoding.sentence_transformers import SentenceTransformersEncoder
+
     try:
-        _ = open_encoder(stored_name, "cpu").identity  # loads it, and keeps what that tells
+        _ = SentenceTransformersEncoder(partial, name, "cpu", trust_remote_code).identity
     except MmsearchError:
-        remove_model(stored_name)
+        shutil.rmtree(partial, ignore_errors=True)
         raise
-    return model
 
 
 def _remove_if_empty(partial: str) -> None:
@@ -166,7 +185,7 @@ def _part(name: str, repository: str, revision: str | None, within: str, trust_r
     from huggingface_hub import HfApi
 
     with _told(f"The list of files of {repository}", name, repository, revision):
-        info = HfApi().model_info(repository, revision=revision, files_metadata=True)
+        info = HfApi(_endpoint()).model_info(repository, revision=revision, files_metadata=True)
     files = [
         HubFile(one.rfilename, one.size or 0, one.lfs.sha256 if one.lfs else "", one.blob_id or "")
         for one in info.siblings or ()
@@ -224,6 +243,7 @@ def _fetch(name: str, parts: Sequence[_Part], partial: str, on_progress: OnProgr
                         one.name,
                         revision=part.commit,
                         local_dir=place,
+                        endpoint=_endpoint(),
                         tqdm_class=_bar(before, total, on_progress),
                     )
                 if not _is_right(path, one):
@@ -274,7 +294,7 @@ def _bar(before: int, total: int, on_progress: OnProgress) -> type[Any]:
     """What huggingface_hub takes for a progress bar: tells of the bytes it has written beside those `before`."""
     from tqdm import tqdm
 
-    class Bar(tqdm):  # type: ignore[misc]
+    class Bar(tqdm):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             options.pop("name", None)
             super().__init__(*arguments, **{**options, "disable": True})
@@ -288,10 +308,17 @@ def _bar(before: int, total: int, on_progress: OnProgress) -> type[Any]:
     return Bar
 
 
+def _endpoint() -> str:
+    """Where the hub is: a mirror may stand in for it."""
+    from huggingface_hub import constants
+
+    return os.environ.get("HF_ENDPOINT") or str(constants.ENDPOINT)
+
+
 @contextmanager
 def _told(what: str, name: str, repository: str, revision: str | None) -> Iterator[None]:
     """The hub's and the network's errors, each in a sentence."""
-    from huggingface_hub import constants, errors, logging
+    from huggingface_hub import errors, logging
     from huggingface_hub.utils import disable_progress_bars
 
     disable_progress_bars()
@@ -314,7 +341,7 @@ def _told(what: str, name: str, repository: str, revision: str | None) -> Iterat
             raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise MmsearchError(
-            f"{what} cannot be fetched from {constants.ENDPOINT} ({reason}); what has arrived is kept: {remedy(name)}."
+            f"{what} cannot be fetched from {_endpoint()} ({reason}); what has arrived is kept: {remedy(name)}."
         ) from error
 
 

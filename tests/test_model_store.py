@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from conftest import Answer, Mmsearch
 from fake_hub import COMMIT, FakeHub, serving
 
 from mmsearch import Library, MmsearchError
+from mmsearch.cli import main
 from mmsearch.encoding import BUILTIN_MODEL, open_encoder
 from mmsearch.encoding.known_models import KNOWN_MODELS
 from mmsearch.encoding.model_store import MANIFEST, check_files, folder_of, installed_model, installed_models
@@ -28,6 +29,7 @@ pytest.importorskip("sentence_transformers", reason="the clip extra is not insta
 from tiny_clip import make_tiny_clip, make_tiny_siglip, make_tiny_student
 
 NAME = "some/tiny-clip"
+Command = Callable[..., Answer]
 WITHOUT_TORCH = """
 import sys
 for name in ("torch", "transformers", "sentence_transformers", "huggingface_hub", "onnx"):
@@ -85,6 +87,27 @@ def fetched(repositories: dict[str, Path], models: Path) -> Path:
     return models / "tiny"
 
 
+@pytest.fixture
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Answer]:
+    """The command within this process, which has loaded torch already."""
+
+    def run(*arguments: str | Path) -> Answer:
+        monkeypatch.setenv("MMSEARCH_LIBRARY", str(tmp_path / "library"))
+        monkeypatch.setattr(sys, "argv", ["mmsearch", *map(str, arguments)])
+        capfd.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capfd.readouterr()
+        return Answer(code, said.out, said.err, said.out.encode())
+
+    return run
+
+
 def sentence(answer: Answer) -> str:
     assert (answer.code, answer.err.count("\n")) == (2, 1), answer.err
     assert "Traceback" not in answer.err
@@ -95,7 +118,7 @@ def sentence(answer: Answer) -> str:
 
 
 def test_a_model_is_fetched_once_and_needs_no_network_then(
-    hub: FakeHub, mmsearch: Mmsearch, home: Path, monkeypatch: pytest.MonkeyPatch
+    hub: FakeHub, mmsearch: Mmsearch, command: Command, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = mmsearch("models", "pull", NAME)
     assert (done.code, done.err) == (0, "")
@@ -108,18 +131,18 @@ def test_a_model_is_fetched_once_and_needs_no_network_then(
     assert not {"pytorch_model.bin", "modeling.py", "onnx/model.onnx"} & names
     assert sorted(os.listdir(model.folder)) == sorted([*names, MANIFEST])
     sent = len(hub.sent)
-    assert mmsearch("models", "pull", NAME).code == 0
+    assert command("models", "pull", NAME).code == 0
     assert len(hub.sent) == sent
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    assert mmsearch("index", home, "--model", NAME).code == 0
-    found = mmsearch("search", "a cat", "--min-score", "0", "--json").json
+    assert command("index", home, "--model", NAME).code == 0
+    found = command("search", "a cat", "--min-score", "0", "--json").json
     assert found["model"].startswith(f"{NAME}@")
     assert len(found["hits"]) == 4
 
 
-def test_a_known_text_student_comes_with_the_tower_that_it_was_made_for(hub: FakeHub, mmsearch: Mmsearch) -> None:
+def test_a_known_text_student_comes_with_the_tower_that_it_was_made_for(hub: FakeHub, command: Command) -> None:
     name = "clip-ViT-B-32-multilingual-v1"
-    assert mmsearch("models", "pull", f"sentence-transformers/{name}").code == 0
+    assert command("models", "pull", f"sentence-transformers/{name}").code == 0
     model = installed_model(name)
     assert model is not None
     assert {one.split("/")[0] for one in model.files} == {"text", "image"}
@@ -127,32 +150,32 @@ def test_a_known_text_student_comes_with_the_tower_that_it_was_made_for(hub: Fak
     assert encoder.encode_texts(["eine Katze"]).shape == (1, encoder.identity.dimension)
 
 
-def test_a_student_that_is_not_known_is_told_whose_pictures_to_take(hub: FakeHub, mmsearch: Mmsearch) -> None:
+def test_a_student_that_is_not_known_is_told_whose_pictures_to_take(hub: FakeHub, command: Command) -> None:
     hub.repositories = {**hub.repositories, "some/student": next(
         path for name, path in hub.repositories.items() if "multilingual" in name
     )}  # fmt: skip
-    assert "does not encode both" in sentence(mmsearch("models", "pull", "some/student"))
+    assert "does not encode both" in sentence(command("models", "pull", "some/student"))
     assert installed_models() == []
-    assert mmsearch("models", "pull", "some/student", "--images-by", NAME).code == 0
+    assert command("models", "pull", "some/student", "--images-by", NAME).code == 0
 
 
-def test_a_revision_is_a_model_of_its_own(hub: FakeHub, mmsearch: Mmsearch) -> None:
-    pulled = mmsearch("models", "pull", NAME, "--revision", "v1", "--json").json
+def test_a_revision_is_a_model_of_its_own(hub: FakeHub, command: Command) -> None:
+    pulled = command("models", "pull", NAME, "--revision", "v1", "--json").json
     assert pulled["name"] == f"{NAME}@v1"
-    assert mmsearch("models", "pull", f"{NAME}@v1").code == 0
+    assert command("models", "pull", f"{NAME}@v1").code == 0
     assert [model.name for model in installed_models()] == [f"{NAME}@v1"]
-    assert "no revision v2" in sentence(mmsearch("models", "pull", NAME, "--revision", "v2"))
+    assert "no revision v2" in sentence(command("models", "pull", NAME, "--revision", "v2"))
 
 
-def test_a_download_that_breaks_off_says_which_file_and_goes_on_later(hub: FakeHub, mmsearch: Mmsearch) -> None:
+def test_a_download_that_breaks_off_says_which_file_and_goes_on_later(hub: FakeHub, command: Command) -> None:
     hub.cut.add("model.safetensors")
-    said = sentence(mmsearch("models", "pull", NAME))
+    said = sentence(command("models", "pull", NAME))
     assert "model.safetensors" in said
     assert "mmsearch models import" in said
     assert installed_models() == []
     first = list(hub.sent)
     hub.cut.clear()
-    assert mmsearch("models", "pull", NAME).code == 0
+    assert command("models", "pull", NAME).code == 0
     again = hub.sent[len(first) :]
     assert "config.json" in first
     assert "config.json" not in again
@@ -175,55 +198,63 @@ def test_a_killed_download_leaves_no_model_and_goes_on_later(hub: FakeHub, mmsea
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])  # known by a SHA-256, and by a git blob id
-def test_what_arrives_with_other_bytes_is_refused(hub: FakeHub, mmsearch: Mmsearch, name: str) -> None:
+def test_what_arrives_with_other_bytes_is_refused(hub: FakeHub, command: Command, name: str) -> None:
     hub.twisted = {name}
-    assert f"{name} of {NAME} did not arrive" in sentence(mmsearch("models", "pull", NAME))
+    assert f"{name} of {NAME} did not arrive" in sentence(command("models", "pull", NAME))
     assert installed_models() == []
     hub.twisted = set()
-    assert mmsearch("models", "pull", NAME).code == 0
+    assert command("models", "pull", NAME).code == 0
 
 
-def test_a_damaged_model_is_told_of_and_mended_by_pulling_it_again(
-    hub: FakeHub, mmsearch: Mmsearch, home: Path
-) -> None:
-    mmsearch("models", "pull", NAME)
+def test_a_damaged_model_is_told_of_and_mended_by_pulling_it_again(hub: FakeHub, command: Command, home: Path) -> None:
+    command("models", "pull", NAME)
     weights = Path(folder_of(NAME), "model.safetensors")
     content = weights.read_bytes()
     weights.write_bytes(content[:-1])
-    said = sentence(mmsearch("index", home, "--model", NAME))
+    said = sentence(command("index", home, "--model", NAME))
     assert f"{weights}, a file of the model {NAME}, has {len(content) - 1:,} bytes" in said
     weights.unlink()
-    assert f"{weights}, a file of the model {NAME}, is missing" in sentence(mmsearch("index", home, "--model", NAME))
+    assert f"{weights}, a file of the model {NAME}, is missing" in sentence(command("index", home, "--model", NAME))
     weights.write_bytes(bytes([content[0] ^ 1]) + content[1:])
     sent = len(hub.sent)
-    assert mmsearch("models", "pull", NAME).code == 0
+    assert command("models", "pull", NAME).code == 0
     assert hub.sent[sent:] == ["model.safetensors"]
     assert weights.read_bytes() == content
 
 
-def test_what_the_hub_does_not_have_and_what_is_no_such_model(hub: FakeHub, mmsearch: Mmsearch, tmp_path: Path) -> None:
-    assert "The hub has no model some/thing" in sentence(mmsearch("models", "pull", "some/thing"))
-    assert "cannot be called" in sentence(mmsearch("models", "pull", "../../etc"))
-    assert "built in" in sentence(mmsearch("models", "pull", BUILTIN_MODEL))
+def test_one_at_a_time_fetches_a_model(hub: FakeHub, command: Command) -> None:
+    from mmsearch.encoding.model_store import writing_model
+
+    with writing_model(NAME):
+        assert f"The model {NAME} is being written by process {os.getpid()}" in sentence(
+            command("models", "pull", NAME)
+        )
+        assert command("models", "pull", "some/tiny-siglip").code == 0
+
+
+def test_what_the_hub_does_not_have_and_what_is_no_such_model(hub: FakeHub, command: Command, tmp_path: Path) -> None:
+    assert "The hub has no model some/thing" in sentence(command("models", "pull", "some/thing"))
+    assert "cannot be called" in sentence(command("models", "pull", "../../etc"))
+    assert "built in" in sentence(command("models", "pull", BUILTIN_MODEL))
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "config.json").write_text("{}")
     hub.repositories = {"some/other": tmp_path / "other"}
-    assert "cannot be loaded" in sentence(mmsearch("models", "pull", "some/other"))
+    assert "cannot be loaded" in sentence(command("models", "pull", "some/other"))
     assert installed_models() == []
 
 
 def test_without_a_network_one_sentence_says_what_to_do(
-    models: Path, mmsearch: Mmsearch, home: Path, monkeypatch: pytest.MonkeyPatch
+    models: Path, command: Command, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    said = sentence(mmsearch("models", "pull", NAME))
+    said = sentence(command("models", "pull", NAME))
     assert "http://127.0.0.1:9" in said
     assert f"`mmsearch models export {NAME} FILE`" in said
-    assert list(models.iterdir()) == []
-    said = sentence(mmsearch("index", home, "--model", NAME))
+    assert not [name for name in os.listdir(models) if not name.startswith(".")]
+    said = sentence(command("index", home, "--model", NAME))
     assert f"{models}/some--tiny-clip is missing" in said
     assert f"`mmsearch models pull {NAME}`" in said
-    assert "There is no model in a folder /no/such" in sentence(mmsearch("index", home, "--model", "/no/such"))
+    assert "There is no model in a folder /no/such" in sentence(command("index", home, "--model", "/no/such"))
 
 
 def test_code_that_comes_along_is_fetched_only_when_it_is_trusted() -> None:
@@ -258,15 +289,15 @@ def test_code_that_comes_along_is_run_only_when_it_is_trusted(fetched: Path, mod
 
 
 def test_a_model_is_brought_over_as_a_single_file(
-    fetched: Path, models: Path, mmsearch: Mmsearch, tmp_path: Path
+    fetched: Path, models: Path, command: Command, tmp_path: Path
 ) -> None:
     before = open_encoder("tiny").identity
     file = tmp_path / "tiny.zip"
-    exported = mmsearch("models", "export", "tiny", file)
+    exported = command("models", "export", "tiny", file)
     assert exported.code == 0, exported.err
-    assert mmsearch("models", "remove", "tiny").code == 0
+    assert command("models", "remove", "tiny").code == 0
     assert not fetched.exists()
-    assert mmsearch("models", "import", file).code == 0
+    assert command("models", "import", file).code == 0
     assert open_encoder("tiny").identity == before
     model = installed_model("tiny")
     assert model is not None
@@ -286,7 +317,7 @@ def rewritten(source: Path, target: Path, change: dict[str, bytes]) -> Path:
 def test_a_file_that_was_changed_on_its_way_is_refused(fetched: Path, models: Path, tmp_path: Path) -> None:
     file = tmp_path / "tiny.zip"
     export_model("tiny", str(file))
-    before = sorted(models.rglob("*"))
+    before = sorted(models.rglob("[!.]*"))
     (tmp_path / "cut.zip").write_bytes(file.read_bytes()[:-100])
     flipped = bytearray(file.read_bytes())
     flipped[len(flipped) // 2] ^= 1
@@ -304,7 +335,7 @@ def test_a_file_that_was_changed_on_its_way_is_refused(fetched: Path, models: Pa
         if changed != file:
             with pytest.raises(MmsearchError):
                 import_model(str(changed))
-            assert sorted(models.rglob("*")) == before, changed
+            assert sorted(models.rglob("[!.]*")) == before, changed
     assert not (tmp_path / "evil").exists()
 
 
@@ -317,16 +348,16 @@ def test_trust_is_not_brought_over(fetched: Path, models: Path, tmp_path: Path) 
 
 
 def test_exporting_what_is_damaged_or_not_there_is_one_sentence(
-    fetched: Path, mmsearch: Mmsearch, tmp_path: Path
+    fetched: Path, command: Command, tmp_path: Path
 ) -> None:
-    assert "is not on this disk" in sentence(mmsearch("models", "export", "other", tmp_path / "x.zip"))
-    assert "is a folder" in sentence(mmsearch("models", "export", "tiny", tmp_path))
-    assert "cannot be written" in sentence(mmsearch("models", "export", "tiny", tmp_path / "no" / "x.zip"))
+    assert "is not on this disk" in sentence(command("models", "export", "other", tmp_path / "x.zip"))
+    assert "is a folder" in sentence(command("models", "export", "tiny", tmp_path))
+    assert "cannot be written" in sentence(command("models", "export", "tiny", tmp_path / "no" / "x.zip"))
     weights = fetched / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
-    assert "is damaged" in sentence(mmsearch("models", "export", "tiny", tmp_path / "x.zip"))
+    assert "is damaged" in sentence(command("models", "export", "tiny", tmp_path / "x.zip"))
     assert not (tmp_path / "x.zip").exists()
-    assert "cannot be read" in sentence(mmsearch("models", "import", tmp_path / "x.zip"))
+    assert "cannot be read" in sentence(command("models", "import", tmp_path / "x.zip"))
 
 
 # Making fast
@@ -367,7 +398,7 @@ def test_a_library_of_the_original_stays_with_it(fetched: Path, library: Library
 
 
 def test_eval_measures_the_original_and_what_was_made_of_it(
-    fetched: Path, mmsearch: Mmsearch, home: Path, tmp_path: Path
+    fetched: Path, command: Command, home: Path, tmp_path: Path
 ) -> None:
     from mmsearch.optimising import optimise
 
@@ -377,13 +408,13 @@ def test_eval_measures_the_original_and_what_was_made_of_it(
         {"file": str(home / name), "captions": [text]} for name, text in (("cat.png", "a cat"), ("coffee.png", "x"))
     ]
     data.write_text("\n".join(json.dumps(line) for line in lines))
-    measured = mmsearch("eval", data, "--model", "tiny", "--model", "tiny-int8", "--json").json["evaluations"]
+    measured = command("eval", data, "--model", "tiny", "--model", "tiny-int8", "--json").json["evaluations"]
     assert [one["model"].split("@")[0] for one in measured] == ["tiny", "tiny-int8"]
 
 
-def test_a_siglip_is_pulled_and_made_fast_in_one_go(hub: FakeHub, mmsearch: Mmsearch, home: Path) -> None:
-    mmsearch("index", home)  # its pictures are those to compare with
-    done = mmsearch("models", "pull", "some/tiny-siglip", "--optimise")
+def test_a_siglip_is_pulled_and_made_fast_in_one_go(hub: FakeHub, command: Command, home: Path) -> None:
+    command("index", home)  # its pictures are those to compare with
+    done = command("models", "pull", "some/tiny-siglip", "--optimise")
     assert done.code == 0, done.err
     assert "(2 pictures)" in done.out
     names = ("some/tiny-siglip", "some/tiny-siglip-int8")
@@ -394,21 +425,20 @@ def test_a_siglip_is_pulled_and_made_fast_in_one_go(hub: FakeHub, mmsearch: Mmse
 # Listing and removing
 
 
-def test_the_list_tells_what_is_here_and_what_is_known(fetched: Path, mmsearch: Mmsearch, home: Path) -> None:
-    mmsearch("index", home)
-    mmsearch("index", home, "--model", "tiny")
-    listed = mmsearch("models")
+def test_the_list_tells_what_is_here_and_what_is_known(fetched: Path, command: Command, home: Path) -> None:
+    command("index", home)
+    command("index", home, "--model", "tiny")
+    listed = command("models")
     assert (listed.code, listed.err) == (0, "")
     lines = listed.out.splitlines()
     assert any(BUILTIN_MODEL in line and "searches use it: 4 files" in line for line in lines)
     assert any("tiny " in line and "4 files encoded" in line for line in lines)
     for known in KNOWN_MODELS:
         assert known.name in listed.out
-    told = mmsearch("models", "--json").json
+    told = command("models", "--json").json
     assert [one["name"] for one in told["installed"]] == ["tiny"]
     assert [one["searched"] for one in told["library"]] == [True, False]
     assert told["known"][0]["name"] == BUILTIN_MODEL
-    assert mmsearch("models", library=home / "none").code == 0
 
 
 def test_the_known_models_are_a_choice_from_small_to_best() -> None:
@@ -420,27 +450,27 @@ def test_the_known_models_are_a_choice_from_small_to_best() -> None:
     assert max((model.recall_german or 0) for model in many) > 85
 
 
-def test_a_model_that_searches_use_is_not_removed(fetched: Path, mmsearch: Mmsearch, home: Path) -> None:
-    mmsearch("index", home, "--model", "tiny")
-    assert "models use" in sentence(mmsearch("models", "remove", "tiny"))
-    mmsearch("index", home, "--model", BUILTIN_MODEL)
-    mmsearch("models", "use", BUILTIN_MODEL)
-    assert mmsearch("models", "remove", "tiny", "--json").json["bytes"] > 1000
-    assert "There is no model tiny" in sentence(mmsearch("models", "remove", "tiny"))
-    assert "is not on this disk" in sentence(mmsearch("search", "a cat", "--model", "tiny"))
-    assert mmsearch("search", "a cat").code == 0
+def test_a_model_that_searches_use_is_not_removed(fetched: Path, command: Command, home: Path) -> None:
+    command("index", home, "--model", "tiny")
+    assert "models use" in sentence(command("models", "remove", "tiny"))
+    command("index", home, "--model", BUILTIN_MODEL)
+    command("models", "use", BUILTIN_MODEL)
+    assert command("models", "remove", "tiny", "--json").json["bytes"] > 1000
+    assert "There is no model tiny" in sentence(command("models", "remove", "tiny"))
+    assert "is not on this disk" in sentence(command("search", "a cat", "--model", "tiny"))
+    assert command("search", "a cat").code == 0
 
 
 # What is known without loading
 
 
-def test_a_search_that_was_asked_before_loads_no_torch(fetched: Path, mmsearch: Mmsearch, home: Path) -> None:
+def test_a_search_that_was_asked_before_loads_no_torch(fetched: Path, command: Command, home: Path) -> None:
     from test_light_imports import HEAVY, loaded_by
 
     library = home.parent / "library"
-    mmsearch("index", home, "--model", "tiny", library=library)
+    command("index", home, "--model", "tiny")
     arguments = ["search", "a cat", "--min-score", "0"]
-    assert mmsearch(*arguments, library=library).code == 0
+    assert command(*arguments).code == 0
     assert loaded_by(arguments, HEAVY, library) == "loaded []"
 
 

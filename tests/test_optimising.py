@@ -18,7 +18,7 @@ from mmsearch.encoding import open_encoder
 from mmsearch.optimising import optimise, pictures_in
 
 pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
-from tiny_clip import make_tiny_clip, make_tiny_siglip
+from tiny_clip import make_tiny_clip, make_tiny_pair, make_tiny_siglip
 
 WITHOUT_TORCH = """
 import sys
@@ -29,7 +29,11 @@ run()
 """
 
 
-@pytest.fixture(scope="module", params=[make_tiny_clip, make_tiny_siglip], ids=["CLIP", "SigLIP"])
+@pytest.fixture(
+    scope="module",
+    params=[make_tiny_clip, make_tiny_siglip, make_tiny_pair],
+    ids=["CLIP", "SigLIP", "student and teacher"],
+)
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     make: Callable[[Path], Path] = request.param
     return str(make(tmp_path_factory.mktemp("models") / "tiny"))
@@ -43,6 +47,15 @@ def test_an_exact_export_agrees_and_8_bits_nearly(model: str, tmp_path: Path, ph
     assert min(one.mean for one in made.int8) > 0.9
     assert sorted(os.listdir(made.folder)) == ["image.onnx", "model.json", "text.onnx", "tokenizer.json"]
     assert made.bytes == sum(path.stat().st_size for path in Path(made.folder).iterdir())
+
+
+def test_a_large_table_of_tokens_is_brought_to_8_bits_too(tmp_path: Path) -> None:
+    import onnx
+
+    folder = Path(optimise(str(make_tiny_siglip(tmp_path / "tiny")), str(tmp_path / "small")).folder)
+    tables = {tuple(one.dims): one.data_type for one in onnx.load(str(folder / "text.onnx")).graph.initializer}
+    assert tables[1_200, 16] == onnx.TensorProto.INT8
+    assert tables[1_200, 1] == onnx.TensorProto.FLOAT
 
 
 def test_a_library_is_indexed_and_searched_without_torch(model: str, tmp_path: Path, home: Path) -> None:

@@ -44,7 +44,10 @@ def make_tiny_clip(folder: Path, seed: int = 0) -> Path:
 
 
 def make_tiny_siglip(folder: Path, seed: int = 0) -> Path:
-    """The same of a transformers SiglipModel: pictures squashed into a square, texts padded to one length."""
+    """The same of a transformers SiglipModel: pictures squashed into a square, texts padded to one length.
+
+    Its table of tokens has more rows than it knows tokens: large enough to be quantised.
+    """
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import (
@@ -67,7 +70,7 @@ def make_tiny_siglip(folder: Path, seed: int = 0) -> Path:
         tokenizer_object=backend, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=16
     )
     shared = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    text = SiglipTextConfig(vocab_size=len(pieces), max_position_embeddings=16, projection_size=16, **shared)
+    text = SiglipTextConfig(vocab_size=1_200, max_position_embeddings=16, projection_size=16, **shared)
     vision = SiglipVisionConfig(image_size=32, patch_size=8, **shared)
     torch.manual_seed(seed)
     model = SiglipModel(SiglipConfig(text_config=text.to_dict(), vision_config=vision.to_dict()))

@@ -116,7 +116,7 @@ def open_encoder(model: str = BUILTIN_MODEL, device: DeviceName = "auto") -> Enc
     from mmsearch.encoding.onnx_model import OnnxEncoder, is_onnx_model
 
     folder, trusted = model, False
-    if not os.path.isdir(model):
+    if not is_model_folder(model):
         installed = installed_model(model)
         if installed is not None:
             check_files(installed)
@@ -128,6 +128,14 @@ def open_encoder(model: str = BUILTIN_MODEL, device: DeviceName = "auto") -> Enc
     from mmsearch.encoding.sentence_transformers import SentenceTransformersEncoder
 
     return SentenceTransformersEncoder(folder, model, device, trusted)
+
+
+def is_model_folder(model: str) -> bool:
+    """Whether that is a folder, and not the name of a model on this disk: a name comes first, and `./NAME` does not."""
+    from mmsearch.encoding.model_store import installed_model
+
+    path = os.path.expanduser(model)
+    return os.path.isdir(path) and (os.path.isabs(path) or installed_model(model) is None)
 
 
 def _check_runs_on_processor(model: str, device: DeviceName) -> None:
@@ -180,8 +188,8 @@ def canonical_model_name(model: str) -> str:
     """The name by which a library knows `model`: folders by their absolute path, known ones by their short name."""
     if model == BUILTIN_MODEL:
         return model
-    if os.path.isdir(model):
-        return os.path.abspath(model)
+    if is_model_folder(model):
+        return os.path.abspath(os.path.expanduser(model))
     from mmsearch.encoding.known_models import known_model
 
     known = known_model(model)

@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from mmsearch.errors import MmsearchError
+from mmsearch.locking import WriterLock
 
 MODELS_VARIABLE = "MMSEARCH_MODELS"
 MANIFEST = "mmsearch-model.json"
@@ -63,6 +64,22 @@ def models_folder() -> str:
     import platformdirs
 
     return os.path.join(platformdirs.user_data_dir("mmsearch", appauthor=False), "models")
+
+
+def writing_model(name: str) -> WriterLock:
+    """Held, as a `with` block, while the model of that name is fetched, made or removed.
+
+    Raises:
+        MmsearchError: another process is at it, or there can be no folder for models.
+    """
+    folder = models_folder()
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise MmsearchError(
+            f"The folder for models {folder} cannot be made ({error.strerror}); name another with {MODELS_VARIABLE}."
+        ) from error
+    return WriterLock(folder, f"The model {name}", f".{os.path.basename(folder_of(name))}.lock")
 
 
 def check_model_name(name: str) -> str:
@@ -211,6 +228,11 @@ def remove_model(name: str) -> int:
         MmsearchError: there is none of that name.
     """
     folder = folder_of(check_model_name(name))
+    with writing_model(name):
+        return _remove(name, folder)
+
+
+def _remove(name: str, folder: str) -> int:
     there = [path for path in (folder, folder + PARTIAL_ENDING) if os.path.isdir(path)]
     if not there:
         raise MmsearchError(f"There is no model {name} on this disk; `mmsearch models` lists those that are.")
