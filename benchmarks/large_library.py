@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from mmsearch import Library
-from mmsearch.catalogue import Catalogue, HalfMatrix, ItemIds
+from mmsearch.catalogue import Catalogue
+from mmsearch.catalogue_reading import HalfMatrix, ItemIds
 from mmsearch.encoding import FloatMatrix, open_encoder
 from mmsearch.reading import ReadLimits, UnreadableFile, decode, load
 from mmsearch.stored_models import searched_model

@@ -19,7 +19,8 @@ import numpy as np
 from benchmarks.large_library import exact_best, make_library, queries_of, vectors_of_photos
 from benchmarks.measuring import machine
 from benchmarks.tables import table, write_section
-from mmsearch.catalogue import Catalogue, ItemIds
+from mmsearch.catalogue import Catalogue
+from mmsearch.catalogue_reading import ItemIds
 from mmsearch.encoding import FloatMatrix
 from mmsearch.gallery import Gallery, Scan
 from mmsearch.query import Filters

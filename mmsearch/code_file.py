@@ -25,7 +25,8 @@ import numpy as np
 import xxhash
 
 from mmsearch import derived
-from mmsearch.catalogue import Catalogue, ItemIds
+from mmsearch.catalogue import Catalogue
+from mmsearch.catalogue_reading import ItemIds
 from mmsearch.codes import Words, sign_words, words_of
 from mmsearch.crash_points import crash_point
 from mmsearch.derived import Missing, NotUsable, Owner, Record

@@ -14,7 +14,8 @@ from typing import Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mmsearch.catalogue import Catalogue, ItemIds
+from mmsearch.catalogue import Catalogue
+from mmsearch.catalogue_reading import ItemIds
 from mmsearch.code_file import BLOCK_ROWS, open_codes
 from mmsearch.codes import CodedQuery, Estimates, Words, best_places, words_of
 from mmsearch.derived import Missing, NotUsable

@@ -20,7 +20,8 @@ import numpy as np
 import xxhash
 
 from mmsearch import derived
-from mmsearch.catalogue import Catalogue, ItemIds
+from mmsearch.catalogue import Catalogue
+from mmsearch.catalogue_reading import ItemIds
 from mmsearch.derived import Missing, NotUsable, Owner, Record
 from mmsearch.encoding import FloatMatrix
 from mmsearch.spaces import Space

@@ -13,7 +13,8 @@ import numpy as np
 
 from mmsearch import calibration
 from mmsearch.calibration import WeightedTerm
-from mmsearch.catalogue import Catalogue, ItemIds
+from mmsearch.catalogue import Catalogue
+from mmsearch.catalogue_reading import ItemIds
 from mmsearch.encoding import Background, Calibration, Encoder, FloatMatrix, text_vectors
 from mmsearch.errors import MmsearchError
 from mmsearch.file_times import in_utc

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmsearch.adapters import Adapter
-from mmsearch.catalogue import Catalogue, HalfMatrix
+from mmsearch.catalogue import Catalogue
+from mmsearch.catalogue_reading import HalfMatrix
 from mmsearch.encoding import ModelIdentity
 from mmsearch.errors import MmsearchError
 from mmsearch.items import Modality

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmsearch.catalogue import Catalogue, HalfMatrix, ItemIds
+from mmsearch.catalogue import Catalogue
+from mmsearch.catalogue_reading import HalfMatrix, ItemIds
 from mmsearch.encoding import FloatMatrix
 from mmsearch.spaces import Space
 
