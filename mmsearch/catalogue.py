@@ -117,6 +117,10 @@ class Catalogue(CatalogueReading):
     def remove_setting(self, key: str) -> None:
         self.connection.execute("DELETE FROM settings WHERE key = ?", (key,))
 
+    def remove_settings_of(self, fingerprint: str) -> None:
+        """Forgets the records of the files that were derived from that model's vectors."""
+        self.connection.execute("DELETE FROM settings WHERE key LIKE '% ' || ? || '-%'", (fingerprint[:16],))
+
     # Roots
 
     def roots(self) -> list[Root]:
@@ -149,15 +153,25 @@ class Catalogue(CatalogueReading):
 
     # Files and contents
 
-    def files_at(self, paths: Sequence[bytes]) -> dict[bytes, KnownFile]:
-        """What is known of these paths, at most MOST_PATHS of them: files of the library, and files that failed."""
+    def files_at(self, paths: Sequence[bytes], model_id: int) -> tuple[dict[bytes, KnownFile], set[int]]:
+        """What is known of these paths, at most MOST_PATHS of them, and the ids of what models could not encode there.
+
+        Known are files of the library, and those that failed, be it that nothing can read them or that this model could
+        not encode them.
+        """
         places = ", ".join(f"?{number + 1}" for number in range(len(paths)))
         rows = self.connection.execute(
-            f"""SELECT path, id, root_id, size, mtime_ns, 1 FROM failures WHERE path IN ({places})
-                UNION ALL SELECT path, id, root_id, size, mtime_ns, 0 FROM files WHERE path IN ({places})""",
+            f"""SELECT path, id, root_id, size, mtime_ns, 1, model_id FROM failures WHERE path IN ({places})
+                UNION ALL SELECT path, id, root_id, size, mtime_ns, 0, NULL FROM files WHERE path IN ({places})""",
             paths,
         )
-        return {row[0]: KnownFile._make(row[1:]) for row in rows}
+        known, failures = {}, set()
+        for path, number, root_id, size, mtime_ns, failed, of_model in rows:
+            if of_model is not None:
+                failures.add(number)
+            if of_model is None or of_model == model_id:
+                known[path] = KnownFile(number, root_id, size, mtime_ns, failed)
+        return known, failures
 
     def files_of_root(self, root: Root) -> Iterator[tuple[int, bytes]]:
         """The id and path of each file that this root brought: all of them lie below it."""
@@ -186,21 +200,16 @@ class Catalogue(CatalogueReading):
         return int(row[0])
 
     def files_without_items(self, model_id: int) -> set[int]:
-        """Files whose content this model has not encoded yet."""
+        """Files whose content this model has not encoded, but for those that it could not encode as they are."""
         rows = self.connection.execute(
             """SELECT id FROM files WHERE NOT EXISTS
-                 (SELECT 1 FROM items WHERE items.content_id = files.content_id AND items.model_id = ?)""",
+                 (SELECT 1 FROM items WHERE items.content_id = files.content_id AND items.model_id = ?1)
+               AND NOT EXISTS
+                 (SELECT 1 FROM failures WHERE failures.path = files.path AND failures.model_id = ?1
+                  AND failures.size = files.size AND failures.mtime_ns = files.mtime_ns)""",
             (model_id,),
         )
         return {row[0] for row in rows}
-
-    def has_items(self, path: bytes) -> bool:
-        """Whether some model has encoded what the file at `path` holds."""
-        row = self.connection.execute(
-            """SELECT EXISTS (SELECT 1 FROM files JOIN items ON items.content_id = files.content_id WHERE path = ?)""",
-            (path,),
-        ).fetchone()
-        return bool(row[0])
 
     def content_with_items(self, digest: bytes, model_id: int) -> int | None:
         """The id of that content if this model has encoded it, else None."""
@@ -261,6 +270,17 @@ class Catalogue(CatalogueReading):
         self.connection.execute("DELETE FROM files WHERE path = ?", (path,))
         self._put_failure(root_id, path, size, mtime_ns, reason)
 
+    def note_not_encoded(
+        self, root_id: int, path: bytes, size: int, mtime_ns: int, reason: str, model_id: int, changed: bool
+    ) -> None:
+        """Says that this model cannot encode the content of the file at `path`; the others may.
+
+        What the file held before leaves the library if it has `changed` since.
+        """
+        if changed:
+            self.connection.execute("DELETE FROM files WHERE path = ?", (path,))
+        self._put_failure(root_id, path, size, mtime_ns, reason, model_id)
+
     def note_out_of_reach(self, root_id: int, path: bytes, reason: str) -> None:
         """Says that what lies at `path` could not be looked at. What is known of it stays; the next run tries again."""
         self._put_failure(root_id, path, -1, -1, reason)
@@ -270,11 +290,14 @@ class Catalogue(CatalogueReading):
         row = self.connection.execute("SELECT id FROM failures WHERE path = ?", (path,)).fetchone()
         return None if row is None else int(row[0])
 
-    def _put_failure(self, root_id: int, path: bytes, size: int, mtime_ns: int, reason: str) -> None:
+    def _put_failure(
+        self, root_id: int, path: bytes, size: int, mtime_ns: int, reason: str, model_id: int | None = None
+    ) -> None:
+        self._release("path = ? AND model_id IS NOT ?", (path, model_id))
         self.connection.execute(
-            """INSERT OR REPLACE INTO failures (path, root_id, size, mtime_ns, reason, noted)
-               VALUES (?, ?, ?, ?, ?, ?)""",
-            (path, root_id, size, mtime_ns, reason, now()),
+            """INSERT OR REPLACE INTO failures (path, root_id, size, mtime_ns, reason, noted, model_id)
+               VALUES (?, ?, ?, ?, ?, ?, ?)""",
+            (path, root_id, size, mtime_ns, reason, now(), model_id),
         )
 
     def give_file_to(self, file_id: int, root_id: int) -> None:
@@ -300,10 +323,19 @@ class Catalogue(CatalogueReading):
         return [row[0] for row in self.connection.execute(f"SELECT id FROM failures WHERE {condition}", values)]
 
     def remove_failures(self, failure_ids: Iterable[int]) -> None:
-        self.connection.executemany("DELETE FROM failures WHERE id = ?", ((one,) for one in failure_ids))
+        for one in failure_ids:
+            self._release("id = ?", (one,))
+            self.connection.execute("DELETE FROM failures WHERE id = ?", (one,))
 
     def remove_failures_of_root(self, root_id: int) -> None:
+        self._release("root_id = ?", (root_id,))
         self.connection.execute("DELETE FROM failures WHERE root_id = ?", (root_id,))
+
+    def _release(self, condition: str, values: tuple[Any, ...]) -> None:
+        """Says that models have files to encode which they could not encode before: these failures are let go."""
+        self.connection.execute(
+            f"UPDATE models SET behind = 1 WHERE id IN (SELECT model_id FROM failures WHERE {condition})", values
+        )
 
     def remove_orphans(self) -> None:
         """Drops contents that no file holds any more, with their items and vectors."""

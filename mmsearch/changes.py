@@ -69,11 +69,17 @@ class Settled:
 
 
 def compare_root(
-    catalogue: Catalogue, root: Root, rules: WalkRules, unencoded: set[int], on_files: Callable[[int], None]
+    catalogue: Catalogue,
+    root: Root,
+    rules: WalkRules,
+    model_id: int,
+    unencoded: set[int],
+    on_files: Callable[[int], None],
 ) -> RootChanges:
     """Walks the root and notes in the catalogue what needs no reading. Files that are gone stay until `settle_gone`.
 
-    `unencoded` are files to be read whether they have changed or not; `on_files` is told how many more were found.
+    `unencoded` are files to be read for the model whether they have changed or not; `on_files` is told how many more
+    were found.
     """
     changes = RootChanges(root, identity=_identity(root.path), rules=rules)
     if is_empty_folder(root.path) and catalogue.files_in_root(root):
@@ -89,7 +95,7 @@ def compare_root(
             if medium_of(found.path) or wants_sniffing(found.path) or found.path == root.path:
                 files.append(found)
                 if len(files) == MOST_PATHS:
-                    _see_files(catalogue, files, unencoded, changes)
+                    _see_files(catalogue, files, model_id, unencoded, changes)
                     on_files(len(files))
                     files.clear()
             else:
@@ -98,14 +104,17 @@ def compare_root(
             _see_problem(catalogue, found, changes)
         else:
             changes.mounts.add(found.path)
-    _see_files(catalogue, files, unencoded, changes)
+    _see_files(catalogue, files, model_id, unencoded, changes)
     on_files(len(files))
     _store(catalogue, changes)
     return changes
 
 
-def _see_files(catalogue: Catalogue, files: Sequence[FoundFile], unencoded: set[int], changes: RootChanges) -> None:
-    known = catalogue.files_at([file.path for file in files])
+def _see_files(
+    catalogue: Catalogue, files: Sequence[FoundFile], model_id: int, unencoded: set[int], changes: RootChanges
+) -> None:
+    known, failures = catalogue.files_at([file.path for file in files], model_id)
+    changes.failures |= failures
     for file in files:
         _see_file(file, known.get(file.path), unencoded, changes)
 

@@ -21,7 +21,7 @@ from mmsearch.items import MODALITIES
 from mmsearch.salvage import Salvaged, count_readable, cut_off_salvage, salvage
 from mmsearch.spaces import Space, with_adapter
 from mmsearch.stored_adapters import StoredAdapter, remove_adapter, stored_adapters
-from mmsearch.stored_models import stored_models
+from mmsearch.stored_models import files_lacking, search_with, searched_model, stored_models
 
 _SHOWN_PROBLEMS = 10
 _TABLES_OF_TEXT = ("settings", "models", "roots", "failures", "items")
@@ -125,6 +125,14 @@ def _contents(catalogue: Catalogue) -> list[Finding]:
     damaged = len(_contents_of_damaged_vectors(catalogue))
     if damaged:
         found.append(Finding("contents", f"{damaged:,} contents have vectors that no model made"))
+    models = stored_models(catalogue)
+    if models and searched_model(catalogue) is None:
+        found.append(Finding("contents", "no model is the one that searches use"))
+    for model in models:
+        if not files_lacking(catalogue, model.id):
+            missing = len(catalogue.files_without_items(model.id))
+            if missing:
+                found.append(Finding("contents", f"{missing:,} files lack vectors of {model.identity.label}"))
     stray = catalogue.connection.execute(
         "SELECT count(*) FROM vectors WHERE item_id NOT IN (SELECT id FROM items)"
     ).fetchone()[0]
@@ -187,6 +195,10 @@ def repair(folder: str, catalogue: Catalogue) -> None:
     execute = catalogue.connection.execute
     with catalogue.transaction():
         catalogue.mark_orphans()  # what was salvaged may have lost its files
+        catalogue.mark_behind()
+        models = stored_models(catalogue)
+        if models and searched_model(catalogue) is None:
+            search_with(catalogue, min(models, key=lambda model: len(catalogue.files_without_items(model.id))))
         catalogue.remove_items_of(set(_incomplete_contents(catalogue)) | set(_contents_of_damaged_vectors(catalogue)))
         execute("DELETE FROM vectors WHERE item_id NOT IN (SELECT id FROM items)")
         for stored, _ in _damaged_adapters(catalogue):

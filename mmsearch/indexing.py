@@ -17,6 +17,7 @@ from mmsearch.catalogue import Catalogue
 from mmsearch.changes import Candidate, RootChanges, compare_root, is_gone, settle_gone
 from mmsearch.crash_points import crash_point
 from mmsearch.encoding import Encoder
+from mmsearch.errors import MmsearchError
 from mmsearch.in_flight import InFlight, fatal_files
 from mmsearch.items import ImageContent, TextContent
 from mmsearch.reading import (
@@ -65,8 +66,9 @@ class IndexReport:
     are folders and special files that the walk could not take, `offline` roots, and drives below roots, that are
     missing or suddenly empty and were left as they are; `absent` tells of roots that have lost so much that their lost
     files stay until `prune`. `resumed` tells that the run before was cut off. `rebuilt` says what was wrong with
-    derived files that had to be made again. `searched` is the model that searches use after the run, `switched` tells
-    that they did not before, and `catching_up` what was done for a model that they wait for.
+    derived files that had to be made again. `searched` is the model that searches use after the run, and `lacking` how
+    many files it has not encoded; `switched` tells that it was another one before. `catching_up` is what was done for a
+    model that they wait for, and `hindered` why nothing was.
     """
 
     model: str
@@ -87,7 +89,9 @@ class IndexReport:
     absent: list[Absence] = field(default_factory=list)
     rebuilt: list[str] = field(default_factory=list)
     searched: str = ""
+    lacking: int = 0
     switched: bool = False
+    hindered: str = ""
     catching_up: IndexReport | None = None
 
     @property
@@ -100,7 +104,8 @@ class IndexReport:
 class _Outcome:
     """What became of one candidate: `content_id`, `content` or `reason` is set, or none: it is of another kind.
 
-    `out_of_reach` tells that the system would not give it: nothing is known of its content.
+    `out_of_reach` tells that the system would not give it: nothing is known of its content. `not_encoded` tells that it
+    could be read, and that the model failed at it.
     """
 
     candidate: Candidate
@@ -110,6 +115,7 @@ class _Outcome:
     content: EncodedContent | None = None
     reason: str | None = None
     out_of_reach: bool = False
+    not_encoded: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +139,10 @@ class _Stopped(Exception):
 
 
 class Indexer:
-    """One run over some roots. The caller holds the writer's lock."""
+    """One run over some roots. The caller holds the writer's lock.
+
+    A run that is not the last one of a command keeps contents that files have let go of: another one may find them.
+    """
 
     def __init__(
         self,
@@ -145,6 +154,7 @@ class Indexer:
         workers: int,
         in_flight: InFlight,
         on_progress: Callable[[IndexProgress], None],
+        is_last: bool = True,
     ) -> None:
         self._catalogue = catalogue
         self._reader = reader
@@ -155,6 +165,7 @@ class Indexer:
         self._workers = workers
         self._in_flight = in_flight
         self._on_progress = on_progress
+        self._is_last = is_last
         self._stop = threading.Event()
         self._found = 0
         self._changed: set[int] = set()
@@ -192,7 +203,7 @@ class Indexer:
         return self.report
 
     def _walk_root(self, root: Root, rules: WalkRules, unencoded: set[int]) -> RootChanges:
-        changes = compare_root(self._catalogue, root, rules, unencoded, self._count_files)
+        changes = compare_root(self._catalogue, root, rules, self._model_id, unencoded, self._count_files)
         self.report.offline += changes.offline
         self.report.problems += changes.problems
         self.report.unchanged += changes.unchanged
@@ -309,19 +320,21 @@ class Indexer:
             return []
         try:
             rows = self._encoder.encode_images([picture.content.pixels for picture in pictures])
+        except MmsearchError:
+            raise  # the model itself, or what it runs on, and not this picture
         except Exception as error:
             if len(pictures) == 1:
-                return [_failed(pictures[0].candidate, f"the model could not encode it: {error}")]
+                return [_not_encoded(pictures[0].candidate, pictures[0].reading, error)]
             return [outcome for picture in pictures for outcome in self._encode_pictures([picture])]
         return [picture.outcome(EncodedItem("image", row)) for picture, row in zip(pictures, rows, strict=True)]
 
     def _encode_text(self, candidate: Candidate, reading: FileReading, content: TextContent) -> _Outcome:
         try:
             items = tuple(self._text_items(content.text))
-        except _Stopped:
+        except (_Stopped, MmsearchError):
             raise
         except Exception as error:
-            return _failed(candidate, f"the model could not encode it: {error}")
+            return _not_encoded(candidate, reading, error)
         if not items:
             return _failed(candidate, "no words inside")
         encoded = EncodedContent(reading.digest, "text", reading.size, items, encoding=content.encoding)
@@ -358,9 +371,13 @@ class Indexer:
         if not outcome.out_of_reach:
             self._changed.add(candidate.root_id)
         if outcome.reason is not None:
-            # What only this model fails at stays found by the others.
-            if outcome.out_of_reach or (candidate.unchanged and self._catalogue.has_items(path)):
+            if outcome.out_of_reach:
                 self._catalogue.note_out_of_reach(candidate.root_id, path, outcome.reason)
+            elif outcome.not_encoded:
+                self._catalogue.note_not_encoded(
+                    candidate.root_id, path, outcome.size, outcome.mtime_ns, outcome.reason, self._model_id,
+                    changed=not candidate.unchanged,
+                )  # fmt: skip
             else:
                 self._catalogue.note_failure(candidate.root_id, path, outcome.size, outcome.mtime_ns, outcome.reason)
             report.failed += 1
@@ -397,7 +414,7 @@ class Indexer:
             if settled.kept:
                 self.report.absent.append(Absence(one.root.path, settled.kept))
         with self._catalogue.transaction():
-            if self._catalogue.has_orphans():
+            if self._is_last and self._catalogue.has_orphans():
                 self._catalogue.retire_orphans()
             self._catalogue.remove_setting("interrupted")
             if not files_lacking(self._catalogue, self._model_id):
@@ -412,6 +429,11 @@ class Indexer:
 def _batches(candidates: Sequence[Candidate], at_once: int) -> Iterator[Sequence[Candidate]]:
     for first in range(0, len(candidates), at_once):
         yield candidates[first : first + at_once]
+
+
+def _not_encoded(candidate: Candidate, reading: FileReading, error: Exception) -> _Outcome:
+    reason = f"the model could not encode it: {error}"
+    return _Outcome(candidate, reading.size, reading.mtime_ns, reason=reason, not_encoded=True)
 
 
 def _failed(candidate: Candidate, reason: str) -> _Outcome:

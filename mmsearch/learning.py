@@ -101,6 +101,10 @@ def _adapters_by_model(catalogue: Catalogue | None, adapters: Sequence[str]) -> 
                 raise MmsearchError(f"There is no library yet, so there is no adapter {name}; leave out --adapter.")
             stored = find_adapter(catalogue, name)
             if stored is not None:
+                if all(one.identity.fingerprint != stored.model_fingerprint for one in stored_models(catalogue)):
+                    raise MmsearchError(
+                        f"The adapter {stored.label} was made for a model that the library does not have any more."
+                    )
                 found.setdefault(stored.model_fingerprint, []).append(name)
     return found
 

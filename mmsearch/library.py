@@ -32,7 +32,7 @@ from mmsearch.spaces import model_in_use
 from mmsearch.storage_errors import errors_told
 from mmsearch.stored_adapters import find_adapter, remove_adapter
 from mmsearch.stored_adapters import use_adapter as put_in_use
-from mmsearch.stored_models import StoredModel, searched_model, switch_if_caught_up, wanted_model
+from mmsearch.stored_models import StoredModel, files_lacking, searched_model, switch_if_caught_up, wanted_model
 
 # A search starts fast: what only other commands need is imported by their methods.
 if TYPE_CHECKING:
@@ -132,13 +132,16 @@ class Library(LibraryModels):
                 if graph is not None:
                     with catalogue.transaction():
                         catalogue.set_setting(GRAPH_SETTING, str(int(graph)))
+                wanted = wanted_model(catalogue) if model is None else None
+                others = wanted is not None and wanted.id != chosen.id
                 roots, missing = choose_roots(catalogue, asked, rules, rebuild)
                 if retry:
                     with catalogue.transaction():
                         for root, _ in roots:
                             catalogue.remove_failures_of_root(root.id)
 
-                def run(chosen: StoredModel, encoder: Encoder) -> IndexReport:
+                def run(chosen: StoredModel, encoder: Encoder, is_last: bool) -> IndexReport:
+                    rows = {root.id: root for root in catalogue.roots()}
                     indexer = Indexer(
                         catalogue,
                         reader,
@@ -148,20 +151,25 @@ class Library(LibraryModels):
                         workers or os.cpu_count() or 1,
                         InFlight(self.folder),
                         on_progress,
+                        is_last,
                     )
                     indexer.report.offline += missing
-                    report = indexer.run(roots)
+                    report = indexer.run([(rows[root.id], rules) for root, rules in roots])
                     # Not after Ctrl-C: searches read what is missing there from the catalogue.
                     report.rebuilt += self._refresh_derived(catalogue, encoder)
                     return report
 
-                report = run(chosen, encoder)
-                wanted = wanted_model(catalogue)
-                if model is None and wanted is not None and wanted.id != chosen.id:
-                    report.catching_up = run(*self._known_model(wanted))
+                report = run(chosen, encoder, is_last=not others)
+                if wanted is not None and others:
+                    try:
+                        report.catching_up = run(*self._known_model(wanted), is_last=True)
+                    except MmsearchError as error:
+                        report.hindered = f"nothing was encoded with {wanted.name}, which searches wait for: {error}"
                 report.switched = switch_if_caught_up(catalogue) is not None
                 searched = searched_model(catalogue)
-                report.searched = searched.identity.label if searched else report.model
+                if searched is not None:
+                    report.searched = searched.identity.label
+                    report.lacking = len(files_lacking(catalogue, searched.id))
                 if is_wasteful(catalogue):
                     with suppress(MmsearchError, sqlite3.OperationalError):  # no room for it now
                         compact_database(catalogue, self.folder)

@@ -134,5 +134,5 @@ def adapted(encoder: Encoder, in_use: ModelInUse) -> Encoder:
 def other_model(folder: str, indexed: ModelIdentity, installed: ModelIdentity) -> MmsearchError:
     return MmsearchError(
         f"The library in {folder} was indexed with {indexed.label} and the installed model is {installed.label} of "
-        "other weights; run `mmsearch index --rebuild` to encode its files again."
+        f"other weights; run `mmsearch index --model {indexed.name} --rebuild` to encode its files again."
     )

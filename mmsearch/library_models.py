@@ -23,7 +23,9 @@ from mmsearch.stored_models import (
     files_lacking,
     find_model,
     model_called,
+    model_of,
     note_caught_up,
+    rename,
     search_later_with,
     search_with,
     searched_model,
@@ -33,9 +35,6 @@ from mmsearch.stored_models import (
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-# Of pictures that models are compared with, in pixels: no model of the known ones sees more.
-COMPARED_SIDE = 384
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ class LibraryModels(LibraryAccess):
                 with catalogue.transaction():
                     if not lacking:
                         note_caught_up(catalogue, model.id)
-                    if lacking and not at_once:
+                    if lacking and not at_once and model != searched_model(catalogue):
                         search_later_with(catalogue, model)
                     else:
                         search_with(catalogue, model)
@@ -113,7 +112,7 @@ class LibraryModels(LibraryAccess):
         with errors_told(self.folder):
             self._catalogue()
             with self._writing() as catalogue:
-                model = find_model(catalogue, name)
+                model = find_model(catalogue, name, exactly=True)
                 if model == searched_model(catalogue):
                     others = [one.name for one in stored_models(catalogue) if one != model]
                     raise MmsearchError(
@@ -129,34 +128,28 @@ class LibraryModels(LibraryAccess):
 
     def pictures(self, most: int = 32) -> list[Image]:
         """Up to so many pictures of the library, as an encoder takes them, to compare models with."""
-        from mmsearch.items import ImageContent
-        from mmsearch.reading import UnreadableFile, decode, load
+        from mmsearch.optimising import pictures_at
         from mmsearch.storage_errors import errors_told
 
-        found: list[Image] = []
         if not self.exists():
-            return found
+            return []
         with errors_told(self.folder):
-            for path in self._catalogue().some_pictures(2 * most):
-                if len(found) == most:
-                    break
-                with suppress(UnreadableFile):
-                    content = decode(load(path), COMPARED_SIDE)
-                    if isinstance(content, ImageContent):
-                        found.append(content.pixels)
-        return found
+            return pictures_at(self._catalogue().some_pictures(2 * most), most)
 
     # For an index run
 
     def _new_encoder(self, name: str | None) -> Encoder:
         """The encoder of a model that the library does not know yet."""
-        return self._encoder(preferred_model_name(canonical_model_name(name)) if name else BUILTIN_MODEL)
+        return self._encoder(preferred_model_name(canonical_model_name(name), self._device) if name else BUILTIN_MODEL)
 
     def _model_to_index(self, catalogue: Catalogue, name: str | None, rebuild: bool) -> tuple[StoredModel, Encoder]:
         """The model of that name, or the one that searches use, taken into the library if it is new."""
         known = model_called(catalogue, name) if name else searched_model(catalogue)
         if known is None:
             encoder = self._new_encoder(name)
+            same = model_of(catalogue, encoder.identity)
+            if same is not None and not rebuild:
+                return rename(catalogue, same, encoder.identity), encoder
         else:
             encoder = self._encoder(known.name)
             if not rebuild:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ from mmsearch.encoding.model_store import (
     writing_model,
 )
 from mmsearch.encoding.onnx_model import DESCRIPTION, OnnxEncoder
-from mmsearch.encoding.sentence_transformers import USUAL_SIDE, SentenceTransformersEncoder
+from mmsearch.encoding.sentence_transformers import SentenceTransformersEncoder
 from mmsearch.errors import MmsearchError
 from mmsearch.exporting import Exportable, export, exportable, quantise
 from mmsearch.items import ImageContent
@@ -48,6 +48,8 @@ TEXTS = (
     "a dog on the beach", "two people with a birthday cake", "the mountains in winter", "a red car in the city",
     "minutes of the meeting on Monday", "a recipe for bread with flour and water", "x", "a plate of pasta " * 12,
 )  # fmt: skip
+# Of pictures that models are compared with, in pixels: no model of the known ones sees more.
+COMPARED_SIDE = 384
 _IMAGE_FILE, _TEXT_FILE, _TOKENIZER_FILE = "image.onnx", "text.onnx", "tokenizer.json"
 _RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
 
@@ -130,7 +132,7 @@ def _optimised(
     pictures: Sequence[Image],
     on_step: Callable[[str], None],
 ) -> Optimised:
-    parent, beginning = os.path.dirname(target), f"{os.path.basename(target)}."
+    parent, beginning = os.path.dirname(target), f"{os.path.basename(target)}~"
     with tempfile.TemporaryDirectory(suffix=PARTIAL_ENDING, prefix=beginning, dir=parent) as scratch:
         exact, small = os.path.join(scratch, "exact"), os.path.join(scratch, "small")
         os.makedirs(exact)
@@ -148,11 +150,24 @@ def _optimised(
         int8 = _agreements(original, OnnxEncoder(small, keep_graph=False), pictures)
         size = sum(os.path.getsize(os.path.join(small, file)) for file in os.listdir(small))
         if name:
-            seal(small, name, revision=original.identity.revision)
+            seal(small, name)
             put_in_place(small, name)
         else:
             os.rename(small, target)  # whole, or not at all
     return Optimised(name or target, target, size, float32, int8)
+
+
+def pictures_at(paths: Iterable[bytes], most: int) -> list[Image]:
+    """The first so many of these files that are pictures, as an encoder takes them."""
+    found: list[Image] = []
+    for path in paths:
+        if len(found) == most:
+            break
+        with suppress(UnreadableFile):
+            content = decode(load(path), COMPARED_SIDE)
+            if isinstance(content, ImageContent):
+                found.append(content.pixels)
+    return found
 
 
 def pictures_in(folder: str, most: int = 32) -> list[Image]:
@@ -162,14 +177,7 @@ def pictures_in(folder: str, most: int = 32) -> list[Image]:
         MmsearchError: there are none.
     """
     paths = sorted(found.path for found in walk(absolute(folder), WalkRules()) if isinstance(found, FoundFile))
-    pictures: list[Image] = []
-    for path in paths:
-        with suppress(UnreadableFile):
-            content = decode(load(path), USUAL_SIDE)
-            if isinstance(content, ImageContent):
-                pictures.append(content.pixels)
-        if len(pictures) == most:
-            break
+    pictures = pictures_at(paths, most)
     if not pictures:
         raise MmsearchError(f"There are no pictures in {folder}; choose another folder for --photos.")
     return pictures

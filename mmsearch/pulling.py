@@ -5,6 +5,7 @@ What was fetched before an interruption is kept in a folder of its own and not f
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.util
 import os
@@ -14,15 +15,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from mmsearch.encoding import BUILTIN_MODEL
+from mmsearch.encoding import OPTIMISED_ENDING
 from mmsearch.encoding.known_models import known_model
 from mmsearch.encoding.model_store import (
     PARTIAL_ENDING,
     InstalledModel,
+    Source,
     check_files,
     check_model_name,
     folder_of,
     installed_model,
+    is_plain,
     model_files,
     put_in_place,
     remedy,
@@ -38,6 +41,7 @@ _LEFT_OUT_ENDINGS = (
     ".h5", ".msgpack", ".ot", ".onnx", ".tflite", ".mlmodel", ".gguf", ".png", ".jpg", ".jpeg", ".gif", ".npz",
 )  # fmt: skip
 _OLDER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt")
+_OF_THIS_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 _READ_BYTES = 1 << 20
 
 OnProgress = Callable[[int, int], None]
@@ -82,55 +86,56 @@ def pull(
     Raises:
         MmsearchError: there is no such model, no network, no room on the disk, or it is no CLIP-style model.
     """
-    name = check_model_name(name)
-    base, _, written = name.partition("@")
+    base, _, written = check_model_name(name).partition("@")
     known = known_model(base)
-    if base == BUILTIN_MODEL:
-        raise MmsearchError(f"{BUILTIN_MODEL} is built in; there is nothing to fetch.")
     _check_extra()
     revision = revision or written or None
-    stored_name = (known.name if known else base) + (f"@{revision}" if revision else "")
+    # A branch may have slashes, which a name has for its owner alone.
+    stored_name = (known.name if known else base) + (f"@{revision.replace('/', '-')}" if revision else "")
+    check_model_name(stored_name)
     repository = known.repository if known else base if "/" in base else f"sentence-transformers/{base}"
     images_by = images_by or (known.images_by if known else "")
-    parts = [(repository, revision, "text" if images_by else "")]
+    wanted = [_Wish(repository, revision, "text" if images_by else "")]
     if images_by:
-        parts.append((images_by, None, "image"))
+        wanted.append(_Wish(images_by, None, "image"))
     with writing_model(stored_name):
-        old = installed_model(stored_name)
-        if old is not None and _is_whole(old) and (not trust_remote_code or old.trust_remote_code):
-            on_progress(old.bytes, old.bytes)
-            return old
-        return _pull(stored_name, parts, old, trust_remote_code, on_progress)
+        try:
+            old = installed_model(stored_name)
+        except MmsearchError:  # its manifest is damaged
+            old = None
+        if old is not None:
+            if _is_whole(old) and (not trust_remote_code or old.trust_remote_code):
+                on_progress(old.bytes, old.bytes)
+                return old
+            trust_remote_code = trust_remote_code or old.trust_remote_code
+            # The same again, and not what is the newest by now.
+            wanted = [_Wish(one.repository, one.commit, one.within) for one in old.sources]
+        if stored_name.endswith(OPTIMISED_ENDING) and not (old and old.sources):
+            raise MmsearchError(f"{stored_name} is not to be fetched; {remedy(stored_name)}.")
+        return _pull(stored_name, wanted, trust_remote_code, on_progress)
 
 
-def _pull(
-    name: str,
-    wanted: Sequence[tuple[str, str | None, str]],
-    old: InstalledModel | None,
-    trust_remote_code: bool,
-    on_progress: OnProgress,
-) -> InstalledModel:
+@dataclass(frozen=True)
+class _Wish:
+    """A repository, its commit, tag or branch (the newest for None), and the folder within the model's."""
+
+    repository: str
+    revision: str | None
+    within: str
+
+
+def _pull(name: str, wanted: Sequence[_Wish], trust_remote_code: bool, on_progress: OnProgress) -> InstalledModel:
     partial = folder_of(name) + PARTIAL_ENDING
     try:
-        if old is not None:
-            _reopen(old, partial)
+        parts = [_part(name, wish, trust_remote_code) for wish in wanted]
         os.makedirs(partial, exist_ok=True)
-        parts = [_part(name, *one, trust_remote_code) for one in wanted]
+        _take_over(folder_of(name), partial, parts)
         _check_room(partial, parts)
         _fetch(name, parts, partial, on_progress)
-        first = parts[0]
-        seal(
-            partial,
-            name,
-            repository=first.repository,
-            revision=first.commit,
-            trust_remote_code=trust_remote_code,
-        )
+        sources = [Source(part.repository, part.commit, part.within) for part in parts]
+        seal(partial, name, sources, trust_remote_code)
         _try(partial, name, trust_remote_code)
         return put_in_place(partial, name)
-    except MmsearchError:
-        _remove_if_empty(partial)
-        raise
     except OSError as error:
         raise MmsearchError(
             f"The model cannot be written to {partial} ({error.strerror or error}); name another folder with "
@@ -147,11 +152,6 @@ def _try(partial: str, name: str, trust_remote_code: bool) -> None:
     except MmsearchError:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-
-
-def _remove_if_empty(partial: str) -> None:
-    if next(model_files(partial), None) is None:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _check_extra() -> None:
@@ -171,26 +171,30 @@ def _is_whole(model: InstalledModel) -> bool:
     return True
 
 
-def _reopen(model: InstalledModel, partial: str) -> None:
-    """Makes a damaged model one that is being fetched, without the files that are damaged."""
-    shutil.rmtree(partial, ignore_errors=True)
-    os.rename(model.folder, partial)
-    for name, expected in model.files.items():
-        path = os.path.join(partial, *name.split("/"))
-        if os.path.isfile(path) and sha256_of(path) != expected.sha256:
-            os.remove(path)
+def _take_over(folder: str, partial: str, parts: Sequence[_Part]) -> None:
+    """Brings files of the model that is there to the one that is being fetched, where damaged ones are found out."""
+    for part in parts:
+        for one in part.files:
+            within = os.path.join(part.within, *one.name.split("/"))
+            source, target = os.path.join(folder, within), os.path.join(partial, within)
+            if os.path.isfile(source) and not os.path.exists(target):
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                try:
+                    os.link(source, target)
+                except OSError:  # a file system without hard links
+                    shutil.copy2(source, target)
 
 
-def _part(name: str, repository: str, revision: str | None, within: str, trust_remote_code: bool) -> _Part:
+def _part(name: str, wish: _Wish, trust_remote_code: bool) -> _Part:
     from huggingface_hub import HfApi
 
-    with _told(f"The list of files of {repository}", name, repository, revision):
-        info = HfApi(_endpoint()).model_info(repository, revision=revision, files_metadata=True)
+    with _told(f"The list of files of {wish.repository}", name, wish.repository, wish.revision):
+        info = HfApi(_endpoint()).model_info(wish.repository, revision=wish.revision, files_metadata=True)
     files = [
         HubFile(one.rfilename, one.size or 0, one.lfs.sha256 if one.lfs else "", one.blob_id or "")
         for one in info.siblings or ()
     ]
-    return _Part(repository, info.sha or "", within, tuple(wanted_files(files, trust_remote_code)))
+    return _Part(wish.repository, info.sha or "", wish.within, tuple(wanted_files(files, trust_remote_code)))
 
 
 def wanted_files(files: Sequence[HubFile], trust_remote_code: bool) -> list[HubFile]:
@@ -204,7 +208,7 @@ def wanted_files(files: Sequence[HubFile], trust_remote_code: bool) -> list[HubF
         and not os.path.basename(one.name).startswith((".", "open_clip"))
         and not (one.name.endswith(_OLDER_WEIGHTS) and os.path.dirname(one.name) in with_safetensors)
         and (trust_remote_code or not one.name.endswith(".py"))
-        and ".." not in one.name.split("/")
+        and is_plain(one.name)
     ]
 
 
@@ -347,7 +351,7 @@ def _told(what: str, name: str, repository: str, revision: str | None) -> Iterat
 
 def _is_of_the_network(error: Exception) -> bool:
     """Whether it is one of the many kinds that huggingface_hub and what it fetches with have, in whatever version."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return False  # of this disk
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in _OF_THIS_DISK):
+        return False
     package = type(error).__module__.partition(".")[0]
     return isinstance(error, OSError) or package in ("httpx", "httpx2", "requests", "urllib3", "huggingface_hub")

@@ -204,10 +204,14 @@ def _next_readable(old: sqlite3.Connection, table: str, columns: str, last: int)
 
 def _drop_incomplete(new: sqlite3.Connection) -> None:
     """Leaves out what refers to something that could not be read, and contents of which a part could not be read."""
+    from mmsearch.schema import settings_by_model
+
     execute = new.execute
-    latest = execute("SELECT max(id) FROM models").fetchone()[0]
-    if latest is not None:
-        execute("INSERT OR IGNORE INTO settings (key, value) VALUES ('model_id', ?)", (str(latest),))
+    settings_by_model(new)
+    fullest = execute("SELECT model_id FROM items GROUP BY model_id ORDER BY count(*) DESC LIMIT 1").fetchone()
+    known = execute("SELECT 1 FROM models WHERE id = (SELECT value FROM settings WHERE key = 'model_id')").fetchone()
+    if fullest is not None and known is None:
+        execute("INSERT OR REPLACE INTO settings (key, value) VALUES ('model_id', ?)", (str(fullest[0]),))
     execute(
         """DELETE FROM vectors WHERE item_id NOT IN
              (SELECT item_id FROM vectors JOIN items ON items.id = item_id JOIN models ON models.id = items.model_id

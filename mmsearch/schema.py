@@ -98,15 +98,20 @@ def _releases(db: Database) -> None:
 def _many_models(db: Database) -> None:
     """From now on a library has several models, each of which knows whether there may be files it has not encoded."""
     db.execute("ALTER TABLE models ADD COLUMN behind INTEGER NOT NULL DEFAULT 0")
-    db.execute("UPDATE models SET behind = 1 WHERE EXISTS (SELECT 1 FROM settings WHERE key = 'unencoded')")
-    db.execute("DELETE FROM settings WHERE key = 'unencoded'")
-    # The adapter in use is remembered by model.
-    db.execute(
-        """INSERT INTO settings (key, value)
+    # The model that could not encode the file; none where nothing can read it.
+    db.execute("ALTER TABLE failures ADD COLUMN model_id INTEGER")
+    settings_by_model(db.conn)
+
+
+def settings_by_model(connection: sqlite3.Connection) -> None:
+    """Brings what was remembered for the one model of a library to what is remembered by model."""
+    connection.execute("UPDATE models SET behind = 1 WHERE EXISTS (SELECT 1 FROM settings WHERE key = 'unencoded')")
+    connection.execute(
+        """INSERT OR IGNORE INTO settings (key, value)
            SELECT 'adapter_id ' || model_fingerprint, CAST(id AS TEXT) FROM adapters
            WHERE id = (SELECT CAST(value AS INTEGER) FROM settings WHERE key = 'adapter_id')"""
     )
-    db.execute("DELETE FROM settings WHERE key = 'adapter_id'")
+    connection.execute("DELETE FROM settings WHERE key IN ('unencoded', 'adapter_id')")
 
 
 # The migration at place n brings a library of version n to version n + 1; a new library takes them all.

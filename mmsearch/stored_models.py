@@ -48,17 +48,37 @@ def _chosen(catalogue: Catalogue, setting: str) -> StoredModel | None:
 
 def model_called(catalogue: Catalogue, name: str) -> StoredModel | None:
     """The library's model of that name, or the optimised form of it; None where it has neither."""
-    known = {one.name: one for one in stored_models(catalogue)}
-    return next((known[one] for one in names_of(canonical_model_name(name)) if one in known), None)
+    models = stored_models(catalogue)
+    # An older library may know a model by its longer name.
+    known = {**{canonical_model_name(one.name): one for one in models}, **{one.name: one for one in models}}
+    names = (name, *names_of(canonical_model_name(name)))
+    return next((known[one] for one in names if one in known), None)
 
 
-def find_model(catalogue: Catalogue, name: str) -> StoredModel:
-    """The library's model of that name, or the optimised form of it.
+def model_of(catalogue: Catalogue, identity: ModelIdentity) -> StoredModel | None:
+    """The library's model that makes the same vectors, under whatever name, or None."""
+    known = stored_models(catalogue)
+    return next((one for one in known if one.identity.fingerprint == identity.fingerprint), None)
+
+
+def rename(catalogue: Catalogue, model: StoredModel, identity: ModelIdentity) -> StoredModel:
+    """Says that the model is called as that identity is: its folder was moved, or it came to the models of the disk."""
+    with catalogue.transaction():
+        catalogue.connection.execute(
+            "UPDATE models SET name = ?, revision = ? WHERE id = ?", (identity.name, identity.revision, model.id)
+        )
+    return StoredModel(model.id, identity)
+
+
+def find_model(catalogue: Catalogue, name: str, exactly: bool = False) -> StoredModel:
+    """The library's model of that name or, unless `exactly` that is meant, the optimised form of it.
 
     Raises:
         MmsearchError: no file of the library was encoded with it.
     """
     found = model_called(catalogue, name)
+    if found is not None and exactly and canonical_model_name(found.name) != canonical_model_name(name):
+        found = None
     if found is None:
         names = ", ".join(one.name for one in stored_models(catalogue)) or "none yet"
         raise MmsearchError(
@@ -71,29 +91,37 @@ def find_model(catalogue: Catalogue, name: str) -> StoredModel:
 def add_model(catalogue: Catalogue, identity: ModelIdentity) -> int:
     """Takes a model into the library, within the caller's transaction. The first is the one that searches use.
 
-    What another one of that name has encoded is dropped, and searches use the new one where they used that. Returns
-    its id.
+    What another one of that name, or with the same vectors, has encoded is dropped, and searches use the new one where
+    they used that. Returns its id.
     """
     used, wanted = searched_model(catalogue), wanted_model(catalogue)
-    for known in stored_models(catalogue):
-        if known.name == identity.name:
-            _remove(catalogue, known)
+    replaced = [
+        one
+        for one in stored_models(catalogue)
+        if one.name == identity.name or one.identity.fingerprint == identity.fingerprint
+    ]
+    for known in replaced:
+        catalogue.remove_items_of_model(known.id)
+        catalogue.connection.execute("DELETE FROM models WHERE id = ?", (known.id,))
     cursor = catalogue.connection.execute(
         "INSERT INTO models (name, revision, dimension, fingerprint, added, behind) VALUES (?, ?, ?, ?, ?, 1)",
         (identity.name, identity.revision, identity.dimension, identity.fingerprint, now()),
     )
     model_id = int(cursor.lastrowid or 0)
-    if used is None or used.name == identity.name:
+    if used is None or used in replaced:
         catalogue.set_setting(_IN_USE, str(model_id))
-    if wanted is not None and wanted.name == identity.name:
+    if wanted in replaced:
         catalogue.set_setting(_WANTED, str(model_id))
     return model_id
 
 
 def files_lacking(catalogue: Catalogue, model_id: int) -> set[int]:
-    """The ids of the files of the library that the model has not encoded. Costs nothing where there are none."""
-    may_lack = catalogue.connection.execute("SELECT behind FROM models WHERE id = ?", (model_id,)).fetchone()[0]
-    return catalogue.files_without_items(model_id) if may_lack else set()
+    """The ids of the files of the library that the model is to encode. Costs nothing where there are none.
+
+    What it could not encode is not among them, until it changes.
+    """
+    row = catalogue.connection.execute("SELECT behind FROM models WHERE id = ?", (model_id,)).fetchone()
+    return catalogue.files_without_items(model_id) if row and row[0] else set()
 
 
 def note_caught_up(catalogue: Catalogue, model_id: int) -> None:
@@ -108,7 +136,7 @@ def search_with(catalogue: Catalogue, model: StoredModel) -> None:
 
 
 def search_later_with(catalogue: Catalogue, model: StoredModel) -> None:
-    """Makes it the model that searches use once it has caught up, within the caller's transaction."""
+    """Makes it the model that searches will use once it has caught up, within the caller's transaction."""
     catalogue.set_setting(_WANTED, str(model.id))
 
 
@@ -128,10 +156,10 @@ def drop_model(catalogue: Catalogue, model: StoredModel) -> int:
     with catalogue.transaction():
         if catalogue.number_setting(_WANTED) == model.id:
             catalogue.remove_setting(_WANTED)
-        return _remove(catalogue, model)
-
-
-def _remove(catalogue: Catalogue, model: StoredModel) -> int:
-    removed = catalogue.remove_items_of_model(model.id)
-    catalogue.connection.execute("DELETE FROM models WHERE id = ?", (model.id,))
-    return removed
+        # No other model's derived files have rows of it, and its own are not believed any more.
+        before = catalogue.items_removed()
+        removed = catalogue.remove_items_of_model(model.id)
+        catalogue.set_setting("items_removed", str(before))
+        catalogue.remove_settings_of(model.identity.fingerprint)
+        catalogue.connection.execute("DELETE FROM models WHERE id = ?", (model.id,))
+        return removed

@@ -23,6 +23,7 @@ class FakeHub:
         self.cut: set[str] = set()
         self.twisted: set[str] = set()
         self.sent: list[str] = []
+        self.asked: list[str] = []
         self.endpoint = ""
 
     def files(self, repository: str) -> dict[str, bytes]:
@@ -67,6 +68,7 @@ def serving(repositories: dict[str, Path]) -> Iterator[FakeHub]:
             return self.refuse("RepoNotFound")
 
         def describe(self, repository: str, revision: str) -> None:
+            hub.asked.append(revision)
             if revision not in ("", "main", "v1", COMMIT):
                 return self.refuse("RevisionNotFound")
             siblings = [_sibling(name, content) for name, content in sorted(hub.files(repository).items())]

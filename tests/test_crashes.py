@@ -379,7 +379,7 @@ def test_a_repair_that_was_cut_off_is_finished_with_what_only_the_log_had(tree: 
     assert (folder / "library.db-wal").stat().st_size > 0
     kept.close()
     content = bytearray((folder / "library.db").read_bytes())
-    content[12 * 4096 :] = b"\xff" * (len(content) - 12 * 4096)
+    content[12 * 4096 : 20 * 4096] = b"\xff" * 8 * 4096  # what lies behind says where the tables are
     (folder / "library.db").write_bytes(content)
     killed = run(folder, *DOCTOR, crash="damaged log set aside")
     assert killed.returncode == -signal.SIGKILL

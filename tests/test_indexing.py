@@ -394,9 +394,9 @@ def test_a_library_of_other_weights_is_refused(library: Library, home: Path) -> 
     library.close()
     with sqlite3.connect(Path(library.folder) / "library.db") as connection:
         connection.execute("UPDATE models SET fingerprint = 'another', revision = '0'")
-    with pytest.raises(MmsearchError, match="index --rebuild"):
+    with pytest.raises(MmsearchError, match="index --model mmsearch-mini --rebuild"):
         library.search("a cat")
-    with pytest.raises(MmsearchError, match="index --rebuild"):
+    with pytest.raises(MmsearchError, match="index --model mmsearch-mini --rebuild"):
         library.index([home])
     library.close()
     assert library.index([home], rebuild=True).encoded == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -119,6 +120,8 @@ def test_a_dropped_model_leaves_nothing_behind(library: Library, home: Path, tin
     derived = Path(library.folder, "derived")
     assert len({path.name.split("-")[0] for path in derived.iterdir()}) == 2
     assert library.drop_model(tiny) >= 4
+    with pytest.raises(MmsearchError, match="No file"):
+        library.drop_model(tiny)
     assert len({path.name.split("-")[0] for path in derived.iterdir()}) == 1
     assert names(library) == ["mmsearch-mini"]
     assert library.search("a cat").hits == before
@@ -170,12 +173,123 @@ def test_a_file_that_only_one_model_fails_at_stays_found_by_the_other(
     with monkeypatch.context() as patch:
         patch.setattr(OnnxEncoder, "encode_images", fails)
         report = library.index([home], model=tiny)
+        (home / "new.png").write_bytes((home / "cat.png").read_bytes() + b"\0")
+        assert library.index([home], model=tiny).failed == 1
+        assert library.index([home], model=tiny).failing == 1, "what has not changed is not tried again"
     assert (report.failed, report.encoded) == (2, 2)
     assert "no such kernel" in report.failures[0][1]
     assert "cat.png" in found(library.search("a cat"))
-    assert library.use_model(tiny).lacking == 2
-    assert library.index().switched  # tried again
+    assert library.index().added == 1
+    assert "new.png" in found(library.search("a cat"))
+    assert library.index(retry=True, model=tiny).encoded == 3
+    assert found(library.search(ANYTHING, model=tiny)) == {"cat.png", "new.png", "coffee.png", "coffee.md", "tax.txt"}
     assert not library.status().failures
+
+
+def test_a_file_that_a_model_cannot_encode_does_not_keep_searches_from_it(
+    library: Library, home: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.index([home])
+    with monkeypatch.context() as patch:
+        patch.setattr(OnnxEncoder, "encode_images", lambda *_: 1 / 0)
+        library.index([home], model=tiny)
+    assert library.use_model(tiny).searched
+    assert found(library.search(ANYTHING)) == {"coffee.md", "tax.txt"}
+    assert len(library.status().failures) == 2
+
+
+def test_a_model_that_is_broken_ends_the_run_and_is_no_fault_of_the_files(
+    library: Library, home: Path, tiny: str
+) -> None:
+    broken = Path(shutil.copytree(tiny, home.parent / "broken"))
+    (broken / "image.onnx").write_bytes(b"no graph")
+    library.index([home])
+    with pytest.raises(MmsearchError, match="cannot be loaded"):
+        library.index([home], model=str(broken))
+    assert not library.status().failures
+    shutil.copy(Path(tiny, "image.onnx"), broken)
+    with Library(library.folder) as again:
+        assert again.index([home], model=str(broken)).failed == 0
+
+
+def test_a_model_that_was_moved_or_copied_is_the_same_one(
+    library: Library, home: Path, tiny: str, tmp_path: Path
+) -> None:
+    first = shutil.copytree(tiny, tmp_path / "first")
+    library.index([home], model=str(first))
+    second = first.rename(tmp_path / "second")
+    report = library.index([home], model=str(second))
+    assert (report.unchanged, report.encoded) == (4, 0)
+    assert names(library) == [str(second)]
+    assert library.search(ANYTHING).model.startswith(str(second))
+    shutil.copytree(second, tmp_path / "third")
+    assert library.index([home], model=str(tmp_path / "third"), rebuild=True).encoded == 4
+    assert names(library) == [str(tmp_path / "third")]
+    assert len(library.search(ANYTHING).hits) == 4
+
+
+def test_a_wanted_model_that_is_away_hinders_nothing_else(
+    library: Library, home: Path, tiny: str, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tiny, tmp_path / "model"))
+    more = tmp_path / "more"
+    more.mkdir()
+    (more / "ships.txt").write_text("A text about ships.")
+    library.index([home, more])
+    library.index([home], model=str(folder))
+    assert library.use_model(str(folder)).wanted
+    folder.rename(tmp_path / "away")
+    (home / "trains.txt").write_text("A text about trains.")
+    with Library(library.folder) as again:
+        report = again.index()
+    assert report.added == 1
+    assert str(folder) in report.hindered
+    assert "trains.txt" in found(library.search("trains"))
+
+
+def test_a_move_between_roots_encodes_nothing_while_a_model_is_waited_for(
+    library: Library, tmp_path: Path, home: Path, tiny: str
+) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    other.mkdir()
+    (one / "ships.txt").write_text("A text about ships.")
+    (one / "trains.txt").write_text("A text about trains.")
+    (other / "planes.txt").write_text("A text about planes.")
+    library.index([one, other, home])
+    library.index([home], model=tiny)
+    assert library.use_model(tiny).wanted
+    (one / "ships.txt").rename(other / "ships.txt")
+    library.index([one])
+    report = library.index([other])
+    assert (report.moved, report.added) == (1, 0)
+
+
+def test_using_the_model_that_searches_use_waits_for_nothing(library: Library, home: Path, tiny: str) -> None:
+    library.index([home], model=tiny)
+    (home / "ships.txt").write_text("A text about ships.")
+    report = library.index([home], model="mmsearch-mini")
+    assert (report.searched.startswith(tiny), report.lacking) == (True, 1)
+    used = library.use_model(tiny)
+    assert (used.searched, used.wanted, used.lacking) == (True, False, 1)
+    assert not library.index().switched
+
+
+def test_a_library_that_has_lost_which_model_it_uses_is_mended(library: Library, home: Path, tiny: str) -> None:
+    library.index([home])
+    library.index([home], model=tiny)
+    library.close()
+    with closing(sqlite3.connect(Path(library.folder, "library.db"))) as connection, connection:
+        connection.execute("UPDATE settings SET value = '77' WHERE key = 'model_id'")
+        connection.execute("DELETE FROM vectors WHERE item_id = (SELECT max(id) FROM items)")
+        connection.execute("DELETE FROM items WHERE id = (SELECT max(id) FROM items)")
+    assert len(library.examine().findings) >= 2
+    library.repair()
+    assert library.examine().is_sound
+    library.index()
+    library.index(model=tiny)
+    assert [model.lacking for model in library.models()] == [0, 0]
+    assert library.search("a cat").hits
 
 
 def test_a_killed_change_of_model_goes_on_and_searches_never_notice(
@@ -268,4 +382,6 @@ def test_the_commands(mmsearch: Mmsearch, home: Path, tiny: str) -> None:
     kept = mmsearch("models", "drop", tiny)
     assert (kept.code, kept.err.count("\n")) == (2, 1)
     assert mmsearch("models", "use", "mmsearch-mini").code == 2
+    early = mmsearch("models", "--library", home, "drop", tiny)
+    assert (early.code, early.err.count("\n")) == (2, 1)
     assert mmsearch("search", "a cat", "--model", "nothing").code == 2

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +24,17 @@ from mmsearch import Library, MmsearchError
 from mmsearch.cli import main
 from mmsearch.encoding import BUILTIN_MODEL, open_encoder
 from mmsearch.encoding.known_models import KNOWN_MODELS
-from mmsearch.encoding.model_store import MANIFEST, check_files, folder_of, installed_model, installed_models
+from mmsearch.encoding.model_store import (
+    MANIFEST,
+    Source,
+    check_files,
+    folder_of,
+    installed_model,
+    installed_models,
+    put_in_place,
+    seal,
+    writing_model,
+)
 from mmsearch.model_packing import export_model, import_model
 from mmsearch.pulling import HubFile, wanted_files
 
@@ -75,14 +88,10 @@ def hub(repositories: dict[str, Path], models: Path, monkeypatch: pytest.MonkeyP
 @pytest.fixture
 def fetched(repositories: dict[str, Path], models: Path) -> Path:
     """The folder of a model that is on this disk, put there without a hub."""
-    import shutil
-
-    from mmsearch.encoding.model_store import put_in_place, seal
-
     partial = models / "tiny.partial"
     models.mkdir()
     shutil.copytree(repositories["sentence-transformers/clip-ViT-B-32"], partial)
-    seal(str(partial), "tiny", repository="some/tiny", revision=COMMIT)
+    seal(str(partial), "tiny", [Source("some/tiny", COMMIT, "")])
     put_in_place(str(partial), "tiny")
     return models / "tiny"
 
@@ -125,7 +134,7 @@ def test_a_model_is_fetched_once_and_needs_no_network_then(
     assert f"mmsearch index FOLDER --model {NAME}" in done.out
     model = installed_model(NAME)
     assert model is not None
-    assert (model.repository, model.revision) == (NAME, COMMIT)
+    assert [(one.repository, one.commit) for one in model.sources] == [(NAME, COMMIT)]
     names = set(model.files)
     assert "model.safetensors" in names
     assert not {"pytorch_model.bin", "modeling.py", "onnx/model.onnx"} & names
@@ -165,6 +174,8 @@ def test_a_revision_is_a_model_of_its_own(hub: FakeHub, command: Command) -> Non
     assert command("models", "pull", f"{NAME}@v1").code == 0
     assert [model.name for model in installed_models()] == [f"{NAME}@v1"]
     assert "no revision v2" in sentence(command("models", "pull", NAME, "--revision", "v2"))
+    assert "no revision a/b" in sentence(command("models", "pull", NAME, "--revision", "a/b"))
+    assert "cannot be called" in sentence(command("models", "pull", NAME, "--revision", "a b"))
 
 
 def test_a_download_that_breaks_off_says_which_file_and_goes_on_later(hub: FakeHub, command: Command) -> None:
@@ -222,9 +233,76 @@ def test_a_damaged_model_is_told_of_and_mended_by_pulling_it_again(hub: FakeHub,
     assert weights.read_bytes() == content
 
 
-def test_one_at_a_time_fetches_a_model(hub: FakeHub, command: Command) -> None:
-    from mmsearch.encoding.model_store import writing_model
+def test_a_model_is_mended_as_it_was_and_not_with_what_is_newest(hub: FakeHub, command: Command) -> None:
+    command("models", "pull", NAME)
+    identity = open_encoder(NAME).identity
+    (Path(folder_of(NAME)) / "config.json").write_text("{}")
+    hub.asked.clear()
+    assert command("models", "pull", NAME).code == 0
+    assert hub.asked == [COMMIT]
+    assert open_encoder(NAME).identity == identity
 
+
+def test_a_pair_is_mended_as_a_pair(hub: FakeHub, command: Command) -> None:
+    student = next(path for name, path in hub.repositories.items() if "multilingual" in name)
+    hub.repositories = {**hub.repositories, "some/student": student}
+    assert command("models", "pull", "some/student", "--images-by", NAME).code == 0
+    Path(folder_of("some/student"), "image", "config.json").unlink()
+    assert command("models", "pull", "some/student").code == 0
+    assert open_encoder("some/student").encode_texts(["x"]).shape == (1, 16)
+
+
+def test_a_damaged_manifest_is_mended_too(hub: FakeHub, command: Command) -> None:
+    command("models", "pull", NAME)
+    manifest = Path(folder_of(NAME), MANIFEST)
+    for damage in ("{", "[]", '{"files": {"x": {"bytes": 1e999, "sha256": ""}}}'):
+        manifest.write_text(damage)
+        assert command("models").code == 0
+        sent = len(hub.sent)
+        assert command("models", "pull", NAME).code == 0
+        assert hub.sent[sent:] == []
+        assert installed_model(NAME) is not None
+
+
+def test_what_is_there_stays_while_the_hub_is_out_of_reach(
+    hub: FakeHub, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command("models", "pull", NAME)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert "cannot be fetched" in sentence(command("models", "pull", NAME, "--trust-remote-code"))
+    assert installed_model(NAME) is not None
+    _ = open_encoder(NAME).identity
+
+
+def test_an_exchange_that_was_cut_off_is_ended(fetched: Path, models: Path, command: Command) -> None:
+    fetched.rename(models / "tiny~old.partial")
+    (models / "tiny~scratch.partial").mkdir()
+    assert installed_models() == []
+    assert command("models", "export", "tiny", models.parent / "x.zip").code == 2
+    with writing_model("tiny"):
+        assert [model.name for model in installed_models()] == ["tiny"]
+        assert sorted(name for name in os.listdir(models) if name[0] != ".") == ["tiny"]
+
+
+def test_an_optimised_model_that_is_gone_is_made_and_not_fetched(command: Command, models: Path, home: Path) -> None:
+    said = sentence(command("index", home, "--model", "tiny-int8"))
+    assert "`mmsearch models optimise tiny`" in said
+    assert "`mmsearch models optimise tiny`" in sentence(command("models", "pull", "tiny-int8"))
+
+
+def test_a_full_disk_is_told_as_such(hub: FakeHub, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")  # as write() says it, without a name
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", full)
+    said = sentence(command("models", "pull", NAME))
+    assert "No space left on device" in said
+    assert "MMSEARCH_MODELS" in said
+
+
+def test_one_at_a_time_fetches_a_model(hub: FakeHub, command: Command) -> None:
     with writing_model(NAME):
         assert f"The model {NAME} is being written by process {os.getpid()}" in sentence(
             command("models", "pull", NAME)
@@ -302,7 +380,7 @@ def test_a_model_is_brought_over_as_a_single_file(
     model = installed_model("tiny")
     assert model is not None
     check_files(model, digests=True)
-    assert (model.repository, model.revision) == ("some/tiny", COMMIT)
+    assert model.sources == (Source("some/tiny", COMMIT, ""),)
 
 
 def rewritten(source: Path, target: Path, change: dict[str, bytes]) -> Path:
@@ -326,11 +404,20 @@ def test_a_file_that_was_changed_on_its_way_is_refused(fetched: Path, models: Pa
     rewritten(file, tmp_path / "longer.zip", {"config.json": (fetched / "config.json").read_bytes() + b" "})
     rewritten(file, tmp_path / "shorter.zip", {"config.json": b"{}"})
     manifest = json.loads((fetched / MANIFEST).read_text())
-    for number, name in enumerate(("../evil", "/evil", "a/../../evil", "C:\\evil", "a\\..\\evil", "")):
+    for number, name in enumerate(
+        ("../evil", "/evil", "a/../../evil", "C:\\evil", "a\\..\\evil", "", ".. /x", "x ", "NUL", "con.txt", "a\nb")
+    ):
         files = {**manifest["files"], name: {"bytes": 1, "sha256": "0"}}
         rewritten(file, tmp_path / f"evil{number}.zip", {MANIFEST: json.dumps({**manifest, "files": files}).encode()})
     rewritten(file, tmp_path / "named.zip", {MANIFEST: json.dumps({**manifest, "name": "../../evil"}).encode()})
+    rewritten(file, tmp_path / "builtin.zip", {MANIFEST: json.dumps({**manifest, "name": BUILTIN_MODEL}).encode()})
     rewritten(file, tmp_path / "list.zip", {MANIFEST: b"[1, 2]"})
+    endless = {**manifest, "files": {"x": {"bytes": float("inf"), "sha256": ""}}}
+    rewritten(file, tmp_path / "endless.zip", {MANIFEST: json.dumps(endless).encode()})
+    rewritten(file, tmp_path / "large.zip", {MANIFEST: b" " * 2_000_000})
+    with zipfile.ZipFile(tmp_path / "compressed.zip", "w", zipfile.ZIP_DEFLATED) as compressed:
+        for path in fetched.iterdir():
+            compressed.write(path, path.name)
     for changed in sorted(tmp_path.glob("*.zip")):
         if changed != file:
             with pytest.raises(MmsearchError):
@@ -358,6 +445,25 @@ def test_exporting_what_is_damaged_or_not_there_is_one_sentence(
     assert "is damaged" in sentence(command("models", "export", "tiny", tmp_path / "x.zip"))
     assert not (tmp_path / "x.zip").exists()
     assert "cannot be read" in sentence(command("models", "import", tmp_path / "x.zip"))
+
+
+def test_a_library_that_calls_a_known_model_by_its_long_name(
+    repositories: dict[str, Path], models: Path, command: Command, home: Path
+) -> None:
+    long, short = "sentence-transformers/clip-ViT-B-32", "clip-ViT-B-32"
+    partial = models / "x.partial"
+    models.mkdir()
+    shutil.copytree(repositories[long], partial)
+    seal(str(partial), short, [Source(long, COMMIT, "")])
+    put_in_place(str(partial), short)
+    with Library(home.parent / "library") as library:
+        library.index([home], model=short)
+    identity = open_encoder(long).identity
+    with closing(sqlite3.connect(home.parent / "library" / "library.db")) as connection, connection:
+        connection.execute("UPDATE models SET name = ?, fingerprint = ?", (identity.name, identity.fingerprint))
+    for name in (long, short):
+        assert command("search", "a cat", "--model", name, "--min-score", "0").code == 0, name
+    assert command("search", "a cat", "--min-score", "0").code == 0
 
 
 # Making fast

@@ -13,6 +13,7 @@ from mmsearch import Library
 from mmsearch.catalogue import SCHEMA_VERSION
 
 TO_VERSION_4 = """ALTER TABLE models DROP COLUMN behind;
+    ALTER TABLE failures DROP COLUMN model_id;
     UPDATE settings SET key = 'adapter_id' WHERE key LIKE 'adapter_id %';
     INSERT INTO settings VALUES ('unencoded', '1');
     PRAGMA user_version = 4;"""

@@ -13,6 +13,8 @@ from mmsearch.errors import MmsearchError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from mmsearch.optimising import Optimised
+
 models = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
 NameArgument = Annotated[
@@ -36,6 +38,12 @@ def list_models(
     library has of it.
     """
     if context.invoked_subcommand is not None:
+        for name in ("as_json", "library"):
+            source = context.get_parameter_source(name)
+            if source is not None and source.name == "COMMANDLINE":
+                raise MmsearchError(
+                    f"Options come after the command: `mmsearch models {context.invoked_subcommand} … --library DIR`."
+                )
         return
     from mmsearch import output
     from mmsearch.encoding.model_store import installed_models
@@ -82,11 +90,11 @@ def pull(
 ) -> None:
     """Fetch a model from the hub, once; after that it needs no network.
 
-    A model that is there already is checked, and what is damaged is fetched again. What was fetched before an
-    interruption is not fetched again. Needs the clip extra.
+    A model that is there already is checked, and what is damaged is fetched again. Files that had arrived before an
+    interruption are not fetched again. Needs the clip extra.
     """
     from mmsearch import output
-    from mmsearch.output.models import installed_as_json, pulled_said
+    from mmsearch.output.models import pulled_as_json, pulled_said, summary
     from mmsearch.pulling import pull as fetch
 
     with (
@@ -101,13 +109,18 @@ def pull(
             on_progress=on_progress,
         )
     with printing():
-        print(output.to_json(installed_as_json(fetched)) if as_json else pulled_said(fetched))
+        if not as_json:
+            print(pulled_said(fetched))
     if optimised is None and not as_json and sys.stdin.isatty() and sys.stderr.isatty():
         optimised = typer.confirm(
             "Make it several times as fast on a processor (8 bits; takes a minute)?", default=True, err=True
         )
-    if optimised:
-        _optimise(fetched.name, None, photos, as_json, library)
+    made = _optimise(fetched.name, None, photos, as_json, library) if optimised else None
+    with printing():
+        if as_json:
+            print(output.to_json(pulled_as_json(fetched, made)))
+        elif made:
+            print(summary(made))
 
 
 @models.command()
@@ -124,19 +137,23 @@ def optimise(
     """Make a CLIP or SigLIP model several times as fast on a processor: 8-bit graphs that need no torch.
 
     Prints how near their vectors are to the original's, which stays as it is. `index --model NAME` takes the optimised
-    model from then on, and `eval` both, as NAME and NAME-int8. Needs the clip extra, once.
+    model from then on, unless the library has vectors of the original, and `eval` both, as NAME and NAME-int8. Needs
+    the clip extra, once.
     """
-    _optimise(model, folder, photos, as_json, library)
-
-
-def _optimise(model: str, folder: str | None, photos: str | None, as_json: bool, library: str | None) -> None:
     from mmsearch import output
-    from mmsearch.optimising import optimise as make
     from mmsearch.output.models import optimised_as_json, summary
 
-    made = make(model, folder, _pictures(photos, library), lambda step: None if as_json else output.say(f"{step} …"))
+    made = _optimise(model, folder, photos, as_json, library)
     with printing():
         print(output.to_json(optimised_as_json(made)) if as_json else summary(made))
+
+
+def _optimise(model: str, folder: str | None, photos: str | None, quiet: bool, library: str | None) -> Optimised:
+    from mmsearch import output
+    from mmsearch.optimising import optimise as make
+
+    with stoppable("stopped; nothing was made."):
+        return make(model, folder, _pictures(photos, library), lambda step: None if quiet else output.say(f"{step} …"))
 
 
 def _pictures(photos: str | None, library: str | None) -> list[Image]:
@@ -206,9 +223,11 @@ def remove(
     from mmsearch.output.models import removed_as_json
 
     with Library(library) as opened:
-        if opened.exists() and any(one.name == model and one.searched for one in opened.models()):
+        of_library = opened.models() if opened.exists() else []
+        if any(one.name == model and (one.searched or one.wanted) for one in of_library):
             raise MmsearchError(
-                f"Searches in {opened.folder} use {model}; choose another model with `mmsearch models use NAME` first."
+                f"Searches in {opened.folder} use {model}, or wait for it; choose another model with `mmsearch models "
+                "use NAME` first."
             )
     freed = remove_model(model)
     with printing():

@@ -117,7 +117,7 @@ def open_encoder(model: str = BUILTIN_MODEL, device: DeviceName = "auto") -> Enc
 
     folder, trusted = model, False
     if not is_model_folder(model):
-        installed = installed_model(model)
+        installed = installed_model(model) or installed_model(canonical_model_name(model))
         if installed is not None:
             check_files(installed)
         folder = installed.folder if installed else _in_hub_cache(model)
@@ -151,15 +151,18 @@ def _in_hub_cache(model: str) -> str:
     Raises:
         MmsearchError: there is none.
     """
+    from mmsearch.encoding.known_models import known_model
     from mmsearch.encoding.model_store import folder_of, remedy
 
     if os.path.isabs(model) or model.startswith((".", "~")):
         raise MmsearchError(f"There is no model in a folder {model}; check the path.")
+    known = known_model(model)
     with suppress(Exception):  # not installed, not there, or no name that the hub could have
         from huggingface_hub import snapshot_download
 
-        repository = model if "/" in model else f"sentence-transformers/{model}"
-        return str(snapshot_download(repository, local_files_only=True))
+        repository = known.repository if known else model if "/" in model else f"sentence-transformers/{model}"
+        if not (known and known.images_by):  # which is two models
+            return str(snapshot_download(repository, local_files_only=True))
     raise MmsearchError(f"The model {model} is not on this disk ({folder_of(model)} is missing); {remedy(model)}.")
 
 
@@ -177,10 +180,15 @@ def names_of(model: str) -> tuple[str, ...]:
     return (model,) if os.path.isabs(model) else (model, f"{model}{OPTIMISED_ENDING}")
 
 
-def preferred_model_name(model: str) -> str:
-    """The name of the optimised form of that model where there is one on this disk, else its own."""
+def preferred_model_name(model: str, device: DeviceName = "auto") -> str:
+    """The name of the optimised form of that model where there is one on this disk, else its own.
+
+    A graphics card that is asked for runs the original.
+    """
     from mmsearch.encoding.model_store import installed_model
 
+    if device not in ("auto", "cpu"):
+        return model
     return next((name for name in names_of(model)[1:] if installed_model(name)), model)
 
 

@@ -18,11 +18,15 @@ _READ_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """`revision` is a digest of the model's files, `dimension` that of its vectors, `image_side` in pixels."""
+    """`revision` is a digest of the model's files, `dimension` that of its vectors, `image_side` in pixels.
+
+    `preparation` tells how its inputs are prepared, where that is not what its files say alone.
+    """
 
     revision: str
     dimension: int
     image_side: int
+    preparation: str
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Loaded:
 
     dimension: int
     image_side: int
+    preparation: str = ""
 
 
 def facts_of(folder: str, load: Callable[[], Loaded]) -> ModelFacts:
@@ -43,7 +48,7 @@ def facts_of(folder: str, load: Callable[[], Loaded]) -> ModelFacts:
         if known["state"] == state:
             return ModelFacts(**known["facts"])
     loaded = load()
-    facts = ModelFacts(_revision(folder), loaded.dimension, loaded.image_side)
+    facts = ModelFacts(_revision(folder), **asdict(loaded))
     with suppress(OSError):  # a cache that cannot be written is done without
         os.makedirs(os.path.dirname(kept), exist_ok=True)
         part = f"{kept}.{os.getpid()}.part"

@@ -14,10 +14,11 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 
+from mmsearch.encoding import BUILTIN_MODEL, OPTIMISED_ENDING
 from mmsearch.errors import MmsearchError
 from mmsearch.locking import WriterLock
 
@@ -26,6 +27,8 @@ MANIFEST = "mmsearch-model.json"
 # What a folder is called while it is not whole yet.
 PARTIAL_ENDING = ".partial"
 _NAME = re.compile(r"(?!.*--)[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w.-]+)?")
+_PART = re.compile(r"\w([\w .+()@=,~-]*[\w+()@=,~-])?")
+_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
 _READ_BYTES = 1 << 20
 
 
@@ -38,22 +41,36 @@ class StoredFile:
 
 
 @dataclass(frozen=True)
+class Source:
+    """A repository of the hub at one commit, and the folder within the model's that its files are in, or none."""
+
+    repository: str
+    commit: str
+    within: str
+
+
+@dataclass(frozen=True)
 class InstalledModel:
-    """A model on this disk. `repository` and `revision` are those of the hub, empty for what was made here.
+    """A model on this disk. `sources` are where it was fetched from, none for what was made here.
 
     `trust_remote_code` says that a person allowed it to run Python code that it brings along.
     """
 
     name: str
     folder: str
-    repository: str
-    revision: str
+    sources: tuple[Source, ...]
     trust_remote_code: bool
     files: Mapping[str, StoredFile]
 
     @property
     def bytes(self) -> int:
         return sum(file.bytes for file in self.files.values())
+
+
+def is_plain(within: str) -> bool:
+    """Whether a file of that name lies within the folder that it is put into, under this name, on any system."""
+    parts = within.split("/")
+    return all(_PART.fullmatch(part) and part.split(".")[0].upper() not in _DEVICES for part in parts)
 
 
 def models_folder() -> str:
@@ -66,8 +83,11 @@ def models_folder() -> str:
     return os.path.join(platformdirs.user_data_dir("mmsearch", appauthor=False), "models")
 
 
-def writing_model(name: str) -> WriterLock:
+@contextmanager
+def writing_model(name: str) -> Iterator[None]:
     """Held, as a `with` block, while the model of that name is fetched, made or removed.
+
+    What a killed process has left of it is put right first.
 
     Raises:
         MmsearchError: another process is at it, or there can be no folder for models.
@@ -79,7 +99,28 @@ def writing_model(name: str) -> WriterLock:
         raise MmsearchError(
             f"The folder for models {folder} cannot be made ({error.strerror}); name another with {MODELS_VARIABLE}."
         ) from error
-    return WriterLock(folder, f"The model {name}", f".{os.path.basename(folder_of(name))}.lock")
+    with WriterLock(folder, f"The model {name}", f".{os.path.basename(folder_of(name))}.lock"):
+        _put_right(name)
+        yield
+
+
+def scratch_beginning(name: str) -> str:
+    """What the name of a folder begins with in which the model of that name is made."""
+    return f"{os.path.basename(folder_of(name))}~"
+
+
+def _put_right(name: str) -> None:
+    """Ends an exchange of two folders that was cut off, and deletes what was being made."""
+    folder = folder_of(name)
+    if os.path.isdir(_set_aside(folder)) and not os.path.lexists(folder):
+        os.rename(_set_aside(folder), folder)
+    for entry in os.listdir(models_folder()):
+        if entry.startswith(scratch_beginning(name)) and entry.endswith(PARTIAL_ENDING):
+            shutil.rmtree(os.path.join(models_folder(), entry), ignore_errors=True)
+
+
+def _set_aside(folder: str) -> str:
+    return f"{folder}~old{PARTIAL_ENDING}"
 
 
 def check_model_name(name: str) -> str:
@@ -88,7 +129,9 @@ def check_model_name(name: str) -> str:
     Raises:
         MmsearchError: no model can be called so.
     """
-    if not _NAME.fullmatch(name):
+    if name == BUILTIN_MODEL:
+        raise MmsearchError(f"{BUILTIN_MODEL} is built in; there is nothing to be done about it.")
+    if not _NAME.fullmatch(name) or name.endswith(PARTIAL_ENDING):
         raise MmsearchError(
             f"A model cannot be called {name!r}; write it as the hub does: NAME, or OWNER/NAME, or with a revision "
             "OWNER/NAME@REVISION."
@@ -109,7 +152,8 @@ def installed_model(name: str) -> InstalledModel | None:
     """
     if not _NAME.fullmatch(name):
         return None
-    return _read(folder_of(name))
+    model = _read(folder_of(name))
+    return model if model is not None and model.name == name else None
 
 
 def installed_models() -> list[InstalledModel]:
@@ -147,16 +191,21 @@ def from_manifest(folder: str, written: object) -> InstalledModel:
     try:
         fields = dict(written)  # type: ignore[call-overload]
         files = {str(name): StoredFile(int(one["bytes"]), str(one["sha256"])) for name, one in fields["files"].items()}
-        return InstalledModel(
+        model = InstalledModel(
             name=str(fields["name"]),
             folder=folder,
-            repository=str(fields["repository"]),
-            revision=str(fields["revision"]),
-            trust_remote_code=fields.get("trust_remote_code") is True,
+            sources=tuple(
+                Source(str(one["repository"]), str(one["commit"]), str(one["within"])) for one in fields["sources"]
+            ),
+            trust_remote_code=fields["trust_remote_code"] is True,
             files=files,
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not a manifest: {error!r}") from error
+    for name in files:
+        if not is_plain(name):
+            raise ValueError(f"a file is called {name!r}")
+    return model
 
 
 def check_files(model: InstalledModel, digests: bool = False) -> None:
@@ -180,25 +229,20 @@ def check_files(model: InstalledModel, digests: bool = False) -> None:
 
 def remedy(name: str) -> str:
     """What to do about a model that is not on this disk, or not whole."""
+    original = name.removesuffix(OPTIMISED_ENDING)
+    get = f"fetch it with `mmsearch models pull {name}`"
+    if name != original:
+        get = f"make it with `mmsearch models pull {original}` and `mmsearch models optimise {original}`"
     return (
-        f"fetch it with `mmsearch models pull {name}` or, without a network, bring it over from another machine with "
-        f"`mmsearch models export {name} FILE` there and `mmsearch models import FILE` here"
+        f"{get} or, without a network, bring it over from another machine with `mmsearch models export {name} FILE` "
+        "there and `mmsearch models import FILE` here"
     )
 
 
-def seal(
-    folder: str,
-    name: str,
-    *,
-    repository: str = "",
-    revision: str = "",
-    trust_remote_code: bool = False,
-) -> InstalledModel:
+def seal(folder: str, name: str, sources: Sequence[Source] = (), trust_remote_code: bool = False) -> InstalledModel:
     """Writes the manifest of a folder that holds all of a model, with sizes and digests as they are now."""
-    files = {}
-    for within, path in model_files(folder):
-        files[within] = StoredFile(os.path.getsize(path), sha256_of(path))
-    model = InstalledModel(name, folder, repository, revision, trust_remote_code, files)
+    files = {within: StoredFile(os.path.getsize(path), sha256_of(path)) for within, path in model_files(folder)}
+    model = InstalledModel(name, folder, tuple(sources), trust_remote_code, files)
     fields = {key: value for key, value in asdict(model).items() if key != "folder"}
     with open(os.path.join(folder, MANIFEST), "w", encoding="utf-8") as file:
         json.dump(fields, file, indent=1)
@@ -208,9 +252,12 @@ def seal(
 
 
 def put_in_place(partial: str, name: str) -> InstalledModel:
-    """Makes the whole and sealed folder `partial` the model of that name, in the place of an older one."""
+    """Makes the whole and sealed folder `partial` the model of that name, in the place of an older one.
+
+    The caller holds `writing_model`, which puts right what is cut off here.
+    """
     folder = folder_of(name)
-    old = f"{folder}.old{PARTIAL_ENDING}"
+    old = _set_aside(folder)
     shutil.rmtree(old, ignore_errors=True)
     if os.path.lexists(folder):
         os.rename(folder, old)
@@ -227,22 +274,22 @@ def remove_model(name: str) -> int:
     Raises:
         MmsearchError: there is none of that name.
     """
-    folder = folder_of(check_model_name(name))
-    with writing_model(name):
-        return _remove(name, folder)
-
-
-def _remove(name: str, folder: str) -> int:
-    there = [path for path in (folder, folder + PARTIAL_ENDING) if os.path.isdir(path)]
-    if not there:
-        raise MmsearchError(f"There is no model {name} on this disk; `mmsearch models` lists those that are.")
-    freed = sum(os.path.getsize(path) for place in there for _, path in model_files(place))
-    for place in there:
-        # Without its manifest it is no model any more, however far the rest gets.
-        with suppress(FileNotFoundError):
-            os.remove(os.path.join(place, MANIFEST))
-        shutil.rmtree(place)
-    return freed
+    with writing_model(check_model_name(name)):
+        folder = folder_of(name)
+        there = [path for path in (folder, folder + PARTIAL_ENDING) if os.path.isdir(path)]
+        if not there:
+            raise MmsearchError(f"There is no model {name} on this disk; `mmsearch models` lists those that are.")
+        freed = 0
+        for place in there:
+            if os.path.islink(place):
+                os.remove(place)  # what it points to is somebody else's
+                continue
+            freed += sum(os.path.getsize(path) for _, path in model_files(place))
+            # Without its manifest it is no model any more, however far the rest gets.
+            with suppress(FileNotFoundError):
+                os.remove(os.path.join(place, MANIFEST))
+            shutil.rmtree(place)
+        return freed
 
 
 def sha256_of(path: str) -> str:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,19 @@ if TYPE_CHECKING:
 # What CLIP-style models see, where the model does not say.
 USUAL_SIDE = 224
 LONGEST_TEXT = 512
+# How texts are prepared for a SigLIP, as a part of its fingerprint: padded to one length and in lower case.
+SIGLIP_TEXTS = "\npadded, lower case"
+
+Found = TypeVar("Found")
+
+
+class _found_out_once(cached_property[Found]):  # noqa: N801 - as cached_property
+    """A cached property that one thread finds out while others wait; once known, nobody waits."""
+
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Found:  # type: ignore[override]
+        with instance._turn:
+            found: Found = super().__get__(instance, owner)
+            return found
 
 
 class SentenceTransformersEncoder:
@@ -55,7 +68,7 @@ class SentenceTransformersEncoder:
         import xxhash
 
         facts = self._facts
-        described = f"{self._name}\n{facts.revision}\n{facts.dimension}"
+        described = f"{self._name}\n{facts.revision}\n{facts.dimension}{facts.preparation}"
         return ModelIdentity(self._name, facts.revision, facts.dimension, xxhash.xxh3_128_hexdigest(described.encode()))
 
     @property
@@ -109,39 +122,47 @@ class SentenceTransformersEncoder:
         rows = self._device.in_batches(inputs, encode)
         return np.concatenate([np.empty((0, self.identity.dimension), np.float32), *rows])
 
-    @cached_property
+    @_found_out_once
     def _facts(self) -> ModelFacts:
         return facts_of(self._folder, self._told_by_loading)
 
     def _told_by_loading(self) -> Loaded:
         import torch
+        from PIL import Image
 
+        towers = self.towers
         with self._turn, torch.inference_mode():
-            tower = self.towers.text
-            features = self._device.moved(tower.preprocess([{"text": "a"}], **self.towers.text_options))
-            dimension = int(tower(features)["sentence_embedding"].shape[1])
-        return Loaded(dimension, _image_side(self.towers.image))
+            of_text = towers.text.preprocess([{"text": "a"}], **towers.text_options)
+            of_image = towers.image.preprocess([{"image": Image.new("RGB", (USUAL_SIDE, USUAL_SIDE))}])
+            dimensions = [
+                int(tower(self._device.moved(features))["sentence_embedding"].shape[1])
+                for tower, features in ((towers.text, of_text), (towers.image, of_image))
+            ]
+        if dimensions[0] != dimensions[1]:
+            raise MmsearchError(
+                f"{self._name} gives texts {dimensions[0]} dimensions and pictures {dimensions[1]}: its towers do not "
+                "belong together."
+            )
+        return Loaded(dimensions[0], _image_side(towers.image), SIGLIP_TEXTS if towers.is_siglip else "")
 
-    @cached_property
+    @_found_out_once
     def _device(self) -> Device:
-        with self._turn:
-            try:
-                return Device(self._wanted_device)
-            except ImportError as error:
-                raise _not_installed() from error
+        try:
+            return Device(self._wanted_device)
+        except ImportError as error:
+            raise _not_installed() from error
 
-    @cached_property
+    @_found_out_once
     def towers(self) -> Towers:
         """What sentence-transformers has loaded."""
-        with self._turn:
-            parts = [os.path.join(self._folder, part) for part in ("image", "text")]
-            if all(os.path.isdir(part) for part in parts):
-                image, text = (self._load(part) for part in parts)
-            else:
-                image = text = self._load(self._folder)
-            if "image" not in image.modalities or "text" not in text.modalities:
-                raise MmsearchError(f"{self._name} does not encode both pictures and texts; choose a CLIP-style model.")
-            return Towers(image, text)
+        parts = [os.path.join(self._folder, part) for part in ("image", "text")]
+        if all(os.path.isdir(part) for part in parts):
+            image, text = (self._load(part) for part in parts)
+        else:
+            image = text = self._load(self._folder)
+        if "image" not in image.modalities or "text" not in text.modalities:
+            raise MmsearchError(f"{self._name} does not encode both pictures and texts; choose a CLIP-style model.")
+        return Towers(image, text)
 
     def _load(self, folder: str) -> Any:
         try:
@@ -165,13 +186,13 @@ class SentenceTransformersEncoder:
                 f"{self._name} cannot be loaded as a sentence-transformers model ({_first_line(error)}); {remedy}."
             ) from error
 
-    @cached_property
+    @_found_out_once
     def _tokenizer(self) -> Any | None:
         tokenizer = getattr(self.towers.text, "tokenizer", None)
         tokenizer = getattr(tokenizer, "tokenizer", tokenizer)  # a processor holds its tokenizer
         return tokenizer if getattr(tokenizer, "is_fast", False) else None
 
-    @cached_property
+    @property
     def longest_text(self) -> int:
         """How many tokens of a text the model takes, those that stand for its beginning and end among them."""
         return self.towers.longest_text

@@ -22,9 +22,12 @@ def print_models(installed: Sequence[InstalledModel], of_library: Sequence[Libra
     states = {model.name: _state(model) for model in of_library}
     here = [(BUILTIN_MODEL, "30 MB", states.pop(BUILTIN_MODEL, ""))]
     here += [(model.name, f"{model.bytes / 1e6:,.0f} MB", states.pop(model.name, "")) for model in installed]
-    here += [(name, "", state) for name, state in states.items()]  # folders, and what was removed
+    here += [(name, "", states.pop(name)) for name in list(states) if os.path.isdir(name)]
     print("on this disk")
     _print_table(here)
+    if states:
+        print("\nnot on this disk any more, though the library has vectors of it")
+        _print_table(list(states.items()))
     names = {model.name for model in installed}
     known = [model for model in KNOWN_MODELS if model.name != BUILTIN_MODEL]
     print("\nknown; `mmsearch models pull NAME` fetches one")
@@ -83,8 +86,7 @@ def _installed(model: InstalledModel) -> dict[str, Any]:
         "name": model.name,
         "folder": model.folder,
         "bytes": model.bytes,
-        "repository": model.repository,
-        "revision": model.revision,
+        "sources": [asdict(source) for source in model.sources],
         "trust_remote_code": model.trust_remote_code,
     }
 
@@ -96,6 +98,11 @@ def _known(model: KnownModel) -> dict[str, Any]:
 def installed_as_json(model: InstalledModel) -> dict[str, Any]:
     """As docs/json.md tells."""
     return {"schema_version": SCHEMA_VERSION, **_installed(model)}
+
+
+def pulled_as_json(model: InstalledModel, made: Optimised | None) -> dict[str, Any]:
+    """As docs/json.md tells."""
+    return {**installed_as_json(model), "optimised": asdict(made) if made else None}
 
 
 def pulled_said(model: InstalledModel) -> str:
@@ -129,8 +136,8 @@ def use_said(used: LibraryModel) -> str:
     name = visible(used.label)
     if not used.searched:
         return (
-            f"{used.lacking:,} of {used.files + used.lacking:,} files are not encoded with {name} yet; "
-            "`mmsearch index` sees to them, and searches use it then"
+            f"{used.lacking:,} of {used.files + used.lacking:,} files are not encoded with {name} yet; `mmsearch "
+            "index` sees to them, and searches use it then. --now does not wait, for a drive that is away, say"
         )
     missing = f"; {used.lacking:,} files that it has not encoded are not found" if used.lacking else ""
     return f"searches use {name} from now on{missing}"

@@ -46,6 +46,8 @@ def report_as_json(report: IndexReport, library: str) -> dict[str, Any]:
         "rebuilt": report.rebuilt,
         "absent": [{"path": os.fsdecode(absence.path), "files": absence.files} for absence in report.absent],
         "searched": report.searched,
+        "lacking": report.lacking,
+        "hindered": report.hindered or None,
         "switched": report.switched,
         "catching_up": report_as_json(report.catching_up, library) if report.catching_up else None,
     }
@@ -68,7 +70,8 @@ def summary(report: IndexReport) -> str:
     encoded = report.added + report.updated + report.encoded
     if encoded and report.seconds >= 1:
         rate = f" ({encoded / report.seconds:.0f} files/s)"
-    return f"{report.files:,} files searchable: {said} in {report.seconds:.1f} s{rate}"
+    what = "searchable" if report.searched in ("", report.model) else f"encoded with {visible(report.model)}"
+    return f"{report.files:,} files {what}: {said} in {report.seconds:.1f} s{rate}"
 
 
 def notes(report: IndexReport) -> list[str]:
@@ -95,6 +98,12 @@ def notes(report: IndexReport) -> list[str]:
         said.append(f"searches use {visible(report.searched)} from now on")
     elif report.searched not in ("", report.model):
         said.append(f"searches use {visible(report.searched)} as before; `mmsearch models use NAME` changes that")
+        if report.lacking:
+            said.append(
+                f"{report.lacking:,} files are not found before `mmsearch index` has encoded them with that one too"
+            )
+    if report.hindered:
+        said.append(visible(report.hindered))
     noted = [*report.failures, *((problem.path, problem.reason) for problem in report.problems)]
     said += [f"skipped {visible(os.fsdecode(path))}: {visible(reason)}" for path, reason in noted[:_SHOWN_FAILURES]]
     if report.failing:
