@@ -48,6 +48,8 @@ TEXTS = (
     "a dog on the beach", "two people with a birthday cake", "the mountains in winter", "a red car in the city",
     "minutes of the meeting on Monday", "a recipe for bread with flour and water", "x", "a plate of pasta " * 12,
 )  # fmt: skip
+# Cosines of the exact export with the original: less is not the same model.
+LEAST_AGREEMENT = 0.99
 # Of pictures that models are compared with, in pixels: no model of the known ones sees more.
 COMPARED_SIDE = 384
 _IMAGE_FILE, _TEXT_FILE, _TOKENIZER_FILE = "image.onnx", "text.onnx", "tokenizer.json"
@@ -86,10 +88,11 @@ def optimise(
     """Exports a model, by name or folder, to the new folder `folder`, or to the models of this disk as NAME-int8.
 
     Args:
-        pictures: RGB pictures to hold the vectors against the original's with.
+        pictures: RGB pictures to hold the vectors against the original's with; made-up ones if there are none.
 
     Raises:
-        MmsearchError: the extra is missing, the model is of another kind, or the folder is in use.
+        MmsearchError: the extra is missing, the model is of another kind, its export does not agree with it, or the
+            folder is in use.
     """
     if folder is None:
         if is_model_folder(model):
@@ -141,6 +144,12 @@ def _optimised(
         export(source, *(os.path.join(exact, file) for file in (_IMAGE_FILE, _TEXT_FILE, _TOKENIZER_FILE)))
         _describe(source, original, exact)
         float32 = _agreements(original, OnnxEncoder(exact, keep_graph=False), pictures)
+        worst = min(float32, key=lambda one: one.lowest)
+        if worst.lowest < LEAST_AGREEMENT:
+            raise MmsearchError(
+                f"{original.identity.name} gives other vectors once it is exported (cosine {worst.lowest:.3f} for "
+                f"{worst.tower}), so nothing was kept; use it as it is."
+            )
         on_step("quantising")
         for file in (_IMAGE_FILE, _TEXT_FILE):
             quantise(os.path.join(exact, file), os.path.join(small, file))
@@ -211,11 +220,25 @@ def _describe(source: Exportable, original: SentenceTransformersEncoder, folder:
 
 
 def _agreements(original: Encoder, exported: Encoder, pictures: Sequence[Image]) -> tuple[Agreement, ...]:
-    found = []
-    if pictures:
-        found.append(_agreement("pictures", original.encode_images(pictures), exported.encode_images(pictures)))
-    found.append(_agreement("texts", original.encode_texts(TEXTS), exported.encode_texts(TEXTS)))
-    return tuple(found)
+    shown, what = (pictures, "pictures") if pictures else (_made_up_pictures(), "made-up pictures")
+    return (
+        _agreement(what, original.encode_images(shown), exported.encode_images(shown)),
+        _agreement("texts", original.encode_texts(TEXTS), exported.encode_texts(TEXTS)),
+    )
+
+
+def _made_up_pictures() -> list[Image]:
+    """Gradients and blotches of several shapes, where there are no photos: enough to see that a tower is the same."""
+    from PIL import Image as PILImage
+
+    chance = np.random.default_rng(0)
+    sides = [(320, 240), (240, 320), (400, 150), (256, 256)]
+    ramps = [PILImage.radial_gradient("L").resize(side).convert("RGB") for side in sides]
+    blotches = [
+        PILImage.fromarray(chance.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize(side, PILImage.Resampling.BICUBIC)
+        for side in sides
+    ]
+    return [*ramps, *blotches]
 
 
 def _agreement(tower: str, original: FloatMatrix, exported: FloatMatrix) -> Agreement:

@@ -176,3 +176,24 @@ def mmsearch(tmp_path: Path) -> Mmsearch:
         )
 
     return run
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Mmsearch:
+    """The same within this process, where torch is loaded once for all tests."""
+
+    from mmsearch.cli import main
+
+    def run(*arguments: str | Path) -> Answer:
+        monkeypatch.setenv("MMSEARCH_LIBRARY", str(tmp_path / "library"))
+        monkeypatch.setattr(sys, "argv", ["mmsearch", *map(str, arguments)])
+        capfd.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capfd.readouterr()
+        return Answer(code, said.out, said.err, said.out.encode())
+
+    return run

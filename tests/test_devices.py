@@ -57,11 +57,11 @@ def test_other_errors_are_not_taken_for_it() -> None:
         Device("cpu").in_batches(range(5), encode)
 
 
-def test_a_device_that_is_not_there_is_one_sentence(mmsearch: Mmsearch, home: Path, tmp_path: Path) -> None:
+def test_a_device_that_is_not_there_is_one_sentence(command: Mmsearch, home: Path, tmp_path: Path) -> None:
     tiny = make_tiny_clip(tmp_path / "tiny")
     away = next(name for name in ("mps", "cuda") if name != Device("auto").name)
     for arguments in (("--model", str(tiny), "--device", away), ("--device", away), ("--device", "abacus")):
-        done = mmsearch("index", home, *arguments)
+        done = command("index", home, *arguments)
         assert (done.code, done.err.count("\n")) == (2, 1), done.err
         assert "--device" in done.err or "there is no device" in done.err.lower()
     assert not (tmp_path / "library").exists()

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from conftest import Answer, Mmsearch
 from fake_hub import COMMIT, FakeHub, serving
 
 from mmsearch import Library, MmsearchError
-from mmsearch.cli import main
 from mmsearch.encoding import BUILTIN_MODEL, open_encoder
 from mmsearch.encoding.known_models import KNOWN_MODELS
 from mmsearch.encoding.model_store import (
@@ -42,7 +41,6 @@ pytest.importorskip("sentence_transformers", reason="the clip extra is not insta
 from tiny_clip import make_tiny_clip, make_tiny_siglip, make_tiny_student
 
 NAME = "some/tiny-clip"
-Command = Callable[..., Answer]
 WITHOUT_TORCH = """
 import sys
 for name in ("torch", "transformers", "sentence_transformers", "huggingface_hub", "onnx"):
@@ -96,27 +94,6 @@ def fetched(repositories: dict[str, Path], models: Path) -> Path:
     return models / "tiny"
 
 
-@pytest.fixture
-def command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Callable[..., Answer]:
-    """The command within this process, which has loaded torch already."""
-
-    def run(*arguments: str | Path) -> Answer:
-        monkeypatch.setenv("MMSEARCH_LIBRARY", str(tmp_path / "library"))
-        monkeypatch.setattr(sys, "argv", ["mmsearch", *map(str, arguments)])
-        capfd.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        said = capfd.readouterr()
-        return Answer(code, said.out, said.err, said.out.encode())
-
-    return run
-
-
 def sentence(answer: Answer) -> str:
     assert (answer.code, answer.err.count("\n")) == (2, 1), answer.err
     assert "Traceback" not in answer.err
@@ -127,7 +104,7 @@ def sentence(answer: Answer) -> str:
 
 
 def test_a_model_is_fetched_once_and_needs_no_network_then(
-    hub: FakeHub, mmsearch: Mmsearch, command: Command, home: Path, monkeypatch: pytest.MonkeyPatch
+    hub: FakeHub, mmsearch: Mmsearch, command: Mmsearch, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = mmsearch("models", "pull", NAME)
     assert (done.code, done.err) == (0, "")
@@ -149,7 +126,7 @@ def test_a_model_is_fetched_once_and_needs_no_network_then(
     assert len(found["hits"]) == 4
 
 
-def test_a_known_text_student_comes_with_the_tower_that_it_was_made_for(hub: FakeHub, command: Command) -> None:
+def test_a_known_text_student_comes_with_the_tower_that_it_was_made_for(hub: FakeHub, command: Mmsearch) -> None:
     name = "clip-ViT-B-32-multilingual-v1"
     assert command("models", "pull", f"sentence-transformers/{name}").code == 0
     model = installed_model(name)
@@ -159,7 +136,7 @@ def test_a_known_text_student_comes_with_the_tower_that_it_was_made_for(hub: Fak
     assert encoder.encode_texts(["eine Katze"]).shape == (1, encoder.identity.dimension)
 
 
-def test_a_student_that_is_not_known_is_told_whose_pictures_to_take(hub: FakeHub, command: Command) -> None:
+def test_a_student_that_is_not_known_is_told_whose_pictures_to_take(hub: FakeHub, command: Mmsearch) -> None:
     hub.repositories = {**hub.repositories, "some/student": next(
         path for name, path in hub.repositories.items() if "multilingual" in name
     )}  # fmt: skip
@@ -168,7 +145,7 @@ def test_a_student_that_is_not_known_is_told_whose_pictures_to_take(hub: FakeHub
     assert command("models", "pull", "some/student", "--images-by", NAME).code == 0
 
 
-def test_a_revision_is_a_model_of_its_own(hub: FakeHub, command: Command) -> None:
+def test_a_revision_is_a_model_of_its_own(hub: FakeHub, command: Mmsearch) -> None:
     pulled = command("models", "pull", NAME, "--revision", "v1", "--json").json
     assert pulled["name"] == f"{NAME}@v1"
     assert command("models", "pull", f"{NAME}@v1").code == 0
@@ -178,7 +155,7 @@ def test_a_revision_is_a_model_of_its_own(hub: FakeHub, command: Command) -> Non
     assert "cannot be called" in sentence(command("models", "pull", NAME, "--revision", "a b"))
 
 
-def test_a_download_that_breaks_off_says_which_file_and_goes_on_later(hub: FakeHub, command: Command) -> None:
+def test_a_download_that_breaks_off_says_which_file_and_goes_on_later(hub: FakeHub, command: Mmsearch) -> None:
     hub.cut.add("model.safetensors")
     said = sentence(command("models", "pull", NAME))
     assert "model.safetensors" in said
@@ -209,7 +186,7 @@ def test_a_killed_download_leaves_no_model_and_goes_on_later(hub: FakeHub, mmsea
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])  # known by a SHA-256, and by a git blob id
-def test_what_arrives_with_other_bytes_is_refused(hub: FakeHub, command: Command, name: str) -> None:
+def test_what_arrives_with_other_bytes_is_refused(hub: FakeHub, command: Mmsearch, name: str) -> None:
     hub.twisted = {name}
     assert f"{name} of {NAME} did not arrive" in sentence(command("models", "pull", NAME))
     assert installed_models() == []
@@ -217,7 +194,7 @@ def test_what_arrives_with_other_bytes_is_refused(hub: FakeHub, command: Command
     assert command("models", "pull", NAME).code == 0
 
 
-def test_a_damaged_model_is_told_of_and_mended_by_pulling_it_again(hub: FakeHub, command: Command, home: Path) -> None:
+def test_a_damaged_model_is_told_of_and_mended_by_pulling_it_again(hub: FakeHub, command: Mmsearch, home: Path) -> None:
     command("models", "pull", NAME)
     weights = Path(folder_of(NAME), "model.safetensors")
     content = weights.read_bytes()
@@ -233,7 +210,7 @@ def test_a_damaged_model_is_told_of_and_mended_by_pulling_it_again(hub: FakeHub,
     assert weights.read_bytes() == content
 
 
-def test_a_model_is_mended_as_it_was_and_not_with_what_is_newest(hub: FakeHub, command: Command) -> None:
+def test_a_model_is_mended_as_it_was_and_not_with_what_is_newest(hub: FakeHub, command: Mmsearch) -> None:
     command("models", "pull", NAME)
     identity = open_encoder(NAME).identity
     (Path(folder_of(NAME)) / "config.json").write_text("{}")
@@ -243,7 +220,7 @@ def test_a_model_is_mended_as_it_was_and_not_with_what_is_newest(hub: FakeHub, c
     assert open_encoder(NAME).identity == identity
 
 
-def test_a_pair_is_mended_as_a_pair(hub: FakeHub, command: Command) -> None:
+def test_a_pair_is_mended_as_a_pair(hub: FakeHub, command: Mmsearch) -> None:
     student = next(path for name, path in hub.repositories.items() if "multilingual" in name)
     hub.repositories = {**hub.repositories, "some/student": student}
     assert command("models", "pull", "some/student", "--images-by", NAME).code == 0
@@ -252,7 +229,7 @@ def test_a_pair_is_mended_as_a_pair(hub: FakeHub, command: Command) -> None:
     assert open_encoder("some/student").encode_texts(["x"]).shape == (1, 16)
 
 
-def test_a_damaged_manifest_is_mended_too(hub: FakeHub, command: Command) -> None:
+def test_a_damaged_manifest_is_mended_too(hub: FakeHub, command: Mmsearch) -> None:
     command("models", "pull", NAME)
     manifest = Path(folder_of(NAME), MANIFEST)
     for damage in ("{", "[]", '{"files": {"x": {"bytes": 1e999, "sha256": ""}}}'):
@@ -265,7 +242,7 @@ def test_a_damaged_manifest_is_mended_too(hub: FakeHub, command: Command) -> Non
 
 
 def test_what_is_there_stays_while_the_hub_is_out_of_reach(
-    hub: FakeHub, command: Command, monkeypatch: pytest.MonkeyPatch
+    hub: FakeHub, command: Mmsearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command("models", "pull", NAME)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
@@ -274,7 +251,7 @@ def test_what_is_there_stays_while_the_hub_is_out_of_reach(
     _ = open_encoder(NAME).identity
 
 
-def test_an_exchange_that_was_cut_off_is_ended(fetched: Path, models: Path, command: Command) -> None:
+def test_an_exchange_that_was_cut_off_is_ended(fetched: Path, models: Path, command: Mmsearch) -> None:
     fetched.rename(models / "tiny~old.partial")
     (models / "tiny~scratch.partial").mkdir()
     assert installed_models() == []
@@ -284,13 +261,13 @@ def test_an_exchange_that_was_cut_off_is_ended(fetched: Path, models: Path, comm
         assert sorted(name for name in os.listdir(models) if name[0] != ".") == ["tiny"]
 
 
-def test_an_optimised_model_that_is_gone_is_made_and_not_fetched(command: Command, models: Path, home: Path) -> None:
+def test_an_optimised_model_that_is_gone_is_made_and_not_fetched(command: Mmsearch, models: Path, home: Path) -> None:
     said = sentence(command("index", home, "--model", "tiny-int8"))
     assert "`mmsearch models optimise tiny`" in said
     assert "`mmsearch models optimise tiny`" in sentence(command("models", "pull", "tiny-int8"))
 
 
-def test_a_full_disk_is_told_as_such(hub: FakeHub, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_told_as_such(hub: FakeHub, command: Mmsearch, monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
 
     def full(*_: object, **__: object) -> None:
@@ -302,7 +279,7 @@ def test_a_full_disk_is_told_as_such(hub: FakeHub, command: Command, monkeypatch
     assert "MMSEARCH_MODELS" in said
 
 
-def test_one_at_a_time_fetches_a_model(hub: FakeHub, command: Command) -> None:
+def test_one_at_a_time_fetches_a_model(hub: FakeHub, command: Mmsearch) -> None:
     with writing_model(NAME):
         assert f"The model {NAME} is being written by process {os.getpid()}" in sentence(
             command("models", "pull", NAME)
@@ -310,7 +287,7 @@ def test_one_at_a_time_fetches_a_model(hub: FakeHub, command: Command) -> None:
         assert command("models", "pull", "some/tiny-siglip").code == 0
 
 
-def test_what_the_hub_does_not_have_and_what_is_no_such_model(hub: FakeHub, command: Command, tmp_path: Path) -> None:
+def test_what_the_hub_does_not_have_and_what_is_no_such_model(hub: FakeHub, command: Mmsearch, tmp_path: Path) -> None:
     assert "The hub has no model some/thing" in sentence(command("models", "pull", "some/thing"))
     assert "cannot be called" in sentence(command("models", "pull", "../../etc"))
     assert "built in" in sentence(command("models", "pull", BUILTIN_MODEL))
@@ -322,7 +299,7 @@ def test_what_the_hub_does_not_have_and_what_is_no_such_model(hub: FakeHub, comm
 
 
 def test_without_a_network_one_sentence_says_what_to_do(
-    models: Path, command: Command, home: Path, monkeypatch: pytest.MonkeyPatch
+    models: Path, command: Mmsearch, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     said = sentence(command("models", "pull", NAME))
@@ -367,7 +344,7 @@ def test_code_that_comes_along_is_run_only_when_it_is_trusted(fetched: Path, mod
 
 
 def test_a_model_is_brought_over_as_a_single_file(
-    fetched: Path, models: Path, command: Command, tmp_path: Path
+    fetched: Path, models: Path, command: Mmsearch, tmp_path: Path
 ) -> None:
     before = open_encoder("tiny").identity
     file = tmp_path / "tiny.zip"
@@ -435,7 +412,7 @@ def test_trust_is_not_brought_over(fetched: Path, models: Path, tmp_path: Path) 
 
 
 def test_exporting_what_is_damaged_or_not_there_is_one_sentence(
-    fetched: Path, command: Command, tmp_path: Path
+    fetched: Path, command: Mmsearch, tmp_path: Path
 ) -> None:
     assert "is not on this disk" in sentence(command("models", "export", "other", tmp_path / "x.zip"))
     assert "is a folder" in sentence(command("models", "export", "tiny", tmp_path))
@@ -448,7 +425,7 @@ def test_exporting_what_is_damaged_or_not_there_is_one_sentence(
 
 
 def test_a_library_that_calls_a_known_model_by_its_long_name(
-    repositories: dict[str, Path], models: Path, command: Command, home: Path
+    repositories: dict[str, Path], models: Path, command: Mmsearch, home: Path
 ) -> None:
     long, short = "sentence-transformers/clip-ViT-B-32", "clip-ViT-B-32"
     partial = models / "x.partial"
@@ -504,7 +481,7 @@ def test_a_library_of_the_original_stays_with_it(fetched: Path, library: Library
 
 
 def test_eval_measures_the_original_and_what_was_made_of_it(
-    fetched: Path, command: Command, home: Path, tmp_path: Path
+    fetched: Path, command: Mmsearch, home: Path, tmp_path: Path
 ) -> None:
     from mmsearch.optimising import optimise
 
@@ -518,7 +495,7 @@ def test_eval_measures_the_original_and_what_was_made_of_it(
     assert [one["model"].split("@")[0] for one in measured] == ["tiny", "tiny-int8"]
 
 
-def test_a_siglip_is_pulled_and_made_fast_in_one_go(hub: FakeHub, command: Command, home: Path) -> None:
+def test_a_siglip_is_pulled_and_made_fast_in_one_go(hub: FakeHub, command: Mmsearch, home: Path) -> None:
     command("index", home)  # its pictures are those to compare with
     done = command("models", "pull", "some/tiny-siglip", "--optimise")
     assert done.code == 0, done.err
@@ -531,7 +508,7 @@ def test_a_siglip_is_pulled_and_made_fast_in_one_go(hub: FakeHub, command: Comma
 # Listing and removing
 
 
-def test_the_list_tells_what_is_here_and_what_is_known(fetched: Path, command: Command, home: Path) -> None:
+def test_the_list_tells_what_is_here_and_what_is_known(fetched: Path, command: Mmsearch, home: Path) -> None:
     command("index", home)
     command("index", home, "--model", "tiny")
     listed = command("models")
@@ -556,7 +533,7 @@ def test_the_known_models_are_a_choice_from_small_to_best() -> None:
     assert max((model.recall_german or 0) for model in many) > 85
 
 
-def test_a_model_that_searches_use_is_not_removed(fetched: Path, command: Command, home: Path) -> None:
+def test_a_model_that_searches_use_is_not_removed(fetched: Path, command: Mmsearch, home: Path) -> None:
     command("index", home, "--model", "tiny")
     assert "models use" in sentence(command("models", "remove", "tiny"))
     command("index", home, "--model", BUILTIN_MODEL)
@@ -570,7 +547,7 @@ def test_a_model_that_searches_use_is_not_removed(fetched: Path, command: Comman
 # What is known without loading
 
 
-def test_a_search_that_was_asked_before_loads_no_torch(fetched: Path, command: Command, home: Path) -> None:
+def test_a_search_that_was_asked_before_loads_no_torch(fetched: Path, command: Mmsearch, home: Path) -> None:
     from test_light_imports import HEAVY, loaded_by
 
     library = home.parent / "library"

@@ -84,23 +84,36 @@ def test_the_optimised_model_is_another_one(model: str, tmp_path: Path) -> None:
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
 
 
-def test_the_command_says_how_near_it_is(mmsearch: Mmsearch, tmp_path: Path, photos: Path) -> None:
+def test_the_command_says_how_near_it_is(command: Mmsearch, tmp_path: Path, photos: Path) -> None:
     model = make_tiny_clip(tmp_path / "tiny")
-    done = mmsearch("models", "optimise", model, tmp_path / "small", "--photos", photos)
+    done = command("models", "optimise", model, tmp_path / "small", "--photos", photos)
     assert done.code == 0, done.err
     assert "exact export: cosine with the original 1.0" in done.out
     assert f"--model {tmp_path / 'small'}" in done.out
-    as_json = mmsearch("models", "optimise", model, tmp_path / "again", "--json").json
-    assert as_json["int8"][0]["tower"] == "texts"
+    as_json = command("models", "optimise", model, tmp_path / "again", "--json").json
+    assert [one["tower"] for one in as_json["int8"]] == ["made-up pictures", "texts"]
 
 
-def test_what_cannot_be_done_is_one_sentence(mmsearch: Mmsearch, tmp_path: Path) -> None:
+def test_an_export_that_is_another_model_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmsearch import exporting
+
+    def other_side(tower: dict[str, object]) -> object:
+        rows = tower["sentence_embedding"]
+        return -rows / rows.norm(dim=-1, keepdim=True)  # type: ignore[attr-defined, operator]
+
+    monkeypatch.setattr(exporting, "_unit_rows", other_side)
+    with pytest.raises(MmsearchError, match="gives other vectors"):
+        optimise(str(make_tiny_clip(tmp_path / "tiny")), str(tmp_path / "small"))
+    assert sorted(os.listdir(tmp_path)) == ["tiny"]
+
+
+def test_what_cannot_be_done_is_one_sentence(command: Mmsearch, tmp_path: Path) -> None:
     model = make_tiny_clip(tmp_path / "tiny")
     (tmp_path / "empty").mkdir()
-    in_use = mmsearch("models", "optimise", model, tmp_path)
+    in_use = command("models", "optimise", model, tmp_path)
     assert (in_use.code, in_use.err.count("\n")) == (2, 1)
     assert "is there already" in in_use.err
-    none = mmsearch("models", "optimise", model, tmp_path / "small", "--photos", tmp_path / "empty")
+    none = command("models", "optimise", model, tmp_path / "small", "--photos", tmp_path / "empty")
     assert none.code == 2
     assert "There are no pictures" in none.err
     with pytest.raises(MmsearchError, match="cannot be loaded"):
