@@ -32,7 +32,7 @@ def loaded_by(arguments: list[str], heavy: tuple[str, ...], library: Path) -> st
 
 
 @pytest.mark.parametrize(
-    "arguments", [["search", "a cat"], ["search", "a cat", "--json", "--type", "image"], ["status"]]
+    "arguments", [["search", "a cat"], ["search", "a cat", "--json", "--type", "image"], ["status"], ["models"]]
 )
 def test_a_search_by_words_loads_nothing_heavy(indexed: Path, arguments: list[str]) -> None:
     assert loaded_by(arguments, HEAVY, indexed) == "loaded []"
@@ -40,7 +40,11 @@ def test_a_search_by_words_loads_nothing_heavy(indexed: Path, arguments: list[st
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], *([name, "--help"] for name in ("search", "index", "eval", "train", "adapters"))],
+    [
+        ["--help"],
+        ["--version"],
+        *([name, "--help"] for name in ("search", "index", "eval", "train", "adapters", "models")),
+    ],
 )
 def test_help_loads_no_engine_at_all(indexed: Path, arguments: list[str]) -> None:
     assert loaded_by(arguments, (*HEAVY, "numpy", "onnxruntime", "tokenizers", "sqlite3"), indexed) == "loaded []"

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mmsearch.encoding import BUILTIN_MODEL, OPTIMISED_ENDING
-from mmsearch.encoding.known_models import KNOWN_MODELS, RECALL_SOURCE, KnownModel, known_model
+from mmsearch.encoding.known_models import KNOWN_MODELS, RECALL_SOURCE, known_model
 from mmsearch.output import SCHEMA_VERSION, visible
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def models_as_json(installed: Sequence[InstalledModel], of_library: Sequence[Lib
         "schema_version": SCHEMA_VERSION,
         "installed": [_installed(model) for model in installed],
         "library": [asdict(model) for model in of_library],
-        "known": [_known(model) for model in KNOWN_MODELS],
+        "known": [asdict(model) for model in KNOWN_MODELS],
         "recall_source": RECALL_SOURCE,
     }
 
@@ -89,10 +89,6 @@ def _installed(model: InstalledModel) -> dict[str, Any]:
         "sources": [asdict(source) for source in model.sources],
         "trust_remote_code": model.trust_remote_code,
     }
-
-
-def _known(model: KnownModel) -> dict[str, Any]:
-    return asdict(model)
 
 
 def installed_as_json(model: InstalledModel) -> dict[str, Any]:
