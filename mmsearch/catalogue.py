@@ -159,19 +159,20 @@ class Catalogue(CatalogueReading):
         Known are files of the library, and those that failed, be it that nothing can read them or that this model could
         not encode them.
         """
-        places = ", ".join(f"?{number + 1}" for number in range(len(paths)))
+        places = ", ".join("?" * len(paths))
         rows = self.connection.execute(
-            f"""SELECT path, id, root_id, size, mtime_ns, 1, model_id FROM failures WHERE path IN ({places})
-                UNION ALL SELECT path, id, root_id, size, mtime_ns, 0, NULL FROM files WHERE path IN ({places})""",
-            paths,
+            f"SELECT path, id, root_id, size, mtime_ns, 0 FROM files WHERE path IN ({places})", paths
         )
-        known, failures = {}, set()
-        for path, number, root_id, size, mtime_ns, failed, of_model in rows:
+        known = {row[0]: KnownFile._make(row[1:]) for row in rows}
+        not_encoded = set()
+        for path, number, root_id, size, mtime_ns, of_model in self.connection.execute(
+            f"SELECT path, id, root_id, size, mtime_ns, model_id FROM failures WHERE path IN ({places})", paths
+        ):
             if of_model is not None:
-                failures.add(number)
-            if of_model is None or of_model == model_id:
-                known[path] = KnownFile(number, root_id, size, mtime_ns, failed)
-        return known, failures
+                not_encoded.add(number)
+            if of_model in (None, model_id):
+                known.setdefault(path, KnownFile(number, root_id, size, mtime_ns, True))
+        return known, not_encoded
 
     def files_of_root(self, root: Root) -> Iterator[tuple[int, bytes]]:
         """The id and path of each file that this root brought: all of them lie below it."""

@@ -181,12 +181,16 @@ def mmsearch(tmp_path: Path) -> Mmsearch:
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Mmsearch:
     """The same within this process, where torch is loaded once for all tests."""
-
     from mmsearch.cli import main
 
-    def run(*arguments: str | Path) -> Answer:
-        monkeypatch.setenv("MMSEARCH_LIBRARY", str(tmp_path / "library"))
-        monkeypatch.setattr(sys, "argv", ["mmsearch", *map(str, arguments)])
+    monkeypatch.setenv("COLUMNS", "100")
+
+    for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+        monkeypatch.setenv(variable, "1")  # which a search sets, and other tests are to do without
+
+    def run(*arguments: str | bytes | Path, library: Path | None = None) -> Answer:
+        monkeypatch.setenv("MMSEARCH_LIBRARY", str(library or tmp_path / "library"))
+        monkeypatch.setattr(sys, "argv", ["mmsearch", *(os.fsdecode(argument) for argument in arguments)])
         capfd.readouterr()
         try:
             main()

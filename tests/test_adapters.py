@@ -168,32 +168,32 @@ def test_what_makes_the_search_worse_is_refused_unless_forced(album: Path, known
 
 
 def test_the_command_trains_lists_chooses_and_removes(
-    album: Path, known: Library, mmsearch: Mmsearch, tmp_path: Path
+    album: Path, known: Library, command: Mmsearch, tmp_path: Path
 ) -> None:
     pytest.importorskip("torch")
     place = Path(known.folder)
     plot = tmp_path / "course.png"
     if _has("matplotlib"):
-        done = mmsearch("train", album / "album.jsonl", "--name", "family", "--plot", plot, library=place)
+        done = command("train", album / "album.jsonl", "--name", "family", "--plot", plot, library=place)
         assert plot.read_bytes().startswith(b"\x89PNG")
     else:
-        done = mmsearch("train", album / "album.jsonl", "--name", "family", library=place)
+        done = command("train", album / "album.jsonl", "--name", "family", library=place)
     assert done.code == 0, done.err
     assert done.out.startswith("family@1: trained on 56 photos in ")
     assert "`mmsearch adapters --use none` goes back" in done.out
-    assert mmsearch("adapters", library=place).out.startswith("* family@1  R@10 ")
-    listed = mmsearch("adapters", "--use", "none", "--json", library=place)
+    assert command("adapters", library=place).out.startswith("* family@1  R@10 ")
+    listed = command("adapters", "--use", "none", "--json", library=place)
     assert [(one["label"], one["in_use"], one["usable"]) for one in listed.json["adapters"]] == [
         ("family@1", False, True)
     ]
-    found = mmsearch("search", "zorbel", "--adapter", "family", "--min-score", "0", "--json", library=place).json
+    found = command("search", "zorbel", "--adapter", "family", "--min-score", "0", "--json", library=place).json
     assert found["model"].endswith("+family@1")
     assert "zorbel" in found["hits"][0]["path"]
-    wrong = mmsearch("search", "zorbel", "--adapter", "nobody", library=place)
+    wrong = command("search", "zorbel", "--adapter", "nobody", library=place)
     assert wrong.code == 2
     assert "There is no adapter nobody in this library (it has: family@1)" in wrong.err
-    assert "family@1 removed" in mmsearch("adapters", "--remove", "family", library=place).err
-    assert mmsearch("adapters", library=place).out == "no adapters; `mmsearch train` makes one\n"
+    assert "family@1 removed" in command("adapters", "--remove", "family", library=place).err
+    assert command("adapters", library=place).out == "no adapters; `mmsearch train` makes one\n"
 
 
 def test_new_photos_are_found_through_the_adapter_by_graph_and_by_scan(

@@ -64,8 +64,8 @@ def classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "data"
 
 
-def test_captions_are_measured_in_three_directions(mmsearch: Mmsearch, captioned: Path) -> None:
-    done = mmsearch("eval", captioned, "--json")
+def test_captions_are_measured_in_three_directions(command: Mmsearch, captioned: Path) -> None:
+    done = command("eval", captioned, "--json")
     assert done.code == 0, done.err
     answer = done.json
     assert set(answer) == {"schema_version", "dataset", "evaluations"}
@@ -88,8 +88,8 @@ def test_captions_are_measured_in_three_directions(mmsearch: Mmsearch, captioned
     assert found["separations"][0]["answered"]["value"] > 0.7
 
 
-def test_class_folders_are_named_and_found(mmsearch: Mmsearch, classes: Path) -> None:
-    done = mmsearch("eval", classes, "--k", "1,4", "--json")
+def test_class_folders_are_named_and_found(command: Mmsearch, classes: Path) -> None:
+    done = command("eval", classes, "--k", "1,4", "--json")
     assert done.code == 0, done.err
     (found,) = done.json["evaluations"]
     by_name = {one["name"]: one for one in found["directions"]}
@@ -104,14 +104,14 @@ def test_class_folders_are_named_and_found(mmsearch: Mmsearch, classes: Path) ->
     assert found["separations"][0]["refused_absent"] is not None
 
 
-def test_a_person_reads_tables(mmsearch: Mmsearch, captioned: Path, classes: Path) -> None:
-    done = mmsearch("eval", captioned, "--compare", "codes")
+def test_a_person_reads_tables(command: Mmsearch, captioned: Path, classes: Path) -> None:
+    done = command("eval", captioned, "--compare", "codes")
     assert done.code == 0, done.err
     assert done.out.startswith("captions: 14 photos, 10 captions, 0 classes;")
     assert "text→image" in done.out
     assert "exact, int8" in done.out
     assert "nonsense" in done.out
-    assert "naming photos" in mmsearch("eval", classes).out
+    assert "naming photos" in command("eval", classes).out
 
 
 def test_photos_of_the_library_are_not_encoded_again(
@@ -127,12 +127,12 @@ def test_photos_of_the_library_are_not_encoded_again(
     assert known.directions[0].metrics["MRR"].value == pytest.approx(fresh.directions[0].metrics["MRR"].value, abs=0.02)
 
 
-def test_several_models_are_measured_side_by_side(mmsearch: Mmsearch, captioned: Path, tmp_path: Path) -> None:
+def test_several_models_are_measured_side_by_side(command: Mmsearch, captioned: Path, tmp_path: Path) -> None:
     pytest.importorskip("sentence_transformers")
     from tiny_clip import make_tiny_clip
 
     tiny = make_tiny_clip(tmp_path / "tiny")
-    done = mmsearch("eval", captioned, "--model", "mmsearch-mini", "--model", str(tiny), "--json")
+    done = command("eval", captioned, "--model", "mmsearch-mini", "--model", str(tiny), "--json")
     assert done.code == 0, done.err
     first, second = done.json["evaluations"]
     assert first["model"].startswith("mmsearch-mini@")
@@ -141,12 +141,12 @@ def test_several_models_are_measured_side_by_side(mmsearch: Mmsearch, captioned:
     assert gained[0] > gained[1], "random weights find as much as trained ones"
 
 
-def test_unreadable_and_missing_photos_are_left_out_and_told(mmsearch: Mmsearch, photos: Path, tmp_path: Path) -> None:
+def test_unreadable_and_missing_photos_are_left_out_and_told(command: Mmsearch, photos: Path, tmp_path: Path) -> None:
     shutil.copy(photos / "photos" / "cat.png", tmp_path / "cat.png")
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
     rows = [{"file": name, "caption": name} for name in ("cat.png", "broken.jpg", "gone.jpg")]
     (tmp_path / "data.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
-    done = mmsearch("eval", tmp_path / "data.jsonl", "--json")
+    done = command("eval", tmp_path / "data.jsonl", "--json")
     assert done.code == 0, done.err
     assert "1 photos that data names are not there" in done.err
     assert "broken.jpg: it cannot be read as a picture" in done.err
@@ -167,18 +167,18 @@ def test_unreadable_and_missing_photos_are_left_out_and_told(mmsearch: Mmsearch,
     ],
 )
 def test_what_a_person_gets_wrong_is_one_sentence(
-    mmsearch: Mmsearch, captioned: Path, arguments: list[str], told: str
+    command: Mmsearch, captioned: Path, arguments: list[str], told: str
 ) -> None:
-    done = mmsearch("eval", captioned, *arguments)
+    done = command("eval", captioned, *arguments)
     assert done.code == 2
     assert told in done.err
     assert len(done.err.strip().splitlines()) == 1
 
 
-def test_a_folder_with_nothing_to_measure_by_is_told(mmsearch: Mmsearch, photos: Path, tmp_path: Path) -> None:
+def test_a_folder_with_nothing_to_measure_by_is_told(command: Mmsearch, photos: Path, tmp_path: Path) -> None:
     path = tmp_path / "bare.jsonl"
     path.write_text(json.dumps({"file": str(photos / "photos" / "cat.png")}), encoding="utf-8")
-    assert "has neither captions nor labels" in mmsearch("eval", path).err
+    assert "has neither captions nor labels" in command("eval", path).err
 
 
 # On vectors that are made up

@@ -364,24 +364,24 @@ def test_one_models_vectors_are_never_asked_with_another(library: Library, home:
         Library(library.folder).index()
 
 
-def test_the_commands(mmsearch: Mmsearch, home: Path, tiny: str) -> None:
-    mmsearch("index", home)
-    done = mmsearch("index", home, "--model", tiny)
+def test_the_commands(command: Mmsearch, home: Path, tiny: str) -> None:
+    command("index", home)
+    done = command("index", home, "--model", tiny)
     assert f"4 encoded with {tiny}" in done.out
     assert "searches use mmsearch-mini@" in done.err
-    status = mmsearch("status")
+    status = command("status")
     assert f"{tiny}@" in status.out
     assert "4 files encoded" in status.out
-    assert mmsearch("search", "a cat", "--model", tiny, "--min-score", "0", "--json").json["model"].startswith(tiny)
-    used = mmsearch("models", "use", tiny)
+    assert command("search", "a cat", "--model", tiny, "--min-score", "0", "--json").json["model"].startswith(tiny)
+    used = command("models", "use", tiny)
     assert (used.code, used.err) == (0, "")
     assert f"searches use {tiny}@" in used.out
-    assert mmsearch("search", "a cat", "--min-score", "0", "--json").json["model"].startswith(tiny)
-    dropped = mmsearch("models", "drop", "mmsearch-mini", "--json").json
+    assert command("search", "a cat", "--min-score", "0", "--json").json["model"].startswith(tiny)
+    dropped = command("models", "drop", "mmsearch-mini", "--json").json
     assert dropped["dropped"] >= 4
-    kept = mmsearch("models", "drop", tiny)
+    kept = command("models", "drop", tiny)
     assert (kept.code, kept.err.count("\n")) == (2, 1)
-    assert mmsearch("models", "use", "mmsearch-mini").code == 2
-    early = mmsearch("models", "--library", home, "drop", tiny)
+    assert command("models", "use", "mmsearch-mini").code == 2
+    early = command("models", "--library", home, "drop", tiny)
     assert (early.code, early.err.count("\n")) == (2, 1)
-    assert mmsearch("search", "a cat", "--model", "nothing").code == 2
+    assert command("search", "a cat", "--model", "nothing").code == 2
