@@ -1,10 +1,10 @@
-"""How fast photos are indexed with a model that torch runs, by device, and how busy a graphics card is meanwhile.
+"""How fast photos are indexed by model and device, and how busy a graphics card is meanwhile.
 
-    python -m benchmarks.devices MODEL --device cpu --device cuda --count 2000 --width 2000 --height 1500
+    python -m benchmarks.devices MODEL... --device cpu --device cuda --count 2000 --width 2000 --height 1500
 
 MODEL is a folder or a name that --model takes (`benchmarks.peer_stand_in` makes one of ViT-B/32's shape). Each index
-run is whole, in a process of its own, the devices in turn. `encoding alone` is given pictures that are decoded already,
-from as many threads. The card's use is what nvidia-smi says, four times a second, while it computes at all.
+run is whole, in a process of its own, models and devices in turn. `encoding alone` is given pictures that are decoded
+already, from as many threads. The card's use is what nvidia-smi says, four times a second, while it computes at all.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ print(len(pictures) / (time.perf_counter() - started), size)
 def main() -> None:
     """Runs all of them in turn and prints or writes the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model")
+    parser.add_argument("model", nargs="+")
     parser.add_argument("--device", action="append", help="auto, cpu, cuda or mps (repeatable)")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--width", type=int, default=2_000)
@@ -55,39 +55,47 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--document", type=Path, help="the Markdown file that gets the table")
     asked = parser.parse_args()
-    devices = asked.device or ["auto"]
+    ways = [(model, device) for model in asked.model for device in asked.device or ["auto"]]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, "photos")
         make_folder(folder, asked.count, asked.width, asked.height, asked.photos)
-        alone: dict[str, list[float]] = {device: [] for device in devices}
-        at_once: dict[str, int] = {}
-        runs: dict[str, list[Run]] = {device: [] for device in devices}
-        used: dict[str, list[float]] = {device: [] for device in devices}
+        alone: dict[tuple[str, str], list[float]] = {way: [] for way in ways}
+        at_once: dict[tuple[str, str], int] = {}
+        runs: dict[tuple[str, str], list[Run]] = {way: [] for way in ways}
+        used: dict[tuple[str, str], list[float]] = {way: [] for way in ways}
         for _ in range(asked.repeats):
-            for device in devices:
-                rate, size = run([sys.executable, "-c", ENCODE, asked.model, device, str(folder)]).out.split()
-                alone[device].append(float(rate))
-                at_once[device] = int(size)
+            for way in ways:
+                rate, size = run([sys.executable, "-c", ENCODE, *way, str(folder)]).out.split()
+                alone[way].append(float(rate))
+                at_once[way] = int(size)
                 with watching_card() as seen:
-                    runs[device].append(index(asked.model, device, folder, Path(place, "library")))
-                used[device] += seen
-                print(device, f"{runs[device][-1].wall:.1f} s", file=sys.stderr)
+                    runs[way].append(index(*way, folder, Path(place, "library")))
+                used[way] += seen
+                print(*way, f"{runs[way][-1].wall:.1f} s", file=sys.stderr)
     rows = [
         [
-            device,
-            str(at_once[device]),
-            spread(alone[device], 0),
-            spread([asked.count / one.wall for one in runs[device]], 1),
-            spread([100 * one.processor / one.wall / (os.cpu_count() or 1) for one in runs[device]], 0),
-            f"{sum(used[device]) / len(used[device]):.0f}" if used[device] else "–",
+            Path(way[0]).name,
+            way[1],
+            str(at_once[way]),
+            spread(alone[way], 0),
+            spread([asked.count / one.wall for one in runs[way]], 1),
+            spread([100 * one.processor / one.wall / (os.cpu_count() or 1) for one in runs[way]], 0),
+            f"{sum(used[way]) / len(used[way]):.0f}" if used[way] else "–",
         ]
-        for device in devices
+        for way in ways
     ]
-    head = ["device", "pictures a call", "photos/s, encoding alone", "photos/s, whole run", "% of the cores busy"]
+    head = [
+        "model",
+        "device",
+        "pictures a call",
+        "photos/s, encoding alone",
+        "photos/s, whole run",
+        "% of the cores busy",
+    ]
     text = f"{table([*head, '% of the card busy'], rows)}\n\nMedian of {asked.repeats} [lowest–highest]. {machine()}."
     print(text)
     if asked.document:
-        write_section(asked.document, f"Indexing with torch, {asked.count:,} photos", text)
+        write_section(asked.document, f"Indexing {asked.count:,} photos by model and device", text)
 
 
 def index(model: str, device: str, folder: Path, library: Path) -> Run:

@@ -18,7 +18,7 @@ from typing import Any
 from mmsearch.catalogue_reading import CatalogueReading
 from mmsearch.errors import MmsearchError
 from mmsearch.filter_sql import below
-from mmsearch.records import EncodedContent, Failure, KnownFile, Root
+from mmsearch.records import EncodedContent, Failure, KnownFile, KnownFiles, Root
 
 SCHEMA_VERSION = 5
 APPLICATION_ID = 0x6D6D7365  # "mmse"
@@ -153,26 +153,24 @@ class Catalogue(CatalogueReading):
 
     # Files and contents
 
-    def files_at(self, paths: Sequence[bytes], model_id: int) -> tuple[dict[bytes, KnownFile], set[int]]:
-        """What is known of these paths, at most MOST_PATHS of them, and the ids of what models could not encode there.
-
-        Known are files of the library, and those that failed, be it that nothing can read them or that this model could
-        not encode them.
-        """
+    def files_at(self, paths: Sequence[bytes], model_id: int) -> KnownFiles:
+        """What is known of these paths, at most MOST_PATHS of them."""
         places = ", ".join("?" * len(paths))
         rows = self.connection.execute(
             f"SELECT path, id, root_id, size, mtime_ns, 0 FROM files WHERE path IN ({places})", paths
         )
         known = {row[0]: KnownFile._make(row[1:]) for row in rows}
-        not_encoded = set()
+        found = KnownFiles(known, set(), set())
         for path, number, root_id, size, mtime_ns, of_model in self.connection.execute(
             f"SELECT path, id, root_id, size, mtime_ns, model_id FROM failures WHERE path IN ({places})", paths
         ):
             if of_model is not None:
-                not_encoded.add(number)
+                found.not_encoded.add(number)
             if of_model in (None, model_id):
-                known.setdefault(path, KnownFile(number, root_id, size, mtime_ns, True))
-        return known, not_encoded
+                file = known.setdefault(path, KnownFile(number, root_id, size, mtime_ns, True))
+                if of_model == model_id and (file.size, file.mtime_ns) == (size, mtime_ns):
+                    found.failing.add(path)
+        return found
 
     def files_of_root(self, root: Root) -> Iterator[tuple[int, bytes]]:
         """The id and path of each file that this root brought: all of them lie below it."""
@@ -212,6 +210,15 @@ class Catalogue(CatalogueReading):
         )
         return {row[0] for row in rows}
 
+    def content_called(self, digest: bytes) -> int | None:
+        """The id of that content if some model has encoded it, else None."""
+        row = self.connection.execute(
+            """SELECT id FROM contents WHERE digest = ?
+               AND EXISTS (SELECT 1 FROM items WHERE content_id = contents.id)""",
+            (digest,),
+        ).fetchone()
+        return None if row is None else int(row[0])
+
     def content_with_items(self, digest: bytes, model_id: int) -> int | None:
         """The id of that content if this model has encoded it, else None."""
         row = self.connection.execute(
@@ -250,7 +257,7 @@ class Catalogue(CatalogueReading):
         return content_id
 
     def put_file(self, root_id: int, path: bytes, size: int, mtime_ns: int, content_id: int) -> None:
-        """Says that the file at `path` holds that content; it is no failure any more."""
+        """Says that the file at `path` holds that content; it fails no model that has encoded that."""
         from mmsearch.reading import extension_of
 
         self.connection.execute(
@@ -259,7 +266,11 @@ class Catalogue(CatalogueReading):
                  size = excluded.size, mtime_ns = excluded.mtime_ns""",
             (path, os.fsencode(extension_of(path)).decode("utf-8", "replace"), root_id, content_id, size, mtime_ns),
         )
-        self.connection.execute("DELETE FROM failures WHERE path = ?", (path,))
+        self.connection.execute(
+            """DELETE FROM failures WHERE path = ?1 AND (model_id IS NULL OR size <> ?2 OR mtime_ns <> ?3
+                 OR EXISTS (SELECT 1 FROM items WHERE content_id = ?4 AND items.model_id = failures.model_id))""",
+            (path, size, mtime_ns, content_id),
+        )
         self.connection.execute(
             """UPDATE models SET behind = 1 WHERE behind = 0
                AND NOT EXISTS (SELECT 1 FROM items WHERE content_id = ? AND model_id = models.id)""",
@@ -268,17 +279,17 @@ class Catalogue(CatalogueReading):
 
     def note_failure(self, root_id: int, path: bytes, size: int, mtime_ns: int, reason: str) -> None:
         """Says that the content of the file at `path` cannot be taken; what it held before leaves the library."""
-        self.connection.execute("DELETE FROM files WHERE path = ?", (path,))
+        self.remove_path(path)
         self._put_failure(root_id, path, size, mtime_ns, reason)
 
     def note_not_encoded(
-        self, root_id: int, path: bytes, size: int, mtime_ns: int, reason: str, model_id: int, changed: bool
+        self, root_id: int, path: bytes, size: int, mtime_ns: int, reason: str, model_id: int, is_held: bool
     ) -> None:
         """Says that this model cannot encode the content of the file at `path`; the others may.
 
-        What the file held before leaves the library if it has `changed` since.
+        Unless that content `is_held` by the library, what the file held before leaves it.
         """
-        if changed:
+        if not is_held:
             self.connection.execute("DELETE FROM files WHERE path = ?", (path,))
         self._put_failure(root_id, path, size, mtime_ns, reason, model_id)
 
@@ -288,13 +299,12 @@ class Catalogue(CatalogueReading):
 
     def failure_at(self, path: bytes) -> int | None:
         """The id of what was noted of that path."""
-        row = self.connection.execute("SELECT id FROM failures WHERE path = ?", (path,)).fetchone()
+        row = self.connection.execute("SELECT id FROM failures WHERE path = ? AND model_id IS NULL", (path,)).fetchone()
         return None if row is None else int(row[0])
 
     def _put_failure(
         self, root_id: int, path: bytes, size: int, mtime_ns: int, reason: str, model_id: int | None = None
     ) -> None:
-        self._release("path = ? AND model_id IS NOT ?", (path, model_id))
         self.connection.execute(
             """INSERT OR REPLACE INTO failures (path, root_id, size, mtime_ns, reason, noted, model_id)
                VALUES (?, ?, ?, ?, ?, ?, ?)""",
@@ -351,6 +361,10 @@ class Catalogue(CatalogueReading):
     def remove_items_of_model(self, model_id: int) -> int:
         """Drops all items and vectors that this model made. Returns how many there were."""
         return self._remove_items("model_id = ?", (model_id,))
+
+    def remove_failures_of_model(self, model_id: int) -> None:
+        """Forgets what that model could not encode."""
+        self.connection.execute("DELETE FROM failures WHERE model_id = ?", (model_id,))
 
     def mark_behind(self) -> None:
         """Says that there may be files that the models of the library have not encoded."""

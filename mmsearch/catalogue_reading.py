@@ -145,6 +145,24 @@ class CatalogueReading:
         ).fetchone()
         return Counts(*one)
 
+    def has_items_of(self, model_id: int) -> bool:
+        """Whether that model has encoded anything."""
+        row = self.connection.execute("SELECT 1 FROM items WHERE model_id = ? LIMIT 1", (model_id,)).fetchone()
+        return row is not None
+
+    def count_items_of(self, model_id: int) -> int:
+        row = self.connection.execute("SELECT count(*) FROM items WHERE model_id = ?", (model_id,)).fetchone()
+        return int(row[0])
+
+    def count_not_encoded(self, model_id: int) -> int:
+        """How many files of the library that model could not encode."""
+        row = self.connection.execute(
+            """SELECT count(*) FROM failures JOIN files ON files.path = failures.path AND files.size = failures.size
+                 AND files.mtime_ns = failures.mtime_ns WHERE failures.model_id = ?""",
+            (model_id,),
+        ).fetchone()
+        return int(row[0])
+
     def file_count(self) -> int:
         row = self.connection.execute("SELECT count(*) FROM files").fetchone()
         return int(row[0])

@@ -113,13 +113,13 @@ def compare_root(
 def _see_files(
     catalogue: Catalogue, files: Sequence[FoundFile], model_id: int, unencoded: set[int], changes: RootChanges
 ) -> None:
-    known, failures = catalogue.files_at([file.path for file in files], model_id)
-    changes.failures |= failures
+    known = catalogue.files_at([file.path for file in files], model_id)
+    changes.failures |= known.not_encoded
     for file in files:
-        _see_file(file, known.get(file.path), unencoded, changes)
+        _see_file(file, known.files.get(file.path), file.path in known.failing, unencoded, changes)
 
 
-def _see_file(file: FoundFile, known: KnownFile | None, unencoded: set[int], changes: RootChanges) -> None:
+def _see_file(file: FoundFile, known: KnownFile | None, fails: bool, unencoded: set[int], changes: RootChanges) -> None:
     root = changes.root
     if known is None:
         changes.candidates.append(Candidate(root.id, file, known=False))
@@ -132,7 +132,8 @@ def _see_file(file: FoundFile, known: KnownFile | None, unencoded: set[int], cha
     if same and known.failed:
         changes.failing += 1
     elif same and known.id not in unencoded:
-        changes.unchanged += 1
+        changes.failing += fails
+        changes.unchanged += not fails
         if known.root_id != root.id:
             changes.taken_over.append(known.id)
     else:

@@ -196,9 +196,10 @@ def repair(folder: str, catalogue: Catalogue) -> None:
     with catalogue.transaction():
         catalogue.mark_orphans()  # what was salvaged may have lost its files
         catalogue.mark_behind()
+        execute("DELETE FROM failures WHERE model_id NOT IN (SELECT id FROM models)")
         models = stored_models(catalogue)
         if models and searched_model(catalogue) is None:
-            search_with(catalogue, min(models, key=lambda model: len(catalogue.files_without_items(model.id))))
+            search_with(catalogue, max(models, key=lambda model: catalogue.count_items_of(model.id)))
         catalogue.remove_items_of(set(_incomplete_contents(catalogue)) | set(_contents_of_damaged_vectors(catalogue)))
         execute("DELETE FROM vectors WHERE item_id NOT IN (SELECT id FROM items)")
         for stored, _ in _damaged_adapters(catalogue):

@@ -36,6 +36,7 @@ from mmsearch.walking import WalkProblem, WalkRules, with_parents
 # How long a stop waits for the pictures in work.
 DRAIN_SECONDS = 1.2
 TEXTS_AT_ONCE = 16
+_COULD_NOT = "the model could not encode it"
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class _Outcome:
     """What became of one candidate: `content_id`, `content` or `reason` is set, or none: it is of another kind.
 
     `out_of_reach` tells that the system would not give it: nothing is known of its content. `not_encoded` tells that it
-    could be read, and that the model failed at it.
+    could be read, with that `digest`, and that the model failed at it.
     """
 
     candidate: Candidate
@@ -116,6 +117,7 @@ class _Outcome:
     reason: str | None = None
     out_of_reach: bool = False
     not_encoded: bool = False
+    digest: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -324,7 +326,7 @@ class Indexer:
             raise  # the model itself, or what it runs on, and not this picture
         except Exception as error:
             if len(pictures) == 1:
-                return [_not_encoded(pictures[0].candidate, pictures[0].reading, error)]
+                return [_not_encoded(pictures[0].candidate, pictures[0].reading, f"{_COULD_NOT}: {error}")]
             return [outcome for picture in pictures for outcome in self._encode_pictures([picture])]
         return [picture.outcome(EncodedItem("image", row)) for picture, row in zip(pictures, rows, strict=True)]
 
@@ -334,9 +336,9 @@ class Indexer:
         except (_Stopped, MmsearchError):
             raise
         except Exception as error:
-            return _not_encoded(candidate, reading, error)
+            return _not_encoded(candidate, reading, f"{_COULD_NOT}: {error}")
         if not items:
-            return _failed(candidate, "no words inside")
+            return _not_encoded(candidate, reading, "no words inside")
         encoded = EncodedContent(reading.digest, "text", reading.size, items, encoding=content.encoding)
         return _Outcome(candidate, reading.size, reading.mtime_ns, content=encoded)
 
@@ -371,15 +373,7 @@ class Indexer:
         if not outcome.out_of_reach:
             self._changed.add(candidate.root_id)
         if outcome.reason is not None:
-            if outcome.out_of_reach:
-                self._catalogue.note_out_of_reach(candidate.root_id, path, outcome.reason)
-            elif outcome.not_encoded:
-                self._catalogue.note_not_encoded(
-                    candidate.root_id, path, outcome.size, outcome.mtime_ns, outcome.reason, self._model_id,
-                    changed=not candidate.unchanged,
-                )  # fmt: skip
-            else:
-                self._catalogue.note_failure(candidate.root_id, path, outcome.size, outcome.mtime_ns, outcome.reason)
+            self._store_failure(outcome, outcome.reason)
             report.failed += 1
             report.failures.append((path, outcome.reason))
             return
@@ -403,6 +397,24 @@ class Indexer:
             report.moved += 1
         else:
             report.added += 1
+
+    def _store_failure(self, outcome: _Outcome, reason: str) -> None:
+        """What others have encoded stays found by them, whatever this model or these limits make of it."""
+        candidate, catalogue = outcome.candidate, self._catalogue
+        state = (candidate.root_id, candidate.file.path, outcome.size, outcome.mtime_ns)
+        if outcome.out_of_reach:
+            catalogue.note_out_of_reach(candidate.root_id, candidate.file.path, reason)
+            return
+        content_id = catalogue.content_called(outcome.digest) if outcome.digest else None
+        if content_id is not None:
+            catalogue.put_file(*state, content_id)
+            if not candidate.known:
+                self._new_contents.add(content_id)
+        if outcome.not_encoded or candidate.unchanged:
+            is_held = content_id is not None or candidate.unchanged
+            catalogue.note_not_encoded(*state, reason, self._model_id, is_held)
+        else:
+            catalogue.note_failure(*state, reason)
 
     def _finish(self, changes: Sequence[RootChanges]) -> None:
         for one in changes:
@@ -431,9 +443,8 @@ def _batches(candidates: Sequence[Candidate], at_once: int) -> Iterator[Sequence
         yield candidates[first : first + at_once]
 
 
-def _not_encoded(candidate: Candidate, reading: FileReading, error: Exception) -> _Outcome:
-    reason = f"the model could not encode it: {error}"
-    return _Outcome(candidate, reading.size, reading.mtime_ns, reason=reason, not_encoded=True)
+def _not_encoded(candidate: Candidate, reading: FileReading, reason: str) -> _Outcome:
+    return _Outcome(candidate, reading.size, reading.mtime_ns, reason=reason, not_encoded=True, digest=reading.digest)
 
 
 def _failed(candidate: Candidate, reason: str) -> _Outcome:

@@ -165,6 +165,8 @@ class Library(LibraryModels):
                         report.catching_up = run(*self._known_model(wanted), is_last=True)
                     except MmsearchError as error:
                         report.hindered = f"nothing was encoded with {wanted.name}, which searches wait for: {error}"
+                        with catalogue.transaction():
+                            catalogue.retire_orphans()
                 report.switched = switch_if_caught_up(catalogue) is not None
                 searched = searched_model(catalogue)
                 if searched is not None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LibraryModel:
-    """A model of a library: how many of its files it has encoded, and how many it has not.
+    """A model of a library: how many of its files it has encoded, how many it has not yet, and how many it cannot.
 
     `searched` is the one that searches use, `wanted` the one that they will use once it lacks none.
     """
@@ -49,6 +49,7 @@ class LibraryModel:
     dimension: int
     files: int
     lacking: int
+    failed: int
     searched: bool
     wanted: bool
 
@@ -67,14 +68,16 @@ class LibraryModels(LibraryAccess):
             found = []
             for model in stored_models(catalogue):
                 lacking = len(files_lacking(catalogue, model.id))
+                failed = catalogue.count_not_encoded(model.id)
                 identity = model.identity
                 found.append(
                     LibraryModel(
                         name=identity.name,
                         label=identity.label,
                         dimension=identity.dimension,
-                        files=files - lacking,
+                        files=files - lacking - failed,
                         lacking=lacking,
+                        failed=failed,
                         searched=model == searched,
                         wanted=model == wanted,
                     )
@@ -94,6 +97,11 @@ class LibraryModels(LibraryAccess):
                 model = find_model(catalogue, name)
                 self._encoder_of(with_adapter(catalogue, model))  # one that is not there is told before
                 lacking = files_lacking(catalogue, model.id)
+                if not at_once and not lacking and catalogue.file_count() and not catalogue.has_items_of(model.id):
+                    raise MmsearchError(
+                        f"{model.name} could encode none of the library's files, so searches would find nothing; "
+                        "`mmsearch status --failed` says why, and `mmsearch index --retry` tries again."
+                    )
                 with catalogue.transaction():
                     if not lacking:
                         note_caught_up(catalogue, model.id)
@@ -149,7 +157,10 @@ class LibraryModels(LibraryAccess):
             encoder = self._new_encoder(name)
             same = model_of(catalogue, encoder.identity)
             if same is not None and not rebuild:
-                return rename(catalogue, same, encoder.identity), encoder
+                try:
+                    return self._known_model(same)
+                except MmsearchError:  # its folder is not where it was
+                    return rename(catalogue, same, encoder.identity), encoder
         else:
             encoder = self._encoder(known.name)
             if not rebuild:

@@ -98,7 +98,7 @@ def import_model(
             model = _described(archive, path)
             with writing_model(model.name):
                 return _unpack(archive, model, path, trust_remote_code, on_progress)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, UnicodeError) as error:
         raise MmsearchError(
             f"{path} is not a model that `mmsearch models export` wrote, or is damaged ({error}); bring it over again."
         ) from error

@@ -109,8 +109,9 @@ def pull(
                 return old
             trust_remote_code = trust_remote_code or old.trust_remote_code
             # The same again, and not what is the newest by now.
-            wanted = [_Wish(one.repository, one.commit, one.within) for one in old.sources]
-        if stored_name.endswith(OPTIMISED_ENDING) and not (old and old.sources):
+            wanted = [_Wish(one.repository, one.commit, one.within) for one in old.sources] or wanted
+        original = stored_name.removesuffix(OPTIMISED_ENDING)
+        if original != stored_name and (known_model(original) or installed_model(original)):
             raise MmsearchError(f"{stored_name} is not to be fetched; {remedy(stored_name)}.")
         return _pull(stored_name, wanted, trust_remote_code, on_progress)
 

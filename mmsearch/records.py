@@ -38,6 +38,19 @@ class KnownFile(NamedTuple):  # a hundred thousand of them a second are made
 
 
 @dataclass(frozen=True)
+class KnownFiles:
+    """What is known at some paths: files of the library and, where there is none, failures of reading or of one model.
+
+    `failing` are the paths of files that the model could not encode as they are, `not_encoded` the ids of failures of
+    any model.
+    """
+
+    files: dict[bytes, KnownFile]
+    failing: set[bytes]
+    not_encoded: set[int]
+
+
+@dataclass(frozen=True)
 class EncodedItem:
     """One item with its unit vector; `start`, `end` and `line` are None for pictures."""
 

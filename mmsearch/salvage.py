@@ -225,5 +225,6 @@ def _drop_incomplete(new: sqlite3.Connection) -> None:
     execute("DELETE FROM files WHERE content_id NOT IN (SELECT id FROM contents)")
     execute("DELETE FROM files WHERE root_id NOT IN (SELECT id FROM roots)")
     execute("DELETE FROM failures WHERE root_id NOT IN (SELECT id FROM roots)")
+    execute("DELETE FROM failures WHERE model_id NOT IN (SELECT id FROM models)")
     execute("DELETE FROM items WHERE content_id NOT IN (SELECT id FROM contents)")
     execute("DELETE FROM vectors WHERE item_id NOT IN (SELECT id FROM items)")

@@ -100,6 +100,8 @@ def _many_models(db: Database) -> None:
     db.execute("ALTER TABLE models ADD COLUMN behind INTEGER NOT NULL DEFAULT 0")
     # The model that could not encode the file; none where nothing can read it.
     db.execute("ALTER TABLE failures ADD COLUMN model_id INTEGER")
+    db.execute("DROP INDEX idx_failures_path")
+    db.execute("CREATE UNIQUE INDEX failures_path ON failures (path, ifnull(model_id, 0))")
     settings_by_model(db.conn)
 
 

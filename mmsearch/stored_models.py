@@ -102,6 +102,7 @@ def add_model(catalogue: Catalogue, identity: ModelIdentity) -> int:
     ]
     for known in replaced:
         catalogue.remove_items_of_model(known.id)
+        catalogue.remove_failures_of_model(known.id)
         catalogue.connection.execute("DELETE FROM models WHERE id = ?", (known.id,))
     cursor = catalogue.connection.execute(
         "INSERT INTO models (name, revision, dimension, fingerprint, added, behind) VALUES (?, ?, ?, ?, ?, 1)",
@@ -141,9 +142,9 @@ def search_later_with(catalogue: Catalogue, model: StoredModel) -> None:
 
 
 def switch_if_caught_up(catalogue: Catalogue) -> StoredModel | None:
-    """Lets searches use the wanted model if it has encoded all files. Returns it if that is so."""
+    """Lets searches use the wanted model if it has encoded all files that it can. Returns it if that is so."""
     wanted = wanted_model(catalogue)
-    if wanted is None or files_lacking(catalogue, wanted.id):
+    if wanted is None or files_lacking(catalogue, wanted.id) or not catalogue.has_items_of(wanted.id):
         return None
     with catalogue.transaction():
         note_caught_up(catalogue, wanted.id)
@@ -160,6 +161,7 @@ def drop_model(catalogue: Catalogue, model: StoredModel) -> int:
         before = catalogue.items_removed()
         removed = catalogue.remove_items_of_model(model.id)
         catalogue.set_setting("items_removed", str(before))
+        catalogue.remove_failures_of_model(model.id)
         catalogue.remove_settings_of(model.identity.fingerprint)
         catalogue.connection.execute("DELETE FROM models WHERE id = ?", (model.id,))
         return removed

@@ -9,13 +9,12 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import NOTES, Mmsearch
-from PIL import Image
 
 from mmsearch import Library, MmsearchError
 from mmsearch.catalogue import Catalogue
@@ -167,15 +166,12 @@ def test_a_file_that_only_one_model_fails_at_stays_found_by_the_other(
 ) -> None:
     library.index([home])
 
-    def fails(self: OnnxEncoder, pictures: list[Image.Image]) -> FloatMatrix:
-        raise RuntimeError("no such kernel")
-
     with monkeypatch.context() as patch:
-        patch.setattr(OnnxEncoder, "encode_images", fails)
+        patch.setattr(OnnxEncoder, "encode_images", breaks)
         report = library.index([home], model=tiny)
         (home / "new.png").write_bytes((home / "cat.png").read_bytes() + b"\0")
         assert library.index([home], model=tiny).failed == 1
-        assert library.index([home], model=tiny).failing == 1, "what has not changed is not tried again"
+        assert library.index([home], model=tiny).failing == 3, "what has not changed is not tried again"
     assert (report.failed, report.encoded) == (2, 2)
     assert "no such kernel" in report.failures[0][1]
     assert "cat.png" in found(library.search("a cat"))
@@ -186,16 +182,118 @@ def test_a_file_that_only_one_model_fails_at_stays_found_by_the_other(
     assert not library.status().failures
 
 
+def breaks(*_: object) -> FloatMatrix:
+    raise RuntimeError("no such kernel")
+
+
 def test_a_file_that_a_model_cannot_encode_does_not_keep_searches_from_it(
     library: Library, home: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library.index([home])
     with monkeypatch.context() as patch:
-        patch.setattr(OnnxEncoder, "encode_images", lambda *_: 1 / 0)
+        patch.setattr(OnnxEncoder, "encode_images", breaks)
         library.index([home], model=tiny)
-    assert library.use_model(tiny).searched
+    report = library.index([home], model=tiny)
+    assert (report.failing, report.unchanged) == (2, 2)
+    used = library.use_model(tiny)
+    assert (used.searched, used.files, used.failed, used.lacking) == (True, 2, 2, 0)
     assert found(library.search(ANYTHING)) == {"coffee.md", "tax.txt"}
     assert len(library.status().failures) == 2
+
+
+def test_searches_do_not_change_to_a_model_that_has_encoded_nothing(
+    library: Library, home: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.index([home])
+    with monkeypatch.context() as patch:
+        patch.setattr(OnnxEncoder, "encode_images", breaks)
+        patch.setattr(OnnxEncoder, "encode_texts", breaks)
+        with suppress(RuntimeError):  # of the calibration
+            library.index([home], model=tiny)
+    with pytest.raises(MmsearchError, match="could encode none"):
+        library.use_model(tiny)
+    assert library.search("a cat").model.startswith("mmsearch-mini")
+    assert library.index(model=tiny, retry=True).encoded == 4
+    assert library.use_model(tiny).searched
+
+
+@pytest.mark.parametrize("how", ["dropped", "rebuilt"])
+def test_what_a_model_failed_at_is_forgotten_with_it(
+    library: Library, home: Path, tiny: str, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    library.index([home])
+    with monkeypatch.context() as patch:
+        patch.setattr(OnnxEncoder, "encode_images", breaks)
+        library.index([home], model=tiny)
+    if how == "dropped":
+        library.drop_model(tiny)
+        assert not library.status().failures
+    assert library.index(model=tiny, rebuild=how == "rebuilt").encoded == 4
+    assert not library.status().failures
+
+
+def test_two_models_fail_at_one_file_each_for_itself(
+    library: Library, home: Path, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mmsearch.optimising import optimise
+
+    other = optimise(str(make_tiny_clip(tmp_path / "original", seed=5)), str(tmp_path / "other")).folder
+    library.index([home])
+    with monkeypatch.context() as patch:
+        patch.setattr(OnnxEncoder, "encode_images", breaks)
+        for model in (tiny, other, tiny, other):
+            library.index([home], model=model)
+        assert [library.index([home], model=model).failed for model in (tiny, other)] == [0, 0]
+    assert [(model.lacking, model.failed) for model in library.models()] == [(0, 0), (0, 2), (0, 2)]
+
+
+def test_a_file_that_a_model_fails_at_may_be_touched_and_moved(
+    library: Library, home: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.index([home])
+    with monkeypatch.context() as patch:
+        patch.setattr(OnnxEncoder, "encode_images", breaks)
+        library.index([home], model=tiny)
+        os.utime(home / "cat.png", (1, 1))
+        (home / "coffee.png").rename(home / "cup.png")
+        assert library.index([home], model=tiny).failed == 2
+        assert {"cat.png", "cup.png"} <= found(library.search(ANYTHING))
+    report = library.index([home])
+    assert (report.added, report.moved, report.encoded) == (0, 0, 0)
+
+
+def test_limits_of_one_models_run_take_nothing_from_another(library: Library, home: Path, tiny: str) -> None:
+    from mmsearch.reading import ReadLimits
+
+    library.index([home])
+    report = library.index([home], model=tiny, limits=ReadLimits(max_text_bytes=150))
+    assert report.failed == 1
+    assert len(found(library.search(ANYTHING))) == 4
+    assert library.index([home]).unchanged == 4
+
+
+def test_a_model_without_its_tokenizer_is_told_of_and_mended(library: Library, home: Path, tiny: str) -> None:
+    broken = Path(shutil.copytree(tiny, home.parent / "broken"))
+    (broken / "tokenizer.json").unlink()
+    library.index([home])
+    with pytest.raises(MmsearchError, match=r"tokenizer\.json cannot be loaded"):
+        library.index([home], model=str(broken))
+    shutil.copy(Path(tiny, "tokenizer.json"), broken)
+    with Library(library.folder) as again:
+        again.index([home], model=str(broken))
+        assert len(again.search(ANYTHING, model=str(broken)).hits) == 4
+
+
+def test_a_copy_of_a_model_takes_no_name_away(library: Library, home: Path, tmp_path: Path) -> None:
+    from mmsearch.encoding.builtin import MODEL_FOLDER
+
+    library.index([home])
+    copy = shutil.copytree(MODEL_FOLDER, tmp_path / "copy")
+    assert library.index([home], model=str(copy)).unchanged == 4
+    assert names(library) == ["mmsearch-mini"]
+    shutil.rmtree(copy)
+    with Library(library.folder) as again:
+        assert again.search("a cat").hits
 
 
 def test_a_model_that_is_broken_ends_the_run_and_is_no_fault_of_the_files(
@@ -218,14 +316,16 @@ def test_a_model_that_was_moved_or_copied_is_the_same_one(
     first = shutil.copytree(tiny, tmp_path / "first")
     library.index([home], model=str(first))
     second = first.rename(tmp_path / "second")
-    report = library.index([home], model=str(second))
-    assert (report.unchanged, report.encoded) == (4, 0)
-    assert names(library) == [str(second)]
-    assert library.search(ANYTHING).model.startswith(str(second))
+    with Library(library.folder) as again:
+        report = again.index([home], model=str(second))
+        assert (report.unchanged, report.encoded) == (4, 0)
+        assert names(again) == [str(second)]
+        assert again.search(ANYTHING).model.startswith(str(second))
     shutil.copytree(second, tmp_path / "third")
-    assert library.index([home], model=str(tmp_path / "third"), rebuild=True).encoded == 4
-    assert names(library) == [str(tmp_path / "third")]
-    assert len(library.search(ANYTHING).hits) == 4
+    with Library(library.folder) as again:
+        assert again.index([home], model=str(tmp_path / "third"), rebuild=True).encoded == 4
+        assert names(again) == [str(tmp_path / "third")]
+        assert len(again.search(ANYTHING).hits) == 4
 
 
 def test_a_wanted_model_that_is_away_hinders_nothing_else(

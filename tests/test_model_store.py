@@ -261,10 +261,34 @@ def test_an_exchange_that_was_cut_off_is_ended(fetched: Path, models: Path, comm
         assert sorted(name for name in os.listdir(models) if name[0] != ".") == ["tiny"]
 
 
+def test_a_model_that_is_a_link_to_a_folder_is_replaced_and_removed(
+    fetched: Path, models: Path, command: Mmsearch, tmp_path: Path
+) -> None:
+    export_model("tiny", str(tmp_path / "tiny.zip"))
+    elsewhere = fetched.rename(tmp_path / "elsewhere")
+    for _ in range(2):
+        shutil.rmtree(fetched, ignore_errors=True)
+        fetched.symlink_to(elsewhere)
+        assert import_model(str(tmp_path / "tiny.zip")).name == "tiny"
+        assert sorted(name for name in os.listdir(models) if name[0] != ".") == ["tiny"]
+    shutil.rmtree(fetched)
+    fetched.symlink_to(elsewhere)
+    assert command("models", "remove", "tiny").code == 0
+    assert (elsewhere / "model.safetensors").exists()
+
+
+def test_models_that_cannot_be_written_are_told_of(models: Path, mmsearch: Mmsearch) -> None:
+    models.mkdir()
+    models.chmod(0o555)
+    try:
+        assert "cannot be written" in sentence(mmsearch("models", "remove", NAME, as_anybody=True))
+    finally:
+        models.chmod(0o755)
+
+
 def test_an_optimised_model_that_is_gone_is_made_and_not_fetched(command: Mmsearch, models: Path, home: Path) -> None:
     said = sentence(command("index", home, "--model", "tiny-int8"))
     assert "`mmsearch models optimise tiny`" in said
-    assert "`mmsearch models optimise tiny`" in sentence(command("models", "pull", "tiny-int8"))
 
 
 def test_a_full_disk_is_told_as_such(hub: FakeHub, command: Mmsearch, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -466,6 +490,10 @@ def test_an_optimised_model_is_taken_by_the_same_name_and_needs_no_torch(
     exported = tmp_path / "tiny-int8.zip"
     assert mmsearch("models", "export", "tiny-int8", exported).code == 0
     assert mmsearch("models", "import", exported).code == 0
+
+
+def test_what_was_made_here_is_not_fetched(fetched: Path, command: Mmsearch) -> None:
+    assert "`mmsearch models optimise tiny`" in sentence(command("models", "pull", "tiny-int8"))
 
 
 def test_a_library_of_the_original_stays_with_it(fetched: Path, library: Library, home: Path) -> None:

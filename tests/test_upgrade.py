@@ -13,7 +13,9 @@ from mmsearch import Library
 from mmsearch.catalogue import SCHEMA_VERSION
 
 TO_VERSION_4 = """ALTER TABLE models DROP COLUMN behind;
+    DROP INDEX failures_path;
     ALTER TABLE failures DROP COLUMN model_id;
+    CREATE UNIQUE INDEX idx_failures_path ON failures (path);
     UPDATE settings SET key = 'adapter_id' WHERE key LIKE 'adapter_id %';
     INSERT INTO settings VALUES ('unencoded', '1');
     PRAGMA user_version = 4;"""

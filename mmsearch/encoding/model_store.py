@@ -99,9 +99,18 @@ def writing_model(name: str) -> Iterator[None]:
         raise MmsearchError(
             f"The folder for models {folder} cannot be made ({error.strerror}); name another with {MODELS_VARIABLE}."
         ) from error
-    with WriterLock(folder, f"The model {name}", f".{os.path.basename(folder_of(name))}.lock"):
+    lock = WriterLock(folder, f"The model {name}", f".{os.path.basename(folder_of(name))}.lock")
+    try:
+        lock.__enter__()
+    except OSError as error:
+        raise MmsearchError(
+            f"Models cannot be written to {folder} ({error.strerror}); name another folder with {MODELS_VARIABLE}."
+        ) from error
+    try:
         _put_right(name)
         yield
+    finally:
+        lock.__exit__(None, None, None)
 
 
 def scratch_beginning(name: str) -> str:
@@ -116,7 +125,15 @@ def _put_right(name: str) -> None:
         os.rename(_set_aside(folder), folder)
     for entry in os.listdir(models_folder()):
         if entry.startswith(scratch_beginning(name)) and entry.endswith(PARTIAL_ENDING):
-            shutil.rmtree(os.path.join(models_folder(), entry), ignore_errors=True)
+            _delete(os.path.join(models_folder(), entry))
+
+
+def _delete(folder: str) -> None:
+    """Deletes a folder, or the link to one."""
+    if os.path.islink(folder):
+        os.remove(folder)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _set_aside(folder: str) -> str:
@@ -241,7 +258,11 @@ def remedy(name: str) -> str:
 
 def seal(folder: str, name: str, sources: Sequence[Source] = (), trust_remote_code: bool = False) -> InstalledModel:
     """Writes the manifest of a folder that holds all of a model, with sizes and digests as they are now."""
-    files = {within: StoredFile(os.path.getsize(path), sha256_of(path)) for within, path in model_files(folder)}
+    files = {}
+    for within, path in model_files(folder):
+        files[within] = StoredFile(os.path.getsize(path), sha256_of(path))
+        with suppress(PermissionError), open(path, "rb+") as written:  # before the manifest says that they are there
+            os.fsync(written.fileno())
     model = InstalledModel(name, folder, tuple(sources), trust_remote_code, files)
     fields = {key: value for key, value in asdict(model).items() if key != "folder"}
     with open(os.path.join(folder, MANIFEST), "w", encoding="utf-8") as file:
@@ -258,11 +279,11 @@ def put_in_place(partial: str, name: str) -> InstalledModel:
     """
     folder = folder_of(name)
     old = _set_aside(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    _delete(old)
     if os.path.lexists(folder):
         os.rename(folder, old)
     os.rename(partial, folder)
-    shutil.rmtree(old, ignore_errors=True)
+    _delete(old)
     model = _read(folder)
     assert model is not None
     return model

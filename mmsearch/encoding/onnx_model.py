@@ -137,7 +137,11 @@ class OnnxEncoder:
     def _tokenizer(self) -> Tokenizer:
         from tokenizers import Tokenizer
 
-        return Tokenizer.from_file(os.path.join(self._folder, self._description["text"]["tokenizer"]))
+        path = os.path.join(self._folder, self._description["text"]["tokenizer"])
+        try:
+            return Tokenizer.from_file(path)
+        except Exception as error:  # of no kind of its own
+            raise MmsearchError(f"The model file {path} cannot be loaded; {self._remedy}.") from error
 
     def _session(self, tower: Modality) -> Any:
         with self._loading:

@@ -26,7 +26,7 @@ def print_models(installed: Sequence[InstalledModel], of_library: Sequence[Libra
     print("on this disk")
     _print_table(here)
     if states:
-        print("\nnot on this disk any more, though the library has vectors of it")
+        print("\nnot here, though the library has vectors of it")
         _print_table(list(states.items()))
     names = {model.name for model in installed}
     known = [model for model in KNOWN_MODELS if model.name != BUILTIN_MODEL]
@@ -60,6 +60,8 @@ def _state(model: LibraryModel) -> str:
     said = f"searches use it: {model.files:,} files" if model.searched else f"{model.files:,} files encoded"
     if model.lacking:
         said += f", {model.lacking:,} not yet"
+    if model.failed:
+        said += f", {model.failed:,} it could not"
     return said + ("; searches wait for it" if model.wanted else "")
 
 
@@ -135,7 +137,8 @@ def use_said(used: LibraryModel) -> str:
             f"{used.lacking:,} of {used.files + used.lacking:,} files are not encoded with {name} yet; `mmsearch "
             "index` sees to them, and searches use it then. --now does not wait, for a drive that is away, say"
         )
-    missing = f"; {used.lacking:,} files that it has not encoded are not found" if used.lacking else ""
+    unfound = used.lacking + used.failed
+    missing = f"; {unfound:,} files that it has not encoded are not found" if unfound else ""
     return f"searches use {name} from now on{missing}"
 
 

@@ -19,6 +19,7 @@ _SHOWN_FAILURES = 5
 def model_state(model: LibraryModel) -> str:
     """One line on a model that searches do not use."""
     missing = f", {model.lacking:,} not yet" if model.lacking else ""
+    missing += f", {model.failed:,} it could not" if model.failed else ""
     waits = "; searches use it once it has encoded them all" if model.wanted else ""
     return f"{model.label}: {model.files:,} files encoded{missing}{waits}"
 
