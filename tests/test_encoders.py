@@ -23,7 +23,6 @@ TEXTS = ["a cat", "a photo of a dog on the beach", "income tax", "x", "coffee " 
 KINDS = [
     "mmsearch-mini",
     "CLIP",
-    "CLIP of old",
     "CLIP, optimised",
     "SigLIP",
     "SigLIP, optimised",
@@ -36,11 +35,10 @@ def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if request.param == "mmsearch-mini":
         return open_encoder()
     pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
-    from tiny_clip import make_old_tiny_clip, make_tiny_clip, make_tiny_pair, make_tiny_siglip
+    from tiny_clip import make_tiny_clip, make_tiny_pair, make_tiny_siglip
 
     makers = {
         "CLIP": make_tiny_clip,
-        "CLIP of old": make_old_tiny_clip,
         "SigLIP": make_tiny_siglip,
         "student and teacher": make_tiny_pair,
     }
@@ -99,7 +97,7 @@ def test_pictures_of_any_shape(encoder: Encoder, size: tuple[int, int]) -> None:
 
 
 def test_a_huge_text_and_one_of_nothing_are_encoded_too(encoder: Encoder) -> None:
-    rows = encoder.encode_texts(["word " * 200_000, "", " \n", "\0", "a" * 100_000])
+    rows = encoder.encode_texts(["word " * 50_000, "", " \n", "\0", "a" * 50_000])
     assert np.isfinite(rows).all()
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-3)
 
