@@ -496,6 +496,17 @@ def test_what_was_made_here_is_not_fetched(fetched: Path, command: Mmsearch) -> 
     assert "`mmsearch models optimise tiny`" in sentence(command("models", "pull", "tiny-int8"))
 
 
+def test_without_torch_the_original_says_what_to_install(fetched: Path, home: Path, tmp_path: Path) -> None:
+    for model in ("tiny", str(fetched)):
+        arguments = ["index", str(home), "--model", model, "--library", str(tmp_path / "library")]
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_TORCH, *arguments],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert "pip install 'mmsearch[clip]'" in done.stderr
+
+
 def test_a_library_of_the_original_stays_with_it(fetched: Path, library: Library, home: Path) -> None:
     from mmsearch.optimising import optimise
 

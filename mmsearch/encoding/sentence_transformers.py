@@ -100,9 +100,9 @@ class SentenceTransformersEncoder:
             return token_windows(text, _FastTokens(tokenizer), size, overlap=size // 4)
 
     def _encode(self, modality: Modality, inputs: list[dict[str, Any]]) -> FloatMatrix:
+        tower = self.towers.of(modality)  # says what is not installed
         import torch
 
-        tower = self.towers.of(modality)
         options = self.towers.text_options if modality == "text" else {}
 
         def encode(part: Sequence[dict[str, Any]]) -> FloatMatrix:
@@ -127,10 +127,10 @@ class SentenceTransformersEncoder:
         return facts_of(self._folder, self._told_by_loading)
 
     def _told_by_loading(self) -> Loaded:
+        towers = self.towers  # says what is not installed
         import torch
         from PIL import Image
 
-        towers = self.towers
         with self._turn, torch.inference_mode():
             of_text = towers.text.preprocess([{"text": "a"}], **towers.text_options)
             of_image = towers.image.preprocess([{"image": Image.new("RGB", (USUAL_SIDE, USUAL_SIDE))}])
