@@ -59,7 +59,7 @@ def summary(report: IndexReport) -> str:
     counts = [
         (report.added, "added"),
         (report.updated, "updated"),
-        (report.encoded, f"encoded with {visible(report.model)}"),
+        (report.encoded, "known before" if _is_beside(report) else f"encoded with {visible(report.model)}"),
         (report.moved, "moved or copied"),
         (report.unchanged, "unchanged"),
         (report.removed, "removed"),
@@ -71,8 +71,13 @@ def summary(report: IndexReport) -> str:
     encoded = report.added + report.updated + report.encoded
     if encoded and report.seconds >= 1:
         rate = f" ({encoded / report.seconds:.0f} files/s)"
-    what = "searchable" if report.searched in ("", report.model) else f"encoded with {visible(report.model)}"
+    what = f"encoded with {visible(report.model)}" if _is_beside(report) else "searchable"
     return f"{report.files:,} files {what}: {said} in {report.seconds:.1f} s{rate}"
+
+
+def _is_beside(report: IndexReport) -> bool:
+    """Whether the run was for a model that searches do not use."""
+    return report.searched not in ("", report.model)
 
 
 def notes(report: IndexReport) -> list[str]:
@@ -97,7 +102,7 @@ def notes(report: IndexReport) -> list[str]:
         said.append(f"{report.catching_up.model}: {summary(report.catching_up)}")
     if report.switched:
         said.append(f"searches use {visible(report.searched)} from now on")
-    elif report.searched not in ("", report.model):
+    elif _is_beside(report):
         said.append(f"searches use {visible(report.searched)} as before; `mmsearch models use NAME` changes that")
         if report.lacking:
             said.append(
