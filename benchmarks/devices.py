@@ -2,9 +2,10 @@
 
     python -m benchmarks.devices MODEL... --device cpu --device cuda --count 2000 --width 2000 --height 1500
 
-MODEL is a folder or a name that --model takes (`benchmarks.peer_stand_in` makes one of ViT-B/32's shape). Each index
-run is whole, in a process of its own, models and devices in turn. `encoding alone` is given pictures that are decoded
-already, from as many threads. The card's use is what nvidia-smi says, four times a second, while it computes at all.
+MODEL is a folder (`benchmarks.peer_stand_in` makes one of ViT-B/32's shape), or a name, for which the optimised form is
+taken where there is one. Each index run is whole, in a process of its own, models and devices in turn. `encoding alone`
+is given pictures that are decoded already, from as many threads. The card's use is what nvidia-smi says, four times a
+second, while it computes at all.
 """
 
 from __future__ import annotations
