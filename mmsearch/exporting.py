@@ -48,9 +48,8 @@ def exportable(encoder: SentenceTransformersEncoder) -> Exportable:
     """
     towers = encoder.towers
     pictures = getattr(getattr(towers.image[0], "processor", None), "image_processor", None)
-    tokenizer = getattr(towers.text, "tokenizer", None)
-    tokenizer = getattr(tokenizer, "tokenizer", tokenizer)  # a processor holds its tokenizer
-    if pictures is None or not getattr(tokenizer, "is_fast", False):
+    tokenizer = towers.tokenizer
+    if pictures is None or tokenizer is None:
         raise MmsearchError(
             f"{encoder.identity.name} is not built like CLIP or SigLIP, so it cannot be exported; use it as it is."
         )

@@ -112,7 +112,7 @@ class Library(LibraryModels):
         """
         from mmsearch.in_flight import InFlight
         from mmsearch.indexing import Indexer
-        from mmsearch.maintenance import compact_database, is_wasteful
+        from mmsearch.maintenance import compact_if_wasteful
         from mmsearch.reading import ReadLimits
         from mmsearch.roots import absolute, check_root, choose_roots
 
@@ -172,9 +172,7 @@ class Library(LibraryModels):
                 if searched is not None:
                     report.searched = searched.identity.label
                     report.lacking = len(files_lacking(catalogue, searched.id))
-                if is_wasteful(catalogue):
-                    with suppress(MmsearchError, sqlite3.OperationalError):  # no room for it now
-                        compact_database(catalogue, self.folder)
+                compact_if_wasteful(catalogue, self.folder)
                 return report
             finally:
                 reader.close()

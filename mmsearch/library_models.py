@@ -7,8 +7,6 @@ until it is dropped.
 from __future__ import annotations
 
 import os
-import sqlite3
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,7 @@ from mmsearch.catalogue import Catalogue
 from mmsearch.encoding import BUILTIN_MODEL, Encoder, canonical_model_name, preferred_model_name
 from mmsearch.errors import MmsearchError
 from mmsearch.library_access import LibraryAccess, other_model
+from mmsearch.storage_errors import errors_told
 from mmsearch.stored_models import (
     StoredModel,
     add_model,
@@ -58,9 +57,7 @@ class LibraryModels(LibraryAccess):
     """What a library knows of its models."""
 
     def models(self) -> list[LibraryModel]:
-        """The models of this library, the oldest first. `mmsearch.model_store` tells of those on this disk."""
-        from mmsearch.storage_errors import errors_told
-
+        """The models of this library, the oldest first. `encoding.model_store` tells of those on this disk."""
         with errors_told(self.folder):
             catalogue = self._catalogue()
             files = catalogue.file_count()
@@ -89,7 +86,6 @@ class LibraryModels(LibraryAccess):
         seen to them. `at_once` does not wait for that: those files are not found then.
         """
         from mmsearch.spaces import with_adapter
-        from mmsearch.storage_errors import errors_told
 
         with errors_told(self.folder):
             self._catalogue()
@@ -114,8 +110,7 @@ class LibraryModels(LibraryAccess):
 
     def drop_model(self, name: str) -> int:
         """Takes a model's vectors out of the library and returns how many. The model itself stays on the disk."""
-        from mmsearch.maintenance import compact_database, is_wasteful
-        from mmsearch.storage_errors import errors_told
+        from mmsearch.maintenance import compact_if_wasteful
 
         with errors_told(self.folder):
             self._catalogue()
@@ -129,15 +124,12 @@ class LibraryModels(LibraryAccess):
                     )
                 dropped = drop_model(catalogue, model)
                 self._refresh_derived(catalogue)
-                if is_wasteful(catalogue):
-                    with suppress(MmsearchError, sqlite3.OperationalError):  # no room for it now
-                        compact_database(catalogue, self.folder)
+                compact_if_wasteful(catalogue, self.folder)
                 return dropped
 
     def pictures(self, most: int = 32) -> list[Image]:
         """Up to so many pictures of the library, as an encoder takes them, to compare models with."""
         from mmsearch.optimising import pictures_at
-        from mmsearch.storage_errors import errors_told
 
         if not self.exists():
             return []

@@ -119,6 +119,13 @@ def is_wasteful(catalogue: Catalogue) -> bool:
     return removed > 0 and removed >= catalogue.item_count()
 
 
+def compact_if_wasteful(catalogue: Catalogue, folder: str) -> None:
+    """Gives room back to the disk where there is much of it, and room for doing so."""
+    if is_wasteful(catalogue):
+        with suppress(MmsearchError, sqlite3.OperationalError):  # no room for it now
+            compact_database(catalogue, folder)
+
+
 def compact_database(catalogue: Catalogue, folder: str) -> None:
     """Writes the database anew, without free room. Ctrl-C stops it at once, and leaves it as it was.
 

@@ -28,6 +28,7 @@ from mmsearch.encoding.model_store import (
     check_model_name,
     folder_of,
     put_in_place,
+    scratch_beginning,
     seal,
     sha256_of,
     writing_model,
@@ -135,7 +136,7 @@ def _optimised(
     pictures: Sequence[Image],
     on_step: Callable[[str], None],
 ) -> Optimised:
-    parent, beginning = os.path.dirname(target), f"{os.path.basename(target)}~"
+    parent, beginning = os.path.dirname(target), scratch_beginning(target)
     with tempfile.TemporaryDirectory(suffix=PARTIAL_ENDING, prefix=beginning, dir=parent) as scratch:
         exact, small = os.path.join(scratch, "exact"), os.path.join(scratch, "small")
         os.makedirs(exact)

@@ -113,9 +113,9 @@ def writing_model(name: str) -> Iterator[None]:
         lock.__exit__(None, None, None)
 
 
-def scratch_beginning(name: str) -> str:
-    """What the name of a folder begins with in which the model of that name is made."""
-    return f"{os.path.basename(folder_of(name))}~"
+def scratch_beginning(folder: str) -> str:
+    """What the name of a folder begins with in which the model is made that `folder` will hold."""
+    return f"{os.path.basename(folder)}~"
 
 
 def _put_right(name: str) -> None:
@@ -124,7 +124,7 @@ def _put_right(name: str) -> None:
     if os.path.isdir(_set_aside(folder)) and not os.path.lexists(folder):
         os.rename(_set_aside(folder), folder)
     for entry in os.listdir(models_folder()):
-        if entry.startswith(scratch_beginning(name)) and entry.endswith(PARTIAL_ENDING):
+        if entry.startswith(scratch_beginning(folder)) and entry.endswith(PARTIAL_ENDING):
             _delete(os.path.join(models_folder(), entry))
 
 

@@ -188,9 +188,7 @@ class SentenceTransformersEncoder:
 
     @_found_out_once
     def _tokenizer(self) -> Any | None:
-        tokenizer = getattr(self.towers.text, "tokenizer", None)
-        tokenizer = getattr(tokenizer, "tokenizer", tokenizer)  # a processor holds its tokenizer
-        return tokenizer if getattr(tokenizer, "is_fast", False) else None
+        return self.towers.tokenizer
 
     @property
     def longest_text(self) -> int:
@@ -207,6 +205,13 @@ class Towers:
 
     def of(self, modality: Modality) -> Any:
         return self.image if modality == "image" else self.text
+
+    @property
+    def tokenizer(self) -> Any | None:
+        """That of the text tower, if it is a fast one: only those tell where in the text a token lies."""
+        tokenizer = getattr(self.text, "tokenizer", None)
+        tokenizer = getattr(tokenizer, "tokenizer", tokenizer)  # a processor holds its tokenizer
+        return tokenizer if getattr(tokenizer, "is_fast", False) else None
 
     @property
     def is_siglip(self) -> bool:
