@@ -16,16 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mmsearch.catalogue import Catalogue
-from mmsearch.code_file import refresh_codes
-from mmsearch.derived import derived_bytes
-from mmsearch.encoding import ModelIdentity
-from mmsearch.graph import built, read_graph, refresh_graph
-from mmsearch.maintenance import compact_database, is_wasteful, wasted_bytes
-from mmsearch.records import EncodedContent, EncodedItem
-from mmsearch.spaces import Space
-from mmsearch.stored_models import add_model
-from mmsearch.vectors import VectorRows, rows_of
+from mmsearch.nearest.code_file import refresh_codes
+from mmsearch.nearest.derived import derived_bytes
+from mmsearch.nearest.hnsw import built, read_graph, refresh_graph
+from mmsearch.nearest.spaces import Space
+from mmsearch.nearest.vectors import VectorRows, rows_of
+from mmsearch.records import EncodedContent, EncodedItem, ModelIdentity
+from mmsearch.store.models import add_model
+from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.upkeep import compact_database, is_wasteful, wasted_bytes
 
 DIMENSION = 384
 CENTRES = 400

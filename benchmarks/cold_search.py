@@ -19,13 +19,12 @@ import numpy as np
 from benchmarks.large_library import exact_best, grown, make_library, queries_of, vectors_of_photos
 from benchmarks.measuring import Run, machine, middle, mmsearch_command, run, spread
 from benchmarks.tables import exponent, plot, table, write_section
-from mmsearch.catalogue import Catalogue
-from mmsearch.encoding import FloatMatrix
-from mmsearch.gallery import Gallery
-from mmsearch.items import MODALITIES
-from mmsearch.searching import FIRST_CANDIDATES
-from mmsearch.spaces import model_in_use
-from mmsearch.vectors import StoredVectors
+from mmsearch.nearest.gallery import Gallery
+from mmsearch.nearest.spaces import model_in_use
+from mmsearch.nearest.vectors import StoredVectors
+from mmsearch.records import MODALITIES, FloatMatrix
+from mmsearch.searching.searcher import FIRST_CANDIDATES
+from mmsearch.store.sqlite.store import Catalogue
 
 # What rclip 3.3.0 does once it knows the query: all vectors from SQLite, one product, a sort in Python.
 RCLIP_STEP = """

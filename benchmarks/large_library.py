@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from mmsearch import Library
-from mmsearch.catalogue import Catalogue
-from mmsearch.catalogue_reading import HalfMatrix, ItemIds
-from mmsearch.encoding import FloatMatrix, open_encoder
+from mmsearch.models.opening import open_encoder
+from mmsearch.nearest.vectors import StoredVectors, VectorRows
 from mmsearch.reading import ReadLimits, UnreadableFile, decode, load
-from mmsearch.stored_models import searched_model
-from mmsearch.vectors import StoredVectors, VectorRows
+from mmsearch.records import FloatMatrix, HalfMatrix, ItemIds
+from mmsearch.store.models import searched_model
+from mmsearch.store.sqlite.store import Catalogue
 
 NOISE = 0.3
 PHOTOS_AT_ONCE = 8

@@ -19,14 +19,12 @@ import numpy as np
 from benchmarks.large_library import exact_best, make_library, queries_of, vectors_of_photos
 from benchmarks.measuring import machine
 from benchmarks.tables import table, write_section
-from mmsearch.catalogue import Catalogue
-from mmsearch.catalogue_reading import ItemIds
-from mmsearch.encoding import FloatMatrix
-from mmsearch.gallery import Gallery, Scan
-from mmsearch.query import Filters
-from mmsearch.searching import FIRST_CANDIDATES
-from mmsearch.spaces import model_in_use
-from mmsearch.vectors import StoredVectors
+from mmsearch.nearest.gallery import Gallery, Scan
+from mmsearch.nearest.spaces import model_in_use
+from mmsearch.nearest.vectors import StoredVectors
+from mmsearch.records import Filters, FloatMatrix, ItemIds
+from mmsearch.searching.searcher import FIRST_CANDIDATES
+from mmsearch.store.sqlite.store import Catalogue
 
 FILTERS = {
     "none": Filters(),

@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mmsearch.errors import MmsearchError
+    from mmsearch.indexing.walking import WalkRules
     from mmsearch.library import Library
-    from mmsearch.query import Filters, Query, Term
-    from mmsearch.walking import WalkRules
+    from mmsearch.records import Filters
+    from mmsearch.searching.query import Query, Term
 
 __version__ = "0.1.0"
 __all__ = ["Filters", "Library", "MmsearchError", "Query", "Term", "WalkRules", "__version__"]
 
 _ROOMS = {
-    "Filters": "mmsearch.query",
+    "Filters": "mmsearch.records",
     "Library": "mmsearch.library",
     "MmsearchError": "mmsearch.errors",
-    "Query": "mmsearch.query",
-    "Term": "mmsearch.query",
-    "WalkRules": "mmsearch.walking",
+    "Query": "mmsearch.searching.query",
+    "Term": "mmsearch.searching.query",
+    "WalkRules": "mmsearch.indexing.walking",
 }
 
 

@@ -1,14 +1,134 @@
-"""What goes into the catalogue and comes out of it."""
+"""What flows between the rooms: frozen types without behaviour. It knows no other room."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from PIL.Image import Image
 
-from mmsearch.items import Modality
+# Written as texts: numpy is not loaded for a type.
+FloatMatrix: TypeAlias = "npt.NDArray[np.float32]"
+HalfMatrix: TypeAlias = "npt.NDArray[np.float16]"
+ItemIds: TypeAlias = "npt.NDArray[np.int64]"
+
+BUILTIN_MODEL = "mmsearch-mini"
+# What the name of a model that `models optimise` made ends with.
+OPTIMISED_ENDING = "-int8"
+
+Modality = Literal["image", "text"]
+MODALITIES: tuple[Modality, ...] = ("image", "text")
+
+
+@dataclass(frozen=True)
+class TextSpan:
+    """A stretch of a text that fits one encoder's window: characters `start` (included) to `end` (excluded)."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class ImageContent:
+    """A picture as a person sees it: upright, flattened, RGB.
+
+    `pixels` may be smaller than the file's picture (a scaled decode), never smaller than asked for;
+    `width` and `height` are the file's own, upright, in pixels. `taken` is the EXIF date and time as an ISO 8601
+    string, without an offset unless the camera wrote one; None where there is none.
+    """
+
+    pixels: Image
+    width: int
+    height: int
+    taken: str | None
+
+
+@dataclass(frozen=True)
+class TextContent:
+    """A text file's words: `text` with line ends as "\\n", and the encoding it was read in."""
+
+    text: str
+    encoding: str
+
+
+Content = ImageContent | TextContent
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """Which model made a vector. Vectors are comparable only where `fingerprint` is equal.
+
+    The fingerprint covers the name, the revision, the weights, the dimension, the preprocessing, and the adapter
+    where there is one.
+    """
+
+    name: str
+    revision: str
+    dimension: int
+    fingerprint: str
+    adapter: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name and revision as they are shown, for example `mmsearch-mini@1` or `mmsearch-mini@1+pets@2`."""
+        return f"{self.name}@{self.revision}" + (f"+{self.adapter}" if self.adapter else "")
+
+
+@dataclass(frozen=True)
+class Background:
+    """How the cosines of unrelated pairs lie for one query modality and one item modality, and what a match is.
+
+    The calibrated score of a cosine c is `1 / (1 + exp(-slope * ((c - mean) / std - midpoint)))`: a logistic
+    calibration (Platt, "Probabilistic Outputs for Support Vector Machines", 1999) of the cosine's distance from
+    the background in standard deviations. `noise_mean` and `noise_std` tell where the cosines of a query lie that
+    asks for nothing there is, as far as their upper tail goes: `calibration.nothing_close` is made of them.
+    """
+
+    mean: float
+    std: float
+    midpoint: float
+    slope: float
+    noise_mean: float
+    noise_std: float
+
+
+# (query modality, item modality) -> the background of that pairing
+Calibration = Mapping[tuple[Modality, Modality], Background]
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which files may be hits; applied before the ranking.
+
+    `folders` are absolute paths as bytes, `extensions` lower-case with their dot. `after` is included and `before`
+    excluded: naive local date-times, compared with the EXIF date where there is one, else with the file's
+    modification time.
+    """
+
+    modality: Modality | None = None
+    folders: tuple[bytes, ...] = ()
+    extensions: tuple[str, ...] = ()
+    after: datetime | None = None
+    before: datetime | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        described = {
+            "type": self.modality,
+            "in": [os.fsdecode(folder) for folder in self.folders],
+            "ext": list(self.extensions),
+            "after": self.after.isoformat() if self.after else None,
+            "before": self.before.isoformat() if self.before else None,
+        }
+        return {name: value for name, value in described.items() if value}
+
+    def __bool__(self) -> bool:
+        return bool(self.as_json())
 
 
 @dataclass(frozen=True)

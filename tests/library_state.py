@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmsearch import Library, MmsearchError, Query
-from mmsearch.query import text_term
+from mmsearch.searching.query import text_term
 
 QUERIES = ("a cat", "a cup of coffee", "income tax", "a dark and stormy night")
 

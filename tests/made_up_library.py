@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mmsearch.catalogue import Catalogue
-from mmsearch.encoding import FloatMatrix, ModelIdentity
-from mmsearch.items import Modality
-from mmsearch.records import EncodedContent, EncodedItem
-from mmsearch.spaces import Space
-from mmsearch.stored_models import add_model
+from mmsearch.nearest.spaces import Space
+from mmsearch.records import EncodedContent, EncodedItem, FloatMatrix, Modality, ModelIdentity
+from mmsearch.store.models import add_model
+from mmsearch.store.sqlite.store import Catalogue
 
 DIMENSION = 64
 

@@ -18,17 +18,16 @@ import pytest
 from conftest import Mmsearch, place_photographs
 
 from mmsearch import Library, MmsearchError, Query
-from mmsearch.adapters import Adapter, LowRankMap, check_adapter_name
-from mmsearch.encoding import Background
+from mmsearch.adapters.recipe import AdapterRecipe, AdapterRefused, AdapterReport, Epoch, Loss
+from mmsearch.adapters.schedule import cosine_rate
+from mmsearch.adapters.training import refuse_what_is_no_better
+from mmsearch.encoding.adapted import Adapter, LowRankMap, check_adapter_name
 from mmsearch.encoding.builtin import BuiltinEncoder
 from mmsearch.evaluation.datasets import Example, read_dataset
 from mmsearch.evaluation.embedding import EmbeddedDataset
 from mmsearch.evaluation.metrics import Estimate
-from mmsearch.items import MODALITIES
-from mmsearch.learning import refuse_what_is_no_better
-from mmsearch.query import image_term, text_term
-from mmsearch.training.adapter_recipe import AdapterRecipe, AdapterRefused, AdapterReport, Epoch, Loss
-from mmsearch.training.schedule import cosine_rate
+from mmsearch.records import MODALITIES, Background
+from mmsearch.searching.query import image_term, text_term
 
 # What a family might call things; the model has never heard it.
 WORDS = {
@@ -287,7 +286,7 @@ def test_a_damaged_adapter_is_named(album: Path, known: Library) -> None:
 
 def test_the_margin_losses_are_those_of_their_papers() -> None:
     torch = pytest.importorskip("torch")
-    from mmsearch.training.margins import contrastive_margin, hardest_triplets
+    from mmsearch.adapters.margins import contrastive_margin, hardest_triplets
 
     torch.manual_seed(0)
     image = torch.nn.functional.normalize(torch.randn(5, 8), dim=1)
@@ -422,7 +421,7 @@ def labelled_space(photos: int = 60, classes: int = 3, dimension: int = 32) -> E
 
 def test_photos_that_trained_a_class_do_not_count_as_found() -> None:
     pytest.importorskip("torch")
-    from mmsearch.training import adapter_fitting
+    from mmsearch.adapters import fitting as adapter_fitting
 
     material = adapter_fitting._material(labelled_space())
     held_out = np.arange(10)
@@ -435,7 +434,7 @@ def test_photos_that_trained_a_class_do_not_count_as_found() -> None:
 
 def test_the_calibration_moves_with_the_vectors() -> None:
     pytest.importorskip("torch")
-    from mmsearch.training.adapter_fitting import moved_calibration
+    from mmsearch.adapters.fitting import moved_calibration
 
     space = labelled_space(photos=300)
     chance = np.random.default_rng(1)

@@ -17,8 +17,8 @@ from conftest import Mmsearch
 from PIL import Image
 
 from mmsearch import Filters, Library, Query
-from mmsearch.query import text_term
 from mmsearch.reading import medium_of
+from mmsearch.searching.query import text_term
 
 FLIPS = 130
 

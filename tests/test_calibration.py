@@ -10,20 +10,11 @@ import pytest
 from conftest import Mmsearch
 
 from mmsearch import Library, Query
-from mmsearch.calibration import (
-    FALSE_ALARMS,
-    as_json,
-    from_json,
-    noise_figures,
-    noise_queries,
-    nothing_close,
-    refreshed,
-    scores,
-)
-from mmsearch.encoding import Background, Calibration
 from mmsearch.encoding.builtin import BuiltinEncoder
-from mmsearch.items import MODALITIES
-from mmsearch.query import image_term, text_term
+from mmsearch.encoding.calibration import as_json, from_json
+from mmsearch.records import MODALITIES, Background, Calibration
+from mmsearch.searching.query import image_term, text_term
+from mmsearch.searching.scoring import FALSE_ALARMS, noise_figures, noise_queries, nothing_close, refreshed, scores
 
 OWN = Background(mean=0.0, std=0.1, midpoint=4.0, slope=2.0, noise_mean=0.0, noise_std=0.06)
 

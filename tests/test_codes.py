@@ -14,14 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_library import DIMENSION, MadeUpLibrary, drawn, unit
 
-from mmsearch import Library, Query, code_file
-from mmsearch.code_file import check_codes, open_codes, refresh_codes
-from mmsearch.codes import CodedQuery, best_places, sign_words
-from mmsearch.derived import Missing, NotUsable, derived_path
-from mmsearch.gallery import FEW_ROWS, Gallery, Scan, candidates_among
-from mmsearch.items import MODALITIES, Modality
-from mmsearch.query import text_term
-from mmsearch.vectors import rows_of
+from mmsearch import Library, Query
+from mmsearch.nearest import code_file
+from mmsearch.nearest.code_file import check_codes, open_codes, refresh_codes
+from mmsearch.nearest.codes import CodedQuery, best_places, sign_words
+from mmsearch.nearest.derived import Missing, NotUsable, derived_path
+from mmsearch.nearest.gallery import FEW_ROWS, Gallery, Scan, candidates_among
+from mmsearch.nearest.vectors import rows_of
+from mmsearch.records import MODALITIES, Modality
+from mmsearch.searching.query import text_term
 
 
 @pytest.fixture
@@ -271,7 +272,7 @@ def test_rows_that_were_removed_after_a_backup_are_found_once_it_is_back(
 
 def test_the_same_files_in_another_order_after_a_backup(library: MadeUpLibrary, tmp_path: Path) -> None:
     pytest.importorskip("hnswlib")
-    from mmsearch.graph import refresh_graph
+    from mmsearch.nearest.hnsw import refresh_graph
 
     library.add(drawn(100))
     for one in (library,):
@@ -330,7 +331,7 @@ def test_codes_find_what_an_exact_search_finds(library: MadeUpLibrary) -> None:
 @pytest.mark.parametrize("wanted", [0, 1, 500, 3_000])
 def test_only_what_is_wanted_is_found(library: MadeUpLibrary, wanted: int) -> None:
     pytest.importorskip("hnswlib")
-    from mmsearch.graph import refresh_graph
+    from mmsearch.nearest.hnsw import refresh_graph
 
     item_ids = np.array(library.add(drawn(6_000)), np.int64)
     stored, _ = refresh_codes(library.folder, library.catalogue, library.space())
@@ -365,8 +366,8 @@ def test_what_is_left_is_found_though_all_that_seemed_near_is_gone(home: Path, t
         connection.commit()
         connection.close()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("mmsearch.gallery.FEW_ROWS", 4)
-            patch.setattr("mmsearch.searching.FIRST_CANDIDATES", 1)
+            patch.setattr("mmsearch.nearest.gallery.FEW_ROWS", 4)
+            patch.setattr("mmsearch.searching.searcher.FIRST_CANDIDATES", 1)
             for scan in ("codes", "graph"):
                 hits = library.search(asked, scan=scan).hits
                 assert [hit.path for hit in hits] == near[30:33]
@@ -374,7 +375,7 @@ def test_what_is_left_is_found_though_all_that_seemed_near_is_gone(home: Path, t
 
 def test_a_graph_of_equal_rows_gives_what_can_be_reached(library: MadeUpLibrary) -> None:
     pytest.importorskip("hnswlib")
-    from mmsearch.graph import read_graph, refresh_graph
+    from mmsearch.nearest.hnsw import read_graph, refresh_graph
 
     item_ids = library.add(np.repeat(drawn(1), 2_000, axis=0))
     refresh_graph(
@@ -420,7 +421,7 @@ def test_the_graph_of_notes_knows_that_photos_do_not_concern_it(
     library: MadeUpLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("hnswlib")
-    from mmsearch import graph
+    from mmsearch.nearest import hnsw as graph
 
     monkeypatch.setattr(graph, "LARGEST_LAG", 100)
     library.add(drawn(20), "text")

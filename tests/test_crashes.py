@@ -20,9 +20,9 @@ from test_offline import can_mount
 from test_upgrade import TO_VERSION_2, TO_VERSION_3, TO_VERSION_4
 
 from mmsearch import Library, Query
-from mmsearch.crash_points import CRASH_POINTS, VARIABLE
-from mmsearch.in_flight import IN_FLIGHT_NAME, InFlight
-from mmsearch.query import text_term
+from mmsearch.files.crash_points import CRASH_POINTS, VARIABLE
+from mmsearch.indexing.journal import IN_FLIGHT_NAME, InFlight
+from mmsearch.searching.query import text_term
 
 # Put where Python looks at its start: a picture of that name ends the process, as a decoder's crash does.
 DEADLY = """

@@ -10,8 +10,8 @@ import pytest
 from conftest import Mmsearch
 
 from mmsearch import Library, MmsearchError
-from mmsearch.encoding import FloatMatrix
 from mmsearch.encoding.devices import Device
+from mmsearch.records import FloatMatrix
 
 pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
 import torch

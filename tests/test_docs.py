@@ -50,13 +50,13 @@ def test_every_command_that_the_readme_shows_exists() -> None:
 def test_every_field_of_the_json_is_documented() -> None:
     from dataclasses import fields
 
+    from mmsearch.adapters.recipe import AdapterReport
     from mmsearch.evaluation.comparison import Setting
     from mmsearch.evaluation.report import Evaluation
     from mmsearch.evaluation.retrieval import ZeroShot
     from mmsearch.evaluation.separation import Separation
-    from mmsearch.indexing import IndexReport
-    from mmsearch.searching import Hit
-    from mmsearch.training.adapter_recipe import AdapterReport
+    from mmsearch.indexing.pipeline import IndexReport
+    from mmsearch.searching.searcher import Hit
 
     described = (Hit, IndexReport, Evaluation, ZeroShot, Separation, Setting, AdapterReport)
     for field in [field for one in described for field in fields(one)]:

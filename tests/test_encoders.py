@@ -14,8 +14,9 @@ from conftest import place_photographs
 from PIL import Image
 
 from mmsearch import MmsearchError
-from mmsearch.encoding import Encoder, open_encoder
 from mmsearch.encoding.builtin import MODEL_FOLDER, BuiltinEncoder
+from mmsearch.encoding.protocol import Encoder
+from mmsearch.models.opening import open_encoder
 
 TEXTS = ["a cat", "a photo of a dog on the beach", "income tax", "x", "coffee " * 200, "ein Hund am Strand", "🐈"]
 
@@ -46,7 +47,7 @@ def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder = str(makers[kind](tmp_path_factory.mktemp("models") / "tiny"))
     if not optimised:
         return open_encoder(folder)
-    from mmsearch.optimising import optimise
+    from mmsearch.models.optimise.making import optimise
 
     return open_encoder(optimise(folder, f"{folder}-int8").folder)
 

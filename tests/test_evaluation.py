@@ -11,9 +11,6 @@ import pytest
 from conftest import Mmsearch, place_photographs
 
 from mmsearch import Library, MmsearchError
-from mmsearch.calibration import noise_queries
-from mmsearch.codes import SignCodes, as_float16, as_int8
-from mmsearch.encoding import Background
 from mmsearch.encoding.builtin import BuiltinEncoder
 from mmsearch.evaluation.comparison import Comparison, compare
 from mmsearch.evaluation.datasets import Dataset, Example, read_dataset
@@ -22,7 +19,9 @@ from mmsearch.evaluation.metrics import Estimate
 from mmsearch.evaluation.report import Evaluation, evaluate
 from mmsearch.evaluation.retrieval import Direction, directions, measure, zero_shot
 from mmsearch.evaluation.separation import NONSENSE_SEED, separation
-from mmsearch.items import MODALITIES
+from mmsearch.nearest.codes import SignCodes, as_float16, as_int8
+from mmsearch.records import MODALITIES, Background
+from mmsearch.searching.scoring import noise_queries
 
 CAPTIONS = {
     "cat.png": ["a cat", "the face of a cat with green eyes"],

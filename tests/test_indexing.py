@@ -343,7 +343,7 @@ def test_a_failing_batch_is_taken_item_by_item(library: Library, home: Path, mon
 
 
 def test_a_second_writer_is_told_who_writes(library: Library, home: Path) -> None:
-    from mmsearch.locking import WriterLock
+    from mmsearch.files.locking import WriterLock
 
     library.index([home])
     with WriterLock(library.folder):

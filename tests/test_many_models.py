@@ -17,12 +17,12 @@ import pytest
 from conftest import NOTES, Mmsearch
 
 from mmsearch import Library, MmsearchError
-from mmsearch.catalogue import Catalogue
-from mmsearch.encoding import FloatMatrix
 from mmsearch.encoding.onnx_model import OnnxEncoder
-from mmsearch.query import Query, Term
-from mmsearch.searching import SearchResult
-from mmsearch.stored_models import stored_models
+from mmsearch.records import FloatMatrix
+from mmsearch.searching.query import Query, Term
+from mmsearch.searching.searcher import SearchResult
+from mmsearch.store.models import stored_models
+from mmsearch.store.sqlite.store import Catalogue
 
 pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
 from tiny_clip import make_tiny_clip
@@ -33,7 +33,7 @@ ANYTHING = Query((Term("text", "a cat"),), min_score=0)
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A model of other dimensions, in a folder, that needs no torch."""
-    from mmsearch.optimising import optimise
+    from mmsearch.models.optimise.making import optimise
 
     folder = tmp_path_factory.mktemp("models")
     return optimise(str(make_tiny_clip(folder / "original")), str(folder / "tiny"), []).folder
@@ -235,7 +235,7 @@ def test_what_a_model_failed_at_is_forgotten_with_it(
 def test_two_models_fail_at_one_file_each_for_itself(
     library: Library, home: Path, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mmsearch.optimising import optimise
+    from mmsearch.models.optimise.making import optimise
 
     other = optimise(str(make_tiny_clip(tmp_path / "original", seed=5)), str(tmp_path / "other")).folder
     library.index([home])
@@ -423,10 +423,10 @@ def test_a_killed_change_of_model_goes_on_and_searches_never_notice(
 
 
 def test_each_model_has_its_own_adapter_setting_and_calibration(library: Library, home: Path, tiny: str) -> None:
-    from mmsearch.adapters import Adapter, LowRankMap
-    from mmsearch.encoding import open_encoder
-    from mmsearch.library_calibration import stored_calibration
-    from mmsearch.stored_adapters import add_adapter, use_adapter
+    from mmsearch.encoding.adapted import Adapter, LowRankMap
+    from mmsearch.models.opening import open_encoder
+    from mmsearch.searching.calibration import stored_calibration
+    from mmsearch.store.adapters import add_adapter, use_adapter
 
     library.index([home])
     library.index([home], model=tiny)
@@ -450,7 +450,7 @@ def test_each_model_has_its_own_adapter_setting_and_calibration(library: Library
 
 
 def test_one_models_vectors_are_never_asked_with_another(library: Library, home: Path, tmp_path: Path) -> None:
-    from mmsearch.optimising import optimise
+    from mmsearch.models.optimise.making import optimise
 
     folder = optimise(str(make_tiny_clip(tmp_path / "one", seed=1)), str(tmp_path / "model"), []).folder
     library.index([home], model=folder)

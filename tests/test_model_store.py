@@ -21,10 +21,8 @@ from conftest import Answer, Mmsearch
 from fake_hub import COMMIT, FakeHub, serving
 
 from mmsearch import Library, MmsearchError
-from mmsearch.encoding import BUILTIN_MODEL, open_encoder
-from mmsearch.encoding.known_models import KNOWN_MODELS
-from mmsearch.encoding.model_store import (
-    MANIFEST,
+from mmsearch.encoding.facts import MANIFEST
+from mmsearch.models.installed import (
     Source,
     check_files,
     folder_of,
@@ -34,8 +32,11 @@ from mmsearch.encoding.model_store import (
     seal,
     writing_model,
 )
-from mmsearch.model_packing import export_model, import_model
-from mmsearch.pulling import HubFile, wanted_files
+from mmsearch.models.known import KNOWN_MODELS
+from mmsearch.models.opening import open_encoder
+from mmsearch.models.packing import export_model, import_model
+from mmsearch.models.pulling import HubFile, wanted_files
+from mmsearch.records import BUILTIN_MODEL
 
 pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
 from tiny_clip import make_tiny_clip, make_tiny_siglip, make_tiny_student
@@ -508,7 +509,7 @@ def test_without_torch_the_original_says_what_to_install(fetched: Path, home: Pa
 
 
 def test_a_library_of_the_original_stays_with_it(fetched: Path, library: Library, home: Path) -> None:
-    from mmsearch.optimising import optimise
+    from mmsearch.models.optimise.making import optimise
 
     library.index([home], model="tiny")
     optimise("tiny")
@@ -522,7 +523,7 @@ def test_a_library_of_the_original_stays_with_it(fetched: Path, library: Library
 def test_eval_measures_the_original_and_what_was_made_of_it(
     fetched: Path, command: Mmsearch, home: Path, tmp_path: Path
 ) -> None:
-    from mmsearch.optimising import optimise
+    from mmsearch.models.optimise.making import optimise
 
     optimise("tiny")
     data = tmp_path / "captions.jsonl"

@@ -15,8 +15,8 @@ from conftest import Mmsearch
 from library_state import everything
 
 from mmsearch import Library, MmsearchError, WalkRules
-from mmsearch.indexing import IndexProgress
-from mmsearch.walking import Found, walk
+from mmsearch.indexing.pipeline import IndexProgress
+from mmsearch.indexing.walking import Found, walk
 
 
 @pytest.fixture
@@ -245,7 +245,7 @@ def test_a_drive_that_vanishes_during_the_walk_loses_nothing(
                 return
             yield found
 
-    monkeypatch.setattr("mmsearch.changes.walk", walk_and_pull)
+    monkeypatch.setattr("mmsearch.indexing.reconciling.walk", walk_and_pull)
     report = library.index([many])
     assert (report.removed, report.offline) == (0, [os.fsencode(many)])
     monkeypatch.undo()
@@ -317,7 +317,7 @@ def test_a_drive_that_drops_for_a_moment_of_the_walk_loses_nothing(
             if len(walks) > 1 or number < 10 or found.path.endswith(b"new.txt"):
                 yield found
 
-    monkeypatch.setattr("mmsearch.changes.walk", walk_with_a_gap)
+    monkeypatch.setattr("mmsearch.indexing.reconciling.walk", walk_with_a_gap)
     report = library.index([many])
     assert (report.removed, report.added) == (0, 1)
     assert len(everything(library)) == 61

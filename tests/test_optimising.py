@@ -14,8 +14,9 @@ from conftest import Mmsearch
 from PIL import Image
 
 from mmsearch import Library, MmsearchError
-from mmsearch.encoding import open_encoder
-from mmsearch.optimising import optimise, pictures_in
+from mmsearch.indexing.pictures import pictures_in
+from mmsearch.models.opening import open_encoder
+from mmsearch.models.optimise.making import optimise
 
 pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
 from tiny_clip import make_tiny_clip, make_tiny_pair, make_tiny_siglip
@@ -95,7 +96,7 @@ def test_the_command_says_how_near_it_is(command: Mmsearch, tmp_path: Path, phot
 
 
 def test_an_export_that_is_another_model_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mmsearch import exporting
+    from mmsearch.models.optimise import towers as exporting
 
     def other_side(tower: dict[str, object]) -> object:
         rows = tower["sentence_embedding"]

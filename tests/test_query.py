@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmsearch import Filters, MmsearchError, Query
-from mmsearch.calibration import WeightedTerm, combined, measured, scores
-from mmsearch.encoding import Background
-from mmsearch.items import MODALITIES
 from mmsearch.output import to_json, visible
-from mmsearch.query import parse_date, parse_extension, parse_weight, text_term
+from mmsearch.records import MODALITIES, Background
+from mmsearch.searching.query import parse_date, parse_extension, parse_weight, text_term
+from mmsearch.searching.scoring import WeightedTerm, combined, measured, scores
 
 
 @pytest.mark.parametrize(

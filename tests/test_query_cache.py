@@ -9,9 +9,9 @@ import pytest
 from conftest import Mmsearch
 
 from mmsearch import Library
-from mmsearch.encoding import ModelIdentity
 from mmsearch.encoding.builtin import BuiltinEncoder
-from mmsearch.query_cache import MOST_QUERIES, QUERY_CACHE_NAME, QueryCache
+from mmsearch.records import ModelIdentity
+from mmsearch.searching.cache import MOST_QUERIES, QUERY_CACHE_NAME, QueryCache
 
 
 @pytest.fixture

@@ -21,17 +21,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, features
 
-from mmsearch.items import Content, ImageContent, TextContent
-from mmsearch.reading import (
-    MEDIA,
-    NotAMedium,
-    ReadLimits,
-    UnreadableFile,
-    decode,
-    load,
-    medium_of,
-    wants_sniffing,
-)
+from mmsearch.reading import MEDIA, NotAMedium, ReadLimits, UnreadableFile, decode, load, medium_of, wants_sniffing
+from mmsearch.records import Content, ImageContent, TextContent
 
 HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
 if HAS_HEIF:

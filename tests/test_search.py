@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmsearch import Filters, Library, Query, Term
-from mmsearch.query import image_term, parse_date, text_term
+from mmsearch.searching.query import image_term, parse_date, text_term
 
 
 @pytest.fixture

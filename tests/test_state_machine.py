@@ -16,8 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from library_state import held_files
 
 from mmsearch import Library, Query
-from mmsearch.crash_points import VARIABLE
-from mmsearch.query import text_term
+from mmsearch.files.crash_points import VARIABLE
+from mmsearch.searching.query import text_term
 
 CONTENTS = (
     "Three kittens sleep in a basket.",

@@ -10,7 +10,7 @@ import pytest
 from conftest import Mmsearch
 
 from mmsearch import Library
-from mmsearch.catalogue import SCHEMA_VERSION
+from mmsearch.store.sqlite.schema import SCHEMA_VERSION
 
 TO_VERSION_4 = """ALTER TABLE models DROP COLUMN behind;
     DROP INDEX failures_path;
@@ -94,7 +94,7 @@ def test_where_it_cannot_be_written_this_is_told(old: Path, mmsearch: Mmsearch) 
 def test_an_upgrade_that_fails_leaves_the_library_as_it_was(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sqlite_utils import Database
 
-    from mmsearch import schema
+    from mmsearch.store.sqlite import schema
 
     def breaks(db: Database) -> None:
         db.execute("DROP TABLE failures")

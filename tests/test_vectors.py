@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmsearch import Library, MmsearchError, Query
-from mmsearch.graph import CHEAP_ROWS, is_stale
-from mmsearch.query import Filters, text_term
-from mmsearch.vectors import BLOCK_ROWS, VectorRows
+from mmsearch.nearest.hnsw import CHEAP_ROWS, is_stale
+from mmsearch.nearest.vectors import BLOCK_ROWS, VectorRows
+from mmsearch.records import Filters
+from mmsearch.searching.query import text_term
 
 Damage = Callable[[Path], object]
 
@@ -106,7 +107,7 @@ def test_a_library_of_photographs_alone_has_sound_files_too(home: Path, tmp_path
 
 
 def has_hnswlib() -> bool:
-    from mmsearch.graph import is_available
+    from mmsearch.nearest.hnsw import is_available
 
     return is_available()
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmsearch.errors import MmsearchError
-from mmsearch.walking import FoundFile, WalkProblem, WalkRules, walk
+from mmsearch.indexing.walking import FoundFile, WalkProblem, WalkRules, walk
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="needs POSIX files")
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="needs git to compare with")

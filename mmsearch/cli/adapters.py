@@ -11,7 +11,7 @@ from mmsearch.cli.running import DeviceOption, JsonOption, LibraryOption, counte
 from mmsearch.errors import MmsearchError
 
 if TYPE_CHECKING:
-    from mmsearch.training.adapter_recipe import AdapterReport, Loss
+    from mmsearch.adapters.recipe import AdapterReport, Loss
 
 
 def train(
@@ -56,17 +56,17 @@ def train(
     to stop, and others whether the adapter is kept. `mmsearch adapters --use none` goes back. Needs the clip extra.
     """
     from mmsearch import output
+    from mmsearch.adapters.recipe import AdapterRecipe, AdapterRefused
     from mmsearch.evaluation.datasets import read_dataset
     from mmsearch.library import Library
     from mmsearch.output import training
-    from mmsearch.training.adapter_recipe import AdapterRecipe, AdapterRefused
 
     recipe = AdapterRecipe(
         loss=_loss(loss), epochs=epochs, batch=batch, rate=rate, weight_decay=weight_decay, rank=rank, margin=margin,
         hold_out=hold_out, patience=patience, seed=seed,
     )  # fmt: skip
     if plot is not None:
-        from mmsearch.training.plot import check_plot
+        from mmsearch.adapters.plot import check_plot
 
         check_plot(plot)
     dataset = read_dataset(data, format=parse_format(format), images=images, split=split)
@@ -134,7 +134,7 @@ def adapters(
 
 
 def _loss(written: str) -> Loss:
-    from mmsearch.training.adapter_recipe import Loss
+    from mmsearch.adapters.recipe import Loss
 
     try:
         return Loss(written)
@@ -144,6 +144,6 @@ def _loss(written: str) -> Loss:
 
 def _plot(report: AdapterReport, path: str | None) -> None:
     if path is not None:
-        from mmsearch.training.plot import plot_training
+        from mmsearch.adapters.plot import plot_training
 
         plot_training(report, path)

@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmsearch.cli.running import EXIT_NONE, DeviceOption, JsonOption, LibraryOption, index_progress, printing, stoppable
+from mmsearch.cli.running import (
+    EXIT_NONE,
+    DeviceOption,
+    JsonOption,
+    LibraryOption,
+    index_progress,
+    printing,
+    stoppable,
+)
 
 STOPPED = "stopped; what was done is kept, and the next `mmsearch index` goes on from there."
 
 if TYPE_CHECKING:
-    from mmsearch.walking import WalkRules
+    from mmsearch.indexing.walking import WalkRules
 
 
 def index(
@@ -109,7 +117,7 @@ def index(
 def _rules(
     include: list[str] | None, exclude: list[str] | None, hidden: bool | None, ignore_files: bool | None
 ) -> WalkRules | None:
-    from mmsearch.walking import WalkRules
+    from mmsearch.indexing.walking import WalkRules
 
     if not include and not exclude and hidden is None and ignore_files is None:
         return None

@@ -13,7 +13,7 @@ from mmsearch.errors import MmsearchError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from mmsearch.optimising import Optimised
+    from mmsearch.models.optimise.making import Optimised
 
 models = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
@@ -46,8 +46,8 @@ def list_models(
                 )
         return
     from mmsearch import output
-    from mmsearch.encoding.model_store import installed_models
     from mmsearch.library import Library
+    from mmsearch.models.installed import installed_models
     from mmsearch.output.models import models_as_json, print_models
 
     with Library(library) as opened:
@@ -94,8 +94,8 @@ def pull(
     interruption are not fetched again. Needs the clip extra.
     """
     from mmsearch import output
+    from mmsearch.models.pulling import pull as fetch
     from mmsearch.output.models import pulled_as_json, pulled_said, summary
-    from mmsearch.pulling import pull as fetch
 
     with (
         stoppable("stopped; what has arrived is kept, and the next `mmsearch models pull` goes on from there."),
@@ -150,15 +150,15 @@ def optimise(
 
 def _optimise(model: str, folder: str | None, photos: str | None, quiet: bool, library: str | None) -> Optimised:
     from mmsearch import output
-    from mmsearch.optimising import optimise as make
+    from mmsearch.models.optimise.making import optimise as make
 
     with stoppable("stopped; nothing was made."):
         return make(model, folder, _pictures(photos, library), lambda step: None if quiet else output.say(f"{step} …"))
 
 
 def _pictures(photos: str | None, library: str | None) -> list[Image]:
+    from mmsearch.indexing.pictures import pictures_in
     from mmsearch.library import Library
-    from mmsearch.optimising import pictures_in
 
     if photos is not None:
         return pictures_in(photos)
@@ -218,8 +218,8 @@ def remove(
 ) -> None:
     """Delete a model from this disk. Its vectors stay in the library, which needs it again to be searched with them."""
     from mmsearch import output
-    from mmsearch.encoding.model_store import remove_model
     from mmsearch.library import Library
+    from mmsearch.models.installed import remove_model
     from mmsearch.output.models import removed_as_json
 
     with Library(library) as opened:
@@ -246,7 +246,7 @@ def export_(
 ) -> None:
     """Write a model to a single file, to bring it to a machine without a network."""
     from mmsearch import output
-    from mmsearch.model_packing import export_model
+    from mmsearch.models.packing import export_model
     from mmsearch.output.models import exported_as_json
 
     with (
@@ -273,7 +273,7 @@ def import_(
 ) -> None:
     """Take a model from such a file to those of this disk. Its checksums are verified."""
     from mmsearch import output
-    from mmsearch.model_packing import import_model
+    from mmsearch.models.packing import import_model
     from mmsearch.output.models import installed_as_json, pulled_said
 
     with (

@@ -16,7 +16,7 @@ import typer
 from mmsearch.errors import MmsearchError
 
 if TYPE_CHECKING:
-    from mmsearch.indexing import IndexProgress
+    from mmsearch.indexing.pipeline import IndexProgress
 
 EXIT_NONE = 1
 EXIT_ERROR = 2

@@ -11,12 +11,13 @@ import typer
 
 from mmsearch.cli.running import EXIT_NONE, DeviceOption, JsonOption, LibraryOption, keep_to_one_thread, printing
 from mmsearch.errors import MmsearchError
-from mmsearch.query import DEFAULT_LIMIT
+from mmsearch.searching.query import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
-    from mmsearch.gallery import Scan
+    from mmsearch.nearest.gallery import Scan
     from mmsearch.output.hits import Form
-    from mmsearch.query import Filters, Query, Term
+    from mmsearch.records import Filters
+    from mmsearch.searching.query import Query, Term
 
 
 class ScanChoice(str, Enum):
@@ -159,7 +160,7 @@ def _form(as_json: bool, as_jsonl: bool, as_paths: bool, as_null: bool) -> Form:
 def _terms(
     texts: list[str] | None, images: list[str] | None, avoid: list[str] | None, avoid_images: list[str] | None
 ) -> tuple[Term, ...]:
-    from mmsearch.query import image_term, text_term
+    from mmsearch.searching.query import image_term, text_term
 
     if texts == ["-"]:
         texts = [sys.stdin.buffer.read().decode("utf-8", "replace").strip()]
@@ -172,13 +173,13 @@ def _terms(
 
 
 def _query(terms: tuple[Term, ...], filters: Filters, limit: int, min_score: float | None) -> Query:
-    from mmsearch.query import Query
+    from mmsearch.searching.query import Query
 
     return Query(terms, filters, limit, min_score)
 
 
 def _batch_queries(name: str, filters: Filters, limit: int, min_score: float | None) -> Iterator[Query]:
-    from mmsearch.query import text_term
+    from mmsearch.searching.query import text_term
 
     try:
         lines = sys.stdin.buffer if name == "-" else open(name, "rb")  # noqa: SIM115
@@ -201,7 +202,8 @@ def _filters(
     after: str | None,
     before: str | None,
 ) -> Filters:
-    from mmsearch.query import Filters, parse_date, parse_extension, parse_folder, parse_modality
+    from mmsearch.records import Filters
+    from mmsearch.searching.query import parse_date, parse_extension, parse_folder, parse_modality
 
     return Filters(
         modality=parse_modality(only) if only is not None else None,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from functools import cached_property
 
-from mmsearch.calibration import from_json
-from mmsearch.encoding import Calibration
+from mmsearch.encoding.calibration import from_json
 from mmsearch.encoding.onnx_model import OnnxEncoder
+from mmsearch.records import Calibration
 
 MODEL_FOLDER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "models", "builtin")
 

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmsearch.calibration import from_json
-from mmsearch.encoding import Calibration, FloatMatrix, ModelIdentity
+from mmsearch.encoding.calibration import from_json
 from mmsearch.encoding.optimised_graph import load_optimised
 from mmsearch.encoding.token_windows import token_windows
 from mmsearch.errors import MmsearchError
-from mmsearch.items import Modality, TextSpan
+from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity, TextSpan
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from mmsearch.encoding import Calibration, FloatMatrix, ModelIdentity
 from mmsearch.encoding.devices import Device, DeviceName
-from mmsearch.encoding.model_facts import Loaded, ModelFacts, facts_of
+from mmsearch.encoding.facts import Loaded, ModelFacts, facts_of
 from mmsearch.encoding.token_windows import token_windows
 from mmsearch.errors import MmsearchError
-from mmsearch.items import Modality, TextSpan
+from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity, TextSpan
 
 if TYPE_CHECKING:
     from PIL.Image import Image

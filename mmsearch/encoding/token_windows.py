@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from mmsearch.items import TextSpan
+from mmsearch.records import TextSpan
 
 # Tokenised at once: keeps the offsets of a 10 MB file from filling memory.
 BLOCK_CHARACTERS = 16_384

@@ -14,12 +14,13 @@ from enum import Enum
 
 import numpy as np
 
-from mmsearch import codes, graph
-from mmsearch.encoding import FloatMatrix
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.embedding import Integers
 from mmsearch.evaluation.retrieval import Direction
-from mmsearch.vectors import VectorRows
+from mmsearch.nearest import codes
+from mmsearch.nearest import hnsw as graph
+from mmsearch.nearest.vectors import VectorRows
+from mmsearch.records import FloatMatrix
 
 FOUND = 10
 SHORTLISTS = (100, 1_000)

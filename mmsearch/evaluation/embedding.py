@@ -11,12 +11,12 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mmsearch.adapters import Adapter
-from mmsearch.encoding import Encoder, FloatMatrix, text_vectors
+from mmsearch.encoding.adapted import Adapter
+from mmsearch.encoding.protocol import Encoder, text_vectors
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.datasets import Dataset, Example
-from mmsearch.items import ImageContent
 from mmsearch.reading import NotAMedium, ReadLimits, UnreadableFile, decode, load
+from mmsearch.records import FloatMatrix, ImageContent
 
 # The vector, float32 [dimension], that a library holds for the picture at a path, or None.
 StoredVector = Callable[[str], FloatMatrix | None]

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmsearch import calibration
-from mmsearch.encoding import Encoder
+from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import MmsearchError
 from mmsearch.evaluation.comparison import Comparison, Setting, compare
 from mmsearch.evaluation.embedding import EmbeddedDataset
 from mmsearch.evaluation.retrieval import DEFAULT_KS, DirectionResult, ZeroShot, directions, measure, zero_shot
 from mmsearch.evaluation.separation import NONSENSE_SEED, Separation, separation
+from mmsearch.searching import scoring as calibration
 
 
 @dataclass(frozen=True)

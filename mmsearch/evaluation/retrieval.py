@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mmsearch.encoding import FloatMatrix
 from mmsearch.evaluation.embedding import EmbeddedDataset, Integers
 from mmsearch.evaluation.metrics import Estimate, estimate, relevant_ranks, retrieval_metrics
-from mmsearch.items import Modality
+from mmsearch.records import FloatMatrix, Modality
 
 Flags = npt.NDArray[np.bool_]
 # For a block of queries, which items are right and which are not in their gallery: bool [q, n] each.

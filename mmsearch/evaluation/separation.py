@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mmsearch import calibration
-from mmsearch.encoding import Calibration, FloatMatrix
 from mmsearch.evaluation.embedding import EmbeddedDataset
 from mmsearch.evaluation.metrics import Estimate, estimate, roc_auc
 from mmsearch.evaluation.retrieval import Direction
+from mmsearch.records import Calibration, FloatMatrix
+from mmsearch.searching import scoring as calibration
 
 # As many hits as a search shows.
 SHOWN = 10

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from mmsearch.output import SCHEMA_VERSION, visible
 
 if TYPE_CHECKING:
-    from mmsearch.doctor import Diagnosis
-    from mmsearch.maintenance import Backup, Compacted
-    from mmsearch.pruning import Losses
+    from mmsearch.care.doctor import Diagnosis
+    from mmsearch.indexing.pruning import Losses
+    from mmsearch.store.sqlite.upkeep import Backup, Compacted
 
 _SHOWN_LOSSES = 30
 

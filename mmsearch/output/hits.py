@@ -14,7 +14,7 @@ from mmsearch.output import SCHEMA_VERSION, to_json, visible
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from mmsearch.searching import Hit, SearchResult
+    from mmsearch.searching.searcher import Hit, SearchResult
 
 _SNIPPET_CHARACTERS = 160
 _AWAY = " (not there now)"

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from mmsearch.encoding import BUILTIN_MODEL, OPTIMISED_ENDING
-from mmsearch.encoding.known_models import KNOWN_MODELS, RECALL_SOURCE, known_model
+from mmsearch.models.known import KNOWN_MODELS, RECALL_SOURCE, known_model
 from mmsearch.output import SCHEMA_VERSION, visible
+from mmsearch.records import BUILTIN_MODEL, OPTIMISED_ENDING
 
 if TYPE_CHECKING:
-    from mmsearch.encoding.model_store import InstalledModel
-    from mmsearch.library_models import LibraryModel
-    from mmsearch.optimising import Optimised
+    from mmsearch.library.models import LibraryModel
+    from mmsearch.models.installed import InstalledModel
+    from mmsearch.models.optimise.making import Optimised
 
 
 def print_models(installed: Sequence[InstalledModel], of_library: Sequence[LibraryModel]) -> None:

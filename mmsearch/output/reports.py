@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from mmsearch.output import SCHEMA_VERSION, visible
 
 if TYPE_CHECKING:
-    from mmsearch.indexing import IndexReport
+    from mmsearch.indexing.pipeline import IndexReport
     from mmsearch.library import Forgotten, Status
-    from mmsearch.library_models import LibraryModel
+    from mmsearch.library.models import LibraryModel
 
 _SHOWN_FAILURES = 5
 

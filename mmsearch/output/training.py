@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from mmsearch.output import SCHEMA_VERSION, visible
 
 if TYPE_CHECKING:
+    from mmsearch.adapters.recipe import AdapterReport
+    from mmsearch.adapters.training import AdapterStatus
     from mmsearch.evaluation.metrics import Estimate
-    from mmsearch.learning import AdapterStatus
-    from mmsearch.training.adapter_recipe import AdapterReport
 
 
 def report_as_json(report: AdapterReport) -> dict[str, Any]:

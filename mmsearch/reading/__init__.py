@@ -7,7 +7,6 @@ with a MEDIUM and one line in MEDIA.
 
 from __future__ import annotations
 
-from mmsearch.items import Content
 from mmsearch.reading import image, text
 from mmsearch.reading.loading import load_file
 from mmsearch.reading.medium import (
@@ -20,6 +19,7 @@ from mmsearch.reading.medium import (
     UnreadableFile,
     extension_of,
 )
+from mmsearch.records import Content
 
 __all__ = [
     "MEDIA",

@@ -12,7 +12,6 @@ import warnings
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mmsearch.items import ImageContent
 from mmsearch.reading.image_formats import (
     EXTENSIONS,
     READABLE_NAMES,
@@ -22,6 +21,7 @@ from mmsearch.reading.image_formats import (
 )
 from mmsearch.reading.medium import HEAD_BYTES, LoadedFile, Medium, ReadLimits, UnreadableFile
 from mmsearch.reading.text_encoding import looks_like_text
+from mmsearch.records import ImageContent
 
 if TYPE_CHECKING:
     from PIL.Image import Image

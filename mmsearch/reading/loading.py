@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from mmsearch.file_times import modification_time
+from mmsearch.files.times import modification_time
 from mmsearch.reading.medium import (
     HEAD_BYTES,
     LoadedFile,

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mmsearch.items import Content, Modality
+from mmsearch.records import Content, Modality
 
 _SEP = os.fsencode(os.sep)
 

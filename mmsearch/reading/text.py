@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mmsearch.items import TextContent
 from mmsearch.reading.html_text import blank_markup
 from mmsearch.reading.medium import LoadedFile, Medium, UnreadableFile, extension_of
 from mmsearch.reading.text_encoding import NotText, decode_text, looks_like_text
+from mmsearch.records import TextContent
 
 _PROSE = ".txt .text .md .markdown .mdown .mkd .rst .adoc .asciidoc .org .tex .bib .textile .wiki .rmd .qmd"
 _WEB = ".html .htm .xhtml .css .scss .sass .less .xml .xsl .xslt .rss .atom .opml .vue .svelte"

@@ -1,0 +1,126 @@
+"""Evaluating models and training adapters with what a library holds already."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from mmsearch.adapters.recipe import AdapterRecipe, AdapterRefused, AdapterReport, Epoch
+from mmsearch.encoding.adapted import Adapter
+from mmsearch.encoding.protocol import Encoder
+from mmsearch.errors import MmsearchError
+from mmsearch.evaluation.datasets import Dataset
+from mmsearch.evaluation.embedding import embed
+from mmsearch.evaluation.models import stored_vectors
+from mmsearch.nearest.spaces import ModelInUse
+from mmsearch.searching import scoring as calibration
+from mmsearch.store.adapters import (
+    adapter_in_use,
+    add_adapter,
+    next_version,
+    stored_adapters,
+    use_adapter,
+)
+from mmsearch.store.models import searched_model, stored_models
+from mmsearch.store.sqlite.store import Catalogue
+
+
+@dataclass(frozen=True)
+class AdapterStatus:
+    """An adapter of a library. `about` tells how it was trained and how it did; `usable` with the library's model."""
+
+    label: str
+    in_use: bool
+    usable: bool
+    added: str
+    about: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TrainedAdapter:
+    """An adapter that is not in a library yet; it has no number before that."""
+
+    adapter: Adapter
+    report: AdapterReport
+    about: dict[str, Any]
+
+
+def train_adapter(
+    catalogue: Catalogue,
+    in_use: ModelInUse,
+    encoder: Encoder,
+    dataset: Dataset,
+    name: str,
+    recipe: AdapterRecipe | None,
+    workers: int | None,
+    on_progress: Callable[[int, int], None],
+    on_epoch: Callable[[Epoch], None],
+) -> TrainedAdapter:
+    """See `Library.train`. Reads the library only, so that others may write to it meanwhile."""
+    try:
+        from mmsearch.adapters.fitting import fit_adapter, trained_adapter
+    except ImportError as error:
+        raise MmsearchError(
+            "Training needs torch; install it with `pip install 'mmsearch[clip]'` (on Linux add `-c constraints.txt`)."
+        ) from error
+    stored = stored_vectors(catalogue, in_use.model_id)
+    embedded = embed(dataset, encoder, stored=stored, workers=workers, on_progress=on_progress)
+    settings = recipe or AdapterRecipe()
+    maps, report = fit_adapter(embedded, settings, on_epoch=on_epoch)
+    noise = encoder.encode_texts(calibration.noise_queries())
+    adapter = trained_adapter(name, 0, in_use.model.fingerprint, maps, encoder.calibration, embedded, noise)
+    return TrainedAdapter(adapter, report, {"dataset": dataset.name, "recipe": asdict(settings)})
+
+
+def keep_adapter(catalogue: Catalogue, trained: TrainedAdapter) -> AdapterReport:
+    """Gives the adapter its number, stores it and puts it in use; the caller holds the lock.
+
+    Raises:
+        MmsearchError: the library has another model by now.
+    """
+    fingerprints = {one.identity.fingerprint for one in stored_models(catalogue)}
+    if trained.adapter.model_fingerprint not in fingerprints:
+        raise MmsearchError("The library has lost the model during the training; train again for another one.")
+    version = next_version(catalogue, trained.adapter.name)
+    adapter = replace(trained.adapter, version=version)
+    report = replace(trained.report, label=adapter.label)
+    with catalogue.transaction():
+        about = json.dumps({**trained.about, "report": asdict(report)})
+        use_adapter(catalogue, adapter.model_fingerprint, add_adapter(catalogue, adapter, about))
+    return report
+
+
+def adapter_statuses(catalogue: Catalogue) -> list[AdapterStatus]:
+    """All adapters of the library, by name and version."""
+    searched = searched_model(catalogue)
+    fingerprint = searched.identity.fingerprint if searched else ""
+    chosen = adapter_in_use(catalogue, fingerprint)
+    return [
+        AdapterStatus(
+            label=one.label,
+            in_use=chosen is not None and chosen.id == one.id,
+            usable=one.model_fingerprint == fingerprint,
+            added=one.added,
+            about=json.loads(one.about),
+        )
+        for one in stored_adapters(catalogue)
+    ]
+
+
+def refuse_what_is_no_better(report: AdapterReport) -> None:
+    """Raises AdapterRefused for an adapter that helps nothing or does harm."""
+    if report.best_epoch == 0:
+        raise AdapterRefused(
+            "The training found nothing that helps: no epoch was better on held-out photos than no adapter "
+            f"(R@10 {100 * report.history[0].recall:.1f} %), so it was not kept; --force keeps it.",
+            report,
+        )
+    if report.worse:
+        raise AdapterRefused(
+            f"The adapter makes held-out photos harder to find (R@10 {100 * report.adapted.value:.1f} % instead of "
+            f"{100 * report.base.value:.1f} %, MAP {100 * report.adapted_map.value:.1f} % instead of "
+            f"{100 * report.base_map.value:.1f} %), so it was not kept; --force keeps it.",
+            report,
+        )

@@ -1,0 +1,136 @@
+"""Adapters: small learned maps on top of a model, made from a person's own captioned or labelled photos.
+
+An adapter moves the vectors of a model within their space: y = x + (x · down) · up, brought back to unit length, with
+maps of its own for pictures and for texts. It is a residual branch of low rank (Houlsby et al., "Parameter-Efficient
+Transfer Learning for NLP", 2019; Hu et al., "LoRA", 2021), as CLIP-Adapter puts one behind CLIP (Gao et al., 2021).
+Stored vectors are projected; no file is encoded again.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from mmsearch.encoding.calibration import as_json, from_json
+from mmsearch.encoding.protocol import Encoder
+from mmsearch.errors import MmsearchError
+from mmsearch.records import MODALITIES, Calibration, FloatMatrix, Modality, ModelIdentity, TextSpan
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+NO_ADAPTER = "none"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def check_adapter_name(name: str) -> None:
+    """Raises MmsearchError where an adapter cannot be called so."""
+    if not _NAME.fullmatch(name) or name == NO_ADAPTER:
+        raise MmsearchError(
+            f"An adapter cannot be called {name!r}; use letters, digits, dots, dashes and underscores, and not none."
+        )
+
+
+@dataclass(frozen=True)
+class LowRankMap:
+    """A residual map of vectors: `down` float32 [dimension, rank], `up` float32 [rank, dimension]."""
+
+    down: FloatMatrix
+    up: FloatMatrix
+
+    def __call__(self, vectors: npt.NDArray[Any]) -> FloatMatrix:
+        """Unit vectors, float32 [n, dimension], of unit vectors [n, dimension] of any float type."""
+        moved = vectors.astype(np.float32)
+        moved += (moved @ self.down) @ self.up
+        moved /= np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
+        return moved
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A named and numbered adapter for the model of that fingerprint; `calibration` holds for the moved vectors."""
+
+    name: str
+    version: int
+    model_fingerprint: str
+    maps: Mapping[Modality, LowRankMap]
+    calibration: Calibration
+
+    @property
+    def label(self) -> str:
+        """The name and version as they are shown, for example `pets@2`."""
+        return f"{self.name}@{self.version}"
+
+    def identity(self, model: ModelIdentity) -> ModelIdentity:
+        """Who makes the moved vectors: the model with this adapter, under a fingerprint that covers both."""
+        return replace(model, fingerprint=self._fingerprint, adapter=self.label)
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        import xxhash
+
+        digest = xxhash.xxh3_128(f"{self.model_fingerprint}\n".encode())
+        for modality in MODALITIES:
+            digest.update(self.maps[modality].down.astype("<f4").tobytes())
+            digest.update(self.maps[modality].up.astype("<f4").tobytes())
+        return digest.hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """The maps and the calibration as one file in numpy's npz form."""
+        described = json.dumps(as_json(self.calibration))
+        arrays: dict[str, npt.NDArray[Any]] = {"calibration": np.frombuffer(described.encode(), np.uint8)}
+        for modality in MODALITIES:
+            arrays[f"{modality}-down"] = self.maps[modality].down.astype(np.float32)
+            arrays[f"{modality}-up"] = self.maps[modality].up.astype(np.float32)
+        file = io.BytesIO()
+        np.savez(file, **cast("Any", arrays))
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, name: str, version: int, model_fingerprint: str, stored: bytes) -> Adapter:
+        """What `to_bytes` made."""
+        with np.load(io.BytesIO(stored), allow_pickle=False) as arrays:
+            maps = {one: LowRankMap(arrays[f"{one}-down"], arrays[f"{one}-up"]) for one in MODALITIES}
+            calibration = from_json(json.loads(arrays["calibration"].tobytes()))
+        return cls(name, version, model_fingerprint, maps, calibration)
+
+
+class AdaptedEncoder:
+    """An encoder whose vectors go through an adapter."""
+
+    def __init__(self, encoder: Encoder, adapter: Adapter) -> None:
+        self._encoder = encoder
+        self._adapter = adapter
+
+    @cached_property
+    def identity(self) -> ModelIdentity:
+        return self._adapter.identity(self._encoder.identity)
+
+    @property
+    def image_side(self) -> int:
+        return self._encoder.image_side
+
+    @property
+    def pictures_at_once(self) -> int:
+        return self._encoder.pictures_at_once
+
+    @property
+    def calibration(self) -> Calibration:
+        return self._adapter.calibration
+
+    def encode_images(self, pictures: Sequence[Image]) -> FloatMatrix:
+        return self._adapter.maps["image"](self._encoder.encode_images(pictures))
+
+    def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
+        return self._adapter.maps["text"](self._encoder.encode_texts(texts))
+
+    def windows(self, text: str) -> list[TextSpan]:
+        return self._encoder.windows(text)

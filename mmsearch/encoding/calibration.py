@@ -1,0 +1,28 @@
+"""A model's calibration as it is written to files."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import cast
+
+from mmsearch.records import Background, Calibration, Modality
+
+
+def as_json(calibration: Calibration) -> dict[str, dict[str, float]]:
+    """As it is written to files: `{"text-image": {"mean": ...}, ...}`, to five digits."""
+    return {
+        f"{asked}-{answering}": {name: round(value, 5) for name, value in asdict(curve).items()}
+        for (asked, answering), curve in calibration.items()
+    }
+
+
+def from_json(written: dict[str, dict[str, float]]) -> Calibration:
+    """What `as_json` wrote.
+
+    Raises:
+        TypeError: a curve lacks a number.
+    """
+    return {
+        cast("tuple[Modality, Modality]", tuple(pair.split("-"))): Background(**numbers)
+        for pair, numbers in written.items()
+    }

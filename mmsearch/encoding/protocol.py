@@ -1,0 +1,55 @@
+"""Encoders: pictures and texts to unit vectors in one joint space.
+
+One module per model family behind one `Encoder` protocol. Who adds a family adds a module and one line in
+`open_encoder`, and touches nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from mmsearch.records import Calibration, FloatMatrix, ModelIdentity, TextSpan
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class Encoder(Protocol):
+    """A dual encoder. Its methods may be called from several threads at once."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Known without loading the weights wherever the family allows it."""
+
+    @property
+    def image_side(self) -> int:
+        """The side in pixels to which pictures are brought; a scaled decode need not keep more than twice that."""
+
+    @property
+    def pictures_at_once(self) -> int:
+        """How many pictures it likes to be given in one call."""
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The model's own calibration, or None where it has to be read off a library's vectors."""
+
+    def encode_images(self, pictures: Sequence[Image]) -> FloatMatrix:
+        """RGB pictures of any size to unit rows, float32 [len(pictures), dimension], in order."""
+
+    def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
+        """Texts to unit rows, float32 [len(texts), dimension], in order. What exceeds the window is left out."""
+
+    def windows(self, text: str) -> list[TextSpan]:
+        """Overlapping stretches of `text`, each within the model's window, that cover all of its words."""
+
+
+def text_vectors(texts: Sequence[str], encoder: Encoder) -> FloatMatrix:
+    """Unit rows, float32 [len(texts), dimension], of texts of any length: the means of those of their stretches."""
+    stretches = [[text[one.start : one.end] for one in encoder.windows(text)] or [text] for text in texts]
+    encoded = encoder.encode_texts([stretch for of_text in stretches for stretch in of_text])
+    ends = np.cumsum([len(of_text) for of_text in stretches])
+    rows = np.stack([part.mean(axis=0) for part in np.split(encoded, ends[:-1])])
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), np.float32)

@@ -1,0 +1,103 @@
+"""Files that are not on the disk any more: what `prune` would drop, and dropping it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from mmsearch.files.crash_points import crash_point
+from mmsearch.files.paths import with_parents
+from mmsearch.indexing.reconciling import is_gone
+from mmsearch.store.sqlite.store import Catalogue
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A file that is gone, or the topmost folder that is gone, with the number of its files in the library."""
+
+    path: bytes
+    files: int
+
+
+@dataclass(frozen=True)
+class Losses:
+    """All that is in the library and not on the disk: `losses` by path, and the ids behind them."""
+
+    losses: tuple[Loss, ...]
+    file_ids: tuple[int, ...]
+
+    @property
+    def files(self) -> int:
+        return len(self.file_ids)
+
+
+def find_losses(catalogue: Catalogue, folders: Sequence[bytes] = ()) -> Losses:
+    """Looks at every file of the library, or at those in `folders`. What cannot be looked at is not counted."""
+    ids: list[int] = []
+    losses: dict[bytes, int] = {}
+    tops = _Tops()
+    for number, path in _files(catalogue, folders):
+        top = tops.gone_at(path)
+        if top is not None:
+            ids.append(number)
+            losses[top] = losses.get(top, 0) + 1
+    return Losses(tuple(Loss(path, count) for path, count in sorted(losses.items())), tuple(ids))
+
+
+def drop_losses(catalogue: Catalogue, losses: Losses) -> int:
+    """Takes those that are still gone out of the library, and roots that are gone with all their files."""
+    shown = set(losses.file_ids)
+    tops = _Tops()
+    dropped: list[int] = []
+    concerned: set[int] = set()
+    left: dict[int, int] = {}
+    for root in catalogue.roots():
+        for number, path in catalogue.files_of_root(root):
+            if tops.gone_at(path) is None:
+                continue
+            if number in shown:
+                dropped.append(number)
+                concerned.add(root.id)
+            else:
+                left[root.id] = left.get(root.id, 0) + 1
+    with catalogue.transaction():
+        catalogue.remove_files(dropped)
+        catalogue.remove_orphans()
+        for root in catalogue.roots():
+            if root.absent:
+                catalogue.set_absent(root.id, left.get(root.id, 0))
+            if root.id in concerned and is_gone(root.path) and not catalogue.files_in_root(root):
+                catalogue.remove_failures_of_root(root.id)
+                catalogue.remove_root(root.id)
+    crash_point("files pruned")
+    return len(dropped)
+
+
+def _files(catalogue: Catalogue, folders: Sequence[bytes]) -> Iterable[tuple[int, bytes]]:
+    wanted = set(folders)
+    for root in catalogue.roots():
+        for number, path in catalogue.files_of_root(root):
+            if not wanted or not wanted.isdisjoint(with_parents(path)):
+                yield number, path
+
+
+class _Tops:
+    """The topmost folder that is gone above a path; each folder is looked at once."""
+
+    def __init__(self) -> None:
+        self._gone: dict[bytes, bytes | None] = {}
+
+    def gone_at(self, path: bytes) -> bytes | None:
+        """The topmost thing that is gone on the way to `path`, or None where it is there."""
+        unknown = []
+        folder = os.path.dirname(path)
+        while folder not in self._gone and folder != os.path.dirname(folder):
+            unknown.append(folder)
+            folder = os.path.dirname(folder)
+        top = self._gone.get(folder)
+        for folder in reversed(unknown):
+            if top is None and is_gone(folder):
+                top = folder
+            self._gone[folder] = top
+        return top if top is not None else path if is_gone(path) else None

@@ -1,0 +1,247 @@
+"""What a walk found against what the catalogue knows: what is to be read, what is gone, what is only out of reach."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, field
+
+from mmsearch.files.crash_points import crash_point
+from mmsearch.files.paths import is_below, with_parents
+from mmsearch.indexing.walking import FoundFile, WalkProblem, WalkRules, is_mount_point, walk
+from mmsearch.reading import medium_of, wants_sniffing
+from mmsearch.records import KnownFile, Root
+from mmsearch.store.sqlite.store import MOST_PATHS, Catalogue
+
+# A root that has lost more files than this, and more than half of them, or all that it had, may be a drive that was not
+# mounted right: they stay until a person says that they are gone.
+UNQUESTIONED_LOSS = 20
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file to be read; `known` if the library has it, `unchanged` if only its vectors are missing there."""
+
+    root_id: int
+    file: FoundFile
+    known: bool
+    unchanged: bool = False
+
+
+@dataclass
+class RootChanges:
+    """What one walk of a root came upon.
+
+    `files`, `failures` and `taken_over` (from another root) are ids of what the library knows and the walk saw,
+    `gone` ids and paths of files that it did not see. `offline` are the root itself or mount points below it that are
+    not there at present. `identity` is that of the root when the walk began; `seen_below` counts known
+    files below what was a drive once.
+    """
+
+    root: Root
+    offline: list[bytes] = field(default_factory=list)
+    candidates: list[Candidate] = field(default_factory=list)
+    problems: list[WalkProblem] = field(default_factory=list)
+    unchanged: int = 0
+    failing: int = 0
+    others: int = 0
+    files: set[int] = field(default_factory=set)
+    gone: dict[int, bytes] = field(default_factory=dict)
+    failures: set[int] = field(default_factory=set)
+    taken_over: list[int] = field(default_factory=list)
+    identity: tuple[int, int] | None = None
+    rules: WalkRules = field(default_factory=WalkRules)
+    seen_below: dict[bytes, int] = field(default_factory=dict)
+    mounts: set[bytes] = field(default_factory=set)
+    new_problems: list[WalkProblem] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of a root's files that are gone: how many left the library, and how many stay until `prune`.
+
+    `offline` are the root or drives below it that went away during the run: nothing of theirs was removed.
+    """
+
+    removed: int
+    kept: int
+    offline: tuple[bytes, ...] = ()
+
+
+def compare_root(
+    catalogue: Catalogue,
+    root: Root,
+    rules: WalkRules,
+    model_id: int,
+    unencoded: set[int],
+    on_files: Callable[[int], None],
+) -> RootChanges:
+    """Walks the root and notes in the catalogue what needs no reading. Files that are gone stay until `settle_gone`.
+
+    `unencoded` are files to be read for the model whether they have changed or not; `on_files` is told how many more
+    were found.
+    """
+    changes = RootChanges(root, identity=_identity(root.path), rules=rules)
+    if is_empty_folder(root.path) and catalogue.files_in_root(root):
+        changes.offline.append(root.path)
+        return changes
+    inner = {other.path for other in catalogue.roots() if other.id != root.id and is_below(other.path, root.path)}
+    files: list[FoundFile] = []
+    for found in walk(root.path, rules):
+        # A root within this one has rules of its own, and is walked by itself.
+        if inner and any(place in inner for place in with_parents(found.path)):
+            continue
+        if isinstance(found, FoundFile):
+            if medium_of(found.path) or wants_sniffing(found.path) or found.path == root.path:
+                files.append(found)
+                if len(files) == MOST_PATHS:
+                    _see_files(catalogue, files, model_id, unencoded, changes)
+                    on_files(len(files))
+                    files.clear()
+            else:
+                changes.others += 1
+        elif isinstance(found, WalkProblem):
+            _see_problem(catalogue, found, changes)
+        else:
+            changes.mounts.add(found.path)
+    _see_files(catalogue, files, model_id, unencoded, changes)
+    on_files(len(files))
+    _store(catalogue, changes)
+    return changes
+
+
+def _see_files(
+    catalogue: Catalogue, files: Sequence[FoundFile], model_id: int, unencoded: set[int], changes: RootChanges
+) -> None:
+    known = catalogue.files_at([file.path for file in files], model_id)
+    changes.failures |= known.not_encoded
+    for file in files:
+        _see_file(file, known.files.get(file.path), file.path in known.failing, unencoded, changes)
+
+
+def _see_file(file: FoundFile, known: KnownFile | None, fails: bool, unencoded: set[int], changes: RootChanges) -> None:
+    root = changes.root
+    if known is None:
+        changes.candidates.append(Candidate(root.id, file, known=False))
+        return
+    (changes.failures if known.failed else changes.files).add(known.id)
+    for mount in root.mounts:
+        if is_below(file.path, mount):
+            changes.seen_below[mount] = changes.seen_below.get(mount, 0) + 1
+    same = (known.size, known.mtime_ns) == (file.size, file.mtime_ns)
+    if same and known.failed:
+        changes.failing += 1
+    elif same and known.id not in unencoded:
+        changes.failing += fails
+        changes.unchanged += not fails
+        if known.root_id != root.id:
+            changes.taken_over.append(known.id)
+    else:
+        changes.candidates.append(Candidate(root.id, file, not known.failed, same and not known.failed))
+
+
+def _see_problem(catalogue: Catalogue, problem: WalkProblem, changes: RootChanges) -> None:
+    changes.problems.append(problem)
+    noted = catalogue.failure_at(problem.path)
+    if noted is not None:
+        changes.failures.add(noted)
+    else:
+        changes.new_problems.append(problem)
+
+
+def _store(catalogue: Catalogue, changes: RootChanges) -> None:
+    """Notes problems, mount points and files of other roots; finds out which files and failures are gone."""
+    root = changes.root
+    away = [
+        mount
+        for mount in root.mounts
+        if mount not in changes.mounts
+        and not is_mount_point(mount)  # else it is there, and left out by the rules
+        # A folder that holds most of the drive's files has taken its place.
+        and catalogue.count_files_below(mount) > 2 * changes.seen_below.get(mount, 0)
+    ]
+    changes.offline += away
+    out_of_reach = {*away, *(problem.path for problem in changes.problems)}
+    changes.gone = dict(_missing(catalogue.files_of_root(root), changes.files, out_of_reach))
+    forgotten = [number for number, _ in _missing(catalogue.failures_of_root(root.id), changes.failures, out_of_reach)]
+    mounts = tuple(sorted({*changes.mounts, *away}))
+    if forgotten or changes.taken_over or changes.new_problems or mounts != root.mounts:
+        with catalogue.transaction():
+            catalogue.remove_failures(forgotten)
+            for file_id in changes.taken_over:
+                catalogue.give_file_to(file_id, root.id)
+            for problem in changes.new_problems:
+                catalogue.note_out_of_reach(root.id, problem.path, problem.reason)
+            catalogue.set_mounts(root.id, mounts)
+        crash_point("walk noted")
+
+
+def _missing(
+    known: Iterable[tuple[int, bytes]], seen: set[int], out_of_reach: Set[bytes]
+) -> Iterator[tuple[int, bytes]]:
+    for number, path in known:
+        if number not in seen and not (out_of_reach and any(place in out_of_reach for place in with_parents(path))):
+            yield number, path
+
+
+def settle_gone(catalogue: Catalogue, changes: RootChanges, new_contents: Set[int]) -> Settled:
+    """Takes the files that are gone out of the library, unless there are so many that a person should be asked.
+
+    To be called once the new files are stored: a file whose content is among `new_contents`, which this run found at
+    new places, was moved and is not lost. It leaves in any case, and so do files that the rules leave out.
+    """
+    root = changes.root
+    if not changes.gone and not root.absent:
+        return Settled(0, 0)
+    if _identity(root.path) != changes.identity or is_empty_folder(root.path):
+        return Settled(0, root.absent, () if root.path in changes.offline else (root.path,))
+    away = {mount for mount in changes.mounts if not is_mount_point(mount)}
+    gone = dict(_missing(changes.gone.items(), set(), away))
+    absent = {number for number, path in gone.items() if is_gone(path)}
+    if len(absent) < len(gone):
+        # Left out by the rules, or out of sight for a moment of the first walk: a second one tells.
+        there = {found.path for found in walk(root.path, changes.rules)}
+        gone = {number: path for number, path in gone.items() if number in absent or path not in there}
+    lost = [number for number, content in catalogue.contents_of(absent).items() if content not in new_contents]
+    all_of_it = not changes.files and not changes.candidates and len(lost) > 1
+    many = len(lost) > UNQUESTIONED_LOSS and 2 * len(lost) > len(changes.files) + len(gone)
+    # Once a person is to be asked, that holds until they have said so or the files are back.
+    kept = set(lost) if many or all_of_it or root.absent else set()
+    removed = [number for number in gone if number not in kept]
+    # Of what is out of reach nothing is known: it does not end the asking.
+    count = max(len(kept), root.absent) if changes.problems or changes.offline or away else len(kept)
+    if removed or count != root.absent:
+        with catalogue.transaction():
+            catalogue.remove_files(removed)
+            catalogue.set_absent(root.id, count)
+        crash_point("gone files removed")
+    return Settled(len(removed), len(kept), tuple(sorted(away)))
+
+
+def _identity(path: bytes) -> tuple[int, int] | None:
+    """The device and number of what lies at `path`, or None."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def is_gone(path: bytes) -> bool:
+    """Whether there is surely nothing at `path`: what cannot be looked at is not gone."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # a damaged path may hold a NUL
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def is_empty_folder(path: bytes) -> bool:
+    """Whether it is a folder without any entry: where a drive is not mounted."""
+    try:
+        with os.scandir(path) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return False

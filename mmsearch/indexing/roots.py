@@ -1,0 +1,98 @@
+"""The roots of a library: folders and files that were given to `index`, with the rules remembered for each."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+
+from mmsearch.errors import MmsearchError
+from mmsearch.files.crash_points import crash_point
+from mmsearch.files.paths import is_below
+from mmsearch.indexing.reconciling import is_empty_folder
+from mmsearch.indexing.walking import WalkRules, is_mount_point
+from mmsearch.records import Root
+from mmsearch.store.sqlite.store import Catalogue
+
+
+@dataclass(frozen=True)
+class RootStatus:
+    """A root with the number of its files; `offline` if it is not there at present, or empty though it has files.
+
+    `changed` is when a run last found something new, changed or gone in it. `unmounted` are drives below it that are
+    not there, `absent` counts files that were lost at once and stay until `prune`.
+    """
+
+    path: bytes
+    rules: WalkRules
+    files: int
+    changed: str | None
+    offline: bool
+    unmounted: tuple[bytes, ...]
+    absent: int
+
+
+def absolute(path: str | os.PathLike[str]) -> bytes:
+    """The path as the system names it, from the root on, with ~ resolved."""
+    return os.fsencode(os.path.abspath(os.path.expanduser(path)))
+
+
+def check_root(path: bytes) -> None:
+    """Raises MmsearchError where there is nothing at `path` or it may not be read."""
+    name = os.fsdecode(path)
+    if not os.path.exists(path):
+        raise MmsearchError(f"{name} does not exist; check the path, or connect the drive that it is on.")
+    readable = os.R_OK | os.X_OK if os.path.isdir(path) else os.R_OK
+    if not os.access(path, readable):
+        raise MmsearchError(f"{name} cannot be read; check its permissions.")
+
+
+def choose_roots(
+    catalogue: Catalogue, asked: list[bytes], rules: WalkRules | None, rebuild: bool
+) -> tuple[list[tuple[Root, WalkRules]], list[bytes]]:
+    """The roots of this run with their rules, and those that are not there at present.
+
+    These are the asked ones and the remembered ones within them (all, if none was asked for).
+    """
+    remembered = {root.path: root for root in catalogue.roots()}
+    if not asked and not remembered:
+        raise MmsearchError("Nothing to index; name a folder: `mmsearch index ~/Pictures`.")
+    everything = rebuild or not asked
+    within = [path for path in remembered if everything or any(is_below(path, folder) for folder in asked)]
+    chosen: list[tuple[Root, WalkRules]] = []
+    missing: list[bytes] = []
+    for path in dict.fromkeys([*asked, *within]):
+        known = remembered.get(path)
+        given = rules if path in asked or not asked else None
+        held = given if given is not None else _rules_of(known) if known else WalkRules()
+        if not os.path.exists(path):
+            missing.append(path)
+            continue
+        with catalogue.transaction():
+            chosen.append((catalogue.put_root(path, json.dumps(asdict(held))), held))
+        crash_point("root noted")
+    return chosen, missing
+
+
+def _rules_of(root: Root) -> WalkRules:
+    try:
+        written = json.loads(root.rules)
+        return WalkRules(
+            include=tuple(written["include"]),
+            exclude=tuple(written["exclude"]),
+            hidden=written["hidden"],
+            ignore_files=written["ignore_files"],
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        name = os.fsdecode(root.path)
+        raise MmsearchError(
+            f"The rules of {name} are damaged in the library; take it out with `mmsearch forget`, and index it again."
+        ) from error
+
+
+def root_status(catalogue: Catalogue, root: Root) -> RootStatus:
+    """How the root stands now."""
+    files = catalogue.files_in_root(root)
+    offline = not os.path.exists(root.path) or (files > 0 and is_empty_folder(root.path))
+    unmounted = () if offline else tuple(mount for mount in root.mounts if not is_mount_point(mount))
+    return RootStatus(root.path, _rules_of(root), files, root.changed, offline, unmounted, root.absent)

@@ -1,0 +1,337 @@
+"""Which files: a folder tree walked once, by rules a person can write down.
+
+Paths are bytes from end to end, so that names in any encoding survive. The walk is lazy and keeps sets of
+folders only, never of files.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
+from typing import NamedTuple
+
+from mmsearch.files.paths import with_parents
+from mmsearch.files.times import modification_time
+from mmsearch.indexing.ignore_rules import Patterns, read_ignore_file, reason_of, typed_patterns
+
+DEFAULT_EXCLUDES: tuple[str, ...] = (
+    *(".git", ".hg", ".svn", ".bzr", "CVS", "node_modules", "bower_components", "__pycache__", ".venv"),
+    *(".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox", ".nox", ".cache", ".thumbnails", ".Trash*"),
+    *("@eaDir", "#recycle", "#snapshot", ".snapshot", ".snapshots", "$RECYCLE.BIN", "RECYCLER"),
+    *("System Volume Information", "lost+found", ".Spotlight-V100", ".fseventsd", ".TemporaryItems"),
+    *(".DocumentRevisions-V100", ".dropbox.cache", ".stversions", ".stfolder"),
+    *("Thumbs.db", "ehthumbs.db", "desktop.ini", ".DS_Store", "._*"),
+)
+"""Names never taken, in any case of letters (a trailing * stands for any ending); a folder that holds a
+`pyvenv.cfg` (a virtual environment) is left out too. `exclude=("!NAME",)` takes one in again."""
+
+_NEVER = frozenset(name.lower().encode() for name in DEFAULT_EXCLUDES if not name.endswith("*"))
+_NEVER_PREFIXES = tuple(name[:-1].lower().encode() for name in DEFAULT_EXCLUDES if name.endswith("*"))
+_VENV_MARK = b"pyvenv.cfg"
+_OWN_IGNORE_FILES = (b".mmsearchignore", b".ignore")
+_GIT_IGNORE_FILE = b".gitignore"
+_HAS_HIDDEN_ATTRIBUTE = sys.platform in ("win32", "darwin")
+_SEP = os.fsencode(os.sep)
+
+
+@dataclass(frozen=True)
+class WalkRules:
+    """What to take. `include` narrows and never widens; `exclude` comes before ignore files and defaults.
+
+    Both hold gitignore-style patterns relative to the root of the walk; in `exclude`, `!pattern` takes in
+    what an ignore file, DEFAULT_EXCLUDES or `hidden=False` would leave out. An ignore file takes in neither
+    of the latter two. `ignore_files` obeys .mmsearchignore and .ignore everywhere and .gitignore inside git
+    work trees.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    hidden: bool = False
+    ignore_files: bool = True
+
+
+class FoundFile(NamedTuple):  # a hundred thousand of them a second are made
+    """A regular file: `size` in bytes, `mtime_ns` in nanoseconds since 1970."""
+
+    path: bytes
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class WalkProblem:
+    """A path that could not be walked or taken. What lies under it is unknown, not gone."""
+
+    path: bytes
+    reason: str
+
+
+@dataclass(frozen=True)
+class MountPoint:
+    """The root, or a folder below it, that lies on another device than the folder around it: it may be away one day."""
+
+    path: bytes
+
+
+Found = FoundFile | WalkProblem | MountPoint
+
+
+def walk(root: bytes, rules: WalkRules) -> Iterator[Found]:
+    """Walk `root`, an absolute path of a folder or of one file (which is taken whatever the rules say).
+
+    Depth-first, names sorted as bytes; symbolic links come last and are followed once. A folder or file that
+    vanishes meanwhile is passed over. Raises MmsearchError at once for a pattern that is not one.
+    """
+    return _Walk(root, rules).run()
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """What holds inside one folder. Each chain of patterns is deepest first."""
+
+    own: tuple[tuple[Patterns, ...], ...] = ((), ())
+    git: tuple[Patterns, ...] = ()
+    in_git: bool = False
+    included: bool = True
+    chain: tuple[Patterns, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # As in ripgrep, a tool's own ignore file outranks git's at any depth.
+        object.__setattr__(self, "chain", (*self.own[0], *self.own[1], *self.git))
+
+    def inside(self, folder: bytes, names: set[bytes], problems: list[WalkProblem]) -> _Scope:
+        """This scope with the ignore files of `folder`, which holds `names`."""
+
+        def complain(path: bytes, reason: str) -> None:
+            problems.append(WalkProblem(path, reason))
+
+        own = list(self.own)
+        git, in_git = self.git, self.in_git
+        for rank, name in enumerate(_OWN_IGNORE_FILES):
+            if name in names and (patterns := read_ignore_file(folder, name, complain)):
+                own[rank] = (patterns, *own[rank])
+        if b".git" in names:
+            git, in_git = (), True
+        if in_git and _GIT_IGNORE_FILE in names and (found := read_ignore_file(folder, _GIT_IGNORE_FILE, complain)):
+            git = (found, *git)
+        return replace(self, own=tuple(own), git=git, in_git=in_git)
+
+
+def _scope_above(folder: bytes, problems: list[WalkProblem]) -> _Scope:
+    """What the folders above `folder` say, from the topmost down."""
+    scope = _Scope()
+    for parent in reversed(list(with_parents(folder))[1:]):
+        wanted = (*_OWN_IGNORE_FILES, _GIT_IGNORE_FILE, b".git")
+        names = {name for name in wanted if os.path.lexists(os.path.join(parent, name))}
+        scope = scope.inside(parent, names, problems) if names else scope
+    return scope
+
+
+def is_mount_point(path: bytes) -> bool:
+    """Whether the folder at `path`, or the one that it links to, lies on another device than the folder around it."""
+    try:
+        return os.stat(path).st_dev != os.stat(os.path.dirname(path)).st_dev
+    except OSError:
+        return False
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """A folder whose entries are being walked; `device` is the number of the one it lies on."""
+
+    entries: Iterator[os.DirEntry[bytes]]
+    scope: _Scope
+    device: int
+
+
+class _Walk:
+    """One walk: the folders it has entered and the links it has put off."""
+
+    def __init__(self, root: bytes, rules: WalkRules) -> None:
+        self._root = root.rstrip(_SEP) or root
+        self._rules = rules
+        self._include = typed_patterns(self._root, rules.include, "--include")
+        self._exclude = typed_patterns(self._root, rules.exclude, "--exclude")
+        self._entered: set[tuple[int, int]] = set()
+        self._links: list[tuple[bytes, _Scope]] = []
+        self._problems: list[WalkProblem] = []
+        self._mounts: list[MountPoint] = []
+
+    def run(self) -> Iterator[Found]:
+        try:
+            status = os.stat(self._root)
+        except OSError as error:
+            yield WalkProblem(self._root, reason_of(error))
+            return
+        if stat.S_ISREG(status.st_mode):
+            yield FoundFile(self._root, status.st_size, modification_time(status))
+        elif not stat.S_ISDIR(status.st_mode):
+            yield WalkProblem(self._root, _kind(status.st_mode))
+        else:
+            scope = _scope_above(self._root, self._problems) if self._rules.ignore_files else _Scope()
+            starts_taken = all(pattern.startswith("!") for pattern in self._rules.include)
+            if is_mount_point(self._root):
+                yield MountPoint(self._root)
+            yield from self._descend(self._root, replace(scope, included=starts_taken), status.st_dev)
+            yield from self._follow_links()
+
+    def _descend(self, top: bytes, scope: _Scope, device: int) -> Iterator[Found]:
+        """What is below `top`; `device` is that of the folder around it."""
+        stack = [self._enter(top, scope, device, is_top=True)]
+        while stack:
+            if self._problems or self._mounts:
+                yield from self._mounts
+                yield from self._problems
+                self._problems.clear()
+                self._mounts.clear()
+            folder = stack[-1]
+            for entry in folder.entries:
+                try:
+                    if entry.is_file(follow_symlinks=False):
+                        if not self._leaves_out(entry.name, entry.path, folder.scope, is_folder=False):
+                            status = entry.stat(follow_symlinks=False)
+                            if not (_HAS_HIDDEN_ATTRIBUTE and self._is_marked_hidden(status)):
+                                yield FoundFile(entry.path, status.st_size, modification_time(status))
+                    elif entry.is_dir(follow_symlinks=False):
+                        if not self._leaves_out(entry.name, entry.path, folder.scope, is_folder=True):
+                            stack.append(self._enter(entry.path, folder.scope, folder.device))
+                            break
+                    elif entry.is_symlink():
+                        self._links.append((entry.path, folder.scope))
+                    elif not self._leaves_out(entry.name, entry.path, folder.scope, is_folder=False):
+                        yield from _special_file(entry.path)
+                except FileNotFoundError:
+                    continue
+                except OSError as error:  # a failing disk or network share: the entry is out of reach, not gone
+                    yield WalkProblem(entry.path, reason_of(error))
+            else:
+                stack.pop()
+
+    def _enter(self, folder: bytes, scope: _Scope, outer_device: int, is_top: bool = False) -> _Folder:
+        """The sorted entries of `folder` and the rules inside it; no entries where it is not to be walked."""
+        nothing = _Folder(iter(()), scope, outer_device)
+        try:
+            status = os.stat(folder)
+            identity = (status.st_dev, status.st_ino)
+            if identity in self._entered or (not is_top and self._is_marked_hidden(status)):
+                return nothing
+            if status.st_ino:  # some network file systems number nothing
+                self._entered.add(identity)
+            if status.st_dev != outer_device:
+                self._mounts.append(MountPoint(folder))
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=attrgetter("name"))
+        except (FileNotFoundError, NotADirectoryError):
+            return nothing
+        except OSError as error:
+            self._problems.append(WalkProblem(folder, reason_of(error)))
+            return nothing
+        names = {entry.name for entry in entries}
+        if _VENV_MARK in names and not is_top:
+            return nothing
+        if self._rules.ignore_files:
+            scope = scope.inside(folder, names, self._problems)
+        if self._include and folder != self._root:
+            verdict = self._include.verdict(folder, is_folder=True)
+            scope = scope if verdict is None else replace(scope, included=verdict)
+        return _Folder(iter(entries), scope, status.st_dev)
+
+    def _leaves_out(self, name: bytes, path: bytes, scope: _Scope, is_folder: bool) -> bool:
+        typed = self._exclude.verdict(path, is_folder) if self._exclude else None
+        if typed:
+            return True
+        if typed is None:
+            lower = name.lower()
+            if lower in _NEVER or lower.startswith(_NEVER_PREFIXES):
+                return True
+            if name.startswith(b".") and not self._rules.hidden:
+                return True
+            for patterns in scope.chain:
+                verdict = patterns.verdict(path, is_folder)
+                if verdict:
+                    return True
+                if verdict is not None:
+                    break
+        if is_folder or not self._include:
+            return False
+        wanted = self._include.verdict(path, is_folder=False)
+        return not (scope.included if wanted is None else wanted)
+
+    def _is_marked_hidden(self, status: os.stat_result) -> bool:
+        if self._rules.hidden or not _HAS_HIDDEN_ATTRIBUTE:
+            return False
+        marks: int = getattr(status, "st_file_attributes", 0) & 0x2  # FILE_ATTRIBUTE_HIDDEN
+        return bool(marks or getattr(status, "st_flags", 0) & 0x8000)  # UF_HIDDEN
+
+    def _follow_links(self) -> Iterator[Found]:
+        """Links to folders first: a link to a file counts only where no walked folder holds that file."""
+        files: list[FoundFile] = []
+        while self._links:
+            links, self._links = sorted(self._links, key=lambda link: link[0]), []
+            for path, scope in links:
+                around = 0
+                try:
+                    around = os.stat(os.path.dirname(path)).st_dev
+                    status: os.stat_result | None = os.stat(path)
+                    reason = ""
+                except OSError as error:
+                    status, reason = None, _link_reason(error)
+                is_folder = status is not None and stat.S_ISDIR(status.st_mode)
+                if self._leaves_out(os.path.basename(path), path, scope, is_folder):
+                    continue
+                if status is None:
+                    yield WalkProblem(path, reason)
+                elif is_folder:
+                    if self._leads_back(path):
+                        yield WalkProblem(path, "symbolic link to a folder that holds it")
+                    else:
+                        # git itself never looks through a link, so its rules end here.
+                        yield from self._descend(path, replace(scope, git=(), in_git=False), around)
+                elif stat.S_ISREG(status.st_mode):
+                    files.append(FoundFile(path, status.st_size, modification_time(status)))
+                else:
+                    yield WalkProblem(path, _kind(status.st_mode))
+        for file in sorted(files, key=attrgetter("path")):
+            if _folder_identity(os.path.realpath(file.path)) not in self._entered:
+                yield file
+
+    def _leads_back(self, link: bytes) -> bool:
+        """Whether the link's target holds the link, or the root: its other folders were not asked for."""
+        prefix = os.path.realpath(link).rstrip(_SEP) + _SEP
+        inside = (os.path.realpath(os.path.dirname(link)), os.path.realpath(self._root))
+        return any((path + _SEP).startswith(prefix) for path in inside)
+
+
+def _folder_identity(path: bytes) -> tuple[int, int] | None:
+    try:
+        status = os.stat(os.path.dirname(path))
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _special_file(path: bytes) -> Iterator[WalkProblem]:
+    try:
+        yield WalkProblem(path, _kind(os.lstat(path).st_mode))
+    except OSError:
+        return
+
+
+def _link_reason(error: OSError) -> str:
+    return "dangling symbolic link" if isinstance(error, FileNotFoundError) else reason_of(error)
+
+
+def _kind(mode: int) -> str:
+    for test, name in (
+        (stat.S_ISFIFO, "a named pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    ):
+        if test(mode):
+            return f"{name}, not a regular file"
+    return "not a regular file"

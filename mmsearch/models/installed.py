@@ -1,0 +1,322 @@
+"""The models on this disk: one folder for each, with a manifest that says where it came from and what belongs to it.
+
+models/
+  clip-ViT-B-32/                 the files of the hub's repository
+    mmsearch-model.json          the manifest, written last: without it the folder is not whole
+  clip-ViT-B-32-int8/            what `models optimise` made of it
+  laion--CLIP-ViT-B-32.../       a slash in a name is written --
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+
+from mmsearch.encoding.facts import MANIFEST, model_files
+from mmsearch.errors import MmsearchError
+from mmsearch.files.locking import WriterLock
+from mmsearch.records import BUILTIN_MODEL, OPTIMISED_ENDING
+
+MODELS_VARIABLE = "MMSEARCH_MODELS"
+# What a folder is called while it is not whole yet.
+PARTIAL_ENDING = ".partial"
+_NAME = re.compile(r"(?!.*--)[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w.-]+)?")
+_PART = re.compile(r"\w([\w .+()@=,~-]*[\w+()@=,~-])?")
+_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
+_READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of a model: its size in bytes and its SHA-256."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A repository of the hub at one commit, and the folder within the model's that its files are in, or none."""
+
+    repository: str
+    commit: str
+    within: str
+
+
+@dataclass(frozen=True)
+class InstalledModel:
+    """A model on this disk. `sources` are where it was fetched from, none for what was made here.
+
+    `trust_remote_code` says that a person allowed it to run Python code that it brings along.
+    """
+
+    name: str
+    folder: str
+    sources: tuple[Source, ...]
+    trust_remote_code: bool
+    files: Mapping[str, StoredFile]
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.bytes for file in self.files.values())
+
+
+def is_plain(within: str) -> bool:
+    """Whether a file of that name lies within the folder that it is put into, under this name, on any system."""
+    parts = within.split("/")
+    return all(_PART.fullmatch(part) and part.split(".")[0].upper() not in _DEVICES for part in parts)
+
+
+def models_folder() -> str:
+    """$MMSEARCH_MODELS, or the folder `models` in the platform's place for a user's data."""
+    chosen = os.environ.get(MODELS_VARIABLE)
+    if chosen:
+        return os.path.abspath(os.path.expanduser(chosen))
+    import platformdirs
+
+    return os.path.join(platformdirs.user_data_dir("mmsearch", appauthor=False), "models")
+
+
+@contextmanager
+def writing_model(name: str) -> Iterator[None]:
+    """Held, as a `with` block, while the model of that name is fetched, made or removed.
+
+    What a killed process has left of it is put right first.
+
+    Raises:
+        MmsearchError: another process is at it, or there can be no folder for models.
+    """
+    folder = models_folder()
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise MmsearchError(
+            f"The folder for models {folder} cannot be made ({error.strerror}); name another with {MODELS_VARIABLE}."
+        ) from error
+    lock = WriterLock(folder, f"The model {name}", f".{os.path.basename(folder_of(name))}.lock")
+    try:
+        lock.__enter__()
+    except OSError as error:
+        raise MmsearchError(
+            f"Models cannot be written to {folder} ({error.strerror}); name another folder with {MODELS_VARIABLE}."
+        ) from error
+    try:
+        _put_right(name)
+        yield
+    finally:
+        lock.__exit__(None, None, None)
+
+
+def scratch_beginning(folder: str) -> str:
+    """What the name of a folder begins with in which the model is made that `folder` will hold."""
+    return f"{os.path.basename(folder)}~"
+
+
+def _put_right(name: str) -> None:
+    """Ends an exchange of two folders that was cut off, and deletes what was being made."""
+    folder = folder_of(name)
+    if os.path.isdir(_set_aside(folder)) and not os.path.lexists(folder):
+        os.rename(_set_aside(folder), folder)
+    for entry in os.listdir(models_folder()):
+        if entry.startswith(scratch_beginning(folder)) and entry.endswith(PARTIAL_ENDING):
+            _delete(os.path.join(models_folder(), entry))
+
+
+def _delete(folder: str) -> None:
+    """Deletes a folder, or the link to one."""
+    if os.path.islink(folder):
+        os.remove(folder)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _set_aside(folder: str) -> str:
+    return f"{folder}~old{PARTIAL_ENDING}"
+
+
+def check_model_name(name: str) -> str:
+    """The name itself.
+
+    Raises:
+        MmsearchError: no model can be called so.
+    """
+    if name == BUILTIN_MODEL:
+        raise MmsearchError(f"{BUILTIN_MODEL} is built in; there is nothing to be done about it.")
+    if not _NAME.fullmatch(name) or name.endswith(PARTIAL_ENDING):
+        raise MmsearchError(
+            f"A model cannot be called {name!r}; write it as the hub does: NAME, or OWNER/NAME, or with a revision "
+            "OWNER/NAME@REVISION."
+        )
+    return name
+
+
+def folder_of(name: str) -> str:
+    """Where a model of that name lies, if it is on this disk."""
+    return os.path.join(models_folder(), name.replace("/", "--"))
+
+
+def installed_model(name: str) -> InstalledModel | None:
+    """The model of that name, or None if it is not on this disk.
+
+    Raises:
+        MmsearchError: it is there, and its manifest is damaged.
+    """
+    if not _NAME.fullmatch(name):
+        return None
+    model = _read(folder_of(name))
+    return model if model is not None and model.name == name else None
+
+
+def installed_models() -> list[InstalledModel]:
+    """All of them, by name. One whose manifest is damaged is left out."""
+    found = []
+    with suppress(FileNotFoundError):
+        for entry in sorted(os.listdir(models_folder())):
+            if not entry.endswith(PARTIAL_ENDING):
+                with suppress(MmsearchError):
+                    model = _read(os.path.join(models_folder(), entry))
+                    if model is not None:
+                        found.append(model)
+    return sorted(found, key=lambda model: model.name.lower())
+
+
+def _read(folder: str) -> InstalledModel | None:
+    path = os.path.join(folder, MANIFEST)
+    try:
+        with open(path, encoding="utf-8") as file:
+            return from_manifest(folder, json.load(file))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise MmsearchError(
+            f"The manifest {path} cannot be read ({error}); fetch the model again with `mmsearch models pull`."
+        ) from error
+
+
+def from_manifest(folder: str, written: object) -> InstalledModel:
+    """What a manifest says.
+
+    Raises:
+        ValueError: it says nothing that can be understood.
+    """
+    try:
+        fields = dict(written)  # type: ignore[call-overload]
+        files = {str(name): StoredFile(int(one["bytes"]), str(one["sha256"])) for name, one in fields["files"].items()}
+        model = InstalledModel(
+            name=str(fields["name"]),
+            folder=folder,
+            sources=tuple(
+                Source(str(one["repository"]), str(one["commit"]), str(one["within"])) for one in fields["sources"]
+            ),
+            trust_remote_code=fields["trust_remote_code"] is True,
+            files=files,
+        )
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"not a manifest: {error!r}") from error
+    for name in files:
+        if not is_plain(name):
+            raise ValueError(f"a file is called {name!r}")
+    return model
+
+
+def check_files(model: InstalledModel, digests: bool = False) -> None:
+    """Looks whether all files of the model are there, of the right size and, with `digests`, as they were.
+
+    Raises:
+        MmsearchError: one of them is not.
+    """
+    for name, expected in model.files.items():
+        path = os.path.join(model.folder, *name.split("/"))
+        trouble = None
+        if not os.path.isfile(path):
+            trouble = "is missing"
+        elif os.path.getsize(path) != expected.bytes:
+            trouble = f"has {os.path.getsize(path):,} bytes instead of {expected.bytes:,}"
+        elif digests and sha256_of(path) != expected.sha256:
+            trouble = "is damaged"
+        if trouble:
+            raise MmsearchError(f"{path}, a file of the model {model.name}, {trouble}; {remedy(model.name)}.")
+
+
+def remedy(name: str) -> str:
+    """What to do about a model that is not on this disk, or not whole."""
+    original = name.removesuffix(OPTIMISED_ENDING)
+    get = f"fetch it with `mmsearch models pull {name}`"
+    if name != original:
+        get = f"make it with `mmsearch models pull {original}` and `mmsearch models optimise {original}`"
+    return (
+        f"{get} or, without a network, bring it over from another machine with `mmsearch models export {name} FILE` "
+        "there and `mmsearch models import FILE` here"
+    )
+
+
+def seal(folder: str, name: str, sources: Sequence[Source] = (), trust_remote_code: bool = False) -> InstalledModel:
+    """Writes the manifest of a folder that holds all of a model, with sizes and digests as they are now."""
+    files = {}
+    for within, path in model_files(folder):
+        files[within] = StoredFile(os.path.getsize(path), sha256_of(path))
+        with suppress(PermissionError), open(path, "rb+") as written:  # before the manifest says that they are there
+            os.fsync(written.fileno())
+    model = InstalledModel(name, folder, tuple(sources), trust_remote_code, files)
+    fields = {key: value for key, value in asdict(model).items() if key != "folder"}
+    with open(os.path.join(folder, MANIFEST), "w", encoding="utf-8") as file:
+        json.dump(fields, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    return model
+
+
+def put_in_place(partial: str, name: str) -> InstalledModel:
+    """Makes the whole and sealed folder `partial` the model of that name, in the place of an older one.
+
+    The caller holds `writing_model`, which puts right what is cut off here.
+    """
+    folder = folder_of(name)
+    old = _set_aside(folder)
+    _delete(old)
+    if os.path.lexists(folder):
+        os.rename(folder, old)
+    os.rename(partial, folder)
+    _delete(old)
+    model = _read(folder)
+    assert model is not None
+    return model
+
+
+def remove_model(name: str) -> int:
+    """Deletes a model from this disk, whole or not. Returns how many bytes that gave back.
+
+    Raises:
+        MmsearchError: there is none of that name.
+    """
+    with writing_model(check_model_name(name)):
+        folder = folder_of(name)
+        there = [path for path in (folder, folder + PARTIAL_ENDING) if os.path.isdir(path)]
+        if not there:
+            raise MmsearchError(f"There is no model {name} on this disk; `mmsearch models` lists those that are.")
+        freed = 0
+        for place in there:
+            if os.path.islink(place):
+                os.remove(place)  # what it points to is somebody else's
+                continue
+            freed += sum(os.path.getsize(path) for _, path in model_files(place))
+            # Without its manifest it is no model any more, however far the rest gets.
+            with suppress(FileNotFoundError):
+                os.remove(os.path.join(place, MANIFEST))
+            shutil.rmtree(place)
+        return freed
+
+
+def sha256_of(path: str) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

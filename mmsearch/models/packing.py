@@ -1,0 +1,159 @@
+"""A model of this disk as a single file, to be brought to a machine without a network, and back from it.
+
+The file is a ZIP archive of the model's folder, with its manifest first. Each file's SHA-256 is checked on the way in,
+and nothing is written outside the folder that the model gets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import IO
+
+from mmsearch.encoding.facts import MANIFEST
+from mmsearch.errors import MmsearchError
+from mmsearch.models.installed import (
+    PARTIAL_ENDING,
+    InstalledModel,
+    StoredFile,
+    check_files,
+    check_model_name,
+    folder_of,
+    from_manifest,
+    installed_model,
+    put_in_place,
+    remedy,
+    seal,
+    writing_model,
+)
+
+_COPY_BYTES = 1 << 20
+_LARGEST_MANIFEST = 1_000_000
+
+OnProgress = Callable[[int, int], None]
+
+
+def export_model(name: str, target: str, on_progress: OnProgress = lambda done, total: None) -> int:
+    """Writes the model of that name to the file `target`, which takes the place of an older one. Returns its bytes.
+
+    Raises:
+        MmsearchError: the model is not on this disk or damaged, or the file cannot be written.
+    """
+    model = installed_model(check_model_name(name))
+    if model is None:
+        raise MmsearchError(f"The model {name} is not on this disk ({folder_of(name)} is missing); {remedy(name)}.")
+    check_files(model, digests=True)
+    path = os.path.abspath(os.path.expanduser(target))
+    if os.path.isdir(path):
+        raise MmsearchError(f"{path} is a folder; name a file, such as {name.replace('/', '--')}.zip.")
+    temporary = ""
+    try:
+        descriptor, temporary = tempfile.mkstemp(".part", f"{os.path.basename(path)}.", os.path.dirname(path))
+        with os.fdopen(descriptor, "wb") as file:
+            _pack(model, file, on_progress)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise MmsearchError(f"{path} cannot be written ({error.strerror}); choose another place for it.") from error
+    finally:
+        with suppress(OSError):
+            os.remove(temporary)
+    return os.path.getsize(path)
+
+
+def _pack(model: InstalledModel, file: IO[bytes], on_progress: OnProgress) -> None:
+    done = 0
+    # Weights hardly shrink: stored as they are.
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for within in (MANIFEST, *model.files):
+            path = os.path.join(model.folder, *within.split("/"))
+            with open(path, "rb") as source, archive.open(within, "w", force_zip64=True) as target:
+                while block := source.read(_COPY_BYTES):
+                    target.write(block)
+                    done += len(block)
+                    on_progress(min(done, model.bytes), model.bytes)
+
+
+def import_model(
+    source: str, *, trust_remote_code: bool = False, on_progress: OnProgress = lambda done, total: None
+) -> InstalledModel:
+    """Takes the model in the file `source`, which `export_model` wrote, to those of this disk. An older one goes.
+
+    Code that the model brings along runs only with `trust_remote_code`, whatever was allowed where it comes from.
+
+    Raises:
+        MmsearchError: the file is none of ours or damaged, or there is no room.
+    """
+    path = os.path.abspath(os.path.expanduser(source))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            model = _described(archive, path)
+            with writing_model(model.name):
+                return _unpack(archive, model, path, trust_remote_code, on_progress)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, UnicodeError) as error:
+        raise MmsearchError(
+            f"{path} is not a model that `mmsearch models export` wrote, or is damaged ({error}); bring it over again."
+        ) from error
+    except OSError as error:
+        what = f"{path} cannot be read" if not os.path.exists(path) else f"The model in {path} cannot be taken in"
+        raise MmsearchError(f"{what} ({error.strerror}); check the path, and the room on the disk.") from error
+
+
+def _described(archive: zipfile.ZipFile, path: str) -> InstalledModel:
+    try:
+        written = archive.getinfo(MANIFEST)
+        if written.file_size > _LARGEST_MANIFEST:
+            raise ValueError("its manifest is too large")
+        if any(one.compress_type != zipfile.ZIP_STORED for one in archive.infolist()):
+            raise ValueError("it is compressed")
+        model = from_manifest("", json.loads(archive.read(MANIFEST)))
+        check_model_name(model.name)
+    except (KeyError, ValueError, MmsearchError) as error:
+        raise MmsearchError(f"{path} is not a model that `mmsearch models export` wrote ({error}).") from error
+    return replace(model, folder=folder_of(model.name))
+
+
+def _unpack(
+    archive: zipfile.ZipFile, model: InstalledModel, path: str, trust_remote_code: bool, on_progress: OnProgress
+) -> InstalledModel:
+    partial = model.folder + PARTIAL_ENDING
+    shutil.rmtree(partial, ignore_errors=True)
+    os.makedirs(partial)
+    try:
+        done = 0
+        for within, expected in model.files.items():
+            place = os.path.join(partial, *within.split("/"))
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            try:
+                _copy_checked(archive, within, place, expected)
+            except (KeyError, ValueError) as error:
+                raise MmsearchError(f"{within} in {path} is damaged or missing; bring the file over again.") from error
+            done += expected.bytes
+            on_progress(done, model.bytes)
+        seal(partial, model.name, model.sources, trust_remote_code)
+        return put_in_place(partial, model.name)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _copy_checked(archive: zipfile.ZipFile, within: str, place: str, expected: StoredFile) -> None:
+    """Raises ValueError where what is in the archive is not what its manifest says."""
+    digest, size = hashlib.sha256(), 0
+    with archive.open(within) as source, open(place, "wb") as target:
+        while block := source.read(_COPY_BYTES):
+            size += len(block)
+            if size > expected.bytes:  # no bomb gets further
+                raise ValueError("too long")
+            digest.update(block)
+            target.write(block)
+    if (size, digest.hexdigest()) != (expected.bytes, expected.sha256):
+        raise ValueError("other content")

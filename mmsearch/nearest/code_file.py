@@ -1,0 +1,325 @@
+"""The code file of one space: the ids and sign codes of all its rows, one after another, added to as a library grows.
+
+It is small (56 bytes a row of 384 numbers) and read from beginning to end by a search of a fresh process, which then
+asks the catalogue for the full vectors of the rows that seem nearest.
+
+A head (magic number, length of the description, checksum; the description as JSON; the mean, float32 [d]) is
+followed by blocks, and each block by the next: a head (`_BLOCK`), then ids, int64 [n], and words, uint64 [w, n]. A
+block's checksum covers that of what is before it, and the catalogue holds the last one with the place where it ends: it
+knows its file, and what a killed run has written behind that is nothing. The file is written anew, beside the old one,
+when too much of it is dead, when it has come to consist of many small blocks, or when the mean is that of a far smaller
+library.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import IO, BinaryIO
+
+import numpy as np
+import xxhash
+
+from mmsearch.files.crash_points import crash_point
+from mmsearch.files.replacing import write_whole
+from mmsearch.nearest import derived
+from mmsearch.nearest.codes import Words, sign_words, words_of
+from mmsearch.nearest.derived import Missing, NotUsable, Owner, Record
+from mmsearch.nearest.spaces import Space
+from mmsearch.nearest.vectors import StoredVectors, VectorRows, blocks_after
+from mmsearch.records import FloatMatrix, ItemIds
+from mmsearch.store.sqlite.store import Catalogue
+
+KIND = "codes"
+BLOCK_ROWS = 8_192
+LARGEST_DEAD_SHARE = 0.25
+# Fewer removed rows than this cost a search nothing.
+FEWEST_DEAD = 512
+# The mean of so many rows stands for any number; that of fewer is taken again when there are so many times as many.
+ROWS_FOR_MEAN = 8_192
+GROWTH_FOR_MEAN = 8
+# So many small blocks beyond what full ones would be do no harm.
+MOST_SMALL_BLOCKS = 16
+
+_HEAD = struct.Struct("<8sIQ")
+_MAGIC = b"mmcodes1"
+_BLOCK = struct.Struct("<4sIQ")
+_BLOCK_MAGIC = b"rows"
+
+
+@dataclass(frozen=True)
+class Description:
+    """Whose code file it is, how many rows it had when it was made, and how many items had been removed by then."""
+
+    owner: Owner
+    rows: int
+    items_removed: int
+
+
+@dataclass(frozen=True)
+class CodeBlock:
+    """Codes of some rows: `item_ids` int64 [n], ascending; `words` uint64 [d / 64, n]."""
+
+    item_ids: ItemIds
+    words: Words
+
+
+@dataclass
+class OpenCodes:
+    """A code file that is being read: what is read is verified first. `end`, `checksum`, `rows` and `count` (of blocks)
+    tell how far that is.
+    """
+
+    description: Description
+    mean: FloatMatrix
+    record: Record
+    file: BinaryIO
+    end: int
+    checksum: int
+    rows: int = 0
+    count: int = 0
+
+    def blocks(self) -> Iterator[CodeBlock]:
+        """All blocks that the catalogue speaks of.
+
+        Raises:
+            NotUsable: a block is damaged, or they are not those.
+        """
+        while self.end < self.record.end:
+            try:
+                block = self._next()
+            except (OSError, struct.error) as error:
+                raise NotUsable(f"not readable ({error})") from error
+            self.rows += len(block.item_ids)
+            self.count += 1
+            yield block
+        if (self.end, self.checksum) != (self.record.end, self.record.checksum):
+            raise NotUsable("of another state of this library")
+
+    def _next(self) -> CodeBlock:
+        words = words_of(self.description.owner.dimension)
+        self.file.seek(self.end)
+        magic, rows, checksum = _BLOCK.unpack(_read(self.file, _BLOCK.size))
+        if magic != _BLOCK_MAGIC:
+            raise NotUsable("damaged")
+        payload = _read(self.file, rows * 8 * (1 + words))
+        if _block_checksum(self.checksum, payload) != checksum:
+            raise NotUsable("damaged: its checksum is wrong")
+        self.end += _BLOCK.size + len(payload)
+        self.checksum = checksum
+        values = np.frombuffer(payload, "<u8")
+        return CodeBlock(values[:rows].view(np.int64), values[rows:].reshape(words, rows))
+
+
+@contextmanager
+def open_codes(folder: str, catalogue: Catalogue, space: Space) -> Iterator[OpenCodes]:
+    """The code file of the space, open for reading.
+
+    Raises:
+        NotUsable: it is damaged, or of another library or model. Missing, where there is none.
+    """
+    record = derived.record_of(catalogue, space, KIND)
+    try:
+        file = open(derived.derived_path(folder, space, KIND), "rb")  # noqa: SIM115 - closed below
+    except FileNotFoundError:
+        raise Missing("missing") from None
+    except OSError as error:
+        raise NotUsable(f"not readable ({error.strerror})") from error
+    with file:
+        try:
+            found = _opened(file, record)
+        except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+            raise NotUsable(f"not readable ({error})") from error
+        derived.check_owner(found.description.owner, catalogue, space)
+        yield found
+
+
+def check_codes(folder: str, catalogue: Catalogue, space: Space) -> None:
+    """Raises NotUsable, or Missing, where the code file cannot be used."""
+    _whole(folder, catalogue, space)
+
+
+def refresh_codes(folder: str, catalogue: Catalogue, space: Space) -> tuple[StoredVectors, str | None]:
+    """Brings the code file up to date. Returns the space's vectors, and what was wrong with an unusable file."""
+    path, trouble = derived.derived_path(folder, space, KIND), None
+    if not catalogue.latest_item():
+        return StoredVectors(catalogue, space, 0), None
+    try:
+        known: OpenCodes | None = _whole(folder, catalogue, space)
+    except Missing:
+        known = None
+    except NotUsable as reason:
+        known, trouble = None, str(reason)
+    if known is None or _is_worn(known, catalogue, space):
+        rows = _write_from_catalogue(path, catalogue, space)
+    else:
+        if _is_in_pieces(known):
+            known = _in_fewer_pieces(known, path, folder, catalogue, space)
+        rows = known.rows + _add(path, catalogue, space, known)
+    return StoredVectors(catalogue, space, rows), trouble
+
+
+def _whole(folder: str, catalogue: Catalogue, space: Space) -> OpenCodes:
+    """The code file read to its end; closed."""
+    with open_codes(folder, catalogue, space) as codes:
+        for _ in codes.blocks():
+            pass
+        return codes
+
+
+def _is_worn(known: OpenCodes, catalogue: Catalogue, space: Space) -> bool:
+    """Whether the file should be made anew from the vectors themselves."""
+    dead = catalogue.items_removed() - known.description.items_removed
+    if not 0 <= dead <= max(FEWEST_DEAD, LARGEST_DEAD_SHARE * known.rows):
+        return True
+    if known.description.rows >= ROWS_FOR_MEAN:
+        return False
+    newer = catalogue.count_items_after(space.model_id, space.modality, known.record.covers_to)
+    return known.rows + newer > GROWTH_FOR_MEAN * max(1, known.description.rows)
+
+
+def _is_in_pieces(known: OpenCodes) -> bool:
+    return known.count > MOST_SMALL_BLOCKS + 2 * (known.rows // BLOCK_ROWS)
+
+
+def _add(path: str, catalogue: Catalogue, space: Space, known: OpenCodes) -> int:
+    """Adds blocks of the rows that the file lacks. Returns how many rows."""
+    latest, before = catalogue.latest_item(), known.record
+    if latest <= before.covers_to:
+        return 0
+    with open(path, "r+b") as file:
+        file.truncate(before.end)  # what a run that was killed had begun
+        file.seek(before.end)
+        rows, checksum = _write_rows_after(file, catalogue, space, known.mean, before.covers_to, before.checksum)
+        file.flush()
+        os.fsync(file.fileno())
+        end = file.tell()
+    crash_point("codes added")
+    derived.keep_record(catalogue, space, KIND, Record(latest, checksum, end))
+    return rows
+
+
+def _write_from_catalogue(path: str, catalogue: Catalogue, space: Space) -> int:
+    mean, latest = _mean(catalogue, space), catalogue.latest_item()
+    rows = catalogue.count_items_after(space.model_id, space.modality, 0)
+    description = Description(derived.owner_of(catalogue, space), rows, catalogue.items_removed())
+
+    def write(file: IO[bytes]) -> tuple[int, int, int]:
+        head = _write_head(file, description, mean)
+        return *_write_rows_after(file, catalogue, space, mean, 0, head), file.tell()
+
+    count, checksum, end = write_whole(path, write)
+    derived.keep_record(catalogue, space, KIND, Record(latest, checksum, end))
+    return count
+
+
+def _in_fewer_pieces(known: OpenCodes, path: str, folder: str, catalogue: Catalogue, space: Space) -> OpenCodes:
+    """Writes the file anew from its own blocks. Returns it with its new record."""
+
+    def write(file: IO[bytes]) -> Record:
+        checksum = _write_head(file, known.description, known.mean)
+        with open_codes(folder, catalogue, space) as codes:
+            for block in _in_full_blocks(codes.blocks(), words_of(space.identity.dimension)):
+                checksum = _write_block(file, block, checksum)
+        return Record(known.record.covers_to, checksum, file.tell())
+
+    record = write_whole(path, write)
+    derived.keep_record(catalogue, space, KIND, record)
+    return replace(known, record=record)
+
+
+def _write_rows_after(
+    file: IO[bytes], catalogue: Catalogue, space: Space, mean: FloatMatrix, after: int, checksum: int
+) -> tuple[int, int]:
+    """Blocks of all rows of items with higher ids than `after`. Returns how many rows, and the last checksum."""
+    stored = blocks_after(catalogue, space, after)
+    pieces = (CodeBlock(block.item_ids, sign_words(block.vectors.astype(np.float32), mean)) for block in stored)
+    rows = 0
+    for block in _in_full_blocks(pieces, words_of(space.identity.dimension)):
+        checksum = _write_block(file, block, checksum)
+        rows += len(block.item_ids)
+    return rows, checksum
+
+
+def _in_full_blocks(pieces: Iterable[CodeBlock], words: int) -> Iterator[CodeBlock]:
+    """The same rows in blocks of BLOCK_ROWS, the last one as it comes."""
+    waiting = CodeBlock(np.empty(0, np.int64), np.empty((words, 0), np.uint64))
+    for piece in pieces:
+        waiting = CodeBlock(
+            np.concatenate([waiting.item_ids, piece.item_ids]), np.concatenate([waiting.words, piece.words], axis=1)
+        )
+        while len(waiting.item_ids) >= BLOCK_ROWS:
+            yield CodeBlock(waiting.item_ids[:BLOCK_ROWS], waiting.words[:, :BLOCK_ROWS])
+            waiting = CodeBlock(waiting.item_ids[BLOCK_ROWS:], waiting.words[:, BLOCK_ROWS:])
+    if len(waiting.item_ids):
+        yield waiting
+
+
+def _mean(catalogue: Catalogue, space: Space) -> FloatMatrix:
+    """The mean of rows from four parts of the library, or of all where there are few."""
+    latest = catalogue.latest_item()
+    parts: list[VectorRows] = []
+    for quarter in range(4):
+        block = next(blocks_after(catalogue, space, latest * quarter // 4), None)
+        if block is not None:
+            parts.append(block)
+    if not parts:
+        return np.zeros(space.identity.dimension, np.float32)
+    mean: FloatMatrix = np.concatenate([part.vectors for part in parts]).astype(np.float32).mean(axis=0)
+    return mean
+
+
+def _write_head(file: IO[bytes], description: Description, mean: FloatMatrix) -> int:
+    """Returns its checksum."""
+    written = json.dumps(asdict(description)).encode()
+    numbers = mean.astype("<f4").tobytes()
+    checksum = _checksum(written, numbers)
+    file.write(_HEAD.pack(_MAGIC, len(written), checksum) + written + numbers)
+    return checksum
+
+
+def _write_block(file: IO[bytes], block: CodeBlock, before: int) -> int:
+    """Writes the block at the present place; `before` is the checksum of what is before it. Returns its own."""
+    payload = block.item_ids.astype("<i8").tobytes() + np.ascontiguousarray(block.words, "<u8").tobytes()
+    checksum = _block_checksum(before, payload)
+    file.write(_BLOCK.pack(_BLOCK_MAGIC, len(block.item_ids), checksum))
+    file.flush()
+    crash_point("codes begun")
+    file.write(payload)
+    return checksum
+
+
+def _opened(file: BinaryIO, record: Record) -> OpenCodes:
+    magic, length, checksum = _HEAD.unpack(_read(file, _HEAD.size))
+    if magic != _MAGIC:
+        raise NotUsable("cut short or not a derived file")
+    written = _read(file, length)
+    fields = json.loads(written)
+    owner = Owner(**fields.pop("owner"))
+    numbers = _read(file, 4 * owner.dimension)
+    if _checksum(written, numbers) != checksum:
+        raise NotUsable("damaged: its checksum is wrong")
+    mean = np.frombuffer(numbers, "<f4").astype(np.float32)
+    return OpenCodes(Description(owner, **fields), mean, record, file, file.tell(), checksum)
+
+
+def _read(file: BinaryIO, size: int) -> bytes:
+    """So many bytes, of a file whose numbers may be damaged."""
+    if size > os.fstat(file.fileno()).st_size - file.tell():
+        raise NotUsable("cut short or not a derived file")
+    return file.read(size)
+
+
+def _block_checksum(before: int, payload: bytes) -> int:
+    return _checksum(struct.pack("<Q", before), payload)
+
+
+def _checksum(*parts: bytes) -> int:
+    digest = xxhash.xxh3_64()
+    for part in parts:
+        digest.update(part)
+    return digest.intdigest()

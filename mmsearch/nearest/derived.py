@@ -1,0 +1,116 @@
+"""Files derived from the catalogue: whose they are, how far they can be trusted, and how they are replaced.
+
+A derived file may always be deleted: it is made again from the catalogue.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TypeVar
+
+from mmsearch.files.crash_points import crash_point
+from mmsearch.nearest.spaces import Space
+from mmsearch.records import Modality, ModelIdentity
+from mmsearch.store.sqlite.store import Catalogue
+
+Written = TypeVar("Written")
+
+
+class NotUsable(Exception):
+    """A derived file that is damaged or of another library or model; the message says which."""
+
+
+class Missing(NotUsable):
+    """There is no such file yet, or nothing is left of what it covers."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose derived file it is: the library and the space."""
+
+    library_id: str
+    fingerprint: str
+    modality: Modality
+    dimension: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the catalogue says of a derived file: the items up to which it covers all, a checksum, and where it ends.
+
+    A library that was brought back from a backup, or copied, speaks of the file as it was then, and of no other.
+    """
+
+    covers_to: int
+    checksum: int
+    end: int = 0
+
+
+def owner_of(catalogue: Catalogue, space: Space) -> Owner:
+    """The owner that a file made now of that space has."""
+    identity = space.identity
+    return Owner(catalogue.setting("library_id") or "", identity.fingerprint, space.modality, identity.dimension)
+
+
+def check_owner(owner: Owner, catalogue: Catalogue, space: Space) -> None:
+    """Raises NotUsable for a file of another library or space."""
+    if owner != owner_of(catalogue, space):
+        raise NotUsable("of another library or model")
+
+
+def record_of(catalogue: Catalogue, space: Space, kind: str) -> Record:
+    """The record of the space's file of that kind.
+
+    Raises:
+        Missing: there is none.
+    """
+    try:
+        return Record(**json.loads(catalogue.setting(_record_key(space, kind)) or ""))
+    except (ValueError, TypeError):  # none, or damaged
+        raise Missing("missing") from None
+
+
+def keep_record(catalogue: Catalogue, space: Space, kind: str, record: Record) -> None:
+    """Makes `record` the one of the space's file of that kind, once that file is safe on the disk."""
+    with catalogue.transaction():
+        catalogue.set_setting(_record_key(space, kind), json.dumps(asdict(record)))
+    crash_point("record kept")
+
+
+def _record_key(space: Space, kind: str) -> str:
+    return f"{kind} {space.identity.fingerprint[:16]}-{space.modality}"
+
+
+def derived_path(folder: str, space: Space, kind: str) -> str:
+    """Where the derived file of that kind lies in the library `folder`."""
+    return os.path.join(folder, "derived", f"{space.identity.fingerprint[:16]}-{space.modality}.{kind}")
+
+
+def derived_bytes(folder: str) -> int:
+    """How much room all derived files of the library take, in bytes."""
+    place = os.path.join(folder, "derived")
+    if not os.path.isdir(place):
+        return 0
+    with os.scandir(place) as entries:
+        return sum(entry.stat().st_size for entry in entries if entry.is_file())
+
+
+def remove_all(folder: str) -> None:
+    """Deletes all derived files of the library."""
+    remove_strangers(folder, own=())
+
+
+def remove_strangers(folder: str, own: Sequence[ModelIdentity]) -> None:
+    """Deletes derived files of all but these models, those of older versions, and what killed runs have left."""
+    beginnings = tuple(f"{identity.fingerprint[:16]}-" for identity in own)
+    place = os.path.join(folder, "derived")
+    if os.path.isdir(place):
+        for name in os.listdir(place):
+            path = os.path.join(place, name)
+            is_own = name.startswith(beginnings) and not name.endswith((".part", ".vectors"))
+            if not is_own and not os.path.isdir(path):  # nothing of ours is a folder
+                os.remove(path)
+    crash_point("strangers removed")

@@ -1,0 +1,99 @@
+"""The calibration of one library: that of its model, brought nearer to what lies in it by measuring.
+
+It is measured after an index run that changed a tenth of the rows or more, and kept in the catalogue, so that a search
+needs to measure nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mmsearch.encoding.calibration import as_json, from_json
+from mmsearch.encoding.protocol import Encoder
+from mmsearch.files.crash_points import crash_point
+from mmsearch.nearest.vectors import StoredVectors
+from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity
+from mmsearch.searching import scoring as calibration
+from mmsearch.store.sqlite.store import Catalogue
+
+_SETTING = "calibration"
+_STALE_SHARE = 0.1
+# Of a model alone and of its adapters: what was measured holds again when one goes back.
+_KEPT = 16
+# Vectors of queries that mean nothing, by the fingerprint of the model: a process that indexes often encodes them once.
+_noise: dict[str, FloatMatrix] = {}
+
+
+def stored_calibration(catalogue: Catalogue, identity: ModelIdentity) -> Calibration | None:
+    """What was last measured in this library for that model, or None."""
+    return _curves(_stored(catalogue).get(identity.fingerprint))
+
+
+def _curves(measured: dict[str, Any] | None) -> Calibration | None:
+    try:
+        return None if measured is None else from_json(measured["curves"])
+    except (KeyError, TypeError, ValueError):  # damaged: it is measured again
+        return None
+
+
+def refresh_calibration(catalogue: Catalogue, encoder: Encoder, vectors: Mapping[Modality, StoredVectors]) -> None:
+    """Measures again where the library has changed by a tenth since it was last measured."""
+    fingerprint = encoder.identity.fingerprint
+    counts = {modality: len(of_modality) for modality, of_modality in vectors.items()}
+    removed, last_item = catalogue.items_removed(), catalogue.latest_item()
+    stored = _stored(catalogue)
+    known = stored.pop(fingerprint, None)
+    if known is not None and _curves(known) is not None:
+        changed = removed - known["removed"] + max(0, last_item - known.get("last_item", 0))
+        if changed <= _STALE_SHARE * sum(known["rows"].values()):
+            return
+    found = own_calibration(encoder, vectors)
+    if fingerprint not in _noise:
+        _noise[fingerprint] = _noise_vectors(encoder)
+    blocks = {modality: (block.vectors for block in of_modality.blocks()) for modality, of_modality in vectors.items()}
+    found = calibration.refreshed(found, _noise[fingerprint], blocks)
+    stored[fingerprint] = {
+        "rows": counts,
+        "removed": removed,
+        "last_item": last_item,
+        "curves": as_json(found),
+    }
+    latest = dict(list(stored.items())[-_KEPT:])
+    with catalogue.transaction():
+        catalogue.set_setting(_SETTING, json.dumps(latest))
+    crash_point("calibration kept")
+
+
+def _noise_vectors(encoder: Encoder) -> FloatMatrix:
+    """Vectors of queries that mean nothing, encoded on all processors."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    queries, threads = calibration.noise_queries(), os.cpu_count() or 1
+    parts = [queries[start::threads] for start in range(threads)]
+    with ThreadPoolExecutor(threads) as executor:
+        return np.concatenate(list(executor.map(encoder.encode_texts, parts)))
+
+
+def _stored(catalogue: Catalogue) -> dict[str, dict[str, Any]]:
+    """What was measured, by the fingerprint of the model with its adapter; the latest last."""
+    try:
+        found = json.loads(catalogue.setting(_SETTING) or "{}")
+    except ValueError:  # damaged
+        return {}
+    sound = found.items() if isinstance(found, dict) else ()
+    return {key: one for key, one in sound if isinstance(one, dict) and {"rows", "removed", "curves"} <= one.keys()}
+
+
+def own_calibration(encoder: Encoder, vectors: Mapping[Modality, StoredVectors]) -> Calibration:
+    """The model's own calibration or, where it has none, one read off a sample of the vectors."""
+    known = encoder.calibration
+    if known is not None:
+        return known
+    return calibration.measured(
+        {modality: of_modality.sample(calibration.SAMPLE_ROWS) for modality, of_modality in vectors.items()}
+    )

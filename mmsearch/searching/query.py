@@ -1,0 +1,150 @@
+"""What a query is: weighted terms of either modality, and filters. Parsing, and the errors a person can cause."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from mmsearch.errors import MmsearchError
+from mmsearch.records import MODALITIES, Filters, Modality
+
+DEFAULT_LIMIT = 10
+LARGEST_WEIGHT = 1_000
+
+_WEIGHTED = re.compile(r"(\d+(?:\.\d*)?|\.\d+):(.+)", re.DOTALL)
+_DATES = (("%Y", 4), ("%Y-%m", 7), ("%Y-%m-%d", 10))
+
+
+@dataclass(frozen=True)
+class Term:
+    """One text or one image of a query. `value` is the text, or the image file's path; negative weights repel."""
+
+    modality: Modality
+    value: str
+    weight: float = 1.0
+
+    def as_json(self) -> dict[str, Any]:
+        return {self.modality: self.value, "weight": self.weight}
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is looked for. At least one term has a positive weight.
+
+    Without `min_score` a query of one text leaves out hits that are no nearer than what a text that means nothing
+    would find.
+
+    Raises:
+        MmsearchError: no terms, none of a positive weight, an empty text, or numbers out of range.
+    """
+
+    terms: tuple[Term, ...]
+    filters: Filters = field(default_factory=Filters)
+    limit: int = DEFAULT_LIMIT
+    min_score: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.terms:
+            raise MmsearchError('Nothing to search for; give a text ("dog on beach") or --image FILE.')
+        if any(not term.value.strip() for term in self.terms):
+            raise MmsearchError('The query is empty; give a text ("dog on beach") or --image FILE.')
+        if not any(term.weight > 0 for term in self.terms):
+            raise MmsearchError("The query only says what to avoid; add a text or --image FILE to look for.")
+        if self.limit < 1:
+            raise MmsearchError(f"The limit is {self.limit}; it must be 1 or more.")
+        if self.min_score is not None and not 0 <= self.min_score <= 1:
+            raise MmsearchError(f"The lowest score is {self.min_score:g}; scores lie between 0 and 1.")
+
+    def as_json(self) -> dict[str, Any]:
+        return {"terms": [term.as_json() for term in self.terms], "filters": self.filters.as_json()}
+
+
+def parse_weight(written: str) -> tuple[float, str]:
+    """`2:dog` → (2.0, "dog"); without a leading number and colon the weight is 1.
+
+    A text that itself begins so is written with a weight of its own: `1:10:30 train`.
+    """
+    match = _WEIGHTED.fullmatch(written)
+    if not match:
+        return 1.0, written
+    return float(match[1]), match[2].strip()
+
+
+def text_term(written: str, sign: int = 1) -> Term:
+    """A term from `text` or `weight:text`; `sign` -1 makes it one to avoid."""
+    weight, text = parse_weight(written)
+    # Bytes that are no UTF-8 (a shell hands them on as lone surrogates) have no meaning to search for.
+    return Term("text", text.encode("utf-8", "replace").decode("utf-8"), _weight(written, sign * weight))
+
+
+def image_term(written: str, sign: int = 1) -> Term:
+    """A term from `file` or `weight:file`. A file of exactly that name comes first.
+
+    Raises:
+        MmsearchError: there is no such file.
+    """
+    weight, name = (1.0, written) if os.path.exists(written) else parse_weight(written)
+    path = os.path.abspath(os.path.expanduser(name))
+    if not os.path.isfile(path):
+        wrong = "is a folder" if os.path.isdir(path) else "does not exist"
+        raise MmsearchError(f"The query image {name} {wrong}; give the path of a picture.")
+    return Term("image", path, _weight(written, sign * weight))
+
+
+def _weight(written: str, weight: float) -> float:
+    if weight == 0:
+        raise MmsearchError(f"The weight in {written!r} is 0; leave the term out or give it a weight.")
+    if abs(weight) > LARGEST_WEIGHT:
+        raise MmsearchError(f"The weight in {written[:40]!r} is too large; use at most {LARGEST_WEIGHT:,}.")
+    return weight
+
+
+def parse_modality(written: str) -> Modality:
+    """`image` or `text`.
+
+    Raises:
+        MmsearchError: anything else.
+    """
+    for modality in MODALITIES:
+        if written == modality:
+            return modality
+    raise MmsearchError(f"There is no type {written!r}; it is image or text.")
+
+
+def parse_folder(written: str) -> tuple[bytes, ...]:
+    """A folder or file to search in, as an absolute path, and with its links resolved if that is another."""
+    absolute = os.path.abspath(os.path.expanduser(written))
+    return tuple(os.fsencode(path) for path in dict.fromkeys((absolute, os.path.realpath(absolute))))
+
+
+def parse_extension(written: str) -> tuple[str, ...]:
+    """`jpg`, `.JPG` or `jpg,png` → lower case with dots."""
+    names = [name.strip().lstrip(".").lower() for name in written.split(",")]
+    if not all(names):
+        raise MmsearchError(f"{written!r} is not a file extension; write it as jpg or jpg,png.")
+    return tuple(f".{name}" for name in names)
+
+
+def parse_date(written: str) -> datetime:
+    """A year, month, day or ISO 8601 time, as local time; `2024` is its first moment.
+
+    Raises:
+        MmsearchError: it is no date.
+    """
+    text = written.strip()
+    for pattern, length in _DATES:
+        if len(text) == length:
+            try:
+                return datetime.strptime(text, pattern)
+            except ValueError:
+                break
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise MmsearchError(
+            f"{written!r} is not a date; write it as 2024, 2024-05, 2024-05-31 or 2024-05-31T18:00."
+        ) from None
+    return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment

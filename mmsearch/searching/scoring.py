@@ -1,0 +1,188 @@
+"""From cosines to scores that mean the same for photos and for notes.
+
+In a joint space a text lies nearer to any text than to any photo (the modality gap: Liang et al., "Mind the Gap",
+2022), so raw cosines of different modalities cannot be compared. A cosine is therefore told as its distance from
+the background of unrelated pairs, in standard deviations, and that as a score in [0, 1].
+
+A query that asks for nothing there is has a nearest item too. How near that is depends on the model, on the library and
+on how many items it has: it is measured with queries of random letters, and what is no nearer is no answer.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import string
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
+
+from mmsearch.records import MODALITIES, Background, Calibration, FloatMatrix, Modality
+
+# For a model without a calibration of its own: how far from the background a match lies, in standard deviations.
+TYPICAL_MIDPOINT = 3.5
+TYPICAL_SLOPE = 1.5
+SAMPLE_ROWS = 1_000
+# Where a modality has too few rows to be measured: typical of CLIP-style models.
+TYPICAL = {
+    ("text", "image"): (0.18, 0.03),
+    ("image", "text"): (0.18, 0.03),
+    ("text", "text"): (0.5, 0.1),
+    ("image", "image"): (0.5, 0.1),
+}
+FEWEST_ROWS = 20
+
+# The share of nonsense queries that may find something all the same.
+FALSE_ALARMS = 0.1
+NOISE_QUERIES = 128
+# So many rows of a library weigh as much as the model's own measurement.
+_ROWS_OF_TRUST = 200
+
+
+@dataclass(frozen=True)
+class WeightedTerm:
+    """A term of a query: its modality, the weight it has in the query's unit vector, and its own unit vector."""
+
+    modality: Modality
+    weight: float
+    vector: FloatMatrix
+
+
+def scores(cosines: npt.NDArray[np.float32], background: Background) -> npt.NDArray[np.float32]:
+    """Calibrated scores in [0, 1], same shape; rising with the cosine. See `Background` for the formula."""
+    away = (cosines.astype(np.float64) - background.mean) / background.std - background.midpoint
+    logits = np.clip(background.slope * away, -60, 60)
+    return (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
+
+
+def combined(calibration: Calibration, terms: Sequence[WeightedTerm], items: Modality) -> Background:
+    """The background of a query vector that is the weighted sum of several unit term vectors.
+
+    Its cosine with an item is the same sum of the terms' cosines. The means add up; so do the covariances, where the
+    correlation of two terms' cosines with unrelated items is taken to be the cosine of the terms. A term given
+    twice is thereby the same as given once. Midpoint and slope are averaged by weight.
+    """
+    pairs = [(term.weight, calibration[term.modality, items]) for term in terms]
+    total = sum(abs(weight) for weight, _ in pairs)
+    vectors = np.stack([term.vector for term in terms])
+    gram = vectors @ vectors.T
+
+    def joined(deviations: list[float]) -> float:
+        weighted = np.array([weight * one for (weight, _), one in zip(pairs, deviations, strict=True)])
+        return math.sqrt(max(float(weighted @ gram @ weighted), 1e-12))
+
+    return Background(
+        mean=sum(weight * background.mean for weight, background in pairs),
+        std=joined([background.std for _, background in pairs]),
+        midpoint=sum(abs(weight) * background.midpoint for weight, background in pairs) / total,
+        slope=sum(abs(weight) * background.slope for weight, background in pairs) / total,
+        noise_mean=sum(weight * background.noise_mean for weight, background in pairs),
+        noise_std=joined([background.noise_std for _, background in pairs]),
+    )
+
+
+def nothing_close(background: Background, rows: int) -> float:
+    """The cosine that the nearest of `rows` items stays below for all but `FALSE_ALARMS` of the nonsense queries.
+
+    The tail of the cosines of nonsense is taken for normal: the bound is its (1 - FALSE_ALARMS / rows) quantile
+    (Bonferroni's inequality).
+    """
+    return background.noise_mean + background.noise_std * _quantile_of_nearest(rows)
+
+
+def noise_queries(count: int = NOISE_QUERIES, seed: int = 0) -> list[str]:
+    """Queries of one to four words of random letters; the same for the same seed."""
+    draw = random.Random(f"nonsense {seed}")
+
+    def word() -> str:
+        return "".join(draw.choices(string.ascii_lowercase, k=draw.randint(3, 10)))
+
+    return [" ".join(word() for _ in range(draw.randint(1, 4))) for _ in range(count)]
+
+
+def refreshed(
+    calibration: Calibration, noise: FloatMatrix, blocks: Mapping[Modality, Iterable[npt.NDArray[np.float16]]]
+) -> Calibration:
+    """The calibration of a model, brought nearer to a library: what nonsense finds there, for queries by text.
+
+    The background moves by as much as the cosines of nonsense do, and the bound of `nothing_close` becomes what was
+    measured over all rows. Few rows weigh little against the model's own figures.
+
+    Args:
+        noise: vectors of `noise_queries`, unit, float32 [q, d].
+        blocks: per modality the library's vectors, unit, float16 [n, d], a block at a time.
+    """
+    found = dict(calibration)
+    for modality, of_modality in blocks.items():
+        rows, mean, nearest = _noise_over(noise, of_modality)
+        if rows:
+            known = calibration["text", modality]
+            trust = rows / (rows + _ROWS_OF_TRUST)
+            moved = trust * (mean - known.noise_mean)
+            bound = nothing_close(known, rows)
+            bound += trust * (float(np.quantile(nearest, 1 - FALSE_ALARMS)) - bound)
+            noise_mean = known.noise_mean + moved
+            found["text", modality] = replace(
+                known,
+                mean=known.mean + moved,
+                noise_mean=noise_mean,
+                noise_std=max((bound - noise_mean) / _quantile_of_nearest(rows), 1e-4),
+            )
+    return found
+
+
+def noise_figures(cosines: npt.NDArray[np.float32], seed: int = 0) -> tuple[float, float]:
+    """`noise_mean` and `noise_std` from cosines of nonsense queries with items, float32 [q, n], n being 100 or more.
+
+    The mean is that of all; the deviation is the one with which `nothing_close` holds on average over galleries of
+    a tenth of the items and of all of them.
+    """
+    mean = float(cosines.mean())
+    draw, count = np.random.default_rng(seed), cosines.shape[1]
+    deviations = []
+    for rows in (count // 10, count):
+        chosen = draw.permutation(count)[:rows]
+        bound = float(np.quantile(cosines[:, chosen].max(axis=1), 1 - FALSE_ALARMS))
+        deviations.append((bound - mean) / _quantile_of_nearest(rows))
+    return mean, float(np.mean(deviations))
+
+
+def _noise_over(
+    noise: FloatMatrix, blocks: Iterable[npt.NDArray[np.float16]]
+) -> tuple[int, float, npt.NDArray[np.float32]]:
+    """How many vectors there are, the mean of all cosines, and per query the highest, float32 [q]."""
+    rows, total, nearest = 0, 0.0, np.full(len(noise), -1.0, np.float32)
+    for block in blocks:
+        cosines = block.astype(np.float32) @ noise.T
+        rows += len(block)
+        total += float(cosines.sum(dtype=np.float64))
+        np.maximum(nearest, cosines.max(axis=0), out=nearest)
+    return rows, total / max(1, rows * len(noise)), nearest
+
+
+def _quantile_of_nearest(rows: int) -> float:
+    return NormalDist().inv_cdf(1 - FALSE_ALARMS / max(1, rows))
+
+
+def measured(samples: dict[Modality, FloatMatrix]) -> Calibration:
+    """A calibration read off a library's own vectors: its items stand for unrelated queries.
+
+    `samples` holds, per modality, unit vectors, float32 [n, dimension], of items drawn at random.
+    """
+    calibration = {}
+    for asked in MODALITIES:
+        for answering in MODALITIES:
+            mean, std = TYPICAL[asked, answering]
+            queries, items = samples[asked], samples[answering]
+            if min(len(queries), len(items)) >= FEWEST_ROWS:
+                cosines = queries @ items.T
+                # Pairs that are alike (a row with itself, copies, bursts) are no background: median and quartiles.
+                low, mean, high = np.percentile(cosines, (25, 50, 75))
+                std = max(float(high - low) / 1.349, 1e-3)
+            calibration[asked, answering] = Background(
+                float(mean), std, TYPICAL_MIDPOINT, TYPICAL_SLOPE, noise_mean=float(mean), noise_std=std
+            )
+    return calibration

@@ -1,0 +1,109 @@
+"""The adapters of a library: rows of the catalogue, and which of them searches with each model go through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mmsearch.encoding.adapted import NO_ADAPTER, Adapter
+from mmsearch.errors import MmsearchError
+from mmsearch.store.sqlite.store import Catalogue, now
+
+_COLUMNS = "id, name, version, model_fingerprint, weights, about, added"
+
+
+@dataclass(frozen=True)
+class StoredAdapter:
+    """An adapter as the catalogue holds it: `weights` is its file, `about` the JSON of how it was made and did."""
+
+    id: int
+    name: str
+    version: int
+    model_fingerprint: str
+    weights: bytes
+    about: str
+    added: str
+
+    @property
+    def label(self) -> str:
+        """The name and version as they are shown, for example `pets@2`."""
+        return f"{self.name}@{self.version}"
+
+    def open(self) -> Adapter:
+        """The adapter itself.
+
+        Raises:
+            MmsearchError: what is stored is not readable.
+        """
+        try:
+            return Adapter.from_bytes(self.name, self.version, self.model_fingerprint, self.weights)
+        except Exception as error:  # numpy and zipfile raise many kinds on damaged bytes
+            raise MmsearchError(
+                f"The adapter {self.label} is damaged; remove it with `mmsearch adapters --remove {self.label}`."
+            ) from error
+
+
+def stored_adapters(catalogue: Catalogue) -> list[StoredAdapter]:
+    """All of them, by name and version."""
+    rows = catalogue.connection.execute(f"SELECT {_COLUMNS} FROM adapters ORDER BY name, version")
+    return [StoredAdapter(*row) for row in rows]
+
+
+def adapter_in_use(catalogue: Catalogue, model_fingerprint: str) -> StoredAdapter | None:
+    """The one that searches with that model go through."""
+    row = catalogue.connection.execute(
+        f"SELECT {_COLUMNS} FROM adapters WHERE id = ? AND model_fingerprint = ?",
+        (catalogue.number_setting(_in_use(model_fingerprint)), model_fingerprint),
+    ).fetchone()
+    return None if row is None else StoredAdapter(*row)
+
+
+def find_adapter(catalogue: Catalogue, written: str) -> StoredAdapter | None:
+    """The adapter called `name` (its newest version) or `name@version`; None for the word none.
+
+    Raises:
+        MmsearchError: there is no such adapter.
+    """
+    if written == NO_ADAPTER:
+        return None
+    name, _, version = written.partition("@")
+    known = stored_adapters(catalogue)
+    fitting = [one for one in known if one.name == name and version in ("", str(one.version))]
+    if not fitting:
+        names = ", ".join(one.label for one in known) or "none yet; `mmsearch train` makes one"
+        raise MmsearchError(f"There is no adapter {written} in this library (it has: {names}).")
+    return max(fitting, key=lambda one: one.version)
+
+
+def next_version(catalogue: Catalogue, name: str) -> int:
+    """The version that the next adapter of that name gets, from 1 on; none is ever given twice."""
+    return catalogue.number_setting(f"adapter_version {name}") + 1
+
+
+def add_adapter(catalogue: Catalogue, adapter: Adapter, about: str) -> int:
+    """Stores an adapter, within the caller's transaction. Returns its id."""
+    cursor = catalogue.connection.execute(
+        "INSERT INTO adapters (name, version, model_fingerprint, weights, about, added) VALUES (?, ?, ?, ?, ?, ?)",
+        (adapter.name, adapter.version, adapter.model_fingerprint, adapter.to_bytes(), about, now()),
+    )
+    catalogue.set_setting(f"adapter_version {adapter.name}", str(adapter.version))
+    return int(cursor.lastrowid or 0)
+
+
+def use_adapter(catalogue: Catalogue, model_fingerprint: str, adapter_id: int | None) -> None:
+    """Makes it the one that searches with that model go through, or none for None; within the caller's transaction."""
+    if adapter_id is None:
+        catalogue.remove_setting(_in_use(model_fingerprint))
+    else:
+        catalogue.set_setting(_in_use(model_fingerprint), str(adapter_id))
+
+
+def remove_adapter(catalogue: Catalogue, adapter: StoredAdapter) -> None:
+    """Takes it out of the library, within the caller's transaction."""
+    if catalogue.setting(_in_use(adapter.model_fingerprint)) == str(adapter.id):
+        use_adapter(catalogue, adapter.model_fingerprint, None)
+    catalogue.connection.execute("DELETE FROM adapters WHERE id = ?", (adapter.id,))
+
+
+def _in_use(model_fingerprint: str) -> str:
+    """The setting that holds the id of the adapter that searches with that model go through."""
+    return f"adapter_id {model_fingerprint}"

@@ -1,0 +1,48 @@
+"""A query's filters as conditions in SQL, over the catalogue's tables `files` and `contents`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from mmsearch.files.paths import with_separator
+from mmsearch.records import Filters
+
+
+def filter_condition(filters: Filters) -> tuple[str, list[Any]]:
+    """SQL over files and contents, always true where nothing is filtered."""
+    conditions: list[str] = ["1"]
+    values: list[Any] = []
+    if filters.modality:
+        conditions.append("contents.medium = ?")
+        values.append(filters.modality)
+    if filters.folders:
+        folders = [below("files.path", folder) for folder in filters.folders]
+        conditions.append("(" + " OR ".join(condition for condition, _ in folders) + ")")
+        values.extend(value for _, bounds in folders for value in bounds)
+    if filters.extensions:
+        conditions.append(f"files.extension IN ({', '.join('?' * len(filters.extensions))})")
+        values.extend(filters.extensions)
+    for moment, comparison in ((filters.after, ">="), (filters.before, "<")):
+        if moment is not None:
+            conditions.append(
+                f"""CASE WHEN contents.taken IS NULL THEN files.mtime_ns {comparison} ?
+                    ELSE substr(contents.taken, 1, 19) {comparison} ? END"""
+            )
+            values.extend((_nanoseconds(moment), moment.isoformat(timespec="seconds")))
+    return " AND ".join(conditions), values
+
+
+def below(column: str, folder: bytes) -> tuple[str, tuple[bytes, ...]]:
+    """The condition that the path in `column` is `folder` or lies below it, and its values."""
+    first = with_separator(folder)
+    past = first[:-1] + bytes([first[-1] + 1])
+    return f"({column} = ? OR ({column} >= ? AND {column} < ?))", (folder, first, past)
+
+
+def _nanoseconds(moment: datetime) -> int:
+    """A local time in nanoseconds since 1970, as far as SQLite's integers reach."""
+    try:
+        return max(-(2**63), min(2**63 - 1, int(moment.timestamp()) * 1_000_000_000))
+    except (OverflowError, OSError, ValueError):  # what the platform's clock cannot tell
+        return 2**63 - 1 if moment.year > 1970 else -(2**63)

@@ -1,0 +1,148 @@
+"""The tables of a library and how an older library becomes a newer one. sqlite-utils is needed by writers only."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import uuid
+from collections.abc import Callable
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from mmsearch.files.crash_points import crash_point
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+SCHEMA_VERSION = 5
+APPLICATION_ID = 0x6D6D7365  # "mmse"
+
+
+def _first_tables(db: Database) -> None:
+    _settings(db)
+    db.table("models").create(
+        {"id": int, "name": str, "revision": str, "dimension": int, "fingerprint": str, "added": str},
+        pk="id",
+        not_null={"name", "revision", "dimension", "fingerprint"},
+    ).create_index(["fingerprint"], unique=True)
+    db.table("roots").create(
+        {"id": int, "path": bytes, "rules": str, "added": str, "changed": str},
+        pk="id",
+        not_null={"path", "rules"},
+    ).create_index(["path"], unique=True)
+    # AUTOINCREMENT, which sqlite-utils has no word for: an id once given is never given again, so that a derived
+    # file which still knows a deleted row can never take a newer row for it.
+    for statement in (
+        """CREATE TABLE contents (
+             id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL, medium TEXT NOT NULL,
+             bytes INTEGER NOT NULL, width INTEGER, height INTEGER, taken TEXT, encoding TEXT)""",
+        """CREATE TABLE files (
+             id INTEGER PRIMARY KEY AUTOINCREMENT, path BLOB NOT NULL, extension TEXT NOT NULL,
+             root_id INTEGER NOT NULL REFERENCES roots(id), content_id INTEGER NOT NULL REFERENCES contents(id),
+             size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL)""",
+        """CREATE TABLE items (
+             id INTEGER PRIMARY KEY AUTOINCREMENT, content_id INTEGER NOT NULL REFERENCES contents(id),
+             model_id INTEGER NOT NULL REFERENCES models(id), modality TEXT NOT NULL,
+             start INTEGER, "end" INTEGER, line INTEGER, text TEXT)""",
+    ):
+        db.execute(statement)
+    db.table("contents").create_index(["digest"], unique=True)
+    db.table("files").create_index(["path"], unique=True)
+    db.table("files").create_index(["content_id"])
+    db.table("items").create_index(["content_id", "model_id"])
+    db.table("vectors").create({"item_id": int, "vector": bytes}, pk="item_id", not_null={"vector"})
+    db.table("failures").create(
+        {"id": int, "path": bytes, "root_id": int, "size": int, "mtime_ns": int, "reason": str, "noted": str},
+        pk="id",
+        not_null={"path", "root_id", "reason"},
+    ).create_index(["path"], unique=True)
+    db.create_view(
+        "readable_files",
+        """SELECT CAST(files.path AS TEXT) AS path, contents.medium, contents.width, contents.height, contents.taken,
+             files.size, datetime(files.mtime_ns / 1000000000, 'unixepoch') AS modified
+           FROM files JOIN contents ON contents.id = files.content_id""",
+    )
+
+
+def _settings(db: Database) -> None:
+    settings = db.table("settings").create({"key": str, "value": str}, pk="key")
+    settings.insert_all([{"key": "library_id", "value": uuid.uuid4().hex}, {"key": "items_removed", "value": "0"}])
+
+
+def _adapters(db: Database) -> None:
+    db.table("adapters").create(
+        {
+            "id": int, "name": str, "version": int, "model_fingerprint": str,
+            "weights": bytes, "about": str, "added": str,
+        },
+        pk="id",
+        not_null={"name", "version", "model_fingerprint", "weights", "about", "added"},
+    ).create_index(["name", "version"], unique=True)  # fmt: skip
+
+
+def _absences(db: Database) -> None:
+    db.execute("ALTER TABLE roots ADD COLUMN mounts TEXT NOT NULL DEFAULT '[]'")
+    db.execute("ALTER TABLE roots ADD COLUMN absent INTEGER NOT NULL DEFAULT 0")
+    db.execute("ALTER TABLE contents ADD COLUMN orphaned INTEGER NOT NULL DEFAULT 0")
+    db.execute("CREATE INDEX contents_orphaned ON contents (orphaned) WHERE orphaned = 1")
+
+
+def _releases(db: Database) -> None:
+    """From now on a file that lets go of its content marks it, so that no run needs to look at all contents."""
+    db.execute("DROP INDEX contents_orphaned")
+    db.execute("CREATE INDEX contents_orphaned ON contents (orphaned) WHERE orphaned > 0")
+    db.execute("UPDATE contents SET orphaned = 2 WHERE orphaned = 0 AND id NOT IN (SELECT content_id FROM files)")
+    # A change of model that was cut off, should there be one.
+    db.execute("INSERT OR REPLACE INTO settings (key, value) VALUES ('unencoded', '1')")
+    mark = "BEGIN UPDATE contents SET orphaned = 2 WHERE id = OLD.content_id AND orphaned = 0; END"
+    db.execute(f"CREATE TRIGGER files_removed AFTER DELETE ON files {mark}")
+    db.execute(f"CREATE TRIGGER files_changed AFTER UPDATE OF content_id ON files {mark}")
+
+
+def _many_models(db: Database) -> None:
+    """From now on a library has several models, each of which knows whether there may be files it has not encoded."""
+    db.execute("ALTER TABLE models ADD COLUMN behind INTEGER NOT NULL DEFAULT 0")
+    # The model that could not encode the file; none where nothing can read it.
+    db.execute("ALTER TABLE failures ADD COLUMN model_id INTEGER")
+    db.execute("DROP INDEX idx_failures_path")
+    db.execute("CREATE UNIQUE INDEX failures_path ON failures (path, ifnull(model_id, 0))")
+    settings_by_model(db.conn)
+
+
+def settings_by_model(connection: sqlite3.Connection) -> None:
+    """Brings what was remembered for the one model of a library to what is remembered by model."""
+    connection.execute("UPDATE models SET behind = 1 WHERE EXISTS (SELECT 1 FROM settings WHERE key = 'unencoded')")
+    connection.execute(
+        """INSERT OR IGNORE INTO settings (key, value)
+           SELECT 'adapter_id ' || model_fingerprint, CAST(id AS TEXT) FROM adapters
+           WHERE id = (SELECT CAST(value AS INTEGER) FROM settings WHERE key = 'adapter_id')"""
+    )
+    connection.execute("DELETE FROM settings WHERE key IN ('unencoded', 'adapter_id')")
+
+
+# The migration at place n brings a library of version n to version n + 1; a new library takes them all.
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_first_tables, _adapters, _absences, _releases, _many_models)
+assert len(MIGRATIONS) == SCHEMA_VERSION
+
+
+def migrate(connection: sqlite3.Connection, copy: str) -> None:
+    """Brings the older or empty library behind `connection` to SCHEMA_VERSION, in one transaction.
+
+    An older library is kept as it was in the file `copy` until that has succeeded.
+    """
+    from sqlite_utils import Database
+
+    db = Database(connection)
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    if version:
+        with closing(sqlite3.connect(copy)) as kept:
+            connection.backup(kept)
+        crash_point("library copied before upgrade")
+    with db.atomic():
+        for migration in MIGRATIONS[version:]:
+            migration(db)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    crash_point("library upgraded" if version else "library made")
+    if version:
+        os.remove(copy)

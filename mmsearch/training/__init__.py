@@ -1,1 +1,0 @@
-"""Contrastive training: adapters (need the ``clip`` extra) and the built-in model (the ``train`` extra)."""

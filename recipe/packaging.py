@@ -1,0 +1,242 @@
+"""The trained encoders as the files that ship, and the figures measured on exactly those files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from mmsearch.encoding.calibration import as_json
+from mmsearch.records import Calibration
+from mmsearch.searching.scoring import noise_figures, noise_queries
+from recipe import calibration
+from recipe.data import Photo, Split, read_lines, tidy_caption
+from recipe.evaluation import both_ways, paired, table, zero_shot
+from recipe.export import (
+    export_image_float,
+    export_text_float,
+    open_session,
+    optimise_offline,
+    quantise_image,
+    quantise_text,
+)
+from recipe.features import ViewConfig, load_view
+from recipe.joint import ImageEncoder, TextEncoder, TextHead
+from recipe.pairing import TextVectors
+from recipe.towers import Tokeniser, embed_texts, load_text_tower, minilm_folder, prune_vocabulary
+
+NAME = "mmsearch-mini"
+REVISION = "2"
+WINDOW = 128
+OVERLAP = 32
+# Bytes, with some left for the card and the manifest.
+SIZE_LIMIT = 29_900_000
+CALIBRATION_PHOTOS = 256
+FILES = ("image.onnx", "text.onnx", "tokenizer.json")
+Floats = npt.NDArray[np.float32]
+
+
+class Packaged:
+    """The files in a folder, opened the way the engine opens them."""
+
+    def __init__(self, folder: Path, views: ViewConfig, image: str = "image.onnx", text: str = "text.onnx") -> None:
+        self.folder, self.views = folder, views
+        self.image = open_session(folder / image)
+        self.text = open_session(folder / text)
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+    def texts(self, texts: Sequence[str], batch: int = 32) -> Floats:
+        """Joint unit vectors float32 [n, 384]; what does not fit the window is cut."""
+        rows = [e.ids for e in self.tokenizer.encode_batch(list(texts))]
+        rows = [ids if len(ids) <= WINDOW else [*ids[: WINDOW - 1], ids[-1]] for ids in rows]
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        dimension = self.text.get_outputs()[0].shape[-1]
+        out = np.empty((len(rows), dimension), np.float32)
+        for start in range(0, len(order), batch):
+            chosen = order[start : start + batch]
+            ids = np.zeros((len(chosen), len(rows[chosen[-1]])), np.int64)
+            mask = np.zeros_like(ids)
+            for k, i in enumerate(chosen):
+                ids[k, : len(rows[i])] = rows[i]
+                mask[k, : len(rows[i])] = 1
+            out[chosen] = self.text.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+        return out
+
+    def pixels(self, pixels: npt.NDArray[np.uint8], batch: int = 16) -> Floats:
+        """Joint unit vectors float32 [n, 384] of uint8 [n, S, S, 3]."""
+        parts = [self.image.run(None, {"pixels": pixels[s : s + batch]})[0] for s in range(0, len(pixels), batch)]
+        return np.concatenate(parts)
+
+    def photos(self, photos: Sequence[Photo], view: int = 0) -> Floats:
+        """Joint unit vectors of photos in one view."""
+        return self.pixels(read(photos, view, self.views))
+
+
+def read(photos: Sequence[Photo], view: int, config: ViewConfig) -> npt.NDArray[np.uint8]:
+    """uint8 [n, S, S, 3]."""
+    return np.stack([load_view(photo.path, view, config) for photo in photos])
+
+
+def package(
+    folder: Path,
+    floats: Path,
+    encoder: ImageEncoder,
+    text_encoder: TextEncoder,
+    photos: Sequence[Photo],
+    split: Split,
+    views: ViewConfig,
+) -> Packaged:
+    """Write image.onnx, text.onnx and tokenizer.json; ``floats`` gets the same in float32."""
+    folder.mkdir(parents=True, exist_ok=True)
+    floats.mkdir(parents=True, exist_ok=True)
+    source = (minilm_folder() / "tokenizer.json").read_text(encoding="utf-8")
+    tokenizer = prune_vocabulary(text_encoder.tower, source, WINDOW)
+    for place in (folder, floats):
+        (place / "tokenizer.json").write_text(tokenizer, encoding="utf-8")
+    export_image_float(encoder, views.side, floats / "image.onnx")
+    export_text_float(text_encoder, floats / "text.onnx")
+    chosen = random.Random(0).sample(list(split.train), CALIBRATION_PHOTOS)
+    pixels = read([photos[i] for i in chosen], 0, views)
+    quantise_image(floats / "image.onnx", floats / "image-int8.onnx", pixels)
+    quantise_text(floats / "text.onnx", floats / "text-int8.onnx")
+    for name in ("image", "text"):
+        optimise_offline(floats / f"{name}-int8.onnx", folder / f"{name}.onnx")
+    size = sum((folder / name).stat().st_size for name in FILES)
+    if size > SIZE_LIMIT:
+        raise ValueError(f"the model's files take {size:,} bytes, more than {SIZE_LIMIT:,}")
+    return Packaged(folder, views)
+
+
+def paraphrases(folder: Path, count: int = 1000, seed: int = 5) -> list[tuple[str, str]]:
+    """Pairs of captions of the same photo: neighbouring lines that share a word that carries meaning."""
+    lines = [tidy_caption(line) for line in read_lines(folder, "coco_karpathy_test_dev")]
+    draw = random.Random(seed)
+    starts = draw.sample(range(0, len(lines) - 1, 6), min(2 * count, len(lines) // 6 - 1))
+    pairs = [(lines[i], lines[i + 1]) for i in starts if calibration.shares_word(lines[i], lines[i + 1])]
+    return pairs[:count]
+
+
+def measure(
+    packaged: Packaged,
+    float_files: Packaged,
+    photos: Sequence[Photo],
+    split: Split,
+    folder: Path,
+    stages: dict[str, tuple[Tensor, TextHead]],
+    own: TextVectors,
+    by_source: Sequence[str],
+) -> dict[str, Any]:
+    """Recalls of every stage and of the files; text→text against the original; speed; zero-shot.
+
+    Args:
+        stages: per name the image vectors of all photos and the text head they go with.
+    """
+    validation, distractors = list(split.validation), list(split.distractors)
+    captions = [photos[i].captions[0] for i in validation]
+    rows: dict[str, Any] = {}
+    own_vectors = own.vectors[[own.captions[i][0] for i in validation]]
+    for name, (vectors, head) in stages.items():
+        with torch.no_grad():
+            texts = head(own_vectors).numpy()
+        rows[name] = both_ways(texts, vectors[validation].numpy(), vectors[distractors].numpy())
+    held = [photos[i] for i in validation + distractors]
+    pixels = read(held, 0, packaged.views)
+    by_files = {}
+    for name, files in (("files fp32", float_files), ("files int8", packaged)):
+        images, texts = files.pixels(pixels), files.texts(captions)
+        rows[name] = both_ways(texts, images[: len(validation)], images[len(validation) :])
+        by_files[name] = (images, texts)
+    metrics: dict[str, Any] = {"retrieval": rows}
+    cosines = [
+        float((a * b).sum(1).mean()) for a, b in zip(by_files["files fp32"], by_files["files int8"], strict=True)
+    ]
+    metrics["cosine int8 fp32"] = {"image": round(cosines[0], 4), "text": round(cosines[1], 4)}
+
+    pairs = paraphrases(folder)
+    left, right = [a for a, _ in pairs], [b for _, b in pairs]
+    original = torch.nn.functional.normalize(embed_texts(load_text_tower(), Tokeniser(), left + right), dim=-1).numpy()
+    ours = packaged.texts(left + right)
+    metrics["text-text"] = {
+        name: paired(v[: len(pairs)], v[len(pairs) :]) for name, v in (("all-MiniLM-L6-v2", original), (NAME, ours))
+    }
+    labelled = [p for p in photos if p.source in by_source and p.prompts]
+    if labelled:
+        names = sorted({p.label for p in labelled})
+        prompts = packaged.texts([next(p.prompts[0] for p in labelled if p.label == n) for n in names])
+        metrics["zero-shot"] = {
+            "photos": len(labelled),
+            "classes": names,
+            "top-1": zero_shot(packaged.photos(labelled), [p.label for p in labelled], names, prompts),
+        }
+    started = time.monotonic()
+    packaged.pixels(pixels[:256])
+    metrics["images per second"] = round(256 / (time.monotonic() - started))
+    started = time.monotonic()
+    for caption in captions[:50]:
+        packaged.texts([caption])
+    metrics["ms per query"] = round((time.monotonic() - started) / 50 * 1000, 2)
+    return metrics
+
+
+def calibrate(
+    packaged: Packaged, photos: Sequence[Photo], split: Split, folder: Path, by_source: Sequence[str]
+) -> Calibration:
+    """The four curves, on held-out photos and the files that ship."""
+    validation = [photos[i] for i in split.validation]
+    distractors = [photos[i] for i in split.distractors]
+    labelled = [p for p in photos if p.source in by_source and p.prompts]
+    whole, cropped = packaged.photos(validation), packaged.photos(validation, view=2)
+    others, labels = packaged.photos(distractors), packaged.photos(labelled)
+    captions = packaged.texts([p.captions[0] for p in validation])
+    # Short queries too: the class names of photos from sources that were held out whole.
+    names = packaged.texts([p.prompts[k % 3] for k, p in enumerate(labelled)])
+    material = calibration.text_material(folder, seed=3)
+    nonsense = packaged.texts(noise_queries()) @ np.concatenate([whole, others]).T
+    cross = calibration.text_image_curve(
+        [(captions, whole), (names, labels)], others, [[], [p.label for p in labelled]], nonsense
+    )
+    unasked_mean, unasked_std = noise_figures(whole @ packaged.texts(material.wordy).T)
+    return {
+        ("text", "image"): cross,
+        ("image", "text"): replace(cross, noise_mean=unasked_mean, noise_std=unasked_std),
+        ("text", "text"): calibration.text_text_curve(packaged.texts, material),
+        ("image", "image"): calibration.image_image_curve(whole, cropped, labels, labelled, seed=3),
+    }
+
+
+def write_model_json(packaged: Packaged, curves: Calibration) -> None:
+    """The manifest that the engine reads, last: it names the digests of the other files."""
+    files = {name: hashlib.sha256((packaged.folder / name).read_bytes()).hexdigest() for name in FILES}
+    manifest = {
+        "name": NAME,
+        "revision": REVISION,
+        "dimension": packaged.image.get_outputs()[0].shape[-1],
+        "image": {"file": "image.onnx", "side": packaged.views.side, "fit": "squash"},
+        "text": {
+            "file": "text.onnx",
+            "tokenizer": "tokenizer.json",
+            "window": WINDOW,
+            "overlap": OVERLAP,
+            "pad_id": 0,
+        },
+        "sha256": files,
+        "calibration": as_json(curves),
+    }
+    (packaged.folder / "model.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def summary(metrics: dict[str, Any]) -> str:
+    """What the model card states, as text."""
+    rest = {k: v for k, v in metrics.items() if k not in {"retrieval", "recipe"}}
+    return table(metrics["retrieval"]) + "\n" + json.dumps(rest, indent=2, default=str)
