@@ -27,6 +27,19 @@ MODALITIES: tuple[Modality, ...] = ("image", "text")
 
 
 @dataclass(frozen=True)
+class Progress:
+    """How far a piece of work is: `done` of `total` of a `unit` (files, bytes, photos), in a named `stage` of it.
+
+    `total` is None where it is not known yet.
+    """
+
+    stage: str
+    done: int
+    total: int | None
+    unit: str
+
+
+@dataclass(frozen=True)
 class TextSpan:
     """A stretch of a text that fits one encoder's window: characters `start` (included) to `end` (excluded)."""
 

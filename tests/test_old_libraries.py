@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from mmsearch import Filters, Library, MmsearchError, Query, Term
-from mmsearch.catalogue import SCHEMA_VERSION
+from mmsearch.store.sqlite.schema import SCHEMA_VERSION
 
 LIBRARIES = Path(__file__).parent / "data" / "libraries"
 # By schema, what the code that made the library answered itself.
