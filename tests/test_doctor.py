@@ -377,10 +377,8 @@ def test_a_backup_that_cannot_be_written_names_its_place(own: Path, mmsearch: Mm
     assert "Traceback" not in mmsearch("backup", "/proc/backup.db", library=own).err
 
 
-def test_an_older_library_is_examined(own: Path, mmsearch: Mmsearch) -> None:
-    from test_upgrade import TO_VERSION_2, TO_VERSION_3, TO_VERSION_4
-
-    with sqlite3.connect(own / DATABASE) as connection:
-        connection.executescript(TO_VERSION_4 + TO_VERSION_3 + TO_VERSION_2)
-    connection.close()
-    assert mmsearch("doctor", library=own).code == 0
+def test_an_older_library_is_examined(tmp_path: Path, mmsearch: Mmsearch) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    shutil.copyfile(Path(__file__).parent / "data" / "libraries" / "schema-2.db", old / DATABASE)
+    assert mmsearch("doctor", library=old).code == 0

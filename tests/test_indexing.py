@@ -124,7 +124,7 @@ def test_unreadable_files_are_noted_and_not_read_again_until_they_change(library
 
 def test_what_failed_is_read_again_when_asked(library: Library, home: Path) -> None:
     (home / "long.txt").write_text("A long story. " * 1000)
-    report = library.index([home], limits=ReadLimits(max_text_bytes=5000))
+    report = library.index([home], limits=ReadLimits({"text": 5000}))
     assert report.failed == 1
     assert library.index([home]).failing == 1
     assert library.index([home], retry=True).added == 1

@@ -266,7 +266,7 @@ def test_limits_of_one_models_run_take_nothing_from_another(library: Library, ho
     from mmsearch.reading import ReadLimits
 
     library.index([home])
-    report = library.index([home], model=tiny, limits=ReadLimits(max_text_bytes=150))
+    report = library.index([home], model=tiny, limits=ReadLimits({"text": 150}))
     assert report.failed == 1
     assert len(found(library.search(ANYTHING))) == 4
     assert library.index([home]).unchanged == 4

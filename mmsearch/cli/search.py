@@ -206,7 +206,7 @@ def _filters(
     from mmsearch.searching.query import parse_date, parse_extension, parse_folder, parse_modality
 
     return Filters(
-        modality=parse_modality(only) if only is not None else None,
+        medium=parse_modality(only) if only is not None else None,
         folders=tuple(path for folder in folders or () for path in parse_folder(folder)),
         extensions=tuple(name for written in extensions or () for name in parse_extension(written)),
         after=parse_date(after) if after is not None else None,

@@ -24,7 +24,6 @@ from mmsearch.records import (
     Filters,
     FloatMatrix,
     FoundItem,
-    ImageContent,
     ItemIds,
     Modality,
 )
@@ -122,7 +121,7 @@ class Searcher:
         """
         started = time.perf_counter()
         vector, terms = self._query_vector(query.terms)
-        wanted = [query.filters.modality] if query.filters.modality else list(MODALITIES)
+        wanted = [query.filters.medium] if query.filters.medium else list(MODALITIES)
         backgrounds = {modality: calibration.combined(self._calibration, terms, modality) for modality in wanted}
         rankings, thresholds, most = {}, {}, 0
         for one in wanted:
@@ -165,7 +164,7 @@ class Searcher:
         return vector
 
     def _image_vector(self, path: str) -> FloatMatrix:
-        from mmsearch.reading import ReadLimits, UnreadableFile, decode, load
+        from mmsearch.reading import UnreadableFile, picture_in
 
         name = os.fsencode(path)
         model_id = self._spaces["image"].model_id
@@ -174,14 +173,14 @@ class Searcher:
             if stored is not None:
                 return _unit(self._spaces["image"].of_stored(stored[np.newaxis])[0].astype(np.float32))
             encoder = self._encoder()
-            content = decode(load(name, ReadLimits()), encoder.image_side)
+            picture = picture_in(name, encoder.image_side)
         except UnreadableFile as error:
             raise MmsearchError(f"The query image {path} cannot be read: {error.reason}.") from error
         except OSError as error:
             raise MmsearchError(f"The query image {path} cannot be read: {error.strerror}.") from error
-        if not isinstance(content, ImageContent):
+        if picture is None:
             raise MmsearchError(f"The query image {path} is a text; give it as text or choose a picture.")
-        return _unit(encoder.encode_images([content.pixels])[0])
+        return _unit(encoder.encode_images([picture])[0])
 
     # The answer
 
@@ -220,7 +219,7 @@ class Searcher:
             if enough or unseen < lowest or count >= most:
                 break
             count *= 4
-        best = [found for found in files if found[0] >= thresholds[found[2].medium]][: query.limit]
+        best = [found for found in files if found[0] >= thresholds[found[2].modality]][: query.limit]
         hits = tuple(_hit(rank, item, score, cosine) for rank, (score, cosine, item) in enumerate(best, start=1))
         if hits or not files:
             return hits, None
@@ -229,7 +228,7 @@ class Searcher:
 
     def _wanted(self, modality: Modality, filters: Filters) -> ItemIds | None:
         """The ids of the items that pass the filters, or None where all of them do."""
-        if not replace(filters, modality=None):
+        if not replace(filters, medium=None):
             return None
         if filters != self._passed:  # a batch has one set of filters
             self._passed, self._passing = filters, {}
@@ -301,13 +300,13 @@ def _hit(rank: int, item: FoundItem, score: float, cosine: float) -> Hit:
         type=item.medium,
         score=score,
         similarity=cosine,
-        width=item.width,
-        height=item.height,
+        width=item.facts.width,
+        height=item.facts.height,
         bytes=item.size,
         modified=in_utc(item.mtime_ns),
-        taken=item.taken,
+        taken=item.facts.taken,
         snippet=item.text,
-        line=item.line,
-        offset=item.start,
+        line=item.locator.line,
+        offset=item.locator.start,
         available=os.path.exists(item.path),
     )
