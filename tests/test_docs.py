@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import json_page
 import pytest
+from conftest import Mmsearch
 
 from mmsearch import __version__
 
 HERE = Path(__file__).parent.parent
 README = (HERE / "README.md").read_text(encoding="utf-8")
-JSON_PAGE = (HERE / "docs" / "json.md").read_text(encoding="utf-8")
 MADE = runpy.run_path(str(HERE / "docs" / "make_reference.py"))
 COMMANDS: dict[str, Any] = MADE["commands"]()
 
@@ -47,9 +50,8 @@ def test_every_command_that_the_readme_shows_exists() -> None:
         assert set(re.findall(r"(?<!\S)--[a-z-]+", shown)) <= known, options
 
 
-def test_every_field_of_the_json_is_documented() -> None:
-    from dataclasses import fields
-
+def described() -> dict[tuple[str, str | None], Any]:
+    """What is printed as JSON by its command, and the field that it stands in (None: it is the object itself)."""
     from mmsearch.adapters.recipe import AdapterReport
     from mmsearch.evaluation.comparison import Setting
     from mmsearch.evaluation.report import Evaluation
@@ -58,9 +60,54 @@ def test_every_field_of_the_json_is_documented() -> None:
     from mmsearch.indexing.pipeline import IndexReport
     from mmsearch.searching.searcher import Hit
 
-    described = (Hit, IndexReport, Evaluation, ZeroShot, Separation, Setting, AdapterReport)
-    for field in [field for one in described for field in fields(one)]:
-        assert f"`{field.name}`" in JSON_PAGE, field.name
+    return {
+        ("search", "hits"): Hit,
+        ("index", None): IndexReport,
+        ("eval", "evaluations"): Evaluation,
+        ("eval", "zero_shot"): ZeroShot,
+        ("eval", "separations"): Separation,
+        ("eval", "comparisons"): Setting,
+        ("train", None): AdapterReport,
+    }
+
+
+@pytest.mark.parametrize(("place", "described"), described().items(), ids=str)
+def test_every_field_of_the_json_is_documented_in_its_section(place: tuple[str, str | None], described: Any) -> None:
+    command, field = place
+    section = json_page.sections()[command]
+    told = section.own_fields() if field is None else section.fields_within(field)
+    lacking = sorted({one.name for one in fields(described)} - told)
+    assert not lacking, f"{lacking} not in the section `mmsearch {command}`" + (f", within `{field}`" if field else "")
+
+
+def test_what_commands_print_is_documented_in_their_sections(command: Mmsearch, home: Path, tmp_path: Path) -> None:
+    dataset = tmp_path / "captions.jsonl"
+    captions = {"cat": "a cat", "coffee": "a cup of coffee"}
+    lines = [{"file": str(home / f"{name}.png"), "captions": [said]} for name, said in captions.items()]
+    dataset.write_text("".join(json.dumps({**line, "label": line["captions"][0]}) + "\n" for line in lines))
+    (home / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a picture")
+    commands: list[tuple[str, tuple[str | Path, ...]]] = [
+        ("index", (home,)),
+        ("search", ("2:a cat", "--image", home / "cat.png", "--ext", "png")),
+        ("search", ("asdf qwer",)),
+        ("status", ()),
+        ("eval", (dataset, "--compare", "codes")),
+        ("adapters", ()),
+        ("models", ()),
+        ("doctor", ()),
+        ("prune", ("--dry-run",)),
+        ("compact", ()),
+        ("backup", (tmp_path / "backup.db",)),
+        ("forget", (home / "tax.txt",)),
+    ]
+    wrong: list[str] = []
+    for name, arguments in commands:
+        if name == "prune":
+            (home / "coffee.md").unlink()
+        done = command(*name.split(), *arguments, "--json")
+        assert done.code in (0, 1), done.err
+        wrong += [*json_page.undocumented(name, done.json), *json_page.not_printed(name, done.json)]
+    assert wrong == []
 
 
 def test_the_version_is_one() -> None:
