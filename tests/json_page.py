@@ -34,13 +34,13 @@ class Section:
         return {name.partition(".")[0] for name in self.rows or names_in(self.prose)}
 
     def fields_within(self, field: str) -> set[str]:
-        """The fields that may stand in `field`: those that its row names or refers to, or an inner table lists."""
-        said = self.rows.get(field) or self.inner.get(field) or self.prose
-        found = names_in(said) | set(self.inner)
+        """The fields that may stand in `field`: those that its row or the prose names or refers to, or an inner table."""
+        said = self.rows.get(field) or self.inner.get(field) or ""
+        found = names_in(said) | names_in(self.prose) | set(self.inner)
         found |= {name.removeprefix(f"{field}.") for name in self.rows if name.startswith(f"{field}.")}
         for inner in [name for name in found if name in self.inner or f"{field}.{name}" in self.rows]:
             found |= names_in(self.inner.get(inner) or self.rows[f"{field}.{inner}"])
-        for row, command in _ELSEWHERE.findall(said):
+        for row, command in _ELSEWHERE.findall(said or self.prose):
             section = sections()[command]
             found |= section.fields_within(row) if row else section.own_fields()
         return found
