@@ -34,7 +34,7 @@ class Section:
         return {name.partition(".")[0] for name in self.rows or names_in(self.prose)}
 
     def fields_within(self, field: str) -> set[str]:
-        """The fields that may stand in `field`: those that its row or the prose names or refers to, or an inner table."""
+        """The fields that may stand in `field`: what its row, the prose or an inner table names or refers to."""
         said = self.rows.get(field) or self.inner.get(field) or ""
         found = names_in(said) | names_in(self.prose) | set(self.inner)
         found |= {name.removeprefix(f"{field}.") for name in self.rows if name.startswith(f"{field}.")}

@@ -71,6 +71,7 @@ def test_a_library_is_indexed_and_searched_without_torch(model: str, tmp_path: P
         assert done.returncode == 0, done.stderr
     found = done.stdout.splitlines()
     assert sorted(found) == sorted(str(path) for path in home.iterdir())
+    (tmp_path / "library" / "queries.cache").unlink()
     with Library(tmp_path / "library") as library:
         assert library.status().model.endswith("-int8")
         assert library.index([home]).unchanged == 4
