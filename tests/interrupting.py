@@ -40,13 +40,17 @@ def changed(module):
             os.kill(os.getpid(), {number})
     module.crash_point = signalled
 """
-KILL_AT_CALL = """
+KILL_AT_WRITE = """
 import sys
 sys.path.insert(0, {tests!r})
-from interrupting import CallCounter, kill
-CallCounter(kill, {number}).begin()
+from interrupting import WriteCounter, kill
+WriteCounter(kill, {number}).begin()
 """
-# The rooms that change what a library holds, and what they call.
+# What changes, or may change, a file; SQL that only reads is among it.
+WRITES = {"execute", "executemany", "executescript", "fsync", "link", "mkdir", "open", "remove", "rename", "replace"} | {
+    "tofile", "truncate", "unlink", "write", "writelines",
+}  # fmt: skip
+# The rooms that change what a library holds.
 WATCHED = tuple(os.sep + os.path.join("mmsearch", room) + os.sep for room in ("files", "indexing", "nearest", "store"))
 
 
@@ -67,23 +71,20 @@ def signal_at(folder: Path, point: str, times: int, sent: signal.Signals) -> dic
     return hooked(folder, "mmsearch.files.crash_points", code)
 
 
-def killed_at_call(folder: Path, number: int) -> dict[str, str]:
-    """The environment of a process that is killed before that call, as `calls_of` counts them."""
-    return started_with(folder, KILL_AT_CALL.format(tests=str(Path(__file__).parent), number=number))
+def killed_at_write(folder: Path, number: int) -> dict[str, str]:
+    """The environment of a process that is killed before that write, as `writes_counted` counts them."""
+    return started_with(folder, KILL_AT_WRITE.format(tests=str(Path(__file__).parent), number=number))
 
 
 def kill() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-class CallCounter:
-    """Counts the calls in all threads of, and made by, the functions that change what a library holds.
-
-    SQL statements are among them, and whatever else is done by C code.
-    """
+class WriteCounter:
+    """Counts the calls in all threads by which a library is changed: SQL statements, and those of the system."""
 
     def __init__(self, act: Callable[[], None] = lambda: None, number: int = 0) -> None:
-        self.calls = 0
+        self.writes = 0
         self._act = act
         self._number = number
         self._known: dict[CodeType, bool] = {}
@@ -96,20 +97,22 @@ class CallCounter:
         sys.setprofile(None)
         threading.setprofile(None)
 
-    def _count(self, frame: FrameType, event: str, argument: object) -> None:
+    def _count(self, frame: FrameType, event: str, called: object) -> None:
+        if event != "c_call" or getattr(called, "__name__", "") not in WRITES:
+            return
         code = frame.f_code
         is_watched = self._known.get(code)
         if is_watched is None:
             is_watched = self._known[code] = any(room in code.co_filename for room in WATCHED)
-        if is_watched and event in ("call", "c_call"):
-            self.calls += 1
-            if self.calls == self._number:
+        if is_watched:
+            self.writes += 1
+            if self.writes == self._number:
                 self._act()
 
 
 @contextmanager
-def calls_counted() -> Iterator[CallCounter]:
-    counter = CallCounter()
+def writes_counted() -> Iterator[WriteCounter]:
+    counter = WriteCounter()
     counter.begin()
     try:
         yield counter

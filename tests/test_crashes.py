@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from interrupting import calls_counted, hooked, killed_at_call, signal_at
+from interrupting import hooked, killed_at_write, signal_at, writes_counted
 from library_state import assert_like_a_fresh_one, held_files
 from PIL import Image
 from test_offline import can_mount
@@ -161,21 +161,21 @@ def write_chapters(tree: Path, numbers: range) -> None:
         (tree / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 4)
 
 
-def test_killed_at_any_call(tree: Path, tmp_path: Path) -> None:
+def test_killed_before_any_write(tree: Path, tmp_path: Path) -> None:
     chance = random.Random(1)
     with Library(tmp_path / "measured") as measured:
         measured.index([tree])
         write_chapters(tree, range(10, 26))
-        with calls_counted() as counter:
+        with writes_counted() as counter:
             measured.index([tree])
     folder = tmp_path / "library"
-    for kills in range(6):
-        hooks = killed_at_call(tmp_path, chance.randrange(1, counter.calls * 3 // 4))
+    for kills in range(10):
+        hooks = killed_at_write(tmp_path, chance.randrange(1, counter.writes * 3 // 4))
         killed = run(folder, "index", tree, hooks=hooks)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         # As much as was measured is to be done the next time, whatever this one has done.
         write_chapters(tree, range(26 + 16 * kills, 42 + 16 * kills))
-        (tree / f"{10 + kills}.txt").rename(tree / f"{kills}.txt")
+        (tree / f"{10 + kills}.txt").rename(tree / f"moved {kills}.txt")
     done = run(folder, "index", tree)
     assert done.returncode == 0, done.stderr
     assert_like_a_fresh_one(Library(folder), [tree], tmp_path / "fresh")
