@@ -47,9 +47,10 @@ from interrupting import WriteCounter, kill
 WriteCounter(kill, {number}).begin()
 """
 # What changes, or may change, a file; SQL that only reads is among it.
-WRITES = {"execute", "executemany", "executescript", "fsync", "link", "mkdir", "open", "remove", "rename", "replace"} | {
-    "tofile", "truncate", "unlink", "write", "writelines",
-}  # fmt: skip
+WRITES = frozenset((
+    "execute", "executemany", "executescript", "fsync", "link", "mkdir", "open", "remove", "rename", "replace",
+    "tofile", "truncate", "unlink", "write",
+))  # fmt: skip
 # The rooms that change what a library holds.
 WATCHED = tuple(os.sep + os.path.join("mmsearch", room) + os.sep for room in ("files", "indexing", "nearest", "store"))
 

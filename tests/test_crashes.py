@@ -165,16 +165,16 @@ def test_killed_before_any_write(tree: Path, tmp_path: Path) -> None:
     chance = random.Random(1)
     with Library(tmp_path / "measured") as measured:
         measured.index([tree])
-        write_chapters(tree, range(10, 26))
+        write_chapters(tree, range(10, 18))
         with writes_counted() as counter:
             measured.index([tree])
     folder = tmp_path / "library"
-    for kills in range(10):
+    for kills in range(7):
         hooks = killed_at_write(tmp_path, chance.randrange(1, counter.writes * 3 // 4))
         killed = run(folder, "index", tree, hooks=hooks)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         # As much as was measured is to be done the next time, whatever this one has done.
-        write_chapters(tree, range(26 + 16 * kills, 42 + 16 * kills))
+        write_chapters(tree, range(18 + 8 * kills, 26 + 8 * kills))
         (tree / f"{10 + kills}.txt").rename(tree / f"moved {kills}.txt")
     done = run(folder, "index", tree)
     assert done.returncode == 0, done.stderr
