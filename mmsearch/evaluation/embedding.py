@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 # The vector, float32 [dimension], that a library holds for the picture at a path, or None.
-StoredVector = Callable[[str], FloatMatrix | None]
+StoredVector = Callable[[str], "FloatMatrix | None"]
 Integers = npt.NDArray[np.int64]
 T = TypeVar("T")
 
