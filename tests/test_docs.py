@@ -56,7 +56,7 @@ def test_every_field_of_the_json_is_documented() -> None:
     from mmsearch.evaluation.retrieval import ZeroShot
     from mmsearch.evaluation.separation import Separation
     from mmsearch.indexing.pipeline import IndexReport
-    from mmsearch.searching.searcher import Hit
+    from mmsearch.searching.results import Hit
 
     described = (Hit, IndexReport, Evaluation, ZeroShot, Separation, Setting, AdapterReport)
     for field in [field for one in described for field in fields(one)]:

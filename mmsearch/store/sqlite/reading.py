@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,23 @@ class CatalogueReading:
             return int(self.setting(key) or 0)
         except ValueError:
             return 0
+
+    @contextmanager
+    def one_state(self) -> Iterator[None]:
+        """What is read within is all of one state of the library, whatever is written meanwhile."""
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.connection.rollback()
+
+    def state(self) -> tuple[str, int]:
+        """The library's id, and a number that rises with each transaction that writes something."""
+        library, state = self.connection.execute(
+            """SELECT (SELECT value FROM settings WHERE key = 'library_id'),
+                 (SELECT CAST(value AS INTEGER) FROM settings WHERE key = 'state')"""
+        ).fetchone()
+        return library or "", state or 0
 
     def items_removed(self) -> int:
         """How many items were ever removed: tells a derived file how many of its rows may be dead."""
@@ -67,6 +85,14 @@ class CatalogueReading:
         ).fetchall()
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
+    def live_items(self, item_ids: ItemIds) -> ItemIds:
+        """Those of the items, ascending, that are there."""
+        rows = self.connection.execute(
+            "SELECT id FROM items WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+            (json.dumps(item_ids.tolist()),),
+        ).fetchall()
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
     def count_items_after(self, model_id: int, modality: Modality, item_id: int) -> int:
         row = self.connection.execute(
             "SELECT count(*) FROM items WHERE id > ? AND model_id = ? AND modality = ?", (item_id, model_id, modality)
@@ -77,10 +103,6 @@ class CatalogueReading:
         """The highest id of an item, or 0."""
         row = self.connection.execute("SELECT max(id) FROM items").fetchone()
         return int(row[0] or 0)
-
-    def vector_of(self, item_id: int) -> bytes | None:
-        row = self.connection.execute("SELECT vector FROM vectors WHERE item_id = ?", (item_id,)).fetchone()
-        return None if row is None else bytes(row[0])
 
     def image_vector_at(self, path: bytes, model_id: int) -> HalfMatrix | None:
         """The stored vector of the picture at `path`, float16 [dimension], if the file is still as when it was read.
