@@ -12,8 +12,8 @@ import pytest
 from conftest import Mmsearch
 
 HIT_FIELDS = {
-    "rank", "id", "path", "type", "score", "similarity", "width", "height", "bytes", "modified", "taken", "snippet", "line",
-    "offset", "available", "source", "page", "time", "region",
+    "rank", "id", "path", "type", "score", "similarity", "width", "height", "bytes", "modified", "taken", "snippet",
+    "line", "offset", "available", "source", "page", "time", "region",
 }  # fmt: skip
 
 
