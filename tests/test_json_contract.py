@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Mmsearch
+from conftest import Mmsearch, run_mmsearch
 
 HIT_FIELDS = {
     "rank", "id", "path", "type", "score", "similarity", "width", "height", "bytes", "modified", "taken", "snippet",
@@ -17,9 +17,10 @@ HIT_FIELDS = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def answer(mmsearch: Mmsearch, indexed: Path) -> Any:
-    done = mmsearch("search", "a cup of coffee", "--limit", "2", "--json", library=indexed)
+@pytest.fixture(scope="module")
+def answer(indexed: Path) -> Any:
+    """What one search printed. Tests do not change it."""
+    done = run_mmsearch("search", "a cup of coffee", "--limit", "2", "--json", library=indexed)
     assert done.code == 0
     assert done.err == ""
     return done.json

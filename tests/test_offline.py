@@ -15,8 +15,8 @@ from conftest import Mmsearch
 from library_state import everything
 
 from mmsearch import Library, MmsearchError, WalkRules
-from mmsearch.indexing.pipeline import IndexProgress
 from mmsearch.indexing.walking import Found, walk
+from mmsearch.records import Progress
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def test_a_drive_that_is_pulled_out_while_it_is_read_comes_back_whole(many: Path
     library.index([many], rules=WalkRules(include=("0.txt",)))
     (many / "0.txt").write_text("A note that was changed.")
 
-    def pull(progress: IndexProgress) -> None:
+    def pull(progress: Progress) -> None:
         if progress.total and progress.done >= 8 and many.exists():
             many.rename(away)
 

@@ -97,7 +97,7 @@ def index(
             rebuild=rebuild,
             retry=retry,
             graph=graph,
-            limits=ReadLimits(max_text_bytes=int(max_text_mb * 1e6)),
+            limits=ReadLimits(max_bytes={"text": int(max_text_mb * 1e6)}),
             workers=workers,
             on_progress=on_progress,
         )

@@ -16,7 +16,7 @@ import typer
 from mmsearch.errors import MmsearchError
 
 if TYPE_CHECKING:
-    from mmsearch.indexing.pipeline import IndexProgress
+    from mmsearch.records import Progress as Done
 
 EXIT_NONE = 1
 EXIT_ERROR = 2
@@ -92,7 +92,7 @@ class _Terminated(KeyboardInterrupt):
 
 
 @contextmanager
-def index_progress(quiet: bool) -> Iterator[Callable[[IndexProgress], None]]:
+def index_progress(quiet: bool) -> Iterator[Callable[[Done], None]]:
     """A bar on stderr, with rate and time left; nothing where stderr is no terminal."""
     if quiet or not sys.stderr.isatty():
         yield lambda progress: None
@@ -111,9 +111,9 @@ def index_progress(quiet: bool) -> Iterator[Callable[[IndexProgress], None]]:
     with Progress(*columns, console=stderr_console(), transient=True) as bar:
         task = bar.add_task("looking for files", total=None, rate="")
 
-        def show(progress: IndexProgress) -> None:
+        def show(progress: Done) -> None:
             if progress.total is None:
-                bar.update(task, completed=progress.found)
+                bar.update(task, completed=progress.done)
                 return
             if bar.tasks[0].total is None:
                 bar.reset(task, description="encoding", total=progress.total, rate="")

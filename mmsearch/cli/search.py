@@ -202,10 +202,10 @@ def _filters(
     before: str | None,
 ) -> Filters:
     from mmsearch.records import Filters
-    from mmsearch.searching.query import parse_date, parse_extension, parse_folder, parse_modality
+    from mmsearch.searching.query import parse_date, parse_extension, parse_folder, parse_medium
 
     return Filters(
-        modality=parse_modality(only) if only is not None else None,
+        medium=parse_medium(only) if only is not None else None,
         folders=tuple(path for folder in folders or () for path in parse_folder(folder)),
         extensions=tuple(name for written in extensions or () for name in parse_extension(written)),
         after=parse_date(after) if after is not None else None,

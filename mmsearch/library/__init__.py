@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ from mmsearch.models.opening import canonical_model_name
 from mmsearch.nearest import derived
 from mmsearch.nearest.gallery import GRAPH_FROM_ROWS, Scan
 from mmsearch.nearest.spaces import model_in_use
-from mmsearch.records import Counts, Failure
+from mmsearch.records import Counts, Failure, Progress
 from mmsearch.searching.query import Query
 from mmsearch.searching.results import SearchResult
 from mmsearch.searching.session import Session
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
     from mmsearch.evaluation.comparison import Comparison
     from mmsearch.evaluation.datasets import Dataset
     from mmsearch.evaluation.report import Evaluation
-    from mmsearch.indexing.pipeline import IndexProgress, IndexReport
     from mmsearch.indexing.pruning import Losses
+    from mmsearch.indexing.report import IndexReport
     from mmsearch.indexing.roots import RootStatus
     from mmsearch.indexing.walking import WalkRules
     from mmsearch.reading import ReadLimits
@@ -102,7 +103,8 @@ class Library(LibraryModels):
         graph: bool | None = None,
         limits: ReadLimits | None = None,
         workers: int | None = None,
-        on_progress: Callable[[IndexProgress], None] = lambda progress: None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+        stop: threading.Event | None = None,
     ) -> IndexReport:
         """Brings the library up to date with `paths`, or with all its roots if there are none.
 
@@ -111,9 +113,10 @@ class Library(LibraryModels):
         searches use and then, where another is waited for, with that. `rebuild` encodes all files again; `retry`
         reads what failed before. `graph` says, once and for all, whether the library has an HNSW graph; without it
         there is one up to 100,000 items of a modality. `workers` is the number of threads, all processors by default.
+        Once `stop` is set the run ends in good order, and the next one goes on from there.
         """
         from mmsearch.indexing.journal import InFlight
-        from mmsearch.indexing.pipeline import Indexer
+        from mmsearch.indexing.pipeline import Indexer, IndexOptions
         from mmsearch.indexing.roots import absolute, check_root, choose_roots
         from mmsearch.reading import ReadLimits
         from mmsearch.store.sqlite.upkeep import compact_if_wasteful
@@ -142,6 +145,13 @@ class Library(LibraryModels):
                         for root, _ in roots:
                             catalogue.remove_failures_of_root(root.id)
 
+                options = IndexOptions(
+                    limits or ReadLimits(),
+                    workers or os.cpu_count() or 1,
+                    on_progress,
+                    stop or threading.Event(),
+                )
+
                 def run(chosen: StoredModel, encoder: Encoder, is_last: bool) -> IndexReport:
                     rows = {root.id: root for root in catalogue.roots()}
                     indexer = Indexer(
@@ -149,10 +159,8 @@ class Library(LibraryModels):
                         reader,
                         chosen.id,
                         encoder,
-                        limits or ReadLimits(),
-                        workers or os.cpu_count() or 1,
+                        options,
                         InFlight(self.folder),
-                        on_progress,
                         is_last,
                     )
                     indexer.report.offline += missing
@@ -162,7 +170,7 @@ class Library(LibraryModels):
                     return report
 
                 report = run(chosen, encoder, is_last=not others)
-                if wanted is not None and others:
+                if wanted is not None and others and not report.stopped:
                     try:
                         report.catching_up = run(*self._known_model(wanted), is_last=True)
                     except MmsearchError as error:

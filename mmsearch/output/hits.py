@@ -49,7 +49,7 @@ def result_as_json(result: SearchResult) -> dict[str, Any]:
         "elapsed_ms": round(result.elapsed_ms, 1),
         "total": result.total,
         "total_exact": result.total_exact,
-        "offset": result.query.offset,
+        "offset": result.offset,
         "thresholds": {modality: round(score, 4) for modality, score in result.thresholds.items()},
         "hits": [hit_as_json(hit) for hit in result.hits],
         "nearest": hit_as_json(result.nearest) if result.nearest else None,

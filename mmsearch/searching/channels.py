@@ -5,15 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import NotFound, Remedy
 from mmsearch.nearest.gallery import GRAPH_FROM_ROWS, Gallery, Scan, Wanted
 from mmsearch.nearest.spaces import ModelInUse, model_in_use
 from mmsearch.nearest.vectors import StoredVectors
-from mmsearch.records import Calibration, Filters, Modality
-from mmsearch.searching import shim
+from mmsearch.records import Calibration, Filters, Medium, Modality
 from mmsearch.searching.calibration import own_calibration, stored_calibration
 from mmsearch.searching.recent import Recent
 from mmsearch.store.sqlite.store import Catalogue
@@ -54,7 +53,7 @@ class Channel:
 
     in_use: ModelInUse
     modality: Modality
-    media: frozenset[str]
+    media: frozenset[Medium]
     gallery: Gallery
 
 
@@ -93,7 +92,7 @@ class LibraryState:
     def asked_channels(self, catalogue: Catalogue, filters: Filters) -> list[tuple[Channel, Wanted | None]]:
         """The channels in which something may pass the filters, each with what passes, or None where all of it does."""
         found: list[tuple[Channel, Wanted | None]] = []
-        medium, others = shim.medium(filters), shim.rest(filters)
+        medium, others = filters.medium, replace(filters, medium=None)
         for channel in self.channels:
             if medium is not None and medium not in channel.media:
                 continue
@@ -148,8 +147,8 @@ def channels_at(
     known = {_space_of(channel.in_use, channel.modality): channel.gallery for channel in before}
     found: list[Channel] = []
     for in_use in models:
-        media: dict[Modality, set[str]] = {}
-        for modality, medium in shim.spaces(catalogue, in_use.model_id):
+        media: dict[Modality, set[Medium]] = {}
+        for modality, medium in catalogue.spaces(in_use.model_id):
             media.setdefault(modality, set()).add(medium)
         for modality, of_modality in media.items():
             gallery = Gallery(

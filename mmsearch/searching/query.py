@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from mmsearch.errors import Invalid, NotFound, Remedy
-from mmsearch.records import MODALITIES, Filters, Modality
+from mmsearch.records import Filters, Medium, Modality
 
 DEFAULT_LIMIT = 10
 LARGEST_WEIGHT = 1_000
@@ -45,7 +45,7 @@ class Query:
     filters: Filters = field(default_factory=Filters)
     limit: int = DEFAULT_LIMIT
     min_score: float | None = None
-    offset: int = 0
+    offset: int = field(default=0, metadata={"json": None})
 
     def __post_init__(self) -> None:
         if not self.terms:
@@ -106,16 +106,18 @@ def _weight(written: str, weight: float) -> float:
     return weight
 
 
-def parse_modality(written: str) -> Modality:
-    """`image` or `text`.
+def parse_medium(written: str) -> Medium:
+    """`image`, `text`: a medium that there is a reader for.
 
     Raises:
         Invalid: anything else.
     """
-    for modality in MODALITIES:
-        if written == modality:
-            return modality
-    raise Invalid(f"There is no type {written!r}; it is image or text.")
+    from mmsearch.reading import READERS
+
+    media = [reader.medium for reader in READERS]
+    if written not in media:
+        raise Invalid(f"There is no type {written!r}; it is {', '.join(media[:-1])} or {media[-1]}.")
+    return written
 
 
 def parse_folder(written: str) -> tuple[bytes, ...]:

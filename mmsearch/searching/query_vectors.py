@@ -39,7 +39,7 @@ class QueryVectors:
         """The unit vector of the picture at `path`, float32 [dimension].
 
         Raises:
-            NotFound: the file is not there. Invalid: it is no picture, or one that cannot be read.
+            NotFound: the file is not there. Invalid: it is no picture. Unsupported: it is one that cannot be read.
         """
         try:
             status = os.stat(path)
@@ -66,17 +66,16 @@ class QueryVectors:
         return vector
 
     def _picture(self, in_use: ModelInUse, path: str) -> FloatMatrix:
-        from mmsearch.reading import ReadLimits, UnreadableFile, decode, load
-        from mmsearch.records import ImageContent
+        from mmsearch.reading import UnreadableFile, picture_in
 
         with self.encoder(in_use) as encoder:
             try:
-                content = decode(load(os.fsencode(path), ReadLimits()), encoder.image_side)
+                picture = picture_in(os.fsencode(path), encoder.image_side)
             except UnreadableFile as error:
                 raise Unsupported(f"The query image {path} cannot be read: {error.reason}.") from error
-            if not isinstance(content, ImageContent):
+            if picture is None:
                 raise Invalid(f"The query image {path} is a text; give it as text or choose a picture.")
-            return _unit(encoder.encode_images([content.pixels])[0])
+            return _unit(encoder.encode_images([picture])[0])
 
 
 def stored_picture(catalogue: Catalogue, in_use: ModelInUse, path: str) -> FloatMatrix | None:

@@ -22,8 +22,8 @@ class Hit:
     id: str
     path: str
     type: str
-    score: float
-    similarity: float
+    score: float = field(metadata={"digits": 4})
+    similarity: float = field(metadata={"digits": 4})
     width: int | None
     height: int | None
     bytes: int
@@ -43,8 +43,8 @@ class Hit:
 class SearchResult:
     """The hits of one query, best first; `elapsed_ms` is wall time in milliseconds, model loading included.
 
-    `total` counts the files that answer, or those of them that are known of where it is not `total_exact`. `thresholds`
-    holds, per modality searched, the score below which a hit is left out. `nearest` is the best of what was left out
+    `total` counts the files that answer, or those of them that are known of where it is not `total_exact`; the first
+    `offset` of them are left out. `thresholds` holds, per modality searched, the score below which a hit is left out. `nearest` is the best of what was left out
     where nothing answers: its rank is 0. `state` is the number of the library's state that this is the answer at, and
     `troubles` what was wrong with derived files that had to be done without.
     """
@@ -52,11 +52,12 @@ class SearchResult:
     query: Query
     model: str
     library: str
-    elapsed_ms: float
-    hits: tuple[Hit, ...]
+    elapsed_ms: float = field(metadata={"digits": 1})
     total: int
     total_exact: bool
-    thresholds: Mapping[Modality, float]
+    offset: int
+    thresholds: Mapping[Modality, float] = field(metadata={"digits": 4})
+    hits: tuple[Hit, ...]
     nearest: Hit | None = None
-    state: int = field(default=0, compare=False)
-    troubles: tuple[str, ...] = field(default=(), compare=False)
+    state: int = field(default=0, compare=False, metadata={"json": None})
+    troubles: tuple[str, ...] = field(default=(), compare=False, metadata={"json": None})

@@ -13,7 +13,7 @@ from mmsearch.errors import Invalid
 from mmsearch.files.times import in_utc
 from mmsearch.nearest.gallery import Ranking
 from mmsearch.records import Background, FloatMatrix, FoundItem, Modality
-from mmsearch.searching import scoring, shim
+from mmsearch.searching import scoring
 from mmsearch.searching.channels import LibraryState
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import Query, Term
@@ -124,8 +124,8 @@ class Searcher:
         page, total, is_exact, nearest = self._page(query, asked)
         looked_at = [*page, nearest] if nearest else page
         there = self._presence.look(found.item.path for found in looked_at)
-        hits = tuple(self._hit(query.offset + place, found, there) for place, found in enumerate(page, start=1))
-        return Answer(hits, total, is_exact, thresholds, self._hit(0, nearest, there) if nearest else None)
+        hits = tuple(_hit(query.offset + place, found, there) for place, found in enumerate(page, start=1))
+        return Answer(hits, total, is_exact, thresholds, _hit(0, nearest, there) if nearest else None)
 
     def _page(self, query: Query, asked: Sequence[_Asked]) -> tuple[list[_Found], int, bool, _Found | None]:
         """The files of the page, how many there are in all, whether that is exact, and the nearest if there are none.
@@ -163,21 +163,6 @@ class Searcher:
         found = [_Found(*measured, item) for measured, item in best.values()]
         return sorted(found, key=lambda one: one.order)
 
-    def _hit(self, rank: int, found: _Found, there: Mapping[bytes, os.stat_result | None]) -> Hit:
-        item = found.item
-        return Hit(
-            rank=rank,
-            path=os.fsdecode(item.path),
-            type=item.medium,
-            score=found.score,
-            similarity=found.cosine,
-            bytes=item.size,
-            modified=in_utc(item.mtime_ns),
-            snippet=item.text,
-            available=there[item.path] is not None,
-            **shim.described(self._catalogue, item),
-        )
-
 
 class _QueryImages:
     """The images that a query asks with: they are no answers to it."""
@@ -198,6 +183,31 @@ class _QueryImages:
         self._known.update(self._presence.look(alike - self._known.keys()))
         found = ((path, self._known[path]) for path in alike)
         return {path for path, status in found if status and (status.st_dev, status.st_ino) in self._files}
+
+
+def _hit(rank: int, found: _Found, there: Mapping[bytes, os.stat_result | None]) -> Hit:
+    item = found.item
+    return Hit(
+        rank=rank,
+        id=item.digest.hex(),
+        path=os.fsdecode(item.path),
+        type=item.medium,
+        score=found.score,
+        similarity=found.cosine,
+        width=item.facts.width,
+        height=item.facts.height,
+        bytes=item.size,
+        modified=in_utc(item.mtime_ns),
+        taken=item.facts.taken,
+        source=item.source,
+        snippet=item.text,
+        line=item.locator.line,
+        offset=item.locator.start,
+        page=item.locator.page,
+        time=item.locator.time,
+        region=item.locator.region,
+        available=there[item.path] is not None,
+    )
 
 
 def _near(asked: Sequence[_Asked], count: int) -> _Near:
