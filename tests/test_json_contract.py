@@ -12,8 +12,8 @@ import pytest
 from conftest import Mmsearch, run_mmsearch
 
 HIT_FIELDS = {
-    "rank", "path", "type", "score", "similarity", "width", "height", "bytes", "modified", "taken", "snippet", "line",
-    "offset", "available",
+    "rank", "id", "path", "type", "score", "similarity", "width", "height", "bytes", "modified", "taken", "snippet",
+    "line", "offset", "available", "source", "page", "time", "region",
 }  # fmt: skip
 
 
@@ -33,6 +33,7 @@ def of_type(answer: Any, kind: str) -> Any:
 def test_one_query_is_one_object_with_just_these_fields(answer: Any) -> None:
     assert set(answer) == {
         "schema_version", "query", "model", "library", "elapsed_ms", "thresholds", "hits", "nearest",
+        "total", "total_exact", "offset",
     }  # fmt: skip
     assert answer["schema_version"] == 1
     assert set(answer["thresholds"]) == {"image", "text"}
