@@ -24,7 +24,7 @@ from mmsearch.nearest.vectors import VectorRows, rows_of
 from mmsearch.records import EncodedContent, EncodedItem, ModelIdentity
 from mmsearch.store.models import add_model
 from mmsearch.store.sqlite.store import Catalogue
-from mmsearch.store.sqlite.upkeep import compact_database, is_wasteful, wasted_bytes
+from mmsearch.store.sqlite.compaction import compact_database, is_wasteful, wasted_bytes
 
 DIMENSION = 384
 CENTRES = 400

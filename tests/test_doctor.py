@@ -270,7 +270,7 @@ def test_room_is_given_back(library: Library, home: Path, mmsearch: Mmsearch) ->
 
 
 def test_an_index_run_gives_room_back_by_itself(library: Library, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mmsearch.store.sqlite import upkeep as maintenance
+    from mmsearch.store.sqlite import compaction as maintenance
 
     monkeypatch.setattr(maintenance, "LEAST_WASTE_BYTES", 100_000)
     for number in range(300):

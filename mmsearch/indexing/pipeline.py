@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import MmsearchError
@@ -19,7 +19,8 @@ from mmsearch.files.crash_points import crash_point
 from mmsearch.files.paths import with_parents
 from mmsearch.indexing.journal import InFlight, fatal_files
 from mmsearch.indexing.reconciling import Candidate, RootChanges, compare_root, is_gone, settle_gone
-from mmsearch.indexing.walking import WalkProblem, WalkRules
+from mmsearch.indexing.report import Absence, FailedFile, IndexReport
+from mmsearch.indexing.walking import WalkRules
 from mmsearch.reading import FileReading, NotAMedium, ReadLimits, UnreachableFile, UnreadableFile, decode, load
 from mmsearch.records import EncodedContent, EncodedItem, ImageContent, Root, TextContent
 from mmsearch.store.models import files_lacking, note_caught_up
@@ -39,58 +40,6 @@ class IndexProgress:
     done: int
     total: int | None
     failed: int
-
-
-@dataclass(frozen=True)
-class Absence:
-    """How many files of a root are gone and stay in the library until a person says so."""
-
-    path: bytes
-    files: int
-
-
-@dataclass
-class IndexReport:
-    """What one run did with `model` (name and revision), counted in files.
-
-    `moved` counts files whose content was known under another name; `failed` those that could not be read in this
-    run, `failing` those that could not be read before and have not changed since; `others` those of kinds that
-    are not searched. `encoded` counts files that had not changed and that this model had not encoded yet. `problems`
-    are folders and special files that the walk could not take, `offline` roots, and drives below roots, that are
-    missing or suddenly empty and were left as they are; `absent` tells of roots that have lost so much that their lost
-    files stay until `prune`. `resumed` tells that the run before was cut off. `rebuilt` says what was wrong with
-    derived files that had to be made again. `searched` is the model that searches use after the run, and `lacking` how
-    many files it has not encoded; `switched` tells that it was another one before. `catching_up` is what was done for a
-    model that they wait for, and `hindered` why nothing was.
-    """
-
-    model: str
-    added: int = 0
-    updated: int = 0
-    encoded: int = 0
-    moved: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    failed: int = 0
-    failing: int = 0
-    others: int = 0
-    seconds: float = 0.0
-    resumed: bool = False
-    failures: list[tuple[bytes, str]] = field(default_factory=list)
-    problems: list[WalkProblem] = field(default_factory=list)
-    offline: list[bytes] = field(default_factory=list)
-    absent: list[Absence] = field(default_factory=list)
-    rebuilt: list[str] = field(default_factory=list)
-    searched: str = ""
-    lacking: int = 0
-    switched: bool = False
-    hindered: str = ""
-    catching_up: IndexReport | None = None
-
-    @property
-    def files(self) -> int:
-        """Files of these roots that are searchable now."""
-        return self.added + self.updated + self.encoded + self.moved + self.unchanged
 
 
 @dataclass(frozen=True)
@@ -164,7 +113,7 @@ class Indexer:
         self._found = 0
         self._changed: set[int] = set()
         self._new_contents: set[int] = set()
-        self.report = IndexReport(encoder.identity.label)
+        self.report = IndexReport(model=encoder.identity.label)
 
     def run(self, roots: Sequence[tuple[Root, WalkRules]]) -> IndexReport:
         """Brings the library up to date with the files under `roots`.
@@ -367,7 +316,7 @@ class Indexer:
         if outcome.reason is not None:
             self._store_failure(outcome, outcome.reason)
             report.failed += 1
-            report.failures.append((path, outcome.reason))
+            report.failures.append(FailedFile(path, outcome.reason))
             return
         content_id = outcome.content_id
         if outcome.content is not None:

@@ -9,7 +9,6 @@ models/
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -20,7 +19,9 @@ from dataclasses import asdict, dataclass
 
 from mmsearch.encoding.facts import MANIFEST, model_files
 from mmsearch.errors import MmsearchError
+from mmsearch.files.hashing import sha256_of
 from mmsearch.files.locking import WriterLock
+from mmsearch.files.replacing import sync, write_whole
 from mmsearch.records import BUILTIN_MODEL, OPTIMISED_ENDING
 
 MODELS_VARIABLE = "MMSEARCH_MODELS"
@@ -29,7 +30,6 @@ PARTIAL_ENDING = ".partial"
 _NAME = re.compile(r"(?!.*--)[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w.-]+)?")
 _PART = re.compile(r"\w([\w .+()@=,~-]*[\w+()@=,~-])?")
 _DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
-_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -261,14 +261,12 @@ def seal(folder: str, name: str, sources: Sequence[Source] = (), trust_remote_co
     files = {}
     for within, path in model_files(folder):
         files[within] = StoredFile(os.path.getsize(path), sha256_of(path))
-        with suppress(PermissionError), open(path, "rb+") as written:  # before the manifest says that they are there
-            os.fsync(written.fileno())
+        with suppress(PermissionError):
+            sync(path)  # before the manifest says that they are there
     model = InstalledModel(name, folder, tuple(sources), trust_remote_code, files)
     fields = {key: value for key, value in asdict(model).items() if key != "folder"}
-    with open(os.path.join(folder, MANIFEST), "w", encoding="utf-8") as file:
-        json.dump(fields, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
+    written = json.dumps(fields, indent=1).encode()
+    write_whole(os.path.join(folder, MANIFEST), lambda file: file.write(written), what="")
     return model
 
 
@@ -311,12 +309,3 @@ def remove_model(name: str) -> int:
                 os.remove(os.path.join(place, MANIFEST))
             shutil.rmtree(place)
         return freed
-
-
-def sha256_of(path: str) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_READ_BYTES):
-            digest.update(block)
-    return digest.hexdigest()

@@ -106,3 +106,24 @@ def canonical_model_name(model: str) -> str:
 
     known = known_model(model)
     return known.name if known else model
+
+
+class Encoders:
+    """Encoders by the names of their models, each opened once, on one kind of device."""
+
+    def __init__(self, device: DeviceName = "auto") -> None:
+        self.device = device
+        self._opened: dict[str, Encoder] = {}
+
+    def called(self, name: str) -> Encoder:
+        """The encoder of exactly that name; see `open_encoder`."""
+        if name not in self._opened:
+            self._opened[name] = open_encoder(name, self.device)
+        return self._opened[name]
+
+    def new(self, name: str | None) -> Encoder:
+        """The encoder of a model that a library does not know yet: its optimised form where that is on this disk.
+
+        Without a name it is the built-in one.
+        """
+        return self.called(preferred_model_name(canonical_model_name(name), self.device) if name else BUILTIN_MODEL)

@@ -10,15 +10,15 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import IO
 
 from mmsearch.encoding.facts import MANIFEST
 from mmsearch.errors import MmsearchError
+from mmsearch.files.hashing import blocks_of
+from mmsearch.files.replacing import replacing
 from mmsearch.models.installed import (
     PARTIAL_ENDING,
     InstalledModel,
@@ -34,7 +34,6 @@ from mmsearch.models.installed import (
     writing_model,
 )
 
-_COPY_BYTES = 1 << 20
 _LARGEST_MANIFEST = 1_000_000
 
 OnProgress = Callable[[int, int], None]
@@ -53,19 +52,11 @@ def export_model(name: str, target: str, on_progress: OnProgress = lambda done, 
     path = os.path.abspath(os.path.expanduser(target))
     if os.path.isdir(path):
         raise MmsearchError(f"{path} is a folder; name a file, such as {name.replace('/', '--')}.zip.")
-    temporary = ""
     try:
-        descriptor, temporary = tempfile.mkstemp(".part", f"{os.path.basename(path)}.", os.path.dirname(path))
-        with os.fdopen(descriptor, "wb") as file:
+        with replacing(path, private=True) as temporary, open(temporary, "wb") as file:
             _pack(model, file, on_progress)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
     except OSError as error:
         raise MmsearchError(f"{path} cannot be written ({error.strerror}); choose another place for it.") from error
-    finally:
-        with suppress(OSError):
-            os.remove(temporary)
     return os.path.getsize(path)
 
 
@@ -76,7 +67,7 @@ def _pack(model: InstalledModel, file: IO[bytes], on_progress: OnProgress) -> No
         for within in (MANIFEST, *model.files):
             path = os.path.join(model.folder, *within.split("/"))
             with open(path, "rb") as source, archive.open(within, "w", force_zip64=True) as target:
-                while block := source.read(_COPY_BYTES):
+                for block in blocks_of(source):
                     target.write(block)
                     done += len(block)
                     on_progress(min(done, model.bytes), model.bytes)
@@ -149,7 +140,7 @@ def _copy_checked(archive: zipfile.ZipFile, within: str, place: str, expected: S
     """Raises ValueError where what is in the archive is not what its manifest says."""
     digest, size = hashlib.sha256(), 0
     with archive.open(within) as source, open(place, "wb") as target:
-        while block := source.read(_COPY_BYTES):
+        for block in blocks_of(source):
             size += len(block)
             if size > expected.bytes:  # no bomb gets further
                 raise ValueError("too long")

@@ -17,6 +17,7 @@ from typing import Any
 
 from mmsearch.encoding.facts import model_files
 from mmsearch.errors import MmsearchError
+from mmsearch.files.hashing import sha256_of, updated
 from mmsearch.models.installed import (
     PARTIAL_ENDING,
     InstalledModel,
@@ -29,7 +30,6 @@ from mmsearch.models.installed import (
     put_in_place,
     remedy,
     seal,
-    sha256_of,
     writing_model,
 )
 from mmsearch.models.known import known_model
@@ -42,7 +42,6 @@ _LEFT_OUT_ENDINGS = (
 )  # fmt: skip
 _OLDER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt")
 _OF_THIS_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
-_READ_BYTES = 1 << 20
 
 OnProgress = Callable[[int, int], None]
 
@@ -289,10 +288,7 @@ def _is_right(path: str, expected: HubFile) -> bool:
 def _blob_id(path: str) -> str:
     """The name that git gives to a file's content."""
     digest = hashlib.sha1(b"blob %d\0" % os.path.getsize(path), usedforsecurity=False)
-    with open(path, "rb") as file:
-        while block := file.read(_READ_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+    return updated(digest, path).hexdigest()
 
 
 def _bar(before: int, total: int, on_progress: OnProgress) -> type[Any]:

@@ -19,6 +19,7 @@ from mmsearch.encoding.onnx_model import DESCRIPTION, OnnxEncoder
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.encoding.sentence_transformers import SentenceTransformersEncoder
 from mmsearch.errors import MmsearchError
+from mmsearch.files.hashing import sha256_of
 from mmsearch.models.installed import (
     PARTIAL_ENDING,
     check_model_name,
@@ -26,7 +27,6 @@ from mmsearch.models.installed import (
     put_in_place,
     scratch_beginning,
     seal,
-    sha256_of,
     writing_model,
 )
 from mmsearch.models.opening import canonical_model_name, is_model_folder, open_encoder

@@ -1,0 +1,70 @@
+"""What a run of `index` did, as it goes and at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mmsearch.errors import Remedy
+from mmsearch.indexing.walking import WalkProblem
+
+
+@dataclass(frozen=True)
+class FailedFile:
+    """A file that could not be read, or that the model could not encode, in this run; `path` as bytes."""
+
+    path: bytes
+    reason: str
+
+
+@dataclass(frozen=True)
+class Absence:
+    """How many files of a root are gone and stay in the library until a person says so."""
+
+    path: bytes
+    files: int
+
+
+@dataclass
+class IndexReport:
+    """What one run did with `model` (name and revision), counted in files.
+
+    `moved` counts files whose content was known under another name; `failed` those that could not be read in this
+    run, `failing` those that could not be read before and have not changed since; `others` those of kinds that
+    are not searched. `encoded` counts files that had not changed and that this model had not encoded yet. `problems`
+    are folders and special files that the walk could not take, `offline` roots, and drives below roots, that are
+    missing or suddenly empty and were left as they are; `absent` tells of roots that have lost so much that their lost
+    files stay until `prune`. `resumed` tells that the run before was cut off. `rebuilt` says what was wrong with
+    derived files that had to be made again. `searched` is the model that searches use after the run, and `lacking` how
+    many files it has not encoded; `switched` tells that it was another one before. `catching_up` is what was done for a
+    model that they wait for, and `hindered` why nothing was, `remedy` what helps.
+    """
+
+    library: str = ""
+    model: str = ""
+    added: int = 0
+    updated: int = 0
+    encoded: int = 0
+    moved: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    failed: int = 0
+    failing: int = 0
+    others: int = 0
+    resumed: bool = False
+    seconds: float = field(default=0.0, metadata={"digits": 3})
+    failures: list[FailedFile] = field(default_factory=list)
+    problems: list[WalkProblem] = field(default_factory=list)
+    offline: list[bytes] = field(default_factory=list)
+    rebuilt: list[str] = field(default_factory=list)
+    absent: list[Absence] = field(default_factory=list)
+    searched: str = ""
+    lacking: int = 0
+    hindered: str | None = None
+    switched: bool = False
+    catching_up: IndexReport | None = field(default=None, metadata={"document": True})
+    remedy: Remedy | None = field(default=None, metadata={"json": None})
+
+    @property
+    def files(self) -> int:
+        """Files of these roots that are searchable now."""
+        return self.added + self.updated + self.encoded + self.moved + self.unchanged
