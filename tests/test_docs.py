@@ -55,7 +55,7 @@ def test_every_field_of_the_json_is_documented() -> None:
     from mmsearch.evaluation.report import Evaluation
     from mmsearch.evaluation.retrieval import ZeroShot
     from mmsearch.evaluation.separation import Separation
-    from mmsearch.indexing.pipeline import IndexReport
+    from mmsearch.indexing.report import IndexReport
     from mmsearch.searching.searcher import Hit
 
     described = (Hit, IndexReport, Evaluation, ZeroShot, Separation, Setting, AdapterReport)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from mmsearch.cli.running import EXIT_NONE, DeviceOption, JsonOption, LibraryOption, keep_to_one_thread, printing
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Invalid, MmsearchError, Unavailable
 from mmsearch.searching.query import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
@@ -117,18 +117,19 @@ def search(
     from mmsearch import output
     from mmsearch.library import Library
     from mmsearch.output import hits
+    from mmsearch.output.json import to_json
 
     form = _form(as_json, as_jsonl, as_paths, as_null)
     filters = _filters(only, folder, ext, after, before)
     with Library(library, device) as opened, printing():
         if batch is not None:
             if query or image or avoid or avoid_image or as_paths or as_null:
-                raise MmsearchError("--batch takes its queries from the file and prints JSON; leave the others out.")
+                raise Invalid("--batch takes its queries from the file and prints JSON; leave the others out.")
             found = False
             how: Scan = scan.value
             queries = _batch_queries(batch, filters, limit, min_score)
             for result in opened.search_many(queries, scan=how, adapter=adapter, model=model, on_trouble=_tell_trouble):
-                print(output.to_json(hits.result_as_json(result)), flush=True)
+                print(to_json(result), flush=True)
                 found = found or bool(result.hits)
         else:
             asked = _query(_terms(query, image, avoid, avoid_image), filters, limit, min_score)
@@ -151,7 +152,7 @@ def _form(as_json: bool, as_jsonl: bool, as_paths: bool, as_null: bool) -> Form:
     asked = {Form.JSON: as_json, Form.JSONL: as_jsonl, Form.PATHS: as_paths, Form.NULL: as_null}
     chosen = [form for form, wanted in asked.items() if wanted]
     if len(chosen) > 1:
-        raise MmsearchError("Only one of --json, --jsonl, --paths and -0 can be had at a time.")
+        raise Invalid("Only one of --json, --jsonl, --paths and -0 can be had at a time.")
     if chosen:
         return chosen[0]
     return Form.TABLE if sys.stdout.isatty() else Form.LINES
@@ -184,7 +185,7 @@ def _batch_queries(name: str, filters: Filters, limit: int, min_score: float | N
     try:
         lines = sys.stdin.buffer if name == "-" else open(name, "rb")  # noqa: SIM115
     except OSError as error:
-        raise MmsearchError(f"The batch file {name} cannot be read ({error.strerror}).") from error
+        raise Unavailable(f"The batch file {name} cannot be read ({error.strerror}).") from error
     with lines:
         for number, line in enumerate(lines, start=1):
             words = line.decode("utf-8", "replace").strip()
@@ -192,7 +193,7 @@ def _batch_queries(name: str, filters: Filters, limit: int, min_score: float | N
                 if words:
                     yield _query((text_term(words),), filters, limit, min_score)
             except MmsearchError as error:
-                raise MmsearchError(f"Line {number} of the batch: {error}") from error
+                raise Invalid(f"Line {number} of the batch: {error}", error.remedy) from error
 
 
 def _filters(

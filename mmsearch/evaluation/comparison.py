@@ -14,7 +14,7 @@ from enum import Enum
 
 import numpy as np
 
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Unsupported
 from mmsearch.evaluation.embedding import Integers
 from mmsearch.evaluation.retrieval import Direction
 from mmsearch.nearest import codes
@@ -68,7 +68,7 @@ def compare(direction: Direction, comparison: Comparison) -> list[Setting]:
     """Exact search first, then the settings of that comparison.
 
     Raises:
-        MmsearchError: the graph is asked for and hnswlib is not installed.
+        Unsupported: the graph is asked for and hnswlib is not installed.
     """
     chosen = np.random.default_rng(0).permutation(len(direction.queries))[:_MOST_QUERIES]
     chosen.sort()
@@ -133,7 +133,7 @@ def _two_stage(signs: codes.SignCodes, vectors: FloatMatrix, count: int) -> Answ
 
 def _graphs(vectors: FloatMatrix) -> Iterator[_Way]:
     if not graph.is_available():
-        raise MmsearchError("The graph needs hnswlib, which is not installed; `pip install hnswlib` builds it.")
+        raise Unsupported("The graph needs hnswlib, which is not installed; `pip install hnswlib` builds it.")
     rows = VectorRows(np.arange(len(vectors)), vectors.astype(np.float16))
     index = graph.built([rows], vectors.shape[1], len(vectors))
     per_vector = 4.0 * vectors.shape[1] + 8 + 4 * (2 * graph.LINKS + 1)

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from mmsearch.encoding.adapted import Adapter
 from mmsearch.encoding.protocol import Encoder, text_vectors
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Invalid
 from mmsearch.evaluation.datasets import Dataset, Example
 from mmsearch.reading import NotAMedium, ReadLimits, UnreadableFile, decode, load
-from mmsearch.records import FloatMatrix, ImageContent
+from mmsearch.records import FloatMatrix, ImageContent, Progress
 
 # The vector, float32 [dimension], that a library holds for the picture at a path, or None.
 StoredVector = Callable[[str], FloatMatrix | None]
@@ -53,13 +53,12 @@ class EmbeddedDataset:
 
     def through(self, adapter: Adapter, model: str) -> EmbeddedDataset:
         """The same dataset in the space of an adapter; `model` is the label of the model with it."""
-        image, text = adapter.maps["image"], adapter.maps["text"]
         return replace(
             self,
             model=model,
-            images=image(self.images),
-            texts=text(self.texts),
-            class_texts=text(self.class_texts),
+            images=adapter.moved("image", self.images),
+            texts=adapter.moved("text", self.texts),
+            class_texts=adapter.moved("text", self.class_texts),
         )
 
 
@@ -69,14 +68,14 @@ def embed(
     *,
     stored: StoredVector = lambda path: None,
     workers: int | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> EmbeddedDataset:
     """Encodes what a dataset holds and the library does not.
 
     `on_progress` is told how many photos and texts are done, and of how many.
 
     Raises:
-        MmsearchError: none of the photos can be read.
+        Invalid: none of the photos can be read.
     """
     examples = dataset.examples
     captions = [(owner, caption) for owner, example in enumerate(examples) for caption in example.captions]
@@ -92,16 +91,14 @@ def embed(
             for place, row in zip(part, found, strict=True):
                 rows[place] = row
             done += len(part)
-            on_progress(done, total)
+            on_progress(Progress("encoding", done, total, "items"))
         for matrix in pool.map(lambda part: text_vectors(part, encoder), _parts(texts)):
             text_rows.append(matrix)
             done += len(matrix)
-            on_progress(done, total)
+            on_progress(Progress("encoding", done, total, "items"))
     readable = [place for place, row in enumerate(rows) if row is not None]
     if not readable:
-        raise MmsearchError(
-            f"None of the {len(rows):,} photos of {dataset.name} can be read; check that they are photos."
-        )
+        raise Invalid(f"None of the {len(rows):,} photos of {dataset.name} can be read; check that they are photos.")
     place_of = {place: new for new, place in enumerate(readable)}
     vectors = np.concatenate(text_rows) if text_rows else np.empty((0, encoder.identity.dimension), np.float32)
     kept = [row for row, (owner, _) in enumerate(captions) if owner in place_of]
@@ -134,7 +131,7 @@ def _images(places: Sequence[int], examples: Sequence[Example], encoder: Encoder
         content = _picture(examples[place].path, encoder.image_side)
         if content is not None:
             decoded[place] = content.pixels
-    encoded = dict(zip(decoded, encoder.encode_images(list(decoded.values())), strict=True)) if decoded else {}
+    encoded = dict(zip(decoded, encoder.encode("image", list(decoded.values())), strict=True)) if decoded else {}
     return [encoded.get(place) for place in places]
 
 

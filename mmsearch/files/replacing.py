@@ -17,11 +17,13 @@ Written = TypeVar("Written")
 def replacing(path: str, what: str = "", *, temporary: str = "", private: bool = False) -> Iterator[str]:
     """Gives the name of a file beside `path` to be written within the block, and then puts it in place in one step.
 
-    Where the block writes nothing, or raises an error, `path` stays as it is. The file is `private` if it is to be
-    readable by its owner alone, and has the name `temporary` where that is given. `what` names its crash points.
+    Where the block raises an error, `path` stays as it is. The file is `private` if it is to be readable by its owner
+    alone, in a folder that is there already; it has the name `temporary` where that is given. `what` names its crash
+    points.
     """
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    if private:
+    if not private:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    else:
         descriptor, temporary = tempfile.mkstemp(".part", f"{os.path.basename(path)}.", os.path.dirname(path))
         os.close(descriptor)
     temporary = temporary or f"{path}.{os.getpid()}.part"

@@ -24,12 +24,12 @@ class RootStatus:
     """
 
     path: bytes
-    rules: WalkRules
     files: int
     changed: str | None
     offline: bool
     unmounted: tuple[bytes, ...]
     absent: int
+    rules: WalkRules
 
 
 def absolute(path: str | os.PathLike[str]) -> bytes:
@@ -95,4 +95,4 @@ def root_status(catalogue: Catalogue, root: Root) -> RootStatus:
     files = catalogue.files_in_root(root)
     offline = not os.path.exists(root.path) or (files > 0 and is_empty_folder(root.path))
     unmounted = () if offline else tuple(mount for mount in root.mounts if not is_mount_point(mount))
-    return RootStatus(root.path, _rules_of(root), files, root.changed, offline, unmounted, root.absent)
+    return RootStatus(root.path, files, root.changed, offline, unmounted, root.absent, _rules_of(root))

@@ -18,7 +18,7 @@ from mmsearch.indexing.roots import check_root, choose_roots, root_status
 from mmsearch.indexing.walking import WalkRules
 from mmsearch.models.opening import Encoders
 from mmsearch.reading import ReadLimits
-from mmsearch.records import Root
+from mmsearch.records import Progress, Root
 from mmsearch.store.models import (
     StoredModel,
     add_model,
@@ -32,8 +32,8 @@ from mmsearch.store.models import (
     wanted_model,
 )
 from mmsearch.store.settings import want_graph
-from mmsearch.store.sqlite.store import Catalogue
 from mmsearch.store.sqlite.compaction import compact_if_wasteful
+from mmsearch.store.sqlite.store import Catalogue
 
 # Brings derived files up to date; the encoder is that of the vectors that are new. Says what had to be made again.
 Refresh = Callable[[Catalogue, Encoder], list[str]]
@@ -77,7 +77,7 @@ class IndexRun:
         request: IndexRequest,
         encoders: Encoders,
         refresh: Refresh,
-        on_progress: Callable[[IndexProgress], None] = lambda progress: None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
         self._folder = folder
         self._request = request
@@ -176,7 +176,7 @@ class IndexRun:
             settings.limits,
             settings.workers or os.cpu_count() or 1,
             InFlight(self._folder),
-            self._on_progress,
+            lambda progress: self._on_progress(_as_progress(progress)),
             is_last,
         )
         indexer.report.library = self._folder
@@ -193,6 +193,12 @@ class _ChosenRoots:
 
     there: list[tuple[Root, WalkRules]]
     missing: list[bytes]
+
+
+def _as_progress(progress: IndexProgress) -> Progress:
+    if progress.total is None:
+        return Progress("looking for files", progress.found, None, "files")
+    return Progress("encoding", progress.done, progress.total, "files")
 
 
 def make_folder(folder: str) -> None:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from mmsearch.evaluation.comparison import Comparison
     from mmsearch.evaluation.datasets import Dataset
     from mmsearch.evaluation.report import Evaluations
-    from mmsearch.indexing.pipeline import IndexProgress
     from mmsearch.indexing.report import IndexReport
     from mmsearch.indexing.run import IndexSettings
     from mmsearch.indexing.walking import WalkRules
@@ -78,7 +77,7 @@ class Library:
         rebuild: bool = False,
         retry: bool = False,
         settings: IndexSettings | None = None,
-        on_progress: Callable[[IndexProgress], None] = lambda progress: None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
     ) -> IndexReport:
         """Brings the library up to date with `paths`, or with all its roots if there are none.
 

@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -49,8 +49,8 @@ class Hit:
     rank: int
     path: str
     type: Modality
-    score: float
-    similarity: float
+    score: float = field(metadata={"digits": 4})
+    similarity: float = field(metadata={"digits": 4})
     width: int | None
     height: int | None
     bytes: int
@@ -73,9 +73,9 @@ class SearchResult:
     query: Query
     model: str
     library: str
-    elapsed_ms: float
+    elapsed_ms: float = field(metadata={"digits": 1})
+    thresholds: Mapping[Modality, float] = field(metadata={"digits": 4})
     hits: tuple[Hit, ...]
-    thresholds: Mapping[Modality, float]
     nearest: Hit | None = None
 
 
@@ -132,7 +132,7 @@ class Searcher:
         hits, nearest = self._hits(query, rankings, backgrounds, thresholds, most)
         elapsed = (time.perf_counter() - started) * 1000
         label = self._in_use.identity.label
-        return SearchResult(query, label, self._folder, elapsed, hits, thresholds, nearest)
+        return SearchResult(query, label, self._folder, elapsed, thresholds, hits, nearest)
 
     def troubles(self) -> list[str]:
         """What was wrong with derived files that this search had to do without."""

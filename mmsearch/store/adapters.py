@@ -30,7 +30,7 @@ class StoredAdapter:
         """The adapter itself.
 
         Raises:
-            MmsearchError: what is stored is not readable.
+            Damaged: what is stored is not readable.
         """
         try:
             return Adapter.from_bytes(self.name, self.version, self.model_fingerprint, self.weights)
@@ -54,7 +54,7 @@ def find_adapter(catalogue: Catalogue, written: str) -> StoredAdapter | None:
     """The adapter called `name` (its newest version) or `name@version`; None for the word none.
 
     Raises:
-        MmsearchError: there is no such adapter.
+        NotFound: there is no such adapter.
     """
     if written == NO_ADAPTER:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mmsearch.errors import Damaged, NotFound, Remedy
-from mmsearch.models.opening import canonical_model_name, names_of
+from mmsearch.models.reference import ModelRef
 from mmsearch.records import ModelIdentity
 from mmsearch.store.sqlite.store import Catalogue
 
@@ -49,8 +49,8 @@ def model_called(catalogue: Catalogue, name: str) -> StoredModel | None:
     """The library's model of that name, or the optimised form of it; None where it has neither."""
     models = stored_models(catalogue)
     # An older library may know a model by its longer name.
-    known = {**{canonical_model_name(one.name): one for one in models}, **{one.name: one for one in models}}
-    names = (name, *names_of(canonical_model_name(name)))
+    known = {**{ModelRef.of(one.name).name: one for one in models}, **{one.name: one for one in models}}
+    names = (name, *ModelRef.of(name).forms)
     return next((known[one] for one in names if one in known), None)
 
 
@@ -71,10 +71,10 @@ def find_model(catalogue: Catalogue, name: str, exactly: bool = False) -> Stored
     """The library's model of that name or, unless `exactly` that is meant, the optimised form of it.
 
     Raises:
-        MmsearchError: no file of the library was encoded with it.
+        NotFound: no file of the library was encoded with it.
     """
     found = model_called(catalogue, name)
-    if found is not None and exactly and canonical_model_name(found.name) != canonical_model_name(name):
+    if found is not None and exactly and ModelRef.of(found.name) != ModelRef.of(name):
         found = None
     if found is None:
         names = ", ".join(one.name for one in stored_models(catalogue)) or "none yet"

@@ -54,7 +54,7 @@ def _known(error: sqlite3.DatabaseError, folder: str) -> MmsearchError | None:
     if "locked" in text:
         return Busy(f"Another program keeps {database} locked; wait until it has finished.")
     if "disk I/O" in text:
-        return Unavailable(f"The disk of the library {folder} reports an error; check the disk,", Remedy("again"))
+        return Unavailable(f"The disk of the library {folder} reports an error; check the disk", Remedy("again"))
     if any(sign in text for sign in _SIGNS_OF_DAMAGE):
         return Damaged(f"The library file {database} is damaged ({text})", Remedy("doctor"))
     return None
