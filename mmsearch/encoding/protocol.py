@@ -83,7 +83,7 @@ class ModelFolder:
 
 @dataclass(frozen=True)
 class Family:
-    """A family of models: which folders it `takes`, and how it opens one; `is_for_processors` if nothing else runs it."""
+    """A family of models: which folders it `takes`, how it opens one, and whether only processors run it."""
 
     takes: Callable[[str], bool]
     open: Callable[[ModelFolder], Encoder]
