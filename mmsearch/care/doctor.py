@@ -15,7 +15,6 @@ from mmsearch.nearest.code_file import check_codes
 from mmsearch.nearest.derived import Missing, NotUsable
 from mmsearch.nearest.hnsw import check_graph
 from mmsearch.nearest.spaces import Space, with_adapter
-from mmsearch.records import MODALITIES
 from mmsearch.store.adapters import StoredAdapter, remove_adapter, stored_adapters
 from mmsearch.store.models import files_lacking, search_with, searched_model, stored_models
 from mmsearch.store.sqlite.damage import (
@@ -125,7 +124,8 @@ def _derived(folder: str, catalogue: Catalogue) -> list[Finding]:
             in_use = with_adapter(catalogue, model)
         except MmsearchError:  # its adapter is damaged, and was told of
             continue
-        for modality in MODALITIES:
+        recorded = catalogue.recorded_modalities(in_use.identity.fingerprint)
+        for modality in sorted(recorded | catalogue.item_modalities(in_use.model_id)):
             for kind, check in (("codes", check_codes), ("graph", check_graph)):
                 trouble = _trouble_of(check, folder, catalogue, in_use.space(modality))
                 if trouble is not None:

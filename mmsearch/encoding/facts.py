@@ -32,7 +32,7 @@ class ModelFacts:
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedFacts:
     """What only loading a model tells."""
 
     dimension: int
@@ -40,7 +40,7 @@ class Loaded:
     preparation: str = ""
 
 
-def facts_of(folder: str, load: Callable[[], Loaded]) -> ModelFacts:
+def facts_of(folder: str, load: Callable[[], LoadedFacts]) -> ModelFacts:
     """The facts of the model in `folder`; `load` is called where they are not known, or its files have changed."""
     state = _state(folder)
     kept = _kept_path(folder)

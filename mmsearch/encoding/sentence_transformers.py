@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from mmsearch.encoding.devices import Device, DeviceName
-from mmsearch.encoding.facts import Loaded, ModelFacts, facts_of
+from mmsearch.encoding.facts import LoadedFacts, ModelFacts, facts_of
 from mmsearch.encoding.protocol import Family, ModelFolder
 from mmsearch.encoding.token_windows import token_windows
 from mmsearch.errors import Remedy, Unsupported
@@ -131,9 +131,9 @@ class SentenceTransformersEncoder:
 
     @_found_out_once
     def _facts(self) -> ModelFacts:
-        return facts_of(self._folder, self._told_by_loading)
+        return facts_of(self._folder, self._loaded_facts)
 
-    def _told_by_loading(self) -> Loaded:
+    def _loaded_facts(self) -> LoadedFacts:
         towers = self.towers  # says what is not installed
         import torch
         from PIL import Image
@@ -150,7 +150,7 @@ class SentenceTransformersEncoder:
                 f"{self._name} gives texts {dimensions[0]} dimensions and pictures {dimensions[1]}: its towers do not "
                 "belong together."
             )
-        return Loaded(dimensions[0], _image_side(towers.image), SIGLIP_TEXTS if towers.is_siglip else "")
+        return LoadedFacts(dimensions[0], _image_side(towers.image), SIGLIP_TEXTS if towers.is_siglip else "")
 
     @_found_out_once
     def _device(self) -> Device:

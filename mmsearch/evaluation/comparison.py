@@ -39,7 +39,7 @@ class Comparison(str, Enum):
 
 
 @dataclass(frozen=True)
-class Setting:
+class ComparisonResult:
     """How one way of searching did: shares in [0, 1], times in milliseconds a query on one thread."""
 
     name: str
@@ -64,7 +64,7 @@ class _Way:
     answer: Answer
 
 
-def compare(direction: Direction, comparison: Comparison) -> list[Setting]:
+def compare(direction: Direction, comparison: Comparison) -> list[ComparisonResult]:
     """Exact search first, then the settings of that comparison.
 
     Raises:
@@ -77,7 +77,7 @@ def compare(direction: Direction, comparison: Comparison) -> list[Setting]:
     return [_measured(way, direction, chosen) for way in ways]
 
 
-def _measured(way: _Way, direction: Direction, chosen: Integers) -> Setting:
+def _measured(way: _Way, direction: Direction, chosen: Integers) -> ComparisonResult:
     agreed, hit, times = [], [], []
     for row in chosen:
         relevant, left_out = direction.judge(np.array([row]))
@@ -93,7 +93,7 @@ def _measured(way: _Way, direction: Direction, chosen: Integers) -> Setting:
         agreed.append((cosines[found] >= tenth - _ROUNDING).sum() / count)
         hit.append(bool(relevant[0, found].any()))
     milliseconds = np.array(times) * 1000
-    return Setting(
+    return ComparisonResult(
         name=way.name,
         direction=direction.name,
         gallery=len(direction.gallery),

@@ -187,8 +187,8 @@ def _merged(entries: list[_Entry], folder: str) -> list[Example]:
         captions[path].extend(filter(None, map(_clean, entry.captions)))
         label = _clean(entry.label or "")
         if label and labels.setdefault(path, label) != label:
-            told = f"{labels[path]!r} and, in {entry.place}, {label!r}"
-            raise Invalid(f"{path} is labelled {told}; keep one label per photo.")
+            both = f"{labels[path]!r} and, in {entry.place}, {label!r}"
+            raise Invalid(f"{path} is labelled {both}; keep one label per photo.")
     return [Example(path, tuple(dict.fromkeys(texts)), labels.get(path)) for path, texts in captions.items()]
 
 

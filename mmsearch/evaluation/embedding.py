@@ -19,7 +19,7 @@ from mmsearch.reading import NotAMedium, ReadLimits, UnreadableFile, decode, loa
 from mmsearch.records import FloatMatrix, ImageContent, Progress
 
 # The vector, float32 [dimension], that a library holds for the picture at a path, or None.
-StoredVector = Callable[[str], FloatMatrix | None]
+StoredVector = Callable[[str], "FloatMatrix | None"]
 Integers = npt.NDArray[np.int64]
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import Invalid
-from mmsearch.evaluation.comparison import Comparison, Setting, compare
+from mmsearch.evaluation.comparison import Comparison, ComparisonResult, compare
 from mmsearch.evaluation.datasets import Dataset
 from mmsearch.evaluation.embedding import EmbeddedDataset
 from mmsearch.evaluation.retrieval import DEFAULT_KS, DirectionResult, ZeroShot, directions, measure, zero_shot
@@ -31,7 +31,7 @@ class Evaluation:
     directions: tuple[DirectionResult, ...]
     zero_shot: ZeroShot | None
     separations: tuple[Separation, ...]
-    comparisons: tuple[Setting, ...]
+    comparisons: tuple[ComparisonResult, ...]
 
 
 @dataclass(frozen=True)

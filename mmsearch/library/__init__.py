@@ -128,12 +128,12 @@ class Library:
             searcher = Searcher(
                 access.folder, catalogue, in_use, lambda: access.encoder_of(in_use), scan, graph_from_rows
             )
-            told: set[str] = set()
+            reported: set[str] = set()
             for query in queries:
                 result = searcher.search(Query((text_term(query),)) if isinstance(query, str) else query)
                 for trouble in searcher.troubles():
-                    if trouble not in told:
-                        told.add(trouble)
+                    if trouble not in reported:
+                        reported.add(trouble)
                         on_trouble(trouble)
                 yield result
 

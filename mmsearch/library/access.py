@@ -16,11 +16,11 @@ from mmsearch.nearest import derived
 from mmsearch.nearest.code_file import refresh_codes
 from mmsearch.nearest.hnsw import refresh_graph
 from mmsearch.nearest.spaces import ModelInUse, model_in_use, with_adapter
-from mmsearch.records import MODALITIES, ModelIdentity
+from mmsearch.records import Modality, ModelIdentity
 from mmsearch.searching.calibration import refresh_calibration
 from mmsearch.store.models import check_same_model, stored_models
 from mmsearch.store.settings import wants_graph
-from mmsearch.store.sqlite.refusals import errors_told
+from mmsearch.store.sqlite.refusals import mapped_errors
 from mmsearch.store.sqlite.store import DATABASE_NAME, Catalogue, OlderLibrary, database_bytes
 
 LIBRARY_VARIABLE = "MMSEARCH_LIBRARY"
@@ -63,7 +63,7 @@ class Access:
 
     def guarded(self) -> AbstractContextManager[None]:
         """What the disk or the database refuses within the `with` block becomes an error of mmsearch's kinds."""
-        return errors_told(self.folder)
+        return mapped_errors(self.folder)
 
     def reading(self) -> Catalogue:
         """The store, opened once; an older library is brought up to date first.
@@ -115,15 +115,22 @@ class Access:
         for model in stored_models(catalogue):
             in_use = with_adapter(catalogue, model)
             own += [in_use.identity, in_use.model]
+            own_encoder = encoder if encoder and encoder.identity.fingerprint == model.identity.fingerprint else None
             vectors = {}
-            for modality in MODALITIES:
+            for modality in sorted(own_encoder.modalities if own_encoder else _modalities(catalogue, in_use)):
                 vectors[modality], of_codes = refresh_codes(self.folder, catalogue, in_use.space(modality))
                 of_graph = refresh_graph(self.folder, catalogue, vectors[modality], wants_graph(catalogue))
                 troubles += [one for one in (of_codes, of_graph) if one]
-            if encoder is not None and encoder.identity.fingerprint == model.identity.fingerprint:
-                refresh_calibration(catalogue, adapted(encoder, in_use), vectors)
+            if own_encoder is not None:
+                refresh_calibration(catalogue, adapted(own_encoder, in_use), vectors)
         derived.remove_strangers(self.folder, own)
         return troubles
+
+
+def _modalities(catalogue: Catalogue, in_use: ModelInUse) -> set[Modality]:
+    """Those of the model's vectors: by what was derived from them before, since looking at all items takes long."""
+    recorded = catalogue.recorded_modalities(in_use.model.fingerprint)
+    return recorded or catalogue.item_modalities(in_use.model_id)
 
 
 def adapted(encoder: Encoder, in_use: ModelInUse) -> Encoder:

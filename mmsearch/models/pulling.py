@@ -180,7 +180,7 @@ def _take_over(folder: str, partial: str, parts: Sequence[_Part]) -> None:
 def _part(name: str, wish: _Wish, trust_remote_code: bool) -> _Part:
     from huggingface_hub import HfApi
 
-    with _told(f"The list of files of {wish.repository}", name, wish.repository, wish.revision):
+    with _mapped_errors(f"The list of files of {wish.repository}", name, wish.repository, wish.revision):
         info = HfApi(_endpoint()).model_info(wish.repository, revision=wish.revision, files_metadata=True)
     files = [
         HubFile(one.rfilename, one.size or 0, one.lfs.sha256 if one.lfs else "", one.blob_id or "")
@@ -233,7 +233,7 @@ def _fetch(name: str, parts: Sequence[_Part], partial: str, on_progress: OnProgr
             if not _is_right(path, one):
                 with suppress(FileNotFoundError):
                     os.remove(path)
-                with _told(f"{one.name} of {part.repository}", name, part.repository, part.commit):
+                with _mapped_errors(f"{one.name} of {part.repository}", name, part.repository, part.commit):
                     hf_hub_download(
                         part.repository,
                         one.name,
@@ -313,7 +313,7 @@ def _endpoint() -> str:
 
 
 @contextmanager
-def _told(what: str, name: str, repository: str, revision: str | None) -> Iterator[None]:
+def _mapped_errors(what: str, name: str, repository: str, revision: str | None) -> Iterator[None]:
     """The hub's and the network's errors, each in a sentence."""
     from huggingface_hub import errors, logging
     from huggingface_hub.utils import disable_progress_bars

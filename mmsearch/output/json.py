@@ -61,9 +61,9 @@ def _fields(value: Any, digits: int | None) -> Iterator[tuple[str, Any]]:
         for name, one in value.json_fields().items():
             yield name, described(one, digits)
         return
-    told = {field.name: field.metadata for field in fields(value)}
-    for name in getattr(value, "JSON_FIELDS", told):
-        metadata: Mapping[str, Any] = told.get(name, {})
+    metadata_of = {field.name: field.metadata for field in fields(value)}
+    for name in getattr(value, "JSON_FIELDS", metadata_of):
+        metadata: Mapping[str, Any] = metadata_of.get(name, {})
         called = metadata.get("json", name)
         if called is not None:
             held = getattr(value, name)

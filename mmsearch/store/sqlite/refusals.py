@@ -1,4 +1,4 @@
-"""What the disk or the file system refuses a library, told in one sentence."""
+"""What the disk or the file system refuses a library, as errors of our own kinds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SIGNS_OF_DAMAGE = (
 
 
 @contextmanager
-def errors_told(folder: str) -> Iterator[None]:
+def mapped_errors(folder: str) -> Iterator[None]:
     """Makes what SQLite or the system says of the library in `folder` an MmsearchError, where a person can mend it."""
     try:
         yield
