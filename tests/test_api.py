@@ -46,10 +46,8 @@ def test_all_that_a_method_takes_or_gives_can_be_imported(method: Any) -> None:
 def test_all_that_a_result_holds_can_be_imported(name: str) -> None:
     held = getattr(mmsearch, name)
     if is_dataclass(held):
-        annotations = {
-            key: one for key, one in vars(held).get("__annotations__", {}).items() if not key.startswith("_")
-        }
-        named = set().union(*(names_in(one) for one in annotations.values()))
+        annotations = vars(held).get("__annotations__", {})
+        named = set().union(*(names_in(one) for key, one in annotations.items() if not key.startswith("_")))
         assert named <= ELSEWHERE | set(mmsearch.__all__)
 
 
