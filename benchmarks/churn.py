@@ -21,7 +21,7 @@ from mmsearch.nearest.derived import derived_bytes
 from mmsearch.nearest.hnsw import built, read_graph, refresh_graph
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import VectorRows, rows_of
-from mmsearch.records import EncodedContent, EncodedItem, ModelIdentity
+from mmsearch.records import Content, EncodedItem, FileState, ModelIdentity
 from mmsearch.store.models import add_model
 from mmsearch.store.sqlite.compaction import compact_database, is_wasteful, wasted_bytes
 from mmsearch.store.sqlite.store import Catalogue
@@ -50,10 +50,9 @@ def add(catalogue: Catalogue, root_id: int, model_id: int, rows: np.ndarray, fir
     with catalogue.transaction():
         for number, row in enumerate(rows, start=first):
             digest = number.to_bytes(16, "big")
-            content = catalogue.add_content(
-                model_id, EncodedContent(digest, "image", 1, (EncodedItem("image", row),), 1, 1)
-            )
-            catalogue.put_file(root_id, b"/photos/%d.jpg" % number, 1, number, content)
+            content = catalogue.put_content(Content(digest, "image", 1))
+            catalogue.add_items(content, model_id, [EncodedItem("image", row)])
+            catalogue.put_file(FileState(root_id, b"/photos/%d.jpg" % number, 1, number), content)
     return [
         row[0] for row in catalogue.connection.execute("SELECT id FROM files ORDER BY id DESC LIMIT ?", (len(rows),))
     ]

@@ -28,12 +28,17 @@ from benchmarks.tables import table, write_section
 ENCODE = """
 import functools, os, sys, time
 from concurrent.futures import ThreadPoolExecutor
+<<<<<<< HEAD
+from mmsearch.encoding import open_encoder
+from mmsearch.reading import picture_in
+=======
 from mmsearch.models.opening import open_encoder
 from mmsearch.reading import ReadLimits, decode, load
+>>>>>>> surface
 model, device, folder = sys.argv[1:]
 encoder = open_encoder(model, device)
 paths = [os.fsencode(os.path.join(place, name)) for place, _, names in os.walk(folder) for name in names]
-pictures = [decode(load(path, ReadLimits()), encoder.image_side).pixels for path in paths[:64]]
+pictures = [picture_in(path, encoder.image_side) for path in paths[:64]]
 pictures = (pictures * 32)[: 16 * max(16, encoder.pictures_at_once)]
 size = encoder.pictures_at_once
 batches = [pictures[start : start + size] for start in range(0, len(pictures), size)]

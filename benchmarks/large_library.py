@@ -21,7 +21,7 @@ from mmsearch import Library
 from mmsearch.indexing.run import IndexSettings
 from mmsearch.models.opening import open_encoder
 from mmsearch.nearest.vectors import StoredVectors, VectorRows
-from mmsearch.reading import ReadLimits, UnreadableFile, decode, load
+from mmsearch.reading import UnreadableFile, picture_in
 from mmsearch.records import FloatMatrix, HalfMatrix, ItemIds
 from mmsearch.store.models import searched_model
 from mmsearch.store.sqlite.store import Catalogue
@@ -53,11 +53,17 @@ def vectors_of_photos(folder: Path, most: int = 5_000) -> FloatMatrix:
         pictures = []
         for path in paths:
             try:
-                content = decode(load(path, ReadLimits()), encoder.image_side)
+                picture = picture_in(path, encoder.image_side)
             except (UnreadableFile, OSError):
                 continue
+<<<<<<< HEAD
+            if picture is not None:
+                pictures.append(picture)
+        return encoder.encode_images(pictures)
+=======
             pictures.append(content.pixels)  # type: ignore[union-attr]
         return encoder.encode("image", pictures)
+>>>>>>> surface
 
     paths = photos_of(folder, most)
     batches = [paths[start : start + PHOTOS_AT_ONCE] for start in range(0, len(paths), PHOTOS_AT_ONCE)]
@@ -101,6 +107,7 @@ def fill(folder: Path, vectors: FloatMatrix, rows: int, seed: int) -> None:
     model_id = searched_model(catalogue).id  # type: ignore[union-attr]
     with catalogue.transaction():
         root_id = catalogue.put_root(b"/photos", "{}").id  # a drive that is away: no run looks for its files
+        execute("INSERT OR IGNORE INTO spaces (model_id, modality, medium) VALUES (?, 'image', 'image')", (model_id,))
     first = execute("SELECT max(id) FROM items").fetchone()[0] + 1
     for part in grown(vectors, rows, seed):
         numbers = range(first, first + len(part))
@@ -118,7 +125,7 @@ def fill(folder: Path, vectors: FloatMatrix, rows: int, seed: int) -> None:
                 ((path_of(n), "." + ENDINGS[n % 5].decode(), root_id, n, modified(n)) for n in numbers),
             )
             many(
-                "INSERT INTO items (id, content_id, model_id, modality) VALUES (?, ?, ?, 'image')",
+                "INSERT INTO items (id, content_id, model_id, modality, last) VALUES (?, ?, ?, 'image', 1)",
                 ((n, n, model_id) for n in numbers),
             )
             many(

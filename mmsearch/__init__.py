@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from mmsearch.reading import ReadLimits
     from mmsearch.records import Counts, Failure, Filters, Modality, Progress
     from mmsearch.searching.query import Query, Term
-    from mmsearch.searching.searcher import Hit, SearchResult
+    from mmsearch.searching.results import Hit, SearchResult
+    from mmsearch.searching.session import Session
     from mmsearch.store.sqlite.backup import Backup
     from mmsearch.store.sqlite.compaction import Compacted
     from mmsearch.store.sqlite.salvage import Salvaged
@@ -112,6 +113,7 @@ __all__ = [
     "Scan",
     "SearchResult",
     "Separation",
+    "Session",
     "Status",
     "Term",
     "TowerAgreement",
@@ -231,10 +233,11 @@ _ROOMS = {
         "Query",
         "Term",
     ),
-    "mmsearch.searching.searcher": (
+    "mmsearch.searching.results": (
         "Hit",
         "SearchResult",
     ),
+    "mmsearch.searching.session": ("Session",),
     "mmsearch.store.sqlite.backup": ("Backup",),
     "mmsearch.store.sqlite.compaction": ("Compacted",),
     "mmsearch.store.sqlite.salvage": ("Salvaged",),

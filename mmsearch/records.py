@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from PIL.Image import Image
 
 # Written as texts: numpy is not loaded for a type.
 FloatMatrix: TypeAlias = "npt.NDArray[np.float32]"
@@ -21,7 +20,10 @@ BUILTIN_MODEL = "mmsearch-mini"
 # What the name of a model that `models optimise` made ends with.
 OPTIMISED_ENDING = "-int8"
 
+# What kind of vector a part gets ("image", "text"), and what kind of file it came from ("image", "text", …): whatever
+# readers give and encoders take.
 Modality: TypeAlias = str
+Medium: TypeAlias = str
 MODALITIES: tuple[Modality, ...] = ("image", "text")
 
 
@@ -46,30 +48,55 @@ class TextSpan:
     end: int
 
 
-@dataclass(frozen=True)
-class ImageContent:
-    """A picture as a person sees it: upright, flattened, RGB.
+# The left, top, right and bottom of a rectangle, as shares of its page or picture.
+Region: TypeAlias = "tuple[float, float, float, float]"
 
-    `pixels` may be smaller than the file's picture (a scaled decode), never smaller than asked for;
-    `width` and `height` are the file's own, upright, in pixels. `taken` is the EXIF date and time as an ISO 8601
-    string, without an offset unless the camera wrote one; None where there is none.
+
+@dataclass(frozen=True)
+class Locator:
+    """Where in its file a part lies; with nothing set it is the whole file.
+
+    `start` (included) and `end` (excluded) are characters of the file's text, or of its page's, and `line` the one on
+    which they begin, from 1. `page` counts from 1; `region` is a rectangle of the page or picture. `time` is from–to in
+    seconds.
     """
 
-    pixels: Image
-    width: int
-    height: int
-    taken: str | None
+    start: int | None = None
+    end: int | None = None
+    line: int | None = None
+    page: int | None = None
+    region: Region | None = None
+    time: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
-class TextContent:
-    """A text file's words: `text` with line ends as "\\n", and the encoding it was read in."""
+class Part:
+    """One thing found in a file: a payload of one modality, where it lies, and how it came to be.
 
-    text: str
-    encoding: str
+    A payload of the modality image is a picture of Pillow's, upright, flattened, RGB; of text a str with line ends as
+    "\\n". `source` is one of body, frame, page, embedded, ocr, transcript, tags, name.
+    """
+
+    modality: Modality
+    payload: Any
+    locator: Locator = Locator()
+    source: str = "body"
 
 
-Content = ImageContent | TextContent
+@dataclass(frozen=True)
+class FileFacts:
+    """What is known of a content as a whole, None where it means nothing or is not known.
+
+    `width` and `height` in pixels, upright; `taken` is a date and time as an ISO 8601 string, without an offset unless
+    the camera wrote one; `encoding` that of a text; `duration` in seconds.
+    """
+
+    width: int | None = None
+    height: int | None = None
+    taken: str | None = None
+    encoding: str | None = None
+    duration: float | None = None
+    pages: int | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +150,7 @@ class Filters:
     modification time.
     """
 
-    modality: Modality | None = None
+    medium: Medium | None = None
     folders: tuple[bytes, ...] = ()
     extensions: tuple[str, ...] = ()
     after: datetime | None = None
@@ -132,7 +159,7 @@ class Filters:
     def json_fields(self) -> dict[str, Any]:
         """Those that filter anything."""
         described = {
-            "type": self.modality,
+            "type": self.medium,
             "in": self.folders,
             "ext": self.extensions,
             "after": self.after,
@@ -171,6 +198,16 @@ class KnownFile(NamedTuple):  # a hundred thousand of them a second are made
 
 
 @dataclass(frozen=True)
+class FileState:
+    """A file of a root as it was when it was read: `size` in bytes, `mtime_ns` in nanoseconds since 1970."""
+
+    root_id: int
+    path: bytes
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
 class KnownFiles:
     """What is known at some paths: files of the library and, where there is none, failures of reading or of one model.
 
@@ -185,28 +222,24 @@ class KnownFiles:
 
 @dataclass(frozen=True)
 class EncodedItem:
-    """One item with its unit vector; `start`, `end` and `line` are None for pictures."""
+    """A part with its unit vector, float32 [dimension]; `text` is that of a part that is one."""
 
     modality: Modality
-    vector: npt.NDArray[np.float32]
-    start: int | None = None
-    end: int | None = None
-    line: int | None = None
+    vector: FloatMatrix
+    locator: Locator = Locator()
+    source: str = "body"
     text: str | None = None
 
 
 @dataclass(frozen=True)
-class EncodedContent:
-    """A file's content with everything that was found in it."""
+class Content:
+    """The bytes of a file by their digest, read by the reader of its medium in that version of it."""
 
     digest: bytes
-    medium: Modality
+    medium: Medium
     size: int
-    items: tuple[EncodedItem, ...]
-    width: int | None = None
-    height: int | None = None
-    taken: str | None = None
-    encoding: str | None = None
+    reader: int = 1
+    facts: FileFacts = FileFacts()
 
 
 @dataclass(frozen=True)
@@ -215,14 +248,14 @@ class FoundItem:
 
     item_id: int
     path: bytes
-    medium: Modality
+    digest: bytes
+    medium: Medium
     size: int
     mtime_ns: int
-    width: int | None
-    height: int | None
-    taken: str | None
-    start: int | None
-    line: int | None
+    facts: FileFacts
+    modality: Modality
+    locator: Locator
+    source: str
     text: str | None
 
 
@@ -237,10 +270,21 @@ class Failure:
 
 @dataclass(frozen=True)
 class Counts:
-    """How much a library holds."""
+    """How much a library holds: `files` of each medium, different `contents` among them, `items` of one model.
 
-    images: int
-    texts: int
+    `unread` counts files that no reader takes, by their extension.
+    """
+
+    files: Mapping[Medium, int]
     contents: int
     items: int
     failures: int
+    unread: Mapping[str, int]
+
+    @property
+    def images(self) -> int:
+        return self.files.get("image", 0)
+
+    @property
+    def texts(self) -> int:
+        return self.files.get("text", 0)

@@ -123,12 +123,10 @@ def own(indexed: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(indexed, tmp_path / "own"))
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A small folder of one's own to change: two photographs and two notes."""
+def make_home(folder: Path) -> Path:
+    """A small folder: two photographs and two notes."""
     import skimage
 
-    folder = tmp_path / "home"
     folder.mkdir()
     images = Path(skimage.__file__).parent / "data"
     shutil.copy(images / "chelsea.png", folder / "cat.png")
@@ -136,6 +134,12 @@ def home(tmp_path: Path) -> Path:
     (folder / "coffee.md").write_text(NOTES["coffee.md"], encoding="utf-8")
     (folder / "tax.txt").write_text(NOTES["tax.txt"], encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """`make_home` of one's own, to be changed."""
+    return make_home(tmp_path / "home")
 
 
 @pytest.fixture
@@ -153,27 +157,34 @@ def library(tmp_path: Path) -> Library:
     return Library(tmp_path / "library")
 
 
+def run_mmsearch(
+    *arguments: str | bytes | Path, library: Path, stdin: str | None = None, as_anybody: bool = False
+) -> Answer:
+    """The command in a process of its own: `run_mmsearch("search", "a cat", library=folder)`."""
+    environment = {**os.environ, "MMSEARCH_LIBRARY": str(library), "COLUMNS": "100"}
+    command = [sys.executable, "-m", "mmsearch", *(os.fsdecode(argument) for argument in arguments)]
+    done = subprocess.run(
+        command,
+        env=environment,
+        capture_output=True,
+        input=(stdin or "").encode(),
+        timeout=120,
+        check=False,
+        preexec_fn=give_up_roots_powers if as_anybody else None,
+    )
+    return Answer(
+        done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"), done.stdout
+    )
+
+
 @pytest.fixture
 def mmsearch(tmp_path: Path) -> Mmsearch:
-    """The command in a process of its own: `mmsearch("search", "a cat", library=folder)`."""
+    """`run_mmsearch` with an empty library of one's own where none is named."""
 
     def run(
         *arguments: str | bytes | Path, library: Path | None = None, stdin: str | None = None, as_anybody: bool = False
     ) -> Answer:
-        environment = {**os.environ, "MMSEARCH_LIBRARY": str(library or tmp_path / "library"), "COLUMNS": "100"}
-        command = [sys.executable, "-m", "mmsearch", *(os.fsdecode(argument) for argument in arguments)]
-        done = subprocess.run(
-            command,
-            env=environment,
-            capture_output=True,
-            input=(stdin or "").encode(),
-            timeout=120,
-            check=False,
-            preexec_fn=give_up_roots_powers if as_anybody else None,
-        )
-        return Answer(
-            done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"), done.stdout
-        )
+        return run_mmsearch(*arguments, library=library or tmp_path / "library", stdin=stdin, as_anybody=as_anybody)
 
     return run
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mmsearch import Library, MmsearchError, Query
+from mmsearch import Library, Query
 from mmsearch.searching.query import text_term
 
 QUERIES = ("a cat", "a cup of coffee", "income tax", "a dark and stormy night")
@@ -25,15 +22,6 @@ def everything(library: Library) -> dict[str, bool]:
     """All files of the library, by name, and whether they are there: asked of a search that nothing escapes."""
     hits = library.search(Query((text_term("anything"),), limit=10_000, min_score=0.0)).hits
     return {os.path.basename(hit.path): hit.available for hit in hits}
-
-
-def wait_until_stored(folder: str | Path, texts: int, running: subprocess.Popen[Any]) -> None:
-    """Returns once that process has stored so many texts, or has ended."""
-    while running.poll() is None:
-        with suppress(MmsearchError), Library(folder) as library:
-            if library.status().counts.texts >= texts:
-                return
-        time.sleep(0.02)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mmsearch.nearest.spaces import Space
-from mmsearch.records import EncodedContent, EncodedItem, FloatMatrix, Modality, ModelIdentity
+from mmsearch.records import Content, EncodedItem, FileState, FloatMatrix, Modality, ModelIdentity
 from mmsearch.store.models import add_model
 from mmsearch.store.sqlite.store import Catalogue
 
@@ -50,10 +50,11 @@ class MadeUpLibrary:
             for row in rows:
                 self.added += 1
                 item = EncodedItem(modality, row)
-                content = EncodedContent(self.added.to_bytes(16, "big"), modality, 1, (item,), 1, 1)
-                content_id = self.catalogue.add_content(self.model_id, content)
+                content = Content(self.added.to_bytes(16, "big"), modality, 1)
+                content_id = self.catalogue.put_content(content)
+                self.catalogue.add_items(content_id, self.model_id, [item])
                 path = b"/made-up/%d%s" % (self.added, extension.encode())
-                self.catalogue.put_file(self.root_id, path, 1, 1, content_id)
+                self.catalogue.put_file(FileState(self.root_id, path, 1, 1), content_id)
         added = self.catalogue.item_ids(self.model_id, modality)
         return [int(item_id) for item_id in added if item_id > before]
 

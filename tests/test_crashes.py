@@ -9,56 +9,59 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from library_state import assert_like_a_fresh_one, held_files, wait_until_stored
+from interrupting import hooked, killed_at_write, signal_at, writes_counted
+from library_state import assert_like_a_fresh_one, held_files
 from PIL import Image
 from test_offline import can_mount
-from test_upgrade import TO_VERSION_2, TO_VERSION_3, TO_VERSION_4
 
 from mmsearch import Library, Query
 from mmsearch.files.crash_points import CRASH_POINTS, VARIABLE
 from mmsearch.indexing.journal import IN_FLIGHT_NAME, InFlight
 from mmsearch.searching.query import text_term
 
-# Put where Python looks at its start: a picture of that name ends the process, as a decoder's crash does.
+TO_VERSION_5 = """ALTER TABLE contents DROP COLUMN reader;
+    ALTER TABLE contents DROP COLUMN duration;
+    ALTER TABLE contents DROP COLUMN pages;
+    ALTER TABLE items DROP COLUMN source;
+    ALTER TABLE items DROP COLUMN page;
+    ALTER TABLE items DROP COLUMN region;
+    ALTER TABLE items DROP COLUMN time_from;
+    ALTER TABLE items DROP COLUMN time_to;
+    ALTER TABLE items DROP COLUMN ordinal;
+    ALTER TABLE items DROP COLUMN last;
+    ALTER TABLE failures DROP COLUMN readers;
+    DROP TABLE spaces;
+    DROP TABLE unread;
+    DELETE FROM settings WHERE key IN ('readers', 'state');
+    PRAGMA user_version = 5;"""
+# A picture of that name ends the process, as a decoder's crash does.
 DEADLY = """
-import importlib.abc, importlib.util, os, sys
-
-class Hook(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        if name != "mmsearch.reading.image":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        run = spec.loader.exec_module
-        def load(module):
-            run(module)
-            decode = module._decode
-            def deadly(loaded, *rest):
-                if b"deadly" in loaded.path:
-                    os.kill(os.getpid(), 9)
-                return decode(loaded, *rest)
-            module._decode = deadly
-        spec.loader.exec_module = load
-        return spec
-
-sys.meta_path.insert(0, Hook())
+def changed(module):
+    read = module._read
+    def deadly(loaded, *rest):
+        if b"deadly" in loaded.path:
+            os.kill(os.getpid(), 9)
+        return read(loaded, *rest)
+    module._read = deadly
 """
 
 
 def run(
-    folder: Path, *arguments: str | Path, crash: str = "", deadly: Path | None = None
+    folder: Path, *arguments: str | Path, crash: str = "", hooks: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "MMSEARCH_LIBRARY": str(folder), VARIABLE: crash}
-    if deadly is not None:
-        (deadly / "sitecustomize.py").write_text(DEADLY)
-        environment["PYTHONPATH"] = str(deadly)
+    environment = {**os.environ, "MMSEARCH_LIBRARY": str(folder), VARIABLE: crash, **(hooks or {})}
     command = [sys.executable, "-m", "mmsearch", *(str(argument) for argument in arguments)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def deadly(tmp_path: Path) -> dict[str, str]:
+    """The environment of a process that ends when it decodes `deadly.png`."""
+    return hooked(tmp_path, "mmsearch.reading.image", DEADLY)
 
 
 @pytest.fixture
@@ -84,7 +87,7 @@ def change(tree: Path) -> None:
 
 def older(folder: Path, tree: Path) -> None:
     with sqlite3.connect(folder / "library.db") as connection:
-        connection.executescript(TO_VERSION_4 + TO_VERSION_3 + TO_VERSION_2)
+        connection.executescript(TO_VERSION_5)
     connection.close()
 
 
@@ -131,7 +134,9 @@ LATER = (
 
 
 @pytest.mark.parametrize("point", [*CRASH_POINTS, *LATER])
-def test_killed_between_two_writes(tree: Path, tmp_path: Path, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_between_two_writes(
+    tree: Path, tmp_path: Path, point: str, deadly: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "library"
     library = Library(folder)
@@ -144,7 +149,7 @@ def test_killed_between_two_writes(tree: Path, tmp_path: Path, point: str, monke
         change(tree)
     prepare(folder, tree)
     paths = [tree] if command == INDEX else []
-    killed = run(folder, *command, *paths, crash=point, deadly=tmp_path)
+    killed = run(folder, *command, *paths, crash=point, hooks=deadly)
     assert killed.returncode == -signal.SIGKILL, f"{point} was not reached: {killed.stderr}"
     if prepare is damaged:
         assert run(folder, *DOCTOR).returncode == 0
@@ -165,26 +170,28 @@ def test_killed_between_two_writes(tree: Path, tmp_path: Path, point: str, monke
     assert not [name for name in os.listdir(folder / "derived") if name.endswith(".part")]
 
 
-def test_killed_at_any_time(tree: Path, tmp_path: Path) -> None:
-    chance = random.Random(1)
-    for number in range(10, 260):
+def write_chapters(tree: Path, numbers: range) -> None:
+    for number in numbers:
         (tree / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 4)
+
+
+def test_killed_before_any_write(tree: Path, tmp_path: Path) -> None:
+    chance = random.Random(1)
+    with Library(tmp_path / "measured") as measured:
+        measured.index([tree])
+        write_chapters(tree, range(10, 18))
+        with writes_counted() as counter:
+            measured.index([tree])
     folder = tmp_path / "library"
-    kills = 0
-    while True:
-        environment = {**os.environ, "MMSEARCH_LIBRARY": str(folder)}
-        running = subprocess.Popen([sys.executable, "-m", "mmsearch", "index", str(tree)], env=environment)
-        try:
-            running.wait(timeout=0.3 + 0.12 * kills + chance.random() / 2)
-        except subprocess.TimeoutExpired:
-            running.kill()
-        if running.wait() == 0:
-            break
-        kills += 1
-        chosen = tree / f"{chance.randrange(260)}.txt"
-        if chosen.exists():
-            chosen.rename(tree / f"moved-{kills}.txt")
-    assert kills >= 3
+    for kills in range(7):
+        hooks = killed_at_write(tmp_path, chance.randrange(1, counter.writes * 3 // 4))
+        killed = run(folder, "index", tree, hooks=hooks)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        # As much as was measured is to be done the next time, whatever this one has done.
+        write_chapters(tree, range(18 + 8 * kills, 26 + 8 * kills))
+        (tree / f"{10 + kills}.txt").rename(tree / f"moved {kills}.txt")
+    done = run(folder, "index", tree)
+    assert done.returncode == 0, done.stderr
     assert_like_a_fresh_one(Library(folder), [tree], tmp_path / "fresh")
 
 
@@ -208,7 +215,7 @@ def test_the_log_is_torn_by_a_power_cut(torn: Path, tmp_path: Path, seed: int) -
     log = folder / "library.db-wal"
     content = bytearray(log.read_bytes())
     # The tables are in the log's first part; what came last did not reach the disk, or as noise.
-    place = chance.randrange(len(content) // 2, len(content))
+    place = chance.randrange(2 * len(content) // 3, len(content))
     if seed % 2:
         log.write_bytes(content[:place])
     else:
@@ -222,17 +229,17 @@ def test_the_log_is_torn_by_a_power_cut(torn: Path, tmp_path: Path, seed: int) -
     assert_like_a_fresh_one(library, [torn / "tree"], tmp_path / "fresh")
 
 
-def test_a_file_that_ends_the_program_is_set_aside(tree: Path, tmp_path: Path) -> None:
+def test_a_file_that_ends_the_program_is_set_aside(tree: Path, tmp_path: Path, deadly: dict[str, str]) -> None:
     shutil.copy(tree / "coffee.png", tree / "deadly.png")
     folder = tmp_path / "library"
-    assert run(folder, "index", tree, deadly=tmp_path).returncode == -signal.SIGKILL
+    assert run(folder, "index", tree, hooks=deadly).returncode == -signal.SIGKILL
     assert (folder / IN_FLIGHT_NAME).exists()
-    done = run(folder, "index", tree, deadly=tmp_path)
+    done = run(folder, "index", tree, hooks=deadly)
     assert done.returncode == 0, done.stderr
     assert f"skipped {tree / 'deadly.png'}: ended the program that read it" in done.stderr
     assert "14 files searchable" in done.stdout
     assert not (folder / IN_FLIGHT_NAME).exists()
-    again = run(folder, "index", tree, deadly=tmp_path)
+    again = run(folder, "index", tree, hooks=deadly)
     assert again.returncode == 0
     assert "could not be read before" in again.stderr
     # Once the cause is mended, it is a picture like any other.
@@ -288,26 +295,21 @@ def test_a_list_of_suspects_may_itself_be_torn(tree: Path, library: Library) -> 
 
 
 def test_a_stop_keeps_all_that_was_encoded(tree: Path, tmp_path: Path) -> None:
-    for number in range(10, 400):
-        (tree / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 10)
+    write_chapters(tree, range(10, 200))
     folder = tmp_path / "library"
-    environment = {**os.environ, "MMSEARCH_LIBRARY": str(folder)}
-    command = [sys.executable, "-m", "mmsearch", "index", str(tree), "--workers", "2"]
-    running = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-    wait_until_stored(folder, 20, running)
-    asked = time.monotonic()
-    running.send_signal(signal.SIGINT)
-    _, told = running.communicate(timeout=60)
-    # Two seconds are promised; the rest is for a machine that is busy with other tests.
-    assert time.monotonic() - asked < 6
-    assert running.returncode == 130
-    assert "Traceback" not in told
+    hooks = signal_at(tmp_path, "batch committed", 3, signal.SIGINT)
+    stopped = run(folder, "index", tree, "--workers", "2", hooks=hooks)
+    assert stopped.returncode == 130
+    assert "Traceback" not in stopped.stderr
     assert not (folder / IN_FLIGHT_NAME).exists()
     kept = Library(folder).status()
     assert kept.interrupted
+    # Three batches of eight were committed, and two for each worker may have been in work.
+    done_before = kept.counts.texts + kept.counts.images
+    assert 3 * 8 <= done_before <= (3 + 2 * 2) * 8
     done = run(folder, "index", tree)
-    assert f"resumed: {kept.counts.texts + kept.counts.images} already done" in done.stderr
-    assert "404 files searchable" in done.stdout
+    assert f"resumed: {done_before} already done" in done.stderr
+    assert "204 files searchable" in done.stdout
 
 
 FULL = """

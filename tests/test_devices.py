@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from conftest import Mmsearch
 
-from mmsearch import Library, MmsearchError
-from mmsearch.encoding.devices import Device
+from mmsearch import Library, MmsearchError, Query
+from mmsearch.encoding.devices import Device, DeviceName
 from mmsearch.records import FloatMatrix
+from mmsearch.searching.query import text_term
 
 pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
 import torch
@@ -67,13 +68,30 @@ def test_a_device_that_is_not_there_is_one_sentence(command: Mmsearch, home: Pat
     assert not (tmp_path / "library").exists()
 
 
-def test_the_processor_gives_what_the_chosen_device_gives(home: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> DeviceName:
+    """The graphics card; where there is none, the processor computing in half precision as a card does."""
+    chosen = Device("auto").name
+    if chosen == "cpu":
+        monkeypatch.setattr(Device, "precision", lambda device: torch.autocast("cpu", torch.float16))
+    return chosen
+
+
+def similarities(folder: Path, device: DeviceName, home: Path, model: str) -> dict[str, float]:
+    with Library(folder, device) as library:
+        library.index([home], model=model)
+        hits = library.search(Query((text_term("a cat"),), min_score=0.0), model=model).hits
+    return {hit.path: hit.similarity for hit in hits}
+
+
+def test_the_processor_gives_nearly_what_a_card_gives(
+    home: Path, tmp_path: Path, card: DeviceName, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tiny = str(make_tiny_clip(tmp_path / "tiny"))
-    found = []
-    for device in ("auto", "cpu"):
-        with Library(tmp_path / device, device) as library:
-            library.index([home], model=tiny)
-            hits = library.search("a cat", model=tiny).hits
-            found.append({hit.path: hit.similarity for hit in hits})
-    assert found[0].keys() == found[1].keys()
-    assert all(found[1][path] == pytest.approx(value, abs=0.01) for path, value in found[0].items())
+    ours = similarities(tmp_path / "card", card, home, tiny)
+    monkeypatch.undo()
+    exact = similarities(tmp_path / "processor", "cpu", home, tiny)
+    assert ours.keys() == exact.keys()
+    assert len(exact) == 4
+    assert ours == pytest.approx(exact, abs=0.01)
+    assert ours != exact, "a card computes in half precision"

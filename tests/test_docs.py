@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
+import shutil
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import json_page
 import pytest
+from conftest import Mmsearch
 
 from mmsearch import __version__
+from mmsearch.evaluation.comparison import ComparisonResult
 
 HERE = Path(__file__).parent.parent
+PAGES = [*sorted(HERE.glob("*.md")), *sorted((HERE / "docs").glob("*.md"))]
 README = (HERE / "README.md").read_text(encoding="utf-8")
-JSON_PAGE = (HERE / "docs" / "json.md").read_text(encoding="utf-8")
 MADE = runpy.run_path(str(HERE / "docs" / "make_reference.py"))
 COMMANDS: dict[str, Any] = MADE["commands"]()
 
@@ -47,21 +53,137 @@ def test_every_command_that_the_readme_shows_exists() -> None:
         assert set(re.findall(r"(?<!\S)--[a-z-]+", shown)) <= known, options
 
 
-def test_every_field_of_the_json_is_documented() -> None:
-    from dataclasses import fields
-
+def described() -> dict[tuple[str, str | None], Any]:
+    """What is printed as JSON by its command, and the field that it stands in (None: it is the object itself)."""
     from mmsearch.adapters.recipe import AdapterReport
-    from mmsearch.evaluation.comparison import ComparisonResult
     from mmsearch.evaluation.report import Evaluation
     from mmsearch.evaluation.retrieval import ZeroShot
     from mmsearch.evaluation.separation import Separation
     from mmsearch.indexing.report import IndexReport
-    from mmsearch.searching.searcher import Hit
+    from mmsearch.searching.results import Hit
 
-    described = (Hit, IndexReport, Evaluation, ZeroShot, Separation, ComparisonResult, AdapterReport)
-    for field in [field for one in described for field in fields(one)]:
-        name = field.metadata.get("json", field.name)
-        assert name is None or f"`{name}`" in JSON_PAGE, field.name
+    return {
+        ("search", "hits"): Hit,
+        ("index", None): IndexReport,
+        ("eval", "evaluations"): Evaluation,
+        ("eval", "zero_shot"): ZeroShot,
+        ("eval", "separations"): Separation,
+        ("eval", "comparisons"): ComparisonResult,
+        ("train", None): AdapterReport,
+    }
+
+
+@pytest.mark.parametrize(("place", "described"), described().items(), ids=str)
+def test_every_field_of_the_json_is_documented_in_its_section(place: tuple[str, str | None], described: Any) -> None:
+    command, field = place
+    section = json_page.sections()[command]
+    told = section.own_fields() | (section.fields_within(field) if field else set())
+    lacking = sorted({one.name for one in fields(described)} - told)
+    assert not lacking, f"{lacking} not in the section `mmsearch {command}`" + (f", within `{field}`" if field else "")
+
+
+def test_what_commands_print_is_documented_in_their_sections(command: Mmsearch, home: Path, tmp_path: Path) -> None:
+    dataset = tmp_path / "captions.jsonl"
+    captions = {"cat": "a cat", "coffee": "a cup of coffee"}
+    lines = [{"file": str(home / f"{name}.png"), "captions": [said]} for name, said in captions.items()]
+    dataset.write_text("".join(json.dumps({**line, "label": line["captions"][0]}) + "\n" for line in lines))
+    (home / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a picture")
+    commands: list[tuple[str, tuple[str | Path, ...]]] = [
+        ("index", (home,)),
+        ("search", ("2:a cat", "--image", home / "cat.png", "--ext", "png")),
+        ("search", ("asdf qwer",)),
+        ("status", ()),
+        ("eval", (dataset, "--compare", "codes")),
+        ("adapters", ()),
+        ("models", ()),
+        ("doctor", ()),
+        ("prune", ("--dry-run",)),
+        ("compact", ()),
+        ("backup", (tmp_path / "backup.db",)),
+        ("forget", (home / "tax.txt",)),
+    ]
+    wrong: list[str] = []
+    for name, arguments in commands:
+        if name == "prune":
+            (home / "coffee.md").unlink()
+        done = command(*name.split(), *arguments, "--json")
+        assert done.code in (0, 1), done.err
+        wrong += [*json_page.undocumented(name, done.json), *json_page.not_printed(name, done.json)]
+    assert not wrong, "\n".join(wrong)
+
+
+def anchors(page: str) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", page, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    plain = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower() for heading in headings]
+    return {re.sub(r"[^\w -]", "", heading).replace(" ", "-") for heading in plain}
+
+
+def links(page: Path) -> list[str]:
+    """The targets of a page's links and pictures that lie in the repository."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    found = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"""(?:src|href|srcset)="([^"]+)\"""", text)
+    return [target for target in found if not target.startswith(("http:", "https:", "mailto:"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in links(page):
+        name, _, anchor = target.partition("#")
+        aim = page.parent / name if name else page
+        assert aim.exists(), f"{page.name} links {target}"
+        assert not anchor or anchor in anchors(aim.read_text(encoding="utf-8")), f"{page.name} links {target}"
+
+
+def test_the_readme_links_every_page() -> None:
+    linked = {(HERE / target.partition("#")[0]).resolve() for target in links(HERE / "README.md")}
+    assert not [page.name for page in PAGES if page.name != "README.md" and page.resolve() not in linked]
+
+
+def test_the_figure_of_the_rooms_is_what_the_imports_are() -> None:
+    drawn = runpy.run_path(str(HERE / "docs" / "draw_rooms.py"))["figure"]()
+    assert drawn == (HERE / "docs" / "rooms.svg").read_text(encoding="utf-8"), "run python docs/draw_rooms.py"
+
+
+def test_the_architecture_tells_of_every_room() -> None:
+    page = (HERE / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = [path for path in (HERE / "mmsearch").iterdir() if path.name[0] not in "_."]
+    table = page.split("\n## The rooms\n")[1].split("\n## ")[0]
+    for room in rooms:
+        name = f"{room.name}/" if room.is_dir() else room.name
+        assert f"| `{name}` |" in table or room.name == "py.typed", name
+
+
+def test_tests_that_the_architecture_names_exist() -> None:
+    page = (HERE / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for name in re.findall(r"`(?:tests/)?(test_\w+\.py)`", page):
+        assert (HERE / "tests" / name).is_file(), name
+    for name in re.findall(r"`((?:mmsearch|[a-z]+)/[\w/]+\.py)`", page):
+        assert any((HERE / place / name).is_file() for place in ("", "mmsearch")), name
+
+
+def test_the_examples_in_python_run(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (HERE / "docs" / "python.md").read_text(encoding="utf-8")
+    home = tmp_path / "home"
+    shutil.copytree(photos / "photos", home / "Pictures")
+    shutil.copytree(photos / "notes", home / "Notes")
+    cat = {"file": str(home / "Pictures" / "cat.png"), "captions": ["a cat"]}
+    (home / "captions.jsonl").write_text(json.dumps(cat), encoding="utf-8")
+    monkeypatch.chdir(home)
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(home))
+    monkeypatch.setenv("MMSEARCH_LIBRARY", str(tmp_path / "library"))
+    examples = re.findall(r"(<!-- not run: .+ -->\n+)?^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    for left_out, example in examples:
+        if not left_out:
+            exec(compile(example, "docs/python.md", "exec"), names)
+        else:
+            compile(example, "docs/python.md", "exec")
+    names["library"].close()
+    assert "coffee" in capsys.readouterr().out.splitlines()[0]
 
 
 def test_the_version_is_one() -> None:

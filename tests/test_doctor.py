@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Mmsearch
+from conftest import Mmsearch, make_home
 from library_state import everything
 
 from mmsearch import Library, MmsearchError
@@ -21,15 +21,23 @@ from mmsearch import Library, MmsearchError
 DATABASE = "library.db"
 
 
-@pytest.fixture
-def large(tmp_path: Path, home: Path) -> Path:
-    """The library of `home` and of some hundred notes of several passages: a database of many pages."""
+@pytest.fixture(scope="module")
+def stories(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder `home` of two photographs and some hundred notes, and its `library`. Tests do not change them."""
+    place = tmp_path_factory.mktemp("stories")
+    make_home(place / "home")
     for number in range(300):
-        words = " ".join(f"Sentence {place} of story {number} is about ships." for place in range(6))
-        (home / f"story {number}.txt").write_text(words)
-    with Library(tmp_path / "large") as library:
-        library.index([home])
-    return tmp_path / "large"
+        words = " ".join(f"Sentence {sentence} of story {number} is about ships." for sentence in range(6))
+        (place / "home" / f"story {number}.txt").write_text(words)
+    with Library(place / "library") as library:
+        library.index([place / "home"])
+    return place
+
+
+@pytest.fixture
+def large(stories: Path, tmp_path: Path) -> Path:
+    """A copy of the library of `stories`, a database of many pages, to be damaged."""
+    return Path(shutil.copytree(stories / "library", tmp_path / "large"))
 
 
 def names(folder: Path) -> set[str]:
@@ -107,7 +115,7 @@ def pages_of(database: Path) -> int:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_what_can_be_read_of_a_damaged_database_is_saved(
-    large: Path, home: Path, mmsearch: Mmsearch, seed: int
+    stories: Path, large: Path, mmsearch: Mmsearch, seed: int
 ) -> None:
     before = names(large)
     database = large / DATABASE
@@ -131,7 +139,7 @@ def test_what_can_be_read_of_a_damaged_database_is_saved(
         assert len(saved) == repaired.json["salvageable"]["files"]
         assert saved <= before
     # What was lost comes back, and nothing is there twice.
-    Library(large).index([home])
+    Library(large).index([stories / "home"])
     assert names(large) == before
     assert mmsearch("doctor", library=large).code == 0
 
@@ -231,7 +239,7 @@ def test_a_damaged_library_does_not_replace_a_good_backup(own: Path, mmsearch: M
 
 
 def test_a_backup_can_be_taken_while_files_are_indexed(home: Path, tmp_path: Path, mmsearch: Mmsearch) -> None:
-    for number in range(400):
+    for number in range(150):
         (home / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 10)
     folder = tmp_path / "library"
     environment = {**os.environ, "MMSEARCH_LIBRARY": str(folder)}
@@ -255,10 +263,10 @@ def test_a_backup_can_be_taken_while_files_are_indexed(home: Path, tmp_path: Pat
 
 
 def test_room_is_given_back(library: Library, home: Path, mmsearch: Mmsearch) -> None:
-    for number in range(400):
+    for number in range(100):
         (home / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 10)
     library.index([home])
-    for number in range(400):
+    for number in range(100):
         (home / f"{number}.txt").unlink()
     library.index([home])
     library.care.prune(library.care.losses())
@@ -272,12 +280,12 @@ def test_room_is_given_back(library: Library, home: Path, mmsearch: Mmsearch) ->
 def test_an_index_run_gives_room_back_by_itself(library: Library, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mmsearch.store.sqlite import compaction as maintenance
 
-    monkeypatch.setattr(maintenance, "LEAST_WASTE_BYTES", 100_000)
-    for number in range(300):
+    monkeypatch.setattr(maintenance, "LEAST_WASTE_BYTES", 30_000)
+    for number in range(80):
         (home / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 10)
     library.index([home])
     full = (Path(library.folder) / DATABASE).stat().st_size
-    for number in range(300):
+    for number in range(80):
         (home / f"{number}.txt").write_text("Short.")
     library.index([home])
     library.index([home])  # contents without a file stay for one run
@@ -333,7 +341,7 @@ def test_a_text_that_is_none_and_settings_that_are_none(own: Path, photos: Path,
     assert names(own) == before
 
 
-def test_ids_out_of_their_order_do_not_lead_in_a_circle(large: Path, home: Path, mmsearch: Mmsearch) -> None:
+def test_ids_out_of_their_order_do_not_lead_in_a_circle(stories: Path, large: Path, mmsearch: Mmsearch) -> None:
     before = names(large)
     content = bytearray((large / DATABASE).read_bytes())
     size = len(content) // pages_of(large / DATABASE)
@@ -349,7 +357,7 @@ def test_ids_out_of_their_order_do_not_lead_in_a_circle(large: Path, home: Path,
     (large / DATABASE).write_bytes(content)
     assert mmsearch("doctor", library=large).code == 1
     assert mmsearch("doctor", "--repair", library=large).code == 0
-    Library(large).index([home])
+    Library(large).index([stories / "home"])
     assert names(large) == before
 
 
@@ -377,10 +385,8 @@ def test_a_backup_that_cannot_be_written_names_its_place(own: Path, mmsearch: Mm
     assert "Traceback" not in mmsearch("backup", "/proc/backup.db", library=own).err
 
 
-def test_an_older_library_is_examined(own: Path, mmsearch: Mmsearch) -> None:
-    from test_upgrade import TO_VERSION_2, TO_VERSION_3, TO_VERSION_4
-
-    with sqlite3.connect(own / DATABASE) as connection:
-        connection.executescript(TO_VERSION_4 + TO_VERSION_3 + TO_VERSION_2)
-    connection.close()
-    assert mmsearch("doctor", library=own).code == 0
+def test_an_older_library_is_examined(tmp_path: Path, mmsearch: Mmsearch) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    shutil.copyfile(Path(__file__).parent / "data" / "libraries" / "schema-2.db", old / DATABASE)
+    assert mmsearch("doctor", library=old).code == 0

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 from conftest import Mmsearch
-from library_state import everything, wait_until_stored
+from interrupting import signal_at
+from library_state import everything
 
 from mmsearch import Library, MmsearchError, WalkRules
+from mmsearch.files.crash_points import VARIABLE
 from mmsearch.indexing.report import FailedFile
 from mmsearch.indexing.run import IndexSettings
 from mmsearch.reading import ReadLimits
@@ -126,7 +128,7 @@ def test_unreadable_files_are_noted_and_not_read_again_until_they_change(library
 
 def test_what_failed_is_read_again_when_asked(library: Library, home: Path) -> None:
     (home / "long.txt").write_text("A long story. " * 1000)
-    report = library.index([home], settings=IndexSettings(ReadLimits(max_text_bytes=5000)))
+    report = library.index([home], settings=IndexSettings(ReadLimits({"text": 5000})))
     assert report.failed == 1
     assert library.index([home]).failing == 1
     assert library.index([home], retry=True).added == 1
@@ -357,38 +359,34 @@ def test_a_second_writer_is_told_who_writes(library: Library, home: Path) -> Non
 
 
 def test_a_killed_run_loses_nothing_that_was_committed(library: Library, home: Path, mmsearch: Mmsearch) -> None:
-    for number in range(400):
-        (home / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 10)
-    environment = {**os.environ, "MMSEARCH_LIBRARY": library.folder}
-    running = subprocess.Popen([sys.executable, "-m", "mmsearch", "index", str(home)], env=environment)
-    wait_until_stored(library.folder, 16, running)
-    running.send_signal(signal.SIGKILL)
-    running.wait()
+    for number in range(100):
+        (home / f"{number}.txt").write_text(f"Chapter {number}. It was a dark and stormy night.")
+    environment = {**os.environ, "MMSEARCH_LIBRARY": library.folder, VARIABLE: "batch committed:3"}
+    command = [sys.executable, "-m", "mmsearch", "index", str(home)]
+    assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
     kept = Library(library.folder).status()
-    assert 16 <= kept.counts.texts < 402
+    assert kept.counts.texts + kept.counts.images == 3 * 8
     assert kept.interrupted
     finished = mmsearch("index", home, library=Path(library.folder))
-    assert "resumed" in finished.err
-    assert "404 files searchable" in finished.out
+    assert "resumed: 24 already done" in finished.err
+    assert "104 files searchable" in finished.out
     after = Library(library.folder).status()
-    assert (after.counts.images, after.counts.texts, after.interrupted) == (2, 402, False)
+    assert (after.counts.images, after.counts.texts, after.interrupted) == (2, 102, False)
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_ctrl_c_ends_in_good_order(library: Library, home: Path, sent: signal.Signals, code: int) -> None:
-    for number in range(600):
-        (home / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 20)
-    environment = {**os.environ, "MMSEARCH_LIBRARY": library.folder}
-    running = subprocess.Popen(
-        [sys.executable, "-m", "mmsearch", "index", str(home)], env=environment, stderr=subprocess.PIPE, text=True
-    )
-    wait_until_stored(library.folder, 1, running)
-    running.send_signal(sent)
-    _, told = running.communicate(timeout=60)
-    assert running.returncode == code
-    assert "goes on from there" in told
-    assert "Traceback" not in told
-    assert files(library)
+def test_ctrl_c_ends_in_good_order(
+    library: Library, home: Path, tmp_path: Path, sent: signal.Signals, code: int
+) -> None:
+    for number in range(100):
+        (home / f"{number}.txt").write_text(f"Chapter {number}. It was a dark and stormy night.")
+    environment = {**os.environ, "MMSEARCH_LIBRARY": library.folder, **signal_at(tmp_path, "batch committed", 1, sent)}
+    command = [sys.executable, "-m", "mmsearch", "index", str(home), "--workers", "1"]
+    stopped = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert stopped.returncode == code
+    assert "goes on from there" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    assert 8 <= len(files(library)) <= 3 * 8
 
 
 def test_a_library_of_other_weights_is_refused(library: Library, home: Path) -> None:

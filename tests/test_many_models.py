@@ -8,7 +8,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -18,10 +17,11 @@ from conftest import NOTES, Mmsearch
 
 from mmsearch import Library, MmsearchError
 from mmsearch.encoding.onnx_model import OnnxEncoder
+from mmsearch.files.crash_points import VARIABLE
 from mmsearch.indexing.run import IndexSettings
 from mmsearch.records import FloatMatrix
 from mmsearch.searching.query import Query, Term
-from mmsearch.searching.searcher import SearchResult
+from mmsearch.searching.results import SearchResult
 from mmsearch.store.models import stored_models
 from mmsearch.store.sqlite.store import Catalogue
 
@@ -267,7 +267,7 @@ def test_limits_of_one_models_run_take_nothing_from_another(library: Library, ho
     from mmsearch.reading import ReadLimits
 
     library.index([home])
-    report = library.index([home], model=tiny, settings=IndexSettings(ReadLimits(max_text_bytes=150)))
+    report = library.index([home], model=tiny, settings=IndexSettings(ReadLimits({"text": 150})))
     assert report.failed == 1
     assert len(found(library.search(ANYTHING))) == 4
     assert library.index([home]).unchanged == 4
@@ -398,29 +398,22 @@ def test_a_killed_change_of_model_goes_on_and_searches_never_notice(
 ) -> None:
     texts = tmp_path / "texts"
     texts.mkdir()
-    for number in range(400):
+    for number in range(60):
         (texts / f"{number}.txt").write_text(f"{NOTES['tax.txt']} {number}")
     library.index([texts])
     before = library.search("income tax").hits
     command = [sys.executable, "-m", "mmsearch", "index", str(texts), "--model", tiny, "--library", library.folder]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    database = Path(library.folder, "library.db")
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with closing(sqlite3.connect(database)) as connection:
-            many = connection.execute("SELECT count(*) FROM items WHERE model_id <> 1").fetchone()[0]
-        if many > 20:
-            break
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    killed = subprocess.run(
+        command, env={**os.environ, VARIABLE: "batch committed:3"}, capture_output=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
     assert library.search("income tax").hits == before
     assert library.models.use(tiny).wanted
     report = library.index()
     assert report.catching_up is not None
-    assert 0 < report.catching_up.encoded < 400
+    assert report.catching_up.encoded == 60 - 3 * 8
     assert library.search(ANYTHING).model.startswith(tiny)
-    assert len(library.search(Query((Term("text", "tax"),), min_score=0, limit=1000)).hits) == 400
+    assert len(library.search(Query((Term("text", "tax"),), min_score=0, limit=1000)).hits) == 60
 
 
 def test_each_model_has_its_own_adapter_setting_and_calibration(library: Library, home: Path, tiny: str) -> None:

@@ -85,7 +85,7 @@ def test_extensions() -> None:
 
 def test_no_filters_are_false_and_any_is_true() -> None:
     assert not Filters()
-    assert Filters(modality="image")
+    assert Filters(medium="image")
     assert Filters(before=datetime(2020, 1, 1))
 
 

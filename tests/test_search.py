@@ -41,12 +41,12 @@ def names(
     ],
 )
 def test_words_find_their_photograph_first(found: Library, words: str, photo: str) -> None:
-    assert names(found, text_term(words), filters=Filters(modality="image"))[0] == photo
+    assert names(found, text_term(words), filters=Filters(medium="image"))[0] == photo
 
 
 def test_a_photograph_of_coffee_finds_the_note_about_coffee(found: Library, photos: Path) -> None:
     coffee = image_term(str(photos / "photos" / "coffee.png"))
-    assert names(found, coffee, filters=Filters(modality="text"))[0] == "coffee.md"
+    assert names(found, coffee, filters=Filters(medium="text"))[0] == "coffee.md"
 
 
 @pytest.fixture
@@ -60,11 +60,11 @@ def crop(tmp_path: Path, photos: Path) -> Path:
 
 
 def test_a_picture_finds_its_like(found: Library, crop: Path) -> None:
-    assert names(found, image_term(str(crop)), filters=Filters(modality="image"))[0] == "cat.png"
+    assert names(found, image_term(str(crop)), filters=Filters(medium="image"))[0] == "cat.png"
 
 
 def test_words_find_the_note_that_says_it_otherwise(found: Library) -> None:
-    notes = Filters(modality="text")
+    notes = Filters(medium="text")
     assert names(found, text_term("money I owe to the state"), filters=notes, min_score=0)[0] == "tax.txt"
     assert names(found, text_term("brewing an espresso"), filters=notes, min_score=0)[0] == "coffee.md"
     assert names(found, text_term("baby animals"), filters=notes, min_score=0)[0] == "kitten.txt"
@@ -108,12 +108,12 @@ def test_a_copy_of_the_query_image_is_a_hit(found: Library, photos: Path, tmp_pa
 
 
 def test_text_and_image_together_find_both(found: Library, crop: Path) -> None:
-    both = names(found, image_term(str(crop)), text_term("a motorcycle"), limit=2, filters=Filters(modality="image"))
+    both = names(found, image_term(str(crop)), text_term("a motorcycle"), limit=2, filters=Filters(medium="image"))
     assert set(both) == {"cat.png", "motorcycle.png"}
 
 
 def test_weights_decide_between_two_terms(found: Library) -> None:
-    photographs = Filters(modality="image")
+    photographs = Filters(medium="image")
     assert names(found, text_term("5:a cat"), text_term("a motorcycle"), filters=photographs)[0] == "cat.png"
     assert names(found, text_term("a cat"), text_term("5:a motorcycle"), filters=photographs)[0] == "motorcycle.png"
 
@@ -133,7 +133,7 @@ def test_a_term_said_twice_or_in_other_words_means_no_more_than_once(found: Libr
 
 
 def test_a_negative_term_pushes_away(found: Library) -> None:
-    photographs = Filters(modality="image")
+    photographs = Filters(medium="image")
     motorcycle = text_term("a motorcycle")
     ranks = [
         names(found, motorcycle, text_term("a cat", sign), limit=14, filters=photographs).index("cat.png")
@@ -164,7 +164,7 @@ def test_filters_choose_before_the_ranking(found: Library, photos: Path) -> None
     }  # fmt: skip
     one = os.fsencode(photos / "notes" / "tax.txt")
     assert names(found, cat, filters=Filters(folders=(one,)), limit=1, min_score=0) == ["tax.txt"]
-    assert names(found, cat, filters=Filters(folders=(notes,), modality="image")) == []
+    assert names(found, cat, filters=Filters(folders=(notes,), medium="image")) == []
     assert names(found, cat, filters=Filters(folders=(notes[:-1],))) == []
 
 
@@ -196,7 +196,7 @@ def test_a_long_text_is_one_hit_with_its_best_passage(home: Path, library: Libra
     diary = home / "diary.txt"
     diary.write_text(filler + passage + filler, encoding="utf-8")
     library.index([home])
-    hits = library.search(Query((text_term("a horse on the beach"),), Filters(modality="text"), 50)).hits
+    hits = library.search(Query((text_term("a horse on the beach"),), Filters(medium="text"), 50)).hits
     assert [os.path.basename(hit.path) for hit in hits].count("diary.txt") == 1
     best = hits[0]
     assert os.path.basename(best.path) == "diary.txt"
@@ -218,7 +218,7 @@ def test_a_text_of_many_passages_does_not_crowd_out_other_files(home: Path, libr
 
 def test_a_long_query_is_read_to_its_end(found: Library) -> None:
     minutes = "The committee approved the minutes of the last meeting and moved on to the budget. " * 12
-    note = Filters(modality="text", extensions=(".md",))
+    note = Filters(medium="text", extensions=(".md",))
     without = found.search(Query((text_term(minutes),), note, min_score=0)).hits[0]
     longer = minutes + "They drank hot coffee from white cups. " * 12
     at_the_end = found.search(Query((text_term(longer),), note, min_score=0)).hits[0]

@@ -14,6 +14,7 @@ from mmsearch.nearest import derived
 from mmsearch.nearest.code_file import check_codes
 from mmsearch.nearest.derived import Missing, NotUsable
 from mmsearch.nearest.hnsw import check_graph
+from mmsearch.nearest.row_file import check_rows
 from mmsearch.nearest.spaces import Space, with_adapter
 from mmsearch.store.adapters import StoredAdapter, remove_adapter, stored_adapters
 from mmsearch.store.models import files_lacking, search_with, searched_model, stored_models
@@ -124,10 +125,15 @@ def _derived(folder: str, catalogue: Catalogue) -> list[Finding]:
             in_use = with_adapter(catalogue, model)
         except MmsearchError:  # its adapter is damaged, and was told of
             continue
-        recorded = catalogue.recorded_modalities(in_use.identity.fingerprint)
-        for modality in sorted(recorded | catalogue.item_modalities(in_use.model_id)):
-            for kind, check in (("codes", check_codes), ("graph", check_graph)):
-                trouble = _trouble_of(check, folder, catalogue, in_use.space(modality))
+        for modality in catalogue.modalities(in_use.model_id):
+            space = in_use.space(modality)
+            of_kinds = (
+                ("codes", check_codes, space),
+                ("rows", check_rows, space.without_adapter()),
+                ("graph", check_graph, space),
+            )
+            for kind, check, of_kind in of_kinds:
+                trouble = _trouble_of(check, folder, catalogue, of_kind)
                 if trouble is not None:
                     found.append(Finding("derived", f"the {kind} of {modality}s: {trouble}"))
     return found

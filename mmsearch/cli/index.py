@@ -90,7 +90,7 @@ def index(
     from mmsearch.output import reports
     from mmsearch.reading import ReadLimits
 
-    settings = IndexSettings(ReadLimits(max_text_bytes=int(max_text_mb * 1e6)), workers, graph)
+    settings = IndexSettings(ReadLimits({"text": int(max_text_mb * 1e6)}), workers, graph)
     with Library(library, device) as opened, stoppable(STOPPED), progress_bar(quiet=as_json) as on_progress:
         report = opened.index(
             paths or [],

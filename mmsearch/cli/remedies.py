@@ -38,6 +38,7 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "extra.or_no_plot": "install it with `pip install 'mmsearch[{subject}]'`, or leave out --plot",
     "extra.them": "install them with `pip install 'mmsearch[{subject}]'`",
     "extra.training": "install it with `pip install 'mmsearch[{subject}]'` (on Linux add `-c constraints.txt`)",
+    "forget": "take it out with `mmsearch forget`, and index it again",
     "format": "choose another file or --format",
     "format.give": "correct it or give --format",
     "format.or_correct": "correct it or choose another --format",

@@ -233,8 +233,7 @@ def _photos_with_texts(folder: str) -> Iterator[tuple[str, list[str]]]:
         names = [name for name in names if not name.startswith(".")]
         texts = {name[:-4]: os.path.join(parent, name) for name in names if name.lower().endswith(".txt")}
         for name in names:
-            medium = medium_of(os.fsencode(name))
-            if medium is not None and medium.name == "image":
+            if medium_of(os.fsencode(name)) == "image":
                 likely = (os.path.splitext(name)[0], name)
                 yield os.path.join(parent, name), [texts[stem] for stem in likely if stem in texts]
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,11 @@ from mmsearch.encoding.adapted import Adapter
 from mmsearch.encoding.protocol import Encoder, text_vectors
 from mmsearch.errors import Invalid
 from mmsearch.evaluation.datasets import Dataset, Example
-from mmsearch.reading import NotAMedium, ReadLimits, UnreadableFile, decode, load
-from mmsearch.records import FloatMatrix, ImageContent, Progress
+from mmsearch.reading import UnreadableFile, picture_in
+from mmsearch.records import FloatMatrix, Progress
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 # The vector, float32 [dimension], that a library holds for the picture at a path, or None.
 StoredVector = Callable[[str], "FloatMatrix | None"]
@@ -128,16 +131,15 @@ def _images(places: Sequence[int], examples: Sequence[Example], encoder: Encoder
     """The vectors of those photos; None for one that cannot be read."""
     decoded = {}
     for place in places:
-        content = _picture(examples[place].path, encoder.image_side)
-        if content is not None:
-            decoded[place] = content.pixels
+        picture = _picture(examples[place].path, encoder.image_side)
+        if picture is not None:
+            decoded[place] = picture
     encoded = dict(zip(decoded, encoder.encode("image", list(decoded.values())), strict=True)) if decoded else {}
     return [encoded.get(place) for place in places]
 
 
-def _picture(path: str, side: int) -> ImageContent | None:
+def _picture(path: str, side: int) -> Image | None:
     try:
-        content = decode(load(os.fsencode(path), ReadLimits()), side)
-    except (UnreadableFile, NotAMedium):
+        return picture_in(os.fsencode(path), side)
+    except UnreadableFile:
         return None
-    return content if isinstance(content, ImageContent) else None

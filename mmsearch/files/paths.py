@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
+
+_SEP = os.fsencode(os.sep)
 
 
 def is_below(path: bytes, folder: bytes) -> bool:
@@ -22,3 +25,17 @@ def with_parents(path: bytes) -> Iterator[bytes]:
     while (parent := os.path.dirname(path)) != path:
         yield parent
         path = parent
+
+
+def extension_of(path: bytes) -> str:
+    """The extension in lower case with its dot, "" where there is none (`.bashrc` has none)."""
+    name = path[path.rfind(_SEP) + 1 :]
+    dot = name.rfind(b".")
+    if dot <= 0 or name.count(b".", 0, dot) == dot:  # leading dots only: a hidden file
+        return ""
+    return _in_lower_case(name[dot:])
+
+
+@functools.lru_cache(maxsize=1024)
+def _in_lower_case(extension: bytes) -> str:
+    return os.fsdecode(extension).lower()

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from mmsearch.errors import NotFound, Remedy
 from mmsearch.indexing.roots import absolute
 from mmsearch.indexing.walking import FoundFile, WalkRules, walk
-from mmsearch.reading import UnreadableFile, decode, load
-from mmsearch.records import ImageContent
+from mmsearch.reading import UnreadableFile, picture_in
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,9 +25,9 @@ def pictures_at(paths: Iterable[bytes], most: int) -> list[Image]:
         if len(found) == most:
             break
         with suppress(UnreadableFile):
-            content = decode(load(path), COMPARED_SIDE)
-            if isinstance(content, ImageContent):
-                found.append(content.pixels)
+            picture = picture_in(path, COMPARED_SIDE)
+            if picture is not None:
+                found.append(picture)
     return found
 
 

@@ -1,88 +1,65 @@
 """The pipeline: walk, read, encode, store.
 
-A walk compares each file's size and modification time with the catalogue. What differs is read whole and hashed
-by a few worker threads, each of which decodes and encodes its own batch; a content that is known under another
-name is not encoded again. The main thread stores each finished batch in one transaction.
+A walk compares each file's size and modification time with the library. What differs is read whole and hashed
+by a few worker threads, each of which reads and encodes its own batch; a content that is known under another
+name is not encoded again. The main thread stores what comes of it, each piece in one transaction.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 
 from mmsearch.encoding.protocol import Encoder
-from mmsearch.errors import MmsearchError
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.paths import with_parents
+from mmsearch.indexing.encoding import FileEncoder, Outcome, failed
 from mmsearch.indexing.journal import InFlight, fatal_files
-from mmsearch.indexing.reconciling import Candidate, RootChanges, compare_root, is_gone, settle_gone
+from mmsearch.indexing.reconciling import (
+    Candidate,
+    Known,
+    RootChanges,
+    compare_root,
+    is_gone,
+    settle_gone,
+)
 from mmsearch.indexing.report import Absence, FailedFile, IndexReport
 from mmsearch.indexing.walking import WalkRules
-from mmsearch.reading import FileReading, NotAMedium, ReadLimits, UnreachableFile, UnreadableFile, decode, load
-from mmsearch.records import EncodedContent, EncodedItem, ImageContent, Root, TextContent
+from mmsearch.reading import ReadLimits, reader_versions, readers_label
+from mmsearch.records import Progress, Root
 from mmsearch.store.models import files_lacking, note_caught_up
 from mmsearch.store.sqlite.store import Catalogue
 
 # How long a stop waits for the pictures in work.
 DRAIN_SECONDS = 1.2
-TEXTS_AT_ONCE = 16
-_COULD_NOT = "the model could not encode it"
+# What the library was last read with: as long as it is the same, no content needs to be looked at for its reader.
+_READERS_SETTING = "readers"
+# Of a root's kinds of files that no reader takes, so many are counted by name.
+_MOST_KINDS = 100
 
 
 @dataclass(frozen=True)
-class IndexProgress:
-    """How far a run is: `total` is None while the walk goes on, and then the number of files to be read."""
+class IndexOptions:
+    """How a run reads and encodes: limits of files, `workers` threads, whom it tells, and who may stop it.
 
-    found: int
-    done: int
-    total: int | None
-    failed: int
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """What became of one candidate: `content_id`, `content` or `reason` is set, or none: it is of another kind.
-
-    `out_of_reach` tells that the system would not give it: nothing is known of its content. `not_encoded` tells that it
-    could be read, with that `digest`, and that the model failed at it.
+    Once `stop` is set the run ends in good order, as after Ctrl-C: what was encoded is kept, and the next run goes on
+    from there.
     """
 
-    candidate: Candidate
-    size: int
-    mtime_ns: int
-    content_id: int | None = None
-    content: EncodedContent | None = None
-    reason: str | None = None
-    out_of_reach: bool = False
-    not_encoded: bool = False
-    digest: bytes | None = None
-
-
-@dataclass(frozen=True)
-class _Picture:
-    """A decoded picture that waits for its batch; the file's bytes are let go of."""
-
-    candidate: Candidate
-    reading: FileReading
-    content: ImageContent
-
-    def outcome(self, item: EncodedItem) -> _Outcome:
-        reading, content = self.reading, self.content
-        encoded = EncodedContent(
-            reading.digest, "image", reading.size, (item,), content.width, content.height, content.taken
-        )
-        return _Outcome(self.candidate, reading.size, reading.mtime_ns, content=encoded)
-
-
-class _Stopped(Exception):
-    """The run is being ended; the long text in work is given up."""
+    limits: ReadLimits = field(default_factory=ReadLimits)
+    workers: int = 1
+    on_progress: Callable[[Progress], None] = lambda progress: None
+    stop: threading.Event = field(default_factory=threading.Event)
 
 
 class Indexer:
-    """One run over some roots. The caller holds the writer's lock.
+    """One run over some roots, with one model. The caller holds the writer's lock.
 
     A run that is not the last one of a command keeps contents that files have let go of: another one may find them.
     """
@@ -93,26 +70,25 @@ class Indexer:
         reader: Catalogue,
         model_id: int,
         encoder: Encoder,
-        limits: ReadLimits,
-        workers: int,
+        options: IndexOptions,
         in_flight: InFlight,
-        on_progress: Callable[[IndexProgress], None],
         is_last: bool = True,
     ) -> None:
         self._catalogue = catalogue
-        self._reader = reader
-        self._reading = threading.Lock()
         self._model_id = model_id
         self._encoder = encoder
-        self._limits = limits
-        self._workers = workers
+        self._options = options
         self._in_flight = in_flight
-        self._on_progress = on_progress
         self._is_last = is_last
-        self._stop = threading.Event()
+        # That of the caller, and that of a run that is being ended for whatever reason.
+        self._halt = threading.Event()
+        self._files = FileEncoder(reader, model_id, encoder, options.limits, self._halt)
+        self._readers = readers_label()
         self._found = 0
         self._changed: set[int] = set()
         self._new_contents: set[int] = set()
+        # Files without an extension that turned out to be of a kind that no reader takes, by root.
+        self._sniffed: Counter[int] = Counter()
         self.report = IndexReport(model=encoder.identity.label)
 
     def run(self, roots: Sequence[tuple[Root, WalkRules]]) -> IndexReport:
@@ -122,10 +98,10 @@ class Indexer:
         """
         started = time.monotonic()
         self.report.resumed = self._catalogue.setting("interrupted") is not None
-        unencoded = files_lacking(self._catalogue, self._model_id)
+        known = Known(self._model_id, self._readers, self._unencoded())
         # Innermost first: a root within another takes over its files before the outer one looks for them.
         inwards = sorted(roots, key=lambda pair: len(pair[0].path), reverse=True)
-        changes = [self._walk_root(root, rules, unencoded) for root, rules in inwards]
+        changes = [self._walk_root(root, rules, known) for root, rules in inwards]
         candidates = [candidate for one in changes for candidate in one.candidates]
         if candidates:
             with self._catalogue.transaction():
@@ -141,22 +117,32 @@ class Indexer:
                 if here.isdisjoint(with_parents(path)) and not others.isdisjoint(with_parents(path))
             ]
             self._read_all(candidates, suspects, elsewhere)
-        self._finish(changes)
+        self.report.stopped = self._options.stop.is_set()
+        if not self.report.stopped:
+            self._finish(changes)
         self.report.seconds = time.monotonic() - started
         return self.report
 
-    def _walk_root(self, root: Root, rules: WalkRules, unencoded: set[int]) -> RootChanges:
-        changes = compare_root(self._catalogue, root, rules, self._model_id, unencoded, self._count_files)
+    def _unencoded(self) -> set[int]:
+        """The ids of files that are to be read whether they have changed or not."""
+        found = files_lacking(self._catalogue, self._model_id)
+        if self._catalogue.setting(_READERS_SETTING) != self._readers:
+            found = found | self._catalogue.files_read_otherwise(reader_versions())
+        return found
+
+    def _walk_root(self, root: Root, rules: WalkRules, known: Known) -> RootChanges:
+        changes = compare_root(self._catalogue, root, rules, known, self._count_files)
         self.report.offline += changes.offline
         self.report.problems += changes.problems
         self.report.unchanged += changes.unchanged
         self.report.failing += changes.failing
         self.report.others += changes.others
+        self.report.unread += changes.unread
         return changes
 
     def _count_files(self, more: int) -> None:
         self._found += more
-        self._tell(0, None)
+        self._options.on_progress(Progress("looking for files", self._found, None, "files"))
 
     def _read_all(self, candidates: Sequence[Candidate], suspects: set[bytes], elsewhere: Sequence[bytes]) -> None:
         """Reads, encodes and stores the candidates: what the run before was killed over first, one file at a time."""
@@ -166,7 +152,7 @@ class Indexer:
             # Together they may be larger than memory.
             self._take([one for one in candidates if one.file.path in suspects], workers=1, at_once=1)
             others = [one for one in candidates if one.file.path not in suspects]
-            self._take(others, self._workers, self._encoder.pictures_at_once)
+            self._take(others, self._options.workers, self._encoder.pictures_at_once)
         finally:
             self._in_flight.finish()
 
@@ -175,7 +161,7 @@ class Indexer:
         suspected = [candidate.file.path for candidate in candidates if candidate.file.path in suspects]
         fatal = fatal_files(suspected, self._encoder.image_side) if suspected else {}
         if fatal:
-            self._store([_failed(one, fatal[one.file.path]) for one in candidates if one.file.path in fatal])
+            self._store([failed(one, fatal[one.file.path]) for one in candidates if one.file.path in fatal])
             crash_point("suspect noted")
         return [candidate for candidate in candidates if candidate.file.path not in fatal]
 
@@ -185,128 +171,80 @@ class Indexer:
         if not candidates:
             return
         batches = _batches(candidates, at_once)
-        done = 0
-        self._tell(done, len(candidates))
+        count = _Count(self._options.on_progress, len(candidates))
+        results = _Results(4 * workers)
         executor = ThreadPoolExecutor(workers, thread_name_prefix="encode")
-        running: set[Future[list[_Outcome]]] = set()
+        running: set[Future[None]] = set()
         try:
             while True:
-                while len(running) < 2 * workers and (batch := next(batches, None)) is not None:
-                    running.add(executor.submit(self._encode_batch, batch))
+                while len(running) < 2 * workers and (batch := self._next(batches)) is not None:
+                    future = executor.submit(self._encode_batch, batch, results.hand_on)
+                    running.add(future)
+                    future.add_done_callback(results.end)
                 if not running:
                     break
-                finished = wait(running, return_when=FIRST_COMPLETED).done
-                for future in finished:
-                    outcomes = future.result()
-                    self._store(outcomes)
-                    running.discard(future)
-                    done += len(outcomes)
-                    self._tell(done, len(candidates))
+                result = results.get()
+                if isinstance(result, Future):
+                    running.discard(result)
+                    result.result()
+                else:
+                    count.add(self._store(result))
         except KeyboardInterrupt:
-            self._drain(running)
+            self._drain(running, results)
             executor.shutdown(wait=False)
             raise
         except BaseException:
-            self._stop.set()
+            self._halt.set()
+            results.throw_away(running)
             executor.shutdown(wait=True, cancel_futures=True)
             raise
         executor.shutdown()
 
-    def _drain(self, running: set[Future[list[_Outcome]]]) -> None:
-        """Stores what the workers have encoded so far. A picture that takes too long is left to the next run."""
-        self._stop.set()
-        begun = [future for future in running if not future.cancel()]
-        for future in wait(begun, DRAIN_SECONDS).done:
-            if future.exception() is None:
-                self._store(future.result())
+    def _next(self, batches: Iterator[Sequence[Candidate]]) -> Sequence[Candidate] | None:
+        """The next batch, or None where there is none or the caller has asked to stop."""
+        if self._options.stop.is_set():
+            self._halt.set()
+            return None
+        return next(batches, None)
 
-    def _encode_batch(self, batch: Sequence[Candidate]) -> list[_Outcome]:
+    def _drain(self, running: set[Future[None]], results: _Results) -> None:
+        """Stores what the workers have encoded so far. A picture that takes too long is left to the next run."""
+        self._halt.set()
+        for future in running:
+            future.cancel()
+        until = time.monotonic() + DRAIN_SECONDS
+        left = {future for future in running if not future.cancelled()}
+        while left or not results.is_empty():
+            try:
+                result = results.get(timeout=max(0.0, until - time.monotonic()))
+            except Empty:
+                return
+            if isinstance(result, Future):
+                left.discard(result)
+            else:
+                self._store(result)
+
+    def _encode_batch(self, batch: Sequence[Candidate], emit: Callable[[Sequence[Outcome]], None]) -> None:
         number = self._in_flight.begin([candidate.file.path for candidate in batch])
         try:
-            return self._encoded(batch)
+            self._files.encode(batch, emit)
         finally:
             self._in_flight.end(number)
 
-    def _encoded(self, batch: Sequence[Candidate]) -> list[_Outcome]:
-        """What became of the files of a batch; those that a stop leaves no time for are not among them."""
-        outcomes: list[_Outcome] = []
-        pictures: list[_Picture] = []
-        for candidate in batch:
-            if self._stop.is_set():
-                break
-            try:
-                loaded = load(candidate.file.path, self._limits)
-                with self._reading:
-                    content_id = self._reader.content_with_items(loaded.digest, self._model_id)
-                if content_id is not None:
-                    outcomes.append(_Outcome(candidate, loaded.size, loaded.mtime_ns, content_id=content_id))
-                    continue
-                content = decode(loaded, self._encoder.image_side)
-                if isinstance(content, ImageContent):
-                    pictures.append(_Picture(candidate, loaded.reading, content))
-                else:
-                    outcomes.append(self._encode_text(candidate, loaded.reading, content))
-            except _Stopped:
-                break
-            except NotAMedium:
-                outcomes.append(_Outcome(candidate, candidate.file.size, candidate.file.mtime_ns))
-            except UnreachableFile as error:
-                outcomes.append(replace(_failed(candidate, error.reason), out_of_reach=True))
-            except UnreadableFile as error:
-                outcomes.append(_failed(candidate, error.reason))
-            except MemoryError:
-                outcomes.append(_failed(candidate, "too large for this machine's memory"))
-        return outcomes + self._encode_pictures(pictures)
-
-    def _encode_pictures(self, pictures: Sequence[_Picture]) -> list[_Outcome]:
-        if not pictures:
-            return []
-        try:
-            rows = self._encoder.encode_images([picture.content.pixels for picture in pictures])
-        except MmsearchError:
-            raise  # the model itself, or what it runs on, and not this picture
-        except Exception as error:
-            if len(pictures) == 1:
-                return [_not_encoded(pictures[0].candidate, pictures[0].reading, f"{_COULD_NOT}: {error}")]
-            return [outcome for picture in pictures for outcome in self._encode_pictures([picture])]
-        return [picture.outcome(EncodedItem("image", row)) for picture, row in zip(pictures, rows, strict=True)]
-
-    def _encode_text(self, candidate: Candidate, reading: FileReading, content: TextContent) -> _Outcome:
-        try:
-            items = tuple(self._text_items(content.text))
-        except (_Stopped, MmsearchError):
-            raise
-        except Exception as error:
-            return _not_encoded(candidate, reading, f"{_COULD_NOT}: {error}")
-        if not items:
-            return _not_encoded(candidate, reading, "no words inside")
-        encoded = EncodedContent(reading.digest, "text", reading.size, items, encoding=content.encoding)
-        return _Outcome(candidate, reading.size, reading.mtime_ns, content=encoded)
-
-    def _text_items(self, text: str) -> Iterator[EncodedItem]:
-        spans = self._encoder.windows(text)
-        line, counted = 1, 0
-        for first in range(0, len(spans), TEXTS_AT_ONCE):
-            if self._stop.is_set():
-                raise _Stopped
-            group = spans[first : first + TEXTS_AT_ONCE]
-            texts = [text[span.start : span.end] for span in group]
-            rows = self._encoder.encode_texts(texts)
-            for span, stretch, row in zip(group, texts, rows, strict=True):
-                line += text.count("\n", counted, span.start)
-                counted = span.start
-                yield EncodedItem("text", row, span.start, span.end, line, stretch)
-
     # Storing, in the main thread
 
-    def _store(self, outcomes: Sequence[_Outcome]) -> None:
+    def _store(self, outcomes: Sequence[Outcome]) -> int:
+        """Stores what came of some files in one transaction. Returns how many of them are through."""
+        if not outcomes:
+            return 0
         with self._catalogue.transaction():
             for outcome in outcomes:
                 self._store_one(outcome)
             crash_point("batch written")
         crash_point("batch committed")
+        return sum(outcome.is_whole for outcome in outcomes)
 
-    def _store_one(self, outcome: _Outcome) -> None:
+    def _store_one(self, outcome: Outcome) -> None:
         candidate, report = outcome.candidate, self.report
         path = candidate.file.path
         if outcome.out_of_reach and is_gone(path):
@@ -320,13 +258,21 @@ class Indexer:
             return
         content_id = outcome.content_id
         if outcome.content is not None:
-            content_id = self._catalogue.add_content(self._model_id, outcome.content)
+            content_id = self._catalogue.put_content(outcome.content)
+            self._catalogue.add_items(content_id, self._model_id, outcome.items, outcome.first, outcome.is_whole)
         if content_id is None:
             self._catalogue.remove_path(path)
             report.others += 1
+            report.unread[""] += 1
+            self._sniffed[candidate.root_id] += 1
             report.removed += candidate.known
             return
-        self._catalogue.put_file(candidate.root_id, path, outcome.size, outcome.mtime_ns, content_id)
+        self._catalogue.put_file(outcome.state, content_id)
+        if outcome.is_whole:
+            self._count(outcome, content_id)
+
+    def _count(self, outcome: Outcome, content_id: int) -> None:
+        candidate, report = outcome.candidate, self.report
         if candidate.unchanged:
             report.encoded += 1
             return
@@ -339,23 +285,22 @@ class Indexer:
         else:
             report.added += 1
 
-    def _store_failure(self, outcome: _Outcome, reason: str) -> None:
+    def _store_failure(self, outcome: Outcome, reason: str) -> None:
         """What others have encoded stays found by them, whatever this model or these limits make of it."""
         candidate, catalogue = outcome.candidate, self._catalogue
-        state = (candidate.root_id, candidate.file.path, outcome.size, outcome.mtime_ns)
         if outcome.out_of_reach:
             catalogue.note_out_of_reach(candidate.root_id, candidate.file.path, reason)
             return
         content_id = catalogue.content_called(outcome.digest) if outcome.digest else None
         if content_id is not None:
-            catalogue.put_file(*state, content_id)
+            catalogue.put_file(outcome.state, content_id)
             if not candidate.known:
                 self._new_contents.add(content_id)
         if outcome.not_encoded or candidate.unchanged:
             is_held = content_id is not None or candidate.unchanged
-            catalogue.note_not_encoded(*state, reason, self._model_id, is_held)
+            catalogue.note_not_encoded(outcome.state, reason, self._readers, self._model_id, is_held)
         else:
-            catalogue.note_failure(*state, reason)
+            catalogue.note_failure(outcome.state, reason, self._readers)
 
     def _finish(self, changes: Sequence[RootChanges]) -> None:
         for one in changes:
@@ -366,28 +311,97 @@ class Indexer:
                 self._changed.add(one.root.id)
             if settled.kept:
                 self.report.absent.append(Absence(one.root.path, settled.kept))
+            self._keep_unread(one)
+        if self._is_settled():
+            return
         with self._catalogue.transaction():
             if self._is_last and self._catalogue.has_orphans():
                 self._catalogue.retire_orphans()
             self._catalogue.remove_setting("interrupted")
             if not files_lacking(self._catalogue, self._model_id):
                 note_caught_up(self._catalogue, self._model_id)
+            if not self._catalogue.files_read_otherwise(reader_versions()):
+                self._catalogue.set_setting(_READERS_SETTING, self._readers)
             self._catalogue.mark_changed(self._changed)
         crash_point("run finished")
 
-    def _tell(self, done: int, total: int | None) -> None:
-        self._on_progress(IndexProgress(self._found, done, total, self.report.failed))
+    def _keep_unread(self, changes: RootChanges) -> None:
+        """Keeps what kinds of files the root has that no reader takes, where that has changed."""
+        if changes.root.path in changes.offline:
+            return
+        unread = changes.unread + Counter({"": self._sniffed[changes.root.id]})
+        counts = dict(unread.most_common(_MOST_KINDS))
+        if counts != self._catalogue.unread(changes.root.id):
+            with self._catalogue.transaction():
+                self._catalogue.put_unread(changes.root.id, counts)
+
+    def _is_settled(self) -> bool:
+        """Whether nothing is left to be noted at the end of the run: then it writes nothing."""
+        return (
+            not self._changed
+            and not self._catalogue.has_orphans()
+            and self._catalogue.setting("interrupted") is None
+            and self._catalogue.setting(_READERS_SETTING) == self._readers
+            and self._catalogue.is_caught_up(self._model_id)
+        )
+
+
+@dataclass
+class _Count:
+    """Tells how many of the files are through."""
+
+    on_progress: Callable[[Progress], None]
+    total: int
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        self.add(0)
+
+    def add(self, more: int) -> None:
+        self.done += more
+        self.on_progress(Progress("encoding", self.done, self.total, "files"))
+
+
+class _Results:
+    """What workers hand on to the main thread, and the future of each batch once it is through.
+
+    Workers wait where more than `most` pieces are not stored yet, so that a slow disk does not fill memory.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._queue: SimpleQueue[Sequence[Outcome] | Future[None]] = SimpleQueue()
+        self._room = threading.Semaphore(most)
+
+    def hand_on(self, outcomes: Sequence[Outcome]) -> None:
+        self._room.acquire()
+        self._queue.put(outcomes)
+
+    def end(self, future: Future[None]) -> None:
+        self._queue.put(future)
+
+    def is_empty(self) -> bool:
+        return self._queue.empty()
+
+    def get(self, timeout: float | None = None) -> Sequence[Outcome] | Future[None]:
+        """The next of either.
+
+        Raises:
+            Empty: there was none for `timeout` seconds.
+        """
+        result = self._queue.get(timeout=timeout)
+        if not isinstance(result, Future):
+            self._room.release()
+        return result
+
+    def throw_away(self, running: set[Future[None]]) -> None:
+        """Waits for those that are at work, and lets nothing that they hand on hold them up."""
+        left = {future for future in running if not future.cancel()}
+        while left:
+            with suppress(Empty):
+                self.get(timeout=0.05)
+            left = {future for future in left if not future.done()}
 
 
 def _batches(candidates: Sequence[Candidate], at_once: int) -> Iterator[Sequence[Candidate]]:
     for first in range(0, len(candidates), at_once):
         yield candidates[first : first + at_once]
-
-
-def _not_encoded(candidate: Candidate, reading: FileReading, reason: str) -> _Outcome:
-    return _Outcome(candidate, reading.size, reading.mtime_ns, reason=reason, not_encoded=True, digest=reading.digest)
-
-
-def _failed(candidate: Candidate, reason: str) -> _Outcome:
-    # The size and time seen by the walk: a file that has changed since is tried again by the next run.
-    return _Outcome(candidate, candidate.file.size, candidate.file.mtime_ns, reason=reason)

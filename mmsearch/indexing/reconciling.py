@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from mmsearch.files.crash_points import crash_point
-from mmsearch.files.paths import is_below, with_parents
+from mmsearch.files.paths import extension_of, is_below, with_parents
 from mmsearch.indexing.walking import FoundFile, WalkProblem, WalkRules, is_mount_point, walk
 from mmsearch.reading import medium_of, wants_sniffing
 from mmsearch.records import KnownFile, Root
@@ -16,6 +18,7 @@ from mmsearch.store.sqlite.store import MOST_PATHS, Catalogue
 # A root that has lost more files than this, and more than half of them, or all that it had, may be a drive that was not
 # mounted right: they stay until a person says that they are gone.
 UNQUESTIONED_LOSS = 20
+_EXTENSION = re.compile(r"\.[^\W_]{1,12}")
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,17 @@ class Candidate:
     file: FoundFile
     known: bool
     unchanged: bool = False
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a walk is held against: a model, the readers by their label, and the ids of files that are to be read
+    whether they have changed or not.
+    """
+
+    model_id: int
+    readers: str
+    unencoded: Set[int]
 
 
 @dataclass
@@ -45,6 +59,7 @@ class RootChanges:
     unchanged: int = 0
     failing: int = 0
     others: int = 0
+    unread: Counter[str] = field(default_factory=Counter)
     files: set[int] = field(default_factory=set)
     gone: dict[int, bytes] = field(default_factory=dict)
     failures: set[int] = field(default_factory=set)
@@ -72,14 +87,12 @@ def compare_root(
     catalogue: Catalogue,
     root: Root,
     rules: WalkRules,
-    model_id: int,
-    unencoded: set[int],
+    known: Known,
     on_files: Callable[[int], None],
 ) -> RootChanges:
     """Walks the root and notes in the catalogue what needs no reading. Files that are gone stay until `settle_gone`.
 
-    `unencoded` are files to be read for the model whether they have changed or not; `on_files` is told how many more
-    were found.
+    `on_files` is told how many more files were found.
     """
     changes = RootChanges(root, identity=_identity(root.path), rules=rules)
     if is_empty_folder(root.path) and catalogue.files_in_root(root):
@@ -95,31 +108,30 @@ def compare_root(
             if medium_of(found.path) or wants_sniffing(found.path) or found.path == root.path:
                 files.append(found)
                 if len(files) == MOST_PATHS:
-                    _see_files(catalogue, files, model_id, unencoded, changes)
+                    _see_files(catalogue, files, known, changes)
                     on_files(len(files))
                     files.clear()
             else:
                 changes.others += 1
+                changes.unread[_kind_of(found.path)] += 1
         elif isinstance(found, WalkProblem):
             _see_problem(catalogue, found, changes)
         else:
             changes.mounts.add(found.path)
-    _see_files(catalogue, files, model_id, unencoded, changes)
+    _see_files(catalogue, files, known, changes)
     on_files(len(files))
     _store(catalogue, changes)
     return changes
 
 
-def _see_files(
-    catalogue: Catalogue, files: Sequence[FoundFile], model_id: int, unencoded: set[int], changes: RootChanges
-) -> None:
-    known = catalogue.files_at([file.path for file in files], model_id)
-    changes.failures |= known.not_encoded
+def _see_files(catalogue: Catalogue, files: Sequence[FoundFile], known: Known, changes: RootChanges) -> None:
+    there = catalogue.files_at([file.path for file in files], known.model_id, known.readers)
+    changes.failures |= there.not_encoded
     for file in files:
-        _see_file(file, known.files.get(file.path), file.path in known.failing, unencoded, changes)
+        _see_file(file, there.files.get(file.path), file.path in there.failing, known.unencoded, changes)
 
 
-def _see_file(file: FoundFile, known: KnownFile | None, fails: bool, unencoded: set[int], changes: RootChanges) -> None:
+def _see_file(file: FoundFile, known: KnownFile | None, fails: bool, unencoded: Set[int], changes: RootChanges) -> None:
     root = changes.root
     if known is None:
         changes.candidates.append(Candidate(root.id, file, known=False))
@@ -174,6 +186,12 @@ def _store(catalogue: Catalogue, changes: RootChanges) -> None:
                 catalogue.note_out_of_reach(root.id, problem.path, problem.reason)
             catalogue.set_mounts(root.id, mounts)
         crash_point("walk noted")
+
+
+def _kind_of(path: bytes) -> str:
+    """The extension of a file that no reader takes; "" for what looks like none (`.2021-05 old`)."""
+    extension = extension_of(path)
+    return extension if _EXTENSION.fullmatch(extension) else ""
 
 
 def _missing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from mmsearch.errors import Remedy
@@ -29,14 +30,15 @@ class IndexReport:
     """What one run did with `model` (name and revision), counted in files.
 
     `moved` counts files whose content was known under another name; `failed` those that could not be read in this
-    run, `failing` those that could not be read before and have not changed since; `others` those of kinds that
-    are not searched. `encoded` counts files that had not changed and that this model had not encoded yet. `problems`
-    are folders and special files that the walk could not take, `offline` roots, and drives below roots, that are
-    missing or suddenly empty and were left as they are; `absent` tells of roots that have lost so much that their lost
-    files stay until `prune`. `resumed` tells that the run before was cut off. `rebuilt` says what was wrong with
-    derived files that had to be made again. `searched` is the model that searches use after the run, and `lacking` how
-    many files it has not encoded; `switched` tells that it was another one before. `catching_up` is what was done for a
-    model that they wait for, and `hindered` why nothing was, `remedy` what helps.
+    run, `failing` those that could not be read before and have not changed since; `others` those that no reader takes,
+    and `unread` the same by extension. `encoded` counts files that had not changed and that this model had not encoded
+    yet. `problems` are folders and special files that the walk could not take, `offline` roots, and drives below roots,
+    that are missing or suddenly empty and were left as they are; `absent` tells of roots that have lost so much that
+    their lost files stay until `prune`. `resumed` tells that the run before was cut off, `stopped` that this one was
+    asked to stop. `rebuilt` says what was wrong with derived files that had to be made again. `searched` is the model
+    that searches use after the run, and `lacking` how many files it has not encoded; `switched` tells that it was
+    another one before. `catching_up` is what was done for a model that they wait for, and `hindered` why nothing was,
+    `remedy` what helps.
     """
 
     library: str = ""
@@ -50,7 +52,9 @@ class IndexReport:
     failed: int = 0
     failing: int = 0
     others: int = 0
+    unread: Counter[str] = field(default_factory=Counter)
     resumed: bool = False
+    stopped: bool = False
     seconds: float = field(default=0.0, metadata={"digits": 3})
     failures: list[FailedFile] = field(default_factory=list)
     problems: list[WalkProblem] = field(default_factory=list)

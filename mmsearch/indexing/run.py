@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import Invalid, MmsearchError, Refused, Remedy, Unavailable
 from mmsearch.files.locking import WriterLock
 from mmsearch.indexing.journal import InFlight
-from mmsearch.indexing.pipeline import Indexer, IndexProgress
+from mmsearch.indexing.pipeline import Indexer, IndexOptions
 from mmsearch.indexing.report import IndexReport
 from mmsearch.indexing.roots import check_root, choose_roots, root_status
 from mmsearch.indexing.walking import WalkRules
@@ -78,12 +79,15 @@ class IndexRun:
         encoders: Encoders,
         refresh: Refresh,
         on_progress: Callable[[Progress], None] = lambda progress: None,
+        stop: threading.Event | None = None,
     ) -> None:
         self._folder = folder
         self._request = request
         self._encoders = encoders
         self._refresh = refresh
-        self._on_progress = on_progress
+        settings = request.settings
+        workers = settings.workers or os.cpu_count() or 1
+        self._options = IndexOptions(settings.limits, workers, on_progress, stop or threading.Event())
 
     def run(self, is_new: bool) -> IndexReport:
         """Brings the library up to date. `is_new` says that there is none yet."""
@@ -114,7 +118,7 @@ class IndexRun:
             chosen_roots = _ChosenRoots(roots, missing)
             encode = partial(self._encode, catalogue, reader, chosen_roots)
             report = encode(chosen, encoder, is_last=wanted is None)
-            if wanted is not None:
+            if wanted is not None and not report.stopped:
                 try:
                     report.catching_up = encode(*self._known_model(wanted), is_last=True)
                 except MmsearchError as error:
@@ -167,18 +171,8 @@ class IndexRun:
     ) -> IndexReport:
         """Goes through the roots with one model."""
         rows = {root.id: root for root in catalogue.roots()}
-        settings = self._request.settings
-        indexer = Indexer(
-            catalogue,
-            reader,
-            model.id,
-            encoder,
-            settings.limits,
-            settings.workers or os.cpu_count() or 1,
-            InFlight(self._folder),
-            lambda progress: self._on_progress(_as_progress(progress)),
-            is_last,
-        )
+        in_flight = InFlight(self._folder)
+        indexer = Indexer(catalogue, reader, model.id, encoder, self._options, in_flight, is_last)
         indexer.report.library = self._folder
         indexer.report.offline += roots.missing
         report = indexer.run([(rows[root.id], rules) for root, rules in roots.there])
@@ -193,12 +187,6 @@ class _ChosenRoots:
 
     there: list[tuple[Root, WalkRules]]
     missing: list[bytes]
-
-
-def _as_progress(progress: IndexProgress) -> Progress:
-    if progress.total is None:
-        return Progress("looking for files", progress.found, None, "files")
-    return Progress("encoding", progress.done, progress.total, "files")
 
 
 def make_folder(folder: str) -> None:

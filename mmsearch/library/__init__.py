@@ -9,6 +9,7 @@ print(library.search("dog on beach").hits[0].path)
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -18,8 +19,10 @@ from mmsearch.library.adapters import Adapters
 from mmsearch.library.care import Care
 from mmsearch.library.models import Models
 from mmsearch.nearest.gallery import GRAPH_FROM_ROWS, Scan
-from mmsearch.searching.query import Query, text_term
-from mmsearch.searching.searcher import Searcher, SearchResult
+from mmsearch.searching.channels import SessionOptions
+from mmsearch.searching.query import Query
+from mmsearch.searching.results import SearchResult
+from mmsearch.searching.session import Session
 
 # A search starts fast: what only other commands need is imported by their methods.
 if TYPE_CHECKING:
@@ -78,13 +81,15 @@ class Library:
         retry: bool = False,
         settings: IndexSettings | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
+        stop: threading.Event | None = None,
     ) -> IndexReport:
         """Brings the library up to date with `paths`, or with all its roots if there are none.
 
         `rules` are remembered with the paths; without them those of the last time hold. `model` encodes beside the
         one that searches use, which stays as it is until `models.use`; without it files are encoded with the one that
         searches use and then, where another is waited for, with that. `rebuild` encodes all files again; `retry`
-        reads what failed before. `settings` tell how: limits, threads, and whether there is an HNSW graph.
+        reads what failed before. `settings` tell how: limits, threads, and whether there is an HNSW graph. Once `stop`
+        is set the run ends in good order, and the next one goes on from there.
         """
         from mmsearch.indexing.roots import absolute
         from mmsearch.indexing.run import IndexRequest, IndexRun, IndexSettings
@@ -95,9 +100,27 @@ class Library:
         )
         access = self._access
         with access.guarded():
-            return IndexRun(access.folder, request, access.encoders, access.refresh, on_progress).run(
+            return IndexRun(access.folder, request, access.encoders, access.refresh, on_progress, stop).run(
                 is_new=not access.exists()
             )
+
+    def session(
+        self,
+        *,
+        models: Iterable[str] = (),
+        adapter: str | None = None,
+        scan: Scan = "auto",
+        graph_from_rows: int = GRAPH_FROM_ROWS,
+    ) -> Session:
+        """The library opened for reading: for many searches, by any number of threads, each at its newest state.
+
+        `models` are some of the library's, instead of the one in use: each file is found at its best place over all of
+        them. `adapter` is the one to search through, or "none", instead of the one in use. `scan` is "exact" (all
+        vectors), "codes" (the vectors whose codes seem nearest), "graph" (the HNSW graph where there is one), or
+        "auto": the graph from `graph_from_rows` rows of a model and modality on, codes below. It is closed by
+        `close()`, or by `with`.
+        """
+        return self._access.new_session(SessionOptions(tuple(models), adapter, scan, graph_from_rows))
 
     def search(
         self, query: Query | str, *, scan: Scan = "codes", adapter: str | None = None, model: str | None = None
@@ -115,27 +138,20 @@ class Library:
         model: str | None = None,
         on_trouble: Callable[[str], None] = lambda trouble: None,
     ) -> Iterator[SearchResult]:
-        """Answers many queries with one load of model and vectors.
+        """Answers many queries one after another, each at the library's newest state; see `session`.
 
-        `scan` is "exact" (all vectors), "codes" (the vectors whose codes seem nearest), "graph" (the HNSW graph where
-        there is one), or "auto": the graph from `graph_from_rows` rows of a modality on, codes below. `adapter` is
-        the one to search with, or "none", instead of the one in use, `model` one of the library's models.
-        `on_trouble` is told, once each, what could not be used.
+        `model` is one of the library's models. `on_trouble` is told, once each, what could not be used.
         """
-        access = self._access
-        with access.guarded():
-            catalogue, in_use = access.reading(), access.model_in_use(adapter, model)
-            searcher = Searcher(
-                access.folder, catalogue, in_use, lambda: access.encoder_of(in_use), scan, graph_from_rows
-            )
-            reported: set[str] = set()
-            for query in queries:
-                result = searcher.search(Query((text_term(query),)) if isinstance(query, str) else query)
-                for trouble in searcher.troubles():
-                    if trouble not in reported:
-                        reported.add(trouble)
-                        on_trouble(trouble)
-                yield result
+        models = (model,) if model is not None else ()
+        session = self._access.session(SessionOptions(models, adapter, scan, graph_from_rows))
+        reported: set[str] = set()
+        for query in queries:
+            result = session.search(query)
+            for trouble in result.troubles:
+                if trouble not in reported:
+                    reported.add(trouble)
+                    on_trouble(trouble)
+            yield result
 
     def evaluate(
         self,

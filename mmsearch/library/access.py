@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 
@@ -15,9 +16,12 @@ from mmsearch.models.opening import Encoders
 from mmsearch.nearest import derived
 from mmsearch.nearest.code_file import refresh_codes
 from mmsearch.nearest.hnsw import refresh_graph
+from mmsearch.nearest.row_file import refresh_rows
 from mmsearch.nearest.spaces import ModelInUse, model_in_use, with_adapter
-from mmsearch.records import Modality, ModelIdentity
+from mmsearch.records import ModelIdentity
 from mmsearch.searching.calibration import refresh_calibration
+from mmsearch.searching.channels import SessionOptions
+from mmsearch.searching.session import Session
 from mmsearch.store.models import check_same_model, stored_models
 from mmsearch.store.settings import wants_graph
 from mmsearch.store.sqlite.refusals import mapped_errors
@@ -46,9 +50,15 @@ class Access:
         self.encoders = Encoders(device_called(device))
         self.folder = os.path.abspath(os.path.expanduser(folder)) if folder else default_library()
         self._reader: Catalogue | None = None
+        self._sessions: dict[SessionOptions, Session] = {}
+        self._opening = threading.RLock()
 
     def close(self) -> None:
         """Lets go of the files; the library may be used again afterwards."""
+        with self._opening:
+            sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
+            session.close()
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -72,15 +82,33 @@ class Access:
             NotFound: there is no library.
         """
         if self._reader is None:
+            self._reader = self._open_reader()
+        return self._reader
+
+    def _open_reader(self) -> Catalogue:
+        try:
+            return Catalogue.read(self.folder)
+        except OlderLibrary:
+            if not os.access(self.folder, os.W_OK):
+                raise
+        with self._opening:
             try:
-                self._reader = Catalogue.read(self.folder)
+                return Catalogue.read(self.folder)  # another thread may have brought it up to date
             except OlderLibrary:
-                if not os.access(self.folder, os.W_OK):
-                    raise
                 with WriterLock(self.folder):
                     Catalogue.write(self.folder).close()
-                self._reader = Catalogue.read(self.folder)
-        return self._reader
+            return Catalogue.read(self.folder)
+
+    def session(self, options: SessionOptions) -> Session:
+        """A session for the library's own searches, kept until it is closed."""
+        with self._opening:
+            if options not in self._sessions:
+                self._sessions[options] = self.new_session(options)
+            return self._sessions[options]
+
+    def new_session(self, options: SessionOptions) -> Session:
+        """A session that the caller closes."""
+        return Session(self.folder, self._open_reader, self.encoder_of, options)
 
     @contextmanager
     def writing(self) -> Iterator[Catalogue]:
@@ -117,20 +145,16 @@ class Access:
             own += [in_use.identity, in_use.model]
             own_encoder = encoder if encoder and encoder.identity.fingerprint == model.identity.fingerprint else None
             vectors = {}
-            for modality in sorted(own_encoder.modalities if own_encoder else _modalities(catalogue, in_use)):
+            for modality in catalogue.modalities(model.id):
                 vectors[modality], of_codes = refresh_codes(self.folder, catalogue, in_use.space(modality))
                 of_graph = refresh_graph(self.folder, catalogue, vectors[modality], wants_graph(catalogue))
-                troubles += [one for one in (of_codes, of_graph) if one]
+                space = in_use.space(modality).without_adapter()
+                of_rows = refresh_rows(self.folder, catalogue, space, len(vectors[modality]))
+                troubles += [one for one in (of_codes, of_rows, of_graph) if one]
             if own_encoder is not None:
                 refresh_calibration(catalogue, adapted(own_encoder, in_use), vectors)
         derived.remove_strangers(self.folder, own)
         return troubles
-
-
-def _modalities(catalogue: Catalogue, in_use: ModelInUse) -> set[Modality]:
-    """Those of the model's vectors: by what was derived from them before, since looking at all items takes long."""
-    recorded = catalogue.recorded_modalities(in_use.model.fingerprint)
-    return recorded or catalogue.item_modalities(in_use.model_id)
 
 
 def adapted(encoder: Encoder, in_use: ModelInUse) -> Encoder:

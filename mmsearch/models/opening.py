@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -74,12 +75,14 @@ class Encoders:
     def __init__(self, device: DeviceName = "auto") -> None:
         self.device = device
         self._opened: dict[str, Encoder] = {}
+        self._opening = threading.RLock()
 
     def called(self, name: str) -> Encoder:
         """The encoder of exactly that name; see `open_encoder`."""
-        if name not in self._opened:
-            self._opened[name] = open_encoder(name, self.device)
-        return self._opened[name]
+        with self._opening:
+            if name not in self._opened:
+                self._opened[name] = open_encoder(name, self.device)
+            return self._opened[name]
 
     def new(self, written: str | None) -> Encoder:
         """The encoder of a model that a library does not know yet: its optimised form where that is on this disk.

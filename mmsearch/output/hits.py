@@ -14,7 +14,7 @@ from mmsearch.output.json import to_json
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from mmsearch.searching.searcher import Hit, SearchResult
+    from mmsearch.searching.results import Hit, SearchResult
 
 _SNIPPET_CHARACTERS = 160
 _AWAY = " (not there now)"

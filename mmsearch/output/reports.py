@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from mmsearch.output import visible
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mmsearch.library.models import LibraryModel
 
 _SHOWN_FAILURES = 5
+_SHOWN_KINDS = 8
 
 
 def model_state(model: LibraryModel) -> str:
@@ -36,7 +37,6 @@ def summary(report: IndexReport) -> str:
         (report.unchanged, "unchanged"),
         (report.removed, "removed"),
         (report.failed + report.failing, "unreadable"),
-        (report.others, "of other kinds"),
     ]
     said = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing found"
     rate = ""
@@ -84,11 +84,27 @@ def notes(report: IndexReport, worded: Callable[[str, Remedy | None], str]) -> l
         said.append(visible(worded(report.hindered, report.remedy)))
     noted: list[FailedFile | WalkProblem] = [*report.failures, *report.problems]
     said += [f"skipped {visible(os.fsdecode(one.path))}: {visible(one.reason)}" for one in noted[:_SHOWN_FAILURES]]
+    if report.unread:
+        said.append(f"not read: {unread_said(report.unread)}")
     if report.failing:
         said.append(f"{report.failing:,} could not be read before and have not changed; --retry reads them again")
     if len(noted) > _SHOWN_FAILURES:
         said.append(f"skipped {len(noted) - _SHOWN_FAILURES:,} more; `mmsearch status --failed` lists them")
     return said
+
+
+def unread_said(unread: Mapping[str, int]) -> str:
+    """How many files of which kinds no reader takes, most first: `12 .pdf, 3 .mp4, 5 of other kinds`."""
+    kinds = sorted(((count, kind) for kind, count in unread.items() if kind), reverse=True)
+    shown = [f"{count:,} {visible(kind)}" for count, kind in kinds[:_SHOWN_KINDS]]
+    others = sum(count for count, _ in kinds[_SHOWN_KINDS:]) + unread.get("", 0)
+    return ", ".join([*shown, *([f"{others:,} of other kinds"] if others else [])])
+
+
+def _media(files: Mapping[str, int]) -> str:
+    named = {"image": "pictures", "text": "texts", **{medium: f"{medium}s" for medium in files}}
+    named.update(image="pictures")
+    return ", ".join(f"{files.get(medium, 0):,} {name}" for medium, name in named.items())
 
 
 def forgotten(done: Forgotten) -> str:
@@ -117,7 +133,7 @@ def print_status(status: Status, failed: bool) -> None:
     for model in status.models:
         if not model.searched:
             print(f"          {visible(model_state(model))}")
-    print(f"files     {counts.images:,} pictures, {counts.texts:,} texts ({counts.items:,} items)")
+    print(f"files     {_media(counts.files)} ({counts.items:,} items)")
     for root in status.roots:
         state = "offline" if root.offline else f"last change {root.changed or 'never'}"
         print(f"root      {visible(os.fsdecode(root.path))}: {root.files:,} files, {state}")
@@ -125,6 +141,8 @@ def print_status(status: Status, failed: bool) -> None:
             print(f"          {visible(os.fsdecode(mount))} is offline; its files stay")
         if root.absent and not root.offline:
             print(f"          {root.absent:,} of them are gone from the disk; `mmsearch prune` drops them")
+    if counts.unread:
+        print(f"not read  {unread_said(counts.unread)}")
     if counts.failures:
         print(f"failed    {counts.failures:,} files could not be read; `mmsearch status --failed` lists them")
     if status.interrupted:

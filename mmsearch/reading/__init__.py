@@ -1,50 +1,56 @@
-"""A file → its content. One module per medium; this is the registry and the door.
+"""A file → a stream of parts. One module a medium; this is the registry and the door.
 
 The steps are kept apart, so that a caller can stop between them: `medium_of` and `wants_sniffing` judge a
-name, `load` reads and hashes, `decode` is only for content that is not known yet. A new medium is a module
-with a MEDIUM and one line in MEDIA.
+name, `open_file` hashes, `read` is only for content that is not known yet. A new medium is a module with a READER
+and one line in READERS.
 """
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from mmsearch.files.paths import extension_of
 from mmsearch.reading import image, text
-from mmsearch.reading.loading import load_file
-from mmsearch.reading.medium import (
-    FileReading,
-    LoadedFile,
-    Medium,
+from mmsearch.reading.opening import OpenFile, opened
+from mmsearch.reading.reader import (
     NotAMedium,
+    Reader,
+    Reading,
     ReadLimits,
     UnreachableFile,
     UnreadableFile,
-    extension_of,
 )
-from mmsearch.records import Content
+from mmsearch.records import Medium
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 __all__ = [
-    "MEDIA",
-    "FileReading",
-    "LoadedFile",
-    "Medium",
+    "READERS",
     "NotAMedium",
+    "OpenFile",
     "ReadLimits",
+    "Reader",
+    "Reading",
     "UnreachableFile",
     "UnreadableFile",
-    "decode",
-    "extension_of",
-    "load",
     "medium_of",
+    "open_file",
+    "picture_in",
+    "read",
+    "reader_versions",
+    "readers_label",
     "wants_sniffing",
 ]
 
-MEDIA: tuple[Medium, ...] = (image.MEDIUM, text.MEDIUM)
-_MEDIUM_OF_EXTENSION = {extension: medium for medium in MEDIA for extension in medium.extensions}
-_MEDIUM_NAMED = {medium.name: medium for medium in MEDIA}
+READERS: list[Reader] = [image.READER, text.READER]
 
 
 def medium_of(path: bytes) -> Medium | None:
     """The medium that the extension promises; None for unknown extensions and for none. Reads nothing."""
-    return _MEDIUM_OF_EXTENSION.get(extension_of(path))
+    extension = extension_of(path)
+    return next((reader.medium for reader in READERS if extension in reader.extensions), None)
 
 
 def wants_sniffing(path: bytes) -> bool:
@@ -52,19 +58,47 @@ def wants_sniffing(path: bytes) -> bool:
     return extension_of(path) in ("", ".")
 
 
-def load(path: bytes, limits: ReadLimits | None = None) -> LoadedFile:
-    """Read and hash a file, and tell its medium by its first bytes. Links are followed.
+def reader_versions() -> dict[Medium, int]:
+    """The version of each medium's reader."""
+    return {reader.medium: reader.version for reader in READERS}
 
-    Raises UnreadableFile for what cannot be read, is over its limit (nothing beyond the first 4,096 bytes is
-    read then), is not what its extension says, or does not keep still; NotAMedium for files of other kinds.
+
+def readers_label() -> str:
+    """All readers with their versions and what they read with: as long as it is the same, a file that none of them
+    could read is not tried again.
     """
-    return load_file(path, limits or ReadLimits(), MEDIA)
+    return ", ".join(" ".join((reader.medium, str(reader.version), *reader.installed())) for reader in READERS)
 
 
-def decode(loaded: LoadedFile, side: int) -> Content:
+def open_file(path: bytes, limits: ReadLimits | None = None) -> AbstractContextManager[OpenFile]:
+    """Opens and hashes a file, and finds its reader by its first bytes. Links are followed.
+
+    What is read of it within the block is what was hashed, or UnreachableFile is raised at its end.
+
+    Raises:
+        UnreadableFile: it cannot be read, is over its limit (nothing beyond its head is read then), is not what its
+            extension says, or does not keep still. NotAMedium, for files of other kinds.
+    """
+    return opened(path, limits or ReadLimits(), READERS)
+
+
+def read(file: OpenFile, side: int) -> Reading:
     """What a person sees or reads in the file.
 
     Pictures come with a short side of at least `side` pixels where the original has it, at most twice that.
     Raises UnreadableFile for damaged, truncated, oversized or empty content, and nothing else.
     """
-    return _MEDIUM_NAMED[loaded.medium].decode(loaded, side)
+    return file.reader.read(file, side)
+
+
+def picture_in(path: bytes, side: int, limits: ReadLimits | None = None) -> Image | None:
+    """The picture that a picture file shows, as `read` gives it; None for a file of another medium.
+
+    Raises:
+        UnreadableFile: as `open_file` and `read` do.
+    """
+    with open_file(path, limits) as file:
+        if file.reader is not image.READER:
+            return None
+        picture: Image = next(iter(read(file, side).parts)).payload
+        return picture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import io
+import importlib.util
 import logging
 import re
 import threading
@@ -19,9 +19,10 @@ from mmsearch.reading.image_formats import (
     likely_format,
     sure_format,
 )
-from mmsearch.reading.medium import HEAD_BYTES, LoadedFile, Medium, ReadLimits, UnreadableFile
+from mmsearch.reading.opening import OpenFile
+from mmsearch.reading.reader import Reader, Reading, ReadLimits, UnreadableFile
 from mmsearch.reading.text_encoding import looks_like_text
-from mmsearch.records import ImageContent
+from mmsearch.records import FileFacts, Part
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -45,52 +46,53 @@ _OPTIONAL_IN_PILLOW = {"AVIF": "avif", "WEBP": "webp", "JPEG2000": "jpg_2000"}
 _CUT_OFF = re.compile(r"truncat|EOF|end of (?:file|image|data|stream|buffer)|not enough|unexpected end", re.I)
 
 
-def decode_image(loaded: LoadedFile, side: int) -> ImageContent:
-    """The picture in `loaded`; its short side has at least `side` pixels if the file has, at most twice that.
+def read_image(file: OpenFile, side: int) -> Reading:
+    """The picture in the file, one part; its short side has at least `side` pixels if the file has, at most twice that.
 
     Raises UnreadableFile for damaged, truncated and oversized pictures and for formats that need an install.
     """
-    name = likely_format(loaded.data[:HEAD_BYTES], ".tga" if loaded.path.lower().endswith(b".tga") else "")
+    name = likely_format(file.head, ".tga" if file.path.lower().endswith(b".tga") else "")
     if name is None:
         raise UnreadableFile("not an image")
     readable = READABLE_NAMES.get(name, name)
-    _prepare_pillow(loaded.limits.max_image_pixels)
+    _prepare_pillow(file.limits.max_image_pixels)
     if name == "HEIF":
         _register_heif()
     if name == "TIFF":
         _silence_libtiff()
     try:
-        return _decode(loaded, name, side)
+        return _read(file, name, side)
     except UnreadableFile:
         raise
     except MemoryError:
         raise UnreadableFile(f"{readable} too large for this machine's memory") from None
     except Exception as error:  # hostile bytes make Pillow raise nearly anything
-        raise UnreadableFile(_reason(error, name, loaded.data, loaded.limits)) from error
+        raise UnreadableFile(_reason(error, name, file)) from error
 
 
-def _decode(loaded: LoadedFile, name: str, side: int) -> ImageContent:
+def _read(file: OpenFile, name: str, side: int) -> Reading:
     from PIL import Image
 
-    with Image.open(io.BytesIO(loaded.data), formats=(name,)) as picture:
-        width, height = picture.size
+    with Image.open(file.stream, formats=(name,)) as opened:
+        width, height = opened.size
         if width < 1 or height < 1:
             raise UnreadableFile("picture without pixels")
-        if width * height > loaded.limits.max_image_pixels:
-            raise UnreadableFile(_too_many_pixels(width * height, loaded.limits))
+        if width * height > file.limits.max_image_pixels:
+            raise UnreadableFile(_too_many_pixels(width * height, file.limits))
         giant = width * height > _GIANT_PIXELS
         with _one_giant_at_a_time if giant else contextlib.nullcontext():
             factor = max(1, int(min(width, height) / (LEAST_DRAFT * side)))
-            picture.draft(None, (max(1, width // factor), max(1, height // factor)))
-            picture.load()
-            small = _shrunk(_in_eight_bits(picture), side)
+            opened.draft(None, (max(1, width // factor), max(1, height // factor)))
+            opened.load()
+            small = _shrunk(_in_eight_bits(opened), side)
         # Only now: Pillow turns TIFFs as it loads them and drops their tag; a PNG's may follow the pixels.
-        exif = _exif(picture)
+        exif = _exif(opened)
         orientation = exif.get(_ORIENTATION)
         taken = _taken(exif)
     if orientation in (5, 6, 7, 8):
         width, height = height, width
-    return ImageContent(_upright(_flattened(small), orientation), width, height, taken)
+    picture = _upright(_flattened(small), orientation)
+    return Reading(FileFacts(width=width, height=height, taken=taken), (Part("image", picture),))
 
 
 def _in_eight_bits(picture: Image) -> Image:
@@ -243,19 +245,19 @@ def _too_many_pixels(pixels: int, limits: ReadLimits) -> str:
     return f"picture of {pixels / 1e6:,.0f} megapixels, over the limit of {limits.max_image_pixels / 1e6:,.0f}"
 
 
-def _reason(error: Exception, name: str, data: bytes, limits: ReadLimits) -> str:
+def _reason(error: Exception, name: str, file: OpenFile) -> str:
     from PIL import Image, UnidentifiedImageError, features
 
     readable = READABLE_NAMES.get(name, name)
 
     if isinstance(error, Image.DecompressionBombError):
         pixels = re.search(r"\d+", str(error))
-        return _too_many_pixels(int(pixels[0]), limits) if pixels else "picture of too many pixels"
+        return _too_many_pixels(int(pixels[0]), file.limits) if pixels else "picture of too many pixels"
     if isinstance(error, UnidentifiedImageError):
         module = _OPTIONAL_IN_PILLOW.get(name)
         if module is not None and not features.check(module):
             return f"{readable} picture: the installed Pillow was built without it"
-    cut_off = _CUT_OFF.search(str(error)) or is_shorter_than_it_says(data, name)
+    cut_off = _CUT_OFF.search(str(error)) or is_shorter_than_it_says(file.stream, file.size, name)
     return f"{'truncated' if cut_off else 'damaged'} {readable}"
 
 
@@ -277,13 +279,18 @@ def _not_an_image(head: bytes) -> str:
     return f"not an image: {kind.extension.upper()} data inside" if kind else "not an image: no known picture format"
 
 
-MEDIUM = Medium(
-    name="image",
+def _installed() -> tuple[str, ...]:
+    return ("pillow_heif",) if importlib.util.find_spec("pillow_heif") else ()
+
+
+READER = Reader(
+    medium="image",
+    version=1,
     extensions=EXTENSIONS,
     is_surely=_is_surely_image,
     may_be=_may_be_image,
     mismatch=_not_an_image,
-    way_of_reading=lambda extension: 0,
-    max_bytes=lambda limits: limits.max_image_bytes,
-    decode=decode_image,
+    max_bytes=512_000_000,
+    read=read_image,
+    installed=_installed,
 )

@@ -7,7 +7,7 @@ and guessing by trial costs time and tells nothing about a damaged file.
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import IO, Literal
 
 _SURE: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -86,21 +86,25 @@ def _is_targa(head: bytes) -> bool:
     )
 
 
-def is_shorter_than_it_says(data: bytes, name: str) -> bool:
+def is_shorter_than_it_says(stream: IO[bytes], length: int, name: str) -> bool:
     """Whether a picture's own lengths reach beyond its end, in the formats that write them at the front."""
+    stream.seek(0)
+    head = stream.read(8)
     if name == "WEBP":
-        return int.from_bytes(data[4:8], "little") + 8 > len(data)
+        return int.from_bytes(head[4:], "little") + 8 > length
     if name == "TIFF":
-        order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
-        return int.from_bytes(data[4:8], order) >= len(data)
+        order: Literal["little", "big"] = "little" if head.startswith(b"II") else "big"
+        return int.from_bytes(head[4:], order) >= length
     if name not in ("AVIF", "HEIF"):
         return False
     at = 0
-    while at < len(data):
-        size = int.from_bytes(data[at : at + 4], "big")
+    while at < length:
+        stream.seek(at)
+        box = stream.read(16)
+        size = int.from_bytes(box[:4], "big")
         if size == 1:
-            size = int.from_bytes(data[at + 8 : at + 16], "big")
+            size = int.from_bytes(box[8:], "big")
         if size < 8:  # 0: the box lasts to the end
             return False
         at += size
-    return at > len(data)
+    return at > length

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from mmsearch.reading.html_text import blank_markup
-from mmsearch.reading.medium import LoadedFile, Medium, UnreadableFile, extension_of
+from mmsearch.reading.opening import OpenFile
+from mmsearch.reading.reader import Reader, Reading, UnreadableFile
 from mmsearch.reading.text_encoding import NotText, decode_text, looks_like_text
-from mmsearch.records import TextContent
+from mmsearch.records import FileFacts, Part
 
 _PROSE = ".txt .text .md .markdown .mdown .mkd .rst .adoc .asciidoc .org .tex .bib .textile .wiki .rmd .qmd"
 _WEB = ".html .htm .xhtml .css .scss .sass .less .xml .xsl .xslt .rss .atom .opml .vue .svelte"
@@ -26,22 +27,22 @@ _EXTENSIONS = frozenset(f"{_PROSE} {_WEB} {_DATA} {_CODE}".split())
 _MARKUP_EXTENSIONS = frozenset({".html", ".htm", ".xhtml"})
 
 
-def decode_text_file(loaded: LoadedFile, side: int) -> TextContent:
-    """The text in `loaded`; `side` means nothing here. In web pages the markup is blanked, offsets stay.
+def read_text(file: OpenFile, side: int) -> Reading:
+    """The text in the file, one part; `side` means nothing here. In web pages the markup is blanked, offsets stay.
 
     Raises UnreadableFile for binary data, unknown encodings and files without a word.
     """
     try:
-        text, encoding = decode_text(loaded.data)
+        text, encoding = decode_text(file.stream.read())
     except NotText as error:
         raise UnreadableFile(str(error)) from None
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if extension_of(loaded.path) in _MARKUP_EXTENSIONS:
+    if file.extension in _MARKUP_EXTENSIONS:
         text = blank_markup(text)
     if not text or text.isspace():
         raise UnreadableFile("no text inside")
-    return TextContent(text, encoding)
+    return Reading(FileFacts(encoding=encoding), (Part("text", text),))
 
 
 def _is_surely_text(head: bytes) -> bool:
@@ -56,13 +57,14 @@ def _not_text(head: bytes) -> str:
     return "binary data in a text file"
 
 
-MEDIUM = Medium(
-    name="text",
+READER = Reader(
+    medium="text",
+    version=1,
     extensions=_EXTENSIONS,
     is_surely=_is_surely_text,
     may_be=_may_be_text,
     mismatch=_not_text,
     way_of_reading=lambda extension: int(extension in _MARKUP_EXTENSIONS),
-    max_bytes=lambda limits: limits.max_text_bytes,
-    decode=decode_text_file,
+    max_bytes=10_000_000,
+    read=read_text,
 )

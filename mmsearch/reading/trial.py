@@ -1,4 +1,4 @@
-"""Decodes files whose paths come in, ended by NUL, on stdin, and prints a line for each that it came through.
+"""Reads files whose paths come in, ended by NUL, on stdin, and prints a line for each that it came through.
 
 Run in a process of its own on files that may end it; that they are damaged does not matter. First it says "ready".
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 
-from mmsearch.reading import UnreadableFile, decode, load
+from mmsearch.reading import UnreadableFile, open_file, read
 
 
 def main() -> None:
@@ -20,7 +20,8 @@ def main() -> None:
         if byte != b"\0":
             path += byte
             continue
-        with suppress(UnreadableFile, MemoryError):
-            decode(load(path), side)
+        with suppress(UnreadableFile, MemoryError), open_file(path) as file:
+            for _ in read(file, side).parts:
+                pass
         print("done", flush=True)
         path = b""

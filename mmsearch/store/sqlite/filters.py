@@ -13,9 +13,9 @@ def filter_condition(filters: Filters) -> tuple[str, list[Any]]:
     """SQL over files and contents, always true where nothing is filtered."""
     conditions: list[str] = ["1"]
     values: list[Any] = []
-    if filters.modality:
+    if filters.medium:
         conditions.append("contents.medium = ?")
-        values.append(filters.modality)
+        values.append(filters.medium)
     if filters.folders:
         folders = [below("files.path", folder) for folder in filters.folders]
         conditions.append("(" + " OR ".join(condition for condition, _ in folders) + ")")

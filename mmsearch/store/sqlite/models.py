@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mmsearch.records import Modality, ModelIdentity
+from mmsearch.records import ModelIdentity
 from mmsearch.store.sqlite.reading import CatalogueReading
 from mmsearch.store.sqlite.times import now
 
@@ -45,16 +45,6 @@ class ModelTables(CatalogueReading):
     def set_caught_up(self, model_id: int) -> None:
         """Says that the model has encoded all files."""
         self.connection.execute("UPDATE models SET behind = 0 WHERE id = ?", (model_id,))
-
-    def item_modalities(self, model_id: int) -> set[Modality]:
-        """The modalities of the model's items. Looks at all items."""
-        rows = self.connection.execute("SELECT DISTINCT modality FROM items WHERE model_id = ?", (model_id,))
-        return {row[0] for row in rows}
-
-    def recorded_modalities(self, fingerprint: str) -> set[Modality]:
-        """The modalities of that model's vectors that files were derived from, by the records of these files."""
-        rows = self.connection.execute("SELECT key FROM settings WHERE key LIKE '% ' || ? || '-%'", (fingerprint[:16],))
-        return {row[0].rpartition("-")[2] for row in rows}
 
     def adapter_rows(self, adapter_id: int | None = None) -> list[tuple[Any, ...]]:
         """Id, name, version, fingerprint of the model, weights, description and moment of each adapter, by name.

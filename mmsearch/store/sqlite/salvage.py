@@ -17,8 +17,10 @@ from typing import Any
 
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.replacing import replacing
+from mmsearch.store.sqlite.schema import migrate, note_spaces, number_items, settings_by_model
 from mmsearch.store.sqlite.store import read_only_uri
 
+# What the others say can be found out again: which spaces there are, and what nothing reads.
 _TABLES = ("settings", "models", "roots", "contents", "files", "items", "vectors", "failures", "adapters")
 _AT_ONCE = 256
 _FURTHEST_STEP = 2**40
@@ -91,8 +93,6 @@ def salvage(database: str, kept: str) -> tuple[Salvaged, str]:
 
 
 def _new(path: str) -> sqlite3.Connection:
-    from mmsearch.store.sqlite.schema import migrate
-
     connection = sqlite3.connect(path, isolation_level=None)
     migrate(connection, "")
     return connection
@@ -102,12 +102,21 @@ def _copy(database: str, new: sqlite3.Connection) -> Salvaged:
     with closing(sqlite3.connect(read_only_uri(database), uri=True)) as old:
         new.execute("BEGIN")
         damaged = {table for table in _TABLES if not _copy_table(old, new, table)}
-        if "items" in damaged:
-            # Passages may be missing without a trace. A picture has one item: it is whole or not there.
-            new.execute("DELETE FROM contents WHERE medium <> 'image'")
+        if not _has_places(old):
+            if "items" in damaged:
+                # Passages may be missing without a trace. A picture has one item: it is whole or not there.
+                new.execute("DELETE FROM contents WHERE medium <> 'image'")
+            number_items(new)
         _drop_incomplete(new)
         new.execute("COMMIT")
     return _counted(new)
+
+
+def _has_places(old: sqlite3.Connection) -> bool:
+    """Whether items say which place they have among those of their content: in schemas before 6 they do not."""
+    with suppress(sqlite3.DatabaseError):
+        return "ordinal" in {row[1] for row in old.execute("PRAGMA table_info(items)")}
+    return False
 
 
 def _counted(new: sqlite3.Connection) -> Salvaged:
@@ -203,8 +212,6 @@ def _next_readable(old: sqlite3.Connection, table: str, columns: str, last: int)
 
 def _drop_incomplete(new: sqlite3.Connection) -> None:
     """Leaves out what refers to something that could not be read, and contents of which a part could not be read."""
-    from mmsearch.store.sqlite.schema import settings_by_model
-
     execute = new.execute
     settings_by_model(new)
     fullest = execute("SELECT model_id FROM items GROUP BY model_id ORDER BY count(*) DESC LIMIT 1").fetchone()
@@ -218,7 +225,8 @@ def _drop_incomplete(new: sqlite3.Connection) -> None:
     )
     execute(
         """DELETE FROM contents WHERE id NOT IN (SELECT content_id FROM items)
-           OR id IN (SELECT content_id FROM items WHERE id NOT IN (SELECT item_id FROM vectors))"""
+           OR id IN (SELECT content_id FROM items WHERE id NOT IN (SELECT item_id FROM vectors))
+           OR id IN (SELECT content_id FROM items GROUP BY content_id, model_id HAVING count(*) <= max(ordinal))"""
     )
     execute("UPDATE models SET behind = 1")  # pictures that only one of the models has now leave no other trace
     execute("DELETE FROM files WHERE content_id NOT IN (SELECT id FROM contents)")
@@ -227,3 +235,4 @@ def _drop_incomplete(new: sqlite3.Connection) -> None:
     execute("DELETE FROM failures WHERE model_id NOT IN (SELECT id FROM models)")
     execute("DELETE FROM items WHERE content_id NOT IN (SELECT id FROM contents)")
     execute("DELETE FROM vectors WHERE item_id NOT IN (SELECT id FROM items)")
+    note_spaces(new)

@@ -14,7 +14,7 @@ from mmsearch.files.crash_points import crash_point
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 APPLICATION_ID = 0x6D6D7365  # "mmse"
 
 
@@ -120,8 +120,61 @@ def settings_by_model(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM settings WHERE key IN ('unencoded', 'adapter_id')")
 
 
+def _parts_with_places(db: Database) -> None:
+    """From now on an item says where in its file it lies and how it came to be, and a content which reader read it."""
+    for column in ("reader INTEGER NOT NULL DEFAULT 1", "duration REAL", "pages INTEGER"):
+        db.execute(f"ALTER TABLE contents ADD COLUMN {column}")
+    for column in (
+        *("source TEXT NOT NULL DEFAULT 'body'", "page INTEGER", "region TEXT", "time_from REAL", "time_to REAL"),
+        # The place among the items that one model has of the content, and whether there are no more.
+        *("ordinal INTEGER NOT NULL DEFAULT 0", "last INTEGER NOT NULL DEFAULT 0"),
+    ):
+        db.execute(f"ALTER TABLE items ADD COLUMN {column}")
+    number_items(db.conn)
+    # The readers there were, with their versions, when the file could not be read.
+    db.execute("ALTER TABLE failures ADD COLUMN readers TEXT")
+    # Which modalities the items of a model have, and of which media the files are that they come from.
+    db.execute(
+        """CREATE TABLE spaces (id INTEGER PRIMARY KEY, model_id INTEGER NOT NULL, modality TEXT NOT NULL,
+             medium TEXT NOT NULL, UNIQUE (model_id, modality, medium))"""
+    )
+    note_spaces(db.conn)
+    db.execute(
+        """CREATE TABLE unread (id INTEGER PRIMARY KEY, root_id INTEGER NOT NULL, extension TEXT NOT NULL,
+             files INTEGER NOT NULL, UNIQUE (root_id, extension))"""
+    )
+    db.execute("INSERT OR IGNORE INTO settings (key, value) VALUES ('state', '0')")
+
+
+def number_items(connection: sqlite3.Connection) -> None:
+    """Gives the items of each content and model their places, of a library whose items are in order and whole."""
+    connection.execute(
+        """UPDATE items SET ordinal = placed.ordinal, last = placed.last FROM
+             (SELECT id, row_number() OVER forward - 1 AS ordinal, id = max(id) OVER whole AS last FROM items
+              WINDOW forward AS (PARTITION BY content_id, model_id ORDER BY id),
+                whole AS (PARTITION BY content_id, model_id)) AS placed
+           WHERE placed.id = items.id"""
+    )
+
+
+def note_spaces(connection: sqlite3.Connection) -> None:
+    """Notes the modalities and media that all items have."""
+    connection.execute(
+        """INSERT OR IGNORE INTO spaces (model_id, modality, medium)
+           SELECT DISTINCT items.model_id, items.modality, contents.medium
+           FROM items JOIN contents ON contents.id = items.content_id"""
+    )
+
+
 # The migration at place n brings a library of version n to version n + 1; a new library takes them all.
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_first_tables, _adapters, _absences, _releases, _many_models)
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (
+    _first_tables,
+    _adapters,
+    _absences,
+    _releases,
+    _many_models,
+    _parts_with_places,
+)
 assert len(MIGRATIONS) == SCHEMA_VERSION
 
 

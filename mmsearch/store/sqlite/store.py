@@ -9,13 +9,25 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from mmsearch.errors import Invalid, NotFound, Refused, Remedy, Unavailable, Unsupported
-from mmsearch.records import EncodedContent, Failure, KnownFile, KnownFiles, Root
+from mmsearch.files.paths import extension_of
+from mmsearch.records import (
+    Content,
+    EncodedItem,
+    Failure,
+    FileState,
+    KnownFile,
+    KnownFiles,
+    Locator,
+    Medium,
+    Modality,
+    Root,
+)
 from mmsearch.store.sqlite.filters import below
 from mmsearch.store.sqlite.models import ModelTables
 from mmsearch.store.sqlite.schema import APPLICATION_ID, SCHEMA_VERSION
@@ -100,10 +112,16 @@ class Catalogue(ModelTables):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All writes within become durable together, or none does."""
+        """All writes within become durable together, or none does. The library is in another state after them."""
+        before = self.connection.total_changes
         try:
             self.connection.execute("BEGIN IMMEDIATE")
             yield
+            if self.connection.total_changes != before:
+                self.connection.execute(
+                    """INSERT INTO settings (key, value) VALUES ('state', '1')
+                       ON CONFLICT (key) DO UPDATE SET value = value + 1"""
+                )
         except BaseException:
             self.connection.rollback()
             raise
@@ -149,12 +167,16 @@ class Catalogue(ModelTables):
         self.connection.executemany("UPDATE roots SET changed = ? WHERE id = ?", ((moment, one) for one in root_ids))
 
     def remove_root(self, root_id: int) -> None:
+        self.connection.execute("DELETE FROM unread WHERE root_id = ?", (root_id,))
         self.connection.execute("DELETE FROM roots WHERE id = ?", (root_id,))
 
     # Files and contents
 
-    def files_at(self, paths: Sequence[bytes], model_id: int) -> KnownFiles:
-        """What is known of these paths, at most MOST_PATHS of them."""
+    def files_at(self, paths: Sequence[bytes], model_id: int, readers: str) -> KnownFiles:
+        """What is known of these paths, at most MOST_PATHS of them.
+
+        A file that other `readers` than these could not read has failed in another state than it has now.
+        """
         places = ", ".join("?" * len(paths))
         rows = self.connection.execute(
             f"SELECT path, id, root_id, size, mtime_ns, 0 FROM files WHERE path IN ({places})", paths
@@ -162,7 +184,9 @@ class Catalogue(ModelTables):
         known = {row[0]: KnownFile._make(row[1:]) for row in rows}
         found = KnownFiles(known, set(), set())
         for path, number, root_id, size, mtime_ns, of_model in self.connection.execute(
-            f"SELECT path, id, root_id, size, mtime_ns, model_id FROM failures WHERE path IN ({places})", paths
+            f"""SELECT path, id, root_id, CASE WHEN readers IS ? THEN size ELSE -1 END, mtime_ns, model_id
+                FROM failures WHERE path IN ({places})""",
+            (readers, *paths),
         ):
             if of_model is not None:
                 found.not_encoded.add(number)
@@ -199,10 +223,10 @@ class Catalogue(ModelTables):
         return int(row[0])
 
     def files_without_items(self, model_id: int) -> set[int]:
-        """Files whose content this model has not encoded, but for those that it could not encode as they are."""
+        """Files whose content this model has not encoded whole, but for those that it could not encode as they are."""
         rows = self.connection.execute(
             """SELECT id FROM files WHERE NOT EXISTS
-                 (SELECT 1 FROM items WHERE items.content_id = files.content_id AND items.model_id = ?1)
+                 (SELECT 1 FROM items WHERE items.content_id = files.content_id AND items.model_id = ?1 AND items.last)
                AND NOT EXISTS
                  (SELECT 1 FROM failures WHERE failures.path = files.path AND failures.model_id = ?1
                   AND failures.size = files.size AND failures.mtime_ns = files.mtime_ns)""",
@@ -219,96 +243,162 @@ class Catalogue(ModelTables):
         ).fetchone()
         return None if row is None else int(row[0])
 
-    def content_with_items(self, digest: bytes, model_id: int) -> int | None:
-        """The id of that content if this model has encoded it, else None."""
+    def content_with_items(self, digest: bytes, model_id: int, reader: int) -> int | None:
+        """The id of that content if it was read by that version of its reader, and this model has encoded all of it."""
         row = self.connection.execute(
-            """SELECT id FROM contents WHERE digest = ?
-               AND EXISTS (SELECT 1 FROM items WHERE content_id = contents.id AND model_id = ?)""",
-            (digest, model_id),
+            """SELECT id FROM contents WHERE digest = ? AND reader = ?
+               AND EXISTS (SELECT 1 FROM items WHERE content_id = contents.id AND model_id = ? AND last)""",
+            (digest, reader, model_id),
         ).fetchone()
         return None if row is None else int(row[0])
 
-    def add_content(self, model_id: int, content: EncodedContent) -> int:
-        """Stores a content with its items and vectors, unless it is there already. Returns its id."""
-        known = self.content_with_items(content.digest, model_id)
+    def items_stored(self, digest: bytes, model_id: int, reader: int) -> int:
+        """How many items of that content, read by that version of its reader, this model has encoded: the first ones,
+        where a run was cut off in the middle of it.
+        """
+        row = self.connection.execute(
+            """SELECT count(*) FROM items JOIN contents ON contents.id = content_id
+               WHERE digest = ? AND reader = ? AND model_id = ?""",
+            (digest, reader, model_id),
+        ).fetchone()
+        return int(row[0])
+
+    def is_caught_up(self, model_id: int) -> bool:
+        """Whether it was noted that the model has encoded all files, and nothing has come since."""
+        row = self.connection.execute("SELECT behind FROM models WHERE id = ?", (model_id,)).fetchone()
+        return row is not None and not row[0]
+
+    def files_read_otherwise(self, versions: Mapping[Medium, int]) -> set[int]:
+        """The ids of files whose content was read by another version of its medium's reader than that one."""
+        rows = self.connection.execute(
+            """SELECT files.id FROM contents JOIN files ON files.content_id = contents.id
+               JOIN json_each(?) AS readers ON readers.key = contents.medium AND readers.value <> contents.reader""",
+            (json.dumps(dict(versions)),),
+        )
+        return {row[0] for row in rows}
+
+    def put_content(self, content: Content) -> int:
+        """Stores a content, unless it is there already as that version of its reader reads it. Returns its id.
+
+        What another version has found in it is dropped, for all models.
+        """
+        facts = content.facts
+        known = self.connection.execute(
+            "SELECT id, reader FROM contents WHERE digest = ?", (content.digest,)
+        ).fetchone()
+        if known is not None and known[1] == content.reader:
+            return int(known[0])
         if known is not None:
-            return known
-        execute = self.connection.execute
-        execute(
-            """INSERT OR IGNORE INTO contents (digest, medium, bytes, width, height, taken, encoding)
-               VALUES (?, ?, ?, ?, ?, ?, ?)""",
+            self.remove_items_of([known[0]])
+        row = self.connection.execute(
+            """INSERT INTO contents
+                 (digest, medium, bytes, reader, width, height, taken, encoding, duration, pages)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+               ON CONFLICT (digest) DO UPDATE SET medium = excluded.medium, reader = excluded.reader,
+                 width = excluded.width, height = excluded.height, taken = excluded.taken,
+                 encoding = excluded.encoding, duration = excluded.duration, pages = excluded.pages
+               RETURNING id""",
             (
-                content.digest, content.medium, content.size,
-                content.width, content.height, content.taken, content.encoding,
+                content.digest, content.medium, content.size, content.reader,
+                facts.width, facts.height, facts.taken, facts.encoding, facts.duration, facts.pages,
             ),
-        )  # fmt: skip
-        row = execute("SELECT id FROM contents WHERE digest = ?", (content.digest,)).fetchone()
-        content_id = int(row[0])
-        for item in content.items:
-            cursor = execute(
-                """INSERT INTO items (content_id, model_id, modality, start, "end", line, text)
-                   VALUES (?, ?, ?, ?, ?, ?, ?)""",
-                (content_id, model_id, item.modality, item.start, item.end, item.line, item.text),
+        ).fetchone()  # fmt: skip
+        return int(row[0])
+
+    def add_items(
+        self, content_id: int, model_id: int, items: Sequence[EncodedItem], first: int = 0, is_whole: bool = True
+    ) -> None:
+        """Stores items of a content with their vectors: those from place `first` on, all of them if `is_whole`.
+
+        What is there already, of another file of that content, stays as it is.
+        """
+        execute = self.connection.execute
+        row = execute(
+            "SELECT count(*), max(last) FROM items WHERE content_id = ? AND model_id = ?", (content_id, model_id)
+        ).fetchone()
+        stored, whole = int(row[0]), bool(row[1])
+        if whole or stored < first:
+            return
+        if is_whole and not items:  # the run before had got to the end, and no further
+            execute(
+                "UPDATE items SET last = 1 WHERE content_id = ? AND model_id = ? AND ordinal = ?",
+                (content_id, model_id, stored - 1),
             )
+        ends = first + len(items) - 1
+        for ordinal, item in enumerate(items, start=first):
+            if ordinal < stored:
+                continue
+            cursor = execute(
+                """INSERT INTO items (content_id, model_id, modality, source, ordinal, last, start, "end", line,
+                     page, region, time_from, time_to, text)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                (
+                    content_id, model_id, item.modality, item.source, ordinal, int(is_whole and ordinal == ends),
+                    *_of_locator(item.locator), item.text,
+                ),
+            )  # fmt: skip
             execute(
                 "INSERT INTO vectors (item_id, vector) VALUES (?, ?)",
                 (cursor.lastrowid, item.vector.astype("<f2").tobytes()),
             )
-        return content_id
+        for modality in {item.modality for item in items}:
+            self._note_space(content_id, model_id, modality)
 
-    def put_file(self, root_id: int, path: bytes, size: int, mtime_ns: int, content_id: int) -> None:
-        """Says that the file at `path` holds that content; it fails no model that has encoded that."""
-        from mmsearch.reading import extension_of
+    def _note_space(self, content_id: int, model_id: int, modality: Modality) -> None:
+        self.connection.execute(
+            """INSERT OR IGNORE INTO spaces (model_id, modality, medium)
+               SELECT ?, ?, medium FROM contents WHERE id = ?""",
+            (model_id, modality, content_id),
+        )
 
+    def put_file(self, file: FileState, content_id: int) -> None:
+        """Says that the file holds that content; it fails no model that has encoded that."""
+        path, size, mtime_ns = file.path, file.size, file.mtime_ns
         self.connection.execute(
             """INSERT INTO files (path, extension, root_id, content_id, size, mtime_ns) VALUES (?, ?, ?, ?, ?, ?)
                ON CONFLICT (path) DO UPDATE SET root_id = excluded.root_id, content_id = excluded.content_id,
                  size = excluded.size, mtime_ns = excluded.mtime_ns""",
-            (path, os.fsencode(extension_of(path)).decode("utf-8", "replace"), root_id, content_id, size, mtime_ns),
+            (path, _text(extension_of(path)), file.root_id, content_id, size, mtime_ns),
         )
         self.connection.execute(
             """DELETE FROM failures WHERE path = ?1 AND (model_id IS NULL OR size <> ?2 OR mtime_ns <> ?3
-                 OR EXISTS (SELECT 1 FROM items WHERE content_id = ?4 AND items.model_id = failures.model_id))""",
+                 OR EXISTS (SELECT 1 FROM items WHERE content_id = ?4 AND model_id = failures.model_id AND last))""",
             (path, size, mtime_ns, content_id),
         )
         self.connection.execute(
             """UPDATE models SET behind = 1 WHERE behind = 0
-               AND NOT EXISTS (SELECT 1 FROM items WHERE content_id = ? AND model_id = models.id)""",
+               AND NOT EXISTS (SELECT 1 FROM items WHERE content_id = ? AND model_id = models.id AND last)""",
             (content_id,),
         )
 
-    def note_failure(self, root_id: int, path: bytes, size: int, mtime_ns: int, reason: str) -> None:
-        """Says that the content of the file at `path` cannot be taken; what it held before leaves the library."""
-        self.remove_path(path)
-        self._put_failure(root_id, path, size, mtime_ns, reason)
+    def note_failure(self, file: FileState, reason: str, readers: str) -> None:
+        """Says that these readers cannot read the file; what it held before leaves the library."""
+        self.remove_path(file.path)
+        self._put_failure(file, reason, readers)
 
-    def note_not_encoded(
-        self, root_id: int, path: bytes, size: int, mtime_ns: int, reason: str, model_id: int, is_held: bool
-    ) -> None:
-        """Says that this model cannot encode the content of the file at `path`; the others may.
+    def note_not_encoded(self, file: FileState, reason: str, readers: str, model_id: int, is_held: bool) -> None:
+        """Says that this model cannot encode the file's content; the others may.
 
         Unless that content `is_held` by the library, what the file held before leaves it.
         """
         if not is_held:
-            self.connection.execute("DELETE FROM files WHERE path = ?", (path,))
-        self._put_failure(root_id, path, size, mtime_ns, reason, model_id)
+            self.connection.execute("DELETE FROM files WHERE path = ?", (file.path,))
+        self._put_failure(file, reason, readers, model_id)
 
     def note_out_of_reach(self, root_id: int, path: bytes, reason: str) -> None:
         """Says that what lies at `path` could not be looked at. What is known of it stays; the next run tries again."""
-        self._put_failure(root_id, path, -1, -1, reason)
+        self._put_failure(FileState(root_id, path, -1, -1), reason, None)
 
     def failure_at(self, path: bytes) -> int | None:
         """The id of what was noted of that path."""
         row = self.connection.execute("SELECT id FROM failures WHERE path = ? AND model_id IS NULL", (path,)).fetchone()
         return None if row is None else int(row[0])
 
-    def _put_failure(
-        self, root_id: int, path: bytes, size: int, mtime_ns: int, reason: str, model_id: int | None = None
-    ) -> None:
+    def _put_failure(self, file: FileState, reason: str, readers: str | None, model_id: int | None = None) -> None:
         self.connection.execute(
-            """INSERT OR REPLACE INTO failures (path, root_id, size, mtime_ns, reason, noted, model_id)
-               VALUES (?, ?, ?, ?, ?, ?, ?)""",
-            (path, root_id, size, mtime_ns, reason, now(), model_id),
+            """INSERT OR REPLACE INTO failures (path, root_id, size, mtime_ns, reason, noted, readers, model_id)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
+            (file.path, file.root_id, file.size, file.mtime_ns, reason, now(), readers, model_id),
         )
 
     def give_file_to(self, file_id: int, root_id: int) -> None:
@@ -346,6 +436,25 @@ class Catalogue(ModelTables):
         """Says that models have files to encode which they could not encode before: these failures are let go."""
         self.connection.execute(
             f"UPDATE models SET behind = 1 WHERE id IN (SELECT model_id FROM failures WHERE {condition})", values
+        )
+
+    # Files of kinds that nothing reads
+
+    def unread(self, root_id: int | None = None) -> dict[str, int]:
+        """How many files of each extension no reader takes, most first: of one root, or of all."""
+        rows = self.connection.execute(
+            """SELECT extension, sum(files) FROM unread WHERE ?1 IS NULL OR root_id = ?1
+               GROUP BY extension ORDER BY sum(files) DESC, extension""",
+            (root_id,),
+        )
+        return dict(rows.fetchall())
+
+    def put_unread(self, root_id: int, counts: Mapping[str, int]) -> None:
+        """Keeps how many files of each extension a walk of the root came upon that no reader takes."""
+        self.connection.execute("DELETE FROM unread WHERE root_id = ?", (root_id,))
+        self.connection.executemany(
+            "INSERT INTO unread (root_id, extension, files) VALUES (?, ?, ?)",
+            ((root_id, _text(extension), files) for extension, files in counts.items()),
         )
 
     def remove_orphans(self) -> None:
@@ -403,6 +512,17 @@ class Catalogue(ModelTables):
         if removed:
             self.set_setting("items_removed", str(self.items_removed() + removed))
         return removed
+
+
+def _of_locator(locator: Locator) -> tuple[object, ...]:
+    """The values of the columns start, end, line, page, region, time_from and time_to."""
+    region = None if locator.region is None else json.dumps(locator.region)
+    return (locator.start, locator.end, locator.line, locator.page, region, *(locator.time or (None, None)))
+
+
+def _text(extension: str) -> str:
+    """An extension as a text that any program can read: bytes that are no UTF-8 are replaced."""
+    return os.fsencode(extension).decode("utf-8", "replace")
 
 
 _ROOT_COLUMNS = "id, path, rules, changed, mounts, absent"

@@ -1,0 +1,234 @@
+"""From files to items: reading and encoding, in worker threads.
+
+The files of a batch are read one after the other. Those of few parts are encoded together, as many at a time as the
+encoder likes; a long one is encoded group by group, and each group is handed on at once, so that an interruption loses
+no more than the group in work.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+from typing import Any
+
+from mmsearch.encoding.protocol import Encoder
+from mmsearch.errors import MmsearchError
+from mmsearch.indexing.reconciling import Candidate
+from mmsearch.reading import (
+    NotAMedium,
+    OpenFile,
+    ReadLimits,
+    UnreachableFile,
+    UnreadableFile,
+    open_file,
+    read,
+)
+from mmsearch.records import Content, EncodedItem, FileState, FloatMatrix, Modality, Part
+from mmsearch.store.sqlite.store import Catalogue
+
+# So many parts of a file are encoded before they are handed on.
+GROUP_PARTS = 16
+_COULD_NOT = "the model could not encode it"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one candidate, or of some of its parts.
+
+    `content_id`, `content` or `reason` is set, or none: it is of another kind. `items` are those of the content from
+    place `first` on, the last of them if `is_whole`. `out_of_reach` tells that the system would not give it: nothing is
+    known of its content. `not_encoded` tells that it could be read, with that `digest`, and that the model failed.
+    """
+
+    candidate: Candidate
+    state: FileState
+    content_id: int | None = None
+    content: Content | None = None
+    items: tuple[EncodedItem, ...] = ()
+    first: int = 0
+    is_whole: bool = True
+    reason: str | None = None
+    out_of_reach: bool = False
+    not_encoded: bool = False
+    digest: bytes | None = None
+
+
+# Hands on what became of some files.
+Emit = Callable[[Sequence[Outcome]], None]
+
+
+class Stopped(Exception):
+    """The run is being ended; the file in work is given up."""
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file that was read whole and waits to be encoded with others of its batch."""
+
+    candidate: Candidate
+    state: FileState
+    content: Content
+    parts: Sequence[Part]
+
+
+@dataclass
+class FileEncoder:
+    """Reads and encodes files for one model. Its methods are called from several threads at once.
+
+    `known` is a reader of the library that they share.
+    """
+
+    known: Catalogue
+    model_id: int
+    encoder: Encoder
+    limits: ReadLimits
+    stop: threading.Event
+    _asking: threading.Lock = field(default_factory=threading.Lock)
+
+    def encode(self, batch: Sequence[Candidate], emit: Emit) -> None:
+        """Hands on what became of the files of a batch; those that a stop leaves no time for are not among them."""
+        outcomes: list[Outcome] = []
+        waiting: list[_File] = []
+        for candidate in batch:
+            if self.stop.is_set():
+                break
+            try:
+                with open_file(candidate.file.path, self.limits) as file:
+                    found = self._taken_up(candidate, file, emit)
+                if isinstance(found, _File):
+                    waiting.append(found)
+                elif found is not None:
+                    outcomes.append(found)
+            except Stopped:
+                break
+            except NotAMedium:
+                outcomes.append(Outcome(candidate, _seen(candidate)))
+            except UnreachableFile as error:
+                outcomes.append(replace(failed(candidate, error.reason), out_of_reach=True))
+            except UnreadableFile as error:
+                outcomes.append(failed(candidate, error.reason))
+            except MemoryError:
+                outcomes.append(failed(candidate, "too large for this machine's memory"))
+        emit(outcomes + self._together(waiting))
+
+    def _taken_up(self, candidate: Candidate, file: OpenFile, emit: Emit) -> Outcome | _File | None:
+        """What is known of the file already, or the file with its few parts; None once a long one is encoded."""
+        state = FileState(candidate.root_id, file.path, file.size, file.mtime_ns)
+        version = file.reader.version
+        with self._asking:
+            content_id = self.known.content_with_items(file.digest, self.model_id, version)
+            stored = 0 if content_id else self.known.items_stored(file.digest, self.model_id, version)
+        if content_id is not None:
+            return Outcome(candidate, state, content_id=content_id)
+        reading = read(file, self.encoder.image_side)
+        content = Content(file.digest, file.reader.medium, file.size, version, reading.facts)
+        parts = self._encodable(reading.parts)
+        begun = list(islice(parts, GROUP_PARTS + 1))
+        if len(begun) <= GROUP_PARTS and not stored:
+            return _File(candidate, state, content, begun)
+        return self._long(_File(candidate, state, content, ()), chain(begun, parts), stored, emit)
+
+    def _encodable(self, parts: Iterable[Part]) -> Iterator[Part]:
+        """The parts that this encoder takes, texts cut into passages that fit its window."""
+        for part in parts:
+            if part.modality == "text":
+                yield from passages(part, self.encoder)
+            elif part.modality == "image":
+                yield part
+
+    def _long(self, file: _File, parts: Iterator[Part], stored: int, emit: Emit) -> Outcome | None:
+        """Encodes what the library lacks of a long file, group by group; `stored` items are there."""
+        for _ in islice(parts, stored):
+            pass
+        first, group = stored, list(islice(parts, GROUP_PARTS))
+        while True:
+            if self.stop.is_set():
+                raise Stopped
+            following = list(islice(parts, GROUP_PARTS))
+            try:
+                items = self._items(group)
+            except MmsearchError:
+                raise
+            except Exception as error:
+                return _not_encoded(file, f"{_COULD_NOT}: {error}")
+            emit([Outcome(file.candidate, file.state, None, file.content, items, first, not following)])
+            if not following:
+                return None
+            first, group = first + len(group), following
+
+    def _items(self, parts: Sequence[Part]) -> tuple[EncodedItem, ...]:
+        """The items of some parts, in their order."""
+        rows: dict[int, FloatMatrix] = {}
+        for modality in dict.fromkeys(part.modality for part in parts):
+            places = [place for place, part in enumerate(parts) if part.modality == modality]
+            at_once = self._at_once(modality)
+            for start in range(0, len(places), at_once):
+                if self.stop.is_set() and modality == "text":
+                    raise Stopped
+                some = places[start : start + at_once]
+                encoded = _encoded(self.encoder, modality, [parts[place].payload for place in some])
+                rows.update(zip(some, encoded, strict=True))
+        return tuple(_item(part, rows[place]) for place, part in enumerate(parts))
+
+    def _at_once(self, modality: Modality) -> int:
+        return GROUP_PARTS if modality == "text" else self.encoder.pictures_at_once
+
+    def _together(self, files: Sequence[_File]) -> list[Outcome]:
+        """Encodes the parts of several files at once, or each for itself where one of them is more than it can."""
+        empty = [_not_encoded(file, "no words inside") for file in files if not file.parts]
+        files = [file for file in files if file.parts]
+        if not files:
+            return empty
+        try:
+            items = iter(self._items([part for file in files for part in file.parts]))
+        except MmsearchError:
+            raise  # the model itself, or what it runs on, and not this file
+        except Stopped:
+            if len(files) == 1:
+                return empty
+            return empty + [outcome for file in files for outcome in self._together([file])]
+        except Exception as error:
+            if len(files) == 1:
+                return [*empty, _not_encoded(files[0], f"{_COULD_NOT}: {error}")]
+            return empty + [outcome for file in files for outcome in self._together([file])]
+        return empty + [
+            Outcome(file.candidate, file.state, None, file.content, tuple(islice(items, len(file.parts))))
+            for file in files
+        ]
+
+
+def passages(part: Part, encoder: Encoder) -> Iterator[Part]:
+    """A part that is a text, cut into stretches that fit the encoder's window, each with its place."""
+    text: str = part.payload
+    line, counted = part.locator.line or 1, 0
+    begins = part.locator.start or 0
+    for span in encoder.windows(text):
+        line += text.count("\n", counted, span.start)
+        counted = span.start
+        place = replace(part.locator, start=begins + span.start, end=begins + span.end, line=line)
+        yield replace(part, payload=text[span.start : span.end], locator=place)
+
+
+def _item(part: Part, row: FloatMatrix) -> EncodedItem:
+    text = part.payload if isinstance(part.payload, str) else None
+    return EncodedItem(part.modality, row, part.locator, part.source, text)
+
+
+def _not_encoded(file: _File, reason: str) -> Outcome:
+    return Outcome(file.candidate, file.state, reason=reason, not_encoded=True, digest=file.content.digest)
+
+
+def failed(candidate: Candidate, reason: str) -> Outcome:
+    """A file that could not be read, in the state that the walk saw: one that has changed since is tried again."""
+    return Outcome(candidate, _seen(candidate), reason=reason)
+
+
+def _seen(candidate: Candidate) -> FileState:
+    file = candidate.file
+    return FileState(candidate.root_id, file.path, file.size, file.mtime_ns)
+
+
+def _encoded(encoder: Encoder, modality: Modality, payloads: Sequence[Any]) -> FloatMatrix:
+    return encoder.encode_images(payloads) if modality == "image" else encoder.encode_texts(payloads)

@@ -1,0 +1,179 @@
+"""A path on disk → an open file in one consistent state, with its digest and its reader."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, Any, BinaryIO, cast
+
+from mmsearch.files.paths import extension_of
+from mmsearch.files.times import modification_time
+from mmsearch.reading.reader import (
+    HEAD_BYTES,
+    NotAMedium,
+    Reader,
+    ReadLimits,
+    UnreachableFile,
+    UnreadableFile,
+)
+
+# The clocks of Linux's file systems advance every 1 to 10 ms.
+_CLOCK_TICK_NS = 20_000_000
+# A named pipe or a terminal put in the file's place must not block or take over.
+_MORE_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+# A file of up to so many bytes is kept in memory while it is read: it is not asked of the disk twice.
+KEPT_BYTES = 64_000_000
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class OpenFile:
+    """A file that is being read.
+
+    `stream` gives its bytes, from any place; `head` are the first of them. `digest` is the 16 bytes of xxh3_128 over
+    all of them, `size` is in bytes, `mtime_ns` in nanoseconds since 1970, both as they were when it was opened.
+    """
+
+    path: bytes
+    stream: IO[bytes] = field(repr=False)
+    head: bytes = field(repr=False)
+    digest: bytes
+    size: int
+    mtime_ns: int
+    reader: Reader
+    limits: ReadLimits
+
+    @property
+    def extension(self) -> str:
+        return extension_of(self.path)
+
+
+@contextmanager
+def opened(path: bytes, limits: ReadLimits, readers: Sequence[Reader]) -> Iterator[OpenFile]:
+    """Opens and hashes the file at `path`, once more if it changes meanwhile; links are followed.
+
+    What is read of it within the block is what was hashed, or UnreachableFile is raised at its end.
+
+    Raises:
+        UnreadableFile: it cannot be read, is over its limit (nothing beyond its head is read then), is not what its
+            extension says, or does not keep still. NotAMedium, for files of other kinds.
+    """
+    try:
+        file = _opened_once(path, limits, readers) or _opened_once(path, limits, readers)
+    except IsADirectoryError:
+        raise UnreadableFile("not a regular file") from None
+    except FileNotFoundError:
+        raise UnreachableFile("vanished before it was read") from None
+    except OSError as error:
+        raise UnreachableFile((error.strerror or type(error).__name__).lower()) from None
+    if file is None:
+        raise UnreachableFile("changed while it was read")
+    with file.stream:
+        yield file
+        if not isinstance(file.stream, io.BytesIO) and _state(file.stream) != (file.size, file.mtime_ns):
+            raise UnreachableFile("changed while it was read")
+
+
+def _opened_once(path: bytes, limits: ReadLimits, readers: Sequence[Reader]) -> OpenFile | None:
+    """The file, or None where it changed while it was hashed."""
+    file = cast("BinaryIO", open(path, "rb", buffering=0, opener=_open_without_waiting))  # noqa: SIM115 - handed on
+    try:
+        before = _settled(file)
+        if not stat.S_ISREG(before.st_mode):
+            raise UnreadableFile("not a regular file")
+        if before.st_size == 0:
+            raise UnreadableFile("empty file")
+        head = _read_up_to(file, HEAD_BYTES)
+        reader = reader_of_bytes(head, extension_of(path), readers)
+        limit = limits.max_bytes.get(reader.medium, reader.max_bytes)
+        if before.st_size > limit:
+            raise UnreadableFile(f"{reader.medium} file of {before.st_size:,} bytes, over the limit of {limit:,}")
+        size, mtime_ns = before.st_size, modification_time(before)
+        digest, data = _hashed(file, head, size, reader.way_of_reading(extension_of(path)))
+        if digest is None or _state(file) != (size, mtime_ns):
+            file.close()
+            return None
+        stream: IO[bytes] = file
+        if data is not None:
+            file.close()
+            stream = io.BytesIO(data)
+        else:
+            file.seek(0)
+            stream = io.BufferedReader(cast("io.RawIOBase", file), _BLOCK_BYTES)
+        return OpenFile(path, stream, head, digest, size, mtime_ns, reader, limits)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _hashed(file: BinaryIO, head: bytes, size: int, way_of_reading: int) -> tuple[bytes | None, bytes | None]:
+    """The digest of all bytes, None where there are not `size` of them, and the bytes where they are few enough."""
+    import xxhash
+
+    # The way of reading is a part of the content: the same bytes are another text as a web page.
+    digest = xxhash.xxh3_128(head, seed=way_of_reading)
+    # One byte more than there should be shows growth; no endless file can fill memory.
+    if size <= KEPT_BYTES:
+        data = head + _read_up_to(file, size + 1 - len(head))
+        digest.update(data[len(head) :])
+        return (digest.digest(), data) if len(data) == size else (None, None)
+    seen = len(head)
+    while seen <= size and (block := file.read(_BLOCK_BYTES)):
+        digest.update(block)
+        seen += len(block)
+    return (digest.digest() if seen == size else None), None
+
+
+def _state(file: IO[bytes]) -> tuple[int, int]:
+    status = os.fstat(file.fileno())
+    return status.st_size, modification_time(status)
+
+
+def _settled(file: BinaryIO) -> os.stat_result:
+    """The file's status, once the clock of its system has moved on since it was last written.
+
+    Else a change of a moment later could leave it with the same modification time, and never be seen.
+    """
+    status = os.fstat(file.fileno())
+    age = time.time_ns() - status.st_mtime_ns
+    if not 0 <= age < _CLOCK_TICK_NS:
+        return status
+    time.sleep((_CLOCK_TICK_NS - age) / 1e9)
+    return os.fstat(file.fileno())
+
+
+def _open_without_waiting(path: Any, flags: int) -> int:
+    return os.open(path, flags | _MORE_FLAGS)
+
+
+def _read_up_to(file: BinaryIO, count: int) -> bytes:
+    parts = []
+    while count > 0 and (part := file.read(count)):
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def reader_of_bytes(head: bytes, extension: str, readers: Sequence[Reader]) -> Reader:
+    """The reader of a file with these first bytes. Content wins over the extension.
+
+    Raises UnreadableFile where the extension promises a medium that the bytes are not, NotAMedium where
+    neither knows one.
+    """
+    for reader in readers:
+        if reader.is_surely(head):
+            return reader
+    promised = next((reader for reader in readers if extension in reader.extensions), None)
+    if promised is not None:
+        if promised.may_be(head, extension):
+            return promised
+        raise UnreadableFile(promised.mismatch(head))
+    for reader in readers:
+        if reader.may_be(head, extension):
+            return reader
+    raise NotAMedium(f"neither {' nor '.join(reader.medium for reader in readers)}")

@@ -1,0 +1,85 @@
+"""What a reader is, and what passes between the door of this package and its readers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mmsearch.records import FileFacts, Medium, Part
+
+if TYPE_CHECKING:
+    from mmsearch.reading.opening import OpenFile
+
+HEAD_BYTES = 4096
+"""How many of a file's first bytes decide what it is. A multiple of 4, so that UTF-32 is not cut."""
+
+
+class UnreadableFile(Exception):
+    """A file that cannot be read. `reason` is a short phrase for the failure ledger: "truncated JPEG"."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class UnreachableFile(UnreadableFile):
+    """A file that the system would not give at this moment. Nothing is known of its content: try again later."""
+
+
+class NotAMedium(UnreadableFile):
+    """A file of no known medium. Nothing is wrong with it: no reader is there for it."""
+
+
+@dataclass(frozen=True)
+class ReadLimits:
+    """The largest files and pictures that are read.
+
+    `max_bytes` by medium, in place of what its reader says; `max_image_pixels` of a picture.
+    """
+
+    max_bytes: Mapping[Medium, int] = field(default_factory=dict)
+    max_image_pixels: int = 300_000_000
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was found in a file: what is known of it as a whole, and its parts, one after the other.
+
+    `parts` may be read while they are asked for, as long as the file is open; they raise UnreadableFile as `read` does.
+    The same content gives the same parts in the same order to the same version of a reader.
+    """
+
+    facts: FileFacts
+    parts: Iterable[Part]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads the files of one medium: how they are told from others, and how they are taken apart.
+
+    `version` rises when the reader finds something else in the same bytes: what older versions have read is read again.
+    `installed` names the optional packages that it reads with where they are there, so that what was refused for want
+    of one is read again when it is.
+
+    The three tests get a file's first HEAD_BYTES and its extension (lower case, with the dot, "" for none).
+    `is_surely` holds for bytes that are of this medium whatever the file is called. `may_be` holds for bytes
+    that are of it where the extension says so or says nothing. `mismatch` is the reason to give where the
+    extension says so and the bytes do not. `way_of_reading` numbers the ways in which the same bytes are read under
+    different extensions. `max_bytes` is the size of the largest file that is read, unless the limits say otherwise.
+
+    `read` gets the open file and the side in pixels that pictures should have: their short side has at least that if
+    the original has, and at most twice that. It raises UnreadableFile for damaged, truncated, oversized or empty
+    content, and nothing else.
+    """
+
+    medium: Medium
+    version: int
+    extensions: frozenset[str]
+    is_surely: Callable[[bytes], bool]
+    may_be: Callable[[bytes, str], bool]
+    mismatch: Callable[[bytes], str]
+    max_bytes: int
+    read: Callable[[OpenFile, int], Reading]
+    way_of_reading: Callable[[str], int] = lambda extension: 0
+    installed: Callable[[], tuple[str, ...]] = lambda: ()
