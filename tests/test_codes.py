@@ -16,10 +16,11 @@ from made_up_library import DIMENSION, MadeUpLibrary, drawn, unit
 
 from mmsearch import Library, Query
 from mmsearch.nearest import code_file
+from mmsearch.nearest.chained import BLOCK
 from mmsearch.nearest.code_file import check_codes, open_codes, refresh_codes
 from mmsearch.nearest.codes import CodedQuery, best_places, sign_words
 from mmsearch.nearest.derived import Missing, NotUsable, derived_path
-from mmsearch.nearest.gallery import FEW_ROWS, Gallery, Scan, candidates_among
+from mmsearch.nearest.gallery import FEW_ROWS, Gallery, Scan, Wanted, candidates_among
 from mmsearch.nearest.vectors import rows_of
 from mmsearch.records import MODALITIES, Modality
 from mmsearch.searching.query import text_term
@@ -49,9 +50,9 @@ def covered(library: MadeUpLibrary, modality: Modality = "image") -> list[int]:
 
 
 def best(library: MadeUpLibrary, query: np.ndarray, scan: Scan, count: int = 10) -> list[int]:
-    gallery = Gallery(library.folder, library.catalogue, library.space(), scan)
-    ranking, _ = gallery.ranking(query)
-    assert gallery.troubles == []
+    gallery = Gallery(library.folder, library.space(), scan)
+    ranking, _ = gallery.ranking(library.catalogue, query)
+    assert gallery.troubles() == []
     live = set(library.catalogue.item_ids(library.model_id, "image").tolist())
     return [int(one) for one in ranking(2 * count).item_ids if int(one) in live][:count]
 
@@ -221,8 +222,8 @@ def test_a_file_of_another_line_of_the_library_changes_no_answer(
     shutil.copy(path_of(library), path_of(other))
     query = drawn(1, seed=2)[0]
     expected = best(other, query, "exact")
-    gallery = Gallery(other.folder, other.catalogue, other.space())
-    assert gallery.ranking(query)[0](10).item_ids.tolist() == expected
+    gallery = Gallery(other.folder, other.space())
+    assert gallery.ranking(other.catalogue, query)[0](10).item_ids.tolist() == expected
     refresh_codes(other.folder, other.catalogue, other.space())
     assert covered(other) == other.catalogue.item_ids(other.model_id, "image").tolist()
 
@@ -242,7 +243,7 @@ def test_any_damage_is_noticed_or_harmless(
     at = int(place * (len(content) - 1))
     content[at] ^= 1 << bit
     path.write_bytes(bytes(content[:at] if cut else content))
-    found = Gallery(library.folder, library.catalogue, library.space()).ranking(query)[0](10)
+    found = Gallery(library.folder, library.space()).ranking(library.catalogue, query)[0](10)
     assert found.item_ids.tolist() == expected
     refresh_codes(library.folder, library.catalogue, library.space())
     assert covered(library) == library.catalogue.item_ids(library.model_id, "image").tolist()
@@ -264,8 +265,8 @@ def test_rows_that_were_removed_after_a_backup_are_found_once_it_is_back(
     refresh_codes(library.folder, library.catalogue, library.space())
     restored(library, backup)
     query = drawn(2_000)[500]
-    gallery = Gallery(backup.folder, backup.catalogue, backup.space())
-    assert gallery.ranking(query)[0](10).item_ids[0] == item_ids[500]
+    gallery = Gallery(backup.folder, backup.space())
+    assert gallery.ranking(backup.catalogue, query)[0](10).item_ids[0] == item_ids[500]
     refresh_codes(backup.folder, backup.catalogue, backup.space())
     assert covered(backup) == item_ids
 
@@ -286,9 +287,9 @@ def test_the_same_files_in_another_order_after_a_backup(library: MadeUpLibrary, 
     restored(library, backup)
     backup.add(np.concatenate([later[:-1][::-1], later[-1:]]))  # the last one is the same
     for scan in ("codes", "graph"):
-        gallery = Gallery(backup.folder, backup.catalogue, backup.space(), scan)
-        found = gallery.ranking(later[20])[0](5)
-        expected = Gallery(backup.folder, backup.catalogue, backup.space(), "exact").ranking(later[20])[0](5)
+        gallery = Gallery(backup.folder, backup.space(), scan)
+        found = gallery.ranking(backup.catalogue, later[20])[0](5)
+        expected = Gallery(backup.folder, backup.space(), "exact").ranking(backup.catalogue, later[20])[0](5)
         assert found.item_ids.tolist() == expected.item_ids.tolist()
         assert np.allclose(found.cosines, expected.cosines, atol=1e-3)
 
@@ -297,7 +298,7 @@ def test_what_a_killed_run_has_begun_is_no_block(library: MadeUpLibrary) -> None
     expected = library.add(drawn(100))
     refresh_codes(library.folder, library.catalogue, library.space())
     with open(path_of(library), "ab") as file:
-        file.write(b"rows" + bytes(code_file._BLOCK.size - 4) + b"half a payload")
+        file.write(b"rows" + bytes(BLOCK.size - 4) + b"half a payload")
     check_codes(library.folder, library.catalogue, library.space())
     expected += library.add(drawn(3))
     refresh_codes(library.folder, library.catalogue, library.space())
@@ -320,10 +321,12 @@ def test_codes_find_what_an_exact_search_finds(library: MadeUpLibrary) -> None:
     library.add(drawn(8_000))
     refresh_codes(library.folder, library.catalogue, library.space())
     library.add(drawn(50, seed=1))
-    galleries = [Gallery(library.folder, library.catalogue, library.space(), scan) for scan in ("exact", "codes")]
+    galleries = [Gallery(library.folder, library.space(), scan) for scan in ("exact", "codes")]
     shared = []
     for query in drawn(40, seed=8):
-        exact, by_codes = (set(gallery.ranking(query)[0](10).item_ids.tolist()) for gallery in galleries)
+        exact, by_codes = (
+            set(gallery.ranking(library.catalogue, query)[0](10).item_ids.tolist()) for gallery in galleries
+        )
         shared.append(len(exact & by_codes) / 10)
     assert np.mean(shared) >= 0.99
 
@@ -339,12 +342,12 @@ def test_only_what_is_wanted_is_found(library: MadeUpLibrary, wanted: int) -> No
     library.add(drawn(10, seed=1))
     among = np.sort(np.random.default_rng(1).permutation(item_ids)[:wanted])
     scans: tuple[Scan, ...] = ("exact", "codes", "graph", "auto")
-    galleries = [Gallery(library.folder, library.catalogue, library.space(), scan, 100) for scan in scans]
+    galleries = [Gallery(library.folder, library.space(), scan, 100) for scan in scans]
     shared = []
     for query in drawn(12, seed=4):
         found = []
         for gallery in galleries:
-            ranking, rows = gallery.ranking(query, among)
+            ranking, rows = gallery.ranking(library.catalogue, query, Wanted(among))
             assert rows == wanted
             found.append(ranking(10).item_ids.tolist())
             assert set(found[-1]) <= set(among.tolist())
@@ -383,8 +386,8 @@ def test_a_graph_of_equal_rows_gives_what_can_be_reached(library: MadeUpLibrary)
     )
     found, cosines = read_graph(library.folder, library.catalogue, library.space()).nearest(drawn(1)[0], 2_000)
     assert len(found) == len(cosines) > 0
-    gallery = Gallery(library.folder, library.catalogue, library.space(), "graph")
-    assert set(gallery.ranking(drawn(1)[0])[0](2_000).item_ids.tolist()) <= set(item_ids)
+    gallery = Gallery(library.folder, library.space(), "graph")
+    assert set(gallery.ranking(library.catalogue, drawn(1)[0])[0](2_000).item_ids.tolist()) <= set(item_ids)
 
 
 def test_a_million_equal_pictures_are_not_all_compared(library: MadeUpLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -398,23 +401,30 @@ def test_a_million_equal_pictures_are_not_all_compared(library: MadeUpLibrary, m
         return vectors_of(item_ids)
 
     monkeypatch.setattr(library.catalogue, "vectors_of", count)
-    gallery = Gallery(library.folder, library.catalogue, library.space())
-    assert len(gallery.ranking(drawn(1)[0])[0](10).item_ids) == 10
+    gallery = Gallery(library.folder, library.space())
+    assert len(gallery.ranking(library.catalogue, drawn(1)[0])[0](10).item_ids) == 10
     assert asked == [candidates_among(3_000)] == [FEW_ROWS]
 
 
 def test_a_file_that_is_replaced_between_two_queries_changes_no_answer(library: MadeUpLibrary) -> None:
     item_ids = library.add(drawn(4_000))
     refresh_codes(library.folder, library.catalogue, library.space())
-    gallery = Gallery(library.folder, library.catalogue, library.space())
+    gallery = Gallery(library.folder, library.space())
     queries = unit(drawn(4, seed=1))
-    gallery.ranking(queries[0])[0](10)
+    gallery.ranking(library.catalogue, queries[0])[0](10)
     library.remove(item_ids[:1_500])
     library.add(drawn(100, seed=2))
     os.remove(path_of(library))
     refresh_codes(library.folder, library.catalogue, library.space())
+    gallery = Gallery(library.folder, library.space(), before=gallery)
     for query in queries[1:]:
-        assert len(set(gallery.ranking(query)[0](10).item_ids.tolist()) & set(best(library, query, "exact"))) >= 9
+        assert (
+            len(
+                set(gallery.ranking(library.catalogue, query)[0](10).item_ids.tolist())
+                & set(best(library, query, "exact"))
+            )
+            >= 9
+        )
 
 
 def test_the_graph_of_notes_knows_that_photos_do_not_concern_it(

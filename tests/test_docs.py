@@ -60,7 +60,7 @@ def described() -> dict[tuple[str, str | None], Any]:
     from mmsearch.evaluation.retrieval import ZeroShot
     from mmsearch.evaluation.separation import Separation
     from mmsearch.indexing.report import IndexReport
-    from mmsearch.searching.searcher import Hit
+    from mmsearch.searching.results import Hit
 
     return {
         ("search", "hits"): Hit,

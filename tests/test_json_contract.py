@@ -12,8 +12,8 @@ import pytest
 from conftest import Mmsearch, run_mmsearch
 
 HIT_FIELDS = {
-    "rank", "path", "type", "score", "similarity", "width", "height", "bytes", "modified", "taken", "snippet", "line",
-    "offset", "available",
+    "rank", "id", "path", "type", "score", "similarity", "width", "height", "bytes", "modified", "taken", "snippet",
+    "line", "offset", "available", "source", "page", "time", "region",
 }  # fmt: skip
 
 
@@ -33,6 +33,7 @@ def of_type(answer: Any, kind: str) -> Any:
 def test_one_query_is_one_object_with_just_these_fields(answer: Any) -> None:
     assert set(answer) == {
         "schema_version", "query", "model", "library", "elapsed_ms", "thresholds", "hits", "nearest",
+        "total", "total_exact", "offset",
     }  # fmt: skip
     assert answer["schema_version"] == 1
     assert set(answer["thresholds"]) == {"image", "text"}
@@ -177,7 +178,8 @@ def test_the_report_of_index_has_these_fields(mmsearch: Mmsearch, home: Path) ->
     assert os.path.isdir(report.pop("library"))
     assert report == {
         "schema_version": 1, "added": 4, "updated": 0, "moved": 0, "unchanged": 0, "removed": 0, "failed": 1,
-        "failing": 0, "others": 1, "resumed": False, "problems": [], "offline": [], "absent": [], "rebuilt": [],
+        "failing": 0, "others": 1, "unread": {".mp4": 1}, "resumed": False, "stopped": False,
+        "problems": [], "offline": [], "absent": [], "rebuilt": [],
         "encoded": 0, "searched": "mmsearch-mini@2", "switched": False, "catching_up": None,
         "lacking": 0, "hindered": None,
     }  # fmt: skip
@@ -192,7 +194,8 @@ def report_reason(report: Any) -> str:
 def test_the_status_has_these_fields(mmsearch: Mmsearch, indexed: Path, photos: Path) -> None:
     status = mmsearch("status", "--json", library=indexed).json
     assert set(status) == {
-        "schema_version", "library", "model", "dimension", "images", "texts", "contents", "items", "bytes",
+        "schema_version", "library", "model", "dimension", "images", "texts", "files", "unread", "contents", "items",
+        "bytes",
         "interrupted", "roots", "failures", "models",
     }  # fmt: skip
     assert (status["images"], status["texts"], status["items"]) == (14, 4, 18)

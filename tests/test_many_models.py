@@ -20,7 +20,7 @@ from mmsearch.encoding.onnx_model import OnnxEncoder
 from mmsearch.files.crash_points import VARIABLE
 from mmsearch.records import FloatMatrix
 from mmsearch.searching.query import Query, Term
-from mmsearch.searching.searcher import SearchResult
+from mmsearch.searching.results import SearchResult
 from mmsearch.store.models import stored_models
 from mmsearch.store.sqlite.store import Catalogue
 

@@ -16,6 +16,7 @@ from mmsearch.nearest import derived
 from mmsearch.nearest.code_file import check_codes
 from mmsearch.nearest.derived import Missing, NotUsable
 from mmsearch.nearest.hnsw import check_graph
+from mmsearch.nearest.row_file import check_rows
 from mmsearch.nearest.spaces import Space, with_adapter
 from mmsearch.records import MODALITIES
 from mmsearch.store.adapters import StoredAdapter, remove_adapter, stored_adapters
@@ -168,8 +169,14 @@ def _derived(folder: str, catalogue: Catalogue) -> list[Finding]:
         except MmsearchError:  # its adapter is damaged, and was told of
             continue
         for modality in MODALITIES:
-            for kind, check in (("codes", check_codes), ("graph", check_graph)):
-                trouble = _trouble_of(check, folder, catalogue, in_use.space(modality))
+            space = in_use.space(modality)
+            of_kinds = (
+                ("codes", check_codes, space),
+                ("rows", check_rows, space.without_adapter()),
+                ("graph", check_graph, space),
+            )
+            for kind, check, of_kind in of_kinds:
+                trouble = _trouble_of(check, folder, catalogue, of_kind)
                 if trouble is not None:
                     found.append(Finding("derived", f"the {kind} of {modality}s: {trouble}"))
     return found

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -50,6 +51,7 @@ def search(
         typer.Option("--not-image", metavar="FILE", help="A picture to keep away from (repeatable)."),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", help="At most so many hits.")] = DEFAULT_LIMIT,
+    offset: Annotated[int, typer.Option(metavar="N", help="Leave out the first N hits: the next page.")] = 0,
     min_score: Annotated[
         float | None,
         typer.Option(
@@ -117,6 +119,7 @@ def search(
     from mmsearch import output
     from mmsearch.library import Library
     from mmsearch.output import hits
+    from mmsearch.searching.query import Query
 
     form = _form(as_json, as_jsonl, as_paths, as_null)
     filters = _filters(only, folder, ext, after, before)
@@ -126,12 +129,14 @@ def search(
                 raise MmsearchError("--batch takes its queries from the file and prints JSON; leave the others out.")
             found = False
             how: Scan = scan.value
-            queries = _batch_queries(batch, filters, limit, min_score)
+            queries = _batch_queries(
+                batch, partial(Query, filters=filters, limit=limit, min_score=min_score, offset=offset)
+            )
             for result in opened.search_many(queries, scan=how, adapter=adapter, model=model, on_trouble=_tell_trouble):
                 print(output.to_json(hits.result_as_json(result)), flush=True)
                 found = found or bool(result.hits)
         else:
-            asked = _query(_terms(query, image, avoid, avoid_image), filters, limit, min_score)
+            asked = Query(_terms(query, image, avoid, avoid_image), filters, limit, min_score, offset)
             one_scan = cast("Scan", "codes" if scan is ScanChoice.AUTO else scan.value)
             results = opened.search_many([asked], scan=one_scan, adapter=adapter, model=model, on_trouble=_tell_trouble)
             result = next(results)
@@ -172,13 +177,7 @@ def _terms(
     )
 
 
-def _query(terms: tuple[Term, ...], filters: Filters, limit: int, min_score: float | None) -> Query:
-    from mmsearch.searching.query import Query
-
-    return Query(terms, filters, limit, min_score)
-
-
-def _batch_queries(name: str, filters: Filters, limit: int, min_score: float | None) -> Iterator[Query]:
+def _batch_queries(name: str, query_of: Callable[[tuple[Term, ...]], Query]) -> Iterator[Query]:
     from mmsearch.searching.query import text_term
 
     try:
@@ -190,7 +189,7 @@ def _batch_queries(name: str, filters: Filters, limit: int, min_score: float | N
             words = line.decode("utf-8", "replace").strip()
             try:
                 if words:
-                    yield _query((text_term(words),), filters, limit, min_score)
+                    yield query_of((text_term(words),))
             except MmsearchError as error:
                 raise MmsearchError(f"Line {number} of the batch: {error}") from error
 
@@ -203,10 +202,10 @@ def _filters(
     before: str | None,
 ) -> Filters:
     from mmsearch.records import Filters
-    from mmsearch.searching.query import parse_date, parse_extension, parse_folder, parse_modality
+    from mmsearch.searching.query import parse_date, parse_extension, parse_folder, parse_medium
 
     return Filters(
-        medium=parse_modality(only) if only is not None else None,
+        medium=parse_medium(only) if only is not None else None,
         folders=tuple(path for folder in folders or () for path in parse_folder(folder)),
         extensions=tuple(name for written in extensions or () for name in parse_extension(written)),
         after=parse_date(after) if after is not None else None,

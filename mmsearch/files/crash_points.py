@@ -22,6 +22,8 @@ CRASH_POINTS = (
     "codes begun",
     "record kept",
     "codes added",
+    "rows begun",
+    "rows added",
     "derived file written",
     "derived file in place",
     "graph written",

@@ -28,8 +28,9 @@ from mmsearch.nearest import derived
 from mmsearch.nearest.gallery import GRAPH_FROM_ROWS, Scan
 from mmsearch.nearest.spaces import model_in_use
 from mmsearch.records import Counts, Failure, Progress
-from mmsearch.searching.query import Query, text_term
-from mmsearch.searching.searcher import Searcher, SearchResult
+from mmsearch.searching.query import Query
+from mmsearch.searching.results import SearchResult
+from mmsearch.searching.session import Session
 from mmsearch.store.adapters import find_adapter, remove_adapter
 from mmsearch.store.adapters import use_adapter as put_in_use
 from mmsearch.store.models import StoredModel, files_lacking, searched_model, switch_if_caught_up, wanted_model
@@ -296,6 +297,24 @@ class Library(LibraryModels):
 
     # Search
 
+    def session(
+        self,
+        *,
+        models: Iterable[str] = (),
+        adapter: str | None = None,
+        scan: Scan = "auto",
+        graph_from_rows: int = GRAPH_FROM_ROWS,
+    ) -> Session:
+        """The library opened for reading: for many searches, by any number of threads, each at its newest state.
+
+        `models` are some of the library's, instead of the one in use: each file is found at its best place over all of
+        them. `adapter` is the one to search through, or "none", instead of the one in use. `scan` is "exact" (all
+        vectors), "codes" (the vectors whose codes seem nearest), "graph" (the HNSW graph where there is one), or
+        "auto": the graph from `graph_from_rows` rows of a model and modality on, codes below. It is closed by
+        `close()`, or by `with`.
+        """
+        return self._session(tuple(models), adapter, scan, graph_from_rows)
+
     def search(
         self, query: Query | str, *, scan: Scan = "codes", adapter: str | None = None, model: str | None = None
     ) -> SearchResult:
@@ -312,24 +331,19 @@ class Library(LibraryModels):
         model: str | None = None,
         on_trouble: Callable[[str], None] = lambda trouble: None,
     ) -> Iterator[SearchResult]:
-        """Answers many queries with one load of model and vectors.
+        """Answers many queries one after another, each at the library's newest state; see `session`.
 
-        `scan` is "exact" (all vectors), "codes" (the vectors whose codes seem nearest), "graph" (the HNSW graph where
-        there is one), or "auto": the graph from `graph_from_rows` rows of a modality on, codes below. `adapter` is
-        the one to search with, or "none", instead of the one in use, `model` one of the library's models.
-        `on_trouble` is told, once each, what could not be used.
+        `model` is one of the library's models. `on_trouble` is told, once each, what could not be used.
         """
-        with errors_told(self.folder):
-            catalogue, in_use = self._catalogue(), self._model_in_use(adapter, model)
-            searcher = Searcher(self.folder, catalogue, in_use, lambda: self._encoder_of(in_use), scan, graph_from_rows)
-            told: set[str] = set()
-            for query in queries:
-                result = searcher.search(Query((text_term(query),)) if isinstance(query, str) else query)
-                for trouble in searcher.troubles():
-                    if trouble not in told:
-                        told.add(trouble)
-                        on_trouble(trouble)
-                yield result
+        session = self._session((model,) if model is not None else (), adapter, scan, graph_from_rows, is_own=True)
+        told: set[str] = set()
+        for query in queries:
+            result = session.search(query)
+            for trouble in result.troubles:
+                if trouble not in told:
+                    told.add(trouble)
+                    on_trouble(trouble)
+            yield result
 
     # Evaluation
 

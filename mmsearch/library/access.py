@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from types import TracebackType
@@ -15,10 +16,14 @@ from mmsearch.files.locking import WriterLock
 from mmsearch.models.opening import open_encoder
 from mmsearch.nearest import derived
 from mmsearch.nearest.code_file import refresh_codes
+from mmsearch.nearest.gallery import Scan
 from mmsearch.nearest.hnsw import refresh_graph
+from mmsearch.nearest.row_file import refresh_rows
 from mmsearch.nearest.spaces import ModelInUse, model_in_use, with_adapter
 from mmsearch.records import MODALITIES, ModelIdentity
 from mmsearch.searching.calibration import refresh_calibration
+from mmsearch.searching.channels import SessionOptions
+from mmsearch.searching.session import Session
 from mmsearch.store.models import stored_models
 from mmsearch.store.sqlite.store import DATABASE_NAME, Catalogue, OlderLibrary, database_bytes
 
@@ -48,6 +53,8 @@ class LibraryAccess:
         self.folder = os.path.abspath(os.path.expanduser(folder)) if folder else default_library()
         self._reader: Catalogue | None = None
         self._encoders: dict[str, Encoder] = {}
+        self._sessions: dict[SessionOptions, Session] = {}
+        self._opening = threading.RLock()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -56,6 +63,10 @@ class LibraryAccess:
 
     def close(self) -> None:
         """Lets go of the files; the library may be used again afterwards."""
+        with self._opening:
+            sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
+            session.close()
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -72,15 +83,34 @@ class LibraryAccess:
 
     def _catalogue(self) -> Catalogue:
         if self._reader is None:
+            self._reader = self._open_reader()
+        return self._reader
+
+    def _open_reader(self) -> Catalogue:
+        try:
+            return Catalogue.read(self.folder)
+        except OlderLibrary:
+            if not os.access(self.folder, os.W_OK):
+                raise
+        with self._opening:
             try:
-                self._reader = Catalogue.read(self.folder)
+                return Catalogue.read(self.folder)  # another thread may have brought it up to date
             except OlderLibrary:
-                if not os.access(self.folder, os.W_OK):
-                    raise
                 with WriterLock(self.folder):
                     Catalogue.write(self.folder).close()
-                self._reader = Catalogue.read(self.folder)
-        return self._reader
+            return Catalogue.read(self.folder)
+
+    def _session(
+        self, models: tuple[str, ...], adapter: str | None, scan: Scan, graph_from_rows: int, is_own: bool = False
+    ) -> Session:
+        """A new session; with `is_own` one that the library keeps for its own searches until it is closed."""
+        options = SessionOptions(models, adapter, scan, graph_from_rows)
+        if not is_own:
+            return Session(self.folder, self._open_reader, self._encoder_of, options)
+        with self._opening:
+            if options not in self._sessions:
+                self._sessions[options] = self._session(models, adapter, scan, graph_from_rows)
+            return self._sessions[options]
 
     @contextmanager
     def _writing(self) -> Iterator[Catalogue]:
@@ -95,9 +125,10 @@ class LibraryAccess:
         return in_use
 
     def _encoder(self, name: str) -> Encoder:
-        if name not in self._encoders:
-            self._encoders[name] = open_encoder(name, self._device)
-        return self._encoders[name]
+        with self._opening:
+            if name not in self._encoders:
+                self._encoders[name] = open_encoder(name, self._device)
+            return self._encoders[name]
 
     def _encoder_of(self, in_use: ModelInUse) -> Encoder:
         encoder = self._encoder(in_use.model.name)
@@ -121,7 +152,9 @@ class LibraryAccess:
                 vectors[modality], of_codes = refresh_codes(self.folder, catalogue, in_use.space(modality))
                 wish = None if asked is None else asked == "1"
                 of_graph = refresh_graph(self.folder, catalogue, vectors[modality], wish)
-                troubles += [one for one in (of_codes, of_graph) if one]
+                space = in_use.space(modality).without_adapter()
+                of_rows = refresh_rows(self.folder, catalogue, space, len(vectors[modality]))
+                troubles += [one for one in (of_codes, of_rows, of_graph) if one]
             if encoder is not None and encoder.identity.fingerprint == model.identity.fingerprint:
                 refresh_calibration(catalogue, adapted(encoder, in_use), vectors)
         derived.remove_strangers(self.folder, own)

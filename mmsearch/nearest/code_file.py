@@ -3,17 +3,13 @@
 It is small (56 bytes a row of 384 numbers) and read from beginning to end by a search of a fresh process, which then
 asks the catalogue for the full vectors of the rows that seem nearest.
 
-A head (magic number, length of the description, checksum; the description as JSON; the mean, float32 [d]) is
-followed by blocks, and each block by the next: a head (`_BLOCK`), then ids, int64 [n], and words, uint64 [w, n]. A
-block's checksum covers that of what is before it, and the catalogue holds the last one with the place where it ends: it
-knows its file, and what a killed run has written behind that is nothing. The file is written anew, beside the old one,
-when too much of it is dead, when it has come to consist of many small blocks, or when the mean is that of a far smaller
-library.
+The head (`nearest.chained`) is followed by the mean, float32 [d], and each block's head by ids, int64 [n], and words,
+uint64 [w, n]. The file is written anew, beside the old one, when too much of it is dead, when it has come to consist of
+many small blocks, or when the mean is that of a far smaller library.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import struct
 from collections.abc import Iterable, Iterator
@@ -22,11 +18,20 @@ from dataclasses import asdict, dataclass, replace
 from typing import IO, BinaryIO
 
 import numpy as np
-import xxhash
 
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.replacing import write_whole
 from mmsearch.nearest import derived
+from mmsearch.nearest.chained import (
+    BLOCK,
+    BLOCK_MAGIC,
+    BLOCK_ROWS,
+    block_checksum,
+    is_worn,
+    read,
+    read_head,
+    write_head,
+)
 from mmsearch.nearest.codes import Words, sign_words, words_of
 from mmsearch.nearest.derived import Missing, NotUsable, Owner, Record
 from mmsearch.nearest.spaces import Space
@@ -35,20 +40,13 @@ from mmsearch.records import FloatMatrix, ItemIds
 from mmsearch.store.sqlite.store import Catalogue
 
 KIND = "codes"
-BLOCK_ROWS = 8_192
-LARGEST_DEAD_SHARE = 0.25
-# Fewer removed rows than this cost a search nothing.
-FEWEST_DEAD = 512
 # The mean of so many rows stands for any number; that of fewer is taken again when there are so many times as many.
 ROWS_FOR_MEAN = 8_192
 GROWTH_FOR_MEAN = 8
 # So many small blocks beyond what full ones would be do no harm.
 MOST_SMALL_BLOCKS = 16
 
-_HEAD = struct.Struct("<8sIQ")
 _MAGIC = b"mmcodes1"
-_BLOCK = struct.Struct("<4sIQ")
-_BLOCK_MAGIC = b"rows"
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class CodeBlock:
 @dataclass
 class OpenCodes:
     """A code file that is being read: what is read is verified first. `end`, `checksum`, `rows` and `count` (of blocks)
-    tell how far that is.
+    tell how far that is; `head` is the checksum of its head.
     """
 
     description: Description
@@ -82,6 +80,11 @@ class OpenCodes:
     checksum: int
     rows: int = 0
     count: int = 0
+    head: int = 0
+
+    def go_on_from(self, end: int, checksum: int) -> None:
+        """Goes to where an earlier reading had come to. The blocks from there on will tell if this is another file."""
+        self.end, self.checksum = end, checksum
 
     def blocks(self) -> Iterator[CodeBlock]:
         """All blocks that the catalogue speaks of.
@@ -103,13 +106,13 @@ class OpenCodes:
     def _next(self) -> CodeBlock:
         words = words_of(self.description.owner.dimension)
         self.file.seek(self.end)
-        magic, rows, checksum = _BLOCK.unpack(_read(self.file, _BLOCK.size))
-        if magic != _BLOCK_MAGIC:
+        magic, rows, checksum = BLOCK.unpack(read(self.file, BLOCK.size))
+        if magic != BLOCK_MAGIC:
             raise NotUsable("damaged")
-        payload = _read(self.file, rows * 8 * (1 + words))
-        if _block_checksum(self.checksum, payload) != checksum:
+        payload = read(self.file, rows * 8 * (1 + words))
+        if block_checksum(self.checksum, payload) != checksum:
             raise NotUsable("damaged: its checksum is wrong")
-        self.end += _BLOCK.size + len(payload)
+        self.end += BLOCK.size + len(payload)
         self.checksum = checksum
         values = np.frombuffer(payload, "<u8")
         return CodeBlock(values[:rows].view(np.int64), values[rows:].reshape(words, rows))
@@ -174,7 +177,7 @@ def _whole(folder: str, catalogue: Catalogue, space: Space) -> OpenCodes:
 def _is_worn(known: OpenCodes, catalogue: Catalogue, space: Space) -> bool:
     """Whether the file should be made anew from the vectors themselves."""
     dead = catalogue.items_removed() - known.description.items_removed
-    if not 0 <= dead <= max(FEWEST_DEAD, LARGEST_DEAD_SHARE * known.rows):
+    if is_worn(dead, known.rows):
         return True
     if known.description.rows >= ROWS_FOR_MEAN:
         return False
@@ -275,18 +278,14 @@ def _mean(catalogue: Catalogue, space: Space) -> FloatMatrix:
 
 def _write_head(file: IO[bytes], description: Description, mean: FloatMatrix) -> int:
     """Returns its checksum."""
-    written = json.dumps(asdict(description)).encode()
-    numbers = mean.astype("<f4").tobytes()
-    checksum = _checksum(written, numbers)
-    file.write(_HEAD.pack(_MAGIC, len(written), checksum) + written + numbers)
-    return checksum
+    return write_head(file, _MAGIC, asdict(description), mean.astype("<f4").tobytes())
 
 
 def _write_block(file: IO[bytes], block: CodeBlock, before: int) -> int:
     """Writes the block at the present place; `before` is the checksum of what is before it. Returns its own."""
     payload = block.item_ids.astype("<i8").tobytes() + np.ascontiguousarray(block.words, "<u8").tobytes()
-    checksum = _block_checksum(before, payload)
-    file.write(_BLOCK.pack(_BLOCK_MAGIC, len(block.item_ids), checksum))
+    checksum = block_checksum(before, payload)
+    file.write(BLOCK.pack(BLOCK_MAGIC, len(block.item_ids), checksum))
     file.flush()
     crash_point("codes begun")
     file.write(payload)
@@ -294,32 +293,7 @@ def _write_block(file: IO[bytes], block: CodeBlock, before: int) -> int:
 
 
 def _opened(file: BinaryIO, record: Record) -> OpenCodes:
-    magic, length, checksum = _HEAD.unpack(_read(file, _HEAD.size))
-    if magic != _MAGIC:
-        raise NotUsable("cut short or not a derived file")
-    written = _read(file, length)
-    fields = json.loads(written)
+    fields, numbers, checksum = read_head(file, _MAGIC, bytes_a_number=4)
     owner = Owner(**fields.pop("owner"))
-    numbers = _read(file, 4 * owner.dimension)
-    if _checksum(written, numbers) != checksum:
-        raise NotUsable("damaged: its checksum is wrong")
     mean = np.frombuffer(numbers, "<f4").astype(np.float32)
-    return OpenCodes(Description(owner, **fields), mean, record, file, file.tell(), checksum)
-
-
-def _read(file: BinaryIO, size: int) -> bytes:
-    """So many bytes, of a file whose numbers may be damaged."""
-    if size > os.fstat(file.fileno()).st_size - file.tell():
-        raise NotUsable("cut short or not a derived file")
-    return file.read(size)
-
-
-def _block_checksum(before: int, payload: bytes) -> int:
-    return _checksum(struct.pack("<Q", before), payload)
-
-
-def _checksum(*parts: bytes) -> int:
-    digest = xxhash.xxh3_64()
-    for part in parts:
-        digest.update(part)
-    return digest.intdigest()
+    return OpenCodes(Description(owner, **fields), mean, record, file, file.tell(), checksum, head=checksum)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
@@ -87,6 +88,12 @@ def _record_key(space: Space, kind: str) -> str:
 def derived_path(folder: str, space: Space, kind: str) -> str:
     """Where the derived file of that kind lies in the library `folder`."""
     return os.path.join(folder, "derived", f"{space.identity.fingerprint[:16]}-{space.modality}.{kind}")
+
+
+def remove(path: str) -> None:
+    """Deletes a derived file if it is there."""
+    with suppress(FileNotFoundError):
+        os.remove(path)
 
 
 def derived_bytes(folder: str) -> int:

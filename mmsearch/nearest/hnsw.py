@@ -11,9 +11,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -60,11 +61,19 @@ class Description:
 
 @dataclass(frozen=True)
 class Graph:
-    """A loaded graph of `rows` rows: those of all items up to `covers_to`."""
+    """A loaded graph of `rows` rows: those of all items up to `covers_to`. `record` is what the catalogue says of it.
+
+    Threads take turns: how widely hnswlib looks is kept in its index.
+    """
 
     index: Any
     rows: int
-    covers_to: int
+    record: Record
+    turn: threading.Lock = field(default_factory=threading.Lock, compare=False)
+
+    @property
+    def covers_to(self) -> int:
+        return self.record.covers_to
 
     def nearest(self, query: FloatMatrix, count: int) -> tuple[ItemIds, FloatMatrix]:
         """The nearest items of a unit query, float32 [dimension]: ids [k] and cosines [k], best first.
@@ -73,9 +82,10 @@ class Graph:
         """
         k = min(count, self.rows)
         while True:
-            self.index.set_ef(max(EF_SEARCH, 2 * k))
             try:
-                labels, distances = self.index.knn_query(query[np.newaxis], k=k)
+                with self.turn:
+                    self.index.set_ef(max(EF_SEARCH, 2 * k))
+                    labels, distances = self.index.knn_query(query[np.newaxis], k=k, num_threads=1)
             except RuntimeError:  # hnswlib gives k or nothing
                 if k <= 1:
                     return np.empty(0, np.int64), np.empty(0, np.float32)
@@ -155,7 +165,7 @@ def read_graph(folder: str, catalogue: Catalogue, space: Space) -> Graph:
     # hnswlib opens the path itself: what it read is what was verified only if nobody put a newer file there.
     if not os.path.samestat(before, after) or before.st_mtime_ns != after.st_mtime_ns:
         raise Missing("being made anew")
-    return Graph(index, description.rows, record.covers_to)
+    return Graph(index, description.rows, record)
 
 
 def check_graph(folder: str, catalogue: Catalogue, space: Space) -> None:
@@ -202,8 +212,7 @@ def _save(path: str, catalogue: Catalogue, space: Space, index: Any) -> None:
 
 def _remove(path: str) -> None:
     for one in (_header_path(path), path):
-        with suppress(FileNotFoundError):
-            os.remove(one)
+        derived.remove(one)
 
 
 def _can_be_named(path: str) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mmsearch.encoding.adapted import Adapter
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Invalid, Remedy
 from mmsearch.records import HalfMatrix, Modality, ModelIdentity
 from mmsearch.store.adapters import adapter_in_use, find_adapter
 from mmsearch.store.models import StoredModel, find_model, searched_model
@@ -27,6 +27,13 @@ class Space:
     identity: ModelIdentity
     modality: Modality
     adapter: Adapter | None = None
+
+    def without_adapter(self) -> Space:
+        """The space of the vectors as the model made them."""
+        if self.adapter is None:
+            return self
+        identity = replace(self.identity, fingerprint=self.adapter.model_fingerprint, adapter="")
+        return Space(self.model_id, identity, self.modality)
 
     def of_stored(self, vectors: HalfMatrix) -> HalfMatrix:
         """Vectors of this space, float16 [n, dimension], of vectors as the catalogue holds them."""
@@ -62,7 +69,8 @@ def model_in_use(catalogue: Catalogue, adapter: str | None = None, model: str | 
     None before the first index.
 
     Raises:
-        MmsearchError: there is no such model or adapter, or the adapter was made for another model.
+        NotFound: there is no such model or adapter.
+        Invalid: the adapter was made for another model.
     """
     stored = searched_model(catalogue) if model is None else find_model(catalogue, model)
     return None if stored is None else with_adapter(catalogue, stored, adapter)
@@ -72,7 +80,8 @@ def with_adapter(catalogue: Catalogue, model: StoredModel, adapter: str | None =
     """That model with the adapter that searches with it go through, or the one of that name.
 
     Raises:
-        MmsearchError: there is no such adapter, or it was made for another model.
+        NotFound: there is no such adapter.
+        Invalid: it was made for another model.
     """
     identity = model.identity
     if adapter is None:
@@ -80,8 +89,8 @@ def with_adapter(catalogue: Catalogue, model: StoredModel, adapter: str | None =
     else:
         stored = find_adapter(catalogue, adapter)
         if stored is not None and stored.model_fingerprint != identity.fingerprint:
-            raise MmsearchError(
-                f"The adapter {stored.label} was made for another model than {identity.label}; train one for this "
-                "model with `mmsearch train`."
+            raise Invalid(
+                f"The adapter {stored.label} was made for another model than {identity.label}",
+                Remedy("train", identity.name),
             )
     return ModelInUse(model.id, identity, stored.open() if stored else None)

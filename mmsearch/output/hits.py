@@ -14,7 +14,7 @@ from mmsearch.output import SCHEMA_VERSION, to_json, visible
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from mmsearch.searching.searcher import Hit, SearchResult
+    from mmsearch.searching.results import Hit, SearchResult
 
 _SNIPPET_CHARACTERS = 160
 _AWAY = " (not there now)"
@@ -47,6 +47,9 @@ def result_as_json(result: SearchResult) -> dict[str, Any]:
         "model": result.model,
         "library": result.library,
         "elapsed_ms": round(result.elapsed_ms, 1),
+        "total": result.total,
+        "total_exact": result.total_exact,
+        "offset": result.offset,
         "thresholds": {modality: round(score, 4) for modality, score in result.thresholds.items()},
         "hits": [hit_as_json(hit) for hit in result.hits],
         "nearest": hit_as_json(result.nearest) if result.nearest else None,

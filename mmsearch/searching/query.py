@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from mmsearch.errors import MmsearchError
-from mmsearch.records import MODALITIES, Filters, Modality
+from mmsearch.errors import Invalid, NotFound, Remedy
+from mmsearch.records import Filters, Medium, Modality
 
 DEFAULT_LIMIT = 10
 LARGEST_WEIGHT = 1_000
@@ -34,29 +34,32 @@ class Term:
 class Query:
     """What is looked for. At least one term has a positive weight.
 
-    Without `min_score` a query of one text leaves out hits that are no nearer than what a text that means nothing
-    would find.
+    The hits are at most `limit`, after the first `offset` of all. Without `min_score` a query of one text leaves out
+    hits that are no nearer than what a text that means nothing would find.
 
     Raises:
-        MmsearchError: no terms, none of a positive weight, an empty text, or numbers out of range.
+        Invalid: no terms, none of a positive weight, an empty text, or numbers out of range.
     """
 
     terms: tuple[Term, ...]
     filters: Filters = field(default_factory=Filters)
     limit: int = DEFAULT_LIMIT
     min_score: float | None = None
+    offset: int = field(default=0, metadata={"json": None})
 
     def __post_init__(self) -> None:
         if not self.terms:
-            raise MmsearchError('Nothing to search for; give a text ("dog on beach") or --image FILE.')
+            raise Invalid("Nothing to search for", Remedy("query"))
         if any(not term.value.strip() for term in self.terms):
-            raise MmsearchError('The query is empty; give a text ("dog on beach") or --image FILE.')
+            raise Invalid("The query is empty", Remedy("query"))
         if not any(term.weight > 0 for term in self.terms):
-            raise MmsearchError("The query only says what to avoid; add a text or --image FILE to look for.")
+            raise Invalid("The query only says what to avoid", Remedy("query.add"))
         if self.limit < 1:
-            raise MmsearchError(f"The limit is {self.limit}; it must be 1 or more.")
+            raise Invalid(f"The limit is {self.limit}; it must be 1 or more.")
+        if self.offset < 0:
+            raise Invalid(f"The offset is {self.offset}; it must be 0 or more.")
         if self.min_score is not None and not 0 <= self.min_score <= 1:
-            raise MmsearchError(f"The lowest score is {self.min_score:g}; scores lie between 0 and 1.")
+            raise Invalid(f"The lowest score is {self.min_score:g}; scores lie between 0 and 1.")
 
     def as_json(self) -> dict[str, Any]:
         return {"terms": [term.as_json() for term in self.terms], "filters": self.filters.as_json()}
@@ -84,34 +87,37 @@ def image_term(written: str, sign: int = 1) -> Term:
     """A term from `file` or `weight:file`. A file of exactly that name comes first.
 
     Raises:
-        MmsearchError: there is no such file.
+        NotFound: there is no such file. Invalid: it is a folder.
     """
     weight, name = (1.0, written) if os.path.exists(written) else parse_weight(written)
     path = os.path.abspath(os.path.expanduser(name))
     if not os.path.isfile(path):
-        wrong = "is a folder" if os.path.isdir(path) else "does not exist"
-        raise MmsearchError(f"The query image {name} {wrong}; give the path of a picture.")
+        if os.path.isdir(path):
+            raise Invalid(f"The query image {name} is a folder; give the path of a picture.")
+        raise NotFound(f"The query image {name} does not exist; give the path of a picture.")
     return Term("image", path, _weight(written, sign * weight))
 
 
 def _weight(written: str, weight: float) -> float:
     if weight == 0:
-        raise MmsearchError(f"The weight in {written!r} is 0; leave the term out or give it a weight.")
+        raise Invalid(f"The weight in {written!r} is 0; leave the term out or give it a weight.")
     if abs(weight) > LARGEST_WEIGHT:
-        raise MmsearchError(f"The weight in {written[:40]!r} is too large; use at most {LARGEST_WEIGHT:,}.")
+        raise Invalid(f"The weight in {written[:40]!r} is too large; use at most {LARGEST_WEIGHT:,}.")
     return weight
 
 
-def parse_modality(written: str) -> Modality:
-    """`image` or `text`.
+def parse_medium(written: str) -> Medium:
+    """`image`, `text`: a medium that there is a reader for.
 
     Raises:
-        MmsearchError: anything else.
+        Invalid: anything else.
     """
-    for modality in MODALITIES:
-        if written == modality:
-            return modality
-    raise MmsearchError(f"There is no type {written!r}; it is image or text.")
+    from mmsearch.reading import READERS
+
+    media = [reader.medium for reader in READERS]
+    if written not in media:
+        raise Invalid(f"There is no type {written!r}; it is {', '.join(media[:-1])} or {media[-1]}.")
+    return written
 
 
 def parse_folder(written: str) -> tuple[bytes, ...]:
@@ -124,7 +130,7 @@ def parse_extension(written: str) -> tuple[str, ...]:
     """`jpg`, `.JPG` or `jpg,png` → lower case with dots."""
     names = [name.strip().lstrip(".").lower() for name in written.split(",")]
     if not all(names):
-        raise MmsearchError(f"{written!r} is not a file extension; write it as jpg or jpg,png.")
+        raise Invalid(f"{written!r} is not a file extension; write it as jpg or jpg,png.")
     return tuple(f".{name}" for name in names)
 
 
@@ -132,7 +138,7 @@ def parse_date(written: str) -> datetime:
     """A year, month, day or ISO 8601 time, as local time; `2024` is its first moment.
 
     Raises:
-        MmsearchError: it is no date.
+        Invalid: it is no date.
     """
     text = written.strip()
     for pattern, length in _DATES:
@@ -144,7 +150,7 @@ def parse_date(written: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise MmsearchError(
+        raise Invalid(
             f"{written!r} is not a date; write it as 2024, 2024-05, 2024-05-31 or 2024-05-31T18:00."
         ) from None
     return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment

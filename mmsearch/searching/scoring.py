@@ -20,19 +20,16 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from mmsearch.records import MODALITIES, Background, Calibration, FloatMatrix, Modality
+from mmsearch.records import Background, Calibration, FloatMatrix, Modality
 
 # For a model without a calibration of its own: how far from the background a match lies, in standard deviations.
 TYPICAL_MIDPOINT = 3.5
 TYPICAL_SLOPE = 1.5
 SAMPLE_ROWS = 1_000
-# Where a modality has too few rows to be measured: typical of CLIP-style models.
-TYPICAL = {
-    ("text", "image"): (0.18, 0.03),
-    ("image", "text"): (0.18, 0.03),
-    ("text", "text"): (0.5, 0.1),
-    ("image", "image"): (0.5, 0.1),
-}
+# Where nothing was measured, mean and deviation that are typical of CLIP-style models: of two different modalities, and
+# of one.
+TYPICAL_ACROSS = (0.18, 0.03)
+TYPICAL_WITHIN = (0.5, 0.1)
 FEWEST_ROWS = 20
 
 # The share of nonsense queries that may find something all the same.
@@ -58,6 +55,17 @@ def scores(cosines: npt.NDArray[np.float32], background: Background) -> npt.NDAr
     return (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
 
 
+def background_of(calibration: Calibration, asked: Modality, answering: Modality) -> Background:
+    """The background of a pairing; a typical one where the calibration does not have it."""
+    known = calibration.get((asked, answering))
+    return known if known is not None else _typical(asked, answering)
+
+
+def _typical(asked: Modality, answering: Modality) -> Background:
+    mean, std = TYPICAL_WITHIN if asked == answering else TYPICAL_ACROSS
+    return Background(mean, std, TYPICAL_MIDPOINT, TYPICAL_SLOPE, noise_mean=mean, noise_std=std)
+
+
 def combined(calibration: Calibration, terms: Sequence[WeightedTerm], items: Modality) -> Background:
     """The background of a query vector that is the weighted sum of several unit term vectors.
 
@@ -65,7 +73,7 @@ def combined(calibration: Calibration, terms: Sequence[WeightedTerm], items: Mod
     correlation of two terms' cosines with unrelated items is taken to be the cosine of the terms. A term given
     twice is thereby the same as given once. Midpoint and slope are averaged by weight.
     """
-    pairs = [(term.weight, calibration[term.modality, items]) for term in terms]
+    pairs = [(term.weight, background_of(calibration, term.modality, items)) for term in terms]
     total = sum(abs(weight) for weight, _ in pairs)
     vectors = np.stack([term.vector for term in terms])
     gram = vectors @ vectors.T
@@ -119,7 +127,7 @@ def refreshed(
     for modality, of_modality in blocks.items():
         rows, mean, nearest = _noise_over(noise, of_modality)
         if rows:
-            known = calibration["text", modality]
+            known = background_of(calibration, "text", modality)
             trust = rows / (rows + _ROWS_OF_TRUST)
             moved = trust * (mean - known.noise_mean)
             bound = nothing_close(known, rows)
@@ -167,22 +175,21 @@ def _quantile_of_nearest(rows: int) -> float:
     return NormalDist().inv_cdf(1 - FALSE_ALARMS / max(1, rows))
 
 
-def measured(samples: dict[Modality, FloatMatrix]) -> Calibration:
+def measured(samples: Mapping[Modality, FloatMatrix]) -> Calibration:
     """A calibration read off a library's own vectors: its items stand for unrelated queries.
 
-    `samples` holds, per modality, unit vectors, float32 [n, dimension], of items drawn at random.
+    `samples` holds, per modality, unit vectors, float32 [n, dimension], of items drawn at random. Pairings with too few
+    are left out.
     """
     calibration = {}
-    for asked in MODALITIES:
-        for answering in MODALITIES:
-            mean, std = TYPICAL[asked, answering]
-            queries, items = samples[asked], samples[answering]
+    for asked, queries in samples.items():
+        for answering, items in samples.items():
             if min(len(queries), len(items)) >= FEWEST_ROWS:
                 cosines = queries @ items.T
                 # Pairs that are alike (a row with itself, copies, bursts) are no background: median and quartiles.
                 low, mean, high = np.percentile(cosines, (25, 50, 75))
                 std = max(float(high - low) / 1.349, 1e-3)
-            calibration[asked, answering] = Background(
-                float(mean), std, TYPICAL_MIDPOINT, TYPICAL_SLOPE, noise_mean=float(mean), noise_std=std
-            )
+                calibration[asked, answering] = replace(
+                    _typical(asked, answering), mean=float(mean), std=std, noise_mean=float(mean), noise_std=std
+                )
     return calibration

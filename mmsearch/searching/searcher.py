@@ -1,36 +1,23 @@
-"""From a query to one ranked list of files: encode, score, calibrate per modality, merge, group by file."""
+"""From a query's vectors to one ranked list of files: near items of each channel, calibrated, merged, by file."""
 
 from __future__ import annotations
 
 import math
 import os
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from mmsearch.encoding.protocol import Encoder, text_vectors
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Invalid
 from mmsearch.files.times import in_utc
-from mmsearch.nearest.gallery import GRAPH_FROM_ROWS, Gallery, Nearest, Ranking, Scan
-from mmsearch.nearest.spaces import ModelInUse
-from mmsearch.nearest.vectors import StoredVectors
-from mmsearch.records import (
-    MODALITIES,
-    Background,
-    Calibration,
-    Filters,
-    FloatMatrix,
-    FoundItem,
-    ItemIds,
-    Modality,
-)
-from mmsearch.searching import scoring as calibration
-from mmsearch.searching.cache import QueryCache
-from mmsearch.searching.calibration import own_calibration, stored_calibration
+from mmsearch.nearest.gallery import Ranking
+from mmsearch.records import Background, FloatMatrix, FoundItem, Modality
+from mmsearch.searching import scoring
+from mmsearch.searching.channels import LibraryState
+from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import Query, Term
+from mmsearch.searching.results import Hit
 from mmsearch.searching.scoring import WeightedTerm
 from mmsearch.store.sqlite.store import Catalogue
 
@@ -38,275 +25,216 @@ FIRST_CANDIDATES = 50
 
 
 @dataclass(frozen=True)
-class Hit:
-    """A file that answers a query; docs/json.md tells each field.
+class QueryVector:
+    """A query in the space of one model: the unit vector of the weighted sum of its terms, and those terms."""
 
-    `path` can be opened as it is; bytes of a name that are no UTF-8 are lone surrogates, as `os.fsdecode` makes them.
-    `available` is False where there is nothing at present: the file is on a drive that is away, or is gone.
-    """
+    vector: FloatMatrix
+    terms: tuple[WeightedTerm, ...]
 
-    rank: int
-    path: str
-    type: Modality
-    score: float
-    similarity: float
-    width: int | None
-    height: int | None
-    bytes: int
-    modified: str
-    taken: str | None
-    snippet: str | None
-    line: int | None
-    offset: int | None
-    available: bool
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """The hits of one query, best first; `elapsed_ms` is wall time in milliseconds, model loading included.
-
-    `thresholds` holds, per modality searched, the score below which a hit is left out. `nearest` is the best of what
-    was left out where there are no hits: its rank is 0.
-    """
-
-    query: Query
-    model: str
-    library: str
-    elapsed_ms: float
-    hits: tuple[Hit, ...]
-    thresholds: Mapping[Modality, float]
-    nearest: Hit | None = None
-
-
-@dataclass(frozen=True)
-class _Ranked:
-    """Items of one modality, best first: ids [k], cosines [k], scores [k]; `complete` if there are no others."""
-
-    item_ids: ItemIds
-    cosines: FloatMatrix
-    scores: FloatMatrix
-    complete: bool
-
-
-class Searcher:
-    """Answers queries on one state of a library. Vectors and model are loaded when first needed and kept."""
-
-    def __init__(
-        self,
-        folder: str,
-        catalogue: Catalogue,
-        in_use: ModelInUse,
-        encoder: Callable[[], Encoder],
-        scan: Scan = "codes",
-        graph_from_rows: int = GRAPH_FROM_ROWS,
-    ) -> None:
-        self._folder = folder
-        self._catalogue = catalogue
-        self._in_use = in_use
-        self._encoder = encoder
-        self._spaces = {modality: in_use.space(modality) for modality in MODALITIES}
-        self._galleries = {
-            modality: Gallery(folder, catalogue, space, scan, graph_from_rows)
-            for modality, space in self._spaces.items()
-        }
-        self._passed = Filters()
-        self._passing: dict[Modality, ItemIds] = {}
-        self._cache = QueryCache(folder, in_use.identity)
-
-    def search(self, query: Query) -> SearchResult:
-        """The files that answer `query`, best first.
+    @classmethod
+    def of(cls, terms: Sequence[Term], vectors: Sequence[FloatMatrix]) -> QueryVector:
+        """Of terms and their unit vectors, float32 [dimension].
 
         Raises:
-            MmsearchError: a query image cannot be read.
+            Invalid: they cancel each other out.
         """
-        started = time.perf_counter()
-        vector, terms = self._query_vector(query.terms)
-        wanted = [query.filters.medium] if query.filters.medium else list(MODALITIES)
-        backgrounds = {modality: calibration.combined(self._calibration, terms, modality) for modality in wanted}
-        rankings, thresholds, most = {}, {}, 0
-        for one in wanted:
-            rankings[one], rows = self._galleries[one].ranking(vector, self._wanted(one, query.filters))
-            thresholds[one] = self._threshold(query, rows, backgrounds[one])
-            most = max(most, rows)
-        hits, nearest = self._hits(query, rankings, backgrounds, thresholds, most)
-        elapsed = (time.perf_counter() - started) * 1000
-        label = self._in_use.identity.label
-        return SearchResult(query, label, self._folder, elapsed, hits, thresholds, nearest)
-
-    def troubles(self) -> list[str]:
-        """What was wrong with derived files that this search had to do without."""
-        return [trouble for gallery in self._galleries.values() for trouble in gallery.troubles]
-
-    # The query
-
-    def _query_vector(self, terms: Sequence[Term]) -> tuple[FloatMatrix, list[WeightedTerm]]:
-        """The unit vector of the weighted sum of the terms' unit vectors, float32 [dimension], and its parts."""
-        vectors = [
-            self._text_vector(term.value) if term.modality == "text" else self._image_vector(term.value)
-            for term in terms
-        ]
         total = np.sum([term.weight * vector for term, vector in zip(terms, vectors, strict=True)], axis=0)
         length = float(np.linalg.norm(total))
         if length < 1e-6:
-            raise MmsearchError("The terms of the query cancel each other out; change a term or a weight.")
-        parts = [
+            raise Invalid("The terms of the query cancel each other out; change a term or a weight.")
+        weighted = (
             WeightedTerm(term.modality, term.weight / length, vector)
             for term, vector in zip(terms, vectors, strict=True)
-        ]
-        return total / length, parts
+        )
+        return cls((total / length).astype(np.float32), tuple(weighted))
 
-    def _text_vector(self, text: str) -> FloatMatrix:
-        cached = self._cache.get(text)
-        if cached is not None:
-            return cached
-        vector: FloatMatrix = text_vectors([text], self._encoder())[0]
-        self._cache.put(text, vector)
-        return vector
 
-    def _image_vector(self, path: str) -> FloatMatrix:
-        from mmsearch.reading import UnreadableFile, picture_in
+@dataclass(frozen=True)
+class Answer:
+    """The hits of a page, how many files answer in all as far as that is known, and the nearest where none does."""
 
-        name = os.fsencode(path)
-        model_id = self._spaces["image"].model_id
-        try:
-            stored = self._catalogue.image_vector_at(name, model_id)
-            if stored is not None:
-                return _unit(self._spaces["image"].of_stored(stored[np.newaxis])[0].astype(np.float32))
-            encoder = self._encoder()
-            picture = picture_in(name, encoder.image_side)
-        except UnreadableFile as error:
-            raise MmsearchError(f"The query image {path} cannot be read: {error.reason}.") from error
-        except OSError as error:
-            raise MmsearchError(f"The query image {path} cannot be read: {error.strerror}.") from error
-        if picture is None:
-            raise MmsearchError(f"The query image {path} is a text; give it as text or choose a picture.")
-        return _unit(encoder.encode_images([picture])[0])
+    hits: tuple[Hit, ...]
+    total: int
+    total_exact: bool
+    thresholds: Mapping[Modality, float]
+    nearest: Hit | None
 
-    # The answer
 
-    def _threshold(self, query: Query, rows: int, background: Background) -> float:
-        if query.min_score is not None:
-            return query.min_score
-        if len(query.terms) > 1 or query.terms[0].modality == "image":
-            return 0.0  # an example, or a mixture, has something nearest to it, however near
-        bound = calibration.nothing_close(background, rows)
-        return float(calibration.scores(np.array([bound], np.float32), background)[0])
+@dataclass(frozen=True)
+class _Asked:
+    """A channel that is asked: what ranks its items, what their cosines mean, and the score that a hit has at least."""
 
-    def _hits(
-        self,
-        query: Query,
-        rankings: Mapping[Modality, Ranking],
-        backgrounds: Mapping[Modality, Background],
-        thresholds: Mapping[Modality, float],
-        most: int,
-    ) -> tuple[tuple[Hit, ...], Hit | None]:
-        """The hits, and the nearest of what was left out; `most` is how many items a modality has at most."""
-        asked = _QueryImages(query.terms)
-        lowest = min(thresholds.values())
-        count = max(FIRST_CANDIDATES, 4 * query.limit)
+    ranking: Ranking
+    background: Background
+    threshold: float
+    rows: int
+
+
+@dataclass(frozen=True)
+class _Near:
+    """What was looked at: (score, cosine, whether it is enough) by item, and the highest score that the rest may have.
+
+    `is_all` tells that nothing of the rest is a hit, `is_exact` that this is known and not estimated.
+    """
+
+    items: dict[int, tuple[bool, float, float]]
+    unseen: float
+    is_all: bool
+    is_exact: bool
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A file at its best place."""
+
+    is_hit: bool
+    score: float
+    cosine: float
+    item: FoundItem
+
+    @property
+    def order(self) -> tuple[float, float, bytes]:
+        return -self.score, -self.cosine, self.item.path
+
+
+class Searcher:
+    """Answers one query at one state. The catalogue is at that state until the answer is there.
+
+    Where it is `patient`, NotUsable is raised for a derived file that may be that of the next state.
+    """
+
+    def __init__(self, state: LibraryState, catalogue: Catalogue, presence: Presence, patient: bool) -> None:
+        self._state = state
+        self._catalogue = catalogue
+        self._presence = presence
+        self._patient = patient
+
+    def answer(self, query: Query, vectors: Mapping[int, QueryVector]) -> Answer:
+        """The files that answer a query, of which `vectors` holds the vector by model."""
+        asked: list[_Asked] = []
+        thresholds: dict[Modality, float] = {}
+        for channel, wanted in self._state.asked_channels(self._catalogue, query.filters):
+            in_space = vectors[channel.in_use.model_id]
+            calibration = self._state.calibration(self._catalogue, channel.in_use)
+            background = scoring.combined(calibration, in_space.terms, channel.modality)
+            ranking, rows = channel.gallery.ranking(self._catalogue, in_space.vector, wanted, self._patient)
+            threshold = _threshold(query, rows, background)
+            asked.append(_Asked(ranking, background, threshold, rows))
+            thresholds[channel.modality] = min(threshold, thresholds.get(channel.modality, math.inf))
+        page, total, is_exact, nearest = self._page(query, asked)
+        looked_at = [*page, nearest] if nearest else page
+        there = self._presence.look(found.item.path for found in looked_at)
+        hits = tuple(_hit(query.offset + place, found, there) for place, found in enumerate(page, start=1))
+        return Answer(hits, total, is_exact, thresholds, _hit(0, nearest, there) if nearest else None)
+
+    def _page(self, query: Query, asked: Sequence[_Asked]) -> tuple[list[_Found], int, bool, _Found | None]:
+        """The files of the page, how many there are in all, whether that is exact, and the nearest if there are none.
+
+        More and more is looked at. What is better than all that was not looked at is settled, and keeps its place
+        whatever is found later: so that pages neither repeat nor skip a file though codes and graph are not exact.
+        """
+        images = _QueryImages(query.terms, self._presence)
+        settled: dict[bytes, _Found] = {}
+        count, most = FIRST_CANDIDATES, max((one.rows for one in asked), default=0)
         while True:
-            ranked = {
-                modality: _scored(ranking(count), backgrounds[modality]) for modality, ranking in rankings.items()
-            }
-            files = self._best_per_file(ranked, query.filters, asked)
-            # What was not looked at can be no better than the last that was.
-            # Where all that was looked at is gone by now, nothing is known of the rest.
-            unseen = max(
-                (float(one.scores[-1]) if len(one.scores) else math.inf for one in ranked.values() if not one.complete),
-                default=0.0,
-            )
-            enough = len(files) >= query.limit and files[query.limit - 1][0] >= unseen
-            if enough or unseen < lowest or count >= most:
+            near = _near(asked, count)
+            files = self._best_per_file(near, query, images)
+            hits = [found for found in files if found.is_hit]
+            is_last = near.is_all or count >= most
+            for found in hits:
+                if is_last or found.score >= near.unseen:
+                    settled.setdefault(found.item.path, found)
+            if is_last or len(settled) >= query.offset + query.limit:
                 break
             count *= 4
-        best = [found for found in files if found[0] >= thresholds[found[2].modality]][: query.limit]
-        hits = tuple(_hit(rank, item, score, cosine) for rank, (score, cosine, item) in enumerate(best, start=1))
-        if hits or not files:
-            return hits, None
-        score, cosine, item = files[0]
-        return (), _hit(0, item, score, cosine)
+        page = sorted(list(settled.values())[query.offset : query.offset + query.limit], key=lambda found: found.order)
+        total = len(settled.keys() | {found.item.path for found in hits})
+        return page, total, near.is_all and near.is_exact, None if total or not files else files[0]
 
-    def _wanted(self, modality: Modality, filters: Filters) -> ItemIds | None:
-        """The ids of the items that pass the filters, or None where all of them do."""
-        if not replace(filters, medium=None):
-            return None
-        if filters != self._passed:  # a batch has one set of filters
-            self._passed, self._passing = filters, {}
-        if modality not in self._passing:
-            model_id = self._spaces[modality].model_id
-            self._passing[modality] = self._catalogue.matching_items(filters, model_id, modality)
-        return self._passing[modality]
-
-    def _best_per_file(
-        self, ranked: dict[Modality, _Ranked], filters: Filters, asked: _QueryImages
-    ) -> list[tuple[float, float, FoundItem]]:
-        """(score, cosine, best item) of each file, best first; ties in the order of paths."""
-        measured = {
-            int(item_id): (float(score), float(cosine))
-            for one in ranked.values()
-            for item_id, score, cosine in zip(one.item_ids, one.scores, one.cosines, strict=True)
-        }
-        best: dict[bytes, tuple[float, float, FoundItem]] = {}
-        for item in self._catalogue.found_items(measured, filters):
-            score, cosine = measured[item.item_id]
-            known = best.get(item.path)
-            if (known is None or (score, cosine) > known[:2]) and not asked.include(item):
-                best[item.path] = (score, cosine, item)
-        return sorted(best.values(), key=lambda found: (-found[0], -found[1], found[2].path))
-
-    @cached_property
-    def _calibration(self) -> Calibration:
-        stored = stored_calibration(self._catalogue, self._in_use.identity)
-        if stored is not None:
-            return stored
-        # Without a measurement there are few rows, or a run was cut off.
-        vectors = {one: StoredVectors(self._catalogue, space, 0) for one, space in self._spaces.items()}
-        return own_calibration(self._encoder(), vectors)
+    def _best_per_file(self, near: _Near, query: Query, images: _QueryImages) -> list[_Found]:
+        """Each file at its best place, best first; ties in the order of paths."""
+        items = self._catalogue.found_items(near.items, query.filters)
+        own = images.among(items)
+        best: dict[bytes, tuple[tuple[bool, float, float], FoundItem]] = {}
+        for item in items:
+            measured, known = near.items[item.item_id], best.get(item.path)
+            if (known is None or measured > known[0]) and item.path not in own:
+                best[item.path] = measured, item
+        found = [_Found(*measured, item) for measured, item in best.values()]
+        return sorted(found, key=lambda one: one.order)
 
 
 class _QueryImages:
     """The images that a query asks with: they are no answers to it."""
 
-    def __init__(self, terms: Sequence[Term]) -> None:
-        images = [os.stat(term.value) for term in terms if term.modality == "image" and os.path.exists(term.value)]
+    def __init__(self, terms: Sequence[Term], presence: Presence) -> None:
+        self._presence = presence
+        asked = presence.look(os.fsencode(term.value) for term in terms if term.modality == "image")
+        images = [status for status in asked.values() if status is not None]
         self._sizes = {status.st_size for status in images}
         self._files = {(status.st_dev, status.st_ino) for status in images}
+        self._known: dict[bytes, os.stat_result | None] = {}
 
-    def include(self, item: FoundItem) -> bool:
-        """Whether `item` is one of them, under whatever name."""
-        if item.size not in self._sizes:
-            return False
-        try:
-            status = os.stat(item.path)
-        except OSError:
-            return False
-        return (status.st_dev, status.st_ino) in self._files
-
-
-def _scored(nearest: Nearest, background: Background) -> _Ranked:
-    scores = calibration.scores(nearest.cosines, background)
-    return _Ranked(nearest.item_ids, nearest.cosines, scores, nearest.complete)
+    def among(self, items: Sequence[FoundItem]) -> set[bytes]:
+        """The paths of the items that are one of them, under whatever name."""
+        if not self._sizes:
+            return set()
+        alike = {item.path for item in items if item.size in self._sizes}
+        self._known.update(self._presence.look(alike - self._known.keys()))
+        found = ((path, self._known[path]) for path in alike)
+        return {path for path, status in found if status and (status.st_dev, status.st_ino) in self._files}
 
 
-def _unit(vector: FloatMatrix) -> FloatMatrix:
-    length = float(np.linalg.norm(vector))
-    return vector / length if length else vector
-
-
-def _hit(rank: int, item: FoundItem, score: float, cosine: float) -> Hit:
+def _hit(rank: int, found: _Found, there: Mapping[bytes, os.stat_result | None]) -> Hit:
+    item = found.item
     return Hit(
         rank=rank,
+        id=item.digest.hex(),
         path=os.fsdecode(item.path),
         type=item.medium,
-        score=score,
-        similarity=cosine,
+        score=found.score,
+        similarity=found.cosine,
         width=item.facts.width,
         height=item.facts.height,
         bytes=item.size,
         modified=in_utc(item.mtime_ns),
         taken=item.facts.taken,
+        source=item.source,
         snippet=item.text,
         line=item.locator.line,
         offset=item.locator.start,
-        available=os.path.exists(item.path),
+        page=item.locator.page,
+        time=item.locator.time,
+        region=item.locator.region,
+        available=there[item.path] is not None,
     )
+
+
+def _near(asked: Sequence[_Asked], count: int) -> _Near:
+    """The best so many items of each channel."""
+    items: dict[int, tuple[bool, float, float]] = {}
+    unseen, is_all, is_exact = 0.0, True, True
+    for one in asked:
+        nearest = one.ranking(count)
+        scores = scoring.scores(nearest.cosines, one.background)
+        for item_id, score, cosine in zip(
+            nearest.item_ids.tolist(), scores.tolist(), nearest.cosines.tolist(), strict=True
+        ):
+            items[item_id] = score >= one.threshold, score, cosine
+        if not nearest.complete:
+            # What was not looked at can be no better than the last that was. Where all of that is gone by now, nothing
+            # is known of the rest.
+            highest = float(scores[-1]) if len(scores) else math.inf
+            unseen = max(unseen, highest)
+            is_all = is_all and highest < one.threshold
+        is_exact = is_exact and nearest.exact
+    return _Near(items, unseen, is_all, is_exact)
+
+
+def _threshold(query: Query, rows: int, background: Background) -> float:
+    if query.min_score is not None:
+        return query.min_score
+    if len(query.terms) > 1 or query.terms[0].modality == "image":
+        return 0.0  # an example, or a mixture, has something nearest to it, however near
+    bound = scoring.nothing_close(background, rows)
+    return float(scoring.scores(np.array([bound], np.float32), background)[0])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,23 @@ class CatalogueReading:
         except ValueError:
             return 0
 
+    @contextmanager
+    def one_state(self) -> Iterator[None]:
+        """What is read within is all of one state of the library, whatever is written meanwhile."""
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.connection.rollback()
+
+    def state(self) -> tuple[str, int]:
+        """The library's id, and a number that rises with each transaction that writes something."""
+        library, state = self.connection.execute(
+            """SELECT (SELECT value FROM settings WHERE key = 'library_id'),
+                 (SELECT CAST(value AS INTEGER) FROM settings WHERE key = 'state')"""
+        ).fetchone()
+        return library or "", state or 0
+
     def items_removed(self) -> int:
         """How many items were ever removed: tells a derived file how many of its rows may be dead."""
         return self.number_setting("items_removed")
@@ -65,6 +83,14 @@ class CatalogueReading:
         """The ids, ascending, of all items of that model and modality."""
         rows = self.connection.execute(
             "SELECT id FROM items WHERE model_id = ? AND modality = ? ORDER BY id", (model_id, modality)
+        ).fetchall()
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+    def live_items(self, item_ids: ItemIds) -> ItemIds:
+        """Those of the items, ascending, that are there."""
+        rows = self.connection.execute(
+            "SELECT id FROM items WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+            (json.dumps(item_ids.tolist()),),
         ).fetchall()
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 

@@ -111,10 +111,16 @@ class Catalogue(CatalogueReading):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All writes within become durable together, or none does."""
+        """All writes within become durable together, or none does. The library is in another state after them."""
+        before = self.connection.total_changes
         try:
             self.connection.execute("BEGIN IMMEDIATE")
             yield
+            if self.connection.total_changes != before:
+                self.connection.execute(
+                    """INSERT INTO settings (key, value) VALUES ('state', '1')
+                       ON CONFLICT (key) DO UPDATE SET value = value + 1"""
+                )
         except BaseException:
             self.connection.rollback()
             raise

@@ -1,0 +1,328 @@
+"""What a session holds of one space at one state of a library: codes, rows without codes, full vectors, the graph.
+
+Each is read when first needed, once for all threads, and never changed: what the next state has in common with this one
+is handed on to its snapshot. A search of a fresh process goes through the code file once and keeps the ids alone.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+
+from mmsearch.nearest import derived, row_file
+from mmsearch.nearest.chained import BLOCK_ROWS
+from mmsearch.nearest.code_file import KIND as CODES
+from mmsearch.nearest.code_file import OpenCodes, open_codes
+from mmsearch.nearest.codes import CodedQuery, Estimates, Words, words_of
+from mmsearch.nearest.derived import Missing, NotUsable, Record
+from mmsearch.nearest.hnsw import KIND as GRAPH
+from mmsearch.nearest.hnsw import Graph, read_graph
+from mmsearch.nearest.row_file import ROWS_FROM, RowFile, open_rows
+from mmsearch.nearest.spaces import Space
+from mmsearch.nearest.vectors import VectorRows, blocks_after, rows_of
+from mmsearch.records import FloatMatrix, ItemIds
+from mmsearch.store.sqlite.store import Catalogue
+
+# Rows that are compared exactly again and again are kept in memory up to this size, in bytes.
+KEPT_BYTES = 256_000_000
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True)
+class Codes:
+    """What the code file holds: ids [n], ascending, of all items up to `covers_to`, and codes where they are kept.
+
+    `record` is what the catalogue says of the file, `head` the checksum of its head; None where no file can be used.
+    """
+
+    item_ids: ItemIds
+    covers_to: int
+    words: Words | None
+    record: Record | None = None
+    head: int = 0
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of all items after `after`, as of a state: `seen_to` was the latest item then, and so many had been
+    `removed`. `kept` is None where they are too many to be kept.
+    """
+
+    after: int
+    seen_to: int
+    removed: int
+    kept: VectorRows | None
+
+
+class SpaceSnapshot:
+    """One space at one state. The catalogues that it is given are to be at that state, on connections of any thread.
+
+    `before` is the snapshot of an earlier state of the same library.
+    """
+
+    def __init__(self, folder: str, space: Space, before: SpaceSnapshot | None = None) -> None:
+        self.space = space
+        self._folder = folder
+        self._lock = threading.RLock()
+        self._codes: Codes | None = before._codes if before else None
+        self._rows: dict[str, Rows] = dict(before._rows) if before else {}
+        self._file: RowFile | None = before._file if before else None
+        self._graph: Graph | None = before._graph if before else None
+        self._useless: dict[str, tuple[object, str]] = dict(before._useless) if before else {}
+        self._asked_before: bool = before._asked_before if before else False
+        self._of_this_state: set[str] = set()
+        self._troubles: dict[str, str] = {}
+
+    def troubles(self) -> list[str]:
+        """What was wrong with derived files that had to be done without."""
+        return list(self._troubles.values())
+
+    def is_asked_again(self) -> bool:
+        """Whether something was asked before, so that keeping what is read will pay. Called once for each query."""
+        with self._lock:
+            known, self._asked_before = self._asked_before, True
+            return known
+
+    # Codes
+
+    def codes(
+        self, catalogue: Catalogue, query: CodedQuery, again: bool, patient: bool
+    ) -> tuple[Codes, Estimates | None]:
+        """The codes; where it is not asked `again`, their ids alone with estimates for this query.
+
+        Raises:
+            NotUsable: the file is of another state; where not `patient`, it is done without.
+        """
+        with self._lock:
+            known = self._codes
+            if CODES in self._of_this_state and known is not None and known.words is not None:
+                return known, None
+            estimates: Estimates | None = None
+            if again or (known is not None and known.words is not None):
+                self._codes = self._kept_codes(catalogue, known, patient)
+            else:
+                nothing: tuple[Codes, Estimates | None] = self._none(), None
+                self._codes, estimates = self._usable(
+                    CODES, catalogue, patient, lambda: self._estimated(catalogue, query), nothing
+                )
+            self._of_this_state.add(CODES)
+            return self._codes, estimates
+
+    def _kept_codes(self, catalogue: Catalogue, known: Codes | None, patient: bool) -> Codes:
+        """The codes of an earlier state, with what has come to the file since; all of the file where none are known."""
+        if known is None or known.words is None:
+            return self._usable(CODES, catalogue, patient, lambda: self._read_codes(catalogue, None), self._none())
+        if known.record is not None and known.record == self._record(catalogue, CODES):
+            return known
+        # Where the file cannot be used, older codes are right as far as they go: what is newer is read beside them.
+        return self._usable(CODES, catalogue, patient, lambda: self._read_codes(catalogue, known), known)
+
+    def _read_codes(self, catalogue: Catalogue, known: Codes | None) -> Codes:
+        with open_codes(self._folder, catalogue, self.space) as codes:
+            beginning = codes.end, codes.checksum
+            if known is not None and known.record is not None and known.head == codes.head:
+                codes.go_on_from(known.record.end, known.record.checksum)
+                with suppress(NotUsable):  # it was written anew
+                    return self._extended(known, codes)
+                codes.go_on_from(*beginning)
+            return self._extended(Codes(np.empty(0, np.int64), 0, _no_words(self.space)), codes)
+
+    def _extended(self, known: Codes, codes: OpenCodes) -> Codes:
+        """The codes that are known with those that follow in the file."""
+        assert known.words is not None
+        blocks = list(codes.blocks())
+        item_ids = np.concatenate([known.item_ids, *(block.item_ids for block in blocks)])
+        words = np.concatenate([known.words, *(block.words for block in blocks)], axis=1)
+        return Codes(item_ids, codes.record.covers_to, words, codes.record, codes.head)
+
+    def _estimated(self, catalogue: Catalogue, query: CodedQuery) -> tuple[Codes, Estimates | None]:
+        item_ids, estimates = [np.empty(0, np.int64)], [np.empty(0, np.int16)]
+        with open_codes(self._folder, catalogue, self.space) as codes:
+            for block in codes.blocks():
+                item_ids.append(block.item_ids)
+                estimates.append(query.estimates(block.words))
+        known = Codes(np.concatenate(item_ids), codes.record.covers_to, None, codes.record, codes.head)
+        return known, np.concatenate(estimates)
+
+    def _none(self) -> Codes:
+        return Codes(np.empty(0, np.int64), 0, _no_words(self.space))
+
+    # Rows
+
+    def cosines_after(
+        self, catalogue: Catalogue, item_id: int, vector: FloatMatrix, again: bool
+    ) -> tuple[ItemIds, FloatMatrix]:
+        """Ids [n], ascending, and cosines [n] with a vector, of all items with higher ids."""
+        kept = self._rows_after(catalogue, item_id).kept if again else None
+        if kept is not None:
+            newer = kept.after(item_id)
+            return newer.item_ids, newer.cosines_with(vector)
+        return _cosines(blocks_after(catalogue, self.space, item_id), vector)
+
+    def cosines_of(
+        self, catalogue: Catalogue, item_ids: ItemIds, vector: FloatMatrix, again: bool
+    ) -> tuple[ItemIds, FloatMatrix]:
+        """Those of the items, ascending, that are there, and their cosines with a vector."""
+        parts = [item_ids[start : start + BLOCK_ROWS] for start in range(0, len(item_ids), BLOCK_ROWS)]
+        if not again:
+            return _cosines((rows_of(catalogue, self.space, part) for part in parts), vector)
+        return _cosines((rows for part in parts for rows in self._rows_of(catalogue, part)), vector)
+
+    def _rows_of(self, catalogue: Catalogue, item_ids: ItemIds) -> list[VectorRows]:
+        """The rows of those items from memory, from the row file, or from the catalogue."""
+        if self._is_small():
+            kept = self._rows_after(catalogue, 0).kept
+            if kept is not None:
+                return [kept.of_items(item_ids)]
+        file = self._row_file(catalogue)
+        if file is None:
+            return [rows_of(catalogue, self.space, item_ids)]
+        try:
+            stored, damaged = file.read(item_ids)
+        except NotUsable as trouble:
+            self._note(row_file.KIND, trouble)
+            return [rows_of(catalogue, self.space, item_ids)]
+        if len(damaged):
+            self._note(row_file.KIND, NotUsable("damaged: a row's checksum is wrong"))
+        found = VectorRows(stored.item_ids, self.space.of_stored(stored.vectors))
+        later = item_ids[item_ids > file.record.covers_to]
+        return [found, *(rows_of(catalogue, self.space, rest) for rest in (damaged, later) if len(rest))]
+
+    def _is_small(self) -> bool:
+        """Whether all rows are kept in memory."""
+        return self._codes is not None and len(self._codes.item_ids) < ROWS_FROM
+
+    def _rows_after(self, catalogue: Catalogue, item_id: int) -> Rows:
+        """Rows among which are those of all items with higher ids, as of this state."""
+        with self._lock:
+            kind = "all" if item_id == 0 or self._is_small() else "newer"
+            known = self._rows.get(kind)
+            if kind not in self._of_this_state or known is None or known.after > item_id:
+                known = self._rows[kind] = self._brought_up(catalogue, 0 if kind == "all" else item_id, known)
+                self._of_this_state.add(kind)
+                if kind == "newer":
+                    self._rows.pop("all", None)  # of a library that was small
+            return known
+
+    def _brought_up(self, catalogue: Catalogue, after: int, known: Rows | None) -> Rows:
+        """The rows after an item as of this state: those that were known, less what was removed, and newer ones."""
+        latest, removed = catalogue.latest_item(), catalogue.items_removed()
+        if known is not None and known.kept is None and known.after == after:
+            return replace(known, seen_to=latest, removed=removed)  # too many, and hardly fewer by now
+        if known is None or known.kept is None or known.after > after:
+            known = Rows(after, after, removed, None)
+        parts = [] if known.kept is None else [known.kept.after(after)]
+        if parts and known.removed != removed:
+            parts = [parts[0].of_items(catalogue.live_items(parts[0].item_ids))]
+        size = sum(part.vectors.nbytes for part in parts)
+        if latest > known.seen_to:
+            for block in blocks_after(catalogue, self.space, known.seen_to):
+                parts.append(block)
+                size += block.vectors.nbytes
+                if size > KEPT_BYTES:
+                    return Rows(after, latest, removed, None)
+        if not parts:
+            dimension = self.space.identity.dimension
+            parts = [VectorRows(np.empty(0, np.int64), np.empty((0, dimension), np.float16))]
+        return Rows(after, max(latest, known.seen_to), removed, VectorRows.together(parts))
+
+    def _row_file(self, catalogue: Catalogue) -> RowFile | None:
+        with self._lock:
+            if row_file.KIND not in self._of_this_state:
+                kind, known = row_file.KIND, self._file
+                if known is None or known.record != self._record(catalogue, kind):
+                    space = self.space.without_adapter()
+                    self._file = self._usable(
+                        kind, catalogue, False, lambda: open_rows(self._folder, catalogue, space), known
+                    )
+                self._of_this_state.add(row_file.KIND)
+            return self._file
+
+    # The graph
+
+    def graph(self, catalogue: Catalogue, patient: bool = True) -> Graph | None:
+        """The graph, or None where there is none that can be used.
+
+        Raises:
+            NotUsable: the file is of another state; where not `patient`, it is done without.
+        """
+        with self._lock:
+            if GRAPH not in self._of_this_state:
+                record = self._record(catalogue, GRAPH)
+                known = self._graph
+                if known is None or record is None:
+                    self._graph = self._usable(GRAPH, catalogue, patient, lambda: self._read_graph(catalogue), None)
+                elif known.record.checksum == record.checksum:  # the same file, of which more is known now
+                    self._graph = replace(known, record=record)
+                else:
+                    self._graph = self._usable(GRAPH, catalogue, patient, lambda: self._read_graph(catalogue), known)
+                self._of_this_state.add(GRAPH)
+            return self._graph
+
+    def _read_graph(self, catalogue: Catalogue) -> Graph:
+        return read_graph(self._folder, catalogue, self.space)
+
+    # Files that cannot be used
+
+    def _usable(
+        self, kind: str, catalogue: Catalogue, patient: bool, read: Callable[[], Part], otherwise: Part
+    ) -> Part:
+        """What `read` gives; `otherwise` where the file cannot be used, which is found out once for each file."""
+        known = self._useless.get(kind)
+        mark = self._mark(catalogue, kind)
+        if known is not None and known[0] == mark:
+            self._troubles[kind] = known[1]
+            return otherwise
+        try:
+            found = read()
+        except Missing:
+            self._useless.pop(kind, None)
+            return otherwise
+        except NotUsable as trouble:
+            if patient:
+                raise
+            self._useless[kind] = mark, str(trouble)
+            self._note(kind, trouble)
+            return otherwise
+        self._useless.pop(kind, None)
+        return found
+
+    def _note(self, kind: str, trouble: NotUsable) -> None:
+        self._troubles[kind] = str(trouble)
+
+    def _mark(self, catalogue: Catalogue, kind: str) -> tuple[object, ...]:
+        """By what a file and its record are known again."""
+        path = derived.derived_path(self._folder, self._of_kind(kind), kind)
+        try:
+            status = os.stat(path)
+        except OSError:
+            return (self._record(catalogue, kind),)
+        return self._record(catalogue, kind), status.st_ino, status.st_size, status.st_mtime_ns
+
+    def _record(self, catalogue: Catalogue, kind: str) -> Record | None:
+        try:
+            return derived.record_of(catalogue, self._of_kind(kind), kind)
+        except Missing:
+            return None
+
+    def _of_kind(self, kind: str) -> Space:
+        return self.space.without_adapter() if kind == row_file.KIND else self.space
+
+
+def _no_words(space: Space) -> Words:
+    return np.empty((words_of(space.identity.dimension), 0), np.uint64)
+
+
+def _cosines(blocks: Iterable[VectorRows], vector: FloatMatrix) -> tuple[ItemIds, FloatMatrix]:
+    item_ids, cosines = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+    for block in blocks:
+        item_ids.append(block.item_ids)
+        cosines.append(block.cosines_with(vector))
+    return np.concatenate(item_ids), np.concatenate(cosines)

@@ -1,0 +1,166 @@
+"""A library at one state, as a session sees it: its models, and the channels by which items are found."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+from mmsearch.encoding.protocol import Encoder
+from mmsearch.errors import NotFound, Remedy
+from mmsearch.nearest.gallery import GRAPH_FROM_ROWS, Gallery, Scan, Wanted
+from mmsearch.nearest.spaces import ModelInUse, model_in_use
+from mmsearch.nearest.vectors import StoredVectors
+from mmsearch.records import Calibration, Filters, Medium, Modality
+from mmsearch.searching.calibration import own_calibration, stored_calibration
+from mmsearch.searching.recent import Recent
+from mmsearch.store.sqlite.store import Catalogue
+
+MOST_FILTERS = 16
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """With what a session searches: these models of the library, or the one in use where there are none, through that
+    adapter instead of the one in use ("none" for none).
+
+    `scan` says how vectors are compared; in "auto" the graph is asked from `graph_from_rows` rows of a space on.
+    """
+
+    models: tuple[str, ...] = ()
+    adapter: str | None = None
+    scan: Scan = "auto"
+    graph_from_rows: int = GRAPH_FROM_ROWS
+
+
+@dataclass(frozen=True)
+class StateKey:
+    """A state of a library: `line` rises where another database has taken the place of the one before."""
+
+    line: int
+    library_id: str
+    number: int
+
+    def is_after(self, other: StateKey) -> bool:
+        """Whether the library was at that other state before."""
+        return (self.line, self.library_id) == (other.line, other.library_id) and self.number >= other.number
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One way to find items: the space of a model and a modality; `media` are those of the files they come from."""
+
+    in_use: ModelInUse
+    modality: Modality
+    media: frozenset[Medium]
+    gallery: Gallery
+
+
+# The ids that pass filters, by the filters, the space and the state.
+PassingItems = Recent[tuple[Filters, int, Modality, StateKey], Wanted]
+
+
+class LibraryState:
+    """Everything that threads share while they answer queries at one state. Nothing of it changes."""
+
+    def __init__(
+        self,
+        key: StateKey,
+        models: Sequence[ModelInUse],
+        channels: Sequence[Channel],
+        passing: PassingItems,
+        encoder: Callable[[ModelInUse], AbstractContextManager[Encoder]],
+    ) -> None:
+        self.key = key
+        self.models = tuple(models)
+        self.channels = tuple(channels)
+        self._passing = passing
+        self._encoder = encoder
+        self._lock = threading.Lock()
+        self._calibrations: dict[str, Calibration] = {}
+
+    @property
+    def label(self) -> str:
+        """The names and revisions of its models, as they are shown."""
+        return ", ".join(in_use.identity.label for in_use in self.models)
+
+    def troubles(self) -> tuple[str, ...]:
+        """What was wrong with derived files that had to be done without."""
+        return tuple(dict.fromkeys(one for channel in self.channels for one in channel.gallery.troubles()))
+
+    def asked_channels(self, catalogue: Catalogue, filters: Filters) -> list[tuple[Channel, Wanted | None]]:
+        """The channels in which something may pass the filters, each with what passes, or None where all of it does."""
+        found: list[tuple[Channel, Wanted | None]] = []
+        medium, others = filters.medium, replace(filters, medium=None)
+        for channel in self.channels:
+            if medium is not None and medium not in channel.media:
+                continue
+            everything = not others and (medium is None or channel.media == {medium})
+            found.append((channel, None if everything else self._wanted(catalogue, channel, filters)))
+        return found
+
+    def _wanted(self, catalogue: Catalogue, channel: Channel, filters: Filters) -> Wanted:
+        model_id, modality = channel.in_use.model_id, channel.modality
+        return self._passing.get(
+            (filters, model_id, modality, self.key),
+            lambda: Wanted(catalogue.matching_items(filters, model_id, modality)),
+        )
+
+    def calibration(self, catalogue: Catalogue, in_use: ModelInUse) -> Calibration:
+        """That of the model in this library."""
+        fingerprint = in_use.identity.fingerprint
+        with self._lock:
+            if fingerprint not in self._calibrations:
+                self._calibrations[fingerprint] = self._measured(catalogue, in_use)
+            return self._calibrations[fingerprint]
+
+    def _measured(self, catalogue: Catalogue, in_use: ModelInUse) -> Calibration:
+        stored = stored_calibration(catalogue, in_use.identity)
+        if stored is not None:
+            return stored
+        # Without a measurement there are few rows, or a run was cut off.
+        modalities = [channel.modality for channel in self.channels if channel.in_use.model_id == in_use.model_id]
+        vectors = {one: StoredVectors(catalogue, in_use.space(one), 0) for one in modalities}
+        with self._encoder(in_use) as encoder:
+            return own_calibration(encoder, vectors)
+
+
+def models_at(folder: str, catalogue: Catalogue, options: SessionOptions) -> list[ModelInUse]:
+    """The models that are searched with.
+
+    Raises:
+        NotFound: the library is empty, or has no such model or adapter. Invalid: the adapter is for another model.
+    """
+    names = options.models or (None,)
+    found = [model_in_use(catalogue, options.adapter, name) for name in names]
+    models = {in_use.model_id: in_use for in_use in found if in_use is not None}
+    if not models:
+        raise NotFound(f"The library in {folder} is empty", Remedy("index"))
+    return list(models.values())
+
+
+def channels_at(
+    folder: str, catalogue: Catalogue, models: Sequence[ModelInUse], options: SessionOptions, before: Sequence[Channel]
+) -> list[Channel]:
+    """The channels of those models; each takes over what it can of that of an earlier state of the same library."""
+    known = {_space_of(channel.in_use, channel.modality): channel.gallery for channel in before}
+    found: list[Channel] = []
+    for in_use in models:
+        media: dict[Modality, set[Medium]] = {}
+        for modality, medium in catalogue.spaces(in_use.model_id):
+            media.setdefault(modality, set()).add(medium)
+        for modality, of_modality in media.items():
+            gallery = Gallery(
+                folder,
+                in_use.space(modality),
+                options.scan,
+                options.graph_from_rows,
+                known.get(_space_of(in_use, modality)),
+            )
+            found.append(Channel(in_use, modality, frozenset(of_modality), gallery))
+    return found
+
+
+def _space_of(in_use: ModelInUse, modality: Modality) -> tuple[int, str, Modality]:
+    return in_use.model_id, in_use.identity.fingerprint, modality

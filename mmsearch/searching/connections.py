@@ -1,0 +1,112 @@
+"""The library's database, opened once for each thread that reads it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from mmsearch.errors import Unavailable
+from mmsearch.store.sqlite.store import DATABASE_NAME, Catalogue
+
+
+@dataclass
+class _Connection:
+    """A thread's catalogue, of the file of that device and number, in the so manieth line of the library."""
+
+    catalogue: Catalogue
+    file: tuple[int, int]
+    line: int
+    is_in_use: bool = False
+
+
+class Connections:
+    """Catalogues by thread. What threads that have ended have left is closed when another one comes."""
+
+    def __init__(self, folder: str, open_catalogue: Callable[[], Catalogue]) -> None:
+        self._database = os.path.join(folder, DATABASE_NAME)
+        self._open = open_catalogue
+        self._lock = threading.Lock()
+        self._by_thread: dict[threading.Thread, _Connection] = {}
+        self._file: tuple[int, int] | None = None
+        self._line = 0
+        self._is_closed = False
+
+    @contextmanager
+    def reading(self) -> Iterator[tuple[Catalogue, int]]:
+        """This thread's catalogue, at one state, of the file that is there now.
+
+        The number tells lines of the library apart: it rises where another file has taken the place of the database.
+
+        Raises:
+            Unavailable: the session was closed. NotFound: there is no library any more.
+        """
+        connection = self._taken()
+        try:
+            with connection.catalogue.one_state():
+                yield connection.catalogue, connection.line
+        finally:
+            with self._lock:
+                connection.is_in_use = False
+                if self._is_closed:
+                    connection.catalogue.close()
+
+    def renew(self) -> None:
+        """Says that the database is not what it was, though it is the same file."""
+        with self._lock:
+            self._file = None
+
+    def close(self) -> None:
+        """Closes what no thread uses at this moment; the rest closes itself."""
+        with self._lock:
+            self._is_closed = True
+            for connection in self._by_thread.values():
+                if not connection.is_in_use:
+                    connection.catalogue.close()
+            self._by_thread.clear()
+
+    def __len__(self) -> int:
+        return len(self._by_thread)
+
+    def _taken(self) -> _Connection:
+        thread = threading.current_thread()
+        file = self._file_now()
+        with self._lock:
+            known = self._by_thread.get(thread)
+            if known is not None and not self._is_closed and (known.file, known.line) == (file, self._line_of(file)):
+                known.is_in_use = True
+                return known
+        opened, file = self._opened()
+        with self._lock:
+            if self._is_closed:
+                opened.close()
+                raise Unavailable("The session is closed.")
+            # Only now: a number of the file system is not given out again while a file of it is open.
+            for one in [one for one in self._by_thread if one is thread or not one.is_alive()]:
+                self._by_thread.pop(one).catalogue.close()
+            connection = self._by_thread[thread] = _Connection(opened, file, self._line_of(file), is_in_use=True)
+            return connection
+
+    def _line_of(self, file: tuple[int, int]) -> int:
+        if file != self._file:
+            self._file = file
+            self._line += 1
+        return self._line
+
+    def _opened(self) -> tuple[Catalogue, tuple[int, int]]:
+        """A new catalogue and the file that it has open."""
+        while True:
+            file = self._file_now()
+            catalogue = self._open()
+            if file == self._file_now():
+                return catalogue, file
+            catalogue.close()  # it was replaced at this moment
+
+    def _file_now(self) -> tuple[int, int]:
+        try:
+            status = os.stat(self._database)
+        except OSError:  # opening it says what is wrong
+            return (-1, -1)
+        return status.st_dev, status.st_ino

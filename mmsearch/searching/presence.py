@@ -1,0 +1,84 @@
+"""Whether files are there now: asked of the system in threads of their own, since a drive that hangs never answers."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mmsearch.files.paths import is_below
+
+# So long, in seconds, a search waits for all of its files together,
+PATIENCE = 1.0
+# and so long for any one of them, before the others are asked for without its folder.
+PATIENCE_EACH = 0.25
+
+
+class Presence:
+    """Looks at files for any number of threads. A folder that hangs is not asked again until its call has come back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._hanging: Counter[bytes] = Counter()
+
+    def look(self, paths: Iterable[bytes]) -> dict[bytes, os.stat_result | None]:
+        """What the system says of each file; None where there is none, or where it has not answered in time."""
+        found: dict[bytes, os.stat_result | None] = dict.fromkeys(paths)
+        waiting, end = list(found), time.monotonic() + PATIENCE
+        while waiting and time.monotonic() < end:
+            with self._lock:
+                hanging = list(self._hanging)
+            asked = _Look([path for path in waiting if not any(is_below(path, folder) for folder in hanging)])
+            if not asked.paths:
+                break
+            threading.Thread(target=self._ask, args=(asked,), daemon=True).start()
+            self._wait(asked, end)
+            found.update(zip(asked.paths, asked.statuses, strict=False))
+            waiting = asked.paths[len(asked.statuses) + 1 :]
+        return found
+
+    def _wait(self, asked: _Look, end: float) -> None:
+        """Returns once all is answered, or when the next answer is not worth waiting for."""
+        while True:
+            known = len(asked.statuses)
+            left = end - time.monotonic()
+            if asked.finished.wait(max(0.0, min(PATIENCE_EACH, left))):
+                return
+            if left > PATIENCE_EACH and len(asked.statuses) > known:
+                continue  # slow, and yet it answers
+            with self._lock:
+                if len(asked.statuses) < len(asked.paths):
+                    asked.is_given_up = True
+                    self._hanging[os.path.dirname(asked.paths[len(asked.statuses)])] += 1
+            return
+
+    def _ask(self, asked: _Look) -> None:
+        for path in asked.paths:
+            status = status_of(path)
+            with self._lock:
+                if asked.is_given_up:
+                    self._hanging -= Counter([os.path.dirname(path)])
+                    return
+                asked.statuses.append(status)
+        asked.finished.set()
+
+
+@dataclass
+class _Look:
+    """Paths and what was answered of the first of them."""
+
+    paths: list[bytes]
+    statuses: list[os.stat_result | None] = field(default_factory=list)
+    finished: threading.Event = field(default_factory=threading.Event)
+    is_given_up: bool = False
+
+
+def status_of(path: bytes) -> os.stat_result | None:
+    """What the system says of a file, or None where there is none. It may take for ever."""
+    try:
+        return os.stat(path)
+    except (OSError, ValueError):
+        return None

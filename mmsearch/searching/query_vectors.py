@@ -1,0 +1,137 @@
+"""From the terms of a query to unit vectors: kept in memory, in the cache of the library's folder, or encoded now."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from mmsearch.encoding.protocol import Encoder, text_vectors
+from mmsearch.errors import Invalid, NotFound, Unsupported
+from mmsearch.nearest.spaces import ModelInUse
+from mmsearch.records import FloatMatrix
+from mmsearch.searching.cache import QueryCache
+from mmsearch.searching.recent import Recent
+from mmsearch.store.sqlite.store import Catalogue
+
+MOST_VECTORS = 1_000
+
+
+class QueryVectors:
+    """The encoders of a session, each loaded once, when it is first needed, and used by one thread at a time."""
+
+    def __init__(self, folder: str, open_encoder: Callable[[ModelInUse], Encoder]) -> None:
+        self._folder = folder
+        self._open = open_encoder
+        self._turns = _Turns()
+        self._encoders: Recent[str, Encoder] = Recent(8)
+        self._known: Recent[tuple[object, ...], FloatMatrix] = Recent(MOST_VECTORS)
+
+    def of_text(self, in_use: ModelInUse, text: str) -> FloatMatrix:
+        """The unit vector of a text, float32 [dimension]."""
+        return self._known.get((in_use.identity.fingerprint, text), lambda: self._text(in_use, text))
+
+    def of_picture(self, in_use: ModelInUse, path: str) -> FloatMatrix:
+        """The unit vector of the picture at `path`, float32 [dimension].
+
+        Raises:
+            NotFound: the file is not there. Invalid: it is no picture. Unsupported: it is one that cannot be read.
+        """
+        try:
+            status = os.stat(path)
+            mark = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+            key = (in_use.identity.fingerprint, path, *mark)
+            return self._known.get(key, lambda: self._picture(in_use, path))
+        except OSError as error:
+            raise NotFound(f"The query image {path} cannot be read: {error.strerror}.") from error
+
+    @contextmanager
+    def encoder(self, in_use: ModelInUse) -> Iterator[Encoder]:
+        """The encoder, for this thread alone: threads take turns in the order in which they come."""
+        with self._turns.mine():
+            yield self._encoders.get(in_use.identity.fingerprint, lambda: self._open(in_use))
+
+    def _text(self, in_use: ModelInUse, text: str) -> FloatMatrix:
+        cache = QueryCache(self._folder, in_use.identity)
+        cached = cache.get(text)
+        if cached is not None:
+            return cached
+        with self.encoder(in_use) as encoder:
+            vector: FloatMatrix = text_vectors([text], encoder)[0]
+        cache.put(text, vector)
+        return vector
+
+    def _picture(self, in_use: ModelInUse, path: str) -> FloatMatrix:
+        from mmsearch.reading import UnreadableFile, picture_in
+
+        with self.encoder(in_use) as encoder:
+            try:
+                picture = picture_in(os.fsencode(path), encoder.image_side)
+            except UnreadableFile as error:
+                raise Unsupported(f"The query image {path} cannot be read: {error.reason}.") from error
+            if picture is None:
+                raise Invalid(f"The query image {path} is a text; give it as text or choose a picture.")
+            return _unit(encoder.encode_images([picture])[0])
+
+
+def stored_picture(catalogue: Catalogue, in_use: ModelInUse, path: str) -> FloatMatrix | None:
+    """The unit vector of the picture at `path`, float32 [dimension], if it is in the library as it is now."""
+    try:
+        stored = catalogue.image_vector_at(os.fsencode(path), in_use.model_id)
+    except OSError:
+        return None
+    if stored is None:
+        return None
+    return _unit(in_use.space("image").of_stored(stored[np.newaxis])[0].astype(np.float32))
+
+
+def _unit(vector: FloatMatrix) -> FloatMatrix:
+    length = float(np.linalg.norm(vector))
+    return vector / length if length else vector
+
+
+class _Turns:
+    """A lock that is given to those who wait for it in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: deque[threading.Lock] = deque()
+        self._is_taken = False
+
+    @contextmanager
+    def mine(self) -> Iterator[None]:
+        self._take()
+        try:
+            yield
+        finally:
+            self._hand_on()
+
+    def _take(self) -> None:
+        with self._lock:
+            if not self._is_taken:
+                self._is_taken = True
+                return
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        try:
+            turn.acquire()
+        except BaseException:  # Ctrl-C: whoever waits behind is not to wait for this one
+            with self._lock:
+                is_waiting = turn in self._waiting
+                if is_waiting:
+                    self._waiting.remove(turn)
+            if not is_waiting:
+                self._hand_on()
+            raise
+
+    def _hand_on(self) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._is_taken = False

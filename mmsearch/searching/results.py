@@ -1,0 +1,63 @@
+"""What a search answers: hits, and what is known beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mmsearch.records import Modality
+from mmsearch.searching.query import Query
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A file that answers a query, at its best place; docs/json.md tells each field.
+
+    `id` is the digest of its content in hex. `path` can be opened as it is; bytes of a name that are no UTF-8 are lone
+    surrogates, as `os.fsdecode` makes them. `available` is False where there is nothing at present, or the system does
+    not say within a second: the file is on a drive that is away, or is gone.
+    """
+
+    rank: int
+    id: str
+    path: str
+    type: str
+    score: float = field(metadata={"digits": 4})
+    similarity: float = field(metadata={"digits": 4})
+    width: int | None
+    height: int | None
+    bytes: int
+    modified: str
+    taken: str | None
+    source: str
+    snippet: str | None
+    line: int | None
+    offset: int | None
+    page: int | None
+    time: tuple[float, float] | None
+    region: tuple[float, float, float, float] | None
+    available: bool
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The hits of one query, best first; `elapsed_ms` is wall time in milliseconds, model loading included.
+
+    `total` counts the files that answer, or those of them that are known of where it is not `total_exact`; the first
+    `offset` of them are left out. `thresholds` holds, per modality searched, the score below which a hit is left out. `nearest` is the best of what was left out
+    where nothing answers: its rank is 0. `state` is the number of the library's state that this is the answer at, and
+    `troubles` what was wrong with derived files that had to be done without.
+    """
+
+    query: Query
+    model: str
+    library: str
+    elapsed_ms: float = field(metadata={"digits": 1})
+    total: int
+    total_exact: bool
+    offset: int
+    thresholds: Mapping[Modality, float] = field(metadata={"digits": 4})
+    hits: tuple[Hit, ...]
+    nearest: Hit | None = None
+    state: int = field(default=0, compare=False, metadata={"json": None})
+    troubles: tuple[str, ...] = field(default=(), compare=False, metadata={"json": None})

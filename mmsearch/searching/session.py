@@ -1,0 +1,190 @@
+"""A session: a library opened for reading, shared by threads, always at the newest state."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from itertools import product
+from types import TracebackType
+
+from mmsearch.encoding.protocol import Encoder
+from mmsearch.nearest.derived import NotUsable
+from mmsearch.nearest.spaces import ModelInUse
+from mmsearch.records import FloatMatrix
+from mmsearch.searching.channels import (
+    MOST_FILTERS,
+    LibraryState,
+    PassingItems,
+    SessionOptions,
+    StateKey,
+    channels_at,
+    models_at,
+)
+from mmsearch.searching.connections import Connections
+from mmsearch.searching.presence import Presence
+from mmsearch.searching.query import Query, Term, text_term
+from mmsearch.searching.query_vectors import QueryVectors, stored_picture
+from mmsearch.searching.recent import Recent
+from mmsearch.searching.results import SearchResult
+from mmsearch.searching.searcher import Answer, QueryVector, Searcher
+from mmsearch.store.sqlite.refusals import errors_told
+from mmsearch.store.sqlite.store import Catalogue
+
+# A derived file that was replaced a moment ago belongs to a state that is about to come.
+TRIES = 3
+WAIT_SECONDS = 0.01
+
+# The vectors of terms, by the model and the term.
+Encoded = dict[tuple[str, Term], FloatMatrix]
+
+
+class _NotThisState(Exception):
+    """The answer is to be had at a later state."""
+
+
+class Session:
+    """Answers queries of any number of threads, each at the library's newest state when it is asked.
+
+    Models, codes, vectors and graphs are loaded when first needed and kept; what a later state has in common with the
+    one before is taken over. Each search reads the library as it was at one moment, whatever is written meanwhile.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        open_catalogue: Callable[[], Catalogue],
+        open_encoder: Callable[[ModelInUse], Encoder],
+        options: SessionOptions | None = None,
+    ) -> None:
+        self._folder = folder
+        self._options = options or SessionOptions()
+        self._connections = Connections(folder, open_catalogue)
+        self._vectors = QueryVectors(folder, open_encoder)
+        self._presence = Presence()
+        self._passing: PassingItems = Recent(MOST_FILTERS)
+        self._lock = threading.Lock()
+        self._latest: LibraryState | None = None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the library. Searches that are under way come to their end; later ones raise Unavailable."""
+        self._connections.close()
+        self._latest = None
+
+    def search(self, query: Query | str) -> SearchResult:
+        """The files that answer a query, best first. A text is a query of one term (`2:dog` has weight 2).
+
+        Raises:
+            MmsearchError: a query image cannot be read; the library is empty, damaged or gone; the session is closed.
+        """
+        started = time.perf_counter()
+        asked = Query((text_term(query),)) if isinstance(query, str) else query
+        with errors_told(self._folder):
+            state, answer = self._answer(asked)
+        return SearchResult(
+            query=asked,
+            model=state.label,
+            library=self._folder,
+            elapsed_ms=(time.perf_counter() - started) * 1000,
+            total=answer.total,
+            total_exact=answer.total_exact,
+            offset=asked.offset,
+            thresholds=answer.thresholds,
+            hits=answer.hits,
+            nearest=answer.nearest,
+            state=state.key.number,
+            troubles=state.troubles(),
+        )
+
+    def _answer(self, query: Query) -> tuple[LibraryState, Answer]:
+        encoded: Encoded = {}
+        latest = self._latest
+        if latest is not None:
+            texts = [term for term in query.terms if term.modality == "text"]
+            self._encode(encoded, product(latest.models, texts))
+        tries, answered = 0, None
+        while answered is None:
+            answered, missing = self._answer_now(query, encoded, tries)
+            # Encoding takes its time: the log of the database is not held up meanwhile.
+            self._encode(encoded, missing)
+            tries += answered is None and not missing
+        return answered
+
+    def _answer_now(
+        self, query: Query, encoded: Encoded, tries: int
+    ) -> tuple[tuple[LibraryState, Answer] | None, list[tuple[ModelInUse, Term]]]:
+        """The answer at the state that the library is at now, or the terms that are to be encoded for it.
+
+        Neither, where it is to be had at a later state. After some tries it is given without the files that it lacks.
+        """
+        try:
+            with self._connections.reading() as (catalogue, line):
+                state = self._state(catalogue, line)
+                vectors, missing = self._query_vectors(catalogue, state, query.terms, encoded)
+                if missing:
+                    return None, missing
+                searcher = Searcher(state, catalogue, self._presence, patient=tries < TRIES)
+                return (state, searcher.answer(query, vectors)), []
+        except NotUsable:
+            time.sleep(WAIT_SECONDS)
+        except _NotThisState:
+            if tries >= TRIES:
+                self._connections.renew()  # it is not that another thread was quicker: the library went back
+        return None, []
+
+    def _state(self, catalogue: Catalogue, line: int) -> LibraryState:
+        """The state that this thread's catalogue is at, for which much may be known already.
+
+        Raises:
+            _NotThisState: another thread has seen a later one.
+        """
+        key = StateKey(line, *catalogue.state())
+        latest = self._latest
+        if latest is not None and latest.key == key:
+            return latest
+        with self._lock:
+            latest = self._latest
+            if latest is not None and latest.key == key:
+                return latest
+            if latest is not None and latest.key.is_after(key):
+                raise _NotThisState
+            models = models_at(self._folder, catalogue, self._options)
+            before = latest.channels if latest is not None and key.is_after(latest.key) else ()
+            channels = channels_at(self._folder, catalogue, models, self._options, before)
+            self._latest = LibraryState(key, models, channels, self._passing, self._vectors.encoder)
+            return self._latest
+
+    def _query_vectors(
+        self, catalogue: Catalogue, state: LibraryState, terms: Sequence[Term], encoded: Encoded
+    ) -> tuple[dict[int, QueryVector], list[tuple[ModelInUse, Term]]]:
+        """The query's vector for each model, and the terms that are to be encoded first, with the models.
+
+        What a picture of the library looks like is known.
+        """
+        found: dict[int, QueryVector] = {}
+        missing: list[tuple[ModelInUse, Term]] = []
+        for in_use in state.models:
+            vectors: list[FloatMatrix] = []
+            for term in terms:
+                stored = stored_picture(catalogue, in_use, term.value) if term.modality == "image" else None
+                vector = stored if stored is not None else encoded.get((in_use.identity.fingerprint, term))
+                if vector is None:
+                    missing.append((in_use, term))
+                else:
+                    vectors.append(vector)
+            if len(vectors) == len(terms):
+                found[in_use.model_id] = QueryVector.of(terms, vectors)
+        return found, missing
+
+    def _encode(self, encoded: Encoded, wanted: Iterable[tuple[ModelInUse, Term]]) -> None:
+        for in_use, term in wanted:
+            of_term = self._vectors.of_text if term.modality == "text" else self._vectors.of_picture
+            encoded[in_use.identity.fingerprint, term] = of_term(in_use, term.value)
