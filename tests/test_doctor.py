@@ -275,7 +275,7 @@ def test_room_is_given_back(library: Library, home: Path, mmsearch: Mmsearch) ->
     for number in range(100):
         (home / f"{number}.txt").unlink()
     library.index([home])
-    library.prune(library.losses())
+    library.care.prune(library.care.losses())
     library.close()
     done = mmsearch("compact", "--json", library=Path(library.folder)).json
     assert done["after"] < done["before"] / 2
@@ -284,7 +284,7 @@ def test_room_is_given_back(library: Library, home: Path, mmsearch: Mmsearch) ->
 
 
 def test_an_index_run_gives_room_back_by_itself(library: Library, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mmsearch.store.sqlite import upkeep as maintenance
+    from mmsearch.store.sqlite import compaction as maintenance
 
     monkeypatch.setattr(maintenance, "LEAST_WASTE_BYTES", 30_000)
     for number in range(80):
@@ -305,7 +305,7 @@ def test_what_does_not_fit_is_one_sentence(own: Path, monkeypatch: pytest.Monkey
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(1000, 999, 1))
     with pytest.raises(MmsearchError, match="free some first"):
-        Library(own).compact()
+        Library(own).care.compact()
     assert len(names(own)) == 18
 
 

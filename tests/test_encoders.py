@@ -47,7 +47,7 @@ def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder = str(makers[kind](tmp_path_factory.mktemp("models") / "tiny"))
     if not optimised:
         return open_encoder(folder)
-    from mmsearch.models.optimise.making import optimise
+    from mmsearch.models.optimise.building import optimise
 
     return open_encoder(optimise(folder, f"{folder}-int8").folder)
 

@@ -23,7 +23,7 @@ from fake_hub import COMMIT, FakeHub, serving
 from mmsearch import Library, MmsearchError
 from mmsearch.encoding.facts import MANIFEST
 from mmsearch.models.installed import (
-    Source,
+    ModelSource,
     check_files,
     folder_of,
     installed_model,
@@ -90,7 +90,7 @@ def fetched(repositories: dict[str, Path], models: Path) -> Path:
     partial = models / "tiny.partial"
     models.mkdir()
     shutil.copytree(repositories["sentence-transformers/clip-ViT-B-32"], partial)
-    seal(str(partial), "tiny", [Source("some/tiny", COMMIT, "")])
+    seal(str(partial), "tiny", [ModelSource("some/tiny", COMMIT, "")])
     put_in_place(str(partial), "tiny")
     return models / "tiny"
 
@@ -383,7 +383,7 @@ def test_a_model_is_brought_over_as_a_single_file(
     model = installed_model("tiny")
     assert model is not None
     check_files(model, digests=True)
-    assert model.sources == (Source("some/tiny", COMMIT, ""),)
+    assert model.sources == (ModelSource("some/tiny", COMMIT, ""),)
 
 
 def rewritten(source: Path, target: Path, change: dict[str, bytes]) -> Path:
@@ -457,7 +457,7 @@ def test_a_library_that_calls_a_known_model_by_its_long_name(
     partial = models / "x.partial"
     models.mkdir()
     shutil.copytree(repositories[long], partial)
-    seal(str(partial), short, [Source(long, COMMIT, "")])
+    seal(str(partial), short, [ModelSource(long, COMMIT, "")])
     put_in_place(str(partial), short)
     with Library(home.parent / "library") as library:
         library.index([home], model=short)
@@ -510,7 +510,7 @@ def test_without_torch_the_original_says_what_to_install(fetched: Path, home: Pa
 
 
 def test_a_library_of_the_original_stays_with_it(fetched: Path, library: Library, home: Path) -> None:
-    from mmsearch.models.optimise.making import optimise
+    from mmsearch.models.optimise.building import optimise
 
     library.index([home], model="tiny")
     optimise("tiny")
@@ -524,7 +524,7 @@ def test_a_library_of_the_original_stays_with_it(fetched: Path, library: Library
 def test_eval_measures_the_original_and_what_was_made_of_it(
     fetched: Path, command: Mmsearch, home: Path, tmp_path: Path
 ) -> None:
-    from mmsearch.models.optimise.making import optimise
+    from mmsearch.models.optimise.building import optimise
 
     optimise("tiny")
     data = tmp_path / "captions.jsonl"

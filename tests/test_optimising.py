@@ -16,7 +16,7 @@ from PIL import Image
 from mmsearch import Library, MmsearchError, Query
 from mmsearch.indexing.pictures import pictures_in
 from mmsearch.models.opening import open_encoder
-from mmsearch.models.optimise.making import optimise
+from mmsearch.models.optimise.building import optimise
 from mmsearch.searching.query import text_term
 
 pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
@@ -100,13 +100,13 @@ def test_the_command_says_how_near_it_is(command: Mmsearch, tmp_path: Path, phot
 
 
 def test_an_export_that_is_another_model_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mmsearch.models.optimise import towers as exporting
+    from mmsearch.models.optimise import graphs
 
     def other_side(tower: dict[str, object]) -> object:
         rows = tower["sentence_embedding"]
         return -rows / rows.norm(dim=-1, keepdim=True)  # type: ignore[attr-defined, operator]
 
-    monkeypatch.setattr(exporting, "_unit_rows", other_side)
+    monkeypatch.setattr(graphs, "_unit_rows", other_side)
     with pytest.raises(MmsearchError, match="gives other vectors"):
         optimise(str(make_tiny_clip(tmp_path / "tiny")), str(tmp_path / "small"))
     assert sorted(os.listdir(tmp_path)) == ["tiny"]
