@@ -177,6 +177,7 @@ def test_a_killed_download_leaves_no_model_and_goes_on_later(hub: FakeHub, mmsea
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and "model.safetensors" not in hub.sent:
         time.sleep(0.01)
+    assert "model.safetensors" in hub.sent
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert installed_models() == []
