@@ -16,7 +16,7 @@ from mmsearch.cli.remedies import SENTENCES, in_words, remedy_in_words
 
 PACKAGE = Path(mmsearch.__file__).parent
 # Rooms whose errors still speak the command line's language.
-SKIPPED = ("indexing", "searching", "nearest")
+SKIPPED: tuple[str, ...] = ()
 SKINS = ("cli", "output")
 # A command, or an option, in a text.
 WORDS_OF_THE_COMMAND_LINE = re.compile(r"`mmsearch |(?<![\w-])--[a-z]")

@@ -67,7 +67,9 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "reinstall": "install mmsearch again",
     "status": "`mmsearch status` lists what it holds",
     "status.retry": "`mmsearch status --failed` says why, and `mmsearch index --retry` tries again",
-    "train": "`mmsearch train` makes one",
+    "query": 'give a text ("dog on beach") or --image FILE',
+    "query.add": "add a text or --image FILE to look for",
+    "train": lambda model: "train one for this model with `mmsearch train`" if model else "`mmsearch train` makes one",
     "train.force": "--force keeps it",
 }
 
