@@ -64,12 +64,12 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "models_folder.or_room": "make room, or name another folder with MMSEARCH_MODELS",
     "photos": "choose another folder for --photos",
     "prune.gone": ", or take out what is gone with `mmsearch prune`",
+    "query": 'give a text ("dog on beach") or --image FILE',
+    "query.add": "add a text or --image FILE to look for",
     "reinstall": "install mmsearch again",
     "status": "`mmsearch status` lists what it holds",
     "status.retry": "`mmsearch status --failed` says why, and `mmsearch index --retry` tries again",
-    "query": 'give a text ("dog on beach") or --image FILE',
-    "query.add": "add a text or --image FILE to look for",
-    "train": lambda model: "train one for this model with `mmsearch train`" if model else "`mmsearch train` makes one",
+    "train": "`mmsearch train` makes one",
     "train.force": "--force keeps it",
 }
 

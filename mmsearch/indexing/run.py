@@ -45,14 +45,14 @@ class IndexSettings:
     """How a run goes about it.
 
     `graph` says, once and for all, whether the library has an HNSW graph; None leaves that as it is (there is one up to
-    100,000 items of a modality). `workers` is the number of threads, all processors for None. Once `stop` is set the
-    run ends in good order, and the next one goes on from there.
+    100,000 items of a modality). `workers` is the number of threads, all processors for None. Once `stop` is set, by
+    another thread, the run ends in good order, and the next one goes on from there.
     """
 
     limits: ReadLimits = field(default_factory=ReadLimits)
     workers: int | None = None
     graph: bool | None = None
-    stop: threading.Event | None = None
+    stop: threading.Event = field(default_factory=threading.Event, compare=False)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class IndexRun:
         self._refresh = refresh
         settings = request.settings
         workers = settings.workers or os.cpu_count() or 1
-        self._options = IndexOptions(settings.limits, workers, on_progress, settings.stop or threading.Event())
+        self._options = IndexOptions(settings.limits, workers, on_progress, settings.stop)
 
     def run(self, is_new: bool) -> IndexReport:
         """Brings the library up to date. `is_new` says that there is none yet."""

@@ -86,7 +86,7 @@ class Library:
         `rules` are remembered with the paths; without them those of the last time hold. `model` encodes beside the
         one that searches use, which stays as it is until `models.use`; without it files are encoded with the one that
         searches use and then, where another is waited for, with that. `rebuild` encodes all files again; `retry`
-        reads what failed before. `settings` tell how: limits, threads, whether there is an HNSW graph, and
+        reads what failed before. `settings` tell how: limits, threads, and whether there is an HNSW graph, and
         what stops it.
         """
         from mmsearch.indexing.roots import absolute
