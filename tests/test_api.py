@@ -16,7 +16,7 @@ from mmsearch import Adapters, Care, Library, Models
 # Of the standard library, of typing, or of a library of pictures and numbers.
 ELSEWHERE = {
     "Any", "Callable", "ClassVar", "Counter", "Event", "Image", "Iterable", "Iterator", "Mapping", "None", "PathLike",
-    "Sequence",
+    "Sequence", "threading",
     "TracebackType", "BaseException", "bool", "bytes", "datetime", "dict", "float", "int", "list", "object", "os",
     "str", "tuple", "type",
 }  # fmt: skip

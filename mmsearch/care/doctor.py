@@ -100,7 +100,7 @@ def _contents(catalogue: Catalogue) -> list[Finding]:
 
 
 def _adapters(catalogue: Catalogue) -> list[Finding]:
-    return [Finding("adapters", str(error)) for _, error in _damaged_adapters(catalogue)]
+    return [Finding("adapters", error.message) for _, error in _damaged_adapters(catalogue)]
 
 
 def _damaged_adapters(catalogue: Catalogue) -> Iterator[tuple[StoredAdapter, MmsearchError]]:
