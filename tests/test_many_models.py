@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import NOTES, Mmsearch
+from conftest import NOTES, Mmsearch, refused
 
 from mmsearch import Library, MmsearchError
 from mmsearch.encoding.onnx_model import OnnxEncoder
@@ -128,7 +128,7 @@ def test_a_dropped_model_leaves_nothing_behind(library: Library, home: Path, tin
     with closing(Catalogue.read(library.folder)) as catalogue:
         assert catalogue.item_count() == 4
     assert library.care.examine().sound
-    with pytest.raises(MmsearchError, match="index --model"):
+    with refused("index --model"):
         library.search("a cat", model=tiny)
 
 
