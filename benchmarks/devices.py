@@ -28,13 +28,8 @@ from benchmarks.tables import table, write_section
 ENCODE = """
 import functools, os, sys, time
 from concurrent.futures import ThreadPoolExecutor
-<<<<<<< HEAD
-from mmsearch.encoding import open_encoder
-from mmsearch.reading import picture_in
-=======
 from mmsearch.models.opening import open_encoder
-from mmsearch.reading import ReadLimits, decode, load
->>>>>>> surface
+from mmsearch.reading import picture_in
 model, device, folder = sys.argv[1:]
 encoder = open_encoder(model, device)
 paths = [os.fsencode(os.path.join(place, name)) for place, _, names in os.walk(folder) for name in names]

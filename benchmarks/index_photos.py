@@ -23,13 +23,8 @@ from benchmarks.tables import table, write_section
 DECODE = """
 import os, sys
 from concurrent.futures import ThreadPoolExecutor
-<<<<<<< HEAD
-from mmsearch.encoding import open_encoder
-from mmsearch.reading import picture_in
-=======
 from mmsearch.models.opening import open_encoder
-from mmsearch.reading import ReadLimits, decode, load
->>>>>>> surface
+from mmsearch.reading import picture_in
 side = open_encoder().image_side
 def read(path): picture_in(path, side)
 paths = [os.fsencode(os.path.join(place, name)) for place, _, names in os.walk(sys.argv[1]) for name in names]

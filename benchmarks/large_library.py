@@ -56,14 +56,9 @@ def vectors_of_photos(folder: Path, most: int = 5_000) -> FloatMatrix:
                 picture = picture_in(path, encoder.image_side)
             except (UnreadableFile, OSError):
                 continue
-<<<<<<< HEAD
             if picture is not None:
                 pictures.append(picture)
-        return encoder.encode_images(pictures)
-=======
-            pictures.append(content.pixels)  # type: ignore[union-attr]
         return encoder.encode("image", pictures)
->>>>>>> surface
 
     paths = photos_of(folder, most)
     batches = [paths[start : start + PHOTOS_AT_ONCE] for start in range(0, len(paths), PHOTOS_AT_ONCE)]

@@ -87,7 +87,7 @@ def no_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("a picture was encoded")
 
-    monkeypatch.setattr(BuiltinEncoder, "encode_images", refuse)
+    monkeypatch.setattr(BuiltinEncoder, "_encode_images", refuse)
 
 
 def some_adapter(seed: int = 0, dimension: int = 384) -> Adapter:
@@ -367,7 +367,7 @@ def test_a_picture_is_searched_through_the_adapter_too(album: Path, known: Libra
     rows = []
     for path in (photo, other):
         with Image.open(path) as image:
-            rows.append(encoder.encode_images([image.convert("RGB")])[0])
+            rows.append(encoder.encode("image", [image.convert("RGB")])[0])
     plain = float(rows[0] @ rows[1])
     moved = move(np.stack(rows))
     expected = float(moved[0] @ moved[1])

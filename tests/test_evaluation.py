@@ -120,7 +120,7 @@ def test_photos_of_the_library_are_not_encoded_again(
         raise AssertionError("a picture was encoded")
 
     fresh = Library(indexed / "none").evaluate(read_dataset(captioned)).evaluations[0]
-    monkeypatch.setattr(BuiltinEncoder, "encode_images", refuse)
+    monkeypatch.setattr(BuiltinEncoder, "_encode_images", refuse)
     known = Library(indexed).evaluate(read_dataset(captioned)).evaluations[0]
     assert (fresh.from_library, known.from_library) == (0, 14)
     assert known.directions[0].metrics["MRR"].value == pytest.approx(fresh.directions[0].metrics["MRR"].value, abs=0.02)

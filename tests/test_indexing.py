@@ -77,8 +77,8 @@ def test_moved_renamed_and_copied_files_are_not_encoded_again(
     def refuse(*_: object) -> None:
         raise AssertionError("a known content was encoded again")
 
-    monkeypatch.setattr(BuiltinEncoder, "encode_images", refuse)
-    monkeypatch.setattr(BuiltinEncoder, "encode_texts", refuse)
+    monkeypatch.setattr(BuiltinEncoder, "_encode_images", refuse)
+    monkeypatch.setattr(BuiltinEncoder, "_encode_texts", refuse)
     report = library.index([home])
     assert (report.moved, report.removed, report.failed) == (2, 1, 0)
     monkeypatch.undo()
@@ -333,14 +333,14 @@ def test_forget_takes_a_folder_or_file_out(library: Library, home: Path) -> None
 def test_a_failing_batch_is_taken_item_by_item(library: Library, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mmsearch.encoding.builtin import BuiltinEncoder
 
-    encode = BuiltinEncoder.encode_images
+    encode = BuiltinEncoder._encode_images
 
     def fails_for_batches_and_wide_pictures(self: BuiltinEncoder, pictures: list[object]) -> object:
         if len(pictures) > 1 or pictures[0].width > 550:  # type: ignore[attr-defined]
             raise RuntimeError("out of something")
         return encode(self, pictures)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(BuiltinEncoder, "encode_images", fails_for_batches_and_wide_pictures)
+    monkeypatch.setattr(BuiltinEncoder, "_encode_images", fails_for_batches_and_wide_pictures)
     report = library.index([home])
     assert report.added == 3
     assert report.failures == [

@@ -168,7 +168,7 @@ def test_a_file_that_only_one_model_fails_at_stays_found_by_the_other(
     library.index([home])
 
     with monkeypatch.context() as patch:
-        patch.setattr(OnnxEncoder, "encode_images", breaks)
+        patch.setattr(OnnxEncoder, "_encode_images", breaks)
         report = library.index([home], model=tiny)
         (home / "new.png").write_bytes((home / "cat.png").read_bytes() + b"\0")
         assert library.index([home], model=tiny).failed == 1
@@ -192,7 +192,7 @@ def test_a_file_that_a_model_cannot_encode_does_not_keep_searches_from_it(
 ) -> None:
     library.index([home])
     with monkeypatch.context() as patch:
-        patch.setattr(OnnxEncoder, "encode_images", breaks)
+        patch.setattr(OnnxEncoder, "_encode_images", breaks)
         library.index([home], model=tiny)
     report = library.index([home], model=tiny)
     assert (report.failing, report.unchanged) == (2, 2)
@@ -207,8 +207,8 @@ def test_searches_do_not_change_to_a_model_that_has_encoded_nothing(
 ) -> None:
     library.index([home])
     with monkeypatch.context() as patch:
-        patch.setattr(OnnxEncoder, "encode_images", breaks)
-        patch.setattr(OnnxEncoder, "encode_texts", breaks)
+        patch.setattr(OnnxEncoder, "_encode_images", breaks)
+        patch.setattr(OnnxEncoder, "_encode_texts", breaks)
         with suppress(RuntimeError):  # of the calibration
             library.index([home], model=tiny)
     with pytest.raises(MmsearchError, match="could encode none"):
@@ -224,7 +224,7 @@ def test_what_a_model_failed_at_is_forgotten_with_it(
 ) -> None:
     library.index([home])
     with monkeypatch.context() as patch:
-        patch.setattr(OnnxEncoder, "encode_images", breaks)
+        patch.setattr(OnnxEncoder, "_encode_images", breaks)
         library.index([home], model=tiny)
     if how == "dropped":
         library.models.drop(tiny)
@@ -241,7 +241,7 @@ def test_two_models_fail_at_one_file_each_for_itself(
     other = optimise(str(make_tiny_clip(tmp_path / "original", seed=5)), str(tmp_path / "other")).folder
     library.index([home])
     with monkeypatch.context() as patch:
-        patch.setattr(OnnxEncoder, "encode_images", breaks)
+        patch.setattr(OnnxEncoder, "_encode_images", breaks)
         for model in (tiny, other, tiny, other):
             library.index([home], model=model)
         assert [library.index([home], model=model).failed for model in (tiny, other)] == [0, 0]
@@ -253,7 +253,7 @@ def test_a_file_that_a_model_fails_at_may_be_touched_and_moved(
 ) -> None:
     library.index([home])
     with monkeypatch.context() as patch:
-        patch.setattr(OnnxEncoder, "encode_images", breaks)
+        patch.setattr(OnnxEncoder, "_encode_images", breaks)
         library.index([home], model=tiny)
         os.utime(home / "cat.png", (1, 1))
         (home / "coffee.png").rename(home / "cup.png")

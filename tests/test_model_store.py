@@ -134,7 +134,7 @@ def test_a_known_text_student_comes_with_the_tower_that_it_was_made_for(hub: Fak
     assert model is not None
     assert {one.split("/")[0] for one in model.files} == {"text", "image"}
     encoder = open_encoder(name)
-    assert encoder.encode_texts(["eine Katze"]).shape == (1, encoder.identity.dimension)
+    assert encoder.encode("text", ["eine Katze"]).shape == (1, encoder.identity.dimension)
 
 
 def test_a_student_that_is_not_known_is_told_whose_pictures_to_take(hub: FakeHub, command: Mmsearch) -> None:
@@ -228,7 +228,7 @@ def test_a_pair_is_mended_as_a_pair(hub: FakeHub, command: Mmsearch) -> None:
     assert command("models", "pull", "some/student", "--images-by", NAME).code == 0
     Path(folder_of("some/student"), "image", "config.json").unlink()
     assert command("models", "pull", "some/student").code == 0
-    assert open_encoder("some/student").encode_texts(["x"]).shape == (1, 16)
+    assert open_encoder("some/student").encode("text", ["x"]).shape == (1, 16)
 
 
 def test_a_damaged_manifest_is_mended_too(hub: FakeHub, command: Mmsearch) -> None:
@@ -542,7 +542,7 @@ def test_a_siglip_is_pulled_and_made_fast_in_one_go(hub: FakeHub, command: Mmsea
     assert done.code == 0, done.err
     assert "(2 pictures)" in done.out
     names = ("some/tiny-siglip", "some/tiny-siglip-int8")
-    vectors = [open_encoder(name).encode_texts(["A Cat", "a dog"]) for name in names]
+    vectors = [open_encoder(name).encode("text", ["A Cat", "a dog"]) for name in names]
     assert float(np.min(np.sum(vectors[0] * vectors[1], axis=1))) > 0.9
 
 

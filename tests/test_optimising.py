@@ -85,7 +85,7 @@ def test_the_optimised_model_is_another_one(model: str, tmp_path: Path) -> None:
     assert open_encoder(folder).identity.fingerprint != open_encoder(model).identity.fingerprint
     moved = tmp_path / "elsewhere"
     os.rename(folder, moved)
-    vector = open_encoder(str(moved)).encode_images([Image.new("RGB", (50, 40), "red")])
+    vector = open_encoder(str(moved)).encode("image", [Image.new("RGB", (50, 40), "red")])
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
 
 
@@ -135,7 +135,7 @@ def test_a_damaged_optimised_model_says_what_to_do(tmp_path: Path) -> None:
     folder = Path(optimise(str(make_tiny_clip(tmp_path / "tiny")), str(tmp_path / "small"), []).folder)
     (folder / "image.onnx").write_bytes(b"no graph")
     with pytest.raises(MmsearchError, match="models optimise"):
-        open_encoder(str(folder)).encode_images([Image.new("RGB", (50, 40))])
+        open_encoder(str(folder)).encode("image", [Image.new("RGB", (50, 40))])
     (folder / "model.json").write_text("{")
     with pytest.raises(MmsearchError, match="models optimise"):
         open_encoder(str(folder))

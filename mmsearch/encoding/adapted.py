@@ -25,7 +25,7 @@ from mmsearch.errors import Invalid
 from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity, TextSpan
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    pass
 
 NO_ADAPTER = "none"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -141,12 +141,6 @@ class AdaptedEncoder:
 
     def encode(self, modality: Modality, payloads: Sequence[Any]) -> FloatMatrix:
         return self._adapter.moved(modality, self._encoder.encode(modality, payloads))
-
-    def encode_images(self, pictures: Sequence[Image]) -> FloatMatrix:
-        return self.encode("image", pictures)
-
-    def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
-        return self.encode("text", texts)
 
     def windows(self, text: str) -> list[TextSpan]:
         return self._encoder.windows(text)

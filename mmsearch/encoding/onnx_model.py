@@ -86,9 +86,9 @@ class OnnxEncoder:
         return frozenset({"image", "text"})
 
     def encode(self, modality: Modality, payloads: Sequence[Any]) -> FloatMatrix:
-        return self.encode_images(payloads) if modality == "image" else self.encode_texts(payloads)
+        return self._encode_images(payloads) if modality == "image" else self._encode_texts(payloads)
 
-    def encode_images(self, pictures: Sequence[Image]) -> FloatMatrix:
+    def _encode_images(self, pictures: Sequence[Image]) -> FloatMatrix:
         rows = np.empty((len(pictures), self.identity.dimension), np.float32)
         size = int(self._description["image"].get("batch", IMAGE_BATCH))
         for start in range(0, len(pictures), size):
@@ -97,7 +97,7 @@ class OnnxEncoder:
             rows[start : start + len(batch)] = self._session("image").run(None, {"pixels": pixels})[0]
         return rows
 
-    def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
+    def _encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
         # One at a time: there is nothing to pad, and a text's vector is the same to the last bit in any company.
         rows = np.empty((len(texts), self.identity.dimension), np.float32)
         described, session = self._description["text"], self._session("text")

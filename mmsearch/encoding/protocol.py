@@ -11,8 +11,6 @@ import numpy as np
 from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity, TextSpan
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from mmsearch.encoding.devices import DeviceName
 
 
@@ -48,12 +46,6 @@ class Encoder(Protocol):
         The payloads of `image` are RGB pictures of any size; those of `text` are texts, of which is left out what
         exceeds the window.
         """
-
-    def encode_images(self, pictures: Sequence[Image]) -> FloatMatrix:
-        """RGB pictures of any size to unit rows, float32 [len(pictures), dimension], in order."""
-
-    def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
-        """Texts to unit rows, float32 [len(texts), dimension], in order. What exceeds the window is left out."""
 
     def windows(self, text: str) -> list[TextSpan]:
         """Overlapping stretches of `text`, each within the model's window, that cover all of its words."""

@@ -88,13 +88,13 @@ class SentenceTransformersEncoder:
         return frozenset({"image", "text"})
 
     def encode(self, modality: Modality, payloads: Sequence[Any]) -> FloatMatrix:
-        return self.encode_images(payloads) if modality == "image" else self.encode_texts(payloads)
+        return self._encode_images(payloads) if modality == "image" else self._encode_texts(payloads)
 
-    def encode_images(self, pictures: Sequence[Image]) -> FloatMatrix:
+    def _encode_images(self, pictures: Sequence[Image]) -> FloatMatrix:
         # As dictionaries: a bare text that is the path of an image would be encoded as that image.
         return self._encode("image", [{"image": picture.convert("RGB")} for picture in pictures])
 
-    def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
+    def _encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
         lower = self.towers.is_siglip  # all texts that it was trained on were
         return self._encode("text", [{"text": text.lower() if lower else text} for text in texts])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import IO, Protocol, TypeVar
 
@@ -36,4 +35,6 @@ def updated(digest: AnyDigest, path: str) -> AnyDigest:
 
 def sha256_of(path: str) -> str:
     """The SHA-256 of a file, in hexadecimal digits."""
+    import hashlib
+
     return updated(hashlib.sha256(), path).hexdigest()

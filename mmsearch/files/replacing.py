@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, TypeVar
@@ -24,6 +23,8 @@ def replacing(path: str, what: str = "", *, temporary: str = "", private: bool =
     if not private:
         os.makedirs(os.path.dirname(path), exist_ok=True)
     else:
+        import tempfile  # a search is to load no module that it does without
+
         descriptor, temporary = tempfile.mkstemp(".part", f"{os.path.basename(path)}.", os.path.dirname(path))
         os.close(descriptor)
     temporary = temporary or f"{path}.{os.getpid()}.part"
