@@ -245,7 +245,7 @@ def test_a_backup_can_be_taken_while_files_are_indexed(home: Path, tmp_path: Pat
     # It stands still once, with a batch half written, and goes on.
     hooks = signal_at(tmp_path, "batch written", 3, signal.SIGSTOP)
     environment = {**os.environ, "MMSEARCH_LIBRARY": str(tmp_path / "library"), **hooks}
-    taken = []
+    taken: list[int] = []
     with subprocess.Popen([sys.executable, "-m", "mmsearch", "index", str(home)], env=environment) as running:
         assert os.WIFSTOPPED(os.waitpid(running.pid, os.WUNTRACED)[1])
         try:
