@@ -84,12 +84,13 @@ class Wanted:
         assert codes.words is not None
         places = self.places(codes, 0)
         if len(places) > KEPT_CODES:
-            return _estimates(query, codes.words, places)
+            blocks = (places[start : start + BLOCK_ROWS] for start in range(0, len(places), BLOCK_ROWS))
+            return np.concatenate([query.estimates(codes.words[:, block]) for block in blocks])
         with self._lock:
             if self._words is None or self._words[0] is not codes:
                 self._words = codes, np.ascontiguousarray(codes.words[:, places])
             words = self._words[1]
-        return _estimates(query, words, None)
+        return _estimates(query, words)
 
 
 class Gallery:
@@ -130,11 +131,20 @@ class Gallery:
         if self._scan == "exact":
             item_ids, cosines = self._snapshot.cosines_after(catalogue, 0, vector, again)
             return _of_cosines(*_only(among, item_ids, cosines)), len(item_ids) if among is None else len(among)
-        codes, estimates = self._snapshot.codes(catalogue, CodedQuery.of(vector), again, patient)
+        coded = CodedQuery.of(vector)
+        codes, estimates = self._snapshot.codes(catalogue, coded, again, patient)
         newer, newer_cosines = self._snapshot.cosines_after(catalogue, codes.covers_to, vector, again)
         count = len(codes.item_ids) + len(newer)
         asked = _Asked(
-            self._snapshot, catalogue, vector, again, wanted, codes, estimates, *_only(among, newer, newer_cosines)
+            self._snapshot,
+            catalogue,
+            vector,
+            coded,
+            again,
+            wanted,
+            codes,
+            estimates,
+            *_only(among, newer, newer_cosines),
         )
         size = count if among is None else len(among)
         graph = self._graph_for(catalogue, count, size, patient)
@@ -155,13 +165,14 @@ class Gallery:
 
 @dataclass(frozen=True)
 class _Asked:
-    """One query: its vector, which items are wanted, the codes, estimates for all of them where they are known, and the
-    ids and cosines of all wanted rows without codes.
+    """One query: its vector, also coded, which items are wanted, the codes, and estimates for all of them where they
+    are known; the ids and cosines of all wanted rows without codes.
     """
 
     snapshot: SpaceSnapshot
     catalogue: Catalogue
     vector: FloatMatrix
+    coded: CodedQuery
     again: bool
     wanted: Wanted | None
     codes: Codes
@@ -171,27 +182,18 @@ class _Asked:
 
     def by_codes(self, after: int) -> Ranking:
         """Ranks items with higher ids than `after`."""
-        codes = self.codes
-        if self.wanted is None:
-            places = np.arange(int(np.searchsorted(codes.item_ids, after, side="right")), len(codes.item_ids))
-        else:
-            places = self.wanted.places(codes, after)
+        codes, wanted, coded = self.codes, self.wanted, self.coded
+        first = int(np.searchsorted(codes.item_ids, after, side="right"))
+        places = slice(first, None) if wanted is None else wanted.places(codes, after)
+        item_ids = codes.item_ids[places]
         if self.estimates is not None:
-            estimates = self.estimates[places]
-        elif len(places) <= FEW_ROWS:
-            estimates = np.zeros(len(places), np.int16)
-        else:
-            estimates = self._estimates(places, after)
-        return self._reranking(after, codes.item_ids[places], estimates)
-
-    def _estimates(self, places: ItemIds, after: int) -> Estimates:
-        assert self.codes.words is not None
-        query = CodedQuery.of(self.vector)
-        if after == 0 and self.wanted is not None:
-            return self.wanted.estimates(self.codes, query)
-        if after == 0:
-            return _estimates(query, self.codes.words, None)
-        return _estimates(query, self.codes.words, places)
+            return self._reranking(after, item_ids, self.estimates[places])
+        if len(item_ids) <= FEW_ROWS:
+            return self._reranking(after, item_ids, np.zeros(len(item_ids), np.int16))
+        assert codes.words is not None
+        if wanted is not None and after == 0:
+            return self._reranking(after, item_ids, wanted.estimates(codes, coded))
+        return self._reranking(after, item_ids, _estimates(coded, codes.words[:, places]))
 
     def _reranking(self, after: int, item_ids: ItemIds, estimates: Estimates) -> Ranking:
         """Ranks by cosines the items of the highest estimates, and all that have no codes."""
@@ -231,12 +233,9 @@ class _Asked:
         return nearest
 
 
-def _estimates(query: CodedQuery, words: Words, places: ItemIds | None) -> Estimates:
-    """For the codes at those places, or for all."""
-    count = words.shape[1] if places is None else len(places)
-    blocks = (slice(start, start + BLOCK_ROWS) for start in range(0, count, BLOCK_ROWS))
-    parts = [query.estimates(words[:, block if places is None else places[block]]) for block in blocks]
-    return np.concatenate([np.empty(0, np.int16), *parts])
+def _estimates(query: CodedQuery, words: Words) -> Estimates:
+    blocks = (words[:, start : start + BLOCK_ROWS] for start in range(0, words.shape[1], BLOCK_ROWS))
+    return np.concatenate([np.empty(0, np.int16), *(query.estimates(block) for block in blocks)])
 
 
 def candidates_among(rows: int) -> int:
