@@ -289,10 +289,10 @@ def test_folder_filters_of_six_threads_do_not_meet(home: Path, tmp_path: Path) -
 def test_one_model_is_loaded_once_and_encodes_one_query_at_a_time(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (own / "queries.cache").unlink(missing_ok=True)
     encode = BuiltinEncoder.encode_texts
-    lock, encoded, together = threading.Lock(), [], 0
+    lock = threading.Lock()
+    encoded: list[tuple[int, str]] = []
 
     def watched(encoder: BuiltinEncoder, texts: list[str]) -> Any:
-        nonlocal together
         assert lock.acquire(blocking=False), "two at a time"
         try:
             encoded.extend((id(encoder), text) for text in texts)
