@@ -178,7 +178,8 @@ def test_the_report_of_index_has_these_fields(mmsearch: Mmsearch, home: Path) ->
     assert os.path.isdir(report.pop("library"))
     assert report == {
         "schema_version": 1, "added": 4, "updated": 0, "moved": 0, "unchanged": 0, "removed": 0, "failed": 1,
-        "failing": 0, "others": 1, "resumed": False, "problems": [], "offline": [], "absent": [], "rebuilt": [],
+        "failing": 0, "others": 1, "unread": {".mp4": 1}, "resumed": False, "stopped": False,
+        "problems": [], "offline": [], "absent": [], "rebuilt": [],
         "encoded": 0, "searched": "mmsearch-mini@2", "switched": False, "catching_up": None,
         "lacking": 0, "hindered": None,
     }  # fmt: skip
@@ -193,7 +194,8 @@ def report_reason(report: Any) -> str:
 def test_the_status_has_these_fields(mmsearch: Mmsearch, indexed: Path, photos: Path) -> None:
     status = mmsearch("status", "--json", library=indexed).json
     assert set(status) == {
-        "schema_version", "library", "model", "dimension", "images", "texts", "contents", "items", "bytes",
+        "schema_version", "library", "model", "dimension", "images", "texts", "files", "unread", "contents", "items",
+        "bytes",
         "interrupted", "roots", "failures", "models",
     }  # fmt: skip
     assert (status["images"], status["texts"], status["items"]) == (14, 4, 18)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -39,6 +40,8 @@ from mmsearch.store.sqlite.store import Catalogue
 DRAIN_SECONDS = 1.2
 # What the library was last read with: as long as it is the same, no content needs to be looked at for its reader.
 _READERS_SETTING = "readers"
+# Of a root's kinds of files that no reader takes, so many are counted by name.
+_MOST_KINDS = 100
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ class Indexer:
         self._found = 0
         self._changed: set[int] = set()
         self._new_contents: set[int] = set()
+        # Files without an extension that turned out to be of a kind that no reader takes, by root.
+        self._sniffed: Counter[int] = Counter()
         self.report = IndexReport(encoder.identity.label)
 
     def run(self, roots: Sequence[tuple[Root, WalkRules]]) -> IndexReport:
@@ -258,6 +263,8 @@ class Indexer:
         if content_id is None:
             self._catalogue.remove_path(path)
             report.others += 1
+            report.unread[""] += 1
+            self._sniffed[candidate.root_id] += 1
             report.removed += candidate.known
             return
         self._catalogue.put_file(outcome.state, content_id)
@@ -304,6 +311,7 @@ class Indexer:
                 self._changed.add(one.root.id)
             if settled.kept:
                 self.report.absent.append(Absence(one.root.path, settled.kept))
+            self._keep_unread(one)
         if self._is_settled():
             return
         with self._catalogue.transaction():
@@ -316,6 +324,16 @@ class Indexer:
                 self._catalogue.set_setting(_READERS_SETTING, self._readers)
             self._catalogue.mark_changed(self._changed)
         crash_point("run finished")
+
+    def _keep_unread(self, changes: RootChanges) -> None:
+        """Keeps what kinds of files the root has that no reader takes, where that has changed."""
+        if changes.root.path in changes.offline:
+            return
+        unread = changes.unread + Counter({"": self._sniffed[changes.root.id]})
+        counts = dict(unread.most_common(_MOST_KINDS))
+        if counts != self._catalogue.unread(changes.root.id):
+            with self._catalogue.transaction():
+                self._catalogue.put_unread(changes.root.id, counts)
 
     def _is_settled(self) -> bool:
         """Whether nothing is left to be noted at the end of the run: then it writes nothing."""

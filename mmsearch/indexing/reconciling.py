@@ -18,8 +18,6 @@ from mmsearch.store.sqlite.store import MOST_PATHS, Catalogue
 # A root that has lost more files than this, and more than half of them, or all that it had, may be a drive that was not
 # mounted right: they stay until a person says that they are gone.
 UNQUESTIONED_LOSS = 20
-# Of a root's kinds of files that no reader takes, so many are counted by name.
-_MOST_KINDS = 100
 _EXTENSION = re.compile(r"\.[^\W_]{1,12}")
 
 
@@ -179,9 +177,7 @@ def _store(catalogue: Catalogue, changes: RootChanges) -> None:
     changes.gone = dict(_missing(catalogue.files_of_root(root), changes.files, out_of_reach))
     forgotten = [number for number, _ in _missing(catalogue.failures_of_root(root.id), changes.failures, out_of_reach)]
     mounts = tuple(sorted({*changes.mounts, *away}))
-    unread = dict(changes.unread.most_common(_MOST_KINDS))
-    counted = unread != catalogue.unread(root.id)
-    if forgotten or changes.taken_over or changes.new_problems or mounts != root.mounts or counted:
+    if forgotten or changes.taken_over or changes.new_problems or mounts != root.mounts:
         with catalogue.transaction():
             catalogue.remove_failures(forgotten)
             for file_id in changes.taken_over:
@@ -189,7 +185,6 @@ def _store(catalogue: Catalogue, changes: RootChanges) -> None:
             for problem in changes.new_problems:
                 catalogue.note_out_of_reach(root.id, problem.path, problem.reason)
             catalogue.set_mounts(root.id, mounts)
-            catalogue.put_unread(root.id, unread)
         crash_point("walk noted")
 
 
