@@ -27,9 +27,9 @@ Scan = Literal["auto", "exact", "codes", "graph"]
 
 # Above this many rows of a space the graph answers a session sooner than codes do.
 GRAPH_FROM_ROWS = 50_000
-# With a filter the graph is asked for more than it need give: where fewer rows or a smaller share of all are wanted,
-# codes are sooner.
-GRAPH_FROM_WANTED = 75_000
+# With a filter the graph is asked for more than it need give: where so few rows are wanted, in that measure, or so
+# small a share of all, codes are sooner.
+GRAPH_FROM_WANTED = 1.5
 GRAPH_FROM_SHARE = 0.04
 # So few rows are compared exactly at once.
 FEW_ROWS = 500
@@ -63,26 +63,26 @@ class Wanted:
     def __init__(self, item_ids: ItemIds) -> None:
         self.item_ids = item_ids
         self._lock = threading.Lock()
-        self._places: dict[tuple[int, int], ItemIds] = {}
+        self._places: dict[tuple[int, int], tuple[ItemIds, ItemIds]] = {}
         self._words: tuple[Codes, Words] | None = None
 
     def __len__(self) -> int:
         return len(self.item_ids)
 
-    def places(self, codes: Codes, after: int) -> ItemIds:
-        """Where among the codes the wanted items stand that are newer than `after`."""
+    def places(self, codes: Codes, after: int) -> tuple[ItemIds, ItemIds]:
+        """Where among the codes the wanted items stand that are newer than `after`, and their ids."""
         key = codes.covers_to, after
         with self._lock:
             if key not in self._places:
                 newer = self.item_ids[np.searchsorted(self.item_ids, after, side="right") :]
                 places, there = places_in(codes.item_ids, newer)
-                self._places[key] = places[there]
+                self._places[key] = places[there], newer[there]
             return self._places[key]
 
     def estimates(self, codes: Codes, query: CodedQuery) -> Estimates:
         """Those of all wanted items that have codes."""
         assert codes.words is not None
-        places = self.places(codes, 0)
+        places, _ = self.places(codes, 0)
         if len(places) > KEPT_CODES:
             blocks = (places[start : start + BLOCK_ROWS] for start in range(0, len(places), BLOCK_ROWS))
             return np.concatenate([query.estimates(codes.words[:, block]) for block in blocks])
@@ -154,10 +154,8 @@ class Gallery:
 
     def _graph_for(self, catalogue: Catalogue, count: int, size: int, patient: bool) -> Graph | None:
         """The graph, where it is to be used for a query that wants `size` of all items."""
-        few = self._scan == "auto" and (
-            count < self._graph_from_rows
-            or (size < count and size < max(GRAPH_FROM_SHARE * count, min(GRAPH_FROM_WANTED, self._graph_from_rows)))
-        )
+        fewest = max(GRAPH_FROM_WANTED * self._graph_from_rows, GRAPH_FROM_SHARE * count)
+        few = self._scan == "auto" and (count < self._graph_from_rows or size < min(fewest, count))
         if self._scan == "codes" or few or size == 0:
             return None
         return self._snapshot.graph(catalogue, patient)
@@ -183,9 +181,12 @@ class _Asked:
     def by_codes(self, after: int) -> Ranking:
         """Ranks items with higher ids than `after`."""
         codes, wanted, coded = self.codes, self.wanted, self.coded
-        first = int(np.searchsorted(codes.item_ids, after, side="right"))
-        places = slice(first, None) if wanted is None else wanted.places(codes, after)
-        item_ids = codes.item_ids[places]
+        places: slice | ItemIds
+        if wanted is None:
+            places = slice(int(np.searchsorted(codes.item_ids, after, side="right")), None)
+            item_ids = codes.item_ids[places]
+        else:
+            places, item_ids = wanted.places(codes, after)
         if self.estimates is not None:
             return self._reranking(after, item_ids, self.estimates[places])
         if len(item_ids) <= FEW_ROWS:
