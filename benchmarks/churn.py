@@ -23,8 +23,8 @@ from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import VectorRows, rows_of
 from mmsearch.records import Content, EncodedItem, FileState, ModelIdentity
 from mmsearch.store.models import add_model
+from mmsearch.store.sqlite.compaction import compact_database, is_wasteful, wasted_bytes
 from mmsearch.store.sqlite.store import Catalogue
-from mmsearch.store.sqlite.upkeep import compact_database, is_wasteful, wasted_bytes
 
 DIMENSION = 384
 CENTRES = 400

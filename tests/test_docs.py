@@ -16,6 +16,7 @@ import pytest
 from conftest import Mmsearch
 
 from mmsearch import __version__
+from mmsearch.evaluation.comparison import ComparisonResult
 
 HERE = Path(__file__).parent.parent
 PAGES = [*sorted(HERE.glob("*.md")), *sorted((HERE / "docs").glob("*.md"))]
@@ -55,7 +56,6 @@ def test_every_command_that_the_readme_shows_exists() -> None:
 def described() -> dict[tuple[str, str | None], Any]:
     """What is printed as JSON by its command, and the field that it stands in (None: it is the object itself)."""
     from mmsearch.adapters.recipe import AdapterReport
-    from mmsearch.evaluation.comparison import Setting
     from mmsearch.evaluation.report import Evaluation
     from mmsearch.evaluation.retrieval import ZeroShot
     from mmsearch.evaluation.separation import Separation
@@ -68,7 +68,7 @@ def described() -> dict[tuple[str, str | None], Any]:
         ("eval", "evaluations"): Evaluation,
         ("eval", "zero_shot"): ZeroShot,
         ("eval", "separations"): Separation,
-        ("eval", "comparisons"): Setting,
+        ("eval", "comparisons"): ComparisonResult,
         ("train", None): AdapterReport,
     }
 

@@ -16,6 +16,8 @@ from library_state import everything
 
 from mmsearch import Library, MmsearchError, WalkRules
 from mmsearch.files.crash_points import VARIABLE
+from mmsearch.indexing.report import FailedFile
+from mmsearch.indexing.run import IndexSettings
 from mmsearch.reading import ReadLimits
 
 
@@ -75,8 +77,8 @@ def test_moved_renamed_and_copied_files_are_not_encoded_again(
     def refuse(*_: object) -> None:
         raise AssertionError("a known content was encoded again")
 
-    monkeypatch.setattr(BuiltinEncoder, "encode_images", refuse)
-    monkeypatch.setattr(BuiltinEncoder, "encode_texts", refuse)
+    monkeypatch.setattr(BuiltinEncoder, "_encode_images", refuse)
+    monkeypatch.setattr(BuiltinEncoder, "_encode_texts", refuse)
     report = library.index([home])
     assert (report.moved, report.removed, report.failed) == (2, 1, 0)
     monkeypatch.undo()
@@ -110,7 +112,7 @@ def test_unreadable_files_are_noted_and_not_read_again_until_they_change(library
     (home / "empty.txt").write_bytes(b"")
     report = library.index([home])
     assert (report.added, report.failed) == (4, 2)
-    assert {os.path.basename(path) for path, _ in report.failures} == {b"broken.png", b"empty.txt"}
+    assert {os.path.basename(failure.path) for failure in report.failures} == {b"broken.png", b"empty.txt"}
     again = library.index([home])
     assert (again.failed, again.failing, again.unchanged) == (0, 2, 4)
     assert {failure.path for failure in library.status().failures} == {
@@ -126,7 +128,7 @@ def test_unreadable_files_are_noted_and_not_read_again_until_they_change(library
 
 def test_what_failed_is_read_again_when_asked(library: Library, home: Path) -> None:
     (home / "long.txt").write_text("A long story. " * 1000)
-    report = library.index([home], limits=ReadLimits({"text": 5000}))
+    report = library.index([home], settings=IndexSettings(ReadLimits({"text": 5000})))
     assert report.failed == 1
     assert library.index([home]).failing == 1
     assert library.index([home], retry=True).added == 1
@@ -331,17 +333,19 @@ def test_forget_takes_a_folder_or_file_out(library: Library, home: Path) -> None
 def test_a_failing_batch_is_taken_item_by_item(library: Library, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mmsearch.encoding.builtin import BuiltinEncoder
 
-    encode = BuiltinEncoder.encode_images
+    encode = BuiltinEncoder._encode_images
 
     def fails_for_batches_and_wide_pictures(self: BuiltinEncoder, pictures: list[object]) -> object:
         if len(pictures) > 1 or pictures[0].width > 550:  # type: ignore[attr-defined]
             raise RuntimeError("out of something")
         return encode(self, pictures)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(BuiltinEncoder, "encode_images", fails_for_batches_and_wide_pictures)
+    monkeypatch.setattr(BuiltinEncoder, "_encode_images", fails_for_batches_and_wide_pictures)
     report = library.index([home])
     assert report.added == 3
-    assert report.failures == [(os.fsencode(home / "coffee.png"), "the model could not encode it: out of something")]
+    assert report.failures == [
+        FailedFile(os.fsencode(home / "coffee.png"), "the model could not encode it: out of something")
+    ]
 
 
 def test_a_second_writer_is_told_who_writes(library: Library, home: Path) -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 from types import TracebackType
 
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Busy, Unavailable
 
 LOCK_NAME = "library.lock"
 
@@ -18,7 +18,7 @@ class WriterLock:
     `what` is what is written, for a sentence, and `name` that of the file.
 
     Raises:
-        MmsearchError: another process holds it.
+        Busy: another process holds it. Unavailable: nothing can be locked there.
     """
 
     def __init__(self, folder: str, what: str | None = None, name: str = LOCK_NAME) -> None:
@@ -34,13 +34,13 @@ class WriterLock:
         except OSError as error:
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
                 os.close(descriptor)
-                raise MmsearchError(
+                raise Unavailable(
                     f"{self._what} cannot be locked ({error.strerror}); keep it on another disk."
                 ) from error
             holder = os.pread(descriptor, 32, 1).decode("ascii", "replace") if hasattr(os, "pread") else ""
             os.close(descriptor)
             who = f"process {holder.strip()}" if holder.strip() else "another process"
-            raise MmsearchError(f"{self._what} is being written by {who}; wait until it has finished.") from None
+            raise Busy(f"{self._what} is being written by {who}; wait until it has finished.") from None
         # The first byte is what Windows locks: the process id lies behind it, where others may read it.
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f" {os.getpid()}\n".encode("ascii"))

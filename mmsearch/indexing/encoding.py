@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
-from typing import Any
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import MmsearchError
@@ -135,7 +134,7 @@ class FileEncoder:
         for part in parts:
             if part.modality == "text":
                 yield from passages(part, self.encoder)
-            elif part.modality == "image":
+            elif part.modality in self.encoder.modalities:
                 yield part
 
     def _long(self, file: _File, parts: Iterator[Part], stored: int, emit: Emit) -> Outcome | None:
@@ -168,7 +167,7 @@ class FileEncoder:
                 if self.stop.is_set() and modality == "text":
                     raise Stopped
                 some = places[start : start + at_once]
-                encoded = _encoded(self.encoder, modality, [parts[place].payload for place in some])
+                encoded = self.encoder.encode(modality, [parts[place].payload for place in some])
                 rows.update(zip(some, encoded, strict=True))
         return tuple(_item(part, rows[place]) for place, part in enumerate(parts))
 
@@ -228,7 +227,3 @@ def failed(candidate: Candidate, reason: str) -> Outcome:
 def _seen(candidate: Candidate) -> FileState:
     file = candidate.file
     return FileState(candidate.root_id, file.path, file.size, file.mtime_ns)
-
-
-def _encoded(encoder: Encoder, modality: Modality, payloads: Sequence[Any]) -> FloatMatrix:
-    return encoder.encode_images(payloads) if modality == "image" else encoder.encode_texts(payloads)

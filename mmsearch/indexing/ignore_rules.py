@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Invalid
 
 _IGNORE_FILE_LIMIT = 1_000_000
 _SEP = os.fsencode(os.sep)
@@ -132,7 +132,7 @@ def _typed_line_regex(pattern: str, option: str) -> tuple[bool, str]:
     try:
         return _line_regex(pattern)
     except _PatternError as error:
-        raise MmsearchError(
+        raise Invalid(
             f"The {option} pattern {pattern!r} is not one: {error}; write it as a line of a .gitignore file."
         ) from None
 

@@ -29,7 +29,7 @@ from mmsearch.indexing.reconciling import (
     is_gone,
     settle_gone,
 )
-from mmsearch.indexing.report import Absence, IndexReport
+from mmsearch.indexing.report import Absence, FailedFile, IndexReport
 from mmsearch.indexing.walking import WalkRules
 from mmsearch.reading import ReadLimits, reader_versions, readers_label
 from mmsearch.records import Progress, Root
@@ -89,7 +89,7 @@ class Indexer:
         self._new_contents: set[int] = set()
         # Files without an extension that turned out to be of a kind that no reader takes, by root.
         self._sniffed: Counter[int] = Counter()
-        self.report = IndexReport(encoder.identity.label)
+        self.report = IndexReport(model=encoder.identity.label)
 
     def run(self, roots: Sequence[tuple[Root, WalkRules]]) -> IndexReport:
         """Brings the library up to date with the files under `roots`.
@@ -254,7 +254,7 @@ class Indexer:
         if outcome.reason is not None:
             self._store_failure(outcome, outcome.reason)
             report.failed += 1
-            report.failures.append((path, outcome.reason))
+            report.failures.append(FailedFile(path, outcome.reason))
             return
         content_id = outcome.content_id
         if outcome.content is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.paths import with_parents
@@ -30,6 +31,18 @@ class Losses:
     @property
     def files(self) -> int:
         return len(self.file_ids)
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What was gone, and how many of those files were taken out of the library."""
+
+    gone: Losses
+    dropped: int
+
+    def json_fields(self) -> dict[str, Any]:
+        """How many files were gone, the losses, and how many files were dropped."""
+        return {"files": self.gone.files, "losses": self.gone.losses, "dropped": self.dropped}
 
 
 def find_losses(catalogue: Catalogue, folders: Sequence[bytes] = ()) -> Losses:

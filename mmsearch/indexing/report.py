@@ -1,11 +1,20 @@
-"""What one run of indexing did."""
+"""What a run of `index` did, as it goes and at its end."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
 
+from mmsearch.errors import Remedy
 from mmsearch.indexing.walking import WalkProblem
+
+
+@dataclass(frozen=True)
+class FailedFile:
+    """A file that could not be read, or that the model could not encode, in this run; `path` as bytes."""
+
+    path: bytes
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -28,10 +37,12 @@ class IndexReport:
     their lost files stay until `prune`. `resumed` tells that the run before was cut off, `stopped` that this one was
     asked to stop. `rebuilt` says what was wrong with derived files that had to be made again. `searched` is the model
     that searches use after the run, and `lacking` how many files it has not encoded; `switched` tells that it was
-    another one before. `catching_up` is what was done for a model that they wait for, and `hindered` why nothing was.
+    another one before. `catching_up` is what was done for a model that they wait for, and `hindered` why nothing was,
+    `remedy` what helps.
     """
 
-    model: str
+    library: str = ""
+    model: str = ""
     added: int = 0
     updated: int = 0
     encoded: int = 0
@@ -41,20 +52,21 @@ class IndexReport:
     failed: int = 0
     failing: int = 0
     others: int = 0
-    seconds: float = 0.0
+    unread: Counter[str] = field(default_factory=Counter)
     resumed: bool = False
     stopped: bool = False
-    failures: list[tuple[bytes, str]] = field(default_factory=list)
+    seconds: float = field(default=0.0, metadata={"digits": 3})
+    failures: list[FailedFile] = field(default_factory=list)
     problems: list[WalkProblem] = field(default_factory=list)
-    unread: Counter[str] = field(default_factory=Counter)
     offline: list[bytes] = field(default_factory=list)
-    absent: list[Absence] = field(default_factory=list)
     rebuilt: list[str] = field(default_factory=list)
+    absent: list[Absence] = field(default_factory=list)
     searched: str = ""
     lacking: int = 0
+    hindered: str | None = None
     switched: bool = False
-    hindered: str = ""
-    catching_up: IndexReport | None = None
+    catching_up: IndexReport | None = field(default=None, metadata={"document": True})
+    remedy: Remedy | None = field(default=None, metadata={"json": None})
 
     @property
     def files(self) -> int:

@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Damaged, Invalid, NotFound, Remedy, Unavailable
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.paths import is_below
 from mmsearch.indexing.reconciling import is_empty_folder
@@ -24,12 +24,12 @@ class RootStatus:
     """
 
     path: bytes
-    rules: WalkRules
     files: int
     changed: str | None
     offline: bool
     unmounted: tuple[bytes, ...]
     absent: int
+    rules: WalkRules
 
 
 def absolute(path: str | os.PathLike[str]) -> bytes:
@@ -38,13 +38,13 @@ def absolute(path: str | os.PathLike[str]) -> bytes:
 
 
 def check_root(path: bytes) -> None:
-    """Raises MmsearchError where there is nothing at `path` or it may not be read."""
+    """Raises NotFound or Unavailable where there is nothing at `path` or it may not be read."""
     name = os.fsdecode(path)
     if not os.path.exists(path):
-        raise MmsearchError(f"{name} does not exist; check the path, or connect the drive that it is on.")
+        raise NotFound(f"{name} does not exist; check the path, or connect the drive that it is on.")
     readable = os.R_OK | os.X_OK if os.path.isdir(path) else os.R_OK
     if not os.access(path, readable):
-        raise MmsearchError(f"{name} cannot be read; check its permissions.")
+        raise Unavailable(f"{name} cannot be read; check its permissions.")
 
 
 def choose_roots(
@@ -56,7 +56,7 @@ def choose_roots(
     """
     remembered = {root.path: root for root in catalogue.roots()}
     if not asked and not remembered:
-        raise MmsearchError("Nothing to index; name a folder: `mmsearch index ~/Pictures`.")
+        raise Invalid("Nothing to index", Remedy("index.name"))
     everything = rebuild or not asked
     within = [path for path in remembered if everything or any(is_below(path, folder) for folder in asked)]
     chosen: list[tuple[Root, WalkRules]] = []
@@ -85,9 +85,7 @@ def _rules_of(root: Root) -> WalkRules:
         )
     except (ValueError, TypeError, KeyError) as error:
         name = os.fsdecode(root.path)
-        raise MmsearchError(
-            f"The rules of {name} are damaged in the library; take it out with `mmsearch forget`, and index it again."
-        ) from error
+        raise Damaged(f"The rules of {name} are damaged in the library", Remedy("forget", name)) from error
 
 
 def root_status(catalogue: Catalogue, root: Root) -> RootStatus:
@@ -95,4 +93,4 @@ def root_status(catalogue: Catalogue, root: Root) -> RootStatus:
     files = catalogue.files_in_root(root)
     offline = not os.path.exists(root.path) or (files > 0 and is_empty_folder(root.path))
     unmounted = () if offline else tuple(mount for mount in root.mounts if not is_mount_point(mount))
-    return RootStatus(root.path, _rules_of(root), files, root.changed, offline, unmounted, root.absent)
+    return RootStatus(root.path, files, root.changed, offline, unmounted, root.absent, _rules_of(root))

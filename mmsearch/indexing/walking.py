@@ -154,8 +154,8 @@ class _Walk:
     def __init__(self, root: bytes, rules: WalkRules) -> None:
         self._root = root.rstrip(_SEP) or root
         self._rules = rules
-        self._include = typed_patterns(self._root, rules.include, "--include")
-        self._exclude = typed_patterns(self._root, rules.exclude, "--exclude")
+        self._include = typed_patterns(self._root, rules.include, "include")
+        self._exclude = typed_patterns(self._root, rules.exclude, "exclude")
         self._entered: set[tuple[int, int]] = set()
         self._links: list[tuple[bytes, _Scope]] = []
         self._problems: list[WalkProblem] = []

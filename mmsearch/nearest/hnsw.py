@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import xxhash
 
+from mmsearch.files.hashing import blocks_of
 from mmsearch.files.replacing import replacing, write_whole
 from mmsearch.nearest import derived
 from mmsearch.nearest.derived import Missing, NotUsable, Owner, Record
@@ -44,7 +45,6 @@ UNASKED_ROWS = 100_000
 LARGEST_LAG = 10_000
 # hnswlib cannot be stopped within a call: half a second of work.
 _ADD_ROWS = 1_024
-_READ_BYTES = 1 << 20
 _MAGIC = b"mmgraph1"
 
 
@@ -264,7 +264,7 @@ def _verify(path: str, description: Description) -> None:
 
 def _checksum(file: BinaryIO) -> str:
     digest = xxhash.xxh3_128()
-    while block := file.read(_READ_BYTES):
+    for block in blocks_of(file):
         digest.update(block)
     return digest.hexdigest()
 

@@ -42,7 +42,7 @@ class Space:
         moved = np.empty(vectors.shape, np.float16)
         for start in range(0, len(vectors), _BLOCK_ROWS):
             block = slice(start, start + _BLOCK_ROWS)
-            moved[block] = self.adapter.maps[self.modality](vectors[block])
+            moved[block] = self.adapter.moved(self.modality, vectors[block])
         return moved
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from mmsearch.nearest.spaces import Space
 from mmsearch.records import FloatMatrix, HalfMatrix, ItemIds
+from mmsearch.store.sqlite.damage import DamagedDatabase
 from mmsearch.store.sqlite.store import Catalogue
 
 # Read and converted to float32 at a time: stays in the processor's cache.
@@ -73,7 +73,7 @@ class VectorRows:
 class StoredVectors:
     """All vectors of a space, read from the catalogue as they are asked for. `count` may include some of removed items.
 
-    What reads them raises sqlite3.DatabaseError for a vector of a wrong size.
+    What reads them raises DamagedDatabase for a vector of a wrong size.
     """
 
     catalogue: Catalogue
@@ -133,5 +133,5 @@ def as_float32(vectors: HalfMatrix) -> FloatMatrix:
 def _matrix(space: Space, vectors: Sequence[bytes]) -> HalfMatrix:
     size = 2 * space.identity.dimension
     if any(len(vector) != size for vector in vectors):
-        raise sqlite3.DatabaseError("a vector has a wrong size")
+        raise DamagedDatabase("a vector has a wrong size")
     return space.of_stored(np.frombuffer(b"".join(vectors), "<f2").reshape(-1, space.identity.dimension))

@@ -76,7 +76,7 @@ def _noise_vectors(encoder: Encoder) -> FloatMatrix:
     queries, threads = calibration.noise_queries(), os.cpu_count() or 1
     parts = [queries[start::threads] for start in range(threads)]
     with ThreadPoolExecutor(threads) as executor:
-        return np.concatenate(list(executor.map(encoder.encode_texts, parts)))
+        return np.concatenate(list(executor.map(lambda part: encoder.encode("text", part), parts)))
 
 
 def _stored(catalogue: Catalogue) -> dict[str, dict[str, Any]]:

@@ -26,7 +26,8 @@ class Term:
     value: str
     weight: float = 1.0
 
-    def as_json(self) -> dict[str, Any]:
+    def json_fields(self) -> dict[str, Any]:
+        """`{"text": "dog", "weight": 1.0}`, `{"image": "/a.jpg", "weight": 0.5}`."""
         return {self.modality: self.value, "weight": self.weight}
 
 
@@ -43,8 +44,8 @@ class Query:
 
     terms: tuple[Term, ...]
     filters: Filters = field(default_factory=Filters)
-    limit: int = DEFAULT_LIMIT
-    min_score: float | None = None
+    limit: int = field(default=DEFAULT_LIMIT, metadata={"json": None})
+    min_score: float | None = field(default=None, metadata={"json": None})
     offset: int = field(default=0, metadata={"json": None})
 
     def __post_init__(self) -> None:
@@ -60,9 +61,6 @@ class Query:
             raise Invalid(f"The offset is {self.offset}; it must be 0 or more.")
         if self.min_score is not None and not 0 <= self.min_score <= 1:
             raise Invalid(f"The lowest score is {self.min_score:g}; scores lie between 0 and 1.")
-
-    def as_json(self) -> dict[str, Any]:
-        return {"terms": [term.as_json() for term in self.terms], "filters": self.filters.as_json()}
 
 
 def parse_weight(written: str) -> tuple[float, str]:

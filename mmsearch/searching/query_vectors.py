@@ -75,7 +75,7 @@ class QueryVectors:
                 raise Unsupported(f"The query image {path} cannot be read: {error.reason}.") from error
             if picture is None:
                 raise Invalid(f"The query image {path} is a text; give it as text or choose a picture.")
-            return _unit(encoder.encode_images([picture])[0])
+            return _unit(encoder.encode("image", [picture])[0])
 
 
 def stored_picture(catalogue: Catalogue, in_use: ModelInUse, path: str) -> FloatMatrix | None:

@@ -28,7 +28,7 @@ from mmsearch.searching.query_vectors import QueryVectors, stored_picture
 from mmsearch.searching.recent import Recent
 from mmsearch.searching.results import SearchResult
 from mmsearch.searching.searcher import Answer, QueryVector, Searcher
-from mmsearch.store.sqlite.refusals import errors_told
+from mmsearch.store.sqlite.refusals import mapped_errors
 from mmsearch.store.sqlite.store import Catalogue
 
 # A derived file that was replaced a moment ago belongs to a state that is about to come.
@@ -87,7 +87,7 @@ class Session:
         """
         started = time.perf_counter()
         asked = Query((text_term(query),)) if isinstance(query, str) else query
-        with errors_told(self._folder):
+        with mapped_errors(self._folder):
             state, answer = self._answer(asked)
         return SearchResult(
             query=asked,

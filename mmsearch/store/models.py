@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mmsearch.errors import MmsearchError
-from mmsearch.models.opening import canonical_model_name, names_of
+from mmsearch.errors import Damaged, NotFound, Remedy
+from mmsearch.models.reference import ModelRef
 from mmsearch.records import ModelIdentity
-from mmsearch.store.sqlite.store import Catalogue, now
+from mmsearch.store.sqlite.store import Catalogue
 
 _IN_USE = "model_id"
 _WANTED = "model_wanted"
-_COLUMNS = "id, name, revision, dimension, fingerprint"
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,7 @@ class StoredModel:
 
 def stored_models(catalogue: Catalogue) -> list[StoredModel]:
     """All of the library, the oldest first."""
-    rows = catalogue.connection.execute(f"SELECT {_COLUMNS} FROM models ORDER BY id")
-    return [StoredModel(row[0], ModelIdentity(*row[1:])) for row in rows]
+    return [StoredModel(*row) for row in catalogue.model_rows()]
 
 
 def searched_model(catalogue: Catalogue) -> StoredModel | None:
@@ -51,8 +49,8 @@ def model_called(catalogue: Catalogue, name: str) -> StoredModel | None:
     """The library's model of that name, or the optimised form of it; None where it has neither."""
     models = stored_models(catalogue)
     # An older library may know a model by its longer name.
-    known = {**{canonical_model_name(one.name): one for one in models}, **{one.name: one for one in models}}
-    names = (name, *names_of(canonical_model_name(name)))
+    known = {**{ModelRef.of(one.name).name: one for one in models}, **{one.name: one for one in models}}
+    names = (name, *ModelRef.of(name).forms)
     return next((known[one] for one in names if one in known), None)
 
 
@@ -65,9 +63,7 @@ def model_of(catalogue: Catalogue, identity: ModelIdentity) -> StoredModel | Non
 def rename(catalogue: Catalogue, model: StoredModel, identity: ModelIdentity) -> StoredModel:
     """Says that the model is called as that identity is: its folder was moved, or it came to the models of the disk."""
     with catalogue.transaction():
-        catalogue.connection.execute(
-            "UPDATE models SET name = ?, revision = ? WHERE id = ?", (identity.name, identity.revision, model.id)
-        )
+        catalogue.rename_model(model.id, identity)
     return StoredModel(model.id, identity)
 
 
@@ -75,18 +71,27 @@ def find_model(catalogue: Catalogue, name: str, exactly: bool = False) -> Stored
     """The library's model of that name or, unless `exactly` that is meant, the optimised form of it.
 
     Raises:
-        MmsearchError: no file of the library was encoded with it.
+        NotFound: no file of the library was encoded with it.
     """
     found = model_called(catalogue, name)
-    if found is not None and exactly and canonical_model_name(found.name) != canonical_model_name(name):
+    if found is not None and exactly and ModelRef.of(found.name) != ModelRef.of(name):
         found = None
     if found is None:
         names = ", ".join(one.name for one in stored_models(catalogue)) or "none yet"
-        raise MmsearchError(
-            f"No file of the library is encoded with {name} (models it has: {names}); "
-            f"run `mmsearch index --model {name}` first."
+        raise NotFound(
+            f"No file of the library is encoded with {name} (models it has: {names})", Remedy("index.model", name)
         )
     return found
+
+
+def check_same_model(folder: str, indexed: ModelIdentity, installed: ModelIdentity) -> None:
+    """Raises Damaged where the installed model is not the one that the library in `folder` was indexed with."""
+    if indexed.fingerprint != installed.fingerprint:
+        raise Damaged(
+            f"The library in {folder} was indexed with {indexed.label} and the installed model is {installed.label} of "
+            "other weights",
+            Remedy("index.rebuild", indexed.name),
+        )
 
 
 def add_model(catalogue: Catalogue, identity: ModelIdentity) -> int:
@@ -104,12 +109,8 @@ def add_model(catalogue: Catalogue, identity: ModelIdentity) -> int:
     for known in replaced:
         catalogue.remove_items_of_model(known.id)
         catalogue.remove_failures_of_model(known.id)
-        catalogue.connection.execute("DELETE FROM models WHERE id = ?", (known.id,))
-    cursor = catalogue.connection.execute(
-        "INSERT INTO models (name, revision, dimension, fingerprint, added, behind) VALUES (?, ?, ?, ?, ?, 1)",
-        (identity.name, identity.revision, identity.dimension, identity.fingerprint, now()),
-    )
-    model_id = int(cursor.lastrowid or 0)
+        catalogue.delete_model(known.id)
+    model_id = catalogue.insert_model(identity)
     if used is None or used in replaced:
         catalogue.set_setting(_IN_USE, str(model_id))
     if wanted in replaced:
@@ -122,13 +123,12 @@ def files_lacking(catalogue: Catalogue, model_id: int) -> set[int]:
 
     What it could not encode is not among them, until it changes.
     """
-    row = catalogue.connection.execute("SELECT behind FROM models WHERE id = ?", (model_id,)).fetchone()
-    return catalogue.files_without_items(model_id) if row and row[0] else set()
+    return catalogue.files_without_items(model_id) if catalogue.may_lack_files(model_id) else set()
 
 
 def note_caught_up(catalogue: Catalogue, model_id: int) -> None:
     """Says that the model has encoded all files, within the caller's transaction."""
-    catalogue.connection.execute("UPDATE models SET behind = 0 WHERE id = ?", (model_id,))
+    catalogue.set_caught_up(model_id)
 
 
 def search_with(catalogue: Catalogue, model: StoredModel) -> None:
@@ -164,5 +164,5 @@ def drop_model(catalogue: Catalogue, model: StoredModel) -> int:
         catalogue.set_setting("items_removed", str(before))
         catalogue.remove_failures_of_model(model.id)
         catalogue.remove_settings_of(model.identity.fingerprint)
-        catalogue.connection.execute("DELETE FROM models WHERE id = ?", (model.id,))
+        catalogue.delete_model(model.id)
         return removed

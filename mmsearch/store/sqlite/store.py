@@ -11,11 +11,10 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Invalid, NotFound, Refused, Remedy, Unavailable, Unsupported
 from mmsearch.files.paths import extension_of
 from mmsearch.records import (
     Content,
@@ -30,25 +29,27 @@ from mmsearch.records import (
     Root,
 )
 from mmsearch.store.sqlite.filters import below
-from mmsearch.store.sqlite.reading import CatalogueReading
+from mmsearch.store.sqlite.models import ModelTables
 from mmsearch.store.sqlite.schema import APPLICATION_ID, SCHEMA_VERSION
+from mmsearch.store.sqlite.times import now
 
 DATABASE_NAME = "library.db"
 # Every SQLite takes so many values in one statement.
 MOST_PATHS = 500
 
 
-class OlderLibrary(MmsearchError):
+class OlderLibrary(Refused):
     """A library that an older mmsearch has written."""
 
     def __init__(self, folder: str) -> None:
         super().__init__(
             f"The library in {folder} was written by an older mmsearch and cannot be written here to bring it up to "
-            "date; run `mmsearch index` once where it can."
+            "date",
+            Remedy("index.once"),
         )
 
 
-class Catalogue(CatalogueReading):
+class Catalogue(ModelTables):
     """One connection to the library's SQLite file. A reader never waits for a writer (write-ahead log)."""
 
     @classmethod
@@ -57,7 +58,7 @@ class Catalogue(CatalogueReading):
 
         Raises:
             OlderLibrary: it was written by an older mmsearch; opening it for writing brings it up to date.
-            MmsearchError: there is no library, or it is not one of ours, or of a newer version.
+            NotFound: there is no library. Invalid: it is not one of ours. Unsupported: it is of a newer version.
         """
         path = os.path.join(folder, DATABASE_NAME)
         try:
@@ -65,9 +66,9 @@ class Catalogue(CatalogueReading):
         except (FileNotFoundError, NotADirectoryError):
             raise _no_library(folder) from None
         except OSError as error:
-            raise MmsearchError(f"The library in {folder} cannot be read ({error.strerror}).") from error
+            raise Unavailable(f"The library in {folder} cannot be read ({error.strerror}).") from error
         if not os.access(path, os.R_OK):
-            raise MmsearchError(f"The library file {path} cannot be read; check its permissions.")
+            raise Unavailable(f"The library file {path} cannot be read; check its permissions.")
         location = read_only_uri(path)
         try:
             connection = _checked(sqlite3.connect(location, uri=True, check_same_thread=False), folder)
@@ -89,7 +90,7 @@ class Catalogue(CatalogueReading):
         """The catalogue for one writer, made or brought up to date where needed. The caller holds the lock.
 
         Raises:
-            MmsearchError: the library is not one of ours, or of a newer version.
+            Invalid: the library is not one of ours. Unsupported: it is of a newer version.
         """
         connection = sqlite3.connect(os.path.join(folder, DATABASE_NAME), isolation_level=None)
         _checked(connection, folder)
@@ -536,11 +537,6 @@ def _root(row: tuple[int, bytes, str, str | None, str, int]) -> Root:
     return Root(number, path, rules, changed, folders, absent)
 
 
-def now() -> str:
-    """The present moment in UTC, ISO 8601, to the second."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
 def read_only_uri(path: str) -> str:
     """What SQLite opens the database at `path`, an absolute one, by for reading alone."""
     return f"{Path(path).as_uri()}?mode=ro"
@@ -553,8 +549,8 @@ def database_bytes(folder: str) -> int:
     return sum(os.path.getsize(path) for path in paths if os.path.exists(path))
 
 
-def _no_library(folder: str) -> MmsearchError:
-    return MmsearchError(f"There is no library in {folder}; run `mmsearch index FOLDER` first.")
+def _no_library(folder: str) -> NotFound:
+    return NotFound(f"There is no library in {folder}", Remedy("index"))
 
 
 def _checked(connection: sqlite3.Connection, folder: str) -> sqlite3.Connection:
@@ -574,13 +570,13 @@ def _checked(connection: sqlite3.Connection, folder: str) -> sqlite3.Connection:
         connection.close()
         if {"contents", "items", "vectors"} <= names:
             raise sqlite3.DatabaseError("its header is damaged")
-        raise MmsearchError(
-            f"{os.path.join(folder, DATABASE_NAME)} is not an mmsearch library; choose another folder with --library."
+        raise Invalid(
+            f"{os.path.join(folder, DATABASE_NAME)} is not an mmsearch library", Remedy("choose_library.folder")
         )
     if tables and not version:
         connection.close()
         raise sqlite3.DatabaseError("its header is damaged")
     if version > SCHEMA_VERSION:
         connection.close()
-        raise MmsearchError(f"The library in {folder} was written by a newer mmsearch; upgrade mmsearch to use it.")
+        raise Unsupported(f"The library in {folder} was written by a newer mmsearch; upgrade mmsearch to use it.")
     return connection
