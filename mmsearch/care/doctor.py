@@ -17,7 +17,7 @@ from mmsearch.nearest.hnsw import check_graph
 from mmsearch.nearest.row_file import check_rows
 from mmsearch.nearest.spaces import Space, with_adapter
 from mmsearch.store.adapters import StoredAdapter, remove_adapter, stored_adapters
-from mmsearch.store.models import files_lacking, search_with, searched_model, stored_models
+from mmsearch.store.models import files_to_encode, search_with, searched_model, stored_models
 from mmsearch.store.sqlite.damage import (
     DamagedDatabase,
     contents_of_damaged_vectors,
@@ -89,7 +89,7 @@ def _contents(catalogue: Catalogue) -> list[Finding]:
     if models and searched_model(catalogue) is None:
         found.append(Finding("contents", "no model is the one that searches use"))
     for model in models:
-        if not files_lacking(catalogue, model.id):
+        if not files_to_encode(catalogue, model.id):
             missing = len(catalogue.files_without_items(model.id))
             if missing:
                 found.append(Finding("contents", f"{missing:,} files lack vectors of {model.identity.label}"))
@@ -100,7 +100,7 @@ def _contents(catalogue: Catalogue) -> list[Finding]:
 
 
 def _adapters(catalogue: Catalogue) -> list[Finding]:
-    return [Finding("adapters", str(error)) for _, error in _damaged_adapters(catalogue)]
+    return [Finding("adapters", error.message) for _, error in _damaged_adapters(catalogue)]
 
 
 def _damaged_adapters(catalogue: Catalogue) -> Iterator[tuple[StoredAdapter, MmsearchError]]:
@@ -158,7 +158,7 @@ def repair(folder: str, catalogue: Catalogue) -> None:
     """
     with catalogue.transaction():
         catalogue.mark_orphans()  # what was salvaged may have lost its files
-        catalogue.mark_behind()
+        catalogue.mark_files_to_encode()
         models = stored_models(catalogue)
         if models and searched_model(catalogue) is None:
             search_with(catalogue, max(models, key=lambda model: catalogue.count_items_of(model.id)))

@@ -24,7 +24,7 @@ from mmsearch.store.models import (
     StoredModel,
     add_model,
     check_same_model,
-    files_lacking,
+    files_to_encode,
     model_called,
     model_of,
     rename,
@@ -123,7 +123,9 @@ class IndexRun:
                 try:
                     report.catching_up = encode(*self._known_model(wanted), is_last=True)
                 except MmsearchError as error:
-                    report.hindered = f"nothing was encoded with {wanted.name}, which searches wait for: {error}"
+                    report.hindered = (
+                        f"nothing was encoded with {wanted.name}, which searches wait for: {error.message}"
+                    )
                     report.remedy = error.remedy
                     with catalogue.transaction():
                         catalogue.retire_orphans()
@@ -131,7 +133,7 @@ class IndexRun:
             searched = searched_model(catalogue)
             if searched is not None:
                 report.searched = searched.identity.label
-                report.lacking = len(files_lacking(catalogue, searched.id))
+                report.lacking = len(files_to_encode(catalogue, searched.id))
             compact_if_wasteful(catalogue, self._folder)
             return report
 

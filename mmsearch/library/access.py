@@ -153,7 +153,7 @@ class Access:
                 troubles += [one for one in (of_codes, of_rows, of_graph) if one]
             if own_encoder is not None:
                 refresh_calibration(catalogue, adapted(own_encoder, in_use), vectors)
-        derived.remove_strangers(self.folder, own)
+        derived.remove_others(self.folder, own)
         return troubles
 
 

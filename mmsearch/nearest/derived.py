@@ -107,10 +107,10 @@ def derived_bytes(folder: str) -> int:
 
 def remove_all(folder: str) -> None:
     """Deletes all derived files of the library."""
-    remove_strangers(folder, own=())
+    remove_others(folder, own=())
 
 
-def remove_strangers(folder: str, own: Sequence[ModelIdentity]) -> None:
+def remove_others(folder: str, own: Sequence[ModelIdentity]) -> None:
     """Deletes derived files of all but these models, those of older versions, and what killed runs have left."""
     beginnings = tuple(f"{identity.fingerprint[:16]}-" for identity in own)
     place = os.path.join(folder, "derived")
@@ -120,4 +120,4 @@ def remove_strangers(folder: str, own: Sequence[ModelIdentity]) -> None:
             is_own = name.startswith(beginnings) and not name.endswith((".part", ".vectors"))
             if not is_own and not os.path.isdir(path):  # nothing of ours is a folder
                 os.remove(path)
-    crash_point("strangers removed")
+    crash_point("others removed")

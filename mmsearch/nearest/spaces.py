@@ -90,7 +90,7 @@ def with_adapter(catalogue: Catalogue, model: StoredModel, adapter: str | None =
         stored = find_adapter(catalogue, adapter)
         if stored is not None and stored.model_fingerprint != identity.fingerprint:
             raise Invalid(
-                f"The adapter {stored.label} was made for another model than {identity.label}",
+                f"The adapter {stored.label} was made for another model than {identity.label}.",
                 Remedy("train", identity.name),
             )
     return ModelInUse(model.id, identity, stored.open() if stored else None)

@@ -136,7 +136,7 @@ def models_at(folder: str, catalogue: Catalogue, options: SessionOptions) -> lis
     found = [model_in_use(catalogue, options.adapter, name) for name in names]
     models = {in_use.model_id: in_use for in_use in found if in_use is not None}
     if not models:
-        raise NotFound(f"The library in {folder} is empty", Remedy("index"))
+        raise NotFound(f"The library in {folder} is empty.", Remedy("index"))
     return list(models.values())
 
 

@@ -50,11 +50,11 @@ class Query:
 
     def __post_init__(self) -> None:
         if not self.terms:
-            raise Invalid("Nothing to search for", Remedy("query"))
+            raise Invalid("Nothing to search for.", Remedy("query"))
         if any(not term.value.strip() for term in self.terms):
-            raise Invalid("The query is empty", Remedy("query"))
+            raise Invalid("The query is empty.", Remedy("query"))
         if not any(term.weight > 0 for term in self.terms):
-            raise Invalid("The query only says what to avoid", Remedy("query.add"))
+            raise Invalid("The query only says what to avoid.", Remedy("query.add"))
         if self.limit < 1:
             raise Invalid(f"The limit is {self.limit}; it must be 1 or more.")
         if self.offset < 0:

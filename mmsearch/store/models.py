@@ -118,7 +118,7 @@ def add_model(catalogue: Catalogue, identity: ModelIdentity) -> int:
     return model_id
 
 
-def files_lacking(catalogue: Catalogue, model_id: int) -> set[int]:
+def files_to_encode(catalogue: Catalogue, model_id: int) -> set[int]:
     """The ids of the files of the library that the model is to encode. Costs nothing where there are none.
 
     What it could not encode is not among them, until it changes.
@@ -145,7 +145,7 @@ def search_later_with(catalogue: Catalogue, model: StoredModel) -> None:
 def switch_if_caught_up(catalogue: Catalogue) -> StoredModel | None:
     """Lets searches use the wanted model if it has encoded all files that it can. Returns it if that is so."""
     wanted = wanted_model(catalogue)
-    if wanted is None or files_lacking(catalogue, wanted.id) or not catalogue.has_items_of(wanted.id):
+    if wanted is None or files_to_encode(catalogue, wanted.id) or not catalogue.has_items_of(wanted.id):
         return None
     with catalogue.transaction():
         note_caught_up(catalogue, wanted.id)

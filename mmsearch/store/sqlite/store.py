@@ -465,7 +465,7 @@ class Catalogue(ModelTables):
     def remove_items_of(self, content_ids: Iterable[int]) -> None:
         """Drops the items and vectors of those contents; the next index run encodes their files again."""
         self._remove_items("content_id IN (SELECT value FROM json_each(?))", (json.dumps(list(content_ids)),))
-        self.mark_behind()
+        self.mark_files_to_encode()
 
     def remove_items_of_model(self, model_id: int) -> int:
         """Drops all items and vectors that this model made. Returns how many there were."""
@@ -475,7 +475,7 @@ class Catalogue(ModelTables):
         """Forgets what that model could not encode."""
         self.connection.execute("DELETE FROM failures WHERE model_id = ?", (model_id,))
 
-    def mark_behind(self) -> None:
+    def mark_files_to_encode(self) -> None:
         """Says that there may be files that the models of the library have not encoded."""
         self.connection.execute("UPDATE models SET behind = 1")
 
