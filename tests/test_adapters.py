@@ -263,6 +263,18 @@ def test_an_adapter_survives_being_stored_and_its_fingerprint_is_of_its_weights(
     assert adapter.identity(model).label == f"{model.label}+some@1"
 
 
+def test_the_fingerprint_of_an_older_adapter_stays_and_other_modalities_pass_unchanged() -> None:
+    adapter = some_adapter()
+    made_before_modalities_were_open = "7a4d5a86a891ba303a1123ac9775a1c5"
+    assert adapter.identity(BuiltinEncoder().identity).fingerprint == made_before_modalities_were_open
+    sounds = np.eye(3, 384, dtype=np.float16)
+    assert np.array_equal(adapter.moved("audio", sounds), sounds.astype(np.float32))
+    one_map = Adapter("some", 1, "abc", {"image": adapter.maps["image"]}, adapter.calibration)
+    again = Adapter.from_bytes("some", 1, "abc", one_map.to_bytes())
+    assert set(again.maps) == {"image"}
+    assert again.identity(BuiltinEncoder().identity) == one_map.identity(BuiltinEncoder().identity)
+
+
 def test_an_adapter_that_does_nothing_changes_nothing() -> None:
     rows = np.random.default_rng(0).normal(size=(20_000, 16)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)

@@ -62,7 +62,7 @@ def compact_database(catalogue: Catalogue, folder: str) -> None:
     """Writes the database anew, without free room. Ctrl-C stops it at once, and leaves it as it was.
 
     Raises:
-        MmsearchError: the disk has no room for the copy that this takes.
+        Unavailable: the disk has no room for the copy that this takes.
     """
     _, size = wasted_bytes(catalogue)
     room = shutil.disk_usage(folder).free
