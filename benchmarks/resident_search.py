@@ -24,7 +24,7 @@ from mmsearch.nearest.spaces import model_in_use
 from mmsearch.nearest.vectors import StoredVectors
 from mmsearch.records import Filters, FloatMatrix, ItemIds
 from mmsearch.searching.searcher import FIRST_CANDIDATES
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.store import SqliteStore
 
 FILTERS = {
     "none": Filters(),
@@ -63,7 +63,7 @@ def main() -> None:
 
 def measure(library: Path, queries: FloatMatrix) -> list[list[str]]:
     """A row for each filter, way and kind of query."""
-    catalogue = Catalogue.read(str(library))
+    catalogue = SqliteStore.read(str(library))
     in_use = model_in_use(catalogue)
     assert in_use is not None
     space = in_use.space("image")
