@@ -64,6 +64,8 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "models_folder.or_room": "make room, or name another folder with MMSEARCH_MODELS",
     "photos": "choose another folder for --photos",
     "prune.gone": ", or take out what is gone with `mmsearch prune`",
+    "query": 'give a text ("dog on beach") or --image FILE',
+    "query.add": "add a text or --image FILE to look for",
     "reinstall": "install mmsearch again",
     "status": "`mmsearch status` lists what it holds",
     "status.retry": "`mmsearch status --failed` says why, and `mmsearch index --retry` tries again",
