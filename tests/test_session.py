@@ -288,19 +288,19 @@ def test_folder_filters_of_six_threads_do_not_meet(home: Path, tmp_path: Path) -
 
 def test_one_model_is_loaded_once_and_encodes_one_query_at_a_time(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (own / "queries.cache").unlink(missing_ok=True)
-    encode = BuiltinEncoder._encode_texts
+    encode = BuiltinEncoder.encode
     lock = threading.Lock()
     encoded: list[tuple[int, str]] = []
 
-    def watched(encoder: BuiltinEncoder, texts: list[str]) -> Any:
+    def watched(encoder: BuiltinEncoder, modality: str, texts: list[str]) -> Any:
         assert lock.acquire(blocking=False), "two at a time"
         try:
             encoded.extend((id(encoder), text) for text in texts)
-            return encode(encoder, texts)
+            return encode(encoder, modality, texts)
         finally:
             lock.release()
 
-    monkeypatch.setattr(BuiltinEncoder, "encode_texts", watched)
+    monkeypatch.setattr(BuiltinEncoder, "encode", watched)
     with Library(own).session() as session, ThreadPoolExecutor(8) as executor:
         list(executor.map(session.search, [f"a {word}" for word in WORDS] * 4))
     assert len({encoder for encoder, _ in encoded}) == 1

@@ -281,6 +281,9 @@ class VectorStore(Protocol):
             OSError: there is no such file now.
         """
 
+    def places_of(self, item_ids: Iterable[int], filters: Filters) -> list[tuple[int, bytes, int]]:
+        """The items with the path and size in bytes of each file that holds them and passes the filters."""
+
     def found_items(self, item_ids: Iterable[int], filters: Filters) -> list[FoundItem]:
         """The given items in every file that holds them and passes the filters; removed items are not there."""
 
