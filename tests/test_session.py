@@ -121,9 +121,9 @@ def changes(library: Library, home: Path) -> list[Callable[[], object]]:
         return library.index([home])
 
     return [
-        lambda: write(1), index, lambda: write(2), index, remove, index, library.compact, edit, index,
-        lambda: library.forget(home / "a"), index, lambda: write(3), edit, index, library.compact,
-        lambda: shutil.rmtree(home / "b"), index, lambda: library.prune(library.losses()),
+        lambda: write(1), index, lambda: write(2), index, remove, index, library.care.compact, edit, index,
+        lambda: library.forget(home / "a"), index, lambda: write(3), edit, index, library.care.compact,
+        lambda: shutil.rmtree(home / "b"), index, lambda: library.care.prune(library.care.losses()),
     ]  # fmt: skip
 
 
@@ -194,7 +194,7 @@ def test_a_batch_that_stays_open_sees_what_later_runs_bring_and_take(home: Path,
         (home / "tax.txt").unlink()
         library.index([home])
         assert found() == (first | {"later.txt"}) - {"tax.txt"}
-        library.compact()
+        library.care.compact()
         library.forget(home / "cat.png")
         assert found() == (first | {"later.txt"}) - {"tax.txt", "cat.png"}
         batch.stdin.close()
@@ -205,7 +205,7 @@ def test_a_backup_that_is_put_back_under_an_open_session(home: Path, tmp_path: P
     folder = tmp_path / "library"
     library = Library(folder)
     library.index([home])
-    library.backup(tmp_path / "backup.db")
+    library.care.backup(tmp_path / "backup.db")
     with library.session() as session:
         before = comparable(session.search(everything("a ferry")))
         (home / "later.txt").write_text("The ferry leaves the harbour at noon.")
@@ -288,7 +288,7 @@ def test_folder_filters_of_six_threads_do_not_meet(home: Path, tmp_path: Path) -
 
 def test_one_model_is_loaded_once_and_encodes_one_query_at_a_time(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (own / "queries.cache").unlink(missing_ok=True)
-    encode = BuiltinEncoder.encode_texts
+    encode = BuiltinEncoder._encode_texts
     lock = threading.Lock()
     encoded: list[tuple[int, str]] = []
 
@@ -467,9 +467,9 @@ def test_two_models_make_one_list(home: Path, tmp_path: Path, monkeypatch: pytes
     library = Library(tmp_path / "library")
     library.index([home])
     library.index([home], model=tiny)
-    both = [model.name for model in library.models()]
+    both = [model.name for model in library.models.list()]
     assert len(both) == 2
-    alone = [everything("a cat", model=None) if False else everything("a cat") for _ in both]
+    alone = [everything("a cat") for _ in both]
     single = [
         {hit.path: hit for hit in library.search(one, model=name).hits} for one, name in zip(alone, both, strict=True)
     ]

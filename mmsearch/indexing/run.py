@@ -123,7 +123,9 @@ class IndexRun:
                 try:
                     report.catching_up = encode(*self._known_model(wanted), is_last=True)
                 except MmsearchError as error:
-                    report.hindered = f"nothing was encoded with {wanted.name}, which searches wait for: {error.message}"
+                    report.hindered = (
+                        f"nothing was encoded with {wanted.name}, which searches wait for: {error.message}"
+                    )
                     report.remedy = error.remedy
                     with catalogue.transaction():
                         catalogue.retire_orphans()
