@@ -22,7 +22,7 @@ from benchmarks.tables import exponent, plot, table, write_section
 from mmsearch.nearest.gallery import Gallery
 from mmsearch.nearest.spaces import model_in_use
 from mmsearch.nearest.vectors import StoredVectors
-from mmsearch.records import MODALITIES, FloatMatrix
+from mmsearch.records import FloatMatrix
 from mmsearch.searching.searcher import FIRST_CANDIDATES
 from mmsearch.store.sqlite.store import SqliteStore
 
@@ -120,11 +120,11 @@ def recall(library: Path, queries: FloatMatrix) -> float:
     catalogue = SqliteStore.read(str(library))
     in_use = model_in_use(catalogue)
     assert in_use is not None
-    space = in_use.space(MODALITIES[0])
-    codes = Gallery(str(library), catalogue, space, "codes")
+    space = in_use.space("image")
+    codes = Gallery(str(library), space, "codes")
     shared = []
     for query, right in zip(queries, exact_best(StoredVectors(catalogue, space, 0), queries), strict=True):
-        found = set(codes.ranking(query)[0](FIRST_CANDIDATES).item_ids[:10].tolist())
+        found = set(codes.ranking(catalogue, query)[0](FIRST_CANDIDATES).item_ids[:10].tolist())
         shared.append(len(right & found) / 10)
     catalogue.close()
     return float(np.mean(shared))

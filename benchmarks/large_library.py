@@ -66,10 +66,15 @@ def vectors_of_photos(folder: Path, most: int = 5_000) -> FloatMatrix:
         return np.unique(np.concatenate(list(executor.map(encode, batches))), axis=0)
 
 
-def queries_of(count: int) -> FloatMatrix:
-    """Unit vectors of that many different short descriptions of scenes, float32 [count, d]."""
+def texts_of(count: int) -> list[str]:
+    """That many short descriptions of scenes."""
     chance = random.Random(0)
-    texts = [" ".join(chance.choice(part) for part in _SCENE) for _ in range(count)]
+    return [" ".join(chance.choice(part) for part in _SCENE) for _ in range(count)]
+
+
+def queries_of(count: int) -> FloatMatrix:
+    """Unit vectors of that many short descriptions of scenes, float32 [count, d]."""
+    texts = texts_of(count)
     return open_encoder().encode("text", texts)
 
 
