@@ -24,7 +24,7 @@ from mmsearch.nearest.vectors import StoredVectors, VectorRows
 from mmsearch.reading import UnreadableFile, picture_in
 from mmsearch.records import FloatMatrix, HalfMatrix, ItemIds
 from mmsearch.store.models import searched_model
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.store import SqliteStore
 
 NOISE = 0.3
 PHOTOS_AT_ONCE = 8
@@ -66,10 +66,15 @@ def vectors_of_photos(folder: Path, most: int = 5_000) -> FloatMatrix:
         return np.unique(np.concatenate(list(executor.map(encode, batches))), axis=0)
 
 
-def queries_of(count: int) -> FloatMatrix:
-    """Unit vectors of that many different short descriptions of scenes, float32 [count, d]."""
+def texts_of(count: int) -> list[str]:
+    """That many short descriptions of scenes."""
     chance = random.Random(0)
-    texts = [" ".join(chance.choice(part) for part in _SCENE) for _ in range(count)]
+    return [" ".join(chance.choice(part) for part in _SCENE) for _ in range(count)]
+
+
+def queries_of(count: int) -> FloatMatrix:
+    """Unit vectors of that many short descriptions of scenes, float32 [count, d]."""
+    texts = texts_of(count)
     return open_encoder().encode("text", texts)
 
 
@@ -97,7 +102,7 @@ def make_library(folder: Path, vectors: FloatMatrix, rows: int, graph: bool | No
 
 
 def fill(folder: Path, vectors: FloatMatrix, rows: int, seed: int) -> None:
-    catalogue = Catalogue.write(str(folder))
+    catalogue = SqliteStore.write(str(folder))
     execute = catalogue.connection.execute
     model_id = searched_model(catalogue).id  # type: ignore[union-attr]
     with catalogue.transaction():

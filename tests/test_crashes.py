@@ -21,6 +21,7 @@ from test_offline import can_mount
 from mmsearch import Library, Query
 from mmsearch.files.crash_points import CRASH_POINTS, VARIABLE
 from mmsearch.indexing.journal import IN_FLIGHT_NAME, InFlight
+from mmsearch.nearest import row_file
 from mmsearch.searching.query import text_term
 
 TO_VERSION_5 = """ALTER TABLE contents DROP COLUMN reader;
@@ -47,6 +48,13 @@ def changed(module):
             os.kill(os.getpid(), 9)
         return read(loaded, *rest)
     module._read = deadly
+"""
+
+
+# So small a library has a file of rows too.
+WITH_ROWS = """
+def changed(module):
+    module.ROWS_FROM = 1
 """
 
 
@@ -129,6 +137,7 @@ LATER = (
     "batch committed:2",
     "derived file in place:2",
     "codes added:2",
+    "rows begun:2",
     "graph in place:2",
 )
 
@@ -138,6 +147,10 @@ def test_killed_between_two_writes(
     tree: Path, tmp_path: Path, point: str, deadly: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    hooks = deadly
+    if point.startswith("rows"):
+        monkeypatch.setattr(row_file, "ROWS_FROM", 1)
+        hooks = hooked(tmp_path, "mmsearch.nearest.row_file", WITH_ROWS)
     folder = tmp_path / "library"
     library = Library(folder)
     prepare, command = BEFORE.get(point, (nothing, INDEX))
@@ -149,7 +162,7 @@ def test_killed_between_two_writes(
         change(tree)
     prepare(folder, tree)
     paths = [tree] if command == INDEX else []
-    killed = run(folder, *command, *paths, crash=point, hooks=deadly)
+    killed = run(folder, *command, *paths, crash=point, hooks=hooks)
     assert killed.returncode == -signal.SIGKILL, f"{point} was not reached: {killed.stderr}"
     if prepare is damaged:
         assert run(folder, *DOCTOR).returncode == 0

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_library import DIMENSION, MadeUpLibrary, drawn
 
+from mmsearch import Library
 from mmsearch.nearest import row_file, snapshot
 from mmsearch.nearest.code_file import refresh_codes
 from mmsearch.nearest.codes import Words
@@ -233,3 +234,18 @@ def test_every_finite_half_becomes_the_same_float() -> None:
     halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
     halves = halves[np.isfinite(halves)]
     assert (as_float32(halves) == halves.astype(np.float32)).all()
+
+
+def test_doctor_finds_a_damaged_row_and_the_next_run_makes_the_file_anew(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_file, "ROWS_FROM", 1)
+    with Library(tmp_path / "library") as library:
+        library.index([home])
+        path = next((tmp_path / "library" / "derived").glob("*-image.rows"))
+        damage(path, path.stat().st_size - 5)
+        assert [finding.problem for finding in library.care.examine().findings] == [
+            "the rows of images: damaged: a row's checksum is wrong"
+        ]
+        assert library.index([home]).rebuilt == ["damaged: a row's checksum is wrong"]
+        assert library.care.examine().findings == ()

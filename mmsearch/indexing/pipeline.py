@@ -34,7 +34,7 @@ from mmsearch.indexing.walking import WalkRules
 from mmsearch.reading import ReadLimits, reader_versions, readers_label
 from mmsearch.records import Progress, Root
 from mmsearch.store.models import files_to_encode, note_caught_up
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.protocol import Store
 
 # How long a stop waits for the pictures in work.
 DRAIN_SECONDS = 1.2
@@ -66,8 +66,8 @@ class Indexer:
 
     def __init__(
         self,
-        catalogue: Catalogue,
-        reader: Catalogue,
+        catalogue: Store,
+        reader: Store,
         model_id: int,
         encoder: Encoder,
         options: IndexOptions,
@@ -342,7 +342,7 @@ class Indexer:
             and not self._catalogue.has_orphans()
             and self._catalogue.setting("interrupted") is None
             and self._catalogue.setting(_READERS_SETTING) == self._readers
-            and self._catalogue.is_caught_up(self._model_id)
+            and not self._catalogue.may_lack_files(self._model_id)
         )
 
 

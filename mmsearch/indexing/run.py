@@ -34,10 +34,10 @@ from mmsearch.store.models import (
 )
 from mmsearch.store.settings import want_graph
 from mmsearch.store.sqlite.compaction import compact_if_wasteful
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.store import SqliteStore
 
 # Brings derived files up to date; the encoder is that of the vectors that are new. Says what had to be made again.
-Refresh = Callable[[Catalogue, Encoder], list[str]]
+Refresh = Callable[[SqliteStore, Encoder], list[str]]
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ class IndexRun:
         make_folder(self._folder)
         with (
             WriterLock(self._folder),
-            closing(Catalogue.write(self._folder)) as catalogue,
-            closing(Catalogue.read(self._folder)) as reader,
+            closing(SqliteStore.write(self._folder)) as catalogue,
+            closing(SqliteStore.read(self._folder)) as reader,
         ):
             chosen, encoder = self._chosen_model(catalogue)
             if request.settings.graph is not None:
@@ -137,7 +137,7 @@ class IndexRun:
             compact_if_wasteful(catalogue, self._folder)
             return report
 
-    def _chosen_model(self, catalogue: Catalogue) -> tuple[StoredModel, Encoder]:
+    def _chosen_model(self, catalogue: SqliteStore) -> tuple[StoredModel, Encoder]:
         """The model that is asked for, or the one that searches use, taken into the library if it is new."""
         name, rebuild = self._request.model, self._request.rebuild
         known = model_called(catalogue, name) if name else searched_model(catalogue)
@@ -165,8 +165,8 @@ class IndexRun:
 
     def _encode(
         self,
-        catalogue: Catalogue,
-        reader: Catalogue,
+        catalogue: SqliteStore,
+        reader: SqliteStore,
         roots: _ChosenRoots,
         model: StoredModel,
         encoder: Encoder,
@@ -206,7 +206,7 @@ def make_folder(folder: str) -> None:
         ) from error
 
 
-def _check_nothing_is_away(catalogue: Catalogue) -> None:
+def _check_nothing_is_away(catalogue: SqliteStore) -> None:
     """Raises Refused if there are files that cannot be encoded again now, so that nothing is dropped."""
     for root in catalogue.roots():
         state = root_status(catalogue, root)
