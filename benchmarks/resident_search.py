@@ -106,7 +106,7 @@ def measure(library: Path, queries: FloatMatrix) -> list[list[str]]:
 
 
 def timed(
-    gallery: Gallery, catalogue: Catalogue, passing: Wanted | None, queries: FloatMatrix, right: list[set[int]]
+    gallery: Gallery, catalogue: SqliteStore, passing: Wanted | None, queries: FloatMatrix, right: list[set[int]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Milliseconds and the share of the exact ten, for each query."""
     times, shared = [], []
