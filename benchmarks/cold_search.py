@@ -24,7 +24,7 @@ from mmsearch.nearest.spaces import model_in_use
 from mmsearch.nearest.vectors import StoredVectors
 from mmsearch.records import FloatMatrix
 from mmsearch.searching.searcher import FIRST_CANDIDATES
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.store import SqliteStore
 
 # What rclip 3.3.0 does once it knows the query: all vectors from SQLite, one product, a sort in Python.
 RCLIP_STEP = """
@@ -117,7 +117,7 @@ def write_as_rclip(database: Path, seeds: FloatMatrix, rows: int) -> None:
 
 def recall(library: Path, queries: FloatMatrix) -> float:
     """The share of the exact ten that a search finds, over all queries."""
-    catalogue = Catalogue.read(str(library))
+    catalogue = SqliteStore.read(str(library))
     in_use = model_in_use(catalogue)
     assert in_use is not None
     space = in_use.space("image")

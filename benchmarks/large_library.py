@@ -24,7 +24,7 @@ from mmsearch.nearest.vectors import StoredVectors, VectorRows
 from mmsearch.reading import UnreadableFile, picture_in
 from mmsearch.records import FloatMatrix, HalfMatrix, ItemIds
 from mmsearch.store.models import searched_model
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.store import SqliteStore
 
 NOISE = 0.3
 PHOTOS_AT_ONCE = 8
@@ -102,7 +102,7 @@ def make_library(folder: Path, vectors: FloatMatrix, rows: int, graph: bool | No
 
 
 def fill(folder: Path, vectors: FloatMatrix, rows: int, seed: int) -> None:
-    catalogue = Catalogue.write(str(folder))
+    catalogue = SqliteStore.write(str(folder))
     execute = catalogue.connection.execute
     model_id = searched_model(catalogue).id  # type: ignore[union-attr]
     with catalogue.transaction():

@@ -29,7 +29,7 @@ from mmsearch.nearest.vectors import StoredVectors
 from mmsearch.records import Filters, FloatMatrix
 from mmsearch.searching.query import text_term
 from mmsearch.searching.searcher import FIRST_CANDIDATES
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.store import SqliteStore
 
 FILTERS = {
     "none": Filters(),
@@ -74,7 +74,7 @@ def main() -> None:
 
 def measure(library: Path, queries: FloatMatrix) -> list[list[str]]:
     """A row for each filter, way and kind of query."""
-    catalogue = Catalogue.read(str(library))
+    catalogue = SqliteStore.read(str(library))
     in_use = model_in_use(catalogue)
     assert in_use is not None
     space = in_use.space("image")
@@ -106,7 +106,7 @@ def measure(library: Path, queries: FloatMatrix) -> list[list[str]]:
 
 
 def timed(
-    gallery: Gallery, catalogue: Catalogue, passing: Wanted | None, queries: FloatMatrix, right: list[set[int]]
+    gallery: Gallery, catalogue: SqliteStore, passing: Wanted | None, queries: FloatMatrix, right: list[set[int]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Milliseconds and the share of the exact ten, for each query."""
     times, shared = [], []

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from mmsearch.models.packing import ExportedModel
     from mmsearch.nearest.gallery import Scan
     from mmsearch.reading import ReadLimits
-    from mmsearch.records import Counts, Failure, Filters, Modality, Progress
+    from mmsearch.records import Counts, Failure, Filters, Medium, Modality, Progress
     from mmsearch.searching.query import Query, Term
     from mmsearch.searching.results import Hit, SearchResult
     from mmsearch.searching.session import Session
@@ -92,6 +92,7 @@ __all__ = [
     "LibraryModel",
     "Loss",
     "Losses",
+    "Medium",
     "MmsearchError",
     "Modality",
     "ModelFile",
@@ -226,6 +227,7 @@ _ROOMS = {
         "Counts",
         "Failure",
         "Filters",
+        "Medium",
         "Modality",
         "Progress",
     ),

@@ -15,9 +15,9 @@ from mmsearch import Adapters, Care, Library, Models
 
 # Of the standard library, of typing, or of a library of pictures and numbers.
 ELSEWHERE = {
-    "Any", "Callable", "ClassVar", "Image", "Iterable", "Iterator", "Mapping", "None", "PathLike", "Sequence",
-    "TracebackType", "BaseException", "bool", "bytes", "datetime", "dict", "float", "int", "list", "object", "os",
-    "str", "tuple", "type",
+    "Any", "BaseException", "Callable", "ClassVar", "Counter", "Event", "Image", "Iterable", "Iterator", "Mapping",
+    "None", "PathLike", "Sequence", "TracebackType", "bool", "bytes", "datetime", "dict", "float", "int", "list",
+    "object", "os", "str", "threading", "tuple", "type",
 }  # fmt: skip
 DOORS = (Library, Models, Adapters, Care)
 

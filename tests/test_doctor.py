@@ -245,7 +245,7 @@ def test_a_backup_can_be_taken_while_files_are_indexed(home: Path, tmp_path: Pat
     # It stands still once, with a batch half written, and goes on.
     hooks = signal_at(tmp_path, "batch written", 3, signal.SIGSTOP)
     environment = {**os.environ, "MMSEARCH_LIBRARY": str(tmp_path / "library"), **hooks}
-    taken = []
+    taken: list[int] = []
     with subprocess.Popen([sys.executable, "-m", "mmsearch", "index", str(home)], env=environment) as running:
         assert os.WIFSTOPPED(os.waitpid(running.pid, os.WUNTRACED)[1])
         try:
@@ -269,10 +269,10 @@ def test_a_backup_can_be_taken_while_files_are_indexed(home: Path, tmp_path: Pat
 
 
 def test_room_is_given_back(library: Library, home: Path, mmsearch: Mmsearch) -> None:
-    for number in range(100):
+    for number in range(140):
         (home / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 10)
     library.index([home])
-    for number in range(100):
+    for number in range(140):
         (home / f"{number}.txt").unlink()
     library.index([home])
     library.care.prune(library.care.losses())
@@ -287,11 +287,11 @@ def test_an_index_run_gives_room_back_by_itself(library: Library, home: Path, mo
     from mmsearch.store.sqlite import compaction as maintenance
 
     monkeypatch.setattr(maintenance, "LEAST_WASTE_BYTES", 30_000)
-    for number in range(80):
+    for number in range(160):
         (home / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 10)
     library.index([home])
     full = (Path(library.folder) / DATABASE).stat().st_size
-    for number in range(80):
+    for number in range(160):
         (home / f"{number}.txt").write_text("Short.")
     library.index([home])
     library.index([home])  # contents without a file stay for one run

@@ -13,7 +13,7 @@ import pytest
 from conftest import place_photographs
 from PIL import Image
 
-from mmsearch import MmsearchError
+from mmsearch import Damaged, MmsearchError, Remedy
 from mmsearch.encoding.builtin import MODEL_FOLDER, BuiltinEncoder
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.models.opening import open_encoder
@@ -261,10 +261,12 @@ def test_the_optimised_graph_is_kept_gives_the_same_vectors_and_may_be_damaged(
 
 def test_a_built_in_model_that_is_broken_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
-    with pytest.raises(MmsearchError, match="install mmsearch again"):
+    with pytest.raises(Damaged) as broken:
         BuiltinEncoder(str(tmp_path))
+    assert broken.value.remedy == Remedy("reinstall")
     (tmp_path / "model.json").write_text((Path(MODEL_FOLDER) / "model.json").read_text())
     (tmp_path / "tokenizer.json").write_bytes((Path(MODEL_FOLDER) / "tokenizer.json").read_bytes())
     (tmp_path / "text.onnx").write_bytes(b"not a model")
-    with pytest.raises(MmsearchError, match="install mmsearch again"):
+    with pytest.raises(Damaged) as broken:
         BuiltinEncoder(str(tmp_path)).encode("text", ["a cat"])
+    assert broken.value.remedy == Remedy("reinstall")

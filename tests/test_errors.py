@@ -15,8 +15,6 @@ from mmsearch import MmsearchError, Remedy
 from mmsearch.cli.remedies import SENTENCES, in_words, remedy_in_words
 
 PACKAGE = Path(mmsearch.__file__).parent
-# Rooms whose errors still speak the command line's language.
-SKIPPED = ("indexing", "searching", "nearest")
 SKINS = ("cli", "output")
 # A command, or an option, in a text.
 WORDS_OF_THE_COMMAND_LINE = re.compile(r"`mmsearch |(?<![\w-])--[a-z]")
@@ -55,13 +53,13 @@ def actions(*without: str) -> set[str]:
 
 
 def test_no_error_is_of_no_kind() -> None:
-    bare = [f"{name}:{call.lineno}" for name, tree in modules(*SKIPPED) for call in calls(tree, "MmsearchError")]
+    bare = [f"{name}:{call.lineno}" for name, tree in modules() for call in calls(tree, "MmsearchError")]
     assert bare == []
 
 
 def test_the_engine_does_not_speak_the_language_of_the_command_line() -> None:
     wrong = []
-    for name, tree in modules(*SKINS, *SKIPPED):
+    for name, tree in modules(*SKINS):
         exempt = documentation(tree)
         for node in ast.walk(tree):
             said = node.value if isinstance(node, ast.Constant) and id(node) not in exempt else None
@@ -72,8 +70,7 @@ def test_the_engine_does_not_speak_the_language_of_the_command_line() -> None:
 
 def test_every_remedy_has_words_and_all_words_are_used() -> None:
     assert actions() <= set(SENTENCES)
-    if not SKIPPED:
-        assert set(SENTENCES) <= actions()
+    assert set(SENTENCES) <= actions()
 
 
 @pytest.mark.parametrize("action", SENTENCES)

@@ -188,7 +188,7 @@ def test_a_run_is_stopped_in_good_order_and_goes_on_later(library: Library, tmp_
         if progress.stage == "encoding" and progress.done >= 8:
             stop.set()
 
-    report = library.index([folder], settings=IndexSettings(workers=1), stop=stop, on_progress=stop_soon)
+    report = library.index([folder], settings=IndexSettings(workers=1, stop=stop), on_progress=stop_soon)
     assert report.stopped and 8 <= report.added < 80
     assert library.status().interrupted
     done = library.index()

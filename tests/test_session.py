@@ -25,7 +25,7 @@ from mmsearch.searching import presence
 from mmsearch.searching.query import image_term, text_term
 from mmsearch.searching.results import SearchResult
 from mmsearch.searching.session import Session
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.store import SqliteStore
 
 WORDS = ("cat", "ship", "tax", "bread", "rocket", "garden", "winter", "music")
 
@@ -39,7 +39,7 @@ def everything(words: str = "anything", **more: Any) -> Query:
 
 
 def state_of(folder: str) -> int:
-    catalogue = Catalogue.read(folder)
+    catalogue = SqliteStore.read(folder)
     try:
         return catalogue.state()[1]
     finally:
@@ -79,7 +79,7 @@ def mixed_queries(home: Path, crop: Path) -> list[Query]:
 def answers_of_each_state(folder: str, queries: list[Query]) -> Iterator[dict[int, list[tuple[object, ...]]]]:
     """While it is open, each transaction that is written is followed by what a fresh Library answers then."""
     found: dict[int, list[tuple[object, ...]]] = {}
-    transaction = Catalogue.transaction
+    transaction = SqliteStore.transaction
 
     def note() -> None:
         with Library(folder) as library:
@@ -88,14 +88,14 @@ def answers_of_each_state(folder: str, queries: list[Query]) -> Iterator[dict[in
         found.setdefault(results[0].state, [comparable(result) for result in results])
 
     @contextmanager
-    def noting(catalogue: Catalogue) -> Iterator[None]:
+    def noting(catalogue: SqliteStore) -> Iterator[None]:
         with transaction(catalogue):
             yield
         note()
 
     note()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Catalogue, "transaction", noting)
+        patch.setattr(SqliteStore, "transaction", noting)
         yield found
 
 
@@ -230,7 +230,7 @@ def test_a_state_has_a_number_that_rises_with_what_is_written(library: Library, 
     state = state_of(library.folder)
     library.index([home])
     assert state_of(library.folder) == state, "an unchanged tree writes nothing"
-    catalogue = Catalogue.write(library.folder)
+    catalogue = SqliteStore.write(library.folder)
     with catalogue.transaction():
         pass
     assert catalogue.state()[1] == state
@@ -248,7 +248,7 @@ def test_the_model_in_use_is_that_of_the_moment(indexed: Path, tmp_path: Path) -
     folder = shutil.copytree(indexed, tmp_path / "own")
     with Library(folder).session() as session:
         assert session.search("a cat").hits
-        catalogue = Catalogue.write(str(folder))
+        catalogue = SqliteStore.write(str(folder))
         with catalogue.transaction():
             catalogue.set_setting("model_id", "99")
         with pytest.raises(MmsearchError):
@@ -469,7 +469,7 @@ def test_two_models_make_one_list(home: Path, tmp_path: Path, monkeypatch: pytes
     library.index([home], model=tiny)
     both = [model.name for model in library.models.list()]
     assert len(both) == 2
-    alone = [everything("a cat", model=None) if False else everything("a cat") for _ in both]
+    alone = [everything("a cat") for _ in both]
     single = [
         {hit.path: hit for hit in library.search(one, model=name).hits} for one, name in zip(alone, both, strict=True)
     ]

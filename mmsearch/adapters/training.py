@@ -25,7 +25,7 @@ from mmsearch.store.adapters import (
     use_adapter,
 )
 from mmsearch.store.models import searched_model, stored_models
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.protocol import Store
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Training:
     on_progress: Callable[[Progress], None] = lambda progress: None
 
 
-def train_adapter(catalogue: Catalogue, in_use: ModelInUse, encoder: Encoder, training: Training) -> TrainedAdapter:
+def train_adapter(catalogue: Store, in_use: ModelInUse, encoder: Encoder, training: Training) -> TrainedAdapter:
     """Trains an adapter. Reads the library only, so that others may write to it meanwhile."""
     try:
         from mmsearch.adapters.fitting import fit_adapter, trained_adapter
@@ -75,7 +75,7 @@ def train_adapter(catalogue: Catalogue, in_use: ModelInUse, encoder: Encoder, tr
     return TrainedAdapter(adapter, report, {"dataset": training.dataset.name, "recipe": asdict(recipe)})
 
 
-def keep_adapter(catalogue: Catalogue, trained: TrainedAdapter) -> AdapterReport:
+def keep_adapter(catalogue: Store, trained: TrainedAdapter) -> AdapterReport:
     """Gives the adapter its number, stores it and puts it in use; the caller holds the lock.
 
     Raises:
@@ -93,7 +93,7 @@ def keep_adapter(catalogue: Catalogue, trained: TrainedAdapter) -> AdapterReport
     return report
 
 
-def adapter_statuses(catalogue: Catalogue) -> list[AdapterStatus]:
+def adapter_statuses(catalogue: Store) -> list[AdapterStatus]:
     """All adapters of the library, by name and version."""
     searched = searched_model(catalogue)
     fingerprint = searched.identity.fingerprint if searched else ""

@@ -17,7 +17,7 @@ from mmsearch.nearest.hnsw import check_graph
 from mmsearch.nearest.row_file import check_rows
 from mmsearch.nearest.spaces import Space, with_adapter
 from mmsearch.store.adapters import StoredAdapter, remove_adapter, stored_adapters
-from mmsearch.store.models import files_lacking, search_with, searched_model, stored_models
+from mmsearch.store.models import files_to_encode, search_with, searched_model, stored_models
 from mmsearch.store.sqlite.damage import (
     DamagedDatabase,
     contents_of_damaged_vectors,
@@ -27,7 +27,7 @@ from mmsearch.store.sqlite.damage import (
     remove_stray_rows,
 )
 from mmsearch.store.sqlite.salvage import Salvaged, count_readable, cut_off_salvage, salvage
-from mmsearch.store.sqlite.store import DATABASE_NAME, Catalogue, OlderLibrary
+from mmsearch.store.sqlite.store import DATABASE_NAME, OlderLibrary, SqliteStore
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def examine(folder: str) -> Diagnosis:
     if saved is not None:
         return Diagnosis(folder, (Finding("database", "damaged, and its repair was cut off"),), saved)
     try:
-        with closing(Catalogue.read(folder)) as catalogue:
+        with closing(SqliteStore.read(folder)) as catalogue:
             damage = database_damage(catalogue)
             if not damage:
                 return Diagnosis(folder, (*_contents(catalogue), *_adapters(catalogue), *_derived(folder, catalogue)))
@@ -79,7 +79,7 @@ def examine(folder: str) -> Diagnosis:
     return Diagnosis(folder, findings, count_readable(os.path.join(folder, DATABASE_NAME)))
 
 
-def _contents(catalogue: Catalogue) -> list[Finding]:
+def _contents(catalogue: SqliteStore) -> list[Finding]:
     incomplete = len(incomplete_contents(catalogue))
     found = [Finding("contents", f"{incomplete:,} contents lack vectors")] if incomplete else []
     damaged = len(contents_of_damaged_vectors(catalogue))
@@ -89,7 +89,7 @@ def _contents(catalogue: Catalogue) -> list[Finding]:
     if models and searched_model(catalogue) is None:
         found.append(Finding("contents", "no model is the one that searches use"))
     for model in models:
-        if not files_lacking(catalogue, model.id):
+        if not files_to_encode(catalogue, model.id):
             missing = len(catalogue.files_without_items(model.id))
             if missing:
                 found.append(Finding("contents", f"{missing:,} files lack vectors of {model.identity.label}"))
@@ -99,11 +99,11 @@ def _contents(catalogue: Catalogue) -> list[Finding]:
     return found
 
 
-def _adapters(catalogue: Catalogue) -> list[Finding]:
-    return [Finding("adapters", str(error)) for _, error in _damaged_adapters(catalogue)]
+def _adapters(catalogue: SqliteStore) -> list[Finding]:
+    return [Finding("adapters", error.message) for _, error in _damaged_adapters(catalogue)]
 
 
-def _damaged_adapters(catalogue: Catalogue) -> Iterator[tuple[StoredAdapter, MmsearchError]]:
+def _damaged_adapters(catalogue: SqliteStore) -> Iterator[tuple[StoredAdapter, MmsearchError]]:
     for stored in stored_adapters(catalogue):
         error = _error_of(stored)
         if error is not None:
@@ -118,7 +118,7 @@ def _error_of(stored: StoredAdapter) -> MmsearchError | None:
     return None
 
 
-def _derived(folder: str, catalogue: Catalogue) -> list[Finding]:
+def _derived(folder: str, catalogue: SqliteStore) -> list[Finding]:
     found = []
     for model in stored_models(catalogue):
         try:
@@ -140,7 +140,7 @@ def _derived(folder: str, catalogue: Catalogue) -> list[Finding]:
 
 
 def _trouble_of(
-    check: Callable[[str, Catalogue, Space], None], folder: str, catalogue: Catalogue, space: Space
+    check: Callable[[str, SqliteStore, Space], None], folder: str, catalogue: SqliteStore, space: Space
 ) -> str | None:
     try:
         check(folder, catalogue, space)
@@ -151,14 +151,14 @@ def _trouble_of(
     return None
 
 
-def repair(folder: str, catalogue: Catalogue) -> None:
+def repair(folder: str, catalogue: SqliteStore) -> None:
     """Drops contents that are damaged, so that the next index run encodes them again, and damaged adapters.
 
     The files derived from the catalogue are deleted: the caller makes them again.
     """
     with catalogue.transaction():
         catalogue.mark_orphans()  # what was salvaged may have lost its files
-        catalogue.mark_behind()
+        catalogue.mark_files_to_encode()
         models = stored_models(catalogue)
         if models and searched_model(catalogue) is None:
             search_with(catalogue, max(models, key=lambda model: catalogue.count_items_of(model.id)))

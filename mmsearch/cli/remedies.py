@@ -91,4 +91,4 @@ def worded(message: str, remedy: Remedy | None) -> str:
 
 def in_words(error: MmsearchError) -> str:
     """An error as the command line says it."""
-    return worded(str(error), error.remedy)
+    return worded(error.message, error.remedy)

@@ -192,7 +192,7 @@ def _batch_queries(name: str, query_of: Callable[[tuple[Term, ...]], Query]) -> 
                 if words:
                     yield query_of((text_term(words),))
             except MmsearchError as error:
-                raise Invalid(f"Line {number} of the batch: {error}", error.remedy) from error
+                raise Invalid(f"Line {number} of the batch: {error.message}", error.remedy) from error
 
 
 def _filters(

@@ -21,7 +21,7 @@ from mmsearch.nearest.spaces import with_adapter
 from mmsearch.records import BUILTIN_MODEL, FloatMatrix, Progress
 from mmsearch.store.adapters import find_adapter
 from mmsearch.store.models import searched_model, stored_models
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.protocol import Store
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class EvaluationRequest:
 
 
 def evaluate_models(
-    catalogue: Catalogue | None,
+    catalogue: Store | None,
     encoders: Encoders,
     request: EvaluationRequest,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -78,7 +78,7 @@ def evaluate_models(
     return Evaluations(dataset, tuple(found))
 
 
-def _adapters_by_model(catalogue: Catalogue | None, adapters: Sequence[str]) -> dict[str, list[str]]:
+def _adapters_by_model(catalogue: Store | None, adapters: Sequence[str]) -> dict[str, list[str]]:
     """The asked adapters by the fingerprint of the model that each was made for.
 
     Raises:
@@ -101,7 +101,7 @@ def _adapters_by_model(catalogue: Catalogue | None, adapters: Sequence[str]) -> 
     return found
 
 
-def stored_vectors(catalogue: Catalogue, model_id: int) -> StoredVector:
+def stored_vectors(catalogue: Store, model_id: int) -> StoredVector:
     """What the catalogue holds for the picture at a path, as the model made it."""
 
     def stored(path: str) -> FloatMatrix | None:

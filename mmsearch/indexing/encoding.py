@@ -25,7 +25,7 @@ from mmsearch.reading import (
     read,
 )
 from mmsearch.records import Content, EncodedItem, FileState, FloatMatrix, Modality, Part
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.protocol import Store
 
 # So many parts of a file are encoded before they are handed on.
 GROUP_PARTS = 16
@@ -79,7 +79,7 @@ class FileEncoder:
     `known` is a reader of the library that they share.
     """
 
-    known: Catalogue
+    known: Store
     model_id: int
     encoder: Encoder
     limits: ReadLimits

@@ -33,8 +33,8 @@ from mmsearch.indexing.report import Absence, FailedFile, IndexReport
 from mmsearch.indexing.walking import WalkRules
 from mmsearch.reading import ReadLimits, reader_versions, readers_label
 from mmsearch.records import Progress, Root
-from mmsearch.store.models import files_lacking, note_caught_up
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.models import files_to_encode, note_caught_up
+from mmsearch.store.protocol import Store
 
 # How long a stop waits for the pictures in work.
 DRAIN_SECONDS = 1.2
@@ -66,8 +66,8 @@ class Indexer:
 
     def __init__(
         self,
-        catalogue: Catalogue,
-        reader: Catalogue,
+        catalogue: Store,
+        reader: Store,
         model_id: int,
         encoder: Encoder,
         options: IndexOptions,
@@ -125,7 +125,7 @@ class Indexer:
 
     def _unencoded(self) -> set[int]:
         """The ids of files that are to be read whether they have changed or not."""
-        found = files_lacking(self._catalogue, self._model_id)
+        found = files_to_encode(self._catalogue, self._model_id)
         if self._catalogue.setting(_READERS_SETTING) != self._readers:
             found = found | self._catalogue.files_read_otherwise(reader_versions())
         return found
@@ -318,7 +318,7 @@ class Indexer:
             if self._is_last and self._catalogue.has_orphans():
                 self._catalogue.retire_orphans()
             self._catalogue.remove_setting("interrupted")
-            if not files_lacking(self._catalogue, self._model_id):
+            if not files_to_encode(self._catalogue, self._model_id):
                 note_caught_up(self._catalogue, self._model_id)
             if not self._catalogue.files_read_otherwise(reader_versions()):
                 self._catalogue.set_setting(_READERS_SETTING, self._readers)
@@ -342,7 +342,7 @@ class Indexer:
             and not self._catalogue.has_orphans()
             and self._catalogue.setting("interrupted") is None
             and self._catalogue.setting(_READERS_SETTING) == self._readers
-            and self._catalogue.is_caught_up(self._model_id)
+            and not self._catalogue.may_lack_files(self._model_id)
         )
 
 

@@ -12,7 +12,7 @@ from mmsearch.files.paths import is_below
 from mmsearch.indexing.reconciling import is_empty_folder
 from mmsearch.indexing.walking import WalkRules, is_mount_point
 from mmsearch.records import Root
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.protocol import Store
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def check_root(path: bytes) -> None:
 
 
 def choose_roots(
-    catalogue: Catalogue, asked: list[bytes], rules: WalkRules | None, rebuild: bool
+    catalogue: Store, asked: list[bytes], rules: WalkRules | None, rebuild: bool
 ) -> tuple[list[tuple[Root, WalkRules]], list[bytes]]:
     """The roots of this run with their rules, and those that are not there at present.
 
@@ -88,7 +88,7 @@ def _rules_of(root: Root) -> WalkRules:
         raise Damaged(f"The rules of {name} are damaged in the library", Remedy("forget", name)) from error
 
 
-def root_status(catalogue: Catalogue, root: Root) -> RootStatus:
+def root_status(catalogue: Store, root: Root) -> RootStatus:
     """How the root stands now."""
     files = catalogue.files_in_root(root)
     offline = not os.path.exists(root.path) or (files > 0 and is_empty_folder(root.path))

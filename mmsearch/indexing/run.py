@@ -24,7 +24,7 @@ from mmsearch.store.models import (
     StoredModel,
     add_model,
     check_same_model,
-    files_lacking,
+    files_to_encode,
     model_called,
     model_of,
     rename,
@@ -34,10 +34,10 @@ from mmsearch.store.models import (
 )
 from mmsearch.store.settings import want_graph
 from mmsearch.store.sqlite.compaction import compact_if_wasteful
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.store import SqliteStore
 
 # Brings derived files up to date; the encoder is that of the vectors that are new. Says what had to be made again.
-Refresh = Callable[[Catalogue, Encoder], list[str]]
+Refresh = Callable[[SqliteStore, Encoder], list[str]]
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,14 @@ class IndexSettings:
     """How a run goes about it.
 
     `graph` says, once and for all, whether the library has an HNSW graph; None leaves that as it is (there is one up to
-    100,000 items of a modality). `workers` is the number of threads, all processors for None.
+    100,000 items of a modality). `workers` is the number of threads, all processors for None. Once `stop` is set, by
+    another thread, the run ends in good order, and the next one goes on from there.
     """
 
     limits: ReadLimits = field(default_factory=ReadLimits)
     workers: int | None = None
     graph: bool | None = None
+    stop: threading.Event = field(default_factory=threading.Event, compare=False)
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,6 @@ class IndexRun:
         encoders: Encoders,
         refresh: Refresh,
         on_progress: Callable[[Progress], None] = lambda progress: None,
-        stop: threading.Event | None = None,
     ) -> None:
         self._folder = folder
         self._request = request
@@ -87,7 +88,7 @@ class IndexRun:
         self._refresh = refresh
         settings = request.settings
         workers = settings.workers or os.cpu_count() or 1
-        self._options = IndexOptions(settings.limits, workers, on_progress, stop or threading.Event())
+        self._options = IndexOptions(settings.limits, workers, on_progress, settings.stop)
 
     def run(self, is_new: bool) -> IndexReport:
         """Brings the library up to date. `is_new` says that there is none yet."""
@@ -101,8 +102,8 @@ class IndexRun:
         make_folder(self._folder)
         with (
             WriterLock(self._folder),
-            closing(Catalogue.write(self._folder)) as catalogue,
-            closing(Catalogue.read(self._folder)) as reader,
+            closing(SqliteStore.write(self._folder)) as catalogue,
+            closing(SqliteStore.read(self._folder)) as reader,
         ):
             chosen, encoder = self._chosen_model(catalogue)
             if request.settings.graph is not None:
@@ -122,7 +123,9 @@ class IndexRun:
                 try:
                     report.catching_up = encode(*self._known_model(wanted), is_last=True)
                 except MmsearchError as error:
-                    report.hindered = f"nothing was encoded with {wanted.name}, which searches wait for: {error}"
+                    report.hindered = (
+                        f"nothing was encoded with {wanted.name}, which searches wait for: {error.message}"
+                    )
                     report.remedy = error.remedy
                     with catalogue.transaction():
                         catalogue.retire_orphans()
@@ -130,11 +133,11 @@ class IndexRun:
             searched = searched_model(catalogue)
             if searched is not None:
                 report.searched = searched.identity.label
-                report.lacking = len(files_lacking(catalogue, searched.id))
+                report.lacking = len(files_to_encode(catalogue, searched.id))
             compact_if_wasteful(catalogue, self._folder)
             return report
 
-    def _chosen_model(self, catalogue: Catalogue) -> tuple[StoredModel, Encoder]:
+    def _chosen_model(self, catalogue: SqliteStore) -> tuple[StoredModel, Encoder]:
         """The model that is asked for, or the one that searches use, taken into the library if it is new."""
         name, rebuild = self._request.model, self._request.rebuild
         known = model_called(catalogue, name) if name else searched_model(catalogue)
@@ -162,8 +165,8 @@ class IndexRun:
 
     def _encode(
         self,
-        catalogue: Catalogue,
-        reader: Catalogue,
+        catalogue: SqliteStore,
+        reader: SqliteStore,
         roots: _ChosenRoots,
         model: StoredModel,
         encoder: Encoder,
@@ -203,7 +206,7 @@ def make_folder(folder: str) -> None:
         ) from error
 
 
-def _check_nothing_is_away(catalogue: Catalogue) -> None:
+def _check_nothing_is_away(catalogue: SqliteStore) -> None:
     """Raises Refused if there are files that cannot be encoded again now, so that nothing is dropped."""
     for root in catalogue.roots():
         state = root_status(catalogue, root)

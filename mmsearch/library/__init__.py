@@ -9,7 +9,6 @@ print(library.search("dog on beach").hits[0].path)
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -81,15 +80,14 @@ class Library:
         retry: bool = False,
         settings: IndexSettings | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
-        stop: threading.Event | None = None,
     ) -> IndexReport:
         """Brings the library up to date with `paths`, or with all its roots if there are none.
 
         `rules` are remembered with the paths; without them those of the last time hold. `model` encodes beside the
         one that searches use, which stays as it is until `models.use`; without it files are encoded with the one that
         searches use and then, where another is waited for, with that. `rebuild` encodes all files again; `retry`
-        reads what failed before. `settings` tell how: limits, threads, and whether there is an HNSW graph. Once `stop`
-        is set the run ends in good order, and the next one goes on from there.
+        reads what failed before. `settings` tell how: limits, threads, and whether there is an HNSW graph, and
+        what stops it.
         """
         from mmsearch.indexing.roots import absolute
         from mmsearch.indexing.run import IndexRequest, IndexRun, IndexSettings
@@ -100,7 +98,7 @@ class Library:
         )
         access = self._access
         with access.guarded():
-            return IndexRun(access.folder, request, access.encoders, access.refresh, on_progress, stop).run(
+            return IndexRun(access.folder, request, access.encoders, access.refresh, on_progress).run(
                 is_new=not access.exists()
             )
 

@@ -24,7 +24,7 @@ from mmsearch.searching.session import Session
 from mmsearch.store.models import check_same_model, stored_models
 from mmsearch.store.settings import wants_graph
 from mmsearch.store.sqlite.refusals import mapped_errors
-from mmsearch.store.sqlite.store import DATABASE_NAME, Catalogue, OlderLibrary, database_bytes
+from mmsearch.store.sqlite.store import DATABASE_NAME, OlderLibrary, SqliteStore, database_bytes
 
 LIBRARY_VARIABLE = "MMSEARCH_LIBRARY"
 
@@ -48,7 +48,7 @@ class Access:
     def __init__(self, folder: str | os.PathLike[str] | None = None, device: str = "auto") -> None:
         self.encoders = Encoders(device_called(device))
         self.folder = os.path.abspath(os.path.expanduser(folder)) if folder else default_library()
-        self._reader: Catalogue | None = None
+        self._reader: SqliteStore | None = None
         self._sessions: dict[SessionOptions, Session] = {}
         self._opening = threading.RLock()
 
@@ -74,7 +74,7 @@ class Access:
         """What the disk or the database refuses within the `with` block becomes an error of mmsearch's kinds."""
         return mapped_errors(self.folder)
 
-    def reading(self) -> Catalogue:
+    def reading(self) -> SqliteStore:
         """The store, opened once; an older library is brought up to date first.
 
         Raises:
@@ -84,19 +84,19 @@ class Access:
             self._reader = self._open_reader()
         return self._reader
 
-    def _open_reader(self) -> Catalogue:
+    def _open_reader(self) -> SqliteStore:
         try:
-            return Catalogue.read(self.folder)
+            return SqliteStore.read(self.folder)
         except OlderLibrary:
             if not os.access(self.folder, os.W_OK):
                 raise
         with self._opening:
             try:
-                return Catalogue.read(self.folder)  # another thread may have brought it up to date
+                return SqliteStore.read(self.folder)  # another thread may have brought it up to date
             except OlderLibrary:
                 with WriterLock(self.folder):
-                    Catalogue.write(self.folder).close()
-            return Catalogue.read(self.folder)
+                    SqliteStore.write(self.folder).close()
+            return SqliteStore.read(self.folder)
 
     def session(self, options: SessionOptions) -> Session:
         """A session for the library's own searches, kept until it is closed."""
@@ -110,9 +110,9 @@ class Access:
         return Session(self.folder, self._open_reader, self.encoder_of, options)
 
     @contextmanager
-    def writing(self) -> Iterator[Catalogue]:
+    def writing(self) -> Iterator[SqliteStore]:
         """The store for writing, under the lock."""
-        with WriterLock(self.folder), closing(Catalogue.write(self.folder)) as catalogue:
+        with WriterLock(self.folder), closing(SqliteStore.write(self.folder)) as catalogue:
             yield catalogue
 
     def model_in_use(self, adapter: str | None = None, model: str | None = None) -> ModelInUse:
@@ -132,7 +132,7 @@ class Access:
         check_same_model(self.folder, in_use.model, encoder.identity)
         return adapted(encoder, in_use)
 
-    def refresh(self, catalogue: Catalogue, encoder: Encoder | None = None) -> list[str]:
+    def refresh(self, catalogue: SqliteStore, encoder: Encoder | None = None) -> list[str]:
         """Codes and graphs of all models, and the calibration too of the one whose encoder is at hand.
 
         Returns what was wrong with files that had to be made again.
@@ -154,7 +154,7 @@ class Access:
                 troubles += [one for one in (of_codes, of_rows, of_graph) if one]
             if own_encoder is not None:
                 refresh_calibration(catalogue, adapted(own_encoder, in_use), vectors)
-        derived.remove_strangers(self.folder, own)
+        derived.remove_others(self.folder, own)
         return troubles
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mmsearch.files.locking import WriterLock
 from mmsearch.library.access import Access
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from mmsearch.care.doctor import Diagnosis
@@ -94,7 +94,7 @@ class Care:
                 salvaged, kept = diagnosis.salvageable, None
                 if salvaged is not None:
                     salvaged, kept = doctor.save_what_can_be_read(folder)
-                with closing(Catalogue.write(folder)) as catalogue:
+                with closing(SqliteStore.write(folder)) as catalogue:
                     doctor.repair(folder, catalogue)
                     self._access.refresh(catalogue)
             return replace(diagnosis, salvageable=salvaged, repaired=True, kept=kept)

@@ -44,6 +44,8 @@ class Status:
             "models": self.models,
             "images": counts.images,
             "texts": counts.texts,
+            "files": counts.files,
+            "unread": counts.unread,
             "contents": counts.contents,
             "items": counts.items,
             "bytes": self.bytes,

@@ -14,7 +14,7 @@ from mmsearch.errors import Refused, Remedy
 from mmsearch.library.access import Access
 from mmsearch.store.models import (
     drop_model,
-    files_lacking,
+    files_to_encode,
     find_model,
     note_caught_up,
     search_later_with,
@@ -97,7 +97,7 @@ class Models:
             searched, wanted = searched_model(catalogue), wanted_model(catalogue)
             found = []
             for model in stored_models(catalogue):
-                lacking = len(files_lacking(catalogue, model.id))
+                lacking = len(files_to_encode(catalogue, model.id))
                 failed = catalogue.count_not_encoded(model.id)
                 identity = model.identity
                 found.append(
@@ -126,7 +126,7 @@ class Models:
             with access.writing() as catalogue:
                 model = find_model(catalogue, name)
                 access.encoder_of(with_adapter(catalogue, model))  # one that is not there is told before
-                lacking = files_lacking(catalogue, model.id)
+                lacking = files_to_encode(catalogue, model.id)
                 if not at_once and not lacking and catalogue.file_count() and not catalogue.has_items_of(model.id):
                     raise Refused(
                         f"{model.name} could encode none of the library's files, so searches would find nothing",

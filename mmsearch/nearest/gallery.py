@@ -20,7 +20,7 @@ from mmsearch.nearest.snapshot import Codes, SpaceSnapshot
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import places_in
 from mmsearch.records import FloatMatrix, ItemIds
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.store import SqliteStore
 
 Scan = Literal["auto", "exact", "codes", "graph"]
 
@@ -111,7 +111,7 @@ class Gallery:
         return self._snapshot.troubles()
 
     def ranking(
-        self, catalogue: Catalogue, vector: FloatMatrix, wanted: Wanted | None = None, patient: bool = False
+        self, catalogue: SqliteStore, vector: FloatMatrix, wanted: Wanted | None = None, patient: bool = False
     ) -> tuple[Ranking, int]:
         """What gives the items nearest to a unit vector, float32 [dimension], and of how many items it chooses.
 
@@ -150,7 +150,7 @@ class Gallery:
             return asked.by_codes(after=0), size
         return asked.by_graph(graph, 1.0 if among is None else 1.5 * count / size), size
 
-    def _graph_for(self, catalogue: Catalogue, count: int, size: int, patient: bool) -> Graph | None:
+    def _graph_for(self, catalogue: SqliteStore, count: int, size: int, patient: bool) -> Graph | None:
         """The graph, where it is to be used for a query that wants `size` of all items."""
         fewest = max(GRAPH_FROM_WANTED * self._graph_from_rows, GRAPH_FROM_SHARE * count)
         few = self._scan == "auto" and (count < self._graph_from_rows or size < min(fewest, count))
@@ -165,7 +165,7 @@ class _Asked(NamedTuple):
     """
 
     snapshot: SpaceSnapshot
-    catalogue: Catalogue
+    catalogue: SqliteStore
     vector: FloatMatrix
     coded: CodedQuery
     again: bool

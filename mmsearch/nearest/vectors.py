@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from mmsearch.nearest.spaces import Space
 from mmsearch.records import FloatMatrix, HalfMatrix, ItemIds
+from mmsearch.store.protocol import Store
 from mmsearch.store.sqlite.damage import DamagedDatabase
-from mmsearch.store.sqlite.store import Catalogue
 
 # Read and converted to float32 at a time: stays in the processor's cache.
 BLOCK_ROWS = 2_048
@@ -76,7 +76,7 @@ class StoredVectors:
     What reads them raises DamagedDatabase for a vector of a wrong size.
     """
 
-    catalogue: Catalogue
+    catalogue: Store
     space: Space
     count: int
 
@@ -94,7 +94,7 @@ class StoredVectors:
         return rows_of(self.catalogue, self.space, item_ids[drawn]).vectors.astype(np.float32)
 
 
-def blocks_after(catalogue: Catalogue, space: Space, item_id: int) -> Iterator[VectorRows]:
+def blocks_after(catalogue: Store, space: Space, item_id: int) -> Iterator[VectorRows]:
     """The rows of the space's items with ids above `item_id`, a block at a time, ascending."""
     while True:
         item_ids, vectors = catalogue.vectors_after(space.model_id, space.modality, item_id, BLOCK_ROWS)
@@ -105,7 +105,7 @@ def blocks_after(catalogue: Catalogue, space: Space, item_id: int) -> Iterator[V
         item_id = int(item_ids[-1])
 
 
-def rows_of(catalogue: Catalogue, space: Space, item_ids: ItemIds) -> VectorRows:
+def rows_of(catalogue: Store, space: Space, item_ids: ItemIds) -> VectorRows:
     """The rows of those items, ascending; items that are not there any more are left out."""
     found, vectors = catalogue.vectors_of(item_ids)
     return VectorRows(found, _matrix(space, vectors))

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from mmsearch.errors import Unavailable
-from mmsearch.store.sqlite.store import DATABASE_NAME, Catalogue
+from mmsearch.store.sqlite.store import DATABASE_NAME, SqliteStore
 
 
 class _Connection:
     """A thread's catalogue, of the file of that device and number, in the so manieth line of the library."""
 
-    def __init__(self, catalogue: Catalogue, file: tuple[int, int], line: int) -> None:
+    def __init__(self, catalogue: SqliteStore, file: tuple[int, int], line: int) -> None:
         self.catalogue = catalogue
         self.file = file
         self.line = line
@@ -24,7 +24,7 @@ class _Connection:
 class Connections:
     """Catalogues by thread. What threads that have ended have left is closed when another one comes."""
 
-    def __init__(self, folder: str, open_catalogue: Callable[[], Catalogue]) -> None:
+    def __init__(self, folder: str, open_catalogue: Callable[[], SqliteStore]) -> None:
         self._database = os.path.join(folder, DATABASE_NAME)
         self._open = open_catalogue
         self._lock = threading.Lock()
@@ -34,7 +34,7 @@ class Connections:
         self._is_closed = False
 
     @contextmanager
-    def reading(self) -> Iterator[tuple[Catalogue, int]]:
+    def reading(self) -> Iterator[tuple[SqliteStore, int]]:
         """This thread's catalogue, at one state, of the file that is there now.
 
         The number tells lines of the library apart: it rises where another file has taken the place of the database.
@@ -94,7 +94,7 @@ class Connections:
             self._line += 1
         return self._line
 
-    def _opened(self) -> tuple[Catalogue, tuple[int, int]]:
+    def _opened(self) -> tuple[SqliteStore, tuple[int, int]]:
         """A new catalogue and the file that it has open."""
         while True:
             file = self._file_now()

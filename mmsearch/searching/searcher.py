@@ -19,7 +19,7 @@ from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import Query, Term
 from mmsearch.searching.results import Hit
 from mmsearch.searching.scoring import WeightedTerm
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.store import SqliteStore
 
 FIRST_CANDIDATES = 50
 
@@ -99,7 +99,7 @@ class Searcher:
     Where it is `patient`, NotUsable is raised for a derived file that may be that of the next state.
     """
 
-    def __init__(self, state: LibraryState, catalogue: Catalogue, presence: Presence, patient: bool) -> None:
+    def __init__(self, state: LibraryState, catalogue: SqliteStore, presence: Presence, patient: bool) -> None:
         self._state = state
         self._catalogue = catalogue
         self._presence = presence

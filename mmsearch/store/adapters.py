@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mmsearch.encoding.adapted import NO_ADAPTER, Adapter
 from mmsearch.errors import Damaged, NotFound, Remedy
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.protocol import Store
 
 
 @dataclass(frozen=True)
@@ -38,19 +38,19 @@ class StoredAdapter:
             raise Damaged(f"The adapter {self.label} is damaged", Remedy("adapters.remove", self.label)) from error
 
 
-def stored_adapters(catalogue: Catalogue) -> list[StoredAdapter]:
+def stored_adapters(catalogue: Store) -> list[StoredAdapter]:
     """All of them, by name and version."""
     return [StoredAdapter(*row) for row in catalogue.adapter_rows()]
 
 
-def adapter_in_use(catalogue: Catalogue, model_fingerprint: str) -> StoredAdapter | None:
+def adapter_in_use(catalogue: Store, model_fingerprint: str) -> StoredAdapter | None:
     """The one that searches with that model go through."""
     chosen = catalogue.number_setting(_in_use(model_fingerprint))
     known = [StoredAdapter(*row) for row in catalogue.adapter_rows(chosen)]
     return next((one for one in known if one.model_fingerprint == model_fingerprint), None)
 
 
-def find_adapter(catalogue: Catalogue, written: str) -> StoredAdapter | None:
+def find_adapter(catalogue: Store, written: str) -> StoredAdapter | None:
     """The adapter called `name` (its newest version) or `name@version`; None for the word none.
 
     Raises:
@@ -69,12 +69,12 @@ def find_adapter(catalogue: Catalogue, written: str) -> StoredAdapter | None:
     return max(fitting, key=lambda one: one.version)
 
 
-def next_version(catalogue: Catalogue, name: str) -> int:
+def next_version(catalogue: Store, name: str) -> int:
     """The version that the next adapter of that name gets, from 1 on; none is ever given twice."""
     return catalogue.number_setting(f"adapter_version {name}") + 1
 
 
-def add_adapter(catalogue: Catalogue, adapter: Adapter, about: str) -> int:
+def add_adapter(catalogue: Store, adapter: Adapter, about: str) -> int:
     """Stores an adapter, within the caller's transaction. Returns its id."""
     adapter_id = catalogue.insert_adapter(
         adapter.name, adapter.version, adapter.model_fingerprint, adapter.to_bytes(), about
@@ -83,7 +83,7 @@ def add_adapter(catalogue: Catalogue, adapter: Adapter, about: str) -> int:
     return adapter_id
 
 
-def use_adapter(catalogue: Catalogue, model_fingerprint: str, adapter_id: int | None) -> None:
+def use_adapter(catalogue: Store, model_fingerprint: str, adapter_id: int | None) -> None:
     """Makes it the one that searches with that model go through, or none for None; within the caller's transaction."""
     if adapter_id is None:
         catalogue.remove_setting(_in_use(model_fingerprint))
@@ -91,7 +91,7 @@ def use_adapter(catalogue: Catalogue, model_fingerprint: str, adapter_id: int | 
         catalogue.set_setting(_in_use(model_fingerprint), str(adapter_id))
 
 
-def remove_adapter(catalogue: Catalogue, adapter: StoredAdapter) -> None:
+def remove_adapter(catalogue: Store, adapter: StoredAdapter) -> None:
     """Takes it out of the library, within the caller's transaction."""
     if catalogue.setting(_in_use(adapter.model_fingerprint)) == str(adapter.id):
         use_adapter(catalogue, adapter.model_fingerprint, None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mmsearch.errors import Damaged, NotFound, Remedy
 from mmsearch.models.reference import ModelRef
 from mmsearch.records import ModelIdentity
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.protocol import Store
 
 _IN_USE = "model_id"
 _WANTED = "model_wanted"
@@ -25,27 +25,27 @@ class StoredModel:
         return self.identity.name
 
 
-def stored_models(catalogue: Catalogue) -> list[StoredModel]:
+def stored_models(catalogue: Store) -> list[StoredModel]:
     """All of the library, the oldest first."""
     return [StoredModel(*row) for row in catalogue.model_rows()]
 
 
-def searched_model(catalogue: Catalogue) -> StoredModel | None:
+def searched_model(catalogue: Store) -> StoredModel | None:
     """The one that searches use, or None before the first `index`."""
     return _chosen(catalogue, _IN_USE)
 
 
-def wanted_model(catalogue: Catalogue) -> StoredModel | None:
+def wanted_model(catalogue: Store) -> StoredModel | None:
     """The one that searches will use once it has encoded all files, or None."""
     return _chosen(catalogue, _WANTED)
 
 
-def _chosen(catalogue: Catalogue, setting: str) -> StoredModel | None:
+def _chosen(catalogue: Store, setting: str) -> StoredModel | None:
     chosen = catalogue.number_setting(setting)
     return next((one for one in stored_models(catalogue) if one.id == chosen), None)
 
 
-def model_called(catalogue: Catalogue, name: str) -> StoredModel | None:
+def model_called(catalogue: Store, name: str) -> StoredModel | None:
     """The library's model of that name, or the optimised form of it; None where it has neither."""
     models = stored_models(catalogue)
     # An older library may know a model by its longer name.
@@ -54,20 +54,20 @@ def model_called(catalogue: Catalogue, name: str) -> StoredModel | None:
     return next((known[one] for one in names if one in known), None)
 
 
-def model_of(catalogue: Catalogue, identity: ModelIdentity) -> StoredModel | None:
+def model_of(catalogue: Store, identity: ModelIdentity) -> StoredModel | None:
     """The library's model that makes the same vectors, under whatever name, or None."""
     known = stored_models(catalogue)
     return next((one for one in known if one.identity.fingerprint == identity.fingerprint), None)
 
 
-def rename(catalogue: Catalogue, model: StoredModel, identity: ModelIdentity) -> StoredModel:
+def rename(catalogue: Store, model: StoredModel, identity: ModelIdentity) -> StoredModel:
     """Says that the model is called as that identity is: its folder was moved, or it came to the models of the disk."""
     with catalogue.transaction():
         catalogue.rename_model(model.id, identity)
     return StoredModel(model.id, identity)
 
 
-def find_model(catalogue: Catalogue, name: str, exactly: bool = False) -> StoredModel:
+def find_model(catalogue: Store, name: str, exactly: bool = False) -> StoredModel:
     """The library's model of that name or, unless `exactly` that is meant, the optimised form of it.
 
     Raises:
@@ -94,7 +94,7 @@ def check_same_model(folder: str, indexed: ModelIdentity, installed: ModelIdenti
         )
 
 
-def add_model(catalogue: Catalogue, identity: ModelIdentity) -> int:
+def add_model(catalogue: Store, identity: ModelIdentity) -> int:
     """Takes a model into the library, within the caller's transaction. The first is the one that searches use.
 
     What another one of that name, or with the same vectors, has encoded is dropped, and searches use the new one where
@@ -118,7 +118,7 @@ def add_model(catalogue: Catalogue, identity: ModelIdentity) -> int:
     return model_id
 
 
-def files_lacking(catalogue: Catalogue, model_id: int) -> set[int]:
+def files_to_encode(catalogue: Store, model_id: int) -> set[int]:
     """The ids of the files of the library that the model is to encode. Costs nothing where there are none.
 
     What it could not encode is not among them, until it changes.
@@ -126,26 +126,26 @@ def files_lacking(catalogue: Catalogue, model_id: int) -> set[int]:
     return catalogue.files_without_items(model_id) if catalogue.may_lack_files(model_id) else set()
 
 
-def note_caught_up(catalogue: Catalogue, model_id: int) -> None:
+def note_caught_up(catalogue: Store, model_id: int) -> None:
     """Says that the model has encoded all files, within the caller's transaction."""
     catalogue.set_caught_up(model_id)
 
 
-def search_with(catalogue: Catalogue, model: StoredModel) -> None:
+def search_with(catalogue: Store, model: StoredModel) -> None:
     """Makes it the model that searches use from now on, within the caller's transaction."""
     catalogue.set_setting(_IN_USE, str(model.id))
     catalogue.remove_setting(_WANTED)
 
 
-def search_later_with(catalogue: Catalogue, model: StoredModel) -> None:
+def search_later_with(catalogue: Store, model: StoredModel) -> None:
     """Makes it the model that searches will use once it has caught up, within the caller's transaction."""
     catalogue.set_setting(_WANTED, str(model.id))
 
 
-def switch_if_caught_up(catalogue: Catalogue) -> StoredModel | None:
+def switch_if_caught_up(catalogue: Store) -> StoredModel | None:
     """Lets searches use the wanted model if it has encoded all files that it can. Returns it if that is so."""
     wanted = wanted_model(catalogue)
-    if wanted is None or files_lacking(catalogue, wanted.id) or not catalogue.has_items_of(wanted.id):
+    if wanted is None or files_to_encode(catalogue, wanted.id) or not catalogue.has_items_of(wanted.id):
         return None
     with catalogue.transaction():
         note_caught_up(catalogue, wanted.id)
@@ -153,7 +153,7 @@ def switch_if_caught_up(catalogue: Catalogue) -> StoredModel | None:
     return wanted
 
 
-def drop_model(catalogue: Catalogue, model: StoredModel) -> int:
+def drop_model(catalogue: Store, model: StoredModel) -> int:
     """Takes a model that searches do not use out of the library, with its vectors. Returns how many there were."""
     with catalogue.transaction():
         if catalogue.number_setting(_WANTED) == model.id:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.protocol import Store
 
 _GRAPH = "graph"
 
 
-def wants_graph(catalogue: Catalogue) -> bool | None:
+def wants_graph(catalogue: Store) -> bool | None:
     """Whether the library is to have a graph however large it gets (True), or none (False); None if nobody said."""
     said = catalogue.setting(_GRAPH)
     return None if said is None else said == "1"
 
 
-def want_graph(catalogue: Catalogue, wanted: bool) -> None:
+def want_graph(catalogue: Store, wanted: bool) -> None:
     """Says so from now on."""
     with catalogue.transaction():
         catalogue.set_setting(_GRAPH, str(int(wanted)))

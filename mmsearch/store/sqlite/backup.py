@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mmsearch.errors import Damaged, NotFound, Refused, Remedy, Unavailable
 from mmsearch.files.replacing import replacing
 from mmsearch.store.sqlite.schema import APPLICATION_ID
-from mmsearch.store.sqlite.store import Catalogue, read_only_uri
+from mmsearch.store.sqlite.store import SqliteStore, read_only_uri
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Backup:
     files: int
 
 
-def write_backup(catalogue: Catalogue, target: str) -> Backup:
+def write_backup(catalogue: SqliteStore, target: str) -> Backup:
     """Copies the database as it is at this moment to `target`, beside readers and a writer.
 
     The copy is checked before it takes the place of an older one.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mmsearch.errors import MmsearchError, Unavailable
 from mmsearch.files.crash_points import crash_point
-from mmsearch.store.sqlite.store import DATABASE_NAME, Catalogue
+from mmsearch.store.sqlite.store import DATABASE_NAME, SqliteStore
 
 # What an index run gives back by itself: at least so many bytes, and at least this share of the database.
 LEAST_WASTE_BYTES = 16_000_000
@@ -28,7 +28,7 @@ class Compacted:
     after: int
 
 
-def wasted_bytes(catalogue: Catalogue) -> tuple[int, int]:
+def wasted_bytes(catalogue: SqliteStore) -> tuple[int, int]:
     """How many bytes of the database are free inside it, and its size."""
     execute = catalogue.connection.execute
     page = int(execute("PRAGMA page_size").fetchone()[0])
@@ -36,7 +36,7 @@ def wasted_bytes(catalogue: Catalogue) -> tuple[int, int]:
     return free * page, int(execute("PRAGMA page_count").fetchone()[0]) * page
 
 
-def is_wasteful(catalogue: Catalogue) -> bool:
+def is_wasteful(catalogue: SqliteStore) -> bool:
     """Whether so much of the database is free that an index run gives it back to the disk by itself.
 
     Removed rows leave gaps in pages, which SQLite does not count as free: once as many items were removed as there are,
@@ -51,18 +51,18 @@ def is_wasteful(catalogue: Catalogue) -> bool:
     return removed > 0 and removed >= catalogue.item_count()
 
 
-def compact_if_wasteful(catalogue: Catalogue, folder: str) -> None:
+def compact_if_wasteful(catalogue: SqliteStore, folder: str) -> None:
     """Gives room back to the disk where there is much of it, and room for doing so."""
     if is_wasteful(catalogue):
         with suppress(MmsearchError, sqlite3.OperationalError):  # no room for it now
             compact_database(catalogue, folder)
 
 
-def compact_database(catalogue: Catalogue, folder: str) -> None:
+def compact_database(catalogue: SqliteStore, folder: str) -> None:
     """Writes the database anew, without free room. Ctrl-C stops it at once, and leaves it as it was.
 
     Raises:
-        MmsearchError: the disk has no room for the copy that this takes.
+        Unavailable: the disk has no room for the copy that this takes.
     """
     _, size = wasted_bytes(catalogue)
     room = shutil.disk_usage(folder).free

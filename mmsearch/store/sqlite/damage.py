@@ -6,7 +6,7 @@ import sqlite3
 
 import numpy as np
 
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.store import SqliteStore
 
 # What is raised while a damaged database is opened or read.
 DamagedDatabase = sqlite3.DatabaseError
@@ -18,7 +18,7 @@ _ROWS_AT_ONCE = 4_096
 _LARGEST_ERROR_OF_LENGTH = 0.01
 
 
-def database_damage(catalogue: Catalogue) -> list[str]:
+def database_damage(catalogue: SqliteStore) -> list[str]:
     """What SQLite finds wrong with the file and its references; nothing for a sound one.
 
     Raises:
@@ -42,7 +42,7 @@ def _read_all(connection: sqlite3.Connection, table: str) -> None:
         pass
 
 
-def incomplete_contents(catalogue: Catalogue) -> list[int]:
+def incomplete_contents(catalogue: SqliteStore) -> list[int]:
     """Contents with an item that has no vector, or one of a wrong size: no search would find all of them."""
     rows = catalogue.connection.execute(
         """SELECT DISTINCT items.content_id FROM items JOIN models ON models.id = items.model_id
@@ -52,7 +52,7 @@ def incomplete_contents(catalogue: Catalogue) -> list[int]:
     return [row[0] for row in rows]
 
 
-def contents_of_damaged_vectors(catalogue: Catalogue) -> list[int]:
+def contents_of_damaged_vectors(catalogue: SqliteStore) -> list[int]:
     """Contents with a vector that is none that a model could have made: SQLite does not see a flipped bit there."""
     rows = catalogue.connection.execute(
         """SELECT items.content_id, vectors.vector FROM vectors JOIN items ON items.id = vectors.item_id
@@ -67,7 +67,7 @@ def contents_of_damaged_vectors(catalogue: Catalogue) -> list[int]:
     return damaged
 
 
-def count_stray_vectors(catalogue: Catalogue) -> int:
+def count_stray_vectors(catalogue: SqliteStore) -> int:
     """How many vectors belong to no item."""
     row = catalogue.connection.execute(
         "SELECT count(*) FROM vectors WHERE item_id NOT IN (SELECT id FROM items)"
@@ -75,7 +75,7 @@ def count_stray_vectors(catalogue: Catalogue) -> int:
     return int(row[0])
 
 
-def remove_stray_rows(catalogue: Catalogue) -> None:
+def remove_stray_rows(catalogue: SqliteStore) -> None:
     """Drops vectors of no item and failures of no model, within the caller's transaction."""
     catalogue.connection.execute(
         "DELETE FROM failures WHERE model_id IS NOT NULL AND model_id NOT IN (SELECT id FROM models)"

@@ -1,18 +1,18 @@
-"""The tables of models and adapters, as methods of the catalogue."""
+"""The tables of models and adapters, as methods of the store."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from mmsearch.records import ModelIdentity
-from mmsearch.store.sqlite.reading import CatalogueReading
+from mmsearch.store.sqlite.connected import Connected
 from mmsearch.store.sqlite.times import now
 
 _ADAPTER_COLUMNS = "id, name, version, model_fingerprint, weights, about, added"
 
 
-class ModelTables(CatalogueReading):
-    """What `Catalogue` knows of models and adapters. What writes does so within the caller's transaction."""
+class ModelTables(Connected):
+    """What the store knows of models and adapters. What writes does so within the caller's transaction."""
 
     def model_rows(self) -> list[tuple[int, ModelIdentity]]:
         """The id and identity of each model, the oldest first."""
