@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from made_up_library import DIMENSION, MadeUpLibrary, drawn
 
 from mmsearch import Library
-from mmsearch.nearest import row_file, snapshot
+from mmsearch.nearest import row_file
 from mmsearch.nearest.code_file import refresh_codes
 from mmsearch.nearest.codes import Words
 from mmsearch.nearest.derived import Missing, NotUsable, derived_path
@@ -26,7 +26,6 @@ from mmsearch.nearest.vectors import as_float32, blocks_after
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """So few rows have a file here."""
     monkeypatch.setattr(row_file, "ROWS_FROM", 10)
-    monkeypatch.setattr(snapshot, "ROWS_FROM", 10)
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from mmsearch.models.opening import Encoders
 from mmsearch.nearest import derived
 from mmsearch.nearest.code_file import refresh_codes
 from mmsearch.nearest.hnsw import refresh_graph
-from mmsearch.nearest.row_file import refresh_rows
 from mmsearch.nearest.spaces import ModelInUse, model_in_use, with_adapter
 from mmsearch.records import ModelIdentity
 from mmsearch.searching.calibration import refresh_calibration
@@ -138,6 +137,8 @@ class Access:
 
         Returns what was wrong with files that had to be made again.
         """
+        from mmsearch.nearest.row_file import refresh_rows
+
         own: list[ModelIdentity] = []
         troubles: list[str] = []
         for model in stored_models(catalogue):

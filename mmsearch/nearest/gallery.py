@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -37,8 +36,7 @@ FEW_ROWS = 500
 KEPT_CODES = 100_000
 
 
-@dataclass(frozen=True)
-class Nearest:
+class Nearest(NamedTuple):
     """Items near a query, best first: ids [k] and cosines [k]; `complete` if there are no others.
 
     `exact` tells that all items were compared exactly: none that was left out is nearer than the last.
@@ -161,8 +159,7 @@ class Gallery:
         return self._snapshot.graph(catalogue, patient)
 
 
-@dataclass(frozen=True)
-class _Asked:
+class _Asked(NamedTuple):
     """One query: its vector, also coded, which items are wanted, the codes, and estimates for all of them where they
     are known; the ids and cosines of all wanted rows without codes.
     """

@@ -37,12 +37,13 @@ from mmsearch.nearest.chained import (
     write_head,
 )
 from mmsearch.nearest.derived import Missing, NotUsable, Owner, Record
+from mmsearch.nearest.snapshot import ROWS
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import VectorRows, blocks_after, places_in
 from mmsearch.records import HalfMatrix, ItemIds
 from mmsearch.store.protocol import Store
 
-KIND = "rows"
+KIND = ROWS
 # A session keeps fewer rows in memory.
 ROWS_FROM = 20_000
 MOST_SMALL_BLOCKS = 256

@@ -10,12 +10,12 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from mmsearch.nearest import derived, row_file
+from mmsearch.nearest import derived
 from mmsearch.nearest.chained import BLOCK_ROWS
 from mmsearch.nearest.code_file import KIND as CODES
 from mmsearch.nearest.code_file import OpenCodes, open_codes
@@ -23,20 +23,23 @@ from mmsearch.nearest.codes import CodedQuery, Estimates, Words, words_of
 from mmsearch.nearest.derived import Missing, NotUsable, Record
 from mmsearch.nearest.hnsw import KIND as GRAPH
 from mmsearch.nearest.hnsw import Graph, read_graph
-from mmsearch.nearest.row_file import ROWS_FROM, RowFile, open_rows
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import VectorRows, blocks_after, rows_of
 from mmsearch.records import FloatMatrix, ItemIds
 from mmsearch.store.protocol import Store
 
+# A search of a fresh process needs no full rows: they are imported where they are first asked for.
+if TYPE_CHECKING:
+    from mmsearch.nearest.row_file import RowFile
+
+ROWS = "rows"
 # Rows that are compared exactly again and again are kept in memory up to this size, in bytes.
 KEPT_BYTES = 256_000_000
 
 Part = TypeVar("Part")
 
 
-@dataclass(frozen=True)
-class Codes:
+class Codes(NamedTuple):
     """What the code file holds: ids [n], ascending, of all items up to `covers_to`, and codes where they are kept.
 
     `record` is what the catalogue says of the file, `head` the checksum of its head; None where no file can be used.
@@ -49,8 +52,7 @@ class Codes:
     head: int = 0
 
 
-@dataclass(frozen=True)
-class Rows:
+class Rows(NamedTuple):
     """The rows of all items after `after`, as of a state: `seen_to` was the latest item then, and so many had been
     `removed`. `kept` is None where they are too many to be kept.
     """
@@ -185,17 +187,19 @@ class SpaceSnapshot:
         try:
             stored, damaged = file.read(item_ids)
         except NotUsable as trouble:
-            self._note(row_file.KIND, trouble)
+            self._note(ROWS, trouble)
             return [rows_of(catalogue, self.space, item_ids)]
         if len(damaged):
-            self._note(row_file.KIND, NotUsable("damaged: a row's checksum is wrong"))
+            self._note(ROWS, NotUsable("damaged: a row's checksum is wrong"))
         found = VectorRows(stored.item_ids, self.space.of_stored(stored.vectors))
         later = item_ids[item_ids > file.record.covers_to]
         return [found, *(rows_of(catalogue, self.space, rest) for rest in (damaged, later) if len(rest))]
 
     def _is_small(self) -> bool:
         """Whether all rows are kept in memory."""
-        return self._codes is not None and len(self._codes.item_ids) < ROWS_FROM
+        from mmsearch.nearest import row_file
+
+        return self._codes is not None and len(self._codes.item_ids) < row_file.ROWS_FROM
 
     def _rows_after(self, catalogue: Store, item_id: int) -> Rows:
         """Rows among which are those of all items with higher ids, as of this state."""
@@ -213,7 +217,7 @@ class SpaceSnapshot:
         """The rows after an item as of this state: those that were known, less what was removed, and newer ones."""
         latest, removed = catalogue.latest_item(), catalogue.items_removed()
         if known is not None and known.kept is None and known.after == after:
-            return replace(known, seen_to=latest, removed=removed)  # too many, and hardly fewer by now
+            return known._replace(seen_to=latest, removed=removed)  # too many, and hardly fewer by now
         if known is None or known.kept is None or known.after > after:
             known = Rows(after, after, removed, None)
         parts = [] if known.kept is None else [known.kept.after(after)]
@@ -232,15 +236,17 @@ class SpaceSnapshot:
         return Rows(after, max(latest, known.seen_to), removed, VectorRows.together(parts))
 
     def _row_file(self, catalogue: Store) -> RowFile | None:
+        from mmsearch.nearest.row_file import open_rows
+
         with self._lock:
-            if row_file.KIND not in self._of_this_state:
-                kind, known = row_file.KIND, self._file
+            if ROWS not in self._of_this_state:
+                kind, known = ROWS, self._file
                 if known is None or known.record != self._record(catalogue, kind):
                     space = self.space.without_adapter()
                     self._file = self._usable(
                         kind, catalogue, False, lambda: open_rows(self._folder, catalogue, space), known
                     )
-                self._of_this_state.add(row_file.KIND)
+                self._of_this_state.add(ROWS)
             return self._file
 
     # The graph
@@ -309,7 +315,7 @@ class SpaceSnapshot:
             return None
 
     def _of_kind(self, kind: str) -> Space:
-        return self.space.without_adapter() if kind == row_file.KIND else self.space
+        return self.space.without_adapter() if kind == ROWS else self.space
 
 
 def _no_words(space: Space) -> Words:

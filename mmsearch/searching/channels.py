@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import NotFound, Remedy
@@ -34,8 +35,7 @@ class SessionOptions:
     graph_from_rows: int = GRAPH_FROM_ROWS
 
 
-@dataclass(frozen=True)
-class StateKey:
+class StateKey(NamedTuple):
     """A state of a library: `line` rises where another database has taken the place of the one before."""
 
     line: int
@@ -47,8 +47,7 @@ class StateKey:
         return (self.line, self.library_id) == (other.line, other.library_id) and self.number >= other.number
 
 
-@dataclass(frozen=True)
-class Channel:
+class Channel(NamedTuple):
     """One way to find items: the space of a model and a modality; `media` are those of the files they come from."""
 
     in_use: ModelInUse

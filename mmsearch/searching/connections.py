@@ -6,20 +6,19 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from mmsearch.errors import Unavailable
 from mmsearch.store.sqlite.store import DATABASE_NAME, SqliteStore
 
 
-@dataclass
 class _Connection:
     """A thread's catalogue, of the file of that device and number, in the so manieth line of the library."""
 
-    catalogue: SqliteStore
-    file: tuple[int, int]
-    line: int
-    is_in_use: bool = False
+    def __init__(self, catalogue: SqliteStore, file: tuple[int, int], line: int) -> None:
+        self.catalogue = catalogue
+        self.file = file
+        self.line = line
+        self.is_in_use = True
 
 
 class Connections:
@@ -86,7 +85,7 @@ class Connections:
             # Only now: a number of the file system is not given out again while a file of it is open.
             for one in [one for one in self._by_thread if one is thread or not one.is_alive()]:
                 self._by_thread.pop(one).catalogue.close()
-            connection = self._by_thread[thread] = _Connection(opened, file, self._line_of(file), is_in_use=True)
+            connection = self._by_thread[thread] = _Connection(opened, file, self._line_of(file))
             return connection
 
     def _line_of(self, file: tuple[int, int]) -> int:

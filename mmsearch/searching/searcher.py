@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +24,7 @@ from mmsearch.store.sqlite.store import SqliteStore
 FIRST_CANDIDATES = 50
 
 
-@dataclass(frozen=True)
-class QueryVector:
+class QueryVector(NamedTuple):
     """A query in the space of one model: the unit vector of the weighted sum of its terms, and those terms."""
 
     vector: FloatMatrix
@@ -49,8 +48,7 @@ class QueryVector:
         return cls((total / length).astype(np.float32), tuple(weighted))
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """The hits of a page, how many files answer in all as far as that is known, and the nearest where none does."""
 
     hits: tuple[Hit, ...]
@@ -60,8 +58,7 @@ class Answer:
     nearest: Hit | None
 
 
-@dataclass(frozen=True)
-class _Asked:
+class _Asked(NamedTuple):
     """A channel that is asked: what ranks its items, what their cosines mean, and the score that a hit has at least."""
 
     ranking: Ranking
@@ -70,8 +67,7 @@ class _Asked:
     rows: int
 
 
-@dataclass(frozen=True)
-class _Near:
+class _Near(NamedTuple):
     """What was looked at: (score, cosine, whether it is enough) by item, and the highest score that the rest may have.
 
     `is_all` tells that nothing of the rest is a hit, `is_exact` that this is known and not estimated.
@@ -83,8 +79,7 @@ class _Near:
     is_exact: bool
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Found(NamedTuple):
     """A file at its best place."""
 
     is_hit: bool
