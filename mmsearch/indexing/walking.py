@@ -80,11 +80,17 @@ class MountPoint:
 Found = FoundFile | WalkProblem | MountPoint
 
 
+def check_rules(rules: WalkRules) -> None:
+    """Raises Invalid for a pattern that is none."""
+    typed_patterns(b"", rules.include, "include")
+    typed_patterns(b"", rules.exclude, "exclude")
+
+
 def walk(root: bytes, rules: WalkRules) -> Iterator[Found]:
     """Walk `root`, an absolute path of a folder or of one file (which is taken whatever the rules say).
 
     Depth-first, names sorted as bytes; symbolic links come last and are followed once. A folder or file that
-    vanishes meanwhile is passed over. Raises MmsearchError at once for a pattern that is not one.
+    vanishes meanwhile is passed over. Raises Invalid at once for a pattern that is none.
     """
     return _Walk(root, rules).run()
 
@@ -154,8 +160,8 @@ class _Walk:
     def __init__(self, root: bytes, rules: WalkRules) -> None:
         self._root = root.rstrip(_SEP) or root
         self._rules = rules
-        self._include = typed_patterns(self._root, rules.include, "--include")
-        self._exclude = typed_patterns(self._root, rules.exclude, "--exclude")
+        self._include = typed_patterns(self._root, rules.include, "include")
+        self._exclude = typed_patterns(self._root, rules.exclude, "exclude")
         self._entered: set[tuple[int, int]] = set()
         self._links: list[tuple[bytes, _Scope]] = []
         self._problems: list[WalkProblem] = []
