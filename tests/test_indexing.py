@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from interrupting import signal_at
 from library_state import everything
 
 from mmsearch import Library, MmsearchError, WalkRules
+from mmsearch.errors import Invalid
 from mmsearch.files.crash_points import VARIABLE
 from mmsearch.reading import ReadLimits
 
@@ -93,6 +97,42 @@ def test_include_and_exclude_choose_and_are_remembered(library: Library, home: P
     assert files(library) == {"cat.png", "coffee.png"}
     library.index([home], rules=WalkRules())
     assert files(library) == {"cat.png", "coffee.png", "cat2.png", "coffee.md", "tax.txt", "new.txt"}
+
+
+@pytest.mark.parametrize("rules", [WalkRules(exclude=("[]",)), WalkRules(include=("*.txt", "x["))])
+def test_a_pattern_that_is_none_is_refused_before_anything_is_stored(
+    library: Library, home: Path, rules: WalkRules
+) -> None:
+    with pytest.raises(Invalid, match="is not one"):
+        library.index([home], rules=rules)
+    assert not library.exists()
+    library.index([home])
+    before = (Path(library.folder) / "library.db").read_bytes()
+    with pytest.raises(Invalid, match="is not one"):
+        library.index(rules=rules)
+    library.close()
+    assert (Path(library.folder) / "library.db").read_bytes() == before
+    assert library.index().unchanged == 4
+
+
+def test_a_stored_pattern_that_is_none_is_told_and_can_be_replaced(
+    library: Library, home: Path, mmsearch: Mmsearch
+) -> None:
+    library.index([home])
+    library.close()
+    with closing(sqlite3.connect(Path(library.folder) / "library.db")) as connection, connection:
+        rules = {"include": [], "exclude": ["a;b", "x[]"], "hidden": False, "ignore_files": True}
+        connection.execute("UPDATE roots SET rules = ?", (json.dumps(rules),))
+    refused = mmsearch("index", "--library", library.folder)
+    assert refused.code == 2
+    assert f"The rules remembered for {home} cannot be followed (" in refused.err
+    assert "'x[]' is not one: a [ is never closed); index it with new rules, which replace them" in refused.err
+    assert library.status().roots[0].rules.exclude == ("a;b", "x[]")
+    library.close()
+    done = mmsearch("index", "--library", library.folder, "--exclude", "*.png")
+    assert done.code == 0, done.err
+    assert files(library) == {"coffee.md", "tax.txt"}
+    assert library.index().unchanged == 2
 
 
 def test_hidden_and_ignored_files_stay_out_unless_asked_for(library: Library, home: Path) -> None:

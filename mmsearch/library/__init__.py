@@ -118,12 +118,15 @@ class Library(LibraryModels):
         from mmsearch.indexing.journal import InFlight
         from mmsearch.indexing.pipeline import Indexer, IndexOptions
         from mmsearch.indexing.roots import absolute, check_root, choose_roots
+        from mmsearch.indexing.walking import check_rules
         from mmsearch.reading import ReadLimits
         from mmsearch.store.sqlite.upkeep import compact_if_wasteful
 
         asked = [absolute(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
         for path in asked:
             check_root(path)
+        if rules is not None:
+            check_rules(rules)
         if not self.exists():
             if not asked:
                 raise MmsearchError("Nothing to index; name a folder: `mmsearch index ~/Pictures`.")
