@@ -8,6 +8,7 @@ import sys
 from types import TracebackType
 
 from mmsearch.errors import MmsearchError
+from mmsearch.files.regular import check_regular
 
 LOCK_NAME = "library.lock"
 
@@ -18,17 +19,17 @@ class WriterLock:
     `what` is what is written, for a sentence, and `name` that of the file.
 
     Raises:
-        MmsearchError: another process holds it.
+        MmsearchError: another process holds it, or its file is none.
     """
 
     def __init__(self, folder: str, what: str | None = None, name: str = LOCK_NAME) -> None:
-        self._folder = folder
+        self._path = os.path.join(folder, name)
         self._what = what or f"The library in {folder}"
-        self._name = name
         self._descriptor = -1
 
     def __enter__(self) -> WriterLock:
-        descriptor = os.open(os.path.join(self._folder, self._name), os.O_RDWR | os.O_CREAT, 0o666)
+        check_regular(self._path)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o666)
         try:
             _take(descriptor)
         except OSError as error:

@@ -10,9 +10,9 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mmsearch.errors import Invalid
+from mmsearch.files.regular import open_without_waiting
 from mmsearch.indexing.globs import Glob, GlobError, parsed_glob
 
 _IGNORE_FILE_LIMIT = 1_000_000
@@ -126,7 +126,7 @@ def _without_end_spaces(line: str) -> str:
 def read_ignore_file(folder: bytes, name: bytes, complain: Callable[[bytes, str], None]) -> Patterns | None:
     path = os.path.join(folder, name)
     try:
-        with open(path, "rb", opener=_open_without_waiting) as file:
+        with open(path, "rb", opener=open_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 return None
             content = file.read(_IGNORE_FILE_LIMIT + 1)
@@ -149,10 +149,6 @@ def read_ignore_file(folder: bytes, name: bytes, complain: Callable[[bytes, str]
         except GlobError as error:
             complain(path, f"line {number} is not a pattern: {error}")
     return Patterns(folder, lines) if lines else None
-
-
-def _open_without_waiting(path: Any, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a named pipe would wait for a writer
 
 
 def reason_of(error: OSError) -> str:

@@ -15,6 +15,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mmsearch.files.regular import check_regular
+
 IN_FLIGHT_NAME = "in-flight"
 # No picture within the limits takes nearly as long on a slow machine.
 SECONDS_PER_FILE = 300.0
@@ -39,6 +41,7 @@ class InFlight:
 
     def suspects(self) -> set[bytes]:
         """The files that the run before was reading when it was killed."""
+        check_regular(self._path)
         try:
             with open(self._path, encoding="ascii") as file:
                 lines = file.read().split("\n")
@@ -61,6 +64,7 @@ class InFlight:
 
     def start(self, suspects: Sequence[bytes] = ()) -> None:
         """Begins a new list, with the suspects that this run does not come to."""
+        check_regular(self._path)
         self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
         if suspects:
             self.begin(suspects)

@@ -19,6 +19,7 @@ from typing import IO
 
 from mmsearch.encoding.facts import MANIFEST
 from mmsearch.errors import MmsearchError
+from mmsearch.files.regular import check_regular
 from mmsearch.models.installed import (
     PARTIAL_ENDING,
     InstalledModel,
@@ -53,6 +54,7 @@ def export_model(name: str, target: str, on_progress: OnProgress = lambda done, 
     path = os.path.abspath(os.path.expanduser(target))
     if os.path.isdir(path):
         raise MmsearchError(f"{path} is a folder; name a file, such as {name.replace('/', '--')}.zip.")
+    check_regular(path)
     temporary = ""
     try:
         descriptor, temporary = tempfile.mkstemp(".part", f"{os.path.basename(path)}.", os.path.dirname(path))
@@ -93,6 +95,7 @@ def import_model(
         MmsearchError: the file is none of ours or damaged, or there is no room.
     """
     path = os.path.abspath(os.path.expanduser(source))
+    check_regular(path)
     try:
         with zipfile.ZipFile(path) as archive:
             model = _described(archive, path)

@@ -17,6 +17,7 @@ from typing import Any
 
 from mmsearch.errors import MmsearchError
 from mmsearch.files.paths import extension_of
+from mmsearch.files.regular import check_regular
 from mmsearch.records import (
     Content,
     EncodedItem,
@@ -60,6 +61,7 @@ class Catalogue(CatalogueReading):
             MmsearchError: there is no library, or it is not one of ours, or of a newer version.
         """
         path = os.path.join(folder, DATABASE_NAME)
+        _check_files(folder)
         try:
             os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -91,6 +93,7 @@ class Catalogue(CatalogueReading):
         Raises:
             MmsearchError: the library is not one of ours, or of a newer version.
         """
+        _check_files(folder)
         connection = sqlite3.connect(os.path.join(folder, DATABASE_NAME), isolation_level=None)
         _checked(connection, folder)
         connection.execute("PRAGMA journal_mode = WAL")
@@ -548,9 +551,18 @@ def read_only_uri(path: str) -> str:
 
 def database_bytes(folder: str) -> int:
     """How much room the library's database takes, in bytes, its write-ahead log included."""
+    return sum(os.path.getsize(path) for path in _database_files(folder) if os.path.exists(path))
+
+
+def _database_files(folder: str) -> list[str]:
     names = (DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm")
-    paths = [os.path.join(folder, name) for name in names]
-    return sum(os.path.getsize(path) for path in paths if os.path.exists(path))
+    return [os.path.join(folder, name) for name in names]
+
+
+def _check_files(folder: str) -> None:
+    """Raises Refused where one of the database's files is no regular file: SQLite would wait for a named pipe."""
+    for path in _database_files(folder):
+        check_regular(path)
 
 
 def _no_library(folder: str) -> MmsearchError:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from mmsearch.errors import MmsearchError
 from mmsearch.files.crash_points import crash_point
+from mmsearch.files.regular import check_regular
 from mmsearch.store.sqlite.schema import APPLICATION_ID
 from mmsearch.store.sqlite.store import DATABASE_NAME, Catalogue, read_only_uri
 
@@ -76,6 +77,7 @@ def write_backup(catalogue: Catalogue, target: str) -> Backup:
 
 
 def _check_target(path: str) -> None:
+    check_regular(path)
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
         raise MmsearchError(f"There is no folder {folder}; make it, or choose another file for the backup.")
