@@ -33,7 +33,12 @@ def bound_socket(path: Path) -> None:
         server.bind(path.name)  # the path of a socket must be short
 
 
-KINDS = {pipe: "a named pipe", folder: "a folder", device: "a device", bound_socket: "a socket"}
+KINDS: dict[Callable[[Path], None], str] = {
+    pipe: "a named pipe",
+    folder: "a folder",
+    device: "a device",
+    bound_socket: "a socket",
+}
 each_kind = pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 from types import TracebackType
 
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Busy, MmsearchError
 from mmsearch.files.regular import check_regular
 
 LOCK_NAME = "library.lock"
@@ -47,6 +47,18 @@ class WriterLock:
         os.write(descriptor, f" {os.getpid()}\n".encode("ascii"))
         self._descriptor = descriptor
         return self
+
+    def check(self) -> None:
+        """Raises Busy where the lock's file was deleted or replaced since: another process may hold that one."""
+        try:
+            is_there = os.path.samestat(os.fstat(self._descriptor), os.stat(self._path))
+        except FileNotFoundError:
+            is_there = False
+        if not is_there:
+            raise Busy(
+                f"{self._what} lost its lock ({self._path} was deleted or replaced), so that another process may write "
+                "it too; what was done is kept, and the next run goes on from there."
+            )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

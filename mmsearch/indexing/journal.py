@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mmsearch.files.regular import check_regular
@@ -65,6 +66,8 @@ class InFlight:
     def start(self, suspects: Sequence[bytes] = ()) -> None:
         """Begins a new list, with the suspects that this run does not come to."""
         check_regular(self._path)
+        with suppress(FileNotFoundError):
+            os.remove(self._path)  # a new file: that of a run which has lost its lock is told from this one
         self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
         if suspects:
             self.begin(suspects)
@@ -91,9 +94,13 @@ class InFlight:
     def finish(self) -> None:
         """The run has come to its end, in good order or by an error. What it did not wait for stays on the list."""
         with self._lock:
+            try:
+                is_own = os.path.samestat(os.fstat(self._descriptor), os.stat(self._path))
+            except FileNotFoundError:
+                is_own = False
             os.close(self._descriptor)
             self._descriptor = -1
-            if not self._begun:
+            if is_own and not self._begun:
                 os.remove(self._path)
 
 

@@ -132,8 +132,8 @@ class Library(LibraryModels):
                 raise MmsearchError("Nothing to index; name a folder: `mmsearch index ~/Pictures`.")
             _ = self._new_encoder(model).identity  # a wrong model is told before anything is made
         _make_folder(self.folder)
-        with errors_told(self.folder), WriterLock(self.folder):
-            catalogue = Catalogue.write(self.folder)
+        with errors_told(self.folder), WriterLock(self.folder) as lock:
+            catalogue = Catalogue.write(self.folder, lock.check)
             reader = Catalogue.read(self.folder)
             try:
                 chosen, encoder = self._model_to_index(catalogue, model, rebuild)
@@ -288,12 +288,12 @@ class Library(LibraryModels):
             diagnosis = doctor.examine(self.folder)
             if diagnosis.is_sound:
                 return diagnosis
-            with WriterLock(self.folder):
+            with WriterLock(self.folder) as lock:
                 diagnosis = doctor.examine(self.folder)  # again, now that nobody writes
                 salvaged, kept = diagnosis.salvageable, None
                 if salvaged is not None:
                     salvaged, kept = doctor.save_what_can_be_read(self.folder)
-                with closing(Catalogue.write(self.folder)) as catalogue:
+                with closing(Catalogue.write(self.folder, lock.check)) as catalogue:
                     doctor.repair(self.folder, catalogue)
                     self._refresh_derived(catalogue)
             return replace(diagnosis, salvageable=salvaged, repaired=True, kept=kept)

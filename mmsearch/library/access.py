@@ -115,7 +115,7 @@ class LibraryAccess:
     @contextmanager
     def _writing(self) -> Iterator[Catalogue]:
         """The catalogue of this library for writing, under the lock."""
-        with WriterLock(self.folder), closing(Catalogue.write(self.folder)) as catalogue:
+        with WriterLock(self.folder) as lock, closing(Catalogue.write(self.folder, lock.check)) as catalogue:
             yield catalogue
 
     def _model_in_use(self, adapter: str | None = None, model: str | None = None) -> ModelInUse:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import IO, TypeVar
+from typing import BinaryIO, TypeVar
 
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.regular import open_without_waiting
@@ -91,7 +91,7 @@ def derived_path(folder: str, space: Space, kind: str) -> str:
     return os.path.join(folder, "derived", f"{space.identity.fingerprint[:16]}-{space.modality}.{kind}")
 
 
-def opened(path: str) -> IO[bytes]:
+def opened(path: str) -> BinaryIO:
     """The derived file at `path`, to be read. A named pipe in its place is not waited for: it is empty, and no file."""
     return open(path, "rb", opener=open_without_waiting)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -52,6 +52,10 @@ class OlderLibrary(MmsearchError):
 class Catalogue(CatalogueReading):
     """One connection to the library's SQLite file. A reader never waits for a writer (write-ahead log)."""
 
+    def __init__(self, connection: sqlite3.Connection, before_commit: Callable[[], None] = lambda: None) -> None:
+        super().__init__(connection)
+        self._before_commit = before_commit
+
     @classmethod
     def read(cls, folder: str) -> Catalogue:
         """The catalogue of an existing library, for reading, from any one thread at a time.
@@ -87,8 +91,10 @@ class Catalogue(CatalogueReading):
         return cls(connection)
 
     @classmethod
-    def write(cls, folder: str) -> Catalogue:
+    def write(cls, folder: str, before_commit: Callable[[], None] = lambda: None) -> Catalogue:
         """The catalogue for one writer, made or brought up to date where needed. The caller holds the lock.
+
+        `before_commit` raises an error where it is not held any more: nothing is committed then.
 
         Raises:
             MmsearchError: the library is not one of ours, or of a newer version.
@@ -107,7 +113,7 @@ class Catalogue(CatalogueReading):
             from mmsearch.store.sqlite.schema import migrate
 
             migrate(connection, copy)
-        return cls(connection)
+        return cls(connection, before_commit)
 
     def close(self) -> None:
         self.connection.close()
@@ -124,6 +130,7 @@ class Catalogue(CatalogueReading):
                     """INSERT INTO settings (key, value) VALUES ('state', '1')
                        ON CONFLICT (key) DO UPDATE SET value = value + 1"""
                 )
+            self._before_commit()
         except BaseException:
             self.connection.rollback()
             raise
