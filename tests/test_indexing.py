@@ -20,6 +20,7 @@ from library_state import everything
 from mmsearch import Library, MmsearchError, WalkRules
 from mmsearch.errors import Invalid
 from mmsearch.files.crash_points import VARIABLE
+from mmsearch.output.reports import summary
 from mmsearch.reading import ReadLimits
 
 
@@ -85,6 +86,42 @@ def test_moved_renamed_and_copied_files_are_not_encoded_again(
     assert (report.moved, report.removed, report.failed) == (2, 1, 0)
     monkeypatch.undo()
     assert files(library) == {"pet.png", "coffee.png", "coffee.md", "tax.txt", "copy of tax.txt"}
+
+
+@pytest.mark.parametrize(("seconds", "commits"), [(1000.0, 2), (0.0, 75)], ids=["by number", "by time"])
+def test_known_contents_are_committed_together(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, commits: int
+) -> None:
+    from mmsearch.indexing import pipeline, results
+
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "a.txt").write_text("It was a dark and stormy night.")
+    library.index([tree])
+    for number in range(600):
+        (tree / f"{number}.txt").write_text("It was a dark and stormy night.")
+    points: list[str] = []
+    done: list[int] = []
+    monkeypatch.setattr(pipeline, "crash_point", points.append)
+    monkeypatch.setattr(results, "GATHER_SECONDS", seconds)
+    report = library.index([tree], workers=1, on_progress=lambda progress: done.append(progress.done))
+    assert (report.moved, report.added, report.unchanged) == (600, 0, 1)
+    assert points.count("batch committed") == commits
+    assert done[-1] == 600
+    report.seconds = 2.0
+    assert summary(report).endswith("(300 files/s)")
+
+
+def test_what_took_encoding_is_committed_at_once(library: Library, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmsearch.indexing import pipeline, results
+
+    for number in range(60):
+        (home / f"{number}.txt").write_text(f"Chapter {number}.")
+    points: list[str] = []
+    monkeypatch.setattr(pipeline, "crash_point", points.append)
+    monkeypatch.setattr(results, "GATHER_SECONDS", 1000.0)
+    assert library.index([home]).added == 64
+    assert points.count("batch committed") == 8
 
 
 def test_include_and_exclude_choose_and_are_remembered(library: Library, home: Path) -> None:

@@ -71,9 +71,9 @@ def summary(report: IndexReport) -> str:
     ]
     said = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing found"
     rate = ""
-    encoded = report.added + report.updated + report.encoded
-    if encoded and report.seconds >= 1:
-        rate = f" ({encoded / report.seconds:.0f} files/s)"
+    done = report.added + report.updated + report.encoded + report.moved + report.failed
+    if done and report.seconds >= 1:
+        rate = f" ({done / report.seconds:,.0f} files/s)"
     what = f"encoded with {visible(report.model)}" if _is_beside(report) else "searchable"
     return f"{report.files:,} files {what}: {said} in {report.seconds:.1f} s{rate}"
 
