@@ -68,6 +68,10 @@ def index(
     max_text_mb: Annotated[
         float, typer.Option(metavar="MB", min=0.001, max=2_000, help="Skip text files larger than this.")
     ] = 10.0,
+    max_passages: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, help="Take so many passages of a longer text, spread evenly over it."),
+    ] = 2_000,
     workers: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Threads that encode; one per processor by default."),
@@ -97,7 +101,7 @@ def index(
             rebuild=rebuild,
             retry=retry,
             graph=graph,
-            limits=ReadLimits(max_bytes={"text": int(max_text_mb * 1e6)}),
+            limits=ReadLimits(max_bytes={"text": int(max_text_mb * 1e6)}, max_passages=max_passages),
             workers=workers,
             on_progress=on_progress,
         )

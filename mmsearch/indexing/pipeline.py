@@ -29,7 +29,7 @@ from mmsearch.indexing.reconciling import (
     is_gone,
     settle_gone,
 )
-from mmsearch.indexing.report import Absence, IndexReport
+from mmsearch.indexing.report import Absence, IndexReport, Thinned
 from mmsearch.indexing.results import Gathering, Results
 from mmsearch.indexing.walking import WalkRules
 from mmsearch.reading import ReadLimits, reader_versions, readers_label
@@ -276,6 +276,8 @@ class Indexer:
             report.removed += candidate.known
             return
         self._catalogue.put_file(outcome.state, content_id)
+        if outcome.left_out:
+            report.thinned.append(Thinned(path, outcome.left_out))
         if outcome.is_whole:
             self._count(outcome, content_id)
 

@@ -46,6 +46,7 @@ def report_as_json(report: IndexReport, library: str) -> dict[str, Any]:
         "stopped": report.stopped,
         "seconds": round(report.seconds, 3),
         "failures": [{"path": os.fsdecode(path), "reason": reason} for path, reason in report.failures],
+        "thinned": [{"path": os.fsdecode(one.path), "left_out": one.left_out} for one in report.thinned],
         "problems": [{"path": os.fsdecode(problem.path), "reason": problem.reason} for problem in report.problems],
         "offline": [os.fsdecode(path) for path in report.offline],
         "rebuilt": report.rebuilt,
@@ -115,6 +116,13 @@ def notes(report: IndexReport) -> list[str]:
         said.append(visible(report.hindered))
     noted = [*report.failures, *((problem.path, problem.reason) for problem in report.problems)]
     said += [f"skipped {visible(os.fsdecode(path))}: {visible(reason)}" for path, reason in noted[:_SHOWN_FAILURES]]
+    said += [
+        f"{visible(os.fsdecode(one.path))} is long: {one.left_out:,} of its passages were left out, evenly over it; "
+        "--max-passages N takes more"
+        for one in report.thinned[:_SHOWN_FAILURES]
+    ]
+    if len(report.thinned) > _SHOWN_FAILURES:
+        said.append(f"{len(report.thinned) - _SHOWN_FAILURES:,} more are as long; --json names them all")
     if report.unread:
         said.append(f"not read: {unread_said(report.unread)}")
     if report.failing:
