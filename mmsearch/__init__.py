@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mmsearch.evaluation.retrieval import DirectionResult, ZeroShot
     from mmsearch.evaluation.separation import Separation
     from mmsearch.indexing.pruning import Loss, Losses, Pruned
-    from mmsearch.indexing.report import Absence, FailedFile, IndexReport
+    from mmsearch.indexing.report import Absence, FailedFile, IndexReport, Thinned
     from mmsearch.indexing.roots import RootStatus
     from mmsearch.indexing.run import IndexSettings
     from mmsearch.indexing.walking import WalkProblem, WalkRules
@@ -117,6 +117,7 @@ __all__ = [
     "Session",
     "Status",
     "Term",
+    "Thinned",
     "TowerAgreement",
     "TrainingLoss",
     "Unavailable",
@@ -188,6 +189,7 @@ _ROOMS = {
         "Absence",
         "FailedFile",
         "IndexReport",
+        "Thinned",
     ),
     "mmsearch.indexing.roots": ("RootStatus",),
     "mmsearch.indexing.run": ("IndexSettings",),

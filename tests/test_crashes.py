@@ -403,3 +403,34 @@ def test_a_repair_that_was_cut_off_is_finished_with_what_only_the_log_had(tree: 
     assert done.returncode == 0, done.stderr
     assert "2 roots" in done.stdout
     assert run(folder, "doctor").returncode == 0
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs a process that stands still")
+@pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "taken by another"])
+def test_a_writer_whose_lock_is_gone_writes_no_more(tree: Path, tmp_path: Path, replaced: bool) -> None:
+    write_chapters(tree, range(10, 100))
+    folder = tmp_path / "library"
+    hooks = signal_at(tmp_path, "batch committed", 2, signal.SIGSTOP)
+    command = [sys.executable, "-m", "mmsearch", "index", str(tree), "--workers", "1"]
+    environment = {**os.environ, "MMSEARCH_LIBRARY": str(folder), **hooks}
+    first = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        os.waitpid(first.pid, os.WUNTRACED)
+        refused = run(folder, "index", tree)
+        assert refused.returncode == 2
+        assert f"is being written by process {first.pid}" in refused.stderr
+        (folder / "library.lock").unlink()
+        if replaced:
+            second = run(folder, "index", tree)
+            assert second.returncode == 0, second.stderr
+        before = held_files(folder)
+        first.send_signal(signal.SIGCONT)
+        _, said = first.communicate(timeout=120)
+    finally:
+        first.kill()
+    assert first.returncode == 2
+    assert "lost its lock" in said
+    assert "Traceback" not in said
+    assert held_files(folder).keys() == before.keys()
+    Library(folder).index([tree])
+    assert_like_a_fresh_one(Library(folder), [tree], tmp_path / "fresh")

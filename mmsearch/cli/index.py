@@ -68,6 +68,10 @@ def index(
     max_text_mb: Annotated[
         float, typer.Option(metavar="MB", min=0.001, max=2_000, help="Skip text files larger than this.")
     ] = 10.0,
+    max_passages: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, help="Take so many passages of a longer text, spread evenly over it."),
+    ] = 2_000,
     workers: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Threads that encode; one per processor by default."),
@@ -90,7 +94,7 @@ def index(
     from mmsearch.output import reports
     from mmsearch.reading import ReadLimits
 
-    settings = IndexSettings(ReadLimits({"text": int(max_text_mb * 1e6)}), workers, graph)
+    settings = IndexSettings(ReadLimits({"text": int(max_text_mb * 1e6)}, max_passages=max_passages), workers, graph)
     with Library(library, device) as opened, stoppable(STOPPED), progress_bar(quiet=as_json) as on_progress:
         report = opened.index(
             paths or [],

@@ -8,6 +8,7 @@ import sys
 from types import TracebackType
 
 from mmsearch.errors import Busy, Unavailable
+from mmsearch.files.regular import check_regular
 
 LOCK_NAME = "library.lock"
 
@@ -18,17 +19,17 @@ class WriterLock:
     `what` is what is written, for a sentence, and `name` that of the file.
 
     Raises:
-        Busy: another process holds it. Unavailable: nothing can be locked there.
+        Busy: another process holds it. Unavailable: nothing can be locked there. Invalid: its file is none.
     """
 
     def __init__(self, folder: str, what: str | None = None, name: str = LOCK_NAME) -> None:
-        self._folder = folder
+        self._path = os.path.join(folder, name)
         self._what = what or f"The library in {folder}"
-        self._name = name
         self._descriptor = -1
 
     def __enter__(self) -> WriterLock:
-        descriptor = os.open(os.path.join(self._folder, self._name), os.O_RDWR | os.O_CREAT, 0o666)
+        check_regular(self._path)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o666)
         try:
             _take(descriptor)
         except OSError as error:
@@ -46,6 +47,18 @@ class WriterLock:
         os.write(descriptor, f" {os.getpid()}\n".encode("ascii"))
         self._descriptor = descriptor
         return self
+
+    def check(self) -> None:
+        """Raises Busy where the lock's file was deleted or replaced since: another process may hold that one."""
+        try:
+            is_there = os.path.samestat(os.fstat(self._descriptor), os.stat(self._path))
+        except FileNotFoundError:
+            is_there = False
+        if not is_there:
+            raise Busy(
+                f"{self._what} lost its lock ({self._path} was deleted or replaced), so that another process may write "
+                "it too; what was done is kept, and the next run goes on from there."
+            )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -2,7 +2,8 @@
 
 A walk compares each file's size and modification time with the library. What differs is read whole and hashed
 by a few worker threads, each of which reads and encodes its own batch; a content that is known under another
-name is not encoded again. The main thread stores what comes of it, each piece in one transaction.
+name is not encoded again. The main thread stores what comes of it, each piece in one transaction, and what took no
+encoding together with others.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from queue import Empty
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.files.crash_points import crash_point
@@ -29,7 +29,8 @@ from mmsearch.indexing.reconciling import (
     is_gone,
     settle_gone,
 )
-from mmsearch.indexing.report import Absence, FailedFile, IndexReport
+from mmsearch.indexing.report import Absence, FailedFile, IndexReport, Thinned
+from mmsearch.indexing.results import Gathering, Results
 from mmsearch.indexing.walking import WalkRules
 from mmsearch.reading import ReadLimits, reader_versions, readers_label
 from mmsearch.records import Progress, Root
@@ -84,6 +85,7 @@ class Indexer:
         self._halt = threading.Event()
         self._files = FileEncoder(reader, model_id, encoder, options.limits, self._halt)
         self._readers = readers_label()
+        self._gathering = Gathering()
         self._found = 0
         self._changed: set[int] = set()
         self._new_contents: set[int] = set()
@@ -172,7 +174,7 @@ class Indexer:
             return
         batches = _batches(candidates, at_once)
         count = _Count(self._options.on_progress, len(candidates))
-        results = _Results(4 * workers)
+        results = Results(4 * workers)
         executor = ThreadPoolExecutor(workers, thread_name_prefix="encode")
         running: set[Future[None]] = set()
         try:
@@ -183,12 +185,17 @@ class Indexer:
                     future.add_done_callback(results.end)
                 if not running:
                     break
-                result = results.get()
+                try:
+                    result = results.get(self._gathering.seconds_left)
+                except Empty:
+                    result = ()
                 if isinstance(result, Future):
                     running.discard(result)
                     result.result()
                 else:
-                    count.add(self._store(result))
+                    self._gathering.add(result)
+                if self._gathering.is_due or not running:
+                    count.add(self._store(self._gathering.taken()))
         except KeyboardInterrupt:
             self._drain(running, results)
             executor.shutdown(wait=False)
@@ -207,7 +214,7 @@ class Indexer:
             return None
         return next(batches, None)
 
-    def _drain(self, running: set[Future[None]], results: _Results) -> None:
+    def _drain(self, running: set[Future[None]], results: Results) -> None:
         """Stores what the workers have encoded so far. A picture that takes too long is left to the next run."""
         self._halt.set()
         for future in running:
@@ -218,11 +225,12 @@ class Indexer:
             try:
                 result = results.get(timeout=max(0.0, until - time.monotonic()))
             except Empty:
-                return
+                break
             if isinstance(result, Future):
                 left.discard(result)
             else:
-                self._store(result)
+                self._gathering.add(result)
+        self._store(self._gathering.taken())
 
     def _encode_batch(self, batch: Sequence[Candidate], emit: Callable[[Sequence[Outcome]], None]) -> None:
         number = self._in_flight.begin([candidate.file.path for candidate in batch])
@@ -268,6 +276,8 @@ class Indexer:
             report.removed += candidate.known
             return
         self._catalogue.put_file(outcome.state, content_id)
+        if outcome.left_out:
+            report.thinned.append(Thinned(path, outcome.left_out))
         if outcome.is_whole:
             self._count(outcome, content_id)
 
@@ -360,46 +370,6 @@ class _Count:
     def add(self, more: int) -> None:
         self.done += more
         self.on_progress(Progress("encoding", self.done, self.total, "files"))
-
-
-class _Results:
-    """What workers hand on to the main thread, and the future of each batch once it is through.
-
-    Workers wait where more than `most` pieces are not stored yet, so that a slow disk does not fill memory.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._queue: SimpleQueue[Sequence[Outcome] | Future[None]] = SimpleQueue()
-        self._room = threading.Semaphore(most)
-
-    def hand_on(self, outcomes: Sequence[Outcome]) -> None:
-        self._room.acquire()
-        self._queue.put(outcomes)
-
-    def end(self, future: Future[None]) -> None:
-        self._queue.put(future)
-
-    def is_empty(self) -> bool:
-        return self._queue.empty()
-
-    def get(self, timeout: float | None = None) -> Sequence[Outcome] | Future[None]:
-        """The next of either.
-
-        Raises:
-            Empty: there was none for `timeout` seconds.
-        """
-        result = self._queue.get(timeout=timeout)
-        if not isinstance(result, Future):
-            self._room.release()
-        return result
-
-    def throw_away(self, running: set[Future[None]]) -> None:
-        """Waits for those that are at work, and lets nothing that they hand on hold them up."""
-        left = {future for future in running if not future.cancel()}
-        while left:
-            with suppress(Empty):
-                self.get(timeout=0.05)
-            left = {future for future in left if not future.done()}
 
 
 def _batches(candidates: Sequence[Candidate], at_once: int) -> Iterator[Sequence[Candidate]]:

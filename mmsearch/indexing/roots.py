@@ -10,7 +10,7 @@ from mmsearch.errors import Damaged, Invalid, NotFound, Remedy, Unavailable
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.paths import is_below
 from mmsearch.indexing.reconciling import is_empty_folder
-from mmsearch.indexing.walking import WalkRules, is_mount_point
+from mmsearch.indexing.walking import WalkRules, check_rules, is_mount_point
 from mmsearch.records import Root
 from mmsearch.store.protocol import Store
 
@@ -52,14 +52,17 @@ def choose_roots(
 ) -> tuple[list[tuple[Root, WalkRules]], list[bytes]]:
     """The roots of this run with their rules, and those that are not there at present.
 
-    These are the asked ones and the remembered ones within them (all, if none was asked for).
+    These are the asked ones and the remembered ones within them (all, if none was asked for). `rules` were checked.
+
+    Raises:
+        MmsearchError: there are none, or what is remembered of one cannot be followed. Nothing is stored then.
     """
     remembered = {root.path: root for root in catalogue.roots()}
     if not asked and not remembered:
         raise Invalid("Nothing to index", Remedy("index.name"))
     everything = rebuild or not asked
     within = [path for path in remembered if everything or any(is_below(path, folder) for folder in asked)]
-    chosen: list[tuple[Root, WalkRules]] = []
+    there: list[tuple[bytes, WalkRules]] = []
     missing: list[bytes] = []
     for path in dict.fromkeys([*asked, *within]):
         known = remembered.get(path)
@@ -68,10 +71,27 @@ def choose_roots(
         if not os.path.exists(path):
             missing.append(path)
             continue
+        if given is None:
+            _check_stored(path, held)
+        there.append((path, held))
+    chosen: list[tuple[Root, WalkRules]] = []
+    for path, held in there:
         with catalogue.transaction():
             chosen.append((catalogue.put_root(path, json.dumps(asdict(held))), held))
         crash_point("root noted")
     return chosen, missing
+
+
+def _check_stored(path: bytes, rules: WalkRules) -> None:
+    """Raises Invalid for rules that an older mmsearch has stored unchecked."""
+    try:
+        check_rules(rules)
+    except Invalid as error:
+        told = str(error).rpartition(";")[0]
+        raise Invalid(
+            f"The rules remembered for {os.fsdecode(path)} cannot be followed ({told}); index it with new rules, "
+            "which replace them."
+        ) from error
 
 
 def _rules_of(root: Root) -> WalkRules:

@@ -16,7 +16,7 @@ from mmsearch.indexing.journal import InFlight
 from mmsearch.indexing.pipeline import Indexer, IndexOptions
 from mmsearch.indexing.report import IndexReport
 from mmsearch.indexing.roots import check_root, choose_roots, root_status
-from mmsearch.indexing.walking import WalkRules
+from mmsearch.indexing.walking import WalkRules, check_rules
 from mmsearch.models.opening import Encoders
 from mmsearch.reading import ReadLimits
 from mmsearch.records import Progress, Root
@@ -95,14 +95,16 @@ class IndexRun:
         request = self._request
         for path in request.paths:
             check_root(path)
+        if request.rules is not None:
+            check_rules(request.rules)
         if is_new:
             if not request.paths:
                 raise Invalid("Nothing to index", Remedy("index.name"))
             _ = self._encoders.new(request.model).identity  # a wrong model is told before anything is made
         make_folder(self._folder)
         with (
-            WriterLock(self._folder),
-            closing(SqliteStore.write(self._folder)) as catalogue,
+            WriterLock(self._folder) as lock,
+            closing(SqliteStore.write(self._folder, lock.check)) as catalogue,
             closing(SqliteStore.read(self._folder)) as reader,
         ):
             chosen, encoder = self._chosen_model(catalogue)

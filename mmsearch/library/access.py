@@ -112,7 +112,7 @@ class Access:
     @contextmanager
     def writing(self) -> Iterator[SqliteStore]:
         """The store for writing, under the lock."""
-        with WriterLock(self.folder), closing(SqliteStore.write(self.folder)) as catalogue:
+        with WriterLock(self.folder) as lock, closing(SqliteStore.write(self.folder, lock.check)) as catalogue:
             yield catalogue
 
     def model_in_use(self, adapter: str | None = None, model: str | None = None) -> ModelInUse:

@@ -18,6 +18,7 @@ from typing import IO
 from mmsearch.encoding.facts import MANIFEST
 from mmsearch.errors import Damaged, Invalid, MmsearchError, Unavailable
 from mmsearch.files.hashing import blocks_of
+from mmsearch.files.regular import check_regular
 from mmsearch.files.replacing import replacing
 from mmsearch.models.installed import (
     PARTIAL_ENDING,
@@ -62,6 +63,7 @@ def export_model(name: str, target: str, on_progress: OnProgress = lambda progre
     path = os.path.abspath(os.path.expanduser(target))
     if os.path.isdir(path):
         raise Invalid(f"{path} is a folder; name a file, such as {name.replace('/', '--')}.zip.")
+    check_regular(path)
     try:
         with replacing(path, private=True) as temporary, open(temporary, "wb") as file:
             _pack(model, file, on_progress)
@@ -94,6 +96,7 @@ def import_model(
         MmsearchError: the file is none of ours or damaged, or there is no room.
     """
     path = os.path.abspath(os.path.expanduser(source))
+    check_regular(path)
     try:
         with zipfile.ZipFile(path) as archive:
             model = _described(archive, path)

@@ -127,7 +127,7 @@ def open_codes(folder: str, catalogue: Store, space: Space) -> Iterator[OpenCode
     """
     record = derived.record_of(catalogue, space, KIND)
     try:
-        file = open(derived.derived_path(folder, space, KIND), "rb")  # noqa: SIM115 - closed below
+        file = derived.opened(derived.derived_path(folder, space, KIND))
     except FileNotFoundError:
         raise Missing("missing") from None
     except OSError as error:

@@ -10,9 +10,10 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from mmsearch.files.crash_points import crash_point
+from mmsearch.files.regular import open_without_waiting
 from mmsearch.nearest.spaces import Space
 from mmsearch.records import Modality, ModelIdentity
 from mmsearch.store.protocol import Store
@@ -88,6 +89,11 @@ def _record_key(space: Space, kind: str) -> str:
 def derived_path(folder: str, space: Space, kind: str) -> str:
     """Where the derived file of that kind lies in the library `folder`."""
     return os.path.join(folder, "derived", f"{space.identity.fingerprint[:16]}-{space.modality}.{kind}")
+
+
+def opened(path: str) -> BinaryIO:
+    """The derived file at `path`, to be read. A named pipe in its place is not waited for: it is empty, and no file."""
+    return open(path, "rb", opener=open_without_waiting)
 
 
 def remove(path: str) -> None:

@@ -228,7 +228,7 @@ def _described(path: str, catalogue: Store, space: Space) -> tuple[Description, 
     """What the header says, and what the catalogue says of it."""
     record = derived.record_of(catalogue, space, KIND)
     try:
-        with open(_header_path(path), "rb") as file:
+        with derived.opened(_header_path(path)) as file:
             content = file.read()
     except FileNotFoundError:
         raise Missing("missing") from None
@@ -254,7 +254,7 @@ def _header_path(path: str) -> str:
 
 def _verify(path: str, description: Description) -> None:
     try:
-        with open(path, "rb") as graph:
+        with derived.opened(path) as graph:
             found = _checksum(graph)
     except OSError as error:
         raise NotUsable(f"not readable ({error.strerror})") from error

@@ -40,9 +40,9 @@ def summary(report: IndexReport) -> str:
     ]
     said = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing found"
     rate = ""
-    encoded = report.added + report.updated + report.encoded
-    if encoded and report.seconds >= 1:
-        rate = f" ({encoded / report.seconds:.0f} files/s)"
+    done = report.added + report.updated + report.encoded + report.moved + report.failed
+    if done and report.seconds >= 1:
+        rate = f" ({done / report.seconds:,.0f} files/s)"
     what = f"encoded with {visible(report.model)}" if _is_beside(report) else "searchable"
     return f"{report.files:,} files {what}: {said} in {report.seconds:.1f} s{rate}"
 
@@ -84,6 +84,13 @@ def notes(report: IndexReport, worded: Callable[[str, Remedy | None], str]) -> l
         said.append(visible(worded(report.hindered, report.remedy)))
     noted: list[FailedFile | WalkProblem] = [*report.failures, *report.problems]
     said += [f"skipped {visible(os.fsdecode(one.path))}: {visible(one.reason)}" for one in noted[:_SHOWN_FAILURES]]
+    said += [
+        f"{visible(os.fsdecode(one.path))} is long: {one.left_out:,} of its passages were left out, evenly over it; "
+        "--max-passages N takes more"
+        for one in report.thinned[:_SHOWN_FAILURES]
+    ]
+    if len(report.thinned) > _SHOWN_FAILURES:
+        said.append(f"{len(report.thinned) - _SHOWN_FAILURES:,} more are as long; --json names them all")
     if report.unread:
         said.append(f"not read: {unread_said(report.unread)}")
     if report.failing:

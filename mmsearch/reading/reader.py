@@ -35,11 +35,13 @@ class NotAMedium(UnreadableFile):
 class ReadLimits:
     """The largest files and pictures that are read.
 
-    `max_bytes` by medium, in place of what its reader says; `max_image_pixels` of a picture.
+    `max_bytes` by medium, in place of what its reader says; `max_image_pixels` of a picture. Of a text that makes more
+    than `max_passages`, so many are taken, spread evenly over it.
     """
 
     max_bytes: Mapping[Medium, int] = field(default_factory=dict)
     max_image_pixels: int = 300_000_000
+    max_passages: int = 2_000
 
 
 @dataclass(frozen=True)

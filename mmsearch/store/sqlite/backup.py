@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from mmsearch.errors import Damaged, NotFound, Refused, Remedy, Unavailable
+from mmsearch.files.regular import check_regular
 from mmsearch.files.replacing import replacing
 from mmsearch.store.sqlite.schema import APPLICATION_ID
 from mmsearch.store.sqlite.store import SqliteStore, read_only_uri
@@ -48,6 +49,7 @@ def write_backup(catalogue: SqliteStore, target: str) -> Backup:
 
 
 def _check_target(path: str) -> None:
+    check_regular(path)
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
         raise NotFound(f"There is no folder {folder}; make it, or choose another file for the backup.")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
 class Connected:
     """What the groups of tables have in common: the connection, and the settings."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, before_commit: Callable[[], None] = lambda: None) -> None:
         self.connection = connection
+        self._before_commit = before_commit
 
     def close(self) -> None:
         self.connection.close()
@@ -28,6 +29,7 @@ class Connected:
                     """INSERT INTO settings (key, value) VALUES ('state', '1')
                        ON CONFLICT (key) DO UPDATE SET value = value + 1"""
                 )
+            self._before_commit()
         except BaseException:
             self.connection.rollback()
             raise

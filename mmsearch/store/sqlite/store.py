@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from mmsearch.errors import Invalid, NotFound, Refused, Remedy, Unavailable, Unsupported
+from mmsearch.files.regular import check_regular
 from mmsearch.store.sqlite.contents import ContentTables
 from mmsearch.store.sqlite.files import FileTables
 from mmsearch.store.sqlite.items import ItemTables
@@ -44,6 +46,7 @@ class SqliteStore(FileTables, ContentTables, ItemTables, ModelTables):
             NotFound: there is no library. Invalid: it is not one of ours. Unsupported: it is of a newer version.
         """
         path = os.path.join(folder, DATABASE_NAME)
+        _check_files(folder)
         try:
             os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -69,12 +72,15 @@ class SqliteStore(FileTables, ContentTables, ItemTables, ModelTables):
         return cls(connection)
 
     @classmethod
-    def write(cls, folder: str) -> SqliteStore:
+    def write(cls, folder: str, before_commit: Callable[[], None] = lambda: None) -> SqliteStore:
         """The catalogue for one writer, made or brought up to date where needed. The caller holds the lock.
+
+        `before_commit` raises an error where it is not held any more: nothing is committed then.
 
         Raises:
             Invalid: the library is not one of ours. Unsupported: it is of a newer version.
         """
+        _check_files(folder)
         connection = sqlite3.connect(os.path.join(folder, DATABASE_NAME), isolation_level=None)
         _checked(connection, folder)
         connection.execute("PRAGMA journal_mode = WAL")
@@ -88,7 +94,7 @@ class SqliteStore(FileTables, ContentTables, ItemTables, ModelTables):
             from mmsearch.store.sqlite.schema import migrate
 
             migrate(connection, copy)
-        return cls(connection)
+        return cls(connection, before_commit)
 
 
 def read_only_uri(path: str) -> str:
@@ -98,9 +104,18 @@ def read_only_uri(path: str) -> str:
 
 def database_bytes(folder: str) -> int:
     """How much room the library's database takes, in bytes, its write-ahead log included."""
+    return sum(os.path.getsize(path) for path in _database_files(folder) if os.path.exists(path))
+
+
+def _database_files(folder: str) -> list[str]:
     names = (DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm")
-    paths = [os.path.join(folder, name) for name in names]
-    return sum(os.path.getsize(path) for path in paths if os.path.exists(path))
+    return [os.path.join(folder, name) for name in names]
+
+
+def _check_files(folder: str) -> None:
+    """Raises Refused where one of the database's files is no regular file: SQLite would wait for a named pipe."""
+    for path in _database_files(folder):
+        check_regular(path)
 
 
 def _no_library(folder: str) -> NotFound:
