@@ -35,8 +35,14 @@ def search(
         list[str] | None,
         typer.Argument(
             metavar="[QUERY]...",
-            help="Texts to look for, each with an optional weight (2:dog). A single - reads one from stdin.",
+            help="What to look for: all words are one text, quoted or not. A + between words begins another text "
+            "(red car + 2:at night), and a number and colon before a text is its weight. A single - reads it from "
+            "stdin.",
         ),
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option("--also", metavar="TEXT", help="Another text to look for, or weight:text (repeatable)."),
     ] = None,
     image: Annotated[
         list[str] | None,
@@ -112,8 +118,8 @@ def search(
 ) -> None:
     """Search by text, by image, or by both.
 
-    Several terms are added up by their weights. Photos and text files come in one list, by a score between 0
-    and 1. Exit code 0 for hits, 1 for none, 2 for an error.
+    Several texts and pictures are added up by their weights. Photos and text files come in one list, by a score
+    between 0 and 1. Exit code 0 for hits, 1 for none, 2 for an error.
     """
     keep_to_one_thread()
     from mmsearch import output
@@ -126,7 +132,7 @@ def search(
     filters = _filters(only, folder, ext, after, before)
     with Library(library, device) as opened, printing():
         if batch is not None:
-            if query or image or avoid or avoid_image or as_paths or as_null:
+            if query or also or image or avoid or avoid_image or as_paths or as_null:
                 raise Invalid("--batch takes its queries from the file and prints JSON; leave the others out.")
             found = False
             how: Scan = scan.value
@@ -137,7 +143,7 @@ def search(
                 print(to_json(result), flush=True)
                 found = found or bool(result.hits)
         else:
-            asked = Query(_terms(query, image, avoid, avoid_image), filters, limit, min_score, offset)
+            asked = Query(_terms(query, also, image, avoid, avoid_image), filters, limit, min_score, offset)
             one_scan = cast("Scan", "codes" if scan is ScanChoice.AUTO else scan.value)
             results = opened.search_many([asked], scan=one_scan, adapter=adapter, model=model, on_trouble=_tell_trouble)
             result = next(results)
@@ -164,14 +170,18 @@ def _form(as_json: bool, as_jsonl: bool, as_paths: bool, as_null: bool) -> Form:
 
 
 def _terms(
-    texts: list[str] | None, images: list[str] | None, avoid: list[str] | None, avoid_images: list[str] | None
+    words: list[str] | None,
+    also: list[str] | None,
+    images: list[str] | None,
+    avoid: list[str] | None,
+    avoid_images: list[str] | None,
 ) -> tuple[Term, ...]:
+    from mmsearch.cli.typed import terms_of_words
     from mmsearch.searching.query import image_term, text_term
 
-    if texts == ["-"]:
-        texts = [sys.stdin.buffer.read().decode("utf-8", "replace").strip()]
     return (
-        *(text_term(text) for text in texts or ()),
+        *terms_of_words(words or ()),
+        *(text_term(text) for text in also or ()),
         *(image_term(name) for name in images or ()),
         *(text_term(text, -1) for text in avoid or ()),
         *(image_term(name, -1) for name in avoid_images or ()),
