@@ -17,7 +17,6 @@ from mmsearch.searching.query import DEFAULT_LIMIT
 if TYPE_CHECKING:
     from mmsearch.nearest.gallery import Scan
     from mmsearch.output.hits import Form
-    from mmsearch.records import Filters
     from mmsearch.searching.query import Query, Term
 
 
@@ -79,7 +78,11 @@ def search(
     ] = None,
     folder: Annotated[
         list[str] | None,
-        typer.Option("--in", metavar="DIR", help="Only files below this folder (repeatable)."),
+        typer.Option(
+            "--in",
+            metavar="DIR",
+            help="Only files below this folder, or those that a pattern names: '~/Pictures/20*' (repeatable).",
+        ),
     ] = None,
     ext: Annotated[
         list[str] | None,
@@ -123,14 +126,15 @@ def search(
     """
     keep_to_one_thread()
     from mmsearch import output
+    from mmsearch.cli.typed import filters_of
     from mmsearch.library import Library
     from mmsearch.output import hits
     from mmsearch.output.json import to_json
     from mmsearch.searching.query import Query
 
     form = _form(as_json, as_jsonl, as_paths, as_null)
-    filters = _filters(only, folder, ext, after, before)
     with Library(library, device) as opened, printing():
+        filters = filters_of(opened, only, folder or (), ext or (), (after, before))
         if batch is not None:
             if query or also or image or avoid or avoid_image or as_paths or as_null:
                 raise Invalid("--batch takes its queries from the file and prints JSON; leave the others out.")
@@ -203,25 +207,6 @@ def _batch_queries(name: str, query_of: Callable[[tuple[Term, ...]], Query]) -> 
                     yield query_of((text_term(words),))
             except MmsearchError as error:
                 raise Invalid(f"Line {number} of the batch: {error.message}", error.remedy) from error
-
-
-def _filters(
-    only: str | None,
-    folders: list[str] | None,
-    extensions: list[str] | None,
-    after: str | None,
-    before: str | None,
-) -> Filters:
-    from mmsearch.records import Filters
-    from mmsearch.searching.query import parse_date, parse_extension, parse_folder, parse_medium
-
-    return Filters(
-        medium=parse_medium(only) if only is not None else None,
-        folders=tuple(path for folder in folders or () for path in parse_folder(folder)),
-        extensions=tuple(name for written in extensions or () for name in parse_extension(written)),
-        after=parse_date(after) if after is not None else None,
-        before=parse_date(before) if before is not None else None,
-    )
 
 
 def _tell_trouble(trouble: str) -> None:

@@ -13,6 +13,8 @@ from mmsearch.records import Filters, Medium, Modality
 
 DEFAULT_LIMIT = 10
 LARGEST_WEIGHT = 1_000
+# SQLite takes a condition of so many alternatives, each perhaps under two names.
+MOST_FOLDERS = 400
 
 _WEIGHTED = re.compile(r"(\d+(?:\.\d*)?|\.\d+):(.+)", re.DOTALL)
 _DATES = (("%Y", 4), ("%Y-%m", 7), ("%Y-%m-%d", 10))
@@ -118,6 +120,28 @@ def parse_medium(written: str) -> Medium:
     return written
 
 
+def folders_called(written: str) -> list[str]:
+    """The folders that a path or a pattern (`~/Pictures/20*`, `**/phone`) names, as absolute paths.
+
+    A path is taken as it is, and need not be there. Of what matches a pattern files are taken where no folder does.
+
+    Raises:
+        NotFound: nothing matches the pattern. Invalid: too much does.
+    """
+    import glob
+
+    absolute = os.path.abspath(os.path.expanduser(written))
+    if os.path.lexists(absolute) or not glob.has_magic(written):
+        return [absolute]
+    matching = [path.rstrip(os.sep) for path in glob.iglob(absolute, recursive=True)]
+    folders = [path for path in matching if os.path.isdir(path)] or matching
+    if not folders:
+        raise NotFound(f"No folder matches {written!r}; check the pattern.")
+    if len(folders) > MOST_FOLDERS:
+        raise Invalid(f"{written!r} matches {len(folders):,} folders; name at most {MOST_FOLDERS}, or one above them.")
+    return sorted(folders)
+
+
 def parse_folder(written: str) -> tuple[bytes, ...]:
     """A folder or file to search in, as an absolute path, and with its links resolved if that is another."""
     absolute = os.path.abspath(os.path.expanduser(written))
@@ -125,9 +149,9 @@ def parse_folder(written: str) -> tuple[bytes, ...]:
 
 
 def parse_extension(written: str) -> tuple[str, ...]:
-    """`jpg`, `.JPG` or `jpg,png` → lower case with dots."""
-    names = [name.strip().lstrip(".").lower() for name in written.split(",")]
-    if not all(names):
+    """`jpg`, `.JPG`, `*.jpg` or `jpg,png` → lower case with dots."""
+    names = [name.strip().lstrip("*").lstrip(".").lower() for name in written.split(",")]
+    if not all(names) or any(set(name) & set("*?[/") for name in names):
         raise Invalid(f"{written!r} is not a file extension; write it as jpg or jpg,png.")
     return tuple(f".{name}" for name in names)
 
