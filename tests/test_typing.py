@@ -83,3 +83,71 @@ def test_a_folder_that_is_away_can_be_searched_in(command: Mmsearch, home: Path)
     assert [hit["available"] for hit in done.json["hits"]] == [False]
     done = command("search", "a cat", "--in", home.parent, "--min-score", "0", "--json")
     assert done.code == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        (["search", "cat", "--top", "5"], "There is no option --top; did you mean --limit? `mmsearch search --help`"),
+        (["search", "cat", "--num", "5"], "did you mean --limit?"),
+        (["search", "cat", "--limt", "5"], "did you mean --limit?"),
+        (["search", "cat", "--exclude", "dog"], "did you mean --not?"),
+        (["index", "--exclud", "x"], "did you mean --exclude?"),
+        (["index", "--force"], "did you mean --rebuild?"),
+        (["prune", "--force"], "did you mean --yes?"),
+        (["search", "cat", "--xyzzy"], "There is no option --xyzzy; `mmsearch search --help` lists what there is."),
+        (["search", "cat", "-n", "many"], "'many' is not a valid int"),
+        (["search", "cat", "--limit"], "requires an argument"),
+        (["backup"], "Missing argument 'FILE'"),
+        (["status", "x"], "unexpected extra argument"),
+        (["serch", "cat"], "There is no command 'serch'; did you mean `mmsearch search`?"),
+        (["dog", "on", "beach"], 'to look for it, write `mmsearch search "dog on beach"`.'),
+        (["models", "xyzzy"], "There is no command 'xyzzy'; `mmsearch models --help` lists those that there are."),
+        (["help", "models", "pul"], "did you mean `mmsearch models pull`?"),
+    ],
+)
+def test_what_is_written_wrong_is_one_sentence_that_says_what_is_meant(
+    command: Mmsearch, typed: list[str], sentence: str
+) -> None:
+    done = command(*typed)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("mmsearch: ")
+    assert sentence in done.err
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [[], ["search"], ["models", "pull"], ["help"]])
+def test_help_on_a_command_is_what_its_help_option_prints(command: Mmsearch, words: list[str]) -> None:
+    done = command("help", *words)
+    assert done.code == 0
+    assert done.out == command(*words, "--help").out
+    assert done.out.startswith(" ".join(["Usage: mmsearch", *words]))
+
+
+def test_the_version_has_a_short_option(command: Mmsearch) -> None:
+    assert command("-V").out == command("--version").out != ""
+
+
+def test_the_command_alone_prints_its_help_and_is_no_success(command: Mmsearch) -> None:
+    done = command()
+    assert (done.code, done.out) == (2, "")
+    assert "search" in done.err
+
+
+def test_quiet_leaves_out_notes_but_not_errors(command: Mmsearch, home: Path) -> None:
+    (home / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert "skipped" in command("index", home).err
+    for typed in (["index", home, "--retry", "-q"], ["--quiet", "index", home, "--retry"]):
+        done = command(*typed)
+        assert (done.code, done.err) == (0, "")
+        assert "unreadable" in done.out
+    assert command("search", "xyzzy", "--ext", "pdf", "-q").err == ""
+    assert "nothing found" in command("search", "xyzzy", "--ext", "pdf").err
+    assert "no option" in command("search", "-q", "--xyzzy").err
+    assert "is not a date" in command("search", "-q", "cat", "--after", "x").err
+
+
+def test_nothing_to_prune_is_no_failure(command: Mmsearch, home: Path) -> None:
+    command("index", home)
+    done = command("prune")
+    assert (done.code, done.out) == (0, "nothing is gone\n")
