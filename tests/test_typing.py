@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +154,57 @@ def test_nothing_to_prune_is_no_failure(command: Mmsearch, home: Path) -> None:
     command("index", home)
     done = command("prune")
     assert (done.code, done.out) == (0, "nothing is gone\n")
+
+
+def test_the_path_of_a_picture_searches_by_that_picture(
+    command: Mmsearch, indexed: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cat = photos / "photos" / "cat.png"
+    (tmp_path / "my cat.png").write_bytes(cat.read_bytes())
+    (tmp_path / "dog").write_bytes(cat.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    options = ("--json", "-n", "3", "--min-score", "0")
+    for typed, understood in (
+        ([str(cat)], [(str(cat), 1)]),
+        ([f"2:{cat}", "+", "at", "night"], [(str(cat), 2), ("at night", 1)]),
+        (["at", "night", str(cat)], [("at night", 1), (str(cat), 1)]),
+        (["my", "cat.png"], [(str(tmp_path / "my cat.png"), 1)]),
+        ([cat.as_uri()], [(str(cat), 1)]),
+        (["--image", f"0.5:{cat.as_uri()}"], [(str(cat), 0.5)]),
+        (["--image", (tmp_path / "my cat.png").as_uri()], [(str(tmp_path / "my cat.png"), 1)]),
+        (["dog"], [("dog", 1)]),
+        (["gone.png"], [("gone.png", 1)]),
+        (["--also", "my cat.png"], [("my cat.png", 1)]),
+    ):
+        assert terms(command("search", *typed, *options, library=indexed)) == understood, typed
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        (["file:///no/such.png"], "file:///no/such.png does not exist"),
+        (["--image", "file://elsewhere/a.png"], "lies on another machine"),
+        (["--image", "https://example.org/a.png"], "of which nothing is fetched"),
+    ],
+)
+def test_a_picture_that_is_out_of_reach_is_a_sentence(
+    command: Mmsearch, indexed: Path, typed: list[str], sentence: str
+) -> None:
+    done = command("search", *typed, library=indexed)
+    assert (done.code, done.out) == (2, "")
+    assert sentence in done.err
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdin"), reason="this system has no /dev/stdin")
+@pytest.mark.parametrize("name", ["-", "/dev/stdin", "0.5:-"])
+def test_a_picture_from_a_pipe_leaves_no_file_behind(indexed: Path, photos: Path, tmp_path: Path, name: str) -> None:
+    kept = tmp_path / "temporary"
+    kept.mkdir()
+    environment = {**os.environ, "MMSEARCH_LIBRARY": str(indexed), "TMPDIR": str(kept)}
+    arguments = [sys.executable, "-m", "mmsearch", "search", "--image", name, "--paths", "-n", "1"]
+    picture = (photos / "photos" / "cat.png").read_bytes()
+    done = subprocess.run(arguments, input=picture, env=environment, capture_output=True, check=True)
+    assert os.fsdecode(done.stdout).endswith("/photos/cat.png\n")
+    nothing = subprocess.run(arguments, input=b"", env=environment, capture_output=True, check=False)
+    assert (nothing.returncode, b"Nothing comes through the pipe" in nothing.stderr) == (2, True)
+    assert list(kept.glob("mmsearch*")) == []

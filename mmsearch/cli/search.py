@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, cast
@@ -35,8 +35,8 @@ def search(
         typer.Argument(
             metavar="[QUERY]...",
             help="What to look for: all words are one text, quoted or not. A + between words begins another text "
-            "(red car + 2:at night), and a number and colon before a text is its weight. A single - reads it from "
-            "stdin.",
+            "(red car + 2:at night), and a number and colon before a text is its weight. The path of a picture "
+            "looks for what is like it. A single - reads a text from stdin.",
         ),
     ] = None,
     also: Annotated[
@@ -45,7 +45,12 @@ def search(
     ] = None,
     image: Annotated[
         list[str] | None,
-        typer.Option("--image", "-i", metavar="FILE", help="A picture to look for, or weight:picture (repeatable)."),
+        typer.Option(
+            "--image",
+            "-i",
+            metavar="FILE",
+            help="A picture to look for, or weight:picture (repeatable); - for one from stdin.",
+        ),
     ] = None,
     avoid: Annotated[
         list[str] | None,
@@ -126,14 +131,14 @@ def search(
     """
     keep_to_one_thread()
     from mmsearch import output
-    from mmsearch.cli.typed import filters_of
+    from mmsearch.cli.typed import filters_of, pictures_from_pipes
     from mmsearch.library import Library
     from mmsearch.output import hits
     from mmsearch.output.json import to_json
     from mmsearch.searching.query import Query
 
     form = _form(as_json, as_jsonl, as_paths, as_null)
-    with Library(library, device) as opened, printing():
+    with Library(library, device) as opened, printing(), pictures_from_pipes() as in_a_file:
         filters = filters_of(opened, only, folder or (), ext or (), (after, before))
         if batch is not None:
             if query or also or image or avoid or avoid_image or as_paths or as_null:
@@ -147,7 +152,13 @@ def search(
                 print(to_json(result), flush=True)
                 found = found or bool(result.hits)
         else:
-            asked = Query(_terms(query, also, image, avoid, avoid_image), filters, limit, min_score, offset)
+            asked = Query(
+                _terms(query, also, map(in_a_file, image or ()), avoid, map(in_a_file, avoid_image or ())),
+                filters,
+                limit,
+                min_score,
+                offset,
+            )
             one_scan = cast("Scan", "codes" if scan is ScanChoice.AUTO else scan.value)
             results = opened.search_many([asked], scan=one_scan, adapter=adapter, model=model, on_trouble=_tell_trouble)
             result = next(results)
@@ -176,9 +187,9 @@ def _form(as_json: bool, as_jsonl: bool, as_paths: bool, as_null: bool) -> Form:
 def _terms(
     words: list[str] | None,
     also: list[str] | None,
-    images: list[str] | None,
+    images: Iterable[str],
     avoid: list[str] | None,
-    avoid_images: list[str] | None,
+    avoid_images: Iterable[str],
 ) -> tuple[Term, ...]:
     from mmsearch.cli.typed import terms_of_words
     from mmsearch.searching.query import image_term, text_term
@@ -186,9 +197,9 @@ def _terms(
     return (
         *terms_of_words(words or ()),
         *(text_term(text) for text in also or ()),
-        *(image_term(name) for name in images or ()),
+        *(image_term(name) for name in images),
         *(text_term(text, -1) for text in avoid or ()),
-        *(image_term(name, -1) for name in avoid_images or ()),
+        *(image_term(name, -1) for name in avoid_images),
     )
 
 

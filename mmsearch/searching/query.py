@@ -17,6 +17,7 @@ LARGEST_WEIGHT = 1_000
 MOST_FOLDERS = 400
 
 _WEIGHTED = re.compile(r"(\d+(?:\.\d*)?|\.\d+):(.+)", re.DOTALL)
+_FILE_URL = "file://"
 _DATES = (("%Y", 4), ("%Y-%m", 7), ("%Y-%m-%d", 10))
 
 
@@ -84,18 +85,51 @@ def text_term(written: str, sign: int = 1) -> Term:
 
 
 def image_term(written: str, sign: int = 1) -> Term:
-    """A term from `file` or `weight:file`. A file of exactly that name comes first.
+    """A term from `file` or `weight:file`, a path or a `file://` URL. A file of exactly that name comes first.
 
     Raises:
-        NotFound: there is no such file. Invalid: it is a folder.
+        NotFound: there is no such file. Invalid: it is a folder, or lies on the network.
     """
-    weight, name = (1.0, written) if os.path.exists(written) else parse_weight(written)
-    path = os.path.abspath(os.path.expanduser(name))
+    weight, name = _weight_and_name(written)
+    if name.lower().startswith(("http://", "https://")):
+        raise Invalid(f"The query image {name} lies on the network, of which nothing is fetched; save it as a file.")
+    path = _file_called(name)
     if not os.path.isfile(path):
         if os.path.isdir(path):
             raise Invalid(f"The query image {name} is a folder; give the path of a picture.")
         raise NotFound(f"The query image {name} does not exist; give the path of a picture.")
     return Term("image", path, _weight(written, sign * weight))
+
+
+def names_picture(written: str) -> bool:
+    """Whether `file` or `weight:file` is a `file://` URL, or the path of a file that has the extension of a picture."""
+    _, name = _weight_and_name(written)
+    if name.lower().startswith(_FILE_URL):
+        return True
+    path = _file_called(name)
+    if not os.path.isfile(path):
+        return False
+    from mmsearch.reading import medium_of
+
+    return medium_of(os.fsencode(path)) == "image"
+
+
+def _weight_and_name(written: str) -> tuple[float, str]:
+    return (1.0, written) if os.path.exists(written) else parse_weight(written)
+
+
+def _file_called(name: str) -> str:
+    """The absolute path of a file that is named by a path or a URL."""
+    if name.lower().startswith(_FILE_URL) and not os.path.exists(name):
+        from urllib.parse import unquote_to_bytes, urlsplit
+
+        host, path = urlsplit(name)[1:3]
+        if host not in ("", "localhost"):
+            raise Invalid(f"The query image {name} lies on another machine; give the path of a picture.")
+        name = os.fsdecode(unquote_to_bytes(path))
+        if os.sep == "\\":
+            name = name.lstrip("/")
+    return os.path.abspath(os.path.expanduser(name))
 
 
 def _weight(written: str, weight: float) -> float:
