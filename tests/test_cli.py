@@ -82,7 +82,7 @@ def on_a_terminal(*arguments: str, library: Path) -> tuple[int, str]:
 
 
 def test_a_table_with_links_on_a_terminal(indexed: Path, photos: Path) -> None:
-    code, printed = on_a_terminal("search", "a cat", "-n", "2", library=indexed)
+    code, printed = on_a_terminal("search", "a cat", "-n", "2", "-v", library=indexed)
     assert code == 0
     assert "score" in printed
     assert f"file://{photos}/photos/cat.png" in printed

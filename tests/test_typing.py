@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import Mmsearch
+from rich.cells import cell_len
 
 
 def terms(answer: Any) -> list[tuple[str, float]]:
@@ -208,3 +209,40 @@ def test_a_picture_from_a_pipe_leaves_no_file_behind(indexed: Path, photos: Path
     nothing = subprocess.run(arguments, input=b"", env=environment, capture_output=True, check=False)
     assert (nothing.returncode, b"Nothing comes through the pipe" in nothing.stderr) == (2, True)
     assert list(kept.glob("mmsearch*")) == []
+
+
+@pytest.mark.parametrize("width", [80, 40])
+def test_a_table_has_one_line_a_hit_on_any_terminal(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
+) -> None:
+    from mmsearch import Library, Query
+    from mmsearch.output.hits import Form, print_result
+    from mmsearch.searching.query import text_term
+
+    deep = home / "a folder with a long name" / ("and another one " * 8).strip()
+    deep.mkdir(parents=True)
+    (deep / "猫の写真について.txt").write_text("A cat in Japan.")
+    (home / "cat.png").rename(home / "photo of a cat.png")
+    with Library(tmp_path / "library") as library:
+        library.index([home])
+        result = library.search(Query((text_term("a cat"),), min_score=0))
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("HOME", str(home.parent))
+    for folder, beginning in ((home, ""), (tmp_path / "library", "~/home/")):
+        monkeypatch.chdir(folder)
+        print_result(result, Form.TABLE)
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].split() == ["#", "score", "file"]
+        assert len(lines) == len(result.hits) + 1
+        assert all(cell_len(line) <= width for line in lines)
+        shown = {hit.path: line[10:].rstrip() for hit, line in zip(result.hits, lines[1:], strict=True)}
+        assert shown[str(home / "photo of a cat.png")] == f"{beginning}photo of a cat.png"
+        long = shown[str(deep / "猫の写真について.txt")]
+        assert long.startswith(f"{beginning}a ")
+        assert long.endswith("写真について.txt:1")
+        assert long.count("…") == 1
+    print_result(result, Form.TABLE, verbose=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(cell_len(line) <= width for line in lines)
+    assert sum("451×300" in line for line in lines) == 1
+    assert sum(line.strip().startswith("A cat in Japan.") for line in lines) == 1

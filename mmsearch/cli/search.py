@@ -106,6 +106,9 @@ def search(
     as_null: Annotated[
         bool, typer.Option("--null", "-0", help="Print paths only, each ended by a NUL byte, for xargs -0.")
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show on a terminal what is known of each hit, and the passage.")
+    ] = False,
     batch: Annotated[
         str | None,
         typer.Option(
@@ -162,7 +165,7 @@ def search(
             one_scan = cast("Scan", "codes" if scan is ScanChoice.AUTO else scan.value)
             results = opened.search_many([asked], scan=one_scan, adapter=adapter, model=model, on_trouble=_tell_trouble)
             result = next(results)
-            hits.print_result(result, form)
+            hits.print_result(result, form, verbose)
             for note in hits.notes(result, form):
                 output.say(note)
             found = any(hit.available or form not in (hits.Form.PATHS, hits.Form.NULL) for hit in result.hits)
