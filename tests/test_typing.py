@@ -246,3 +246,39 @@ def test_a_table_has_one_line_a_hit_on_any_terminal(
     assert all(cell_len(line) <= width for line in lines)
     assert sum("451×300" in line for line in lines) == 1
     assert sum(line.strip().startswith("A cat in Japan.") for line in lines) == 1
+
+
+def test_copies_are_one_hit_that_names_the_others(command: Mmsearch, home: Path) -> None:
+    for name in ("b/cat.png", "a/cat.png", "notes/tax.txt"):
+        (home / name).parent.mkdir(exist_ok=True)
+        (home / name).write_bytes((home / Path(name).name).read_bytes())
+    copies = [str(home / name) for name in ("a/cat.png", "b/cat.png", "cat.png")]
+    command("index", home)
+    options = ("--min-score", "0", "--json")
+    found = command("search", "a cat", *options).json
+    assert (found["total"], len(found["hits"])) == (4, 4)
+    cat = next(hit for hit in found["hits"] if hit["path"].endswith("cat.png"))
+    assert [cat["path"], *cat["copies"]] == copies
+    each = command("search", "a cat", *options, "--copies").json
+    assert (each["total"], len(each["hits"])) == (7, 7)
+    assert [hit["path"] for hit in each["hits"] if hit["id"] == cat["id"]] == copies
+    assert not any(hit["copies"] for hit in each["hits"])
+    pages = [command("search", "a cat", *options, "-n", "1", "--offset", str(skip)).json["hits"] for skip in range(4)]
+    assert [hit["id"] for page in pages for hit in page] == [hit["id"] for hit in found["hits"]]
+    within = command("search", "a cat", *options, "--in", home / "b").json["hits"]
+    assert [(hit["path"], hit["copies"]) for hit in within] == [(copies[1], [])]
+    (home / "a").rename(home / "gone")
+    moved = next(hit for hit in command("search", "a cat", *options).json["hits"] if hit["id"] == cat["id"])
+    assert (moved["path"], moved["copies"], moved["available"]) == (copies[1], [copies[0], copies[2]], True)
+
+
+def test_an_identical_copy_scores_near_one(command: Mmsearch, home: Path, tmp_path: Path) -> None:
+    command("index", home)
+    asked = tmp_path / "asked.png"
+    asked.write_bytes((home / "cat.png").read_bytes())
+    best = command("search", str(asked), "--json").json["hits"][0]
+    assert best["path"] == str(home / "cat.png")
+    assert best["score"] > 0.99
+    best = command("search", (home / "tax.txt").read_text(), "--json").json["hits"][0]
+    assert best["path"] == str(home / "tax.txt")
+    assert best["score"] > 0.99

@@ -100,6 +100,9 @@ def search(
     before: Annotated[
         str | None, typer.Option(metavar="DATE", help="Only what was taken (else modified) earlier.")
     ] = None,
+    copies: Annotated[
+        bool, typer.Option("--copies", help="Show each copy of a file as a hit of its own, not only the first.")
+    ] = False,
     as_json: JsonOption = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON object a hit and line.")] = False,
     as_paths: Annotated[bool, typer.Option("--paths", help="Print paths only, one a line.")] = False,
@@ -143,25 +146,19 @@ def search(
     form = _form(as_json, as_jsonl, as_paths, as_null)
     with Library(library, device) as opened, printing(), pictures_from_pipes() as in_a_file:
         filters = filters_of(opened, only, folder or (), ext or (), (after, before))
+        ask = partial(Query, filters=filters, limit=limit, min_score=min_score, offset=offset, copies=copies)
         if batch is not None:
             if query or also or image or avoid or avoid_image or as_paths or as_null:
                 raise Invalid("--batch takes its queries from the file and prints JSON; leave the others out.")
             found = False
             how: Scan = scan.value
-            queries = _batch_queries(
-                batch, partial(Query, filters=filters, limit=limit, min_score=min_score, offset=offset)
-            )
+            queries = _batch_queries(batch, ask)
             for result in opened.search_many(queries, scan=how, adapter=adapter, model=model, on_trouble=_tell_trouble):
                 print(to_json(result), flush=True)
                 found = found or bool(result.hits)
         else:
-            asked = Query(
-                _terms(query, also, map(in_a_file, image or ()), avoid, map(in_a_file, avoid_image or ())),
-                filters,
-                limit,
-                min_score,
-                offset,
-            )
+            like, unlike = map(in_a_file, image or ()), map(in_a_file, avoid_image or ())
+            asked = ask(_terms(query, also, like, avoid, unlike))
             one_scan = cast("Scan", "codes" if scan is ScanChoice.AUTO else scan.value)
             results = opened.search_many([asked], scan=one_scan, adapter=adapter, model=model, on_trouble=_tell_trouble)
             result = next(results)

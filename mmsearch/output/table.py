@@ -34,9 +34,10 @@ def print_table(result: SearchResult, verbose: bool) -> None:
         line.append(f"{hit.score:5.2f}", style=next(colour for least, colour in _COLOURS if hit.score >= least))
         line.append(_GAP)
         suffix = (f":{hit.line}" if hit.line is not None else "") + ("" if hit.available else " (not there now)")
-        room = max(_LEAST_WIDTH, console.width - len(indent) - len(suffix))
+        copies = "" if not hit.copies else " +1 copy" if len(hit.copies) == 1 else f" +{len(hit.copies):,} copies"
+        room = max(_LEAST_WIDTH, console.width - len(indent) - len(suffix + copies))
         name = shortened(visible(place.shown(hit.path)), room)
-        line.append(name + suffix, style=Style(link=_link(hit.path)))
+        line.append(name + suffix, style=Style(link=_link(hit.path))).append(copies, style="dim")
         _print(console, line)
         for detail in _details(hit) if verbose else ():
             _print(console, Text(indent + shortened_at_end(detail, console.width - len(indent)), style="dim"))
@@ -90,7 +91,8 @@ def _details(hit: Hit) -> list[str]:
         f"similarity {hit.similarity:.2f}",
     ]
     snippet = visible(" ".join((hit.snippet or "").split()))
-    return [" · ".join(facts), *([snippet] if snippet else [])]
+    copies = [f"copy: {visible(copy)}" for copy in hit.copies]
+    return [" · ".join(facts), *copies, *([snippet] if snippet else [])]
 
 
 def _print(console: Console, line: Text) -> None:

@@ -39,7 +39,8 @@ class Query:
     """What is looked for. At least one term has a positive weight.
 
     The hits are at most `limit`, after the first `offset` of all. Without `min_score` a query of one text leaves out
-    hits that are no nearer than what a text that means nothing would find.
+    hits that are no nearer than what a text that means nothing would find. Files of the same content are one hit, or
+    with `copies` one each.
 
     Raises:
         Invalid: no terms, none of a positive weight, an empty text, or numbers out of range.
@@ -50,6 +51,7 @@ class Query:
     limit: int = field(default=DEFAULT_LIMIT, metadata={"json": None})
     min_score: float | None = field(default=None, metadata={"json": None})
     offset: int = field(default=0, metadata={"json": None})
+    copies: bool = field(default=False, metadata={"json": None})
 
     def __post_init__(self) -> None:
         if not self.terms:
