@@ -282,3 +282,16 @@ def test_an_identical_copy_scores_near_one(command: Mmsearch, home: Path, tmp_pa
     best = command("search", (home / "tax.txt").read_text(), "--json").json["hits"][0]
     assert best["path"] == str(home / "tax.txt")
     assert best["score"] > 0.99
+
+
+def test_a_file_of_a_kind_that_is_not_read_is_told_and_makes_no_root(command: Mmsearch, home: Path) -> None:
+    film = home / "film.mp4"
+    film.write_bytes(b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 20)
+    alone = command("index", film)
+    assert (alone.code, alone.out) == (2, "")
+    assert alone.err == f"mmsearch: {film}: files of this kind are not read; pictures and text files are.\n"
+    assert not (home.parent / "library" / "library.db").exists()
+    among = command("index", film, home / "cat.png", "--json")
+    assert (among.code, among.json["added"]) == (0, 1)
+    assert among.json["problems"] == [{"path": str(film), "reason": "files of this kind are not read"}]
+    assert [root["path"] for root in command("status", "--json").json["roots"]] == [str(home / "cat.png")]
