@@ -20,7 +20,7 @@ QUERIES = ("a cat", "a cup of coffee", "income tax", "a dark and stormy night")
 
 def everything(library: Library) -> dict[str, bool]:
     """All files of the library, by name, and whether they are there: asked of a search that nothing escapes."""
-    hits = library.search(Query((text_term("anything"),), limit=10_000, min_score=0.0)).hits
+    hits = library.search(Query((text_term("anything"),), limit=10_000, min_score=0.0, copies=True)).hits
     return {os.path.basename(hit.path): hit.available for hit in hits}
 
 
@@ -56,7 +56,8 @@ def held_files(folder: Path) -> dict[bytes, HeldFile]:
 def answers(folder: Path) -> list[Mapping[str, float]]:
     """For some queries, what is found, and how near it is."""
     with Library(folder) as library:
-        asked: Sequence[Query] = [Query((text_term(query),), limit=10_000, min_score=0.0) for query in QUERIES]
+        terms = [text_term(query) for query in QUERIES]
+        asked: Sequence[Query] = [Query((term,), limit=10_000, min_score=0.0, copies=True) for term in terms]
         return [{hit.path: hit.similarity for hit in result.hits} for result in library.search_many(asked)]
 
 

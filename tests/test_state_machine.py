@@ -172,7 +172,7 @@ class LibraryAndModel(RuleBasedStateMachine):
 
     @rule(asked=contents)
     def search(self, asked: int) -> None:
-        hits = self.library.search(Query((text_term(CONTENTS[asked]),), limit=100, min_score=0.0)).hits
+        hits = self.library.search(Query((text_term(CONTENTS[asked]),), limit=100, min_score=0.0, copies=True)).hits
         assert {os.path.relpath(hit.path, self.home) for hit in hits} == set(self.held)
         same = [place for place, content in self.held.items() if content == asked]
         best = {os.path.relpath(hit.path, self.home) for hit in hits[: len(same)]}
