@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import MmsearchError
@@ -26,7 +27,9 @@ from mmsearch.reading import (
     read,
 )
 from mmsearch.records import Content, EncodedItem, FileState, FloatMatrix, Modality, Part
-from mmsearch.store.protocol import Store
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 # So many parts of a file are encoded before they are handed on.
 GROUP_PARTS = 16

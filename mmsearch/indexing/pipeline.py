@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from queue import Empty
+from typing import TYPE_CHECKING
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.files.crash_points import crash_point
@@ -35,7 +36,9 @@ from mmsearch.indexing.walking import WalkRules
 from mmsearch.reading import ReadLimits, reader_versions, readers_label
 from mmsearch.records import Progress, Root
 from mmsearch.store.models import files_to_encode, note_caught_up
-from mmsearch.store.protocol import Store
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 # How long a stop waits for the pictures in work.
 DRAIN_SECONDS = 1.2

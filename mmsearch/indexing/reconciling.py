@@ -7,14 +7,17 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.paths import extension_of, is_below, with_parents
 from mmsearch.indexing.walking import FoundFile, WalkProblem, WalkRules, is_mount_point, walk
 from mmsearch.reading import medium_of, wants_sniffing
 from mmsearch.records import KnownFile, Root
-from mmsearch.store.protocol import Store
 from mmsearch.store.sqlite.files import MOST_PATHS
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 # A root that has lost more files than this, and more than half of them, or all that it had, may be a drive that was not
 # mounted right: they stay until a person says that they are gone.

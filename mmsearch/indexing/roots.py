@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from mmsearch.errors import Damaged, Invalid, NotFound, Remedy, Unavailable
 from mmsearch.files.crash_points import crash_point
@@ -12,7 +13,9 @@ from mmsearch.files.paths import is_below
 from mmsearch.indexing.reconciling import is_empty_folder
 from mmsearch.indexing.walking import WalkRules, check_rules, is_mount_point
 from mmsearch.records import Root
-from mmsearch.store.protocol import Store
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
-from typing import IO, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +41,9 @@ from mmsearch.nearest.snapshot import ROWS
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import VectorRows, blocks_after, places_in
 from mmsearch.records import HalfMatrix, ItemIds
-from mmsearch.store.protocol import Store
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 KIND = ROWS
 # A session keeps fewer rows in memory.

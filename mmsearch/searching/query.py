@@ -10,8 +10,8 @@ from typing import Any
 
 from mmsearch.errors import Invalid, NotFound, Remedy
 from mmsearch.records import Filters, Medium, Modality
+from mmsearch.searching import DEFAULT_LIMIT
 
-DEFAULT_LIMIT = 10
 LARGEST_WEIGHT = 1_000
 
 _WEIGHTED = re.compile(r"(\d+(?:\.\d*)?|\.\d+):(.+)", re.DOTALL)
