@@ -390,6 +390,11 @@ def test_a_medium_is_told_by_name_alone() -> None:
     assert not wants_sniffing(b"a.zip") and not wants_sniffing(b"a.jpg")
 
 
+def test_mails_and_notebooks_are_no_plain_texts() -> None:
+    for name in (b"a.eml", b"a.mbox", b"a.mht", b"a.mhtml", b"a.ipynb"):
+        assert medium_of(name) is None and not wants_sniffing(name), name
+
+
 def test_a_load_identifies_content_and_not_the_path(tmp_path: Path) -> None:
     photo = (PHOTOS / "rocket.jpg").read_bytes()
     one, two = load(put(tmp_path, "a.jpg", photo)), load(put(tmp_path, "b.jpg", photo))
