@@ -346,6 +346,22 @@ def test_the_time_of_the_shutter_is_read(tmp_path: Path, cat: Image.Image, kind:
         ({36867: "2019:13:45 99:99:99"}, {}, None),
         ({36867: "yesterday"}, {}, None),
         ({36867: "2019:07:14 18:03:59", 36881: "summer"}, {}, "2019-07-14T18:03:59"),
+        ({36867: "2019:07:14"}, {}, "2019-07-14T00:00:00"),
+        ({36867: "2019:07:14   :  :  "}, {}, "2019-07-14T00:00:00"),
+        ({36867: "2019-07-14T18:03"}, {}, "2019-07-14T18:03:00"),
+        ({36867: "2019-07-14T18:03:59.25+0200"}, {}, "2019-07-14T18:03:59+02:00"),
+        ({36867: "2025:1:4 8:31:30"}, {}, "2025-01-04T08:31:30"),
+        ({36867: "2019:07:14 24:00:00"}, {}, "2019-07-15T00:00:00"),
+        ({36867: "2019:07:14 23:59:60"}, {}, "2019-07-15T00:00:00"),
+        ({36867: "2002:12:08 12:00:00"}, {}, None),
+        ({36867: "2002:12:08 12:00:01"}, {}, "2002-12-08T12:00:01"),
+        (
+            {36867: "1970:01:01 01:00:00", 36868: "1980:01:01 00:00:17"},
+            {306: "2024:01:02 03:04:05"},
+            "2024-01-02T03:04:05",
+        ),
+        ({36867: "2000:01:01 00:00:00"}, {}, None),
+        ({36867: "1985:01:01 00:00:00"}, {}, "1985-01-01T00:00:00"),
         ({}, {}, None),
     ],
 )
@@ -353,6 +369,44 @@ def test_odd_dates(
     tmp_path: Path, cat: Image.Image, tags: dict[int, str], main: dict[int, str], taken: str | None
 ) -> None:
     assert see(tmp_path, "a.jpg", dated(cat, "JPEG", tags, main)).taken == taken
+
+
+XMP = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description {}</rdf:RDF></x:xmpmeta>'
+IPTC = b"\x1c\x02\x37\0\x0820190714\x1c\x02\x3c\0\x0b180359+0200"
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        ('xmp:CreateDate="2019-07-14T18:03:59+02:00"/>', "2019-07-14T18:03:59+02:00"),
+        ("><photoshop:DateCreated>2019-07-14</photoshop:DateCreated></rdf:Description>", "2019-07-14T00:00:00"),
+        ('xmp:CreateDate="2024-01-01" exif:DateTimeOriginal="2019-07-14T18:03:59Z"/>', "2019-07-14T18:03:59+00:00"),
+        ('exif:DateTimeOriginal="1970-01-01T00:00:00" xmp:CreateDate="2024-01-01"/>', "2024-01-01T00:00:00"),
+        ('xmp:CreateDate=""/>', None),
+    ],
+)
+def test_where_exif_says_nothing_xmp_does(
+    tmp_path: Path, cat: Image.Image, kind: str, said: str, taken: str | None
+) -> None:
+    packet = XMP.format(said)
+    options: dict[str, Any] = {"xmp": packet.encode()}
+    if kind == "PNG":
+        options = {"pnginfo": PngImagePlugin.PngInfo()}
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", packet)
+    if kind == "TIFF":
+        options = {"tiffinfo": {700: packet.encode()}}
+    assert see(tmp_path, f"a.{kind.lower()}", encoded(cat, kind, **options)).taken == taken
+
+
+def test_where_xmp_says_nothing_iptc_does(tmp_path: Path, cat: Image.Image) -> None:
+    resource = b"Photoshop 3.0\0" + b"8BIM" + (1028).to_bytes(2, "big") + bytes(2) + len(IPTC).to_bytes(4, "big") + IPTC
+    jpeg = encoded(cat, "JPEG")
+    jpeg = jpeg[:2] + b"\xff\xed" + (len(resource) + 2).to_bytes(2, "big") + resource + jpeg[2:]
+    assert see(tmp_path, "a.jpg", jpeg).taken == "2019-07-14T18:03:59+02:00"
+    assert see(tmp_path, "a.tif", encoded(cat, "TIFF", tiffinfo={33723: IPTC})).taken == "2019-07-14T18:03:59+02:00"
+    cut = jpeg.replace(IPTC[-10:], b"\xff" * 10)
+    assert see(tmp_path, "b.jpg", cut).taken == "2019-07-14T00:00:00"
 
 
 def test_damaged_exif_leaves_a_good_photo_good(tmp_path: Path, cat: Image.Image) -> None:

@@ -9,9 +9,9 @@ import logging
 import re
 import threading
 import warnings
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from mmsearch.reading.image_dates import EXIF_IFD, date_taken, xmp_and_iptc
 from mmsearch.reading.image_formats import (
     EXTENSIONS,
     READABLE_NAMES,
@@ -27,12 +27,7 @@ from mmsearch.records import FileFacts, Part
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_EXIF_IFD = 0x8769
 _ORIENTATION = 0x0112
-# (date, its offset from UTC): DateTimeOriginal, DateTimeDigitized and, last, DateTime, the date of an edit.
-_EXIF_DATES = ((36867, 36881), (36868, 36882), (306, 36880))
-_DATE = re.compile(r"(\d{4})[:/-](\d\d)[:/-](\d\d)[ T](\d\d):(\d\d):(\d\d)")
-_OFFSET = re.compile(r"[+-](?:0\d|1[0-4]):[0-5]\d")
 # The brightest values of 8 to 16 bits: a sensor's 12 bits stored in 16 do not make a black picture.
 _SENSOR_TOPS = (255, 1023, 4095, 16383, 65535)
 # JPEGs are decoded at an eighth, a quarter or half of their size, at this many times the wanted side or more: then
@@ -88,7 +83,7 @@ def _read(file: OpenFile, name: str, side: int) -> Reading:
         # Only now: Pillow turns TIFFs as it loads them and drops their tag; a PNG's may follow the pixels.
         exif = _exif(opened)
         orientation = exif.get(_ORIENTATION)
-        taken = _taken(exif)
+        taken = date_taken(exif, *xmp_and_iptc(opened.info, exif))
     if orientation in (5, 6, 7, 8):
         width, height = height, width
     picture = _upright(_flattened(small), orientation)
@@ -168,29 +163,8 @@ def _exif(picture: Image) -> dict[int, Any]:
     with contextlib.suppress(Exception):
         exif = picture.getexif()
         tags.update(exif)
-        tags.update(exif.get_ifd(_EXIF_IFD))
+        tags.update(exif.get_ifd(EXIF_IFD))
     return tags
-
-
-def _taken(exif: dict[int, Any]) -> str | None:
-    for date_tag, offset_tag in _EXIF_DATES:
-        match = _DATE.match(_exif_text(exif.get(date_tag)))
-        if match is None:
-            continue
-        try:
-            year, month, day, hour, minute, second = map(int, match.groups())
-            moment = datetime(year, month, day, hour, minute, second)
-        except ValueError:  # 0000:00:00 00:00:00, which clocks that were never set write
-            continue
-        offset = _OFFSET.fullmatch(_exif_text(exif.get(offset_tag)))
-        return moment.isoformat() + (offset[0] if offset else "")
-    return None
-
-
-def _exif_text(value: object) -> str:
-    if isinstance(value, bytes):
-        value = value.decode("ascii", "replace")
-    return value.strip(" \0\n") if isinstance(value, str) else ""
 
 
 def _prepare_pillow(max_pixels: int) -> None:
@@ -285,7 +259,7 @@ def _installed() -> tuple[str, ...]:
 
 READER = Reader(
     medium="image",
-    version=1,
+    version=2,
     extensions=EXTENSIONS,
     is_surely=_is_surely_image,
     may_be=_may_be_image,
