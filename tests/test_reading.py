@@ -246,6 +246,16 @@ def test_a_damage_on_the_way_leaves_what_comes_before_it(tmp_path: Path, cat: Im
     assert difference(seen.pixels.crop(top), cat.resize(seen.pixels.size).crop(top)) < 8
 
 
+def test_a_header_that_lies_makes_no_large_picture_of_a_small_file(
+    tmp_path: Path, cat: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bitmap = bytearray(encoded(cat, "BMP"))
+    bitmap[22:26] = (200_000).to_bytes(4, "little")  # its height
+    monkeypatch.setattr(image_pixels, "shrunk", lambda *_: pytest.fail("45 megapixels of nothing were looked at"))
+    monkeypatch.setattr("mmsearch.reading.image.shrunk", image_pixels.shrunk)
+    assert reason(tmp_path, "a.bmp", bytes(bitmap)) == "truncated BMP"
+
+
 def with_chunks(png: bytes, *chunks: bytes) -> bytes:
     """A PNG with more chunks between its header and its pixels."""
     return png[:33] + b"".join(chunks) + png[33:]

@@ -270,6 +270,8 @@ class Indexer:
         self._catalogue.put_file(outcome.state, content_id)
         if outcome.is_whole:
             self._count(outcome, content_id)
+            if outcome.content is not None and outcome.content.facts.note:
+                report.incomplete.append((path, outcome.content.facts.note))
 
     def _count(self, outcome: Outcome, content_id: int) -> None:
         candidate, report = outcome.candidate, self.report

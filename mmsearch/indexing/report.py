@@ -20,15 +20,17 @@ class Absence:
 class IndexReport:
     """What one run did with `model` (name and revision), counted in files.
 
-    `moved` counts files whose content was known under another name; `failed` those that could not be read in this
-    run, `failing` those that could not be read before and have not changed since; `others` those that no reader takes,
-    and `unread` the same by extension. `encoded` counts files that had not changed and that this model had not encoded
-    yet. `problems` are folders and special files that the walk could not take, `offline` roots, and drives below roots,
-    that are missing or suddenly empty and were left as they are; `absent` tells of roots that have lost so much that
-    their lost files stay until `prune`. `resumed` tells that the run before was cut off, `stopped` that this one was
-    asked to stop. `rebuilt` says what was wrong with derived files that had to be made again. `searched` is the model
-    that searches use after the run, and `lacking` how many files it has not encoded; `switched` tells that it was
-    another one before. `catching_up` is what was done for a model that they wait for, and `hindered` why nothing was.
+    `moved` counts files whose content was known under another name; `failed` those that could not be read in this run,
+    `failing` those that could not be read before and have not changed since; `others` those that no reader takes, and
+    `unread` the same by extension. `incomplete` names files that were read in this run and are searchable, though
+    something was missing or damaged in them, and says what. `encoded` counts files that had not changed and that this
+    model had not encoded yet. `problems` are folders and special files that the walk could not take, `offline` roots,
+    and drives below roots, that are missing or suddenly empty and were left as they are; `absent` tells of roots that
+    have lost so much that their lost files stay until `prune`. `resumed` tells that the run before was cut off,
+    `stopped` that this one was asked to stop. `rebuilt` says what was wrong with derived files that had to be made
+    again. `searched` is the model that searches use after the run, and `lacking` how many files it has not encoded;
+    `switched` tells that it was another one before. `catching_up` is what was done for a model that they wait for, and
+    `hindered` why nothing was.
     """
 
     model: str
@@ -45,6 +47,7 @@ class IndexReport:
     resumed: bool = False
     stopped: bool = False
     failures: list[tuple[bytes, str]] = field(default_factory=list)
+    incomplete: list[tuple[bytes, str]] = field(default_factory=list)
     problems: list[WalkProblem] = field(default_factory=list)
     unread: Counter[str] = field(default_factory=Counter)
     offline: list[bytes] = field(default_factory=list)

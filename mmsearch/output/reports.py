@@ -46,6 +46,7 @@ def report_as_json(report: IndexReport, library: str) -> dict[str, Any]:
         "stopped": report.stopped,
         "seconds": round(report.seconds, 3),
         "failures": [{"path": os.fsdecode(path), "reason": reason} for path, reason in report.failures],
+        "incomplete": [{"path": os.fsdecode(path), "reason": reason} for path, reason in report.incomplete],
         "problems": [{"path": os.fsdecode(problem.path), "reason": problem.reason} for problem in report.problems],
         "offline": [os.fsdecode(path) for path in report.offline],
         "rebuilt": report.rebuilt,
@@ -115,6 +116,12 @@ def notes(report: IndexReport) -> list[str]:
         said.append(visible(report.hindered))
     noted = [*report.failures, *((problem.path, problem.reason) for problem in report.problems)]
     said += [f"skipped {visible(os.fsdecode(path))}: {visible(reason)}" for path, reason in noted[:_SHOWN_FAILURES]]
+    said += [
+        f"read as far as it goes: {visible(os.fsdecode(path))} ({visible(reason)})"
+        for path, reason in report.incomplete[:_SHOWN_FAILURES]
+    ]
+    if len(report.incomplete) > _SHOWN_FAILURES:
+        said.append(f"read {len(report.incomplete) - _SHOWN_FAILURES:,} more as far as they go; --json lists them")
     if report.unread:
         said.append(f"not read: {unread_said(report.unread)}")
     if report.failing:

@@ -37,6 +37,8 @@ LEAST_DRAFT = 1.4
 _GIANT_BYTES = 200_000_000
 # What decoders of these formats take for themselves while they work, in bytes a pixel.
 _BYTES_BESIDE = {"WEBP": 12, "AVIF": 8, "HEIF": 8, "JPEG2000": 12}
+# How many bytes deflate, the densest of them, makes of one at most.
+_DENSEST = 1100
 _one_giant_at_a_time = threading.Lock()
 _setup = threading.Lock()
 _PILLOW_MODULES = r"PIL\.|pi_heif"
@@ -122,7 +124,7 @@ def _seen(file: OpenFile, name: str, side: int, stream: IO[bytes], share: float 
         _check_size(file, width, height, needed)
         with _one_giant_at_a_time if needed > _GIANT_BYTES else contextlib.nullcontext():
             # Where an end can be put to it, that is better than what there is without.
-            trouble = _load(opened, takes_parts=share is not None or name != "JPEG")
+            trouble = _load(opened, file.size, takes_parts=share is not None or name != "JPEG")
             small = shrunk(opened, side)
         note = None
         if trouble is not None or share is not None:
@@ -155,19 +157,30 @@ def _opened(name: str, stream: IO[bytes]) -> ImageFile:
     return Image.OPEN[name][0](stream, "")
 
 
-def _load(opened: ImageFile, takes_parts: bool) -> Exception | None:
-    """Decodes the pixels. Returns why it ended before the last of them where `takes_parts`; else that is raised."""
+def _load(opened: ImageFile, size: int, takes_parts: bool) -> Exception | None:
+    """Decodes the pixels of a file of `size` bytes.
+
+    Returns why it ended before the last of them where `takes_parts`; else that is raised.
+    """
     try:
         opened.load()
     except MemoryError:
         raise
     except Exception as error:
         is_interlaced = opened.info.get("interlace") or (opened.format == "GIF" and _is_interlaced_gif(opened))
-        if not takes_parts or is_interlaced or opened._im is None:
+        if not takes_parts or is_interlaced or opened._im is None or not _may_hold_a_part(opened, size):
             raise
         opened.tile = []
         return error
     return None
+
+
+def _may_hold_a_part(opened: ImageFile, size: int) -> bool:
+    """Whether enough of a picture may be in so many bytes: a header that lies makes a large picture of nothing."""
+    width, height = opened.size
+    is_raw = bool(opened.tile) and opened.tile[0][0] == "raw"
+    least = width * height * (1 / 8 if bytes_of_pixel(opened.mode) == 1 else 1)
+    return size * (1 if is_raw else _DENSEST) >= LEAST_SHARE * least
 
 
 def _is_interlaced_gif(opened: ImageFile) -> bool:
