@@ -36,6 +36,7 @@ from mmsearch.reading import (
     image_pixels,
     medium_of,
     open_file,
+    text_encoding,
     wants_sniffing,
 )
 from mmsearch.reading import read as read_parts
@@ -676,9 +677,36 @@ JAPANESE = "今日は海に行って、大きな船を見ました。それか�
 RUSSIAN = "Привет, как дела? Сегодня мы ездили на море и видели большой корабль. Потом пошли ужинать."
 
 
+KOREAN = "오늘은 바다에 가서 큰 배를 보았습니다. 그리고 집에 돌아와서 저녁을 먹었습니다. 아주 즐거웠습니다."
+SIMPLIFIED = "今天我们去了海边，看到了一艘大船。后来回家吃了晚饭，大家都很高兴。"
+TRADITIONAL = "今天我們去了海邊，看到了一艘大船。後來回家吃了晚飯，大家都很高興。"
+GREEK = "Σήμερα πήγαμε στη θάλασσα και είδαμε ένα μεγάλο πλοίο. Μετά φάγαμε στο σπίτι."
+HEBREW = "היום נסענו אל הים וראינו אונייה גדולה. אחר כך חזרנו הביתה ואכלנו ארוחת ערב."
+ARABIC = "ذهبنا اليوم إلى البحر ورأينا سفينة كبيرة. ثم عدنا إلى البيت وتناولنا العشاء."
+THAI = "วันนี้เราไปทะเลและเห็นเรือลำใหญ่ แล้วกลับบ้านกินข้าวเย็น สนุกมาก"
+POLISH = "W Szczebrzeszynie chrząszcz brzmi w trzcinie. Dziękuję, miło było cię poznać, to jest święto."
+CZECH = "Příliš žluťoučký kůň úpěl ďábelské ódy. Děkuji vám za večeři, to je štěstí."
+SLOVAK = "Dnes sme išli k moru a videli sme veľkú loď. Potom sme šli domov, to bolo šťastie."
+CROATIAN = "Danas smo išli na more i vidjeli veliki čamac. Žao mi je što već odlazite, đače."
+HUNGARIAN = "Ma elmentünk a tengerhez, és láttunk egy nagy hajót. A nő azt mondta, hogy időben hazaérünk."
+
+
 @pytest.mark.parametrize(
     ("text", "encoding"),
     [
+        *((text, name) for text in (POLISH, CZECH, SLOVAK, CROATIAN, HUNGARIAN) for name in ("iso8859_2", "cp1250")),
+        *((KOREAN, name) for name in ("euc_kr", "iso2022_kr", "johab")),
+        *((SIMPLIFIED, "gb2312"), (SIMPLIFIED, "gb18030"), (TRADITIONAL, "big5")),
+        *((RUSSIAN, name) for name in ("iso8859_5", "cp866", "mac_cyrillic", "cp855")),
+        *((GREEK, "iso8859_7"), (GREEK, "cp1253"), (ARABIC, "cp1256"), (ARABIC, "iso8859_6"), (THAI, "tis_620")),
+        *((HEBREW, "cp1255"), (HEBREW, "iso8859_8"), ("Я люблю море.", "koi8_r"), ("Добрый день!", "cp1251")),
+        *(
+            ("שלום, מה שלומך היום?", "cp1255"),
+            ("für", "latin-1"),
+            ("ü", "latin-1"),
+            ("こんにちは", "euc_jp"),
+            ("안녕하세요", "euc_kr"),
+        ),
         *((GERMAN, name) for name in ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "cp1252")),
         *((GERMAN, name) for name in ("utf-8-sig", "utf-16", "utf-32", "latin-1", "cp850", "mac_roman")),
         *((FRENCH, name) for name in ("utf-8", "cp1252")),
@@ -714,6 +742,29 @@ def test_a_page_says_its_own_encoding(tmp_path: Path) -> None:
     assert words(tmp_path, "a.html", page).text.strip() == "Мир"
     lying = b'# coding: unicode_escape\nx = "\xe9t\xe9 \\u0041"\n'
     assert words(tmp_path, "a.py", lying).text == '# coding: unicode_escape\nx = "été \\u0041"\n'
+
+
+@pytest.mark.parametrize("name", ["x-sjis", "Shift_JIS", "x-euc-jp", "EUC-JP"])
+def test_names_of_encodings_are_known_as_browsers_know_them(tmp_path: Path, name: str) -> None:
+    encoding = "euc_jp" if "euc" in name.lower() else "cp932"
+    page = f"<meta http-equiv='Content-Type' content='text/html; charset={name}'><p>①髙い山</p>"
+    known = page.replace("髙", "高").replace("①", "") if encoding == "euc_jp" else page
+    assert words(tmp_path, "a.html", known.encode(encoding)).text.strip() == known[known.index("<p>") + 3 : -4]
+
+
+def test_a_wrong_name_of_an_encoding_gives_way_to_the_letters(tmp_path: Path) -> None:
+    page = f'<?xml version="1.0" encoding="utf-8"?><p>{RUSSIAN}</p>'.encode("cp1251")
+    assert RUSSIAN in words(tmp_path, "a.html", page).text
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.binary(min_size=1, max_size=60))
+def test_no_bytes_are_taken_for_a_mainframe_s(data: bytes) -> None:
+    try:
+        encoding = text_encoding.decode_text(data)[1]
+    except text_encoding.NotText:
+        return
+    assert encoding not in {"cp037", "cp273", "cp424", "cp500", "cp875", "cp1026", "cp1140", "shift_jis_2004"}
 
 
 def test_binary_data_is_no_text(tmp_path: Path) -> None:
