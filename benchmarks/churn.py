@@ -23,8 +23,8 @@ from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import VectorRows, rows_of
 from mmsearch.records import Content, EncodedItem, FileState, ModelIdentity
 from mmsearch.store.models import add_model
-from mmsearch.store.sqlite.store import Catalogue
-from mmsearch.store.sqlite.upkeep import compact_database, is_wasteful, wasted_bytes
+from mmsearch.store.sqlite.compaction import compact_database, is_wasteful, wasted_bytes
+from mmsearch.store.sqlite.store import SqliteStore
 
 DIMENSION = 384
 CENTRES = 400
@@ -45,7 +45,7 @@ def recall(found: np.ndarray, rows: VectorRows, queries: np.ndarray) -> float:
     return float(np.mean([len(set(ours.tolist()) & theirs) / 10 for ours, theirs in zip(found, exact, strict=True)]))
 
 
-def add(catalogue: Catalogue, root_id: int, model_id: int, rows: np.ndarray, first: int) -> list[int]:
+def add(catalogue: SqliteStore, root_id: int, model_id: int, rows: np.ndarray, first: int) -> list[int]:
     """Files, contents and items of these vectors; returns the ids of the files."""
     with catalogue.transaction():
         for number, row in enumerate(rows, start=first):
@@ -70,7 +70,7 @@ def main() -> None:
     queries = clustered(300, chance, centres)
     identity = ModelIdentity("benchmark", "1", DIMENSION, "benchmark" * 8)
     with tempfile.TemporaryDirectory() as folder:
-        catalogue = Catalogue.write(folder)
+        catalogue = SqliteStore.write(folder)
         with catalogue.transaction():
             model_id = add_model(catalogue, identity)
             root_id = catalogue.put_root(b"/photos", "{}").id
@@ -106,7 +106,7 @@ def main() -> None:
         assert Path(folder, "library.db").exists()
 
 
-def held(catalogue: Catalogue) -> list[int]:
+def held(catalogue: SqliteStore) -> list[int]:
     """Items whose content a file holds: what a search shows."""
     return [
         row[0]

@@ -22,9 +22,9 @@ from benchmarks.tables import exponent, plot, table, write_section
 from mmsearch.nearest.gallery import Gallery
 from mmsearch.nearest.spaces import model_in_use
 from mmsearch.nearest.vectors import StoredVectors
-from mmsearch.records import MODALITIES, FloatMatrix
+from mmsearch.records import FloatMatrix
 from mmsearch.searching.searcher import FIRST_CANDIDATES
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.store import SqliteStore
 
 # What rclip 3.3.0 does once it knows the query: all vectors from SQLite, one product, a sort in Python.
 RCLIP_STEP = """
@@ -117,14 +117,14 @@ def write_as_rclip(database: Path, seeds: FloatMatrix, rows: int) -> None:
 
 def recall(library: Path, queries: FloatMatrix) -> float:
     """The share of the exact ten that a search finds, over all queries."""
-    catalogue = Catalogue.read(str(library))
+    catalogue = SqliteStore.read(str(library))
     in_use = model_in_use(catalogue)
     assert in_use is not None
-    space = in_use.space(MODALITIES[0])
-    codes = Gallery(str(library), catalogue, space, "codes")
+    space = in_use.space("image")
+    codes = Gallery(str(library), space, "codes")
     shared = []
     for query, right in zip(queries, exact_best(StoredVectors(catalogue, space, 0), queries), strict=True):
-        found = set(codes.ranking(query)[0](FIRST_CANDIDATES).item_ids[:10].tolist())
+        found = set(codes.ranking(catalogue, query)[0](FIRST_CANDIDATES).item_ids[:10].tolist())
         shared.append(len(right & found) / 10)
     catalogue.close()
     return float(np.mean(shared))

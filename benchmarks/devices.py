@@ -26,9 +26,9 @@ from benchmarks.photo_folder import make_folder
 from benchmarks.tables import table, write_section
 
 ENCODE = """
-import os, sys, time
+import functools, os, sys, time
 from concurrent.futures import ThreadPoolExecutor
-from mmsearch.encoding import open_encoder
+from mmsearch.models.opening import open_encoder
 from mmsearch.reading import picture_in
 model, device, folder = sys.argv[1:]
 encoder = open_encoder(model, device)
@@ -37,9 +37,10 @@ pictures = [picture_in(path, encoder.image_side) for path in paths[:64]]
 pictures = (pictures * 32)[: 16 * max(16, encoder.pictures_at_once)]
 size = encoder.pictures_at_once
 batches = [pictures[start : start + size] for start in range(0, len(pictures), size)]
-encoder.encode_images(batches[0])
+encoder.encode("image", batches[0])
 started = time.perf_counter()
-with ThreadPoolExecutor(os.cpu_count()) as executor: list(executor.map(encoder.encode_images, batches))
+encode = functools.partial(encoder.encode, "image")
+with ThreadPoolExecutor(os.cpu_count()) as executor: list(executor.map(encode, batches))
 print(len(pictures) / (time.perf_counter() - started), size)
 """
 

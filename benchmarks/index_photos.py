@@ -23,7 +23,7 @@ from benchmarks.tables import table, write_section
 DECODE = """
 import os, sys
 from concurrent.futures import ThreadPoolExecutor
-from mmsearch.encoding import open_encoder
+from mmsearch.models.opening import open_encoder
 from mmsearch.reading import picture_in
 side = open_encoder().image_side
 def read(path): picture_in(path, side)

@@ -18,12 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from mmsearch import Library
+from mmsearch.indexing.run import IndexSettings
 from mmsearch.models.opening import open_encoder
 from mmsearch.nearest.vectors import StoredVectors, VectorRows
 from mmsearch.reading import UnreadableFile, picture_in
 from mmsearch.records import FloatMatrix, HalfMatrix, ItemIds
 from mmsearch.store.models import searched_model
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.store import SqliteStore
 
 NOISE = 0.3
 PHOTOS_AT_ONCE = 8
@@ -57,7 +58,7 @@ def vectors_of_photos(folder: Path, most: int = 5_000) -> FloatMatrix:
                 continue
             if picture is not None:
                 pictures.append(picture)
-        return encoder.encode_images(pictures)
+        return encoder.encode("image", pictures)
 
     paths = photos_of(folder, most)
     batches = [paths[start : start + PHOTOS_AT_ONCE] for start in range(0, len(paths), PHOTOS_AT_ONCE)]
@@ -65,11 +66,16 @@ def vectors_of_photos(folder: Path, most: int = 5_000) -> FloatMatrix:
         return np.unique(np.concatenate(list(executor.map(encode, batches))), axis=0)
 
 
-def queries_of(count: int) -> FloatMatrix:
-    """Unit vectors of that many different short descriptions of scenes, float32 [count, d]."""
+def texts_of(count: int) -> list[str]:
+    """That many short descriptions of scenes."""
     chance = random.Random(0)
-    texts = [" ".join(chance.choice(part) for part in _SCENE) for _ in range(count)]
-    return open_encoder().encode_texts(texts)
+    return [" ".join(chance.choice(part) for part in _SCENE) for _ in range(count)]
+
+
+def queries_of(count: int) -> FloatMatrix:
+    """Unit vectors of that many short descriptions of scenes, float32 [count, d]."""
+    texts = texts_of(count)
+    return open_encoder().encode("text", texts)
 
 
 def grown(vectors: FloatMatrix, rows: int, seed: int = 0, at_once: int = FILES_A_TRANSACTION) -> Iterator[FloatMatrix]:
@@ -90,13 +96,13 @@ def make_library(folder: Path, vectors: FloatMatrix, rows: int, graph: bool | No
     place.mkdir(parents=True)
     (place / "note.txt").write_text("A note, so that there is a text too.")
     with Library(folder) as library:
-        library.index([place], graph=graph)
+        library.index([place], settings=IndexSettings(graph=graph))
         fill(folder, vectors, rows, seed)
         library.index([place])
 
 
 def fill(folder: Path, vectors: FloatMatrix, rows: int, seed: int) -> None:
-    catalogue = Catalogue.write(str(folder))
+    catalogue = SqliteStore.write(str(folder))
     execute = catalogue.connection.execute
     model_id = searched_model(catalogue).id  # type: ignore[union-attr]
     with catalogue.transaction():

@@ -2,29 +2,34 @@
 
     python -m benchmarks.resident_search --photos ~/Pictures --rows 1000000
 
-Times are those of the search alone, without the model: the queries' vectors are cached. recall@10 is against exact
-search over the same rows.
+Times are those of finding the nearest items alone, without the model: the queries' vectors are known. recall@10 is
+against exact search over the same rows. Beside that whole searches of a session are measured, by one thread and by
+several, with the memory that they take: --searches 20000 tells whether it grows.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.large_library import exact_best, make_library, queries_of, vectors_of_photos
+from benchmarks.large_library import exact_best, make_library, queries_of, texts_of, vectors_of_photos
 from benchmarks.measuring import machine
 from benchmarks.tables import table, write_section
-from mmsearch.nearest.gallery import Gallery, Scan
+from mmsearch import Library, Query
+from mmsearch.nearest.gallery import Gallery, Scan, Wanted
 from mmsearch.nearest.spaces import model_in_use
 from mmsearch.nearest.vectors import StoredVectors
-from mmsearch.records import Filters, FloatMatrix, ItemIds
+from mmsearch.records import Filters, FloatMatrix
+from mmsearch.searching.query import text_term
 from mmsearch.searching.searcher import FIRST_CANDIDATES
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.store import SqliteStore
 
 FILTERS = {
     "none": Filters(),
@@ -41,6 +46,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--searches", type=int, default=2_000, help="whole searches of a session")
     parser.add_argument("--library", type=Path, help="a library that is there already")
     parser.add_argument("--document", type=Path, help="the Markdown file that gets the table")
     asked = parser.parse_args()
@@ -54,8 +60,13 @@ def main() -> None:
             took = time.process_time() - started[0], time.perf_counter() - started[1]
             print(f"made in {took[1]:.0f} s, {took[0]:.0f} CPU s, the graph included", file=sys.stderr)
         rows = measure(library, queries)
+        whole = measure_session(library, texts_of(asked.queries), asked.searches)
     head = ["rows that pass", "way", "by", "p50 ms", "p99 ms", "recall@10"]
-    text = f"{table(head, rows)}\n\n{asked.queries:,} queries of each kind. {machine()}."
+    of_session = ["way", "threads", "CPU ms a search", "ms a search", "MB more after all"]
+    text = (
+        f"{table(head, rows)}\n\n{asked.queries:,} queries of each kind.\n\n{table(of_session, whole)}\n\n"
+        f"Whole searches of a session, {asked.searches:,} of them. {machine()}."
+    )
     print(text)
     if asked.document:
         write_section(asked.document, f"Searches once everything is loaded, {asked.rows:,} photos", text)
@@ -63,20 +74,20 @@ def main() -> None:
 
 def measure(library: Path, queries: FloatMatrix) -> list[list[str]]:
     """A row for each filter, way and kind of query."""
-    catalogue = Catalogue.read(str(library))
+    catalogue = SqliteStore.read(str(library))
     in_use = model_in_use(catalogue)
     assert in_use is not None
     space = in_use.space("image")
     rows = []
     for name, filters in FILTERS.items():
-        passing = catalogue.matching_items(filters, in_use.model_id, "image") if filters else None
-        right = exact_best(StoredVectors(catalogue, space, 0), queries, passing)
+        passing = Wanted(catalogue.matching_items(filters, in_use.model_id, "image")) if filters else None
+        right = exact_best(StoredVectors(catalogue, space, 0), queries, passing.item_ids if passing else None)
         ways: tuple[Scan, ...] = ("auto", "codes", "graph")
         for way in ways:
-            gallery = Gallery(str(library), catalogue, space, way)
+            gallery = Gallery(str(library), space, way)
             for query in queries[:2]:
-                gallery.ranking(query, passing)[0](FIRST_CANDIDATES)
-            times, shared = timed(gallery, passing, queries, right)
+                gallery.ranking(catalogue, query, passing)[0](FIRST_CANDIDATES)
+            times, shared = timed(gallery, catalogue, passing, queries, right)
             half = len(queries) // 2
             for kind, part in (("text", slice(0, half)), ("photo", slice(half, None))):
                 rows.append(
@@ -95,16 +106,42 @@ def measure(library: Path, queries: FloatMatrix) -> list[list[str]]:
 
 
 def timed(
-    gallery: Gallery, passing: ItemIds | None, queries: FloatMatrix, right: list[set[int]]
+    gallery: Gallery, catalogue: SqliteStore, passing: Wanted | None, queries: FloatMatrix, right: list[set[int]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Milliseconds and the share of the exact ten, for each query."""
     times, shared = [], []
     for query, expected in zip(queries, right, strict=True):
         started = time.perf_counter()
-        found = gallery.ranking(query, passing)[0](FIRST_CANDIDATES)
+        found = gallery.ranking(catalogue, query, passing)[0](FIRST_CANDIDATES)
         times.append((time.perf_counter() - started) * 1000)
         shared.append(len(set(found.item_ids[:10].tolist()) & expected) / max(1, len(expected)))
     return np.array(times), np.array(shared)
+
+
+def measure_session(library: Path, texts: list[str], searches: int) -> list[list[str]]:
+    """A row for each way and number of threads: processor time and wall time a search, and what memory grew by."""
+    rows = []
+    ways: tuple[Scan, ...] = ("auto", "codes")
+    for way in ways:
+        for threads in (1, 4):
+            with Library(library) as opened, opened.session(scan=way) as session:
+                queries = [Query((text_term(text),), min_score=0) for text in texts]
+                for query in queries:
+                    session.search(query)
+                asked = [queries[number % len(queries)] for number in range(searches)]
+                memory, processor, wall = resident_bytes(), time.process_time(), time.perf_counter()
+                with ThreadPoolExecutor(threads) as executor:
+                    for _ in executor.map(session.search, asked):
+                        pass
+                took = (time.process_time() - processor, time.perf_counter() - wall)
+                milliseconds = [f"{1000 * seconds / searches:.2f}" for seconds in took]
+                rows.append([way, str(threads), *milliseconds, f"{(resident_bytes() - memory) / 1e6:.1f}"])
+    return rows
+
+
+def resident_bytes() -> int:
+    """The memory that this process has now. Linux only."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 if __name__ == "__main__":

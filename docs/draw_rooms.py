@@ -30,7 +30,7 @@ HOLDS = {
     "indexing": "walk, compare, read, encode, commit",
     "searching": "query → channels → calibrated scores → hits",
     "evaluation": "how well it finds: data sets and measures",
-    "care": "doctor, repair, compacting, backup",
+    "care": "what is wrong with a library, and putting it right",
     "adapters": "small learned maps over a model's vectors",
     "library": "the door: Library, and its doors within",
     "output": "tables, lines and JSON",

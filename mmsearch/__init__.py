@@ -5,29 +5,254 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmsearch.errors import MmsearchError
-    from mmsearch.indexing.walking import WalkRules
+    from mmsearch.adapters.plot import check_plot, plot_training
+    from mmsearch.adapters.recipe import AdapterRecipe, AdapterRefused, AdapterReport, Epoch, TrainingLoss
+    from mmsearch.adapters.training import AdapterStatus
+    from mmsearch.care.doctor import Diagnosis, Finding
+    from mmsearch.errors import (
+        Busy,
+        Damaged,
+        Invalid,
+        MmsearchError,
+        NotFound,
+        Refused,
+        Remedy,
+        Unavailable,
+        Unsupported,
+    )
+    from mmsearch.evaluation.comparison import Comparison, ComparisonResult
+    from mmsearch.evaluation.datasets import Dataset, DatasetFormat, Example, read_dataset
+    from mmsearch.evaluation.metrics import Estimate
+    from mmsearch.evaluation.report import Evaluation, Evaluations
+    from mmsearch.evaluation.retrieval import DirectionResult, ZeroShot
+    from mmsearch.evaluation.separation import Separation
+    from mmsearch.indexing.pruning import Loss, Losses, Pruned
+    from mmsearch.indexing.report import Absence, FailedFile, IndexReport, Thinned
+    from mmsearch.indexing.roots import RootStatus
+    from mmsearch.indexing.run import IndexSettings
+    from mmsearch.indexing.walking import WalkProblem, WalkRules
     from mmsearch.library import Library
-    from mmsearch.records import Filters
+    from mmsearch.library.adapters import Adapters
+    from mmsearch.library.care import Care
+    from mmsearch.library.contents import Forgotten, Status
+    from mmsearch.library.models import DroppedModel, LibraryModel, ModelOverview, Models, PulledModel
+    from mmsearch.models.installed import InstalledModel, ModelFile, ModelSource, RemovedModel
+    from mmsearch.models.known import KnownModel
+    from mmsearch.models.optimise.building import OptimisedModel, TowerAgreement
+    from mmsearch.models.packing import ExportedModel
+    from mmsearch.nearest.gallery import Scan
+    from mmsearch.reading import ReadLimits
+    from mmsearch.records import Counts, Failure, Filters, Medium, Modality, Progress
     from mmsearch.searching.query import Query, Term
+    from mmsearch.searching.results import Hit, SearchResult
+    from mmsearch.searching.session import Session
+    from mmsearch.store.sqlite.backup import Backup
+    from mmsearch.store.sqlite.compaction import Compacted
+    from mmsearch.store.sqlite.salvage import Salvaged
 
 __version__ = "0.1.0"
-__all__ = ["Filters", "Library", "MmsearchError", "Query", "Term", "WalkRules", "__version__"]
+__all__ = [
+    "Absence",
+    "AdapterRecipe",
+    "AdapterRefused",
+    "AdapterReport",
+    "AdapterStatus",
+    "Adapters",
+    "Backup",
+    "Busy",
+    "Care",
+    "Compacted",
+    "Comparison",
+    "ComparisonResult",
+    "Counts",
+    "Damaged",
+    "Dataset",
+    "DatasetFormat",
+    "Diagnosis",
+    "DirectionResult",
+    "DroppedModel",
+    "Epoch",
+    "Estimate",
+    "Evaluation",
+    "Evaluations",
+    "Example",
+    "ExportedModel",
+    "FailedFile",
+    "Failure",
+    "Filters",
+    "Finding",
+    "Forgotten",
+    "Hit",
+    "IndexReport",
+    "IndexSettings",
+    "InstalledModel",
+    "Invalid",
+    "KnownModel",
+    "Library",
+    "LibraryModel",
+    "Loss",
+    "Losses",
+    "Medium",
+    "MmsearchError",
+    "Modality",
+    "ModelFile",
+    "ModelOverview",
+    "ModelSource",
+    "Models",
+    "NotFound",
+    "OptimisedModel",
+    "Progress",
+    "Pruned",
+    "PulledModel",
+    "Query",
+    "ReadLimits",
+    "Refused",
+    "Remedy",
+    "RemovedModel",
+    "RootStatus",
+    "Salvaged",
+    "Scan",
+    "SearchResult",
+    "Separation",
+    "Session",
+    "Status",
+    "Term",
+    "Thinned",
+    "TowerAgreement",
+    "TrainingLoss",
+    "Unavailable",
+    "Unsupported",
+    "WalkProblem",
+    "WalkRules",
+    "ZeroShot",
+    "__version__",
+    "check_plot",
+    "plot_training",
+    "read_dataset",
+]
 
+# Where each of them is.
 _ROOMS = {
-    "Filters": "mmsearch.records",
-    "Library": "mmsearch.library",
-    "MmsearchError": "mmsearch.errors",
-    "Query": "mmsearch.searching.query",
-    "Term": "mmsearch.searching.query",
-    "WalkRules": "mmsearch.indexing.walking",
+    "mmsearch.adapters.plot": (
+        "check_plot",
+        "plot_training",
+    ),
+    "mmsearch.adapters.recipe": (
+        "AdapterRecipe",
+        "AdapterRefused",
+        "AdapterReport",
+        "Epoch",
+        "TrainingLoss",
+    ),
+    "mmsearch.adapters.training": ("AdapterStatus",),
+    "mmsearch.care.doctor": (
+        "Diagnosis",
+        "Finding",
+    ),
+    "mmsearch.errors": (
+        "Busy",
+        "Damaged",
+        "Invalid",
+        "MmsearchError",
+        "NotFound",
+        "Refused",
+        "Remedy",
+        "Unavailable",
+        "Unsupported",
+    ),
+    "mmsearch.evaluation.comparison": (
+        "Comparison",
+        "ComparisonResult",
+    ),
+    "mmsearch.evaluation.datasets": (
+        "Dataset",
+        "DatasetFormat",
+        "Example",
+        "read_dataset",
+    ),
+    "mmsearch.evaluation.metrics": ("Estimate",),
+    "mmsearch.evaluation.report": (
+        "Evaluation",
+        "Evaluations",
+    ),
+    "mmsearch.evaluation.retrieval": (
+        "DirectionResult",
+        "ZeroShot",
+    ),
+    "mmsearch.evaluation.separation": ("Separation",),
+    "mmsearch.indexing.pruning": (
+        "Loss",
+        "Losses",
+        "Pruned",
+    ),
+    "mmsearch.indexing.report": (
+        "Absence",
+        "FailedFile",
+        "IndexReport",
+        "Thinned",
+    ),
+    "mmsearch.indexing.roots": ("RootStatus",),
+    "mmsearch.indexing.run": ("IndexSettings",),
+    "mmsearch.indexing.walking": (
+        "WalkProblem",
+        "WalkRules",
+    ),
+    "mmsearch.library": ("Library",),
+    "mmsearch.library.adapters": ("Adapters",),
+    "mmsearch.library.care": ("Care",),
+    "mmsearch.library.contents": (
+        "Forgotten",
+        "Status",
+    ),
+    "mmsearch.library.models": (
+        "DroppedModel",
+        "LibraryModel",
+        "ModelOverview",
+        "Models",
+        "PulledModel",
+    ),
+    "mmsearch.models.installed": (
+        "InstalledModel",
+        "ModelFile",
+        "ModelSource",
+        "RemovedModel",
+    ),
+    "mmsearch.models.known": ("KnownModel",),
+    "mmsearch.models.optimise.building": (
+        "OptimisedModel",
+        "TowerAgreement",
+    ),
+    "mmsearch.models.packing": ("ExportedModel",),
+    "mmsearch.nearest.gallery": ("Scan",),
+    "mmsearch.reading": ("ReadLimits",),
+    "mmsearch.records": (
+        "Counts",
+        "Failure",
+        "Filters",
+        "Medium",
+        "Modality",
+        "Progress",
+    ),
+    "mmsearch.searching.query": (
+        "Query",
+        "Term",
+    ),
+    "mmsearch.searching.results": (
+        "Hit",
+        "SearchResult",
+    ),
+    "mmsearch.searching.session": ("Session",),
+    "mmsearch.store.sqlite.backup": ("Backup",),
+    "mmsearch.store.sqlite.compaction": ("Compacted",),
+    "mmsearch.store.sqlite.salvage": ("Salvaged",),
 }
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     # Names are imported when they are used: `mmsearch --version` needs none of them.
-    if name in _ROOMS:
+    if name in _ROOM_OF:
         from importlib import import_module
 
-        return getattr(import_module(_ROOMS[name]), name)
+        return getattr(import_module(_ROOM_OF[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

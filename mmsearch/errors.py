@@ -29,7 +29,11 @@ class MmsearchError(Exception):
 
     def __init__(self, message: str, remedy: Remedy | None = None) -> None:
         super().__init__(message)
+        self.message = message
         self.remedy = remedy
+
+    def __str__(self) -> str:
+        return self.message if self.message.endswith(".") else f"{self.message}."
 
 
 class NotFound(MmsearchError):

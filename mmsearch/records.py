@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -159,18 +158,19 @@ class Filters:
     after: datetime | None = None
     before: datetime | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def json_fields(self) -> dict[str, Any]:
+        """Those that filter anything."""
         described = {
             "type": self.medium,
-            "in": [os.fsdecode(folder) for folder in self.folders],
-            "ext": list(self.extensions),
-            "after": self.after.isoformat() if self.after else None,
-            "before": self.before.isoformat() if self.before else None,
+            "in": self.folders,
+            "ext": self.extensions,
+            "after": self.after,
+            "before": self.before,
         }
         return {name: value for name, value in described.items() if value}
 
     def __bool__(self) -> bool:
-        return bool(self.as_json())
+        return bool(self.json_fields())
 
 
 @dataclass(frozen=True)

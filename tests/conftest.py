@@ -5,17 +5,20 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mmsearch import Library
+from mmsearch import Library, MmsearchError
+from mmsearch.cli.remedies import in_words
 
 PHOTOGRAPHS = {
     "cat.png": "chelsea.png",
@@ -57,6 +60,14 @@ class Answer:
 
 
 Mmsearch = Callable[..., Answer]
+
+
+@contextmanager
+def refused(words: str) -> Iterator[None]:
+    """What is done within raises an error that the command line says in such words, a regular expression."""
+    with pytest.raises(MmsearchError) as raised:
+        yield
+    assert re.search(words, in_words(raised.value))
 
 
 def give_up_roots_powers() -> None:

@@ -13,8 +13,8 @@ _ROW = re.compile(r"^\| (`.+?) \| (.+?) \| (.+) \|$", re.MULTILINE)
 _CODE = re.compile(r"`([^`]+)`")
 _QUOTED = re.compile(r'"(\w+)"')
 _ELSEWHERE = re.compile(r"as (?:`(\w+)` )?in `([a-z ]+)`")
-# What stands in these fields goes by names that are no fields: measures, settings, media, what a query gave.
-FREE_KEYS = ("metrics", "recipe", "filters", "thresholds")
+# What stands in these fields goes by names that are no fields: measures, settings, media, extensions.
+FREE_KEYS = ("metrics", "recipe", "filters", "thresholds", "unread")
 
 
 @dataclass(frozen=True)

@@ -79,5 +79,5 @@ def assert_like_a_fresh_one(library: Library, roots: Sequence[Path], fresh: Path
     with Library(fresh) as new:
         new.index(roots)
     assert_same(Path(library.folder), fresh)
-    assert library.examine().is_sound
+    assert library.care.examine().sound
     library.close()

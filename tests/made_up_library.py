@@ -9,7 +9,7 @@ import numpy as np
 from mmsearch.nearest.spaces import Space
 from mmsearch.records import Content, EncodedItem, FileState, FloatMatrix, Modality, ModelIdentity
 from mmsearch.store.models import add_model
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.store import SqliteStore
 
 DIMENSION = 64
 
@@ -32,7 +32,7 @@ class MadeUpLibrary:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = str(folder)
-        self.catalogue = Catalogue.write(self.folder)
+        self.catalogue = SqliteStore.write(self.folder)
         with self.catalogue.transaction():
             identity = ModelIdentity("made-up", "1", DIMENSION, "made-up" * 8)
             self.model_id = add_model(self.catalogue, identity)

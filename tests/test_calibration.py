@@ -67,7 +67,7 @@ def test_a_score_of_ones_own_replaces_the_threshold(indexed: Path) -> None:
 
 def test_the_library_is_measured_once_and_again_when_it_has_changed(library: Library, home: Path) -> None:
     def measured() -> str | None:
-        return library._catalogue().setting("calibration")
+        return library._access.reading().setting("calibration")
 
     library.index([home])
     first = measured()

@@ -21,6 +21,7 @@ from test_offline import can_mount
 from mmsearch import Library, Query
 from mmsearch.files.crash_points import CRASH_POINTS, VARIABLE
 from mmsearch.indexing.journal import IN_FLIGHT_NAME, InFlight
+from mmsearch.nearest import row_file
 from mmsearch.searching.query import text_term
 
 TO_VERSION_5 = """ALTER TABLE contents DROP COLUMN reader;
@@ -47,6 +48,13 @@ def changed(module):
             os.kill(os.getpid(), 9)
         return read(loaded, *rest)
     module._read = deadly
+"""
+
+
+# So small a library has a file of rows too.
+WITH_ROWS = """
+def changed(module):
+    module.ROWS_FROM = 1
 """
 
 
@@ -129,6 +137,7 @@ LATER = (
     "batch committed:2",
     "derived file in place:2",
     "codes added:2",
+    "rows begun:2",
     "graph in place:2",
 )
 
@@ -138,6 +147,10 @@ def test_killed_between_two_writes(
     tree: Path, tmp_path: Path, point: str, deadly: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    hooks = deadly
+    if point.startswith("rows"):
+        monkeypatch.setattr(row_file, "ROWS_FROM", 1)
+        hooks = hooked(tmp_path, "mmsearch.nearest.row_file", WITH_ROWS)
     folder = tmp_path / "library"
     library = Library(folder)
     prepare, command = BEFORE.get(point, (nothing, INDEX))
@@ -149,7 +162,7 @@ def test_killed_between_two_writes(
         change(tree)
     prepare(folder, tree)
     paths = [tree] if command == INDEX else []
-    killed = run(folder, *command, *paths, crash=point, hooks=deadly)
+    killed = run(folder, *command, *paths, crash=point, hooks=hooks)
     assert killed.returncode == -signal.SIGKILL, f"{point} was not reached: {killed.stderr}"
     if prepare is damaged:
         assert run(folder, *DOCTOR).returncode == 0
@@ -318,7 +331,7 @@ from pathlib import Path
 from mmsearch import Library, MmsearchError
 tree, place, fresh = map(Path, sys.argv[1:])
 place.mkdir()
-subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1800k", "tmpfs", place], check=True)
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", place], check=True)
 library = Library(place / "library")
 said = []
 for attempt in range(2):
@@ -344,7 +357,7 @@ print(json.dumps({"said": said, "held": held, "unchanged": report.unchanged, "re
 def test_the_disk_is_full(tree: Path, tmp_path: Path) -> None:
     import json
 
-    for number in range(10, 250):
+    for number in range(10, 140):
         (tree / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 10)
     script = tmp_path / "full.py"
     script.write_text(FULL)
@@ -363,7 +376,7 @@ def test_the_disk_is_full(tree: Path, tmp_path: Path) -> None:
     result = json.loads(done.stdout)
     for sentence in result["said"]:
         assert "no room left" in sentence or "No space left" in sentence
-    assert 10 < result["held"] < 252
+    assert 10 < result["held"] < 142
     assert result["resumed"]
     assert result["unchanged"] >= result["held"]
 
@@ -390,3 +403,34 @@ def test_a_repair_that_was_cut_off_is_finished_with_what_only_the_log_had(tree: 
     assert done.returncode == 0, done.stderr
     assert "2 roots" in done.stdout
     assert run(folder, "doctor").returncode == 0
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs a process that stands still")
+@pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "taken by another"])
+def test_a_writer_whose_lock_is_gone_writes_no_more(tree: Path, tmp_path: Path, replaced: bool) -> None:
+    write_chapters(tree, range(10, 100))
+    folder = tmp_path / "library"
+    hooks = signal_at(tmp_path, "batch committed", 2, signal.SIGSTOP)
+    command = [sys.executable, "-m", "mmsearch", "index", str(tree), "--workers", "1"]
+    environment = {**os.environ, "MMSEARCH_LIBRARY": str(folder), **hooks}
+    first = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        os.waitpid(first.pid, os.WUNTRACED)
+        refused = run(folder, "index", tree)
+        assert refused.returncode == 2
+        assert f"is being written by process {first.pid}" in refused.stderr
+        (folder / "library.lock").unlink()
+        if replaced:
+            second = run(folder, "index", tree)
+            assert second.returncode == 0, second.stderr
+        before = held_files(folder)
+        first.send_signal(signal.SIGCONT)
+        _, said = first.communicate(timeout=120)
+    finally:
+        first.kill()
+    assert first.returncode == 2
+    assert "lost its lock" in said
+    assert "Traceback" not in said
+    assert held_files(folder).keys() == before.keys()
+    Library(folder).index([tree])
+    assert_like_a_fresh_one(Library(folder), [tree], tmp_path / "fresh")

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmsearch import MmsearchError
+from mmsearch.cli.remedies import in_words
 from mmsearch.evaluation.datasets import Dataset, DatasetFormat, Example, read_dataset
 
 
@@ -42,7 +43,7 @@ def complaint(path: Path, **options: Any) -> str:
     """The sentence that reading fails with."""
     with pytest.raises(MmsearchError) as failure:
         read_dataset(path, **options)
-    sentence = str(failure.value)
+    sentence = in_words(failure.value)
     assert sentence.endswith(".")
     assert "\n" not in sentence
     assert ";" in sentence or "correct it" in sentence

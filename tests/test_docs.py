@@ -15,7 +15,32 @@ import json_page
 import pytest
 from conftest import Mmsearch
 
-from mmsearch import __version__
+from mmsearch import (
+    AdapterReport,
+    AdapterStatus,
+    Backup,
+    Compacted,
+    ComparisonResult,
+    Diagnosis,
+    DirectionResult,
+    DroppedModel,
+    Epoch,
+    Evaluation,
+    Evaluations,
+    ExportedModel,
+    Hit,
+    IndexReport,
+    InstalledModel,
+    KnownModel,
+    LibraryModel,
+    ModelOverview,
+    OptimisedModel,
+    RemovedModel,
+    SearchResult,
+    Separation,
+    ZeroShot,
+    __version__,
+)
 
 HERE = Path(__file__).parent.parent
 PAGES = [*sorted(HERE.glob("*.md")), *sorted((HERE / "docs").glob("*.md"))]
@@ -52,33 +77,48 @@ def test_every_command_that_the_readme_shows_exists() -> None:
         assert set(re.findall(r"(?<!\S)--[a-z-]+", shown)) <= known, options
 
 
-def described() -> dict[tuple[str, str | None], Any]:
-    """What is printed as JSON by its command, and the field that it stands in (None: it is the object itself)."""
-    from mmsearch.adapters.recipe import AdapterReport
-    from mmsearch.evaluation.comparison import Setting
-    from mmsearch.evaluation.report import Evaluation
-    from mmsearch.evaluation.retrieval import ZeroShot
-    from mmsearch.evaluation.separation import Separation
-    from mmsearch.indexing.report import IndexReport
-    from mmsearch.searching.results import Hit
+# What is printed as JSON by its command, and the field that it stands in (None: it is the object itself).
+PRINTED: dict[tuple[str, str | None], type] = {
+    ("search", None): SearchResult,
+    ("search", "hits"): Hit,
+    ("index", None): IndexReport,
+    ("compact", None): Compacted,
+    ("backup", None): Backup,
+    ("doctor", None): Diagnosis,
+    ("eval", None): Evaluations,
+    ("eval", "evaluations"): Evaluation,
+    ("eval", "directions"): DirectionResult,
+    ("eval", "zero_shot"): ZeroShot,
+    ("eval", "separations"): Separation,
+    ("eval", "comparisons"): ComparisonResult,
+    ("train", None): AdapterReport,
+    ("train", "history"): Epoch,
+    ("adapters", "adapters"): AdapterStatus,
+    ("models", None): ModelOverview,
+    ("models", "installed"): InstalledModel,
+    ("models", "library"): LibraryModel,
+    ("models", "known"): KnownModel,
+    ("models export", None): ExportedModel,
+    ("models remove", None): RemovedModel,
+    ("models use", None): LibraryModel,
+    ("models drop", None): DroppedModel,
+    ("models optimise", None): OptimisedModel,
+}
 
-    return {
-        ("search", "hits"): Hit,
-        ("index", None): IndexReport,
-        ("eval", "evaluations"): Evaluation,
-        ("eval", "zero_shot"): ZeroShot,
-        ("eval", "separations"): Separation,
-        ("eval", "comparisons"): Setting,
-        ("train", None): AdapterReport,
-    }
+
+def json_names(described: Any) -> set[str]:
+    """The names that a dataclass has in JSON, where its fields decide on them."""
+    assert not hasattr(described, "json_fields")
+    named = {one.name: one.metadata.get("json", one.name) for one in fields(described)}
+    listed = getattr(described, "JSON_FIELDS", named)
+    return {name for one in listed if (name := named.get(one, one)) is not None}
 
 
-@pytest.mark.parametrize(("place", "described"), described().items(), ids=str)
+@pytest.mark.parametrize(("place", "described"), PRINTED.items(), ids=str)
 def test_every_field_of_the_json_is_documented_in_its_section(place: tuple[str, str | None], described: Any) -> None:
     command, field = place
     section = json_page.sections()[command]
-    told = section.own_fields() | (section.fields_within(field) if field else set())
-    lacking = sorted({one.name for one in fields(described)} - told)
+    lacking = sorted(json_names(described) - (section.fields_within(field) if field else section.own_fields()))
     assert not lacking, f"{lacking} not in the section `mmsearch {command}`" + (f", within `{field}`" if field else "")
 
 

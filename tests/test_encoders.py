@@ -13,7 +13,7 @@ import pytest
 from conftest import place_photographs
 from PIL import Image
 
-from mmsearch import MmsearchError
+from mmsearch import Damaged, MmsearchError, Remedy
 from mmsearch.encoding.builtin import MODEL_FOLDER, BuiltinEncoder
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.models.opening import open_encoder
@@ -47,7 +47,7 @@ def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder = str(makers[kind](tmp_path_factory.mktemp("models") / "tiny"))
     if not optimised:
         return open_encoder(folder)
-    from mmsearch.models.optimise.making import optimise
+    from mmsearch.models.optimise.building import optimise
 
     return open_encoder(optimise(folder, f"{folder}-int8").folder)
 
@@ -59,79 +59,82 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Image.Image]:
 
 
 def test_pictures_become_unit_rows(encoder: Encoder, pictures: list[Image.Image]) -> None:
-    rows = encoder.encode_images(pictures)
+    rows = encoder.encode("image", pictures)
     assert rows.dtype == np.float32
     assert rows.shape == (len(pictures), encoder.identity.dimension)
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-3)
 
 
 def test_texts_become_unit_rows(encoder: Encoder) -> None:
-    rows = encoder.encode_texts(TEXTS)
+    rows = encoder.encode("text", TEXTS)
     assert rows.dtype == np.float32
     assert rows.shape == (len(TEXTS), encoder.identity.dimension)
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-3)
 
 
 def test_the_same_input_gives_the_same_vector(encoder: Encoder, pictures: list[Image.Image]) -> None:
-    assert np.array_equal(encoder.encode_texts(TEXTS), encoder.encode_texts(TEXTS))
-    assert np.array_equal(encoder.encode_images(pictures[:3]), encoder.encode_images(pictures[:3]))
+    assert np.array_equal(encoder.encode("text", TEXTS), encoder.encode("text", TEXTS))
+    assert np.array_equal(encoder.encode("image", pictures[:3]), encoder.encode("image", pictures[:3]))
 
 
 def test_a_batch_is_what_its_members_are_one_by_one_and_in_order(encoder: Encoder, pictures: list[Image.Image]) -> None:
-    texts = np.concatenate([encoder.encode_texts([text]) for text in TEXTS])
-    assert np.allclose(encoder.encode_texts(TEXTS), texts, atol=1e-3)
-    images = np.concatenate([encoder.encode_images([picture]) for picture in pictures])
-    assert np.allclose(encoder.encode_images(pictures), images, atol=1e-3)
-    assert np.allclose(encoder.encode_images(pictures[::-1]), images[::-1], atol=1e-3)
+    texts = np.concatenate([encoder.encode("text", [text]) for text in TEXTS])
+    assert np.allclose(encoder.encode("text", TEXTS), texts, atol=1e-3)
+    images = np.concatenate([encoder.encode("image", [picture]) for picture in pictures])
+    assert np.allclose(encoder.encode("image", pictures), images, atol=1e-3)
+    assert np.allclose(encoder.encode("image", pictures[::-1]), images[::-1], atol=1e-3)
 
 
 def test_an_empty_batch_is_no_rows(encoder: Encoder) -> None:
-    assert encoder.encode_texts([]).shape == (0, encoder.identity.dimension)
-    assert encoder.encode_images([]).shape == (0, encoder.identity.dimension)
+    assert encoder.encode("text", []).shape == (0, encoder.identity.dimension)
+    assert encoder.encode("image", []).shape == (0, encoder.identity.dimension)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2000), (2000, 3), (37, 41)])
 def test_pictures_of_any_shape(encoder: Encoder, size: tuple[int, int]) -> None:
-    row = encoder.encode_images([Image.new("RGB", size, (200, 30, 90))])
+    row = encoder.encode("image", [Image.new("RGB", size, (200, 30, 90))])
     assert np.isfinite(row).all()
     assert np.linalg.norm(row) == pytest.approx(1, abs=1e-3)
 
 
 def test_a_huge_text_and_one_of_nothing_are_encoded_too(encoder: Encoder) -> None:
-    rows = encoder.encode_texts(["word " * 50_000, "", " \n", "\0", "a" * 50_000])
+    rows = encoder.encode("text", ["word " * 50_000, "", " \n", "\0", "a" * 50_000])
     assert np.isfinite(rows).all()
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-3)
 
 
 def test_what_exceeds_the_window_is_left_out(encoder: Encoder) -> None:
     long = "a dog on the beach " * 100
-    assert np.allclose(encoder.encode_texts([long]), encoder.encode_texts([long + "and then " * 50]), atol=1e-3)
+    assert np.allclose(encoder.encode("text", [long]), encoder.encode("text", [long + "and then " * 50]), atol=1e-3)
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "LA", "RGBA", "P", "CMYK"])
 def test_pictures_of_any_mode_are_seen_as_their_colours(encoder: Encoder, mode: str) -> None:
     ramp = Image.linear_gradient("L").resize((64, 48)).convert("RGB")
     picture = ramp.convert(mode)
-    row, expected = encoder.encode_images([picture])[0], encoder.encode_images([picture.convert("RGB")])[0]
+    row, expected = encoder.encode("image", [picture])[0], encoder.encode("image", [picture.convert("RGB")])[0]
     assert np.allclose(row, expected, atol=1e-3)
 
 
 def test_a_bad_picture_fails_its_batch_and_nothing_after_it(encoder: Encoder, pictures: list[Image.Image]) -> None:
-    good = encoder.encode_images(pictures[:2])
+    good = encoder.encode("image", pictures[:2])
     bad = Image.new("RGB", (40, 30))
     bad.close()
     with pytest.raises(Exception):  # noqa: B017 - of whatever kind: the pipeline then tries them one by one
-        encoder.encode_images([pictures[0], bad, pictures[1]])
-    assert np.array_equal(encoder.encode_images(pictures[:2]), good)
+        encoder.encode("image", [pictures[0], bad, pictures[1]])
+    assert np.array_equal(encoder.encode("image", pictures[:2]), good)
 
 
 def test_several_threads_get_what_one_gets(encoder: Encoder, pictures: list[Image.Image]) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    alone = [encoder.encode_images([picture]) for picture in pictures], [encoder.encode_texts([one]) for one in TEXTS]
+    alone = (
+        [encoder.encode("image", [picture]) for picture in pictures],
+        [encoder.encode("text", [one]) for one in TEXTS],
+    )
     with ThreadPoolExecutor(8) as executor:
-        images = executor.map(lambda picture: encoder.encode_images([picture]), pictures)
-        texts = executor.map(lambda text: encoder.encode_texts([text]), TEXTS)
+        images = executor.map(lambda picture: encoder.encode("image", [picture]), pictures)
+        texts = executor.map(lambda text: encoder.encode("text", [text]), TEXTS)
         assert np.allclose(np.concatenate(list(images)), np.concatenate(alone[0]), atol=1e-3)
         assert np.allclose(np.concatenate(list(texts)), np.concatenate(alone[1]), atol=1e-3)
 
@@ -180,8 +183,8 @@ def test_the_old_layout_and_the_new_one_give_the_same_vectors(tmp_path: Path, pi
     from tiny_clip import make_old_tiny_clip, make_tiny_clip
 
     new, old = (open_encoder(str(make(tmp_path / make.__name__))) for make in (make_tiny_clip, make_old_tiny_clip))
-    assert np.allclose(new.encode_images(pictures), old.encode_images(pictures), atol=1e-5)
-    assert np.allclose(new.encode_texts(TEXTS), old.encode_texts(TEXTS), atol=1e-5)
+    assert np.allclose(new.encode("image", pictures), old.encode("image", pictures), atol=1e-5)
+    assert np.allclose(new.encode("text", TEXTS), old.encode("text", TEXTS), atol=1e-5)
 
 
 def test_a_siglip_reads_texts_as_it_was_trained_to(tmp_path: Path) -> None:
@@ -199,7 +202,7 @@ def test_a_siglip_reads_texts_as_it_was_trained_to(tmp_path: Path) -> None:
         expected = model.get_text_features(input_ids=ids)
     expected = getattr(expected, "pooler_output", expected).numpy()
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    rows = open_encoder(str(folder)).encode_texts(["A Cat", "a photo of a dog"])
+    rows = open_encoder(str(folder)).encode("text", ["A Cat", "a photo of a dog"])
     assert np.allclose(rows, expected, atol=1e-4)
 
 
@@ -209,8 +212,8 @@ def test_pictures_of_one_model_and_texts_of_another(tmp_path: Path, pictures: li
 
     pair = make_tiny_pair(tmp_path / "tiny")
     both, teacher = open_encoder(str(pair)), open_encoder(str(pair / "image"))
-    assert np.allclose(both.encode_images(pictures[:3]), teacher.encode_images(pictures[:3]), atol=1e-5)
-    assert not np.allclose(both.encode_texts(TEXTS), teacher.encode_texts(TEXTS), atol=0.1)
+    assert np.allclose(both.encode("image", pictures[:3]), teacher.encode("image", pictures[:3]), atol=1e-5)
+    assert not np.allclose(both.encode("text", TEXTS), teacher.encode("text", TEXTS), atol=0.1)
     with pytest.raises(MmsearchError, match="does not encode both"):
         _ = open_encoder(str(pair / "text")).identity
 
@@ -218,9 +221,9 @@ def test_pictures_of_one_model_and_texts_of_another(tmp_path: Path, pictures: li
 def test_a_text_that_is_a_path_is_read_as_text(encoder: Encoder, tmp_path: Path) -> None:
     picture = tmp_path / "red.png"
     Image.new("RGB", (64, 64), "red").save(picture)
-    as_text = encoder.encode_texts([str(picture), "http://127.0.0.1:9/picture.png"])
+    as_text = encoder.encode("text", [str(picture), "http://127.0.0.1:9/picture.png"])
     picture.unlink()
-    assert np.array_equal(as_text, encoder.encode_texts([str(picture), "http://127.0.0.1:9/picture.png"]))
+    assert np.array_equal(as_text, encoder.encode("text", [str(picture), "http://127.0.0.1:9/picture.png"]))
 
 
 def test_a_model_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
@@ -245,23 +248,25 @@ def test_the_optimised_graph_is_kept_gives_the_same_vectors_and_may_be_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
-    expected = BuiltinEncoder().encode_texts(TEXTS)
+    expected = BuiltinEncoder().encode("text", TEXTS)
     (kept,) = (tmp_path / "cache").iterdir()
-    assert np.array_equal(BuiltinEncoder().encode_texts(TEXTS), expected)
+    assert np.array_equal(BuiltinEncoder().encode("text", TEXTS), expected)
     kept.write_bytes(b"no graph any more")
-    assert np.array_equal(BuiltinEncoder().encode_texts(TEXTS), expected)
+    assert np.array_equal(BuiltinEncoder().encode("text", TEXTS), expected)
     assert kept.stat().st_size > 1_000_000
     shutil.rmtree(tmp_path / "cache")
     (tmp_path / "cache").write_text("a file where the folder should be")
-    assert np.array_equal(BuiltinEncoder().encode_texts(TEXTS), expected)
+    assert np.array_equal(BuiltinEncoder().encode("text", TEXTS), expected)
 
 
 def test_a_built_in_model_that_is_broken_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
-    with pytest.raises(MmsearchError, match="install mmsearch again"):
+    with pytest.raises(Damaged) as broken:
         BuiltinEncoder(str(tmp_path))
+    assert broken.value.remedy == Remedy("reinstall")
     (tmp_path / "model.json").write_text((Path(MODEL_FOLDER) / "model.json").read_text())
     (tmp_path / "tokenizer.json").write_bytes((Path(MODEL_FOLDER) / "tokenizer.json").read_bytes())
     (tmp_path / "text.onnx").write_bytes(b"not a model")
-    with pytest.raises(MmsearchError, match="install mmsearch again"):
-        BuiltinEncoder(str(tmp_path)).encode_texts(["a cat"])
+    with pytest.raises(Damaged) as broken:
+        BuiltinEncoder(str(tmp_path)).encode("text", ["a cat"])
+    assert broken.value.remedy == Remedy("reinstall")

@@ -119,9 +119,9 @@ def test_photos_of_the_library_are_not_encoded_again(
     def refuse(*_: object) -> None:
         raise AssertionError("a picture was encoded")
 
-    fresh = Library(indexed / "none").evaluate(read_dataset(captioned))[0]
-    monkeypatch.setattr(BuiltinEncoder, "encode_images", refuse)
-    known = Library(indexed).evaluate(read_dataset(captioned))[0]
+    fresh = Library(indexed / "none").evaluate(read_dataset(captioned)).evaluations[0]
+    monkeypatch.setattr(BuiltinEncoder, "_encode_images", refuse)
+    known = Library(indexed).evaluate(read_dataset(captioned)).evaluations[0]
     assert (fresh.from_library, known.from_library) == (0, 14)
     assert known.directions[0].metrics["MRR"].value == pytest.approx(fresh.directions[0].metrics["MRR"].value, abs=0.02)
 
@@ -297,7 +297,7 @@ def test_separation_counts_what_is_shown_above_the_threshold() -> None:
 
 
 def test_an_evaluation_from_python_is_three_lines(captioned: Path, tmp_path: Path) -> None:
-    (found,) = Library(tmp_path / "none").evaluate(read_dataset(captioned), ks=(1, 3))
+    (found,) = Library(tmp_path / "none").evaluate(read_dataset(captioned), ks=(1, 3)).evaluations
     assert isinstance(found, Evaluation)
     assert isinstance(found.directions[0].metrics["R@3"], Estimate)
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import Mmsearch
+from conftest import Mmsearch, refused
 from interrupting import signal_at
 from library_state import everything
 
 from mmsearch import Library, MmsearchError, WalkRules
+from mmsearch.errors import Invalid
 from mmsearch.files.crash_points import VARIABLE
+from mmsearch.indexing.report import FailedFile
+from mmsearch.indexing.run import IndexSettings
+from mmsearch.output.reports import summary
 from mmsearch.reading import ReadLimits
 
 
@@ -75,12 +82,50 @@ def test_moved_renamed_and_copied_files_are_not_encoded_again(
     def refuse(*_: object) -> None:
         raise AssertionError("a known content was encoded again")
 
-    monkeypatch.setattr(BuiltinEncoder, "encode_images", refuse)
-    monkeypatch.setattr(BuiltinEncoder, "encode_texts", refuse)
+    monkeypatch.setattr(BuiltinEncoder, "_encode_images", refuse)
+    monkeypatch.setattr(BuiltinEncoder, "_encode_texts", refuse)
     report = library.index([home])
     assert (report.moved, report.removed, report.failed) == (2, 1, 0)
     monkeypatch.undo()
     assert files(library) == {"pet.png", "coffee.png", "coffee.md", "tax.txt", "copy of tax.txt"}
+
+
+@pytest.mark.parametrize(("seconds", "commits"), [(1000.0, 2), (0.0, 75)], ids=["by number", "by time"])
+def test_known_contents_are_committed_together(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, commits: int
+) -> None:
+    from mmsearch.indexing import pipeline, results
+
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "a.txt").write_text("It was a dark and stormy night.")
+    library.index([tree])
+    for number in range(600):
+        (tree / f"{number}.txt").write_text("It was a dark and stormy night.")
+    points: list[str] = []
+    done: list[int] = []
+    monkeypatch.setattr(pipeline, "crash_point", points.append)
+    monkeypatch.setattr(results, "GATHER_SECONDS", seconds)
+    report = library.index(
+        [tree], settings=IndexSettings(workers=1), on_progress=lambda progress: done.append(progress.done)
+    )
+    assert (report.moved, report.added, report.unchanged) == (600, 0, 1)
+    assert points.count("batch committed") == commits
+    assert done[-1] == 600
+    report.seconds = 2.0
+    assert summary(report).endswith("(300 files/s)")
+
+
+def test_what_took_encoding_is_committed_at_once(library: Library, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmsearch.indexing import pipeline, results
+
+    for number in range(60):
+        (home / f"{number}.txt").write_text(f"Chapter {number}.")
+    points: list[str] = []
+    monkeypatch.setattr(pipeline, "crash_point", points.append)
+    monkeypatch.setattr(results, "GATHER_SECONDS", 1000.0)
+    assert library.index([home]).added == 64
+    assert points.count("batch committed") == 8
 
 
 def test_include_and_exclude_choose_and_are_remembered(library: Library, home: Path) -> None:
@@ -93,6 +138,42 @@ def test_include_and_exclude_choose_and_are_remembered(library: Library, home: P
     assert files(library) == {"cat.png", "coffee.png"}
     library.index([home], rules=WalkRules())
     assert files(library) == {"cat.png", "coffee.png", "cat2.png", "coffee.md", "tax.txt", "new.txt"}
+
+
+@pytest.mark.parametrize("rules", [WalkRules(exclude=("[]",)), WalkRules(include=("*.txt", "x["))])
+def test_a_pattern_that_is_none_is_refused_before_anything_is_stored(
+    library: Library, home: Path, rules: WalkRules
+) -> None:
+    with pytest.raises(Invalid, match="is not one"):
+        library.index([home], rules=rules)
+    assert not library.exists()
+    library.index([home])
+    before = (Path(library.folder) / "library.db").read_bytes()
+    with pytest.raises(Invalid, match="is not one"):
+        library.index(rules=rules)
+    library.close()
+    assert (Path(library.folder) / "library.db").read_bytes() == before
+    assert library.index().unchanged == 4
+
+
+def test_a_stored_pattern_that_is_none_is_told_and_can_be_replaced(
+    library: Library, home: Path, mmsearch: Mmsearch
+) -> None:
+    library.index([home])
+    library.close()
+    with closing(sqlite3.connect(Path(library.folder) / "library.db")) as connection, connection:
+        rules = {"include": [], "exclude": ["a;b", "x[]"], "hidden": False, "ignore_files": True}
+        connection.execute("UPDATE roots SET rules = ?", (json.dumps(rules),))
+    refused = mmsearch("index", "--library", library.folder)
+    assert refused.code == 2
+    assert f"The rules remembered for {home} cannot be followed (" in refused.err
+    assert "'x[]' is not one: a [ is never closed); index it with new rules, which replace them" in refused.err
+    assert library.status().roots[0].rules.exclude == ("a;b", "x[]")
+    library.close()
+    done = mmsearch("index", "--library", library.folder, "--exclude", "*.png")
+    assert done.code == 0, done.err
+    assert files(library) == {"coffee.md", "tax.txt"}
+    assert library.index().unchanged == 2
 
 
 def test_hidden_and_ignored_files_stay_out_unless_asked_for(library: Library, home: Path) -> None:
@@ -110,7 +191,7 @@ def test_unreadable_files_are_noted_and_not_read_again_until_they_change(library
     (home / "empty.txt").write_bytes(b"")
     report = library.index([home])
     assert (report.added, report.failed) == (4, 2)
-    assert {os.path.basename(path) for path, _ in report.failures} == {b"broken.png", b"empty.txt"}
+    assert {os.path.basename(failure.path) for failure in report.failures} == {b"broken.png", b"empty.txt"}
     again = library.index([home])
     assert (again.failed, again.failing, again.unchanged) == (0, 2, 4)
     assert {failure.path for failure in library.status().failures} == {
@@ -126,7 +207,7 @@ def test_unreadable_files_are_noted_and_not_read_again_until_they_change(library
 
 def test_what_failed_is_read_again_when_asked(library: Library, home: Path) -> None:
     (home / "long.txt").write_text("A long story. " * 1000)
-    report = library.index([home], limits=ReadLimits({"text": 5000}))
+    report = library.index([home], settings=IndexSettings(ReadLimits({"text": 5000})))
     assert report.failed == 1
     assert library.index([home]).failing == 1
     assert library.index([home], retry=True).added == 1
@@ -331,17 +412,19 @@ def test_forget_takes_a_folder_or_file_out(library: Library, home: Path) -> None
 def test_a_failing_batch_is_taken_item_by_item(library: Library, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mmsearch.encoding.builtin import BuiltinEncoder
 
-    encode = BuiltinEncoder.encode_images
+    encode = BuiltinEncoder._encode_images
 
     def fails_for_batches_and_wide_pictures(self: BuiltinEncoder, pictures: list[object]) -> object:
         if len(pictures) > 1 or pictures[0].width > 550:  # type: ignore[attr-defined]
             raise RuntimeError("out of something")
         return encode(self, pictures)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(BuiltinEncoder, "encode_images", fails_for_batches_and_wide_pictures)
+    monkeypatch.setattr(BuiltinEncoder, "_encode_images", fails_for_batches_and_wide_pictures)
     report = library.index([home])
     assert report.added == 3
-    assert report.failures == [(os.fsencode(home / "coffee.png"), "the model could not encode it: out of something")]
+    assert report.failures == [
+        FailedFile(os.fsencode(home / "coffee.png"), "the model could not encode it: out of something")
+    ]
 
 
 def test_a_second_writer_is_told_who_writes(library: Library, home: Path) -> None:
@@ -392,9 +475,9 @@ def test_a_library_of_other_weights_is_refused(library: Library, home: Path) -> 
     library.close()
     with sqlite3.connect(Path(library.folder) / "library.db") as connection:
         connection.execute("UPDATE models SET fingerprint = 'another', revision = '0'")
-    with pytest.raises(MmsearchError, match="index --model mmsearch-mini --rebuild"):
+    with refused("index --model mmsearch-mini --rebuild"):
         library.search("a cat")
-    with pytest.raises(MmsearchError, match="index --model mmsearch-mini --rebuild"):
+    with refused("index --model mmsearch-mini --rebuild"):
         library.index([home])
     library.close()
     assert library.index([home], rebuild=True).encoded == 4

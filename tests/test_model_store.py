@@ -23,7 +23,7 @@ from fake_hub import COMMIT, FakeHub, serving
 from mmsearch import Library, MmsearchError
 from mmsearch.encoding.facts import MANIFEST
 from mmsearch.models.installed import (
-    Source,
+    ModelSource,
     check_files,
     folder_of,
     installed_model,
@@ -90,7 +90,7 @@ def fetched(repositories: dict[str, Path], models: Path) -> Path:
     partial = models / "tiny.partial"
     models.mkdir()
     shutil.copytree(repositories["sentence-transformers/clip-ViT-B-32"], partial)
-    seal(str(partial), "tiny", [Source("some/tiny", COMMIT, "")])
+    seal(str(partial), "tiny", [ModelSource("some/tiny", COMMIT, "")])
     put_in_place(str(partial), "tiny")
     return models / "tiny"
 
@@ -134,7 +134,7 @@ def test_a_known_text_student_comes_with_the_tower_that_it_was_made_for(hub: Fak
     assert model is not None
     assert {one.split("/")[0] for one in model.files} == {"text", "image"}
     encoder = open_encoder(name)
-    assert encoder.encode_texts(["eine Katze"]).shape == (1, encoder.identity.dimension)
+    assert encoder.encode("text", ["eine Katze"]).shape == (1, encoder.identity.dimension)
 
 
 def test_a_student_that_is_not_known_is_told_whose_pictures_to_take(hub: FakeHub, command: Mmsearch) -> None:
@@ -177,6 +177,7 @@ def test_a_killed_download_leaves_no_model_and_goes_on_later(hub: FakeHub, mmsea
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and "model.safetensors" not in hub.sent:
         time.sleep(0.01)
+    assert "model.safetensors" in hub.sent
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert installed_models() == []
@@ -227,7 +228,7 @@ def test_a_pair_is_mended_as_a_pair(hub: FakeHub, command: Mmsearch) -> None:
     assert command("models", "pull", "some/student", "--images-by", NAME).code == 0
     Path(folder_of("some/student"), "image", "config.json").unlink()
     assert command("models", "pull", "some/student").code == 0
-    assert open_encoder("some/student").encode_texts(["x"]).shape == (1, 16)
+    assert open_encoder("some/student").encode("text", ["x"]).shape == (1, 16)
 
 
 def test_a_damaged_manifest_is_mended_too(hub: FakeHub, command: Mmsearch) -> None:
@@ -382,7 +383,7 @@ def test_a_model_is_brought_over_as_a_single_file(
     model = installed_model("tiny")
     assert model is not None
     check_files(model, digests=True)
-    assert model.sources == (Source("some/tiny", COMMIT, ""),)
+    assert model.sources == (ModelSource("some/tiny", COMMIT, ""),)
 
 
 def rewritten(source: Path, target: Path, change: dict[str, bytes]) -> Path:
@@ -456,7 +457,7 @@ def test_a_library_that_calls_a_known_model_by_its_long_name(
     partial = models / "x.partial"
     models.mkdir()
     shutil.copytree(repositories[long], partial)
-    seal(str(partial), short, [Source(long, COMMIT, "")])
+    seal(str(partial), short, [ModelSource(long, COMMIT, "")])
     put_in_place(str(partial), short)
     with Library(home.parent / "library") as library:
         library.index([home], model=short)
@@ -509,7 +510,7 @@ def test_without_torch_the_original_says_what_to_install(fetched: Path, home: Pa
 
 
 def test_a_library_of_the_original_stays_with_it(fetched: Path, library: Library, home: Path) -> None:
-    from mmsearch.models.optimise.making import optimise
+    from mmsearch.models.optimise.building import optimise
 
     library.index([home], model="tiny")
     optimise("tiny")
@@ -523,7 +524,7 @@ def test_a_library_of_the_original_stays_with_it(fetched: Path, library: Library
 def test_eval_measures_the_original_and_what_was_made_of_it(
     fetched: Path, command: Mmsearch, home: Path, tmp_path: Path
 ) -> None:
-    from mmsearch.models.optimise.making import optimise
+    from mmsearch.models.optimise.building import optimise
 
     optimise("tiny")
     data = tmp_path / "captions.jsonl"
@@ -541,7 +542,7 @@ def test_a_siglip_is_pulled_and_made_fast_in_one_go(hub: FakeHub, command: Mmsea
     assert done.code == 0, done.err
     assert "(2 pictures)" in done.out
     names = ("some/tiny-siglip", "some/tiny-siglip-int8")
-    vectors = [open_encoder(name).encode_texts(["A Cat", "a dog"]) for name in names]
+    vectors = [open_encoder(name).encode("text", ["A Cat", "a dog"]) for name in names]
     assert float(np.min(np.sum(vectors[0] * vectors[1], axis=1))) > 0.9
 
 

@@ -15,6 +15,7 @@ from conftest import Mmsearch
 from library_state import everything
 
 from mmsearch import Library, MmsearchError, WalkRules
+from mmsearch.indexing.run import IndexSettings
 from mmsearch.indexing.walking import Found, walk
 from mmsearch.records import Progress
 
@@ -107,7 +108,7 @@ def test_a_tree_that_moves_from_one_root_to_another_is_not_encoded_again(library
     library.index([other])
     assert library.status().counts.contents == 60
     library.index([other])
-    assert library._catalogue().connection.execute("SELECT count(*) FROM contents").fetchone()[0] == 60
+    assert library._access.reading().connection.execute("SELECT count(*) FROM contents").fetchone()[0] == 60
 
 
 def test_hits_on_a_drive_that_is_away_are_marked_and_left_out_of_paths(home: Path, mmsearch: Mmsearch) -> None:
@@ -143,10 +144,10 @@ def test_what_came_back_between_question_and_answer_stays(home: Path, library: L
     library.index([home])
     away = home.with_name("unplugged")
     home.rename(away)
-    losses = library.losses()
+    losses = library.care.losses()
     assert losses.files == 4
     away.rename(home)
-    assert library.prune(losses) == 0
+    assert library.care.prune(losses).dropped == 0
     assert len(everything(library)) == 4
 
 
@@ -185,7 +186,7 @@ report = library.index([home])
 library.index([home])
 said.append([report.removed, sorted(path.decode().rsplit("/", 1)[1] for path in report.offline)])
 said.append([path.decode().rsplit("/", 1)[1] for path in library.status().roots[0].unmounted])
-said.append(library.prune(library.losses()))
+said.append(library.care.prune(library.care.losses()).dropped)
 report = library.index([home])
 said.append([report.removed, report.offline])
 print(json.dumps(said))
@@ -223,7 +224,7 @@ def test_a_drive_that_is_pulled_out_while_it_is_read_comes_back_whole(many: Path
         if progress.total and progress.done >= 8 and many.exists():
             many.rename(away)
 
-    report = library.index([many], rules=WalkRules(), workers=1, on_progress=pull)
+    report = library.index([many], rules=WalkRules(), settings=IndexSettings(workers=1), on_progress=pull)
     assert report.offline == [os.fsencode(many)] or report.added < 60
     assert library.status().failures == ()
     away.rename(many)
@@ -266,8 +267,8 @@ def test_pruning_one_folder_says_nothing_of_the_others(many: Path, library: Libr
     library.index([many])
     take_away(many, 45)
     assert library.index([many]).absent[0].files == 45
-    losses = library.losses([many / "old"])
-    assert library.prune(losses) == losses.files == 22
+    losses = library.care.losses([many / "old"])
+    assert library.care.prune(losses).dropped == losses.files == 22
     report = library.index([many])
     assert (report.removed, report.absent[0].files) == (0, 23)
 

@@ -126,4 +126,4 @@ def test_a_search_finds_what_it_found_or_says_that_the_model_is_another(
 
 def test_nothing_is_wrong_with_it(old: Path) -> None:
     with Library(old) as library:
-        assert library.examine().findings == ()
+        assert library.care.examine().findings == ()

@@ -16,7 +16,7 @@ import pytest
 import toy_medium
 from conftest import Mmsearch
 
-from mmsearch import Filters, Library, Query, reading
+from mmsearch import Filters, IndexSettings, Library, Query, reading
 from mmsearch.files.crash_points import VARIABLE
 from mmsearch.reading import UnreachableFile, UnreadableFile, open_file
 from mmsearch.reading import opening as opening_module
@@ -188,7 +188,7 @@ def test_a_run_is_stopped_in_good_order_and_goes_on_later(library: Library, tmp_
         if progress.stage == "encoding" and progress.done >= 8:
             stop.set()
 
-    report = library.index([folder], workers=1, stop=stop, on_progress=stop_soon)
+    report = library.index([folder], settings=IndexSettings(workers=1, stop=stop), on_progress=stop_soon)
     assert report.stopped and 8 <= report.added < 80
     assert library.status().interrupted
     done = library.index()
@@ -217,7 +217,7 @@ def test_an_album_that_is_damaged_in_the_middle_is_noted(album: Path, library: L
     whole = (album / "family.album").read_bytes()
     (album / "family.album").write_bytes(whole.replace(b'"Page 38', b'"Page" 38'))
     report = library.index([album])
-    assert [reason for _, reason in report.failures] == ["damaged album"]
+    assert [failure.reason for failure in report.failures] == ["damaged album"]
     assert library.index().failing == 1
     with pytest.raises(UnreadableFile), open_file(os.fsencode(album / "family.album")) as file:
         list(reading.read(file, 64).parts)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmsearch import Filters, MmsearchError, Query
-from mmsearch.output import to_json, visible
+from mmsearch.output import visible
+from mmsearch.output.json import to_json
 from mmsearch.records import MODALITIES, Background
 from mmsearch.searching.query import parse_date, parse_extension, parse_weight, text_term
 from mmsearch.searching.scoring import WeightedTerm, combined, measured, scores

@@ -27,7 +27,7 @@ def test_it_gives_the_very_same_answer_without_the_model(own: Path, monkeypatch:
     def refuse(*_: object) -> None:
         raise AssertionError("the model was asked again")
 
-    monkeypatch.setattr(BuiltinEncoder, "encode_texts", refuse)
+    monkeypatch.setattr(BuiltinEncoder, "_encode_texts", refuse)
     assert Library(own).search("a cat on a sofa").hits == first.hits
     with pytest.raises(AssertionError):
         Library(own).search("a cat on a chair")

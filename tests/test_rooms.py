@@ -41,3 +41,66 @@ def test_no_import_runs_up_the_flow() -> None:
         if room in STOREY and other in STOREY and room != other and STOREY[other] >= STOREY[room]
     ]
     assert wrong == []
+
+
+# The store, and a cache that is a file of its own.
+OF_SQLITE = ("store/sqlite/", "searching/cache.py")
+MOST_LINES, MOST_LINES_OF_A_FUNCTION, MOST_PARAMETERS = 450, 60, 7
+
+
+def sources() -> Iterator[tuple[str, str]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path.relative_to(PACKAGE).as_posix(), path.read_text()
+
+
+def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    for name, source in sources():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                yield name, node
+
+
+def test_sqlite_is_known_to_the_store_alone() -> None:
+    knowing = [
+        name
+        for name, source in sources()
+        for node in ast.walk(ast.parse(source))
+        if (isinstance(node, ast.Import) and any(one.name == "sqlite3" for one in node.names))
+        or (isinstance(node, ast.ImportFrom) and node.module == "sqlite3")
+    ]
+    assert [name for name in knowing if not name.startswith(OF_SQLITE)] == []
+
+
+def test_no_room_but_the_store_reaches_for_its_connection() -> None:
+    reaching = [
+        name
+        for name, source in sources()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute) and node.attr == "connection"
+    ]
+    assert [name for name in reaching if not name.startswith("store/sqlite/")] == []
+
+
+def test_no_module_is_long() -> None:
+    long = {name: source.count("\n") for name, source in sources() if source.count("\n") > MOST_LINES}
+    assert long == {}
+
+
+def test_no_function_is_long() -> None:
+    """A command's options are its parameters: only what is below them counts."""
+    long = {}
+    for name, node in functions():
+        first = node.body[0].lineno if name.startswith("cli/") else node.lineno
+        if (node.end_lineno or first) - first >= MOST_LINES_OF_A_FUNCTION:
+            long[f"{name} {node.name}"] = (node.end_lineno or first) - first
+    assert long == {}
+
+
+def test_no_function_has_many_parameters() -> None:
+    many = {}
+    for name, node in functions():
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        own = [one for one in arguments if one.arg not in ("self", "cls")]
+        if len(own) > MOST_PARAMETERS and not name.startswith("cli/"):
+            many[f"{name} {node.name}"] = len(own)
+    assert many == {}

@@ -155,20 +155,20 @@ class LibraryAndModel(RuleBasedStateMachine):
     @rule()
     def prune(self) -> None:
         gone = {place for place in self.held if self.files.get(place) is None or not self._is_there(place)}
-        losses = self.library.losses()
+        losses = self.library.care.losses()
         assert losses.files == len(gone)
         if len(gone) < len(self.held):
-            assert self.library.prune(losses) == len(gone)
+            assert self.library.care.prune(losses).dropped == len(gone)
             for place in gone:
                 del self.held[place]
 
     @rule()
     def compact(self) -> None:
-        self.library.compact()
+        self.library.care.compact()
 
     @rule()
     def look_for_damage(self) -> None:
-        assert self.library.examine().findings == ()
+        assert self.library.care.examine().findings == ()
 
     @rule(asked=contents)
     def search(self, asked: int) -> None:

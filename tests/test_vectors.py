@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmsearch import Library, MmsearchError, Query
+from mmsearch.library.access import Access
 from mmsearch.nearest.hnsw import CHEAP_ROWS, is_stale
 from mmsearch.nearest.vectors import BLOCK_ROWS, VectorRows
 from mmsearch.records import Filters
@@ -177,7 +178,7 @@ def test_rows_newer_than_the_graph_are_found_beside_it(
     folder = tmp_path / "library"
     with Library(folder) as library:
         library.index([home])
-        monkeypatch.setattr(Library, "_refresh_derived", lambda *_: [])
+        monkeypatch.setattr(Access, "refresh", lambda *_: [])
         (home / "later.txt").write_text("The ferry leaves the harbour at noon.")
         (home / "tax.txt").unlink()
         library.index([home])

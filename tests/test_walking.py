@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Invalid
+from mmsearch.indexing.ignore_rules import Patterns, parsed_line
 from mmsearch.indexing.walking import FoundFile, WalkProblem, WalkRules, walk
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="needs POSIX files")
@@ -111,11 +112,15 @@ def test_a_typed_pattern_may_begin_with_a_hash(tmp_path: Path) -> None:
     assert found(tmp_path, WalkRules(exclude=("#drafts",))) == ["b.txt"]
 
 
-@pytest.mark.parametrize("pattern", ["", "!", "[z-a]", "photos[", "back\\", "[[:nonsense:]]x"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["", "!", "photos[", "back\\", "[[:nonsense:]]x", "[]", "[!]", "x[]", "[^]", "[[:alpha:]", "a/[]/b"],
+)
 def test_a_pattern_that_is_none_is_refused_at_once_by_name(tmp_path: Path, pattern: str) -> None:
-    with pytest.raises(MmsearchError, match="--exclude pattern") as caught:
-        walk(os.fsencode(tmp_path), WalkRules(exclude=(pattern,)))
-    assert repr(pattern) in str(caught.value)
+    for option, rules in (("exclude", WalkRules(exclude=(pattern,))), ("include", WalkRules(include=(pattern,)))):
+        with pytest.raises(Invalid, match=f"{option} pattern") as caught:
+            walk(os.fsencode(tmp_path), rules)
+        assert repr(pattern) in str(caught.value)
 
 
 def test_ignore_files_nest_and_the_deeper_one_wins(tmp_path: Path) -> None:
@@ -170,14 +175,77 @@ def test_a_gitignore_that_takes_all_folders_in_again_does_not_open_git_itself(tm
 
 def test_a_bad_line_in_an_ignore_file_is_told_and_the_others_count(tmp_path: Path) -> None:
     make(tmp_path, "a.log", "b.txt")
-    (tmp_path / ".ignore").write_bytes(b"\xef\xbb\xbf# mine\r\n[z-a]\r\n*.log\r\n")
+    (tmp_path / ".ignore").write_bytes(b"\xef\xbb\xbf# mine\r\n[z-a\r\n*.log\r\n")
     assert found(tmp_path) == ["b.txt"]
-    assert problems(tmp_path) == {".ignore": "line 2 is not a pattern: the range z-a runs backwards"}
+    assert problems(tmp_path) == {".ignore": "line 2 is not a pattern: a [ is never closed"}
+
+
+@pytest.mark.parametrize("name", [".gitignore", ".ignore", ".mmsearchignore"])
+@pytest.mark.parametrize("line", ["[]", "[!]", "x[]", "[", "a/[^]", "[[:alpha:]", "[[:nonsense:]]"])
+def test_a_line_that_git_skips_is_skipped_and_told(tmp_path: Path, name: str, line: str) -> None:
+    make(tmp_path, ".git/HEAD", "a.log", "b.txt", "]", "x]", "x[]", "[]")
+    (tmp_path / name).write_text(f"{line}\n*.log\n")
+    assert found(tmp_path) == sorted(["[]", "]", "b.txt", "x[]", "x]"])
+    assert list(problems(tmp_path)) == [name]
+    assert problems(tmp_path)[name].startswith("line 1 is not a pattern: ")
+
+
+def test_an_ignore_file_that_is_too_large_is_cut_at_a_line(tmp_path: Path) -> None:
+    make(tmp_path, "a.log", "b.txt", "other.txt")
+    # The limit lies within the last line, behind its star.
+    (tmp_path / ".ignore").write_text("*.log\n#" + "-" * (1_000_000 - 9) + "\n*.nothing\nb.txt\n")
+    assert found(tmp_path) == ["b.txt", "other.txt"]
+    assert problems(tmp_path) == {".ignore": "ignore file over 1,000,000 bytes, its first 2 lines are obeyed"}
+    (tmp_path / ".ignore").write_text("*" * 1_000_001)
+    assert found(tmp_path) == ["a.log", "b.txt", "other.txt"]
+    assert problems(tmp_path) == {".ignore": "ignore file over 1,000,000 bytes, its first 0 lines are obeyed"}
+
+
+@pytest.mark.parametrize(
+    "line", ["*a" * 11 + "b", "**/" * 12 + "x", "*a" * 400 + "b", "a*/**/" * 300 + "x", "[ab]*?*" * 200 + "c"]
+)
+def test_no_pattern_takes_for_ever(tmp_path: Path, line: str) -> None:
+    folder = "/".join(["a" * 200] * 15)
+    make(tmp_path, f"{folder}/{'a' * 250}", "a/b/x.txt")
+    (tmp_path / ".ignore").write_text(f"{line}\n/{line}\n!/{line}/\n")
+    assert found(tmp_path) == ["a/b/x.txt", f"{folder}/{'a' * 250}"]
+
+
+def test_thousands_of_plain_lines_are_looked_up_and_the_last_one_decides(tmp_path: Path) -> None:
+    make(tmp_path, "a.log", "b.txt", "sub/a.log", "sub/c.log", "d/e.txt", "d.txt", "f/d")
+    lines = ["a.log", "*.log", "!/sub/c.log", "d/", "!a.log", "/sub/a.log", "b.*", "!b.txt"]
+    patterns = Patterns(
+        os.fsencode(tmp_path),
+        [parsed_line(line) for line in [*map(str, range(8_000)), *lines, *map(str, range(8_000))]],
+    )
+    assert patterns.tried_one_by_one == 1
+    verdicts = {
+        "a.log": False,
+        "b.txt": False,
+        "b.jpg": True,
+        "sub/a.log": True,
+        "sub/b.log": True,
+        "sub/c.log": False,
+        "sub/sub/c.log": True,
+        "7999": True,
+        "8000": None,
+        "d": None,
+        "sub/4711": True,
+    }
+    for path, expected in verdicts.items():
+        assert patterns.verdict(os.fsencode(tmp_path / path), is_folder=False) is expected, path
+    assert patterns.verdict(os.fsencode(tmp_path / "f/d"), is_folder=True) is True
 
 
 # ** stands alone between slashes: git takes a**/b for ab, a slip of its own.
 GLOB = st.lists(
-    st.sampled_from(["a", "b", "*", "?", "[ab]", "[!a]", "[^b-z]", "\\*", ".c", "[[:alpha:]]", "ab", "[]a]", " "]),
+    st.sampled_from(
+        [
+            *("a", "b", "*", "?", "[ab]", "[!a]", "[^b-z]", "\\*", ".c", "[[:alpha:]]", "ab", "[]a]", " "),
+            *("[]", "[!]", "x[]", "[a", "[z-a]", "[b-ac]", "[!z-a]", "[[:alpha:]", "[[:alpha]", "[[:no:]]", "[a-]"),
+            *("[a/b]", "[--b]", "[\\]a]", "b\\", "[[:cntrl:]b]", "[a-[:alpha:]]", "[[:alpha:]-c]", "[!]a-]"),
+        ]
+    ),
     min_size=1,
     max_size=3,
 )
@@ -295,7 +363,7 @@ def test_pipes_and_sockets_are_told_and_never_opened(tmp_path: Path, monkeypatch
 
 WALK_AS_NOBODY = """
 import os, sys
-from mmsearch.walking import WalkRules, walk
+from mmsearch.indexing.walking import WalkRules, walk
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 for result in walk(os.fsencode(sys.argv[1]), WalkRules()):
@@ -343,7 +411,7 @@ def test_a_very_deep_tree_is_walked(tmp_path: Path) -> None:
 
 
 def test_importing_the_walk_is_cheap() -> None:
-    code = "import sys, mmsearch.walking; print(sorted({'PIL', 'pathspec', 'numpy'} & set(sys.modules)))"
+    code = "import sys, mmsearch.indexing.walking; print(sorted({'PIL', 'pathspec', 'numpy'} & set(sys.modules)))"
     output = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1]
     )

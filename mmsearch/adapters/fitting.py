@@ -19,17 +19,19 @@ from torch import Tensor, nn
 
 from mmsearch.adapters.contrastive import symmetric_info_nce
 from mmsearch.adapters.margins import contrastive_margin, hardest_triplets
-from mmsearch.adapters.recipe import FEWEST_PHOTOS, AdapterRecipe, AdapterReport, Epoch, Loss
+from mmsearch.adapters.recipe import FEWEST_PHOTOS, AdapterRecipe, AdapterReport, Epoch, TrainingLoss
 from mmsearch.adapters.schedule import cosine_rate
 from mmsearch.encoding.adapted import Adapter, LowRankMap
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Invalid
 from mmsearch.evaluation.embedding import EmbeddedDataset, Integers
 from mmsearch.evaluation.metrics import average_precision, estimate, hit_at, relevant_ranks
 from mmsearch.evaluation.retrieval import flags, same_text, together
-from mmsearch.records import MODALITIES, Calibration, FloatMatrix, Modality
+from mmsearch.records import Calibration, FloatMatrix, Modality, Progress
 from mmsearch.searching import scoring as calibration
 
 COUNTED = 10
+# What a dataset of photos with captions or labels can train maps for.
+MOVED: tuple[Modality, ...] = ("image", "text")
 _START_SCALE = 20.0
 _LARGEST_SCALE = 100.0
 _WARM_UP = 0.1
@@ -40,7 +42,7 @@ _QUERIES_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingPairs:
     """What trains: photos `images` float32 [n, d] and texts `texts` float32 [m, d], as the model made them.
 
     Text t is right for the photos `photos_of[meaning[t]]`; `own[i]` are the texts of photo i. `by_class`
@@ -69,12 +71,12 @@ class Parts:
 
 
 class ResidualMaps(nn.Module):
-    """A low-rank residual map per modality, which starts as doing nothing."""
+    """A low-rank residual map for pictures and one for texts, which start as doing nothing."""
 
     def __init__(self, dimension: int, rank: int) -> None:
         super().__init__()
-        self.down = nn.ParameterDict({one: nn.Parameter(torch.randn(dimension, rank) * 0.02) for one in MODALITIES})
-        self.up = nn.ParameterDict({one: nn.Parameter(torch.zeros(rank, dimension)) for one in MODALITIES})
+        self.down = nn.ParameterDict({one: nn.Parameter(torch.randn(dimension, rank) * 0.02) for one in MOVED})
+        self.up = nn.ParameterDict({one: nn.Parameter(torch.zeros(rank, dimension)) for one in MOVED})
         self.log_scale = nn.Parameter(torch.tensor(math.log(_START_SCALE)))
 
     def forward(self, vectors: Tensor, modality: Modality) -> Tensor:
@@ -85,7 +87,7 @@ class ResidualMaps(nn.Module):
         """The maps as they are now, for numpy."""
         return {
             one: LowRankMap(self.down[one].detach().numpy().copy(), self.up[one].detach().numpy().copy())
-            for one in MODALITIES
+            for one in MOVED
         }
 
 
@@ -93,12 +95,12 @@ def fit_adapter(
     dataset: EmbeddedDataset,
     recipe: AdapterRecipe,
     *,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[dict[Modality, LowRankMap], AdapterReport]:
     """The maps of the best epoch (of the last one, where none was better than no adapter), and how it went.
 
     Raises:
-        MmsearchError: there are too few photos with captions or labels.
+        Invalid: there are too few photos with captions or labels.
     """
     started = time.monotonic()
     material = _material(dataset)
@@ -107,12 +109,12 @@ def fit_adapter(
     draw = np.random.default_rng(recipe.seed)
     maps = ResidualMaps(material.images.shape[1], recipe.rank)
     history = [_epoch(0, None, held_out_ranks(material, parts.stop, None))]
-    on_epoch(history[0])
+    on_progress(Progress("training", 0, recipe.epochs, "epochs"))
     best, kept, last = 0, maps.frozen(), maps.frozen()
     for number, loss in enumerate(_epochs(maps, material, parts.train, recipe, draw), start=1):
         last = maps.frozen()
         history.append(_epoch(number, loss, held_out_ranks(material, parts.stop, last)))
-        on_epoch(history[-1])
+        on_progress(Progress("training", number, recipe.epochs, "epochs"))
         if history[-1].better_than(history[best]):
             best, kept = number, last
         elif number - best >= recipe.patience:
@@ -142,7 +144,7 @@ def fit_adapter(
 
 
 def held_out_ranks(
-    material: Material, photos: Integers, maps: dict[Modality, LowRankMap] | None
+    material: TrainingPairs, photos: Integers, maps: dict[Modality, LowRankMap] | None
 ) -> list[npt.NDArray[np.int64]]:
     """Per text of these photos, the ranks of the photos that are right, among all photos.
 
@@ -212,7 +214,7 @@ def _change(queries: FloatMatrix, items: FloatMatrix, ask: LowRankMap, answer: L
 
 
 def _epochs(
-    maps: ResidualMaps, material: Material, train: Integers, recipe: AdapterRecipe, draw: np.random.Generator
+    maps: ResidualMaps, material: TrainingPairs, train: Integers, recipe: AdapterRecipe, draw: np.random.Generator
 ) -> Iterator[float]:
     """Trains an epoch at each step; yields its mean loss."""
     decayed = [*maps.down.values(), *maps.up.values()]
@@ -244,15 +246,15 @@ def _epochs(
 
 def _loss(maps: ResidualMaps, images: Tensor, texts: Tensor, positive: Tensor, recipe: AdapterRecipe) -> Tensor:
     image, text = maps(images, "image"), maps(texts, "text")
-    if recipe.loss is Loss.TRIPLET:
+    if recipe.loss is TrainingLoss.TRIPLET:
         return hardest_triplets(image, text, positive, recipe.margin)
-    if recipe.loss is Loss.MARGIN:
+    if recipe.loss is TrainingLoss.MARGIN:
         return contrastive_margin(image, text, positive, recipe.margin)
     targets = positive.float() / positive.sum(dim=1, keepdim=True)
     return symmetric_info_nce(image, text, maps.log_scale.exp(), targets)
 
 
-def _material(dataset: EmbeddedDataset) -> Material:
+def _material(dataset: EmbeddedDataset) -> TrainingPairs:
     """Captions and class names as one list of texts."""
     meaning = same_text(dataset.captions)
     meanings = int(meaning.max()) + 1 if len(meaning) else 0
@@ -267,7 +269,7 @@ def _material(dataset: EmbeddedDataset) -> Material:
     for photo in labelled:
         own[photo].append(len(dataset.captions) + int(dataset.labels[photo]))
     texts = np.concatenate([dataset.texts, dataset.class_texts])
-    return Material(
+    return TrainingPairs(
         images=dataset.images,
         texts=texts,
         meaning=np.concatenate([meaning, meanings + np.arange(classes)]),
@@ -277,10 +279,10 @@ def _material(dataset: EmbeddedDataset) -> Material:
     )
 
 
-def _split(material: Material, recipe: AdapterRecipe) -> Parts:
+def _split(material: TrainingPairs, recipe: AdapterRecipe) -> Parts:
     useful = np.array([photo for photo, rows in enumerate(material.own) if len(rows)], np.int64)
     if len(useful) < FEWEST_PHOTOS:
-        raise MmsearchError(
+        raise Invalid(
             f"There are only {len(useful)} photos with captions or labels; an adapter needs {FEWEST_PHOTOS} or more."
         )
     order = np.random.default_rng(recipe.seed).permutation(useful)

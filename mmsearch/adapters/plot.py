@@ -6,22 +6,22 @@ import os
 from typing import Any
 
 from mmsearch.adapters.recipe import AdapterReport
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Remedy, Unavailable, Unsupported
 
 
 def check_plot(path: str | os.PathLike[str]) -> None:
-    """Before the work of a training: raises MmsearchError where its plot could not be drawn or written."""
+    """Before the work of a training: raises Unavailable where its plot could not be drawn or written."""
     _drawing()
     folder = os.path.dirname(os.path.abspath(path))
     if not path or os.path.isdir(path) or not os.access(path if os.path.exists(path) else folder, os.W_OK):
-        raise MmsearchError(f"The plot {os.fspath(path)} cannot be written; choose another place for it.")
+        raise Unavailable(f"The plot {os.fspath(path)} cannot be written; choose another place for it.")
 
 
 def plot_training(report: AdapterReport, path: str | os.PathLike[str]) -> None:
     """Writes a PNG: loss and held-out R@10 by epoch, the chosen epoch, and R@10 without the adapter.
 
     Raises:
-        MmsearchError: matplotlib is not installed, or the file cannot be written.
+        Unsupported: matplotlib is not installed. Unavailable: the file cannot be written.
     """
     figure = _drawing()(figsize=(8, 4.5), layout="constrained")
     recalls = figure.add_subplot()
@@ -40,14 +40,12 @@ def plot_training(report: AdapterReport, path: str | os.PathLike[str]) -> None:
     try:
         figure.savefig(path, format="png", dpi=120)
     except OSError as error:
-        raise MmsearchError(f"The plot {os.fspath(path)} cannot be written ({error.strerror}).") from error
+        raise Unavailable(f"The plot {os.fspath(path)} cannot be written ({error.strerror}).") from error
 
 
 def _drawing() -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MmsearchError(
-            "The plot needs matplotlib; install it with `pip install 'mmsearch[clip]'`, or leave out --plot."
-        ) from error
+        raise Unsupported("The plot needs matplotlib", Remedy("extra.or_no_plot", "clip")) from error
     return Figure

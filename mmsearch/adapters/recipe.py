@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Invalid, Refused, Remedy
 from mmsearch.evaluation.metrics import Estimate
 
 FEWEST_PHOTOS = 40
 
 
-class Loss(str, Enum):
-    """What is minimised; `adapter_fitting` names the sources."""
+class TrainingLoss(str, Enum):
+    """What is minimised; `mmsearch.adapters.fitting` names the sources."""
 
     INFO_NCE = "info-nce"
     TRIPLET = "triplet"
@@ -28,10 +28,10 @@ class AdapterRecipe:
     it. `patience` epochs that are no better end it. `margin` is the cosine of triplets, the distance of margin.
 
     Raises:
-        MmsearchError: a number is out of range.
+        Invalid: a number is out of range.
     """
 
-    loss: Loss = Loss.INFO_NCE
+    loss: TrainingLoss = TrainingLoss.INFO_NCE
     epochs: int = 60
     batch: int = 256
     rate: float = 1e-3
@@ -50,7 +50,7 @@ class AdapterRecipe:
         ):  # fmt: skip
             value = getattr(self, name)
             if not lowest <= value <= highest:
-                raise MmsearchError(
+                raise Invalid(
                     f"The {name.replace('_', ' ')} is {value:g}; it must lie between {lowest:g} and {highest:g}."
                 )
 
@@ -102,9 +102,9 @@ class AdapterReport:
         return (self.adapted.value, self.adapted_map.value) < (self.base.value, self.base_map.value)
 
 
-class AdapterRefused(MmsearchError):
+class AdapterRefused(Refused):
     """An adapter that was not kept, since held-out photos are found no better with it; `report` tells how it did."""
 
-    def __init__(self, told: str, report: AdapterReport) -> None:
-        super().__init__(told)
+    def __init__(self, message: str, report: AdapterReport) -> None:
+        super().__init__(message, Remedy("train.force"))
         self.report = report

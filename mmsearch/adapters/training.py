@@ -1,4 +1,4 @@
-"""Evaluating models and training adapters with what a library holds already."""
+"""Training an adapter with what a library holds already, and keeping it there."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from mmsearch.adapters.recipe import AdapterRecipe, AdapterRefused, AdapterReport, Epoch
+from mmsearch.adapters.recipe import AdapterRecipe, AdapterRefused, AdapterReport
 from mmsearch.encoding.adapted import Adapter
 from mmsearch.encoding.protocol import Encoder
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Refused, Remedy, Unsupported
 from mmsearch.evaluation.datasets import Dataset
 from mmsearch.evaluation.embedding import embed
 from mmsearch.evaluation.models import stored_vectors
 from mmsearch.nearest.spaces import ModelInUse
+from mmsearch.records import Progress
 from mmsearch.searching import scoring as calibration
 from mmsearch.store.adapters import (
     adapter_in_use,
@@ -24,7 +25,7 @@ from mmsearch.store.adapters import (
     use_adapter,
 )
 from mmsearch.store.models import searched_model, stored_models
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.protocol import Store
 
 
 @dataclass(frozen=True)
@@ -47,42 +48,42 @@ class TrainedAdapter:
     about: dict[str, Any]
 
 
-def train_adapter(
-    catalogue: Catalogue,
-    in_use: ModelInUse,
-    encoder: Encoder,
-    dataset: Dataset,
-    name: str,
-    recipe: AdapterRecipe | None,
-    workers: int | None,
-    on_progress: Callable[[int, int], None],
-    on_epoch: Callable[[Epoch], None],
-) -> TrainedAdapter:
-    """See `Library.train`. Reads the library only, so that others may write to it meanwhile."""
+@dataclass(frozen=True)
+class Training:
+    """What trains an adapter, what it is called, and how; see `Library.adapters.train`."""
+
+    dataset: Dataset
+    name: str
+    recipe: AdapterRecipe | None = None
+    workers: int | None = None
+    on_progress: Callable[[Progress], None] = lambda progress: None
+
+
+def train_adapter(catalogue: Store, in_use: ModelInUse, encoder: Encoder, training: Training) -> TrainedAdapter:
+    """Trains an adapter. Reads the library only, so that others may write to it meanwhile."""
     try:
         from mmsearch.adapters.fitting import fit_adapter, trained_adapter
     except ImportError as error:
-        raise MmsearchError(
-            "Training needs torch; install it with `pip install 'mmsearch[clip]'` (on Linux add `-c constraints.txt`)."
-        ) from error
+        raise Unsupported("Training needs torch", Remedy("extra.training", "clip")) from error
     stored = stored_vectors(catalogue, in_use.model_id)
-    embedded = embed(dataset, encoder, stored=stored, workers=workers, on_progress=on_progress)
-    settings = recipe or AdapterRecipe()
-    maps, report = fit_adapter(embedded, settings, on_epoch=on_epoch)
-    noise = encoder.encode_texts(calibration.noise_queries())
-    adapter = trained_adapter(name, 0, in_use.model.fingerprint, maps, encoder.calibration, embedded, noise)
-    return TrainedAdapter(adapter, report, {"dataset": dataset.name, "recipe": asdict(settings)})
+    tell = training.on_progress
+    embedded = embed(training.dataset, encoder, stored=stored, workers=training.workers, on_progress=tell)
+    recipe = training.recipe or AdapterRecipe()
+    maps, report = fit_adapter(embedded, recipe, on_progress=tell)
+    noise = encoder.encode("text", calibration.noise_queries())
+    adapter = trained_adapter(training.name, 0, in_use.model.fingerprint, maps, encoder.calibration, embedded, noise)
+    return TrainedAdapter(adapter, report, {"dataset": training.dataset.name, "recipe": asdict(recipe)})
 
 
-def keep_adapter(catalogue: Catalogue, trained: TrainedAdapter) -> AdapterReport:
+def keep_adapter(catalogue: Store, trained: TrainedAdapter) -> AdapterReport:
     """Gives the adapter its number, stores it and puts it in use; the caller holds the lock.
 
     Raises:
-        MmsearchError: the library has another model by now.
+        Refused: the library has another model by now.
     """
     fingerprints = {one.identity.fingerprint for one in stored_models(catalogue)}
     if trained.adapter.model_fingerprint not in fingerprints:
-        raise MmsearchError("The library has lost the model during the training; train again for another one.")
+        raise Refused("The library has lost the model during the training; train again for another one.")
     version = next_version(catalogue, trained.adapter.name)
     adapter = replace(trained.adapter, version=version)
     report = replace(trained.report, label=adapter.label)
@@ -92,7 +93,7 @@ def keep_adapter(catalogue: Catalogue, trained: TrainedAdapter) -> AdapterReport
     return report
 
 
-def adapter_statuses(catalogue: Catalogue) -> list[AdapterStatus]:
+def adapter_statuses(catalogue: Store) -> list[AdapterStatus]:
     """All adapters of the library, by name and version."""
     searched = searched_model(catalogue)
     fingerprint = searched.identity.fingerprint if searched else ""
@@ -114,13 +115,13 @@ def refuse_what_is_no_better(report: AdapterReport) -> None:
     if report.best_epoch == 0:
         raise AdapterRefused(
             "The training found nothing that helps: no epoch was better on held-out photos than no adapter "
-            f"(R@10 {100 * report.history[0].recall:.1f} %), so it was not kept; --force keeps it.",
+            f"(R@10 {100 * report.history[0].recall:.1f} %), so it was not kept.",
             report,
         )
     if report.worse:
         raise AdapterRefused(
             f"The adapter makes held-out photos harder to find (R@10 {100 * report.adapted.value:.1f} % instead of "
             f"{100 * report.base.value:.1f} %, MAP {100 * report.adapted_map.value:.1f} % instead of "
-            f"{100 * report.base_map.value:.1f} %), so it was not kept; --force keeps it.",
+            f"{100 * report.base_map.value:.1f} %), so it was not kept.",
             report,
         )

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-
-import numpy as np
+from typing import ClassVar
 
 from mmsearch.errors import MmsearchError
 from mmsearch.nearest import derived
@@ -18,17 +16,18 @@ from mmsearch.nearest.derived import Missing, NotUsable
 from mmsearch.nearest.hnsw import check_graph
 from mmsearch.nearest.row_file import check_rows
 from mmsearch.nearest.spaces import Space, with_adapter
-from mmsearch.records import MODALITIES
 from mmsearch.store.adapters import StoredAdapter, remove_adapter, stored_adapters
-from mmsearch.store.models import files_lacking, search_with, searched_model, stored_models
+from mmsearch.store.models import files_to_encode, search_with, searched_model, stored_models
+from mmsearch.store.sqlite.damage import (
+    DamagedDatabase,
+    contents_of_damaged_vectors,
+    count_stray_vectors,
+    database_damage,
+    incomplete_contents,
+    remove_stray_rows,
+)
 from mmsearch.store.sqlite.salvage import Salvaged, count_readable, cut_off_salvage, salvage
-from mmsearch.store.sqlite.store import DATABASE_NAME, Catalogue, OlderLibrary
-
-_SHOWN_PROBLEMS = 10
-_TABLES_OF_TEXT = ("settings", "models", "roots", "failures", "items")
-_VECTORS_AT_ONCE = 4_096
-# Float16 rounds the length of a unit vector by less than a thousandth.
-_LARGEST_ERROR_OF_LENGTH = 0.01
+from mmsearch.store.sqlite.store import DATABASE_NAME, OlderLibrary, SqliteStore
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,8 @@ class Diagnosis:
     `repaired` tells that it was put right, and `kept` where the damaged database lies since.
     """
 
+    JSON_FIELDS: ClassVar = ("sound", "library", "findings", "salvageable", "repaired", "kept")
+
     library: str
     findings: tuple[Finding, ...]
     salvageable: Salvaged | None = None
@@ -53,7 +54,8 @@ class Diagnosis:
     kept: str | None = None
 
     @property
-    def is_sound(self) -> bool:
+    def sound(self) -> bool:
+        """Whether nothing was found."""
         return not self.findings
 
 
@@ -61,92 +63,47 @@ def examine(folder: str) -> Diagnosis:
     """Looks at everything in the library; changes nothing.
 
     Raises:
-        MmsearchError: there is no library, or it was written by another version of mmsearch.
+        NotFound: there is no library. Unsupported: a newer mmsearch wrote it.
     """
     saved = cut_off_salvage(os.path.join(folder, DATABASE_NAME))
     if saved is not None:
         return Diagnosis(folder, (Finding("database", "damaged, and its repair was cut off"),), saved)
     try:
-        with closing(Catalogue.read(folder)) as catalogue:
-            damage = _database_damage(catalogue.connection)
+        with closing(SqliteStore.read(folder)) as catalogue:
+            damage = database_damage(catalogue)
             if not damage:
                 return Diagnosis(folder, (*_contents(catalogue), *_adapters(catalogue), *_derived(folder, catalogue)))
-    except (sqlite3.DatabaseError, OlderLibrary) as error:
+    except (DamagedDatabase, OlderLibrary) as error:
         damage = [str(error)]
     findings = tuple(Finding("database", problem) for problem in damage)
     return Diagnosis(folder, findings, count_readable(os.path.join(folder, DATABASE_NAME)))
 
 
-def _database_damage(connection: sqlite3.Connection) -> list[str]:
-    rows = connection.execute(f"PRAGMA integrity_check({_SHOWN_PROBLEMS})").fetchall()
-    damage = [line for row in rows for line in str(row[0]).splitlines() if line != "ok"]
-    for table, number, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(_SHOWN_PROBLEMS):
-        damage.append(f"row {number} of {table} refers to a row of {parent} that is not there")
-    if not damage:
-        for table in _TABLES_OF_TEXT:
-            _read_all(connection, table)
-    return damage[:_SHOWN_PROBLEMS]
-
-
-def _read_all(connection: sqlite3.Connection, table: str) -> None:
-    """Raises sqlite3.DatabaseError for a text that is none: SQLite itself does not look into values."""
-    rows = connection.execute(f"SELECT * FROM {table}")
-    while rows.fetchmany(_VECTORS_AT_ONCE):
-        pass
-
-
-def _incomplete_contents(catalogue: Catalogue) -> list[int]:
-    """Contents with an item that has no vector, or one of a wrong size: no search would find all of them."""
-    rows = catalogue.connection.execute(
-        """SELECT DISTINCT items.content_id FROM items JOIN models ON models.id = items.model_id
-             LEFT JOIN vectors ON vectors.item_id = items.id
-             WHERE vectors.vector IS NULL OR length(vectors.vector) <> 2 * models.dimension"""
-    )
-    return [row[0] for row in rows]
-
-
-def _contents_of_damaged_vectors(catalogue: Catalogue) -> list[int]:
-    """Contents with a vector that is none that a model could have made: SQLite does not see a flipped bit there."""
-    rows = catalogue.connection.execute(
-        """SELECT items.content_id, vectors.vector FROM vectors JOIN items ON items.id = vectors.item_id
-           JOIN models ON models.id = items.model_id WHERE length(vectors.vector) = 2 * models.dimension"""
-    )
-    damaged = []
-    while batch := rows.fetchmany(_VECTORS_AT_ONCE):
-        for content_id, vector in batch:
-            length = np.linalg.norm(np.frombuffer(vector, "<f2").astype(np.float32))
-            if not abs(length - 1) < _LARGEST_ERROR_OF_LENGTH:
-                damaged.append(content_id)
-    return damaged
-
-
-def _contents(catalogue: Catalogue) -> list[Finding]:
-    incomplete = len(_incomplete_contents(catalogue))
+def _contents(catalogue: SqliteStore) -> list[Finding]:
+    incomplete = len(incomplete_contents(catalogue))
     found = [Finding("contents", f"{incomplete:,} contents lack vectors")] if incomplete else []
-    damaged = len(_contents_of_damaged_vectors(catalogue))
+    damaged = len(contents_of_damaged_vectors(catalogue))
     if damaged:
         found.append(Finding("contents", f"{damaged:,} contents have vectors that no model made"))
     models = stored_models(catalogue)
     if models and searched_model(catalogue) is None:
         found.append(Finding("contents", "no model is the one that searches use"))
     for model in models:
-        if not files_lacking(catalogue, model.id):
+        if not files_to_encode(catalogue, model.id):
             missing = len(catalogue.files_without_items(model.id))
             if missing:
                 found.append(Finding("contents", f"{missing:,} files lack vectors of {model.identity.label}"))
-    stray = catalogue.connection.execute(
-        "SELECT count(*) FROM vectors WHERE item_id NOT IN (SELECT id FROM items)"
-    ).fetchone()[0]
+    stray = count_stray_vectors(catalogue)
     if stray:
         found.append(Finding("contents", f"{stray:,} vectors belong to no item"))
     return found
 
 
-def _adapters(catalogue: Catalogue) -> list[Finding]:
-    return [Finding("adapters", str(error)) for _, error in _damaged_adapters(catalogue)]
+def _adapters(catalogue: SqliteStore) -> list[Finding]:
+    return [Finding("adapters", error.message) for _, error in _damaged_adapters(catalogue)]
 
 
-def _damaged_adapters(catalogue: Catalogue) -> Iterator[tuple[StoredAdapter, MmsearchError]]:
+def _damaged_adapters(catalogue: SqliteStore) -> Iterator[tuple[StoredAdapter, MmsearchError]]:
     for stored in stored_adapters(catalogue):
         error = _error_of(stored)
         if error is not None:
@@ -161,14 +118,14 @@ def _error_of(stored: StoredAdapter) -> MmsearchError | None:
     return None
 
 
-def _derived(folder: str, catalogue: Catalogue) -> list[Finding]:
+def _derived(folder: str, catalogue: SqliteStore) -> list[Finding]:
     found = []
     for model in stored_models(catalogue):
         try:
             in_use = with_adapter(catalogue, model)
         except MmsearchError:  # its adapter is damaged, and was told of
             continue
-        for modality in MODALITIES:
+        for modality in catalogue.modalities(in_use.model_id):
             space = in_use.space(modality)
             of_kinds = (
                 ("codes", check_codes, space),
@@ -183,7 +140,7 @@ def _derived(folder: str, catalogue: Catalogue) -> list[Finding]:
 
 
 def _trouble_of(
-    check: Callable[[str, Catalogue, Space], None], folder: str, catalogue: Catalogue, space: Space
+    check: Callable[[str, SqliteStore, Space], None], folder: str, catalogue: SqliteStore, space: Space
 ) -> str | None:
     try:
         check(folder, catalogue, space)
@@ -194,21 +151,19 @@ def _trouble_of(
     return None
 
 
-def repair(folder: str, catalogue: Catalogue) -> None:
+def repair(folder: str, catalogue: SqliteStore) -> None:
     """Drops contents that are damaged, so that the next index run encodes them again, and damaged adapters.
 
     The files derived from the catalogue are deleted: the caller makes them again.
     """
-    execute = catalogue.connection.execute
     with catalogue.transaction():
         catalogue.mark_orphans()  # what was salvaged may have lost its files
-        catalogue.mark_behind()
-        execute("DELETE FROM failures WHERE model_id NOT IN (SELECT id FROM models)")
+        catalogue.mark_files_to_encode()
         models = stored_models(catalogue)
         if models and searched_model(catalogue) is None:
             search_with(catalogue, max(models, key=lambda model: catalogue.count_items_of(model.id)))
-        catalogue.remove_items_of(set(_incomplete_contents(catalogue)) | set(_contents_of_damaged_vectors(catalogue)))
-        execute("DELETE FROM vectors WHERE item_id NOT IN (SELECT id FROM items)")
+        catalogue.remove_items_of(set(incomplete_contents(catalogue)) | set(contents_of_damaged_vectors(catalogue)))
+        remove_stray_rows(catalogue)
         for stored, _ in _damaged_adapters(catalogue):
             remove_adapter(catalogue, stored)
     derived.remove_all(folder)

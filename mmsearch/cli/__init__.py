@@ -72,8 +72,9 @@ def main() -> None:
             sys.stdout.flush()
     except MmsearchError as error:
         from mmsearch import output
+        from mmsearch.cli.remedies import in_words
 
-        output.say(output.visible(str(error)))
+        output.say(output.visible(in_words(error)))
         sys.exit(EXIT_ERROR)
     except BrokenPipeError:
         sys.exit()  # the reader has seen enough

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmsearch.cli.evaluate import DataArgument, FormatOption, ImagesOption, SplitOption, parse_format
-from mmsearch.cli.running import DeviceOption, JsonOption, LibraryOption, counted, printing, stoppable
-from mmsearch.errors import MmsearchError
+from mmsearch.cli.running import DeviceOption, JsonOption, LibraryOption, progress_bar, show, stoppable
+from mmsearch.errors import Invalid
 
 if TYPE_CHECKING:
-    from mmsearch.adapters.recipe import AdapterReport, Loss
+    from mmsearch.adapters.recipe import AdapterReport, TrainingLoss
 
 
 def train(
@@ -75,29 +75,17 @@ def train(
     with (
         Library(library, device) as opened,
         stoppable("stopped; no adapter was kept."),
-        counted("encoding", quiet=as_json) as on_progress,
-        counted("training", quiet=as_json) as on_epoch,
+        progress_bar(quiet=as_json) as on_progress,
     ):
         try:
-            report = opened.train(
-                dataset,
-                name=name,
-                recipe=recipe,
-                force=force,
-                on_progress=on_progress,
-                on_epoch=lambda epoch: on_epoch(epoch.number, epochs),
-            )
+            report = opened.adapters.train(dataset, name=name, recipe=recipe, force=force, on_progress=on_progress)
         except AdapterRefused as refused:
             _plot(refused.report, plot)
             raise
     _plot(report, plot)
     if report.unreadable:
         output.say(f"{report.unreadable:,} photos cannot be read and were left out.")
-    with printing():
-        if as_json:
-            print(output.to_json(training.report_as_json(report)))
-        else:
-            training.print_report(report)
+    show(report, as_json, training.print_report)
 
 
 def adapters(
@@ -119,27 +107,23 @@ def adapters(
     from mmsearch.output import training
 
     if use is not None and remove is not None:
-        raise MmsearchError("--use and --remove cannot be had at once; run the command twice.")
+        raise Invalid("--use and --remove cannot be had at once; run the command twice.")
     with Library(library) as opened:
         if use is not None:
-            output.say(f"searches use {opened.use_adapter(use)} now.")
+            output.say(f"searches use {opened.adapters.use(use)} now.")
         if remove is not None:
-            output.say(f"{opened.remove_adapter(remove)} removed.")
-        found = opened.adapters()
-    with printing():
-        if as_json:
-            print(output.to_json(training.adapters_as_json(found)))
-        else:
-            training.print_adapters(found)
+            output.say(f"{opened.adapters.remove(remove)} removed.")
+        found = opened.adapters.list()
+    show({"adapters": found}, as_json, lambda listed: training.print_adapters(listed["adapters"]))
 
 
-def _loss(written: str) -> Loss:
-    from mmsearch.adapters.recipe import Loss
+def _loss(written: str) -> TrainingLoss:
+    from mmsearch.adapters.recipe import TrainingLoss
 
     try:
-        return Loss(written)
+        return TrainingLoss(written)
     except ValueError:
-        raise MmsearchError(f"There is no loss {written!r}; it is info-nce, triplet or margin.") from None
+        raise Invalid(f"There is no loss {written!r}; it is info-nce, triplet or margin.") from None
 
 
 def _plot(report: AdapterReport, path: str | None) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mmsearch.cli.running import EXIT_NONE, JsonOption, LibraryOption, printing, stoppable
-from mmsearch.errors import MmsearchError
+from mmsearch.cli.running import EXIT_NONE, JsonOption, LibraryOption, printing, show, stoppable
+from mmsearch.errors import Refused
 
 
 def prune(
@@ -26,27 +26,25 @@ def prune(
     Says what is gone, and asks. An index run drops single files that are gone by itself; it keeps those of a drive that
     is away, and those of a folder that has lost most of its files at once. Connect your drives first.
     """
-    from mmsearch import output
+    from mmsearch.indexing.pruning import Pruned
     from mmsearch.library import Library
     from mmsearch.output import care
 
-    with Library(library) as opened, printing():
-        losses = opened.losses(paths or ())
+    with Library(library) as opened:
+        losses = opened.care.losses(paths or ())
         if not as_json:
-            care.print_losses(losses)
+            with printing():
+                care.print_losses(losses)
         agreed = bool(losses.files) and not dry_run and (yes or _agrees(losses.files, as_json))
-        dropped = opened.prune(losses) if agreed else 0
-        if as_json:
-            print(output.to_json(care.losses_as_json(losses, dropped)))
-        elif agreed:
-            print(f"{dropped:,} {'file' if dropped == 1 else 'files'} dropped")
+        done = opened.care.prune(losses) if agreed else Pruned(losses, 0)
+    show(done, as_json, lambda pruned: care.pruned(pruned) if agreed else None)
     if not losses.files:
         raise typer.Exit(EXIT_NONE)
 
 
 def _agrees(count: int, as_json: bool) -> bool:
     if as_json or not sys.stdin.isatty():
-        raise MmsearchError(f"Nothing was dropped: add --yes to drop these {count:,}, or --dry-run to only look.")
+        raise Refused(f"Nothing was dropped: add --yes to drop these {count:,}, or --dry-run to only look.")
     return typer.confirm("Drop them from the library?", err=True)
 
 
@@ -55,16 +53,11 @@ def compact(as_json: JsonOption = False, library: LibraryOption = None) -> None:
 
     An index run does so by itself once a quarter of the database is free.
     """
-    from mmsearch import output
     from mmsearch.library import Library
     from mmsearch.output import care
 
-    with Library(library) as opened, stoppable("stopped; nothing is lost."), printing():
-        done = opened.compact()
-        if as_json:
-            print(output.to_json(care.compacted_as_json(done)))
-        else:
-            print(f"{done.before / 1e6:,.1f} MB before, {done.after / 1e6:,.1f} MB now")
+    with Library(library) as opened, stoppable("stopped; nothing is lost."):
+        show(opened.care.compact(), as_json, care.compacted)
 
 
 def backup(
@@ -77,16 +70,11 @@ def backup(
     The copy is checked before it replaces an older one. To go back to it, put it as `library.db` into an empty folder,
     and name that with --library; the other files are made again by the next `mmsearch index`.
     """
-    from mmsearch import output
     from mmsearch.library import Library
     from mmsearch.output import care
 
-    with Library(library) as opened, stoppable("stopped; no backup was written."), printing():
-        done = opened.backup(file)
-        if as_json:
-            print(output.to_json(care.backup_as_json(done)))
-        else:
-            print(f"{output.visible(done.path)}: {done.files:,} files, {done.bytes / 1e6:,.1f} MB")
+    with Library(library) as opened, stoppable("stopped; no backup was written."):
+        show(opened.care.backup(file), as_json, care.backed_up)
 
 
 def doctor(
@@ -102,15 +90,11 @@ def doctor(
     Exit code 0 if nothing is wrong or all was put right, 1 if something is wrong. With --repair a damaged database
     is kept beside the new one; `mmsearch index` takes in again what could not be saved.
     """
-    from mmsearch import output
     from mmsearch.library import Library
     from mmsearch.output import care
 
-    with Library(library) as opened, printing():
-        diagnosis = opened.repair() if repair else opened.examine()
-        if as_json:
-            print(output.to_json(care.diagnosis_as_json(diagnosis)))
-        else:
-            care.print_diagnosis(diagnosis)
-    if not diagnosis.is_sound and not diagnosis.repaired:
+    with Library(library) as opened:
+        diagnosis = opened.care.repair() if repair else opened.care.examine()
+    show(diagnosis, as_json, care.print_diagnosis)
+    if not diagnosis.sound and not diagnosis.repaired:
         raise typer.Exit(EXIT_NONE)

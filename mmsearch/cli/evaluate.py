@@ -10,12 +10,12 @@ from mmsearch.cli.running import (
     DeviceOption,
     JsonOption,
     LibraryOption,
-    counted,
     keep_to_one_thread,
-    printing,
+    progress_bar,
+    show,
     stoppable,
 )
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Invalid
 
 if TYPE_CHECKING:
     from mmsearch.evaluation.comparison import Comparison
@@ -91,7 +91,7 @@ def evaluate(
     dataset = read_dataset(data, format=parse_format(format), images=images, split=split)
     if dataset.missing:
         output.say(f"{dataset.missing:,} photos that {dataset.name} names are not there and were left out.")
-    with Library(library, device) as opened, stoppable("stopped."), counted("encoding", quiet=as_json) as on_progress:
+    with Library(library, device) as opened, stoppable("stopped."), progress_bar(quiet=as_json) as on_progress:
         found = opened.evaluate(
             dataset,
             models=model or (),
@@ -101,16 +101,12 @@ def evaluate(
             workers=workers,
             on_progress=on_progress,
         )
-    unreadable = found[0].unreadable
+    unreadable = found.evaluations[0].unreadable
     for path in unreadable[:5]:
         output.say(f"skipped {output.visible(path)}: it cannot be read as a picture.")
     if len(unreadable) > 5:
         output.say(f"skipped {len(unreadable) - 5:,} more; --json lists them.")
-    with printing():
-        if as_json:
-            print(output.to_json(evaluation.evaluations_as_json(found, dataset)))
-        else:
-            evaluation.print_evaluations(found, dataset)
+    show(found, as_json, evaluation.print_evaluations)
 
 
 def parse_ks(written: str) -> tuple[int, ...]:
@@ -120,7 +116,7 @@ def parse_ks(written: str) -> tuple[int, ...]:
     except ValueError:
         ks = ()
     if not ks or ks[0] < 1 or ks[-1] > LARGEST_K:
-        raise MmsearchError(f"--k {written!r} is no list of numbers from 1 to {LARGEST_K:,}; write it as 1,5,10.")
+        raise Invalid(f"--k {written!r} is no list of numbers from 1 to {LARGEST_K:,}; write it as 1,5,10.")
     return ks
 
 
@@ -134,7 +130,7 @@ def parse_format(written: str | None) -> DatasetFormat | None:
         return DatasetFormat(written)
     except ValueError:
         known = ", ".join(one.value for one in DatasetFormat)
-        raise MmsearchError(f"There is no format {written!r}; it is one of {known}.") from None
+        raise Invalid(f"There is no format {written!r}; it is one of {known}.") from None
 
 
 def _comparison(written: str) -> Comparison:
@@ -143,4 +139,4 @@ def _comparison(written: str) -> Comparison:
     try:
         return Comparison(written)
     except ValueError:
-        raise MmsearchError(f"--compare takes graph or codes, not {written!r}.") from None
+        raise Invalid(f"--compare takes graph or codes, not {written!r}.") from None

@@ -11,8 +11,8 @@ from mmsearch.cli.running import (
     DeviceOption,
     JsonOption,
     LibraryOption,
-    index_progress,
-    printing,
+    progress_bar,
+    show,
     stoppable,
 )
 
@@ -68,6 +68,10 @@ def index(
     max_text_mb: Annotated[
         float, typer.Option(metavar="MB", min=0.001, max=2_000, help="Skip text files larger than this.")
     ] = 10.0,
+    max_passages: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, help="Take so many passages of a longer text, spread evenly over it."),
+    ] = 2_000,
     workers: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Threads that encode; one per processor by default."),
@@ -84,30 +88,26 @@ def index(
     paths; giving any of them replaces all of them.
     """
     from mmsearch import output
+    from mmsearch.cli.remedies import worded
+    from mmsearch.indexing.run import IndexSettings
     from mmsearch.library import Library
     from mmsearch.output import reports
     from mmsearch.reading import ReadLimits
 
-    rules = _rules(include, exclude, hidden, ignore_files)
-    with Library(library, device) as opened, stoppable(STOPPED), index_progress(quiet=as_json) as on_progress:
+    settings = IndexSettings(ReadLimits({"text": int(max_text_mb * 1e6)}, max_passages=max_passages), workers, graph)
+    with Library(library, device) as opened, stoppable(STOPPED), progress_bar(quiet=as_json) as on_progress:
         report = opened.index(
             paths or [],
-            rules=rules,
+            rules=_rules(include, exclude, hidden, ignore_files),
             model=model,
             rebuild=rebuild,
             retry=retry,
-            graph=graph,
-            limits=ReadLimits(max_bytes={"text": int(max_text_mb * 1e6)}),
-            workers=workers,
+            settings=settings,
             on_progress=on_progress,
         )
-    for note in reports.notes(report):
+    for note in reports.notes(report, worded):
         output.say(note)
-    with printing():
-        if as_json:
-            print(output.to_json(reports.report_as_json(report, opened.folder)))
-        else:
-            print(reports.summary(report))
+    show(report, as_json, reports.summary)
     if report.files == 0 and not report.offline and not report.absent:
         if not report.failed and not report.failing:
             output.say("there are no pictures or text files there.")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mmsearch.cli.running import JsonOption, LibraryOption, printing
+from mmsearch.cli.running import JsonOption, LibraryOption, show
 
 
 def status(
@@ -15,17 +15,12 @@ def status(
     library: LibraryOption = None,
 ) -> None:
     """Show what the library holds, where it lies, and what could not be read."""
-    from mmsearch import output
     from mmsearch.library import Library
     from mmsearch.output import reports
 
     with Library(library) as opened:
         found = opened.status()
-    with printing():
-        if as_json:
-            print(output.to_json(reports.status_as_json(found)))
-        else:
-            reports.print_status(found, failed)
+    show(found, as_json, lambda status: reports.print_status(status, failed))
 
 
 def forget(
@@ -39,11 +34,7 @@ def forget(
     from mmsearch.output import reports
 
     with Library(library) as opened:
-        forgotten = opened.forget(path)
-    for note in reports.notes_on_forgetting(path, forgotten):
+        done = opened.forget(path)
+    for note in reports.notes_on_forgetting(path, done):
         output.say(note)
-    with printing():
-        if as_json:
-            print(output.to_json(reports.forgotten_as_json(path, forgotten)))
-            return
-        print(f"{forgotten.files:,} {'file' if forgotten.files == 1 else 'files'} forgotten")
+    show(done, as_json, reports.forgotten)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmsearch.cli.running import JsonOption, LibraryOption, counted, printing, stoppable
-from mmsearch.errors import MmsearchError
+from mmsearch.cli.running import JsonOption, LibraryOption, progress_bar, show, stoppable
+from mmsearch.errors import Invalid
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from mmsearch.models.optimise.making import Optimised
+    from mmsearch.library import Library
+    from mmsearch.models.optimise.building import OptimisedModel
+    from mmsearch.records import Progress
 
 models = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
@@ -41,23 +41,16 @@ def list_models(
         for name in ("as_json", "library"):
             source = context.get_parameter_source(name)
             if source is not None and source.name == "COMMANDLINE":
-                raise MmsearchError(
+                raise Invalid(
                     f"Options come after the command: `mmsearch models {context.invoked_subcommand} … --library DIR`."
                 )
         return
-    from mmsearch import output
     from mmsearch.library import Library
-    from mmsearch.models.installed import installed_models
-    from mmsearch.output.models import models_as_json, print_models
+    from mmsearch.output.models import print_models
 
     with Library(library) as opened:
-        of_library = opened.models() if opened.exists() else []
-    installed = installed_models()
-    with printing():
-        if as_json:
-            print(output.to_json(models_as_json(installed, of_library)))
-        else:
-            print_models(installed, of_library)
+        overview = opened.models.overview()
+    show(overview, as_json, print_models)
 
 
 @models.command()
@@ -93,34 +86,31 @@ def pull(
     A model that is there already is checked, and what is damaged is fetched again. Files that had arrived before an
     interruption are not fetched again. Needs the clip extra.
     """
-    from mmsearch import output
-    from mmsearch.models.pulling import pull as fetch
-    from mmsearch.output.models import pulled_as_json, pulled_said, summary
+    from mmsearch.library import Library
+    from mmsearch.library.models import PulledModel
+    from mmsearch.output.models import arrived
+    from mmsearch.output.models import optimised as said_of
 
-    with (
-        stoppable("stopped; what has arrived is kept, and the next `mmsearch models pull` goes on from there."),
-        counted(f"fetching {model}", quiet=as_json, is_bytes=True) as on_progress,
-    ):
-        fetched = fetch(
-            model,
-            revision=revision,
-            images_by=images_by,
-            trust_remote_code=trust_remote_code,
-            on_progress=on_progress,
-        )
-    with printing():
+    with Library(library) as opened:
+        with (
+            stoppable("stopped; what has arrived is kept, and the next `mmsearch models pull` goes on from there."),
+            progress_bar(quiet=as_json, subject=model) as on_progress,
+        ):
+            fetched = opened.models.pull(
+                model,
+                revision=revision,
+                images_by=images_by,
+                trust_remote_code=trust_remote_code,
+                on_progress=on_progress,
+            )
         if not as_json:
-            print(pulled_said(fetched))
-    if optimised is None and not as_json and sys.stdin.isatty() and sys.stderr.isatty():
-        optimised = typer.confirm(
-            "Make it several times as fast on a processor (8 bits; takes a minute)?", default=True, err=True
-        )
-    made = _optimise(fetched.name, None, photos, as_json, library) if optimised else None
-    with printing():
-        if as_json:
-            print(output.to_json(pulled_as_json(fetched, made)))
-        elif made:
-            print(summary(made))
+            show(fetched, as_json, arrived)
+        if optimised is None and not as_json and sys.stdin.isatty() and sys.stderr.isatty():
+            optimised = typer.confirm(
+                "Make it several times as fast on a processor (8 bits; takes a minute)?", default=True, err=True
+            )
+        made = _optimise(opened, fetched.name, None, photos, as_json) if optimised else None
+    show(PulledModel(fetched, made), as_json, lambda pulled: said_of(pulled.optimised) if pulled.optimised else None)
 
 
 @models.command()
@@ -140,30 +130,23 @@ def optimise(
     model from then on, unless the library has vectors of the original, and `eval` both, as NAME and NAME-int8. Needs
     the clip extra, once.
     """
+    from mmsearch.library import Library
+    from mmsearch.output.models import optimised
+
+    with Library(library) as opened:
+        made = _optimise(opened, model, folder, photos, as_json)
+    show(made, as_json, optimised)
+
+
+def _optimise(opened: Library, model: str, folder: str | None, photos: str | None, quiet: bool) -> OptimisedModel:
     from mmsearch import output
-    from mmsearch.output.models import optimised_as_json, summary
 
-    made = _optimise(model, folder, photos, as_json, library)
-    with printing():
-        print(output.to_json(optimised_as_json(made)) if as_json else summary(made))
-
-
-def _optimise(model: str, folder: str | None, photos: str | None, quiet: bool, library: str | None) -> Optimised:
-    from mmsearch import output
-    from mmsearch.models.optimise.making import optimise as make
+    def say_step(progress: Progress) -> None:
+        if not quiet:
+            output.say(f"{progress.stage} …")
 
     with stoppable("stopped; nothing was made."):
-        return make(model, folder, _pictures(photos, library), lambda step: None if quiet else output.say(f"{step} …"))
-
-
-def _pictures(photos: str | None, library: str | None) -> list[Image]:
-    from mmsearch.indexing.pictures import pictures_in
-    from mmsearch.library import Library
-
-    if photos is not None:
-        return pictures_in(photos)
-    with Library(library) as opened:
-        return opened.pictures()
+        return opened.models.optimise(model, folder, photos=photos, on_progress=say_step)
 
 
 @models.command()
@@ -180,14 +163,12 @@ def use(
     Until then searches go on with the one before, and `mmsearch index` encodes with both. What the other models have
     encoded stays until it is dropped.
     """
-    from mmsearch import output
     from mmsearch.library import Library
-    from mmsearch.output.models import use_said, used_as_json
+    from mmsearch.output.models import used_from_now
 
     with Library(library) as opened:
-        used = opened.use_model(model, at_once=at_once)
-    with printing():
-        print(output.to_json(used_as_json(used)) if as_json else use_said(used))
+        used = opened.models.use(model, at_once=at_once)
+    show(used, as_json, used_from_now)
 
 
 @models.command()
@@ -197,17 +178,12 @@ def drop(
     library: LibraryOption = None,
 ) -> None:
     """Take a model's vectors out of the library. The model itself stays on the disk."""
-    from mmsearch import output
     from mmsearch.library import Library
-    from mmsearch.output.models import dropped_as_json
+    from mmsearch.output.models import dropped
 
     with Library(library) as opened:
-        dropped = opened.drop_model(model)
-    with printing():
-        if as_json:
-            print(output.to_json(dropped_as_json(model, dropped)))
-        else:
-            print(f"{dropped:,} vectors of {output.visible(model)} dropped")
+        done = opened.models.drop(model)
+    show(done, as_json, dropped)
 
 
 @models.command()
@@ -217,25 +193,12 @@ def remove(
     library: LibraryOption = None,
 ) -> None:
     """Delete a model from this disk. Its vectors stay in the library, which needs it again to be searched with them."""
-    from mmsearch import output
     from mmsearch.library import Library
-    from mmsearch.models.installed import remove_model
-    from mmsearch.output.models import removed_as_json
+    from mmsearch.output.models import removed
 
     with Library(library) as opened:
-        of_library = opened.models() if opened.exists() else []
-        if any(one.name == model and (one.searched or one.wanted) for one in of_library):
-            raise MmsearchError(
-                f"Searches in {opened.folder} use {model}, or wait for it; choose another model with `mmsearch models "
-                "use NAME` first."
-            )
-    freed = remove_model(model)
-    with printing():
-        print(
-            output.to_json(removed_as_json(model, freed))
-            if as_json
-            else f"{output.visible(model)} removed, {freed / 1e6:,.0f} MB freed"
-        )
+        done = opened.models.remove(model)
+    show(done, as_json, removed)
 
 
 @models.command("export")
@@ -245,22 +208,15 @@ def export_(
     as_json: JsonOption = False,
 ) -> None:
     """Write a model to a single file, to bring it to a machine without a network."""
-    from mmsearch import output
-    from mmsearch.models.packing import export_model
-    from mmsearch.output.models import exported_as_json
+    from mmsearch.library import Library
+    from mmsearch.output.models import exported
 
     with (
         stoppable("stopped; nothing was written."),
-        counted(f"writing {model}", quiet=as_json, is_bytes=True) as on_progress,
+        progress_bar(quiet=as_json, subject=model) as on_progress,
     ):
-        size = export_model(model, file, on_progress)
-    with printing():
-        if as_json:
-            print(output.to_json(exported_as_json(model, file, size)))
-        else:
-            print(
-                f"{output.visible(file)}, {size / 1e6:,.0f} MB; take it in elsewhere with `mmsearch models import FILE`"
-            )
+        done = Library().models.export(model, file, on_progress=on_progress)
+    show(done, as_json, lambda model: exported(file, model))
 
 
 @models.command("import")
@@ -272,14 +228,12 @@ def import_(
     as_json: JsonOption = False,
 ) -> None:
     """Take a model from such a file to those of this disk. Its checksums are verified."""
-    from mmsearch import output
-    from mmsearch.models.packing import import_model
-    from mmsearch.output.models import installed_as_json, pulled_said
+    from mmsearch.library import Library
+    from mmsearch.output.models import arrived
 
     with (
         stoppable("stopped; nothing was taken in."),
-        counted("reading the model", quiet=as_json, is_bytes=True) as on_progress,
+        progress_bar(quiet=as_json, subject="the model") as on_progress,
     ):
-        taken = import_model(file, trust_remote_code=trust_remote_code, on_progress=on_progress)
-    with printing():
-        print(output.to_json(installed_as_json(taken)) if as_json else pulled_said(taken))
+        taken = Library().models.import_(file, trust_remote_code=trust_remote_code, on_progress=on_progress)
+    show(taken, as_json, arrived)

@@ -9,14 +9,18 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Unavailable
 
 if TYPE_CHECKING:
-    from mmsearch.records import Progress as Done
+    from rich.text import Text
+
+    from mmsearch.records import Progress
+
+Result = TypeVar("Result")
 
 EXIT_NONE = 1
 EXIT_ERROR = 2
@@ -62,11 +66,11 @@ def printing() -> Iterator[None]:
         if error.errno != errno.ENOSPC:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise MmsearchError(f"The output cannot be written ({error.strerror}).") from error
+        raise Unavailable(f"The output cannot be written ({error.strerror}).") from error
 
 
 @contextmanager
-def stoppable(told: str) -> Iterator[None]:
+def stoppable(sentence: str) -> Iterator[None]:
     """Ctrl-C and SIGTERM end a run in good order, with a sentence on what became of it."""
 
     def terminate(number: int, frame: FrameType | None) -> None:
@@ -78,7 +82,7 @@ def stoppable(told: str) -> Iterator[None]:
     except KeyboardInterrupt as error:
         from mmsearch import output
 
-        output.say(told)
+        output.say(sentence)
         sys.stdout.flush()
         sys.stderr.flush()
         # At once: a thread that is still at a large picture has nothing to say any more.
@@ -92,50 +96,63 @@ class _Terminated(KeyboardInterrupt):
 
 
 @contextmanager
-def index_progress(quiet: bool) -> Iterator[Callable[[Done], None]]:
-    """A bar on stderr, with rate and time left; nothing where stderr is no terminal."""
+def progress_bar(quiet: bool, subject: str = "") -> Iterator[Callable[[Progress], None]]:
+    """A bar on stderr for any work, with its stage (and what is worked at) and the time left.
+
+    Nothing where it is to be quiet or stderr is no terminal.
+    """
     if quiet or not sys.stderr.isatty():
         yield lambda progress: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bar
 
     from mmsearch.output import stderr_console
 
+    in_bytes, in_numbers = DownloadColumn(), MofNCompleteColumn()
+
+    class HowMuch(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return (in_bytes if task.fields["unit"] == "bytes" else in_numbers).render(task)
+
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
+        HowMuch(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=stderr_console(), transient=True) as bar:
-        task = bar.add_task("looking for files", total=None, rate="")
+    with Bar(*columns, console=stderr_console(), transient=True) as bar:
+        task = bar.add_task(subject, total=None, unit="", rate="")
+        stage = ""
 
-        def show(progress: Done) -> None:
-            if progress.total is None:
-                bar.update(task, completed=progress.done)
-                return
-            if bar.tasks[0].total is None:
-                bar.reset(task, description="encoding", total=progress.total, rate="")
-                return
-            speed = bar.tasks[0].speed
-            bar.update(task, completed=progress.done, rate=f"{speed:.0f} files/s" if speed else "")
+        def show_progress(progress: Progress) -> None:
+            nonlocal stage
+            if progress.stage != stage:
+                stage = progress.stage
+                described = f"{stage} {subject}".rstrip()
+                bar.reset(task, description=described, total=progress.total, unit=progress.unit, rate="")
+            speed = bar.tasks[0].speed if progress.unit == "files" and progress.total is not None else None
+            rate = f"{speed:.0f} files/s" if speed else ""
+            bar.update(task, completed=progress.done, total=progress.total, rate=rate)
 
-        yield show
+        yield show_progress
 
 
-@contextmanager
-def counted(what: str, quiet: bool, is_bytes: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr for work of a known length: told (done, total); nothing where stderr is no terminal."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def show(result: Result, as_json: bool, text: Callable[[Result], str | None]) -> None:
+    """Prints what a command found or did: as JSON, or as the text that is made of it; none where that prints itself."""
+    with printing():
+        if as_json:
+            from mmsearch.output.json import to_json
 
-    from mmsearch.output import stderr_console
-
-    how_much = DownloadColumn() if is_bytes else MofNCompleteColumn()
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), how_much, TimeRemainingColumn())
-    with Progress(*columns, console=stderr_console(), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+            print(to_json(result))
+        elif (said := text(result)) is not None:
+            print(said)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from mmsearch.cli.running import EXIT_NONE, DeviceOption, JsonOption, LibraryOption, keep_to_one_thread, printing
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Invalid, MmsearchError, Unavailable
 from mmsearch.searching.query import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ def search(
     from mmsearch import output
     from mmsearch.library import Library
     from mmsearch.output import hits
+    from mmsearch.output.json import to_json
     from mmsearch.searching.query import Query
 
     form = _form(as_json, as_jsonl, as_paths, as_null)
@@ -126,14 +127,14 @@ def search(
     with Library(library, device) as opened, printing():
         if batch is not None:
             if query or image or avoid or avoid_image or as_paths or as_null:
-                raise MmsearchError("--batch takes its queries from the file and prints JSON; leave the others out.")
+                raise Invalid("--batch takes its queries from the file and prints JSON; leave the others out.")
             found = False
             how: Scan = scan.value
             queries = _batch_queries(
                 batch, partial(Query, filters=filters, limit=limit, min_score=min_score, offset=offset)
             )
             for result in opened.search_many(queries, scan=how, adapter=adapter, model=model, on_trouble=_tell_trouble):
-                print(output.to_json(hits.result_as_json(result)), flush=True)
+                print(to_json(result), flush=True)
                 found = found or bool(result.hits)
         else:
             asked = Query(_terms(query, image, avoid, avoid_image), filters, limit, min_score, offset)
@@ -156,7 +157,7 @@ def _form(as_json: bool, as_jsonl: bool, as_paths: bool, as_null: bool) -> Form:
     asked = {Form.JSON: as_json, Form.JSONL: as_jsonl, Form.PATHS: as_paths, Form.NULL: as_null}
     chosen = [form for form, wanted in asked.items() if wanted]
     if len(chosen) > 1:
-        raise MmsearchError("Only one of --json, --jsonl, --paths and -0 can be had at a time.")
+        raise Invalid("Only one of --json, --jsonl, --paths and -0 can be had at a time.")
     if chosen:
         return chosen[0]
     return Form.TABLE if sys.stdout.isatty() else Form.LINES
@@ -183,7 +184,7 @@ def _batch_queries(name: str, query_of: Callable[[tuple[Term, ...]], Query]) -> 
     try:
         lines = sys.stdin.buffer if name == "-" else open(name, "rb")  # noqa: SIM115
     except OSError as error:
-        raise MmsearchError(f"The batch file {name} cannot be read ({error.strerror}).") from error
+        raise Unavailable(f"The batch file {name} cannot be read ({error.strerror}).") from error
     with lines:
         for number, line in enumerate(lines, start=1):
             words = line.decode("utf-8", "replace").strip()
@@ -191,7 +192,7 @@ def _batch_queries(name: str, query_of: Callable[[tuple[Term, ...]], Query]) -> 
                 if words:
                     yield query_of((text_term(words),))
             except MmsearchError as error:
-                raise MmsearchError(f"Line {number} of the batch: {error}") from error
+                raise Invalid(f"Line {number} of the batch: {error.message}", error.remedy) from error
 
 
 def _filters(

@@ -21,20 +21,20 @@ import numpy.typing as npt
 
 from mmsearch.encoding.calibration import as_json, from_json
 from mmsearch.encoding.protocol import Encoder
-from mmsearch.errors import MmsearchError
-from mmsearch.records import MODALITIES, Calibration, FloatMatrix, Modality, ModelIdentity, TextSpan
+from mmsearch.errors import Invalid
+from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity, TextSpan
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    pass
 
 NO_ADAPTER = "none"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 def check_adapter_name(name: str) -> None:
-    """Raises MmsearchError where an adapter cannot be called so."""
+    """Raises Invalid where an adapter cannot be called so."""
     if not _NAME.fullmatch(name) or name == NO_ADAPTER:
-        raise MmsearchError(
+        raise Invalid(
             f"An adapter cannot be called {name!r}; use letters, digits, dots, dashes and underscores, and not none."
         )
 
@@ -56,7 +56,10 @@ class LowRankMap:
 
 @dataclass(frozen=True)
 class Adapter:
-    """A named and numbered adapter for the model of that fingerprint; `calibration` holds for the moved vectors."""
+    """A named and numbered adapter for the model of that fingerprint; `calibration` holds for the moved vectors.
+
+    Vectors of a modality without a map stay as they are.
+    """
 
     name: str
     version: int
@@ -78,16 +81,21 @@ class Adapter:
         import xxhash
 
         digest = xxhash.xxh3_128(f"{self.model_fingerprint}\n".encode())
-        for modality in MODALITIES:
+        for modality in sorted(self.maps):
             digest.update(self.maps[modality].down.astype("<f4").tobytes())
             digest.update(self.maps[modality].up.astype("<f4").tobytes())
         return digest.hexdigest()
+
+    def moved(self, modality: Modality, vectors: npt.NDArray[Any]) -> FloatMatrix:
+        """Unit vectors, float32 [n, dimension], of unit vectors [n, dimension] that the model made."""
+        own_map = self.maps.get(modality)
+        return vectors.astype(np.float32) if own_map is None else own_map(vectors)
 
     def to_bytes(self) -> bytes:
         """The maps and the calibration as one file in numpy's npz form."""
         described = json.dumps(as_json(self.calibration))
         arrays: dict[str, npt.NDArray[Any]] = {"calibration": np.frombuffer(described.encode(), np.uint8)}
-        for modality in MODALITIES:
+        for modality in sorted(self.maps):
             arrays[f"{modality}-down"] = self.maps[modality].down.astype(np.float32)
             arrays[f"{modality}-up"] = self.maps[modality].up.astype(np.float32)
         file = io.BytesIO()
@@ -98,7 +106,8 @@ class Adapter:
     def from_bytes(cls, name: str, version: int, model_fingerprint: str, stored: bytes) -> Adapter:
         """What `to_bytes` made."""
         with np.load(io.BytesIO(stored), allow_pickle=False) as arrays:
-            maps = {one: LowRankMap(arrays[f"{one}-down"], arrays[f"{one}-up"]) for one in MODALITIES}
+            names = [name.removesuffix("-down") for name in arrays.files if name.endswith("-down")]
+            maps = {one: LowRankMap(arrays[f"{one}-down"], arrays[f"{one}-up"]) for one in names}
             calibration = from_json(json.loads(arrays["calibration"].tobytes()))
         return cls(name, version, model_fingerprint, maps, calibration)
 
@@ -126,11 +135,12 @@ class AdaptedEncoder:
     def calibration(self) -> Calibration:
         return self._adapter.calibration
 
-    def encode_images(self, pictures: Sequence[Image]) -> FloatMatrix:
-        return self._adapter.maps["image"](self._encoder.encode_images(pictures))
+    @property
+    def modalities(self) -> frozenset[Modality]:
+        return self._encoder.modalities
 
-    def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
-        return self._adapter.maps["text"](self._encoder.encode_texts(texts))
+    def encode(self, modality: Modality, payloads: Sequence[Any]) -> FloatMatrix:
+        return self._adapter.moved(modality, self._encoder.encode(modality, payloads))
 
     def windows(self, text: str) -> list[TextSpan]:
         return self._encoder.windows(text)

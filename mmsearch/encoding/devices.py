@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 
 import numpy as np
 
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Invalid, Remedy, Unavailable
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 DEVICES: tuple[DeviceName, ...] = get_args(DeviceName)
@@ -26,19 +26,19 @@ def device_called(name: str) -> DeviceName:
     """The device of that name.
 
     Raises:
-        MmsearchError: there is no such kind of device.
+        Invalid: there is no such kind of device.
     """
     for known in DEVICES:
         if name == known:
             return known
-    raise MmsearchError(f"There is no device {name!r}; it is one of {', '.join(DEVICES)}.")
+    raise Invalid(f"There is no device {name!r}; it is one of {', '.join(DEVICES)}.")
 
 
 class Device:
     """The device of that name; `auto` is the best that is there.
 
     Raises:
-        MmsearchError: it is not there.
+        Unavailable: it is not there.
     """
 
     def __init__(self, name: DeviceName) -> None:
@@ -48,9 +48,8 @@ class Device:
         if name == "auto":
             name = "cuda" if there["cuda"] else "mps" if there["mps"] else "cpu"
         if not there[name]:
-            raise MmsearchError(
-                f"There is no device {name} that torch {torch.__version__} could use here; leave out --device, or "
-                "install a torch that is made for it."
+            raise Unavailable(
+                f"There is no device {name} that torch {torch.__version__} could use here", Remedy("device.other_torch")
             )
         self.name: DeviceName = name
         self._torch = torch
@@ -90,7 +89,7 @@ class Device:
         """The rows of the inputs, `at_once` of them a call; half as many from then on where memory runs out.
 
         Raises:
-            MmsearchError: there is not even room for one.
+            Unavailable: there is not even room for one.
         """
         rows = []
         start = 0
@@ -102,9 +101,8 @@ class Device:
                 if not _is_out_of_memory(error):
                     raise
                 if len(part) == 1:
-                    raise MmsearchError(
-                        f"The device {self.name} has not enough memory for this model; use --device cpu, or a smaller "
-                        "model."
+                    raise Unavailable(
+                        f"The device {self.name} has not enough memory for this model", Remedy("device.processor")
                     ) from error
                 self.at_once = max(1, len(part) // 2)
             else:

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
+from mmsearch.files.hashing import updated
+from mmsearch.files.replacing import write_whole
+
 # What says that a folder holds a whole model, and is no part of it.
 MANIFEST = "mmsearch-model.json"
-_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class ModelFacts:
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedFacts:
     """What only loading a model tells."""
 
     dimension: int
@@ -38,7 +40,7 @@ class Loaded:
     preparation: str = ""
 
 
-def facts_of(folder: str, load: Callable[[], Loaded]) -> ModelFacts:
+def facts_of(folder: str, load: Callable[[], LoadedFacts]) -> ModelFacts:
     """The facts of the model in `folder`; `load` is called where they are not known, or its files have changed."""
     state = _state(folder)
     kept = _kept_path(folder)
@@ -50,11 +52,8 @@ def facts_of(folder: str, load: Callable[[], Loaded]) -> ModelFacts:
     loaded = load()
     facts = ModelFacts(_revision(folder), **asdict(loaded))
     with suppress(OSError):  # a cache that cannot be written is done without
-        os.makedirs(os.path.dirname(kept), exist_ok=True)
-        part = f"{kept}.{os.getpid()}.part"
-        with open(part, "w", encoding="utf-8") as file:
-            json.dump({"state": state, "facts": asdict(facts)}, file)
-        os.replace(part, kept)
+        written = json.dumps({"state": state, "facts": asdict(facts)}).encode()
+        write_whole(kept, lambda file: file.write(written), what="")
     return facts
 
 
@@ -82,9 +81,7 @@ def _revision(folder: str) -> str:
     digest = xxhash.xxh3_128()
     for within, path in model_files(folder):
         digest.update(within.encode("utf-8", "surrogateescape"))
-        with open(path, "rb") as file:
-            while block := file.read(_READ_BYTES):
-                digest.update(block)
+        updated(digest, path)
     return digest.hexdigest()[:12]
 
 

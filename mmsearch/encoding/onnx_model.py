@@ -18,8 +18,9 @@ import numpy as np
 
 from mmsearch.encoding.calibration import from_json
 from mmsearch.encoding.optimised_graph import load_optimised
+from mmsearch.encoding.protocol import Family, ModelFolder
 from mmsearch.encoding.token_windows import token_windows
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Damaged, Remedy
 from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity, TextSpan
 
 if TYPE_CHECKING:
@@ -34,12 +35,12 @@ class OnnxEncoder:
     """The dual encoder in `folder`.
 
     Both towers are loaded when first used and keep to one thread a call: callers that want more cores call from
-    several threads. `name` is what the model is called where it is not what its description says; `remedy` ends the
-    sentence about a folder that is damaged; `keep_graph` keeps the text graph in the user's cache as it loads fastest.
+    several threads. `name` is what the model is called where it is not what its description says; `remedy` is
+    what helps where the folder is damaged; `keep_graph` keeps the text graph in the user's cache as it loads fastest.
     """
 
     def __init__(
-        self, folder: str, name: str | None = None, remedy: str = "make it again", keep_graph: bool = True
+        self, folder: str, name: str | None = None, remedy: Remedy | None = None, keep_graph: bool = True
     ) -> None:
         self._folder = folder
         self._keep_graph = keep_graph
@@ -51,7 +52,7 @@ class OnnxEncoder:
             with open(os.path.join(folder, DESCRIPTION), encoding="utf-8") as file:
                 self._description: dict[str, Any] = json.load(file)
         except (OSError, ValueError) as error:
-            raise MmsearchError(f"The model in {folder} is not readable ({error}); {remedy}.") from error
+            raise Damaged(f"The model in {folder} is not readable ({error})", remedy) from error
 
     @cached_property
     def identity(self) -> ModelIdentity:
@@ -80,7 +81,14 @@ class OnnxEncoder:
         known = self._description.get("calibration")
         return None if known is None else from_json(known)
 
-    def encode_images(self, pictures: Sequence[Image]) -> FloatMatrix:
+    @property
+    def modalities(self) -> frozenset[Modality]:
+        return frozenset({"image", "text"})
+
+    def encode(self, modality: Modality, payloads: Sequence[Any]) -> FloatMatrix:
+        return self._encode_images(payloads) if modality == "image" else self._encode_texts(payloads)
+
+    def _encode_images(self, pictures: Sequence[Image]) -> FloatMatrix:
         rows = np.empty((len(pictures), self.identity.dimension), np.float32)
         size = int(self._description["image"].get("batch", IMAGE_BATCH))
         for start in range(0, len(pictures), size):
@@ -89,7 +97,7 @@ class OnnxEncoder:
             rows[start : start + len(batch)] = self._session("image").run(None, {"pixels": pixels})[0]
         return rows
 
-    def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
+    def _encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
         # One at a time: there is nothing to pad, and a text's vector is the same to the last bit in any company.
         rows = np.empty((len(texts), self.identity.dimension), np.float32)
         described, session = self._description["text"], self._session("text")
@@ -140,7 +148,7 @@ class OnnxEncoder:
         try:
             return Tokenizer.from_file(path)
         except Exception as error:  # of no kind of its own
-            raise MmsearchError(f"The model file {path} cannot be loaded; {self._remedy}.") from error
+            raise Damaged(f"The model file {path} cannot be loaded", self._remedy) from error
 
     def _session(self, tower: Modality) -> Any:
         with self._loading:
@@ -166,9 +174,15 @@ class OnnxEncoder:
                     return load_optimised(path, self._description["sha256"][name], options)
             return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:
-            raise MmsearchError(f"The model file {path} cannot be loaded; {self._remedy}.") from error
+            raise Damaged(f"The model file {path} cannot be loaded", self._remedy) from error
 
 
-def is_onnx_model(folder: str) -> bool:
-    """Whether the folder holds a model of this kind."""
+def _is_ours(folder: str) -> bool:
     return os.path.isfile(os.path.join(folder, DESCRIPTION))
+
+
+def _open(model: ModelFolder) -> OnnxEncoder:
+    return OnnxEncoder(model.folder, model.name, Remedy("models.optimise"))
+
+
+FAMILY = Family(takes=_is_ours, open=_open, is_for_processors=True)

@@ -10,6 +10,8 @@ import os
 from contextlib import suppress
 from typing import Any
 
+from mmsearch.files.replacing import replacing
+
 
 def load_optimised(path: str, digest: str, options: Any) -> Any:
     """An onnxruntime session of the model file at `path`; `digest` is a hash of that file.
@@ -26,21 +28,13 @@ def load_optimised(path: str, digest: str, options: Any) -> Any:
         with suppress(Exception):  # damaged, in whatever way
             return onnxruntime.InferenceSession(cached, options, providers=["CPUExecutionProvider"])
         options.graph_optimization_level = level
-    part = f"{cached}.{os.getpid()}.part"
     try:
-        os.makedirs(os.path.dirname(cached), exist_ok=True)
-        options.optimized_model_filepath = part
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(part, cached)
+        with replacing(cached) as part:
+            options.optimized_model_filepath = part
+            return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception:  # no room for it, or no right to write it
         options.optimized_model_filepath = ""
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    finally:
-        with suppress(OSError):
-            os.remove(part)
-    return session
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 def _cached_path(name: str) -> str:

@@ -1,28 +1,32 @@
-"""Encoders: pictures and texts to unit vectors in one joint space.
-
-One module per model family behind one `Encoder` protocol. Who adds a family adds a module and one line in
-`open_encoder`, and touches nothing else.
-"""
+"""What an encoder is, and what a family of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from mmsearch.records import Calibration, FloatMatrix, ModelIdentity, TextSpan
+from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity, TextSpan
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from mmsearch.encoding.devices import DeviceName
 
 
 class Encoder(Protocol):
-    """A dual encoder. Its methods may be called from several threads at once."""
+    """A model that brings parts of some modalities, and queries, into one space.
+
+    Its methods may be called from several threads at once.
+    """
 
     @property
     def identity(self) -> ModelIdentity:
         """Known without loading the weights wherever the family allows it."""
+
+    @property
+    def modalities(self) -> frozenset[Modality]:
+        """What it encodes."""
 
     @property
     def image_side(self) -> int:
@@ -36,11 +40,12 @@ class Encoder(Protocol):
     def calibration(self) -> Calibration | None:
         """The model's own calibration, or None where it has to be read off a library's vectors."""
 
-    def encode_images(self, pictures: Sequence[Image]) -> FloatMatrix:
-        """RGB pictures of any size to unit rows, float32 [len(pictures), dimension], in order."""
+    def encode(self, modality: Modality, payloads: Sequence[Any]) -> FloatMatrix:
+        """Unit rows, float32 [len(payloads), dimension], in order, of parts of one of its modalities.
 
-    def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
-        """Texts to unit rows, float32 [len(texts), dimension], in order. What exceeds the window is left out."""
+        The payloads of `image` are RGB pictures of any size; those of `text` are texts, of which is left out what
+        exceeds the window.
+        """
 
     def windows(self, text: str) -> list[TextSpan]:
         """Overlapping stretches of `text`, each within the model's window, that cover all of its words."""
@@ -49,7 +54,29 @@ class Encoder(Protocol):
 def text_vectors(texts: Sequence[str], encoder: Encoder) -> FloatMatrix:
     """Unit rows, float32 [len(texts), dimension], of texts of any length: the means of those of their stretches."""
     stretches = [[text[one.start : one.end] for one in encoder.windows(text)] or [text] for text in texts]
-    encoded = encoder.encode_texts([stretch for of_text in stretches for stretch in of_text])
+    encoded = encoder.encode("text", [stretch for of_text in stretches for stretch in of_text])
     ends = np.cumsum([len(of_text) for of_text in stretches])
     rows = np.stack([part.mean(axis=0) for part in np.split(encoded, ends[:-1])])
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), np.float32)
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A folder that holds a model, and how it is to be opened: what the model is called, and where it computes.
+
+    `trust_remote_code` lets it run Python code that it brings along.
+    """
+
+    folder: str
+    name: str
+    device: DeviceName = "auto"
+    trust_remote_code: bool = False
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of models: which folders it `takes`, how it opens one, and whether only processors run it."""
+
+    takes: Callable[[str], bool]
+    open: Callable[[ModelFolder], Encoder]
+    is_for_processors: bool = False

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from mmsearch.encoding.devices import Device, DeviceName
-from mmsearch.encoding.facts import Loaded, ModelFacts, facts_of
+from mmsearch.encoding.facts import LoadedFacts, ModelFacts, facts_of
+from mmsearch.encoding.protocol import Family, ModelFolder
 from mmsearch.encoding.token_windows import token_windows
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Remedy, Unsupported
 from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity, TextSpan
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ class SentenceTransformersEncoder:
     uses all cores, or the graphics card, by itself. `trust_remote_code` lets a model bring Python code of its own.
 
     Raises:
-        MmsearchError: the extra is not installed, or the model does not encode pictures and texts, or the device is not
-            there.
+        Unsupported: the extra is not installed, or the model does not encode pictures and texts.
+        Unavailable: the device is not there.
     """
 
     def __init__(
@@ -82,11 +83,18 @@ class SentenceTransformersEncoder:
     def calibration(self) -> Calibration | None:
         return None
 
-    def encode_images(self, pictures: Sequence[Image]) -> FloatMatrix:
+    @property
+    def modalities(self) -> frozenset[Modality]:
+        return frozenset({"image", "text"})
+
+    def encode(self, modality: Modality, payloads: Sequence[Any]) -> FloatMatrix:
+        return self._encode_images(payloads) if modality == "image" else self._encode_texts(payloads)
+
+    def _encode_images(self, pictures: Sequence[Image]) -> FloatMatrix:
         # As dictionaries: a bare text that is the path of an image would be encoded as that image.
         return self._encode("image", [{"image": picture.convert("RGB")} for picture in pictures])
 
-    def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
+    def _encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
         lower = self.towers.is_siglip  # all texts that it was trained on were
         return self._encode("text", [{"text": text.lower() if lower else text} for text in texts])
 
@@ -123,9 +131,9 @@ class SentenceTransformersEncoder:
 
     @_found_out_once
     def _facts(self) -> ModelFacts:
-        return facts_of(self._folder, self._told_by_loading)
+        return facts_of(self._folder, self._loaded_facts)
 
-    def _told_by_loading(self) -> Loaded:
+    def _loaded_facts(self) -> LoadedFacts:
         towers = self.towers  # says what is not installed
         import torch
         from PIL import Image
@@ -138,11 +146,11 @@ class SentenceTransformersEncoder:
                 for tower, features in ((towers.text, of_text), (towers.image, of_image))
             ]
         if dimensions[0] != dimensions[1]:
-            raise MmsearchError(
+            raise Unsupported(
                 f"{self._name} gives texts {dimensions[0]} dimensions and pictures {dimensions[1]}: its towers do not "
                 "belong together."
             )
-        return Loaded(dimensions[0], _image_side(towers.image), SIGLIP_TEXTS if towers.is_siglip else "")
+        return LoadedFacts(dimensions[0], _image_side(towers.image), SIGLIP_TEXTS if towers.is_siglip else "")
 
     @_found_out_once
     def _device(self) -> Device:
@@ -160,7 +168,7 @@ class SentenceTransformersEncoder:
         else:
             image = text = self._load(self._folder)
         if "image" not in image.modalities or "text" not in text.modalities:
-            raise MmsearchError(f"{self._name} does not encode both pictures and texts; choose a CLIP-style model.")
+            raise Unsupported(f"{self._name} does not encode both pictures and texts; choose a CLIP-style model.")
         return Towers(image, text)
 
     def _load(self, folder: str) -> Any:
@@ -178,11 +186,10 @@ class SentenceTransformersEncoder:
                 folder, device=device, trust_remote_code=self._trust_remote_code, local_files_only=True
             ).eval()
         except Exception as error:
-            remedy = "choose another model"
-            if "trust_remote_code" in str(error):
-                remedy = "if you trust its authors, run `mmsearch models pull NAME --trust-remote-code`"
-            raise MmsearchError(
-                f"{self._name} cannot be loaded as a sentence-transformers model ({_first_line(error)}); {remedy}."
+            wants_trust = "trust_remote_code" in str(error)
+            raise Unsupported(
+                f"{self._name} cannot be loaded as a sentence-transformers model ({_first_line(error)})",
+                Remedy("models.trust" if wants_trust else "models.choose"),
             ) from error
 
     @_found_out_once
@@ -257,8 +264,15 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _not_installed() -> MmsearchError:
-    return MmsearchError(
-        "Models other than mmsearch-mini need torch and sentence-transformers; install them with "
-        "`pip install 'mmsearch[clip]'`."
+def _not_installed() -> Unsupported:
+    return Unsupported(
+        "Models other than mmsearch-mini need torch and sentence-transformers", Remedy("extra.them", "clip")
     )
+
+
+def _open(model: ModelFolder) -> SentenceTransformersEncoder:
+    return SentenceTransformersEncoder(model.folder, model.name, model.device, model.trust_remote_code)
+
+
+# The last one that is asked: what sentence-transformers cannot load, it says itself.
+FAMILY = Family(takes=lambda folder: True, open=_open)

@@ -14,7 +14,7 @@ from enum import Enum
 
 import numpy as np
 
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Unsupported
 from mmsearch.evaluation.embedding import Integers
 from mmsearch.evaluation.retrieval import Direction
 from mmsearch.nearest import codes
@@ -39,7 +39,7 @@ class Comparison(str, Enum):
 
 
 @dataclass(frozen=True)
-class Setting:
+class ComparisonResult:
     """How one way of searching did: shares in [0, 1], times in milliseconds a query on one thread."""
 
     name: str
@@ -64,11 +64,11 @@ class _Way:
     answer: Answer
 
 
-def compare(direction: Direction, comparison: Comparison) -> list[Setting]:
+def compare(direction: Direction, comparison: Comparison) -> list[ComparisonResult]:
     """Exact search first, then the settings of that comparison.
 
     Raises:
-        MmsearchError: the graph is asked for and hnswlib is not installed.
+        Unsupported: the graph is asked for and hnswlib is not installed.
     """
     chosen = np.random.default_rng(0).permutation(len(direction.queries))[:_MOST_QUERIES]
     chosen.sort()
@@ -77,7 +77,7 @@ def compare(direction: Direction, comparison: Comparison) -> list[Setting]:
     return [_measured(way, direction, chosen) for way in ways]
 
 
-def _measured(way: _Way, direction: Direction, chosen: Integers) -> Setting:
+def _measured(way: _Way, direction: Direction, chosen: Integers) -> ComparisonResult:
     agreed, hit, times = [], [], []
     for row in chosen:
         relevant, left_out = direction.judge(np.array([row]))
@@ -93,7 +93,7 @@ def _measured(way: _Way, direction: Direction, chosen: Integers) -> Setting:
         agreed.append((cosines[found] >= tenth - _ROUNDING).sum() / count)
         hit.append(bool(relevant[0, found].any()))
     milliseconds = np.array(times) * 1000
-    return Setting(
+    return ComparisonResult(
         name=way.name,
         direction=direction.name,
         gallery=len(direction.gallery),
@@ -133,7 +133,7 @@ def _two_stage(signs: codes.SignCodes, vectors: FloatMatrix, count: int) -> Answ
 
 def _graphs(vectors: FloatMatrix) -> Iterator[_Way]:
     if not graph.is_available():
-        raise MmsearchError("The graph needs hnswlib, which is not installed; `pip install hnswlib` builds it.")
+        raise Unsupported("The graph needs hnswlib, which is not installed; `pip install hnswlib` builds it.")
     rows = VectorRows(np.arange(len(vectors)), vectors.astype(np.float16))
     index = graph.built([rows], vectors.shape[1], len(vectors))
     per_vector = 4.0 * vectors.shape[1] + 8 + 4 * (2 * graph.LINKS + 1)

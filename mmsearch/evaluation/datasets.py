@@ -12,9 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Invalid, NotFound, Remedy, Unavailable
 from mmsearch.reading import medium_of
 
 _HEAD_BYTES = 4096
@@ -70,6 +70,13 @@ class Dataset:
     examples: tuple[Example, ...]
     missing: int = 0
 
+    JSON_FIELDS: ClassVar = ("name", "format", "photos", "missing")
+
+    @property
+    def photos(self) -> int:
+        """How many there are."""
+        return len(self.examples)
+
     @property
     def captioned(self) -> tuple[Example, ...]:
         return tuple(example for example in self.examples if example.captions)
@@ -118,23 +125,23 @@ def read_dataset(
     source = _absolute(path)
     is_folder = os.path.isdir(source)
     if not is_folder and not os.path.isfile(source):
-        raise MmsearchError(f"There is no file or folder {source}; give the path of a data set.")
+        raise NotFound(f"There is no file or folder {source}; give the path of a data set.")
     if is_folder and images is not None:
-        raise MmsearchError(f"{source} is a folder and holds its photos itself; leave --images out.")
+        raise Invalid(f"{source} is a folder and holds its photos itself", Remedy("leave_out", "images"))
     format, entries = (_read_folder if is_folder else _read_file)(source, format)
     if not entries:
-        raise MmsearchError(f"{source} names no photos; give a data set that does.")
+        raise Invalid(f"{source} names no photos; give a data set that does.")
     if split is not None:
         if format not in _WITH_SPLITS:
-            raise MmsearchError(f"Data sets of the format {format.value} have no splits; leave --split out.")
+            raise Invalid(f"Data sets of the format {format.value} have no splits", Remedy("leave_out", "split"))
         entries = _of_split(entries, split, source)
     folder = _photo_folder(source, entries) if images is None else _absolute(images)
     if not os.path.isdir(folder):
-        raise MmsearchError(f"There is no folder {folder}; give the folder of the photos with --images.")
+        raise NotFound(f"There is no folder {folder}", Remedy("images.folder"))
     named = _merged(entries, folder)
     examples = tuple(example for example in named if os.path.isfile(example.path))
     if not examples:
-        raise MmsearchError(f"No photo of {source} exists, not even {named[0].path}; give their folder with --images.")
+        raise NotFound(f"No photo of {source} exists, not even {named[0].path}", Remedy("images"))
     name = os.path.basename(source if is_folder else os.path.splitext(source)[0])
     return Dataset(name, format.value, examples, len(named) - len(examples))
 
@@ -146,9 +153,9 @@ def _absolute(path: str | os.PathLike[str]) -> str:
 def _of_split(entries: list[_Entry], split: str, source: str) -> list[_Entry]:
     splits = sorted({entry.split for entry in entries if entry.split is not None})
     if not splits:
-        raise MmsearchError(f"No photo in {source} has a split; leave --split out.")
+        raise Invalid(f"No photo in {source} has a split", Remedy("leave_out", "split"))
     if split not in splits:
-        raise MmsearchError(f"There is no split {split!r} in {source}; choose among {', '.join(splits)}.")
+        raise NotFound(f"There is no split {split!r} in {source}; choose among {', '.join(splits)}.")
     return [entry for entry in entries if entry.split == split]
 
 
@@ -165,7 +172,7 @@ def _photo_folder(source: str, entries: list[_Entry]) -> str:
             return own
         holding = [folder for folder in inner if os.path.isfile(os.path.join(folder, name))]
         if len(holding) > 1:
-            raise MmsearchError(f"{name} is in both {holding[0]} and {holding[1]}; say which one with --images.")
+            raise Invalid(f"{name} is in both {holding[0]} and {holding[1]}", Remedy("images.which"))
         if holding:
             return holding[0]
     return own
@@ -180,8 +187,8 @@ def _merged(entries: list[_Entry], folder: str) -> list[Example]:
         captions[path].extend(filter(None, map(_clean, entry.captions)))
         label = _clean(entry.label or "")
         if label and labels.setdefault(path, label) != label:
-            told = f"{labels[path]!r} and, in {entry.place}, {label!r}"
-            raise MmsearchError(f"{path} is labelled {told}; keep one label per photo.")
+            both = f"{labels[path]!r} and, in {entry.place}, {label!r}"
+            raise Invalid(f"{path} is labelled {both}; keep one label per photo.")
     return [Example(path, tuple(dict.fromkeys(texts)), labels.get(path)) for path, texts in captions.items()]
 
 
@@ -192,20 +199,20 @@ def _clean(text: str) -> str:
 
 def _read_folder(folder: str, format: DatasetFormat | None) -> tuple[DatasetFormat, list[_Entry]]:
     if format is not None and format not in _OF_FOLDERS:
-        raise MmsearchError(f"{folder} is a folder, but the format {format.value} is that of a file; give the file.")
+        raise Invalid(f"{folder} is a folder, but the format {format.value} is that of a file; give the file.")
     texts_of = dict(sorted(_photos_with_texts(folder)))
     if not texts_of:
-        raise MmsearchError(f"There are no photos in {folder}; give a folder of photos.")
+        raise NotFound(f"There are no photos in {folder}; give a folder of photos.")
     has_texts = any(texts_of.values())
     if format is DatasetFormat.SIDECARS and not has_texts:
-        raise MmsearchError(f"No photo in {folder} has a text file beside it; put a photo's captions in its name.txt.")
+        raise Invalid(f"No photo in {folder} has a text file beside it; put a photo's captions in its name.txt.")
     if format is DatasetFormat.SIDECARS or (format is None and has_texts):
         captions = {photo: [line for text in texts for _, line in _lines(text)] for photo, texts in texts_of.items()}
         return DatasetFormat.SIDECARS, [_Entry(folder, photo, tuple(captions[photo])) for photo in texts_of]
     parents = {photo: os.path.dirname(photo) for photo in texts_of}
     labels = {parent: os.path.basename(parent).replace("_", " ") for parent in parents.values() if parent != folder}
     if len(set(labels.values())) < 2:
-        raise MmsearchError(f"The photos in {folder} have no texts and no classes; give each class a folder in it.")
+        raise Invalid(f"The photos in {folder} have no texts and no classes; give each class a folder in it.")
     return DatasetFormat.FOLDERS, [_Entry(folder, photo, label=labels.get(parent)) for photo, parent in parents.items()]
 
 
@@ -213,7 +220,7 @@ def _photos_with_texts(folder: str) -> Iterator[tuple[str, list[str]]]:
     """Every photo at or under `folder` with the text files beside it: x.txt, then x.jpg.txt."""
 
     def refuse(error: OSError) -> None:
-        raise MmsearchError(f"The folder {error.filename} cannot be read ({error.strerror}); make it readable.")
+        raise Unavailable(f"The folder {error.filename} cannot be read ({error.strerror}); make it readable.")
 
     entered = set()
     for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
@@ -233,7 +240,7 @@ def _photos_with_texts(folder: str) -> Iterator[tuple[str, list[str]]]:
 
 def _read_file(path: str, format: DatasetFormat | None) -> tuple[DatasetFormat, list[_Entry]]:
     if format in _OF_FOLDERS:
-        raise MmsearchError(f"{path} is a file, but the format {format.value} is that of a folder; give the folder.")
+        raise Invalid(f"{path} is a file, but the format {format.value} is that of a folder; give the folder.")
     if format is None:
         extension = os.path.splitext(path)[1].lower()
         format = {".jsonl": DatasetFormat.JSONL, ".json": None}.get(extension, DatasetFormat.FLICKR)
@@ -254,7 +261,7 @@ def _json_format(document: Any, path: str) -> DatasetFormat:
     images = held.get("images")
     if isinstance(images, list) and any(isinstance(image, dict) and "sentences" in image for image in images):
         return DatasetFormat.KARPATHY
-    raise MmsearchError(f"{path} holds neither COCO captions nor a Karpathy split; choose another file or --format.")
+    raise Invalid(f"{path} holds neither COCO captions nor a Karpathy split", Remedy("format"))
 
 
 def _lines(path: str) -> Iterator[tuple[int, str]]:
@@ -265,11 +272,11 @@ def _lines(path: str) -> Iterator[tuple[int, str]]:
     try:
         with open(path, "rb") as file:
             if b"\0" in file.read(_HEAD_BYTES):
-                raise MmsearchError(f"{path} is not a text in UTF-8; save it as one or give another file.")
+                raise Invalid(f"{path} is not a text in UTF-8; save it as one or give another file.")
         with open(path, encoding="utf-8-sig", errors="surrogateescape") as file_of_text:
             yield from enumerate(file_of_text, start=1)
     except OSError as error:
-        raise MmsearchError(f"{path} cannot be read ({error.strerror}); make it readable.") from None
+        raise Unavailable(f"{path} cannot be read ({error.strerror}); make it readable.") from None
 
 
 def _parsed(text: str, place: str) -> Any:
@@ -277,9 +284,9 @@ def _parsed(text: str, place: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         where = place if place.startswith("line ") else f"line {error.lineno} of {place}"
-        raise MmsearchError(f"There is no valid JSON in {where} ({error.msg}); correct it.") from None
+        raise Invalid(f"There is no valid JSON in {where} ({error.msg}); correct it.") from None
     except (ValueError, RecursionError):  # a number of thousands of digits, brackets thousands deep
-        raise MmsearchError(f"The JSON in {place} is too deep or too long to be read; correct it.") from None
+        raise Invalid(f"The JSON in {place} is too deep or too long to be read; correct it.") from None
 
 
 def _value(record: Any, key: str, kind: type, place: str, *, optional: bool = False) -> Any:
@@ -288,7 +295,7 @@ def _value(record: Any, key: str, kind: type, place: str, *, optional: bool = Fa
     if isinstance(value, kind) or (optional and value is None and isinstance(record, dict)):
         return value
     meant = "list" if kind is list else "text"
-    raise MmsearchError(f'There is no {meant} under "{key}" in {place}; correct it or choose another --format.')
+    raise Invalid(f'There is no {meant} under "{key}" in {place}', Remedy("format.or_correct"))
 
 
 def _jsonl_entries(path: str) -> Iterator[_Entry]:
@@ -303,7 +310,7 @@ def _jsonl_entries(path: str) -> Iterator[_Entry]:
             given = record.get(key)
             captions += [given] if isinstance(given, str) else _value(record, key, list, place, optional=True) or []
         if not all(isinstance(caption, str) for caption in captions):
-            raise MmsearchError(f"A caption in {place} is not a text; correct it.")
+            raise Invalid(f"A caption in {place} is not a text; correct it.")
         label, split = (_value(record, key, str, place, optional=True) for key in ("label", "split"))
         yield _Entry(place, file, tuple(captions), label, split)
 
@@ -340,7 +347,7 @@ def _flickr_entries(path: str) -> Iterator[_Entry]:
             pattern, form = _FLICKR_SHAPES[header]
             match = pattern.fullmatch(line.rstrip("\n"))
             if not match:
-                raise MmsearchError(f"Line {number} of {path} is not written as {form}; correct it or give --format.")
+                raise Invalid(f"Line {number} of {path} is not written as {form}", Remedy("format.give"))
             file, caption = (_unquoted(part.strip()) if "," in header else part for part in match.groups())
             yield _Entry(f"line {number} of {path}", file.strip(), (caption,))
 

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from mmsearch.encoding.adapted import Adapter
 from mmsearch.encoding.protocol import Encoder, text_vectors
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Invalid
 from mmsearch.evaluation.datasets import Dataset, Example
 from mmsearch.reading import UnreadableFile, picture_in
-from mmsearch.records import FloatMatrix
+from mmsearch.records import FloatMatrix, Progress
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -56,13 +56,12 @@ class EmbeddedDataset:
 
     def through(self, adapter: Adapter, model: str) -> EmbeddedDataset:
         """The same dataset in the space of an adapter; `model` is the label of the model with it."""
-        image, text = adapter.maps["image"], adapter.maps["text"]
         return replace(
             self,
             model=model,
-            images=image(self.images),
-            texts=text(self.texts),
-            class_texts=text(self.class_texts),
+            images=adapter.moved("image", self.images),
+            texts=adapter.moved("text", self.texts),
+            class_texts=adapter.moved("text", self.class_texts),
         )
 
 
@@ -72,14 +71,14 @@ def embed(
     *,
     stored: StoredVector = lambda path: None,
     workers: int | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> EmbeddedDataset:
     """Encodes what a dataset holds and the library does not.
 
     `on_progress` is told how many photos and texts are done, and of how many.
 
     Raises:
-        MmsearchError: none of the photos can be read.
+        Invalid: none of the photos can be read.
     """
     examples = dataset.examples
     captions = [(owner, caption) for owner, example in enumerate(examples) for caption in example.captions]
@@ -95,16 +94,14 @@ def embed(
             for place, row in zip(part, found, strict=True):
                 rows[place] = row
             done += len(part)
-            on_progress(done, total)
+            on_progress(Progress("encoding", done, total, "items"))
         for matrix in pool.map(lambda part: text_vectors(part, encoder), _parts(texts)):
             text_rows.append(matrix)
             done += len(matrix)
-            on_progress(done, total)
+            on_progress(Progress("encoding", done, total, "items"))
     readable = [place for place, row in enumerate(rows) if row is not None]
     if not readable:
-        raise MmsearchError(
-            f"None of the {len(rows):,} photos of {dataset.name} can be read; check that they are photos."
-        )
+        raise Invalid(f"None of the {len(rows):,} photos of {dataset.name} can be read; check that they are photos.")
     place_of = {place: new for new, place in enumerate(readable)}
     vectors = np.concatenate(text_rows) if text_rows else np.empty((0, encoder.identity.dimension), np.float32)
     kept = [row for row, (owner, _) in enumerate(captions) if owner in place_of]
@@ -137,7 +134,7 @@ def _images(places: Sequence[int], examples: Sequence[Example], encoder: Encoder
         picture = _picture(examples[place].path, encoder.image_side)
         if picture is not None:
             decoded[place] = picture
-    encoded = dict(zip(decoded, encoder.encode_images(list(decoded.values())), strict=True)) if decoded else {}
+    encoded = dict(zip(decoded, encoder.encode("image", list(decoded.values())), strict=True)) if decoded else {}
     return [encoded.get(place) for place in places]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from mmsearch.encoding.protocol import Encoder
-from mmsearch.errors import MmsearchError
-from mmsearch.evaluation.comparison import Comparison, Setting, compare
+from mmsearch.errors import Invalid
+from mmsearch.evaluation.comparison import Comparison, ComparisonResult, compare
+from mmsearch.evaluation.datasets import Dataset
 from mmsearch.evaluation.embedding import EmbeddedDataset
 from mmsearch.evaluation.retrieval import DEFAULT_KS, DirectionResult, ZeroShot, directions, measure, zero_shot
 from mmsearch.evaluation.separation import NONSENSE_SEED, Separation, separation
@@ -20,7 +21,7 @@ from mmsearch.searching import scoring as calibration
 class Evaluation:
     """How one model did on one dataset. `from_library` photos were not encoded anew, `unreadable` ones left out."""
 
-    dataset: str
+    dataset: str = field(metadata={"json": None})
     model: str
     photos: int
     captions: int
@@ -30,7 +31,15 @@ class Evaluation:
     directions: tuple[DirectionResult, ...]
     zero_shot: ZeroShot | None
     separations: tuple[Separation, ...]
-    comparisons: tuple[Setting, ...]
+    comparisons: tuple[ComparisonResult, ...]
+
+
+@dataclass(frozen=True)
+class Evaluations:
+    """How some models did on one dataset, each through one adapter or none."""
+
+    dataset: Dataset
+    evaluations: tuple[Evaluation, ...] = field(metadata={"digits": 5})
 
 
 def evaluate(
@@ -46,18 +55,18 @@ def evaluate(
         encoder: the one that made the vectors. Where it has no calibration, one is read off the dataset.
 
     Raises:
-        MmsearchError: the dataset has neither captions nor labels.
+        Invalid: the dataset has neither captions nor labels.
     """
     asked = directions(dataset)
     if not asked:
-        raise MmsearchError(
+        raise Invalid(
             f"{dataset.name} has neither captions nor labels to measure by; give photos with captions, or a folder of "
             "class folders."
         )
     texts = np.concatenate([dataset.texts, dataset.class_texts])
     curves = encoder.calibration or calibration.measured({"image": dataset.images, "text": texts})
-    noise = encoder.encode_texts(calibration.noise_queries())
-    nonsense = encoder.encode_texts(calibration.noise_queries(seed=NONSENSE_SEED))
+    noise = encoder.encode("text", calibration.noise_queries())
+    nonsense = encoder.encode("text", calibration.noise_queries(seed=NONSENSE_SEED))
     separations = [separation(dataset, one, curves, noise, nonsense) for one in asked if one.asked == "text"]
     return Evaluation(
         dataset=dataset.name,

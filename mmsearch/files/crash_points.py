@@ -28,7 +28,7 @@ CRASH_POINTS = (
     "derived file in place",
     "graph written",
     "graph in place",
-    "strangers removed",
+    "others removed",
     "calibration kept",
     "files pruned",
     "compacted",

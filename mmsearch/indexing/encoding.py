@@ -8,13 +8,13 @@ no more than the group in work.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
-from typing import Any
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import MmsearchError
+from mmsearch.indexing.cutting import Cutting
 from mmsearch.indexing.reconciling import Candidate
 from mmsearch.reading import (
     NotAMedium,
@@ -26,7 +26,7 @@ from mmsearch.reading import (
     read,
 )
 from mmsearch.records import Content, EncodedItem, FileState, FloatMatrix, Modality, Part
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.protocol import Store
 
 # So many parts of a file are encoded before they are handed on.
 GROUP_PARTS = 16
@@ -40,6 +40,7 @@ class Outcome:
     `content_id`, `content` or `reason` is set, or none: it is of another kind. `items` are those of the content from
     place `first` on, the last of them if `is_whole`. `out_of_reach` tells that the system would not give it: nothing is
     known of its content. `not_encoded` tells that it could be read, with that `digest`, and that the model failed.
+    `left_out` counts passages of the file that were too many.
     """
 
     candidate: Candidate
@@ -53,6 +54,7 @@ class Outcome:
     out_of_reach: bool = False
     not_encoded: bool = False
     digest: bytes | None = None
+    left_out: int = 0
 
 
 # Hands on what became of some files.
@@ -71,6 +73,7 @@ class _File:
     state: FileState
     content: Content
     parts: Sequence[Part]
+    cutting: Cutting
 
 
 @dataclass
@@ -80,7 +83,7 @@ class FileEncoder:
     `known` is a reader of the library that they share.
     """
 
-    known: Catalogue
+    known: Store
     model_id: int
     encoder: Encoder
     limits: ReadLimits
@@ -124,19 +127,12 @@ class FileEncoder:
             return Outcome(candidate, state, content_id=content_id)
         reading = read(file, self.encoder.image_side)
         content = Content(file.digest, file.reader.medium, file.size, version, reading.facts)
-        parts = self._encodable(reading.parts)
+        cutting = Cutting(self.encoder, self.limits.max_passages)
+        parts = cutting.encodable(reading.parts)
         begun = list(islice(parts, GROUP_PARTS + 1))
         if len(begun) <= GROUP_PARTS and not stored:
-            return _File(candidate, state, content, begun)
-        return self._long(_File(candidate, state, content, ()), chain(begun, parts), stored, emit)
-
-    def _encodable(self, parts: Iterable[Part]) -> Iterator[Part]:
-        """The parts that this encoder takes, texts cut into passages that fit its window."""
-        for part in parts:
-            if part.modality == "text":
-                yield from passages(part, self.encoder)
-            elif part.modality == "image":
-                yield part
+            return _File(candidate, state, content, begun, cutting)
+        return self._long(_File(candidate, state, content, (), cutting), chain(begun, parts), stored, emit)
 
     def _long(self, file: _File, parts: Iterator[Part], stored: int, emit: Emit) -> Outcome | None:
         """Encodes what the library lacks of a long file, group by group; `stored` items are there."""
@@ -153,9 +149,11 @@ class FileEncoder:
                 raise
             except Exception as error:
                 return _not_encoded(file, f"{_COULD_NOT}: {error}")
-            emit([Outcome(file.candidate, file.state, None, file.content, items, first, not following)])
+            outcome = Outcome(file.candidate, file.state, None, file.content, items, first, not following)
             if not following:
+                emit([replace(outcome, left_out=file.cutting.left_out)])
                 return None
+            emit([outcome])
             first, group = first + len(group), following
 
     def _items(self, parts: Sequence[Part]) -> tuple[EncodedItem, ...]:
@@ -168,7 +166,7 @@ class FileEncoder:
                 if self.stop.is_set() and modality == "text":
                     raise Stopped
                 some = places[start : start + at_once]
-                encoded = _encoded(self.encoder, modality, [parts[place].payload for place in some])
+                encoded = self.encoder.encode(modality, [parts[place].payload for place in some])
                 rows.update(zip(some, encoded, strict=True))
         return tuple(_item(part, rows[place]) for place, part in enumerate(parts))
 
@@ -194,21 +192,15 @@ class FileEncoder:
                 return [*empty, _not_encoded(files[0], f"{_COULD_NOT}: {error}")]
             return empty + [outcome for file in files for outcome in self._together([file])]
         return empty + [
-            Outcome(file.candidate, file.state, None, file.content, tuple(islice(items, len(file.parts))))
+            Outcome(
+                file.candidate,
+                file.state,
+                content=file.content,
+                items=tuple(islice(items, len(file.parts))),
+                left_out=file.cutting.left_out,
+            )
             for file in files
         ]
-
-
-def passages(part: Part, encoder: Encoder) -> Iterator[Part]:
-    """A part that is a text, cut into stretches that fit the encoder's window, each with its place."""
-    text: str = part.payload
-    line, counted = part.locator.line or 1, 0
-    begins = part.locator.start or 0
-    for span in encoder.windows(text):
-        line += text.count("\n", counted, span.start)
-        counted = span.start
-        place = replace(part.locator, start=begins + span.start, end=begins + span.end, line=line)
-        yield replace(part, payload=text[span.start : span.end], locator=place)
 
 
 def _item(part: Part, row: FloatMatrix) -> EncodedItem:
@@ -228,7 +220,3 @@ def failed(candidate: Candidate, reason: str) -> Outcome:
 def _seen(candidate: Candidate) -> FileState:
     file = candidate.file
     return FileState(candidate.root_id, file.path, file.size, file.mtime_ns)
-
-
-def _encoded(encoder: Encoder, modality: Modality, payloads: Sequence[Any]) -> FloatMatrix:
-    return encoder.encode_images(payloads) if modality == "image" else encoder.encode_texts(payloads)

@@ -13,7 +13,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+
+from mmsearch.files.regular import check_regular
 
 IN_FLIGHT_NAME = "in-flight"
 # No picture within the limits takes nearly as long on a slow machine.
@@ -39,6 +42,7 @@ class InFlight:
 
     def suspects(self) -> set[bytes]:
         """The files that the run before was reading when it was killed."""
+        check_regular(self._path)
         try:
             with open(self._path, encoding="ascii") as file:
                 lines = file.read().split("\n")
@@ -61,6 +65,9 @@ class InFlight:
 
     def start(self, suspects: Sequence[bytes] = ()) -> None:
         """Begins a new list, with the suspects that this run does not come to."""
+        check_regular(self._path)
+        with suppress(FileNotFoundError):
+            os.remove(self._path)  # a new file: that of a run which has lost its lock is told from this one
         self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
         if suspects:
             self.begin(suspects)
@@ -87,9 +94,13 @@ class InFlight:
     def finish(self) -> None:
         """The run has come to its end, in good order or by an error. What it did not wait for stays on the list."""
         with self._lock:
+            try:
+                is_own = os.path.samestat(os.fstat(self._descriptor), os.stat(self._path))
+            except FileNotFoundError:
+                is_own = False
             os.close(self._descriptor)
             self._descriptor = -1
-            if not self._begun:
+            if is_own and not self._begun:
                 os.remove(self._path)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import NotFound, Remedy
 from mmsearch.indexing.roots import absolute
 from mmsearch.indexing.walking import FoundFile, WalkRules, walk
 from mmsearch.reading import UnreadableFile, picture_in
@@ -35,10 +35,10 @@ def pictures_in(folder: str, most: int = 32) -> list[Image]:
     """Up to so many pictures of a folder, as an encoder takes them.
 
     Raises:
-        MmsearchError: there are none.
+        NotFound: there are none.
     """
     paths = sorted(found.path for found in walk(absolute(folder), WalkRules()) if isinstance(found, FoundFile))
     pictures = pictures_at(paths, most)
     if not pictures:
-        raise MmsearchError(f"There are no pictures in {folder}; choose another folder for --photos.")
+        raise NotFound(f"There are no pictures in {folder}", Remedy("photos"))
     return pictures

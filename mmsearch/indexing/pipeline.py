@@ -2,7 +2,8 @@
 
 A walk compares each file's size and modification time with the library. What differs is read whole and hashed
 by a few worker threads, each of which reads and encodes its own batch; a content that is known under another
-name is not encoded again. The main thread stores what comes of it, each piece in one transaction.
+name is not encoded again. The main thread stores what comes of it, each piece in one transaction, and what took no
+encoding together with others.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from queue import Empty
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.files.crash_points import crash_point
@@ -29,12 +29,13 @@ from mmsearch.indexing.reconciling import (
     is_gone,
     settle_gone,
 )
-from mmsearch.indexing.report import Absence, IndexReport
+from mmsearch.indexing.report import Absence, FailedFile, Incomplete, IndexReport, Thinned
+from mmsearch.indexing.results import Gathering, Results
 from mmsearch.indexing.walking import WalkRules
 from mmsearch.reading import ReadLimits, reader_versions, readers_label
 from mmsearch.records import Progress, Root
-from mmsearch.store.models import files_lacking, note_caught_up
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.models import files_to_encode, note_caught_up
+from mmsearch.store.protocol import Store
 
 # How long a stop waits for the pictures in work.
 DRAIN_SECONDS = 1.2
@@ -66,8 +67,8 @@ class Indexer:
 
     def __init__(
         self,
-        catalogue: Catalogue,
-        reader: Catalogue,
+        catalogue: Store,
+        reader: Store,
         model_id: int,
         encoder: Encoder,
         options: IndexOptions,
@@ -84,12 +85,13 @@ class Indexer:
         self._halt = threading.Event()
         self._files = FileEncoder(reader, model_id, encoder, options.limits, self._halt)
         self._readers = readers_label()
+        self._gathering = Gathering()
         self._found = 0
         self._changed: set[int] = set()
         self._new_contents: set[int] = set()
         # Files without an extension that turned out to be of a kind that no reader takes, by root.
         self._sniffed: Counter[int] = Counter()
-        self.report = IndexReport(encoder.identity.label)
+        self.report = IndexReport(model=encoder.identity.label)
 
     def run(self, roots: Sequence[tuple[Root, WalkRules]]) -> IndexReport:
         """Brings the library up to date with the files under `roots`.
@@ -125,7 +127,7 @@ class Indexer:
 
     def _unencoded(self) -> set[int]:
         """The ids of files that are to be read whether they have changed or not."""
-        found = files_lacking(self._catalogue, self._model_id)
+        found = files_to_encode(self._catalogue, self._model_id)
         if self._catalogue.setting(_READERS_SETTING) != self._readers:
             found = found | self._catalogue.files_read_otherwise(reader_versions())
         return found
@@ -172,7 +174,7 @@ class Indexer:
             return
         batches = _batches(candidates, at_once)
         count = _Count(self._options.on_progress, len(candidates))
-        results = _Results(4 * workers)
+        results = Results(4 * workers)
         executor = ThreadPoolExecutor(workers, thread_name_prefix="encode")
         running: set[Future[None]] = set()
         try:
@@ -183,12 +185,17 @@ class Indexer:
                     future.add_done_callback(results.end)
                 if not running:
                     break
-                result = results.get()
+                try:
+                    result = results.get(self._gathering.seconds_left)
+                except Empty:
+                    result = ()
                 if isinstance(result, Future):
                     running.discard(result)
                     result.result()
                 else:
-                    count.add(self._store(result))
+                    self._gathering.add(result)
+                if self._gathering.is_due or not running:
+                    count.add(self._store(self._gathering.taken()))
         except KeyboardInterrupt:
             self._drain(running, results)
             executor.shutdown(wait=False)
@@ -207,7 +214,7 @@ class Indexer:
             return None
         return next(batches, None)
 
-    def _drain(self, running: set[Future[None]], results: _Results) -> None:
+    def _drain(self, running: set[Future[None]], results: Results) -> None:
         """Stores what the workers have encoded so far. A picture that takes too long is left to the next run."""
         self._halt.set()
         for future in running:
@@ -218,11 +225,12 @@ class Indexer:
             try:
                 result = results.get(timeout=max(0.0, until - time.monotonic()))
             except Empty:
-                return
+                break
             if isinstance(result, Future):
                 left.discard(result)
             else:
-                self._store(result)
+                self._gathering.add(result)
+        self._store(self._gathering.taken())
 
     def _encode_batch(self, batch: Sequence[Candidate], emit: Callable[[Sequence[Outcome]], None]) -> None:
         number = self._in_flight.begin([candidate.file.path for candidate in batch])
@@ -254,7 +262,7 @@ class Indexer:
         if outcome.reason is not None:
             self._store_failure(outcome, outcome.reason)
             report.failed += 1
-            report.failures.append((path, outcome.reason))
+            report.failures.append(FailedFile(path, outcome.reason))
             return
         content_id = outcome.content_id
         if outcome.content is not None:
@@ -268,10 +276,12 @@ class Indexer:
             report.removed += candidate.known
             return
         self._catalogue.put_file(outcome.state, content_id)
+        if outcome.left_out:
+            report.thinned.append(Thinned(path, outcome.left_out))
         if outcome.is_whole:
             self._count(outcome, content_id)
             if outcome.content is not None and outcome.content.facts.note:
-                report.incomplete.append((path, outcome.content.facts.note))
+                report.incomplete.append(Incomplete(path, outcome.content.facts.note))
 
     def _count(self, outcome: Outcome, content_id: int) -> None:
         candidate, report = outcome.candidate, self.report
@@ -320,7 +330,7 @@ class Indexer:
             if self._is_last and self._catalogue.has_orphans():
                 self._catalogue.retire_orphans()
             self._catalogue.remove_setting("interrupted")
-            if not files_lacking(self._catalogue, self._model_id):
+            if not files_to_encode(self._catalogue, self._model_id):
                 note_caught_up(self._catalogue, self._model_id)
             if not self._catalogue.files_read_otherwise(reader_versions()):
                 self._catalogue.set_setting(_READERS_SETTING, self._readers)
@@ -344,7 +354,7 @@ class Indexer:
             and not self._catalogue.has_orphans()
             and self._catalogue.setting("interrupted") is None
             and self._catalogue.setting(_READERS_SETTING) == self._readers
-            and self._catalogue.is_caught_up(self._model_id)
+            and not self._catalogue.may_lack_files(self._model_id)
         )
 
 
@@ -362,46 +372,6 @@ class _Count:
     def add(self, more: int) -> None:
         self.done += more
         self.on_progress(Progress("encoding", self.done, self.total, "files"))
-
-
-class _Results:
-    """What workers hand on to the main thread, and the future of each batch once it is through.
-
-    Workers wait where more than `most` pieces are not stored yet, so that a slow disk does not fill memory.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._queue: SimpleQueue[Sequence[Outcome] | Future[None]] = SimpleQueue()
-        self._room = threading.Semaphore(most)
-
-    def hand_on(self, outcomes: Sequence[Outcome]) -> None:
-        self._room.acquire()
-        self._queue.put(outcomes)
-
-    def end(self, future: Future[None]) -> None:
-        self._queue.put(future)
-
-    def is_empty(self) -> bool:
-        return self._queue.empty()
-
-    def get(self, timeout: float | None = None) -> Sequence[Outcome] | Future[None]:
-        """The next of either.
-
-        Raises:
-            Empty: there was none for `timeout` seconds.
-        """
-        result = self._queue.get(timeout=timeout)
-        if not isinstance(result, Future):
-            self._room.release()
-        return result
-
-    def throw_away(self, running: set[Future[None]]) -> None:
-        """Waits for those that are at work, and lets nothing that they hand on hold them up."""
-        left = {future for future in running if not future.cancel()}
-        while left:
-            with suppress(Empty):
-                self.get(timeout=0.05)
-            left = {future for future in left if not future.done()}
 
 
 def _batches(candidates: Sequence[Candidate], at_once: int) -> Iterator[Sequence[Candidate]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.paths import with_parents
 from mmsearch.indexing.reconciling import is_gone
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.protocol import Store
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,19 @@ class Losses:
         return len(self.file_ids)
 
 
-def find_losses(catalogue: Catalogue, folders: Sequence[bytes] = ()) -> Losses:
+@dataclass(frozen=True)
+class Pruned:
+    """What was gone, and how many of those files were taken out of the library."""
+
+    gone: Losses
+    dropped: int
+
+    def json_fields(self) -> dict[str, Any]:
+        """How many files were gone, the losses, and how many files were dropped."""
+        return {"files": self.gone.files, "losses": self.gone.losses, "dropped": self.dropped}
+
+
+def find_losses(catalogue: Store, folders: Sequence[bytes] = ()) -> Losses:
     """Looks at every file of the library, or at those in `folders`. What cannot be looked at is not counted."""
     ids: list[int] = []
     losses: dict[bytes, int] = {}
@@ -45,7 +58,7 @@ def find_losses(catalogue: Catalogue, folders: Sequence[bytes] = ()) -> Losses:
     return Losses(tuple(Loss(path, count) for path, count in sorted(losses.items())), tuple(ids))
 
 
-def drop_losses(catalogue: Catalogue, losses: Losses) -> int:
+def drop_losses(catalogue: Store, losses: Losses) -> int:
     """Takes those that are still gone out of the library, and roots that are gone with all their files."""
     shown = set(losses.file_ids)
     tops = _Tops()
@@ -74,7 +87,7 @@ def drop_losses(catalogue: Catalogue, losses: Losses) -> int:
     return len(dropped)
 
 
-def _files(catalogue: Catalogue, folders: Sequence[bytes]) -> Iterable[tuple[int, bytes]]:
+def _files(catalogue: Store, folders: Sequence[bytes]) -> Iterable[tuple[int, bytes]]:
     wanted = set(folders)
     for root in catalogue.roots():
         for number, path in catalogue.files_of_root(root):

@@ -13,7 +13,8 @@ from mmsearch.files.paths import extension_of, is_below, with_parents
 from mmsearch.indexing.walking import FoundFile, WalkProblem, WalkRules, is_mount_point, walk
 from mmsearch.reading import medium_of, wants_sniffing
 from mmsearch.records import KnownFile, Root
-from mmsearch.store.sqlite.store import MOST_PATHS, Catalogue
+from mmsearch.store.protocol import Store
+from mmsearch.store.sqlite.files import MOST_PATHS
 
 # A root that has lost more files than this, and more than half of them, or all that it had, may be a drive that was not
 # mounted right: they stay until a person says that they are gone.
@@ -84,7 +85,7 @@ class Settled:
 
 
 def compare_root(
-    catalogue: Catalogue,
+    catalogue: Store,
     root: Root,
     rules: WalkRules,
     known: Known,
@@ -124,7 +125,7 @@ def compare_root(
     return changes
 
 
-def _see_files(catalogue: Catalogue, files: Sequence[FoundFile], known: Known, changes: RootChanges) -> None:
+def _see_files(catalogue: Store, files: Sequence[FoundFile], known: Known, changes: RootChanges) -> None:
     there = catalogue.files_at([file.path for file in files], known.model_id, known.readers)
     changes.failures |= there.not_encoded
     for file in files:
@@ -152,7 +153,7 @@ def _see_file(file: FoundFile, known: KnownFile | None, fails: bool, unencoded: 
         changes.candidates.append(Candidate(root.id, file, not known.failed, same and not known.failed))
 
 
-def _see_problem(catalogue: Catalogue, problem: WalkProblem, changes: RootChanges) -> None:
+def _see_problem(catalogue: Store, problem: WalkProblem, changes: RootChanges) -> None:
     changes.problems.append(problem)
     noted = catalogue.failure_at(problem.path)
     if noted is not None:
@@ -161,7 +162,7 @@ def _see_problem(catalogue: Catalogue, problem: WalkProblem, changes: RootChange
         changes.new_problems.append(problem)
 
 
-def _store(catalogue: Catalogue, changes: RootChanges) -> None:
+def _store(catalogue: Store, changes: RootChanges) -> None:
     """Notes problems, mount points and files of other roots; finds out which files and failures are gone."""
     root = changes.root
     away = [
@@ -202,7 +203,7 @@ def _missing(
             yield number, path
 
 
-def settle_gone(catalogue: Catalogue, changes: RootChanges, new_contents: Set[int]) -> Settled:
+def settle_gone(catalogue: Store, changes: RootChanges, new_contents: Set[int]) -> Settled:
     """Takes the files that are gone out of the library, unless there are so many that a person should be asked.
 
     To be called once the new files are stored: a file whose content is among `new_contents`, which this run found at

@@ -1,11 +1,20 @@
-"""What one run of indexing did."""
+"""What a run of `index` did, as it goes and at its end."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
 
+from mmsearch.errors import Remedy
 from mmsearch.indexing.walking import WalkProblem
+
+
+@dataclass(frozen=True)
+class FailedFile:
+    """A file that could not be read, or that the model could not encode, in this run; `path` as bytes."""
+
+    path: bytes
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -16,24 +25,41 @@ class Absence:
     files: int
 
 
+@dataclass(frozen=True)
+class Incomplete:
+    """A file that was read and is searchable, though something is missing or damaged in it."""
+
+    path: bytes
+    reason: str
+
+
+@dataclass(frozen=True)
+class Thinned:
+    """A file of which so many passages were not taken: it has more than a text may have."""
+
+    path: bytes
+    left_out: int
+
+
 @dataclass
 class IndexReport:
     """What one run did with `model` (name and revision), counted in files.
 
     `moved` counts files whose content was known under another name; `failed` those that could not be read in this run,
     `failing` those that could not be read before and have not changed since; `others` those that no reader takes, and
-    `unread` the same by extension. `incomplete` names files that were read in this run and are searchable, though
-    something was missing or damaged in them, and says what. `encoded` counts files that had not changed and that this
-    model had not encoded yet. `problems` are folders and special files that the walk could not take, `offline` roots,
-    and drives below roots, that are missing or suddenly empty and were left as they are; `absent` tells of roots that
-    have lost so much that their lost files stay until `prune`. `resumed` tells that the run before was cut off,
-    `stopped` that this one was asked to stop. `rebuilt` says what was wrong with derived files that had to be made
-    again. `searched` is the model that searches use after the run, and `lacking` how many files it has not encoded;
-    `switched` tells that it was another one before. `catching_up` is what was done for a model that they wait for, and
-    `hindered` why nothing was.
+    `unread` the same by extension. `encoded` counts files that had not changed and that this model had not encoded
+    yet. `incomplete` are files that were read in this run and are searchable, though something is missing or damaged
+    in them, `thinned` those of which only some passages were taken in this run. `problems` are folders and special
+    files that the walk could not take, `offline` roots, and drives below roots, that are missing or suddenly empty and
+    were left as they are; `absent` tells of roots that have lost so much that their lost files stay until `prune`.
+    `resumed` tells that the run before was cut off, `stopped` that this one was asked to stop. `rebuilt` says what was
+    wrong with derived files that had to be made again. `searched` is the model that searches use after the run, and
+    `lacking` how many files it has not encoded; `switched` tells that it was another one before. `catching_up` is what
+    was done for a model that they wait for, and `hindered` why nothing was, `remedy` what helps.
     """
 
-    model: str
+    library: str = ""
+    model: str = ""
     added: int = 0
     updated: int = 0
     encoded: int = 0
@@ -43,21 +69,23 @@ class IndexReport:
     failed: int = 0
     failing: int = 0
     others: int = 0
-    seconds: float = 0.0
+    unread: Counter[str] = field(default_factory=Counter)
     resumed: bool = False
     stopped: bool = False
-    failures: list[tuple[bytes, str]] = field(default_factory=list)
-    incomplete: list[tuple[bytes, str]] = field(default_factory=list)
+    seconds: float = field(default=0.0, metadata={"digits": 3})
+    failures: list[FailedFile] = field(default_factory=list)
+    incomplete: list[Incomplete] = field(default_factory=list)
+    thinned: list[Thinned] = field(default_factory=list)
     problems: list[WalkProblem] = field(default_factory=list)
-    unread: Counter[str] = field(default_factory=Counter)
     offline: list[bytes] = field(default_factory=list)
-    absent: list[Absence] = field(default_factory=list)
     rebuilt: list[str] = field(default_factory=list)
+    absent: list[Absence] = field(default_factory=list)
     searched: str = ""
     lacking: int = 0
+    hindered: str | None = None
     switched: bool = False
-    hindered: str = ""
-    catching_up: IndexReport | None = None
+    catching_up: IndexReport | None = field(default=None, metadata={"document": True})
+    remedy: Remedy | None = field(default=None, metadata={"json": None})
 
     @property
     def files(self) -> int:

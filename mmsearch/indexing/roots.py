@@ -6,13 +6,13 @@ import json
 import os
 from dataclasses import asdict, dataclass
 
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Damaged, Invalid, NotFound, Remedy, Unavailable
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.paths import is_below
 from mmsearch.indexing.reconciling import is_empty_folder
-from mmsearch.indexing.walking import WalkRules, is_mount_point
+from mmsearch.indexing.walking import WalkRules, check_rules, is_mount_point
 from mmsearch.records import Root
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.protocol import Store
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class RootStatus:
     """
 
     path: bytes
-    rules: WalkRules
     files: int
     changed: str | None
     offline: bool
     unmounted: tuple[bytes, ...]
     absent: int
+    rules: WalkRules
 
 
 def absolute(path: str | os.PathLike[str]) -> bytes:
@@ -38,28 +38,31 @@ def absolute(path: str | os.PathLike[str]) -> bytes:
 
 
 def check_root(path: bytes) -> None:
-    """Raises MmsearchError where there is nothing at `path` or it may not be read."""
+    """Raises NotFound or Unavailable where there is nothing at `path` or it may not be read."""
     name = os.fsdecode(path)
     if not os.path.exists(path):
-        raise MmsearchError(f"{name} does not exist; check the path, or connect the drive that it is on.")
+        raise NotFound(f"{name} does not exist; check the path, or connect the drive that it is on.")
     readable = os.R_OK | os.X_OK if os.path.isdir(path) else os.R_OK
     if not os.access(path, readable):
-        raise MmsearchError(f"{name} cannot be read; check its permissions.")
+        raise Unavailable(f"{name} cannot be read; check its permissions.")
 
 
 def choose_roots(
-    catalogue: Catalogue, asked: list[bytes], rules: WalkRules | None, rebuild: bool
+    catalogue: Store, asked: list[bytes], rules: WalkRules | None, rebuild: bool
 ) -> tuple[list[tuple[Root, WalkRules]], list[bytes]]:
     """The roots of this run with their rules, and those that are not there at present.
 
-    These are the asked ones and the remembered ones within them (all, if none was asked for).
+    These are the asked ones and the remembered ones within them (all, if none was asked for). `rules` were checked.
+
+    Raises:
+        MmsearchError: there are none, or what is remembered of one cannot be followed. Nothing is stored then.
     """
     remembered = {root.path: root for root in catalogue.roots()}
     if not asked and not remembered:
-        raise MmsearchError("Nothing to index; name a folder: `mmsearch index ~/Pictures`.")
+        raise Invalid("Nothing to index", Remedy("index.name"))
     everything = rebuild or not asked
     within = [path for path in remembered if everything or any(is_below(path, folder) for folder in asked)]
-    chosen: list[tuple[Root, WalkRules]] = []
+    there: list[tuple[bytes, WalkRules]] = []
     missing: list[bytes] = []
     for path in dict.fromkeys([*asked, *within]):
         known = remembered.get(path)
@@ -68,10 +71,27 @@ def choose_roots(
         if not os.path.exists(path):
             missing.append(path)
             continue
+        if given is None:
+            _check_stored(path, held)
+        there.append((path, held))
+    chosen: list[tuple[Root, WalkRules]] = []
+    for path, held in there:
         with catalogue.transaction():
             chosen.append((catalogue.put_root(path, json.dumps(asdict(held))), held))
         crash_point("root noted")
     return chosen, missing
+
+
+def _check_stored(path: bytes, rules: WalkRules) -> None:
+    """Raises Invalid for rules that an older mmsearch has stored unchecked."""
+    try:
+        check_rules(rules)
+    except Invalid as error:
+        told = str(error).rpartition(";")[0]
+        raise Invalid(
+            f"The rules remembered for {os.fsdecode(path)} cannot be followed ({told}); index it with new rules, "
+            "which replace them."
+        ) from error
 
 
 def _rules_of(root: Root) -> WalkRules:
@@ -85,14 +105,12 @@ def _rules_of(root: Root) -> WalkRules:
         )
     except (ValueError, TypeError, KeyError) as error:
         name = os.fsdecode(root.path)
-        raise MmsearchError(
-            f"The rules of {name} are damaged in the library; take it out with `mmsearch forget`, and index it again."
-        ) from error
+        raise Damaged(f"The rules of {name} are damaged in the library", Remedy("forget", name)) from error
 
 
-def root_status(catalogue: Catalogue, root: Root) -> RootStatus:
+def root_status(catalogue: Store, root: Root) -> RootStatus:
     """How the root stands now."""
     files = catalogue.files_in_root(root)
     offline = not os.path.exists(root.path) or (files > 0 and is_empty_folder(root.path))
     unmounted = () if offline else tuple(mount for mount in root.mounts if not is_mount_point(mount))
-    return RootStatus(root.path, _rules_of(root), files, root.changed, offline, unmounted, root.absent)
+    return RootStatus(root.path, files, root.changed, offline, unmounted, root.absent, _rules_of(root))

@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from mmsearch.files.paths import with_parents
+from mmsearch.files.regular import kind_of
 from mmsearch.files.times import modification_time
 from mmsearch.indexing.ignore_rules import Patterns, read_ignore_file, reason_of, typed_patterns
 
@@ -80,11 +81,17 @@ class MountPoint:
 Found = FoundFile | WalkProblem | MountPoint
 
 
+def check_rules(rules: WalkRules) -> None:
+    """Raises Invalid for a pattern that is none."""
+    typed_patterns(b"", rules.include, "include")
+    typed_patterns(b"", rules.exclude, "exclude")
+
+
 def walk(root: bytes, rules: WalkRules) -> Iterator[Found]:
     """Walk `root`, an absolute path of a folder or of one file (which is taken whatever the rules say).
 
     Depth-first, names sorted as bytes; symbolic links come last and are followed once. A folder or file that
-    vanishes meanwhile is passed over. Raises MmsearchError at once for a pattern that is not one.
+    vanishes meanwhile is passed over. Raises Invalid at once for a pattern that is none.
     """
     return _Walk(root, rules).run()
 
@@ -154,8 +161,8 @@ class _Walk:
     def __init__(self, root: bytes, rules: WalkRules) -> None:
         self._root = root.rstrip(_SEP) or root
         self._rules = rules
-        self._include = typed_patterns(self._root, rules.include, "--include")
-        self._exclude = typed_patterns(self._root, rules.exclude, "--exclude")
+        self._include = typed_patterns(self._root, rules.include, "include")
+        self._exclude = typed_patterns(self._root, rules.exclude, "exclude")
         self._entered: set[tuple[int, int]] = set()
         self._links: list[tuple[bytes, _Scope]] = []
         self._problems: list[WalkProblem] = []
@@ -170,7 +177,7 @@ class _Walk:
         if stat.S_ISREG(status.st_mode):
             yield FoundFile(self._root, status.st_size, modification_time(status))
         elif not stat.S_ISDIR(status.st_mode):
-            yield WalkProblem(self._root, _kind(status.st_mode))
+            yield WalkProblem(self._root, _not_regular(status.st_mode))
         else:
             scope = _scope_above(self._root, self._problems) if self._rules.ignore_files else _Scope()
             starts_taken = all(pattern.startswith("!") for pattern in self._rules.include)
@@ -294,7 +301,7 @@ class _Walk:
                 elif stat.S_ISREG(status.st_mode):
                     files.append(FoundFile(path, status.st_size, modification_time(status)))
                 else:
-                    yield WalkProblem(path, _kind(status.st_mode))
+                    yield WalkProblem(path, _not_regular(status.st_mode))
         for file in sorted(files, key=attrgetter("path")):
             if _folder_identity(os.path.realpath(file.path)) not in self._entered:
                 yield file
@@ -316,7 +323,7 @@ def _folder_identity(path: bytes) -> tuple[int, int] | None:
 
 def _special_file(path: bytes) -> Iterator[WalkProblem]:
     try:
-        yield WalkProblem(path, _kind(os.lstat(path).st_mode))
+        yield WalkProblem(path, _not_regular(os.lstat(path).st_mode))
     except OSError:
         return
 
@@ -325,13 +332,5 @@ def _link_reason(error: OSError) -> str:
     return "dangling symbolic link" if isinstance(error, FileNotFoundError) else reason_of(error)
 
 
-def _kind(mode: int) -> str:
-    for test, name in (
-        (stat.S_ISFIFO, "a named pipe"),
-        (stat.S_ISSOCK, "a socket"),
-        (stat.S_ISCHR, "a device"),
-        (stat.S_ISBLK, "a device"),
-    ):
-        if test(mode):
-            return f"{name}, not a regular file"
-    return "not a regular file"
+def _not_regular(mode: int) -> str:
+    return f"{kind_of(mode)}, not a regular file"

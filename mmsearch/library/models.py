@@ -1,41 +1,37 @@
-"""The models of one library: which encode its files, which one searches use, and changing from one to another.
+"""`Library().models`: the models of this disk, and those of the library.
 
-Each has vectors of its own. While a new one encodes what is there, searches go on with the old one, whose vectors stay
-until it is dropped.
+Each model of a library has vectors of its own. While a new one encodes what is there, searches go on with the old one,
+whose vectors stay until it is dropped.
 """
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mmsearch.encoding.protocol import Encoder
-from mmsearch.errors import MmsearchError
-from mmsearch.library.access import LibraryAccess, other_model
-from mmsearch.models.opening import canonical_model_name, preferred_model_name
-from mmsearch.records import BUILTIN_MODEL
+from mmsearch.errors import Refused, Remedy
+from mmsearch.library.access import Access
 from mmsearch.store.models import (
-    StoredModel,
-    add_model,
     drop_model,
-    files_lacking,
+    files_to_encode,
     find_model,
-    model_called,
-    model_of,
     note_caught_up,
-    rename,
     search_later_with,
     search_with,
     searched_model,
     stored_models,
     wanted_model,
 )
-from mmsearch.store.sqlite.refusals import errors_told
-from mmsearch.store.sqlite.store import Catalogue
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from mmsearch.models.installed import InstalledModel, RemovedModel
+    from mmsearch.models.known import KnownModel
+    from mmsearch.models.optimise.building import OptimisedModel
+    from mmsearch.models.packing import ExportedModel
+    from mmsearch.records import Progress
 
 
 @dataclass(frozen=True)
@@ -55,18 +51,53 @@ class LibraryModel:
     wanted: bool
 
 
-class LibraryModels(LibraryAccess):
-    """What a library knows of its models."""
+@dataclass(frozen=True)
+class DroppedModel:
+    """A model whose vectors were taken out of the library, and how many there were."""
 
-    def models(self) -> list[LibraryModel]:
-        """The models of this library, the oldest first. `encoding.model_store` tells of those on this disk."""
-        with errors_told(self.folder):
-            catalogue = self._catalogue()
+    name: str
+    dropped: int
+
+
+@dataclass(frozen=True)
+class PulledModel:
+    """A model that was fetched, and what was made of it at once where that was asked for."""
+
+    model: InstalledModel
+    optimised: OptimisedModel | None = None
+
+    def json_fields(self) -> dict[str, Any]:
+        """Those of the model, and `optimised`."""
+        return {**{name: getattr(self.model, name) for name in self.model.JSON_FIELDS}, "optimised": self.optimised}
+
+
+@dataclass(frozen=True)
+class ModelOverview:
+    """The models on this disk, those of the library, and those that are known, with the source of their recall."""
+
+    installed: tuple[InstalledModel, ...]
+    library: tuple[LibraryModel, ...]
+    known: tuple[KnownModel, ...]
+    recall_source: str
+
+
+class Models:
+    """The door `Library().models`."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    # Of the library
+
+    def list(self) -> tuple[LibraryModel, ...]:
+        """The models of this library, the oldest first."""
+        with self._access.guarded():
+            catalogue = self._access.reading()
             files = catalogue.file_count()
             searched, wanted = searched_model(catalogue), wanted_model(catalogue)
             found = []
             for model in stored_models(catalogue):
-                lacking = len(files_lacking(catalogue, model.id))
+                lacking = len(files_to_encode(catalogue, model.id))
                 failed = catalogue.count_not_encoded(model.id)
                 identity = model.identity
                 found.append(
@@ -81,24 +112,25 @@ class LibraryModels(LibraryAccess):
                         wanted=model == wanted,
                     )
                 )
-            return found
+            return tuple(found)
 
-    def use_model(self, name: str, *, at_once: bool = False) -> LibraryModel:
+    def use(self, name: str, *, at_once: bool = False) -> LibraryModel:
         """Searches use that model from now on or, if there are files that it has not encoded, once an index run has
         seen to them. `at_once` does not wait for that: those files are not found then.
         """
         from mmsearch.nearest.spaces import with_adapter
 
-        with errors_told(self.folder):
-            self._catalogue()
-            with self._writing() as catalogue:
+        access = self._access
+        with access.guarded():
+            access.reading()
+            with access.writing() as catalogue:
                 model = find_model(catalogue, name)
-                self._encoder_of(with_adapter(catalogue, model))  # one that is not there is told before
-                lacking = files_lacking(catalogue, model.id)
+                access.encoder_of(with_adapter(catalogue, model))  # one that is not there is told before
+                lacking = files_to_encode(catalogue, model.id)
                 if not at_once and not lacking and catalogue.file_count() and not catalogue.has_items_of(model.id):
-                    raise MmsearchError(
-                        f"{model.name} could encode none of the library's files, so searches would find nothing; "
-                        "`mmsearch status --failed` says why, and `mmsearch index --retry` tries again."
+                    raise Refused(
+                        f"{model.name} could encode none of the library's files, so searches would find nothing",
+                        Remedy("status.retry"),
                     )
                 with catalogue.transaction():
                     if not lacking:
@@ -107,80 +139,131 @@ class LibraryModels(LibraryAccess):
                         search_later_with(catalogue, model)
                     else:
                         search_with(catalogue, model)
-                self._refresh_derived(catalogue)
-            return next(one for one in self.models() if one.name == model.name)
+                access.refresh(catalogue)
+            return next(one for one in self.list() if one.name == model.name)
 
-    def drop_model(self, name: str) -> int:
-        """Takes a model's vectors out of the library and returns how many. The model itself stays on the disk."""
-        from mmsearch.store.sqlite.upkeep import compact_if_wasteful
+    def drop(self, name: str) -> DroppedModel:
+        """Takes a model's vectors out of the library. The model itself stays on the disk."""
+        from mmsearch.store.sqlite.compaction import compact_if_wasteful
 
-        with errors_told(self.folder):
-            self._catalogue()
-            with self._writing() as catalogue:
+        with self._access.guarded():
+            self._access.reading()
+            with self._access.writing() as catalogue:
                 model = find_model(catalogue, name, exactly=True)
                 if model == searched_model(catalogue):
                     others = [one.name for one in stored_models(catalogue) if one != model]
-                    raise MmsearchError(
-                        f"Searches use {model.name}, so it stays; choose another model with `mmsearch models use "
-                        f"{others[0] if others else 'NAME'}` first."
+                    raise Refused(
+                        f"Searches use {model.name}, so it stays", Remedy("models.use", others[0] if others else "")
                     )
                 dropped = drop_model(catalogue, model)
-                self._refresh_derived(catalogue)
-                compact_if_wasteful(catalogue, self.folder)
-                return dropped
+                self._access.refresh(catalogue)
+                compact_if_wasteful(catalogue, self._access.folder)
+                return DroppedModel(name, dropped)
 
-    def pictures(self, most: int = 32) -> list[Image]:
-        """Up to so many pictures of the library, as an encoder takes them, to compare models with."""
-        from mmsearch.indexing.pictures import pictures_at
+    def pictures(self, folder: str | None = None, most: int = 32) -> tuple[Image, ...]:
+        """Up to so many pictures of a folder, or of the library, as an encoder takes them: to compare models with.
 
-        if not self.exists():
-            return []
-        with errors_told(self.folder):
-            return pictures_at(self._catalogue().some_pictures(2 * most), most)
+        Raises:
+            NotFound: there are none in that folder.
+        """
+        from mmsearch.indexing.pictures import pictures_at, pictures_in
 
-    # For an index run
+        if folder is not None:
+            return tuple(pictures_in(folder, most))
+        if not self._access.exists():
+            return ()
+        with self._access.guarded():
+            return tuple(pictures_at(self._access.reading().some_pictures(2 * most), most))
 
-    def _new_encoder(self, name: str | None) -> Encoder:
-        """The encoder of a model that the library does not know yet."""
-        return self._encoder(preferred_model_name(canonical_model_name(name), self._device) if name else BUILTIN_MODEL)
+    # Of this disk
 
-    def _model_to_index(self, catalogue: Catalogue, name: str | None, rebuild: bool) -> tuple[StoredModel, Encoder]:
-        """The model of that name, or the one that searches use, taken into the library if it is new."""
-        known = model_called(catalogue, name) if name else searched_model(catalogue)
-        if known is None:
-            encoder = self._new_encoder(name)
-            same = model_of(catalogue, encoder.identity)
-            if same is not None and not rebuild:
-                try:
-                    return self._known_model(same)
-                except MmsearchError:  # its folder is not where it was
-                    return rename(catalogue, same, encoder.identity), encoder
-        else:
-            encoder = self._encoder(known.name)
-            if not rebuild:
-                return self._known_model(known)
-            _check_nothing_is_away(catalogue)
-        identity = encoder.identity
-        with catalogue.transaction():
-            return StoredModel(add_model(catalogue, identity), identity), encoder
+    def installed(self) -> tuple[InstalledModel, ...]:
+        """The models on this disk, by name; the built-in one is not among them."""
+        from mmsearch.models.installed import installed_models
 
-    def _known_model(self, known: StoredModel) -> tuple[StoredModel, Encoder]:
-        encoder = self._encoder(known.name)
-        if known.identity.fingerprint != encoder.identity.fingerprint:
-            raise other_model(self.folder, known.identity, encoder.identity)
-        return known, encoder
+        return tuple(installed_models())
 
+    def known(self) -> tuple[KnownModel, ...]:
+        """Models that are known to be good, from small to best."""
+        from mmsearch.models.known import KNOWN_MODELS
 
-def _check_nothing_is_away(catalogue: Catalogue) -> None:
-    """Raises MmsearchError if there are files that cannot be encoded again now, so that nothing is dropped."""
-    from mmsearch.indexing.roots import root_status
+        return KNOWN_MODELS
 
-    for root in catalogue.roots():
-        state = root_status(catalogue, root)
-        away = root.path if state.offline or state.absent else next(iter(state.unmounted), None)
-        if away is not None:
-            what = "is not there" if away != root.path or state.offline else "has lost files"
-            raise MmsearchError(
-                f"{os.fsdecode(away)} {what}, so its files cannot be encoded again; connect its drive, or "
-                "take out what is gone with `mmsearch prune`."
+    def overview(self) -> ModelOverview:
+        """All of these."""
+        from mmsearch.models.known import RECALL_SOURCE
+
+        of_library = self.list() if self._access.exists() else ()
+        return ModelOverview(self.installed(), of_library, self.known(), RECALL_SOURCE)
+
+    def pull(
+        self,
+        name: str,
+        *,
+        revision: str | None = None,
+        images_by: str | None = None,
+        trust_remote_code: bool = False,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> InstalledModel:
+        """Fetches a model from the hub, once; see `mmsearch.models.pulling.pull`. Needs the `clip` extra."""
+        from mmsearch.models.pulling import pull
+
+        return pull(
+            name,
+            revision=revision,
+            images_by=images_by,
+            trust_remote_code=trust_remote_code,
+            on_progress=on_progress,
+        )
+
+    def optimise(
+        self,
+        name: str,
+        folder: str | None = None,
+        *,
+        photos: str | None = None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> OptimisedModel:
+        """Makes a model several times as fast on a processor, in that new folder or as NAME-int8 on this disk.
+
+        Its vectors are held against the original's on pictures of the folder `photos`, or of the library.
+        """
+        from mmsearch.models.optimise.building import optimise
+
+        return optimise(name, folder, self.pictures(photos), on_progress)
+
+    def export(
+        self, name: str, file: str, *, on_progress: Callable[[Progress], None] = lambda progress: None
+    ) -> ExportedModel:
+        """Writes a model of this disk to a single file."""
+        from mmsearch.models.packing import export_model
+
+        return export_model(name, file, on_progress)
+
+    def import_(
+        self,
+        file: str,
+        *,
+        trust_remote_code: bool = False,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> InstalledModel:
+        """Takes a model from such a file to those of this disk."""
+        from mmsearch.models.packing import import_model
+
+        return import_model(file, trust_remote_code=trust_remote_code, on_progress=on_progress)
+
+    def remove(self, name: str) -> RemovedModel:
+        """Deletes a model from this disk. Its vectors stay in the library, which needs it again to be searched.
+
+        Raises:
+            Refused: searches of this library use it, or wait for it.
+        """
+        from mmsearch.models.installed import remove_model
+
+        of_library = self.list() if self._access.exists() else ()
+        if any(one.name == name and (one.searched or one.wanted) for one in of_library):
+            raise Refused(
+                f"Searches in {self._access.folder} use {name}, or wait for it",
+                Remedy("models.use"),
             )
+        return remove_model(name)

@@ -9,7 +9,6 @@ models/
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -17,11 +16,14 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 from mmsearch.encoding.facts import MANIFEST, model_files
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Damaged, Invalid, MmsearchError, NotFound, Refused, Remedy, Unavailable
+from mmsearch.files.hashing import sha256_of
 from mmsearch.files.locking import WriterLock
-from mmsearch.records import BUILTIN_MODEL, OPTIMISED_ENDING
+from mmsearch.files.replacing import sync, write_whole
+from mmsearch.records import BUILTIN_MODEL
 
 MODELS_VARIABLE = "MMSEARCH_MODELS"
 # What a folder is called while it is not whole yet.
@@ -29,11 +31,10 @@ PARTIAL_ENDING = ".partial"
 _NAME = re.compile(r"(?!.*--)[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w.-]+)?")
 _PART = re.compile(r"\w([\w .+()@=,~-]*[\w+()@=,~-])?")
 _DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
-_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class StoredFile:
+class ModelFile:
     """A file of a model: its size in bytes and its SHA-256."""
 
     bytes: int
@@ -41,7 +42,7 @@ class StoredFile:
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """A repository of the hub at one commit, and the folder within the model's that its files are in, or none."""
 
     repository: str
@@ -58,13 +59,24 @@ class InstalledModel:
 
     name: str
     folder: str
-    sources: tuple[Source, ...]
+    sources: tuple[ModelSource, ...]
     trust_remote_code: bool
-    files: Mapping[str, StoredFile]
+    files: Mapping[str, ModelFile]
+
+    JSON_FIELDS: ClassVar = ("name", "folder", "bytes", "sources", "trust_remote_code")
 
     @property
     def bytes(self) -> int:
+        """What its files take."""
         return sum(file.bytes for file in self.files.values())
+
+
+@dataclass(frozen=True)
+class RemovedModel:
+    """A model that was deleted from this disk, and how many bytes that gave back."""
+
+    name: str
+    bytes: int
 
 
 def is_plain(within: str) -> bool:
@@ -90,21 +102,21 @@ def writing_model(name: str) -> Iterator[None]:
     What a killed process has left of it is put right first.
 
     Raises:
-        MmsearchError: another process is at it, or there can be no folder for models.
+        Busy: another process is at it. Unavailable: there can be no folder for models.
     """
     folder = models_folder()
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
-        raise MmsearchError(
-            f"The folder for models {folder} cannot be made ({error.strerror}); name another with {MODELS_VARIABLE}."
+        raise Unavailable(
+            f"The folder for models {folder} cannot be made ({error.strerror})", Remedy("models_folder")
         ) from error
     lock = WriterLock(folder, f"The model {name}", f".{os.path.basename(folder_of(name))}.lock")
     try:
         lock.__enter__()
     except OSError as error:
-        raise MmsearchError(
-            f"Models cannot be written to {folder} ({error.strerror}); name another folder with {MODELS_VARIABLE}."
+        raise Unavailable(
+            f"Models cannot be written to {folder} ({error.strerror})", Remedy("models_folder")
         ) from error
     try:
         _put_right(name)
@@ -144,12 +156,12 @@ def check_model_name(name: str) -> str:
     """The name itself.
 
     Raises:
-        MmsearchError: no model can be called so.
+        Invalid: no model can be called so. Refused: it is the one that is built in.
     """
     if name == BUILTIN_MODEL:
-        raise MmsearchError(f"{BUILTIN_MODEL} is built in; there is nothing to be done about it.")
+        raise Refused(f"{BUILTIN_MODEL} is built in; there is nothing to be done about it.")
     if not _NAME.fullmatch(name) or name.endswith(PARTIAL_ENDING):
-        raise MmsearchError(
+        raise Invalid(
             f"A model cannot be called {name!r}; write it as the hub does: NAME, or OWNER/NAME, or with a revision "
             "OWNER/NAME@REVISION."
         )
@@ -165,7 +177,7 @@ def installed_model(name: str) -> InstalledModel | None:
     """The model of that name, or None if it is not on this disk.
 
     Raises:
-        MmsearchError: it is there, and its manifest is damaged.
+        Damaged: it is there, and its manifest is damaged.
     """
     if not _NAME.fullmatch(name):
         return None
@@ -194,9 +206,7 @@ def _read(folder: str) -> InstalledModel | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        raise MmsearchError(
-            f"The manifest {path} cannot be read ({error}); fetch the model again with `mmsearch models pull`."
-        ) from error
+        raise Damaged(f"The manifest {path} cannot be read ({error})", Remedy("models.pull_again")) from error
 
 
 def from_manifest(folder: str, written: object) -> InstalledModel:
@@ -207,12 +217,12 @@ def from_manifest(folder: str, written: object) -> InstalledModel:
     """
     try:
         fields = dict(written)  # type: ignore[call-overload]
-        files = {str(name): StoredFile(int(one["bytes"]), str(one["sha256"])) for name, one in fields["files"].items()}
+        files = {str(name): ModelFile(int(one["bytes"]), str(one["sha256"])) for name, one in fields["files"].items()}
         model = InstalledModel(
             name=str(fields["name"]),
             folder=folder,
             sources=tuple(
-                Source(str(one["repository"]), str(one["commit"]), str(one["within"])) for one in fields["sources"]
+                ModelSource(str(one["repository"]), str(one["commit"]), str(one["within"])) for one in fields["sources"]
             ),
             trust_remote_code=fields["trust_remote_code"] is True,
             files=files,
@@ -229,7 +239,7 @@ def check_files(model: InstalledModel, digests: bool = False) -> None:
     """Looks whether all files of the model are there, of the right size and, with `digests`, as they were.
 
     Raises:
-        MmsearchError: one of them is not.
+        Damaged: one of them is not.
     """
     for name, expected in model.files.items():
         path = os.path.join(model.folder, *name.split("/"))
@@ -241,34 +251,22 @@ def check_files(model: InstalledModel, digests: bool = False) -> None:
         elif digests and sha256_of(path) != expected.sha256:
             trouble = "is damaged"
         if trouble:
-            raise MmsearchError(f"{path}, a file of the model {model.name}, {trouble}; {remedy(model.name)}.")
+            raise Damaged(f"{path}, a file of the model {model.name}, {trouble}", Remedy("models.install", model.name))
 
 
-def remedy(name: str) -> str:
-    """What to do about a model that is not on this disk, or not whole."""
-    original = name.removesuffix(OPTIMISED_ENDING)
-    get = f"fetch it with `mmsearch models pull {name}`"
-    if name != original:
-        get = f"make it with `mmsearch models pull {original}` and `mmsearch models optimise {original}`"
-    return (
-        f"{get} or, without a network, bring it over from another machine with `mmsearch models export {name} FILE` "
-        "there and `mmsearch models import FILE` here"
-    )
-
-
-def seal(folder: str, name: str, sources: Sequence[Source] = (), trust_remote_code: bool = False) -> InstalledModel:
+def seal(
+    folder: str, name: str, sources: Sequence[ModelSource] = (), trust_remote_code: bool = False
+) -> InstalledModel:
     """Writes the manifest of a folder that holds all of a model, with sizes and digests as they are now."""
     files = {}
     for within, path in model_files(folder):
-        files[within] = StoredFile(os.path.getsize(path), sha256_of(path))
-        with suppress(PermissionError), open(path, "rb+") as written:  # before the manifest says that they are there
-            os.fsync(written.fileno())
+        files[within] = ModelFile(os.path.getsize(path), sha256_of(path))
+        with suppress(PermissionError):
+            sync(path)  # before the manifest says that they are there
     model = InstalledModel(name, folder, tuple(sources), trust_remote_code, files)
     fields = {key: value for key, value in asdict(model).items() if key != "folder"}
-    with open(os.path.join(folder, MANIFEST), "w", encoding="utf-8") as file:
-        json.dump(fields, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
+    written = json.dumps(fields, indent=1).encode()
+    write_whole(os.path.join(folder, MANIFEST), lambda file: file.write(written), what="")
     return model
 
 
@@ -289,17 +287,17 @@ def put_in_place(partial: str, name: str) -> InstalledModel:
     return model
 
 
-def remove_model(name: str) -> int:
-    """Deletes a model from this disk, whole or not. Returns how many bytes that gave back.
+def remove_model(name: str) -> RemovedModel:
+    """Deletes a model from this disk, whole or not.
 
     Raises:
-        MmsearchError: there is none of that name.
+        NotFound: there is none of that name.
     """
     with writing_model(check_model_name(name)):
         folder = folder_of(name)
         there = [path for path in (folder, folder + PARTIAL_ENDING) if os.path.isdir(path)]
         if not there:
-            raise MmsearchError(f"There is no model {name} on this disk; `mmsearch models` lists those that are.")
+            raise NotFound(f"There is no model {name} on this disk", Remedy("models.list"))
         freed = 0
         for place in there:
             if os.path.islink(place):
@@ -310,13 +308,4 @@ def remove_model(name: str) -> int:
             with suppress(FileNotFoundError):
                 os.remove(os.path.join(place, MANIFEST))
             shutil.rmtree(place)
-        return freed
-
-
-def sha256_of(path: str) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_READ_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+        return RemovedModel(name, freed)

@@ -10,63 +10,66 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import IO
 
 from mmsearch.encoding.facts import MANIFEST
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Damaged, Invalid, MmsearchError, Unavailable
+from mmsearch.files.hashing import blocks_of
+from mmsearch.files.regular import check_regular
+from mmsearch.files.replacing import replacing
 from mmsearch.models.installed import (
     PARTIAL_ENDING,
     InstalledModel,
-    StoredFile,
+    ModelFile,
     check_files,
     check_model_name,
     folder_of,
     from_manifest,
     installed_model,
     put_in_place,
-    remedy,
     seal,
     writing_model,
 )
+from mmsearch.models.opening import not_on_this_disk
+from mmsearch.records import Progress
 
-_COPY_BYTES = 1 << 20
 _LARGEST_MANIFEST = 1_000_000
 
-OnProgress = Callable[[int, int], None]
+OnProgress = Callable[[Progress], None]
 
 
-def export_model(name: str, target: str, on_progress: OnProgress = lambda done, total: None) -> int:
-    """Writes the model of that name to the file `target`, which takes the place of an older one. Returns its bytes.
+@dataclass(frozen=True)
+class ExportedModel:
+    """A model that was written to a file, and that file's absolute path and size."""
+
+    name: str
+    path: str
+    bytes: int
+
+
+def export_model(name: str, target: str, on_progress: OnProgress = lambda progress: None) -> ExportedModel:
+    """Writes the model of that name to the file `target`, which takes the place of an older one.
 
     Raises:
         MmsearchError: the model is not on this disk or damaged, or the file cannot be written.
     """
     model = installed_model(check_model_name(name))
     if model is None:
-        raise MmsearchError(f"The model {name} is not on this disk ({folder_of(name)} is missing); {remedy(name)}.")
+        raise not_on_this_disk(name)
     check_files(model, digests=True)
     path = os.path.abspath(os.path.expanduser(target))
     if os.path.isdir(path):
-        raise MmsearchError(f"{path} is a folder; name a file, such as {name.replace('/', '--')}.zip.")
-    temporary = ""
+        raise Invalid(f"{path} is a folder; name a file, such as {name.replace('/', '--')}.zip.")
+    check_regular(path)
     try:
-        descriptor, temporary = tempfile.mkstemp(".part", f"{os.path.basename(path)}.", os.path.dirname(path))
-        with os.fdopen(descriptor, "wb") as file:
+        with replacing(path, private=True) as temporary, open(temporary, "wb") as file:
             _pack(model, file, on_progress)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
     except OSError as error:
-        raise MmsearchError(f"{path} cannot be written ({error.strerror}); choose another place for it.") from error
-    finally:
-        with suppress(OSError):
-            os.remove(temporary)
-    return os.path.getsize(path)
+        raise Unavailable(f"{path} cannot be written ({error.strerror}); choose another place for it.") from error
+    return ExportedModel(name, path, os.path.getsize(path))
 
 
 def _pack(model: InstalledModel, file: IO[bytes], on_progress: OnProgress) -> None:
@@ -76,14 +79,14 @@ def _pack(model: InstalledModel, file: IO[bytes], on_progress: OnProgress) -> No
         for within in (MANIFEST, *model.files):
             path = os.path.join(model.folder, *within.split("/"))
             with open(path, "rb") as source, archive.open(within, "w", force_zip64=True) as target:
-                while block := source.read(_COPY_BYTES):
+                for block in blocks_of(source):
                     target.write(block)
                     done += len(block)
-                    on_progress(min(done, model.bytes), model.bytes)
+                    on_progress(Progress("writing", min(done, model.bytes), model.bytes, "bytes"))
 
 
 def import_model(
-    source: str, *, trust_remote_code: bool = False, on_progress: OnProgress = lambda done, total: None
+    source: str, *, trust_remote_code: bool = False, on_progress: OnProgress = lambda progress: None
 ) -> InstalledModel:
     """Takes the model in the file `source`, which `export_model` wrote, to those of this disk. An older one goes.
 
@@ -93,18 +96,17 @@ def import_model(
         MmsearchError: the file is none of ours or damaged, or there is no room.
     """
     path = os.path.abspath(os.path.expanduser(source))
+    check_regular(path)
     try:
         with zipfile.ZipFile(path) as archive:
             model = _described(archive, path)
             with writing_model(model.name):
                 return _unpack(archive, model, path, trust_remote_code, on_progress)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, UnicodeError) as error:
-        raise MmsearchError(
-            f"{path} is not a model that `mmsearch models export` wrote, or is damaged ({error}); bring it over again."
-        ) from error
+        raise Damaged(f"{path} is no exported model, or is damaged ({error}); bring it over again.") from error
     except OSError as error:
         what = f"{path} cannot be read" if not os.path.exists(path) else f"The model in {path} cannot be taken in"
-        raise MmsearchError(f"{what} ({error.strerror}); check the path, and the room on the disk.") from error
+        raise Unavailable(f"{what} ({error.strerror}); check the path, and the room on the disk.") from error
 
 
 def _described(archive: zipfile.ZipFile, path: str) -> InstalledModel:
@@ -117,7 +119,7 @@ def _described(archive: zipfile.ZipFile, path: str) -> InstalledModel:
         model = from_manifest("", json.loads(archive.read(MANIFEST)))
         check_model_name(model.name)
     except (KeyError, ValueError, MmsearchError) as error:
-        raise MmsearchError(f"{path} is not a model that `mmsearch models export` wrote ({error}).") from error
+        raise Invalid(f"{path} is no exported model ({error}).") from error
     return replace(model, folder=folder_of(model.name))
 
 
@@ -135,9 +137,9 @@ def _unpack(
             try:
                 _copy_checked(archive, within, place, expected)
             except (KeyError, ValueError) as error:
-                raise MmsearchError(f"{within} in {path} is damaged or missing; bring the file over again.") from error
+                raise Damaged(f"{within} in {path} is damaged or missing; bring the file over again.") from error
             done += expected.bytes
-            on_progress(done, model.bytes)
+            on_progress(Progress("reading", done, model.bytes, "bytes"))
         seal(partial, model.name, model.sources, trust_remote_code)
         return put_in_place(partial, model.name)
     except BaseException:
@@ -145,11 +147,11 @@ def _unpack(
         raise
 
 
-def _copy_checked(archive: zipfile.ZipFile, within: str, place: str, expected: StoredFile) -> None:
+def _copy_checked(archive: zipfile.ZipFile, within: str, place: str, expected: ModelFile) -> None:
     """Raises ValueError where what is in the archive is not what its manifest says."""
     digest, size = hashlib.sha256(), 0
     with archive.open(within) as source, open(place, "wb") as target:
-        while block := source.read(_COPY_BYTES):
+        for block in blocks_of(source):
             size += len(block)
             if size > expected.bytes:  # no bomb gets further
                 raise ValueError("too long")

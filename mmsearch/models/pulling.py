@@ -16,24 +16,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmsearch.encoding.facts import model_files
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Damaged, MmsearchError, NotFound, Refused, Remedy, Unavailable, Unsupported
+from mmsearch.files.hashing import sha256_of, updated
 from mmsearch.models.installed import (
     PARTIAL_ENDING,
     InstalledModel,
-    Source,
+    ModelSource,
     check_files,
     check_model_name,
     folder_of,
     installed_model,
     is_plain,
     put_in_place,
-    remedy,
     seal,
-    sha256_of,
     writing_model,
 )
 from mmsearch.models.known import known_model
-from mmsearch.records import OPTIMISED_ENDING
+from mmsearch.models.reference import ModelRef
+from mmsearch.records import OPTIMISED_ENDING, Progress
 
 # Other forms of the same weights, and what only a web page shows.
 _LEFT_OUT_FOLDERS = ("onnx", "openvino", "coreml", "flax", "tf")
@@ -42,9 +42,8 @@ _LEFT_OUT_ENDINGS = (
 )  # fmt: skip
 _OLDER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt")
 _OF_THIS_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
-_READ_BYTES = 1 << 20
 
-OnProgress = Callable[[int, int], None]
+OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def pull(
     revision: str | None = None,
     images_by: str | None = None,
     trust_remote_code: bool = False,
-    on_progress: OnProgress = lambda done, total: None,
+    on_progress: OnProgress = lambda progress: None,
 ) -> InstalledModel:
     """Fetches the model `name` of the hub, of that revision or the newest, and tries it.
 
@@ -81,21 +80,17 @@ def pull(
     repository of the image tower for a model that encodes texts alone, in the space of that one.
 
     Args:
-        on_progress: is told how many bytes are there, and how many there will be.
+        on_progress: is told how many bytes are there, of how many.
 
     Raises:
         MmsearchError: there is no such model, no network, no room on the disk, or it is no CLIP-style model.
     """
-    base, _, written = check_model_name(name).partition("@")
-    known = known_model(base)
+    ref = ModelRef.named(check_model_name(name))
     _check_extra()
-    revision = revision or written or None
-    # A branch may have slashes, which a name has for its owner alone.
-    stored_name = (known.name if known else base) + (f"@{revision.replace('/', '-')}" if revision else "")
-    check_model_name(stored_name)
-    repository = known.repository if known else base if "/" in base else f"sentence-transformers/{base}"
-    images_by = images_by or (known.images_by if known else "")
-    wanted = [_Wish(repository, revision, "text" if images_by else "")]
+    revision = revision or ref.revision or None
+    stored_name = check_model_name(ref.at(revision).name)
+    images_by = images_by or (ref.known.images_by if ref.known else "")
+    wanted = [_Wish(ref.repository, revision, "text" if images_by else "")]
     if images_by:
         wanted.append(_Wish(images_by, None, "image"))
     with writing_model(stored_name):
@@ -105,14 +100,14 @@ def pull(
             old = None
         if old is not None:
             if _is_whole(old) and (not trust_remote_code or old.trust_remote_code):
-                on_progress(old.bytes, old.bytes)
+                on_progress(_arrived(old.bytes, old.bytes))
                 return old
             trust_remote_code = trust_remote_code or old.trust_remote_code
             # The same again, and not what is the newest by now.
             wanted = [_Wish(one.repository, one.commit, one.within) for one in old.sources] or wanted
         original = stored_name.removesuffix(OPTIMISED_ENDING)
         if original != stored_name and (known_model(original) or installed_model(original)):
-            raise MmsearchError(f"{stored_name} is not to be fetched; {remedy(stored_name)}.")
+            raise Refused(f"{stored_name} is not to be fetched", Remedy("models.install", stored_name))
         return _pull(stored_name, wanted, trust_remote_code, on_progress)
 
 
@@ -133,14 +128,13 @@ def _pull(name: str, wanted: Sequence[_Wish], trust_remote_code: bool, on_progre
         _take_over(folder_of(name), partial, parts)
         _check_room(partial, parts)
         _fetch(name, parts, partial, on_progress)
-        sources = [Source(part.repository, part.commit, part.within) for part in parts]
+        sources = [ModelSource(part.repository, part.commit, part.within) for part in parts]
         seal(partial, name, sources, trust_remote_code)
         _try(partial, name, trust_remote_code)
         return put_in_place(partial, name)
     except OSError as error:
-        raise MmsearchError(
-            f"The model cannot be written to {partial} ({error.strerror or error}); name another folder with "
-            "MMSEARCH_MODELS."
+        raise Unavailable(
+            f"The model cannot be written to {partial} ({error.strerror or error})", Remedy("models_folder")
         ) from error
 
 
@@ -158,10 +152,7 @@ def _try(partial: str, name: str, trust_remote_code: bool) -> None:
 def _check_extra() -> None:
     for package in ("huggingface_hub", "sentence_transformers", "torch"):
         if importlib.util.find_spec(package) is None:
-            raise MmsearchError(
-                "Fetching a model needs torch and sentence-transformers; install them with "
-                "`pip install 'mmsearch[clip]'`."
-            )
+            raise Unsupported("Fetching a model needs torch and sentence-transformers", Remedy("extra.them", "clip"))
 
 
 def _is_whole(model: InstalledModel) -> bool:
@@ -189,7 +180,7 @@ def _take_over(folder: str, partial: str, parts: Sequence[_Part]) -> None:
 def _part(name: str, wish: _Wish, trust_remote_code: bool) -> _Part:
     from huggingface_hub import HfApi
 
-    with _told(f"The list of files of {wish.repository}", name, wish.repository, wish.revision):
+    with _mapped_errors(f"The list of files of {wish.repository}", name, wish.repository, wish.revision):
         info = HfApi(_endpoint()).model_info(wish.repository, revision=wish.revision, files_metadata=True)
     files = [
         HubFile(one.rfilename, one.size or 0, one.lfs.sha256 if one.lfs else "", one.blob_id or "")
@@ -222,9 +213,9 @@ def _check_room(partial: str, parts: Sequence[_Part]) -> None:
     )
     free = shutil.disk_usage(partial).free
     if free < missing:
-        raise MmsearchError(
-            f"The model takes {missing / 1e6:,.0f} MB and the disk of {partial} has {free / 1e6:,.0f} MB free; make "
-            "room, or name another folder with MMSEARCH_MODELS."
+        raise Unavailable(
+            f"The model takes {missing / 1e6:,.0f} MB and the disk of {partial} has {free / 1e6:,.0f} MB free",
+            Remedy("models_folder.or_room"),
         )
 
 
@@ -242,7 +233,7 @@ def _fetch(name: str, parts: Sequence[_Part], partial: str, on_progress: OnProgr
             if not _is_right(path, one):
                 with suppress(FileNotFoundError):
                     os.remove(path)
-                with _told(f"{one.name} of {part.repository}", name, part.repository, part.commit):
+                with _mapped_errors(f"{one.name} of {part.repository}", name, part.repository, part.commit):
                     hf_hub_download(
                         part.repository,
                         one.name,
@@ -253,12 +244,12 @@ def _fetch(name: str, parts: Sequence[_Part], partial: str, on_progress: OnProgr
                     )
                 if not _is_right(path, one):
                     os.remove(path)
-                    raise MmsearchError(
-                        f"{one.name} of {part.repository} did not arrive as the hub describes it; run `mmsearch models "
-                        f"pull {name}` again."
+                    raise Damaged(
+                        f"{one.name} of {part.repository} did not arrive as the hub describes it",
+                        Remedy("models.pull", name),
                     )
             done = before + one.bytes
-            on_progress(done, total)
+            on_progress(_arrived(done, total))
         shutil.rmtree(os.path.join(place, ".cache"), ignore_errors=True)
     _drop_others(partial, parts)
 
@@ -289,10 +280,7 @@ def _is_right(path: str, expected: HubFile) -> bool:
 def _blob_id(path: str) -> str:
     """The name that git gives to a file's content."""
     digest = hashlib.sha1(b"blob %d\0" % os.path.getsize(path), usedforsecurity=False)
-    with open(path, "rb") as file:
-        while block := file.read(_READ_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+    return updated(digest, path).hexdigest()
 
 
 def _bar(before: int, total: int, on_progress: OnProgress) -> type[Any]:
@@ -307,10 +295,14 @@ def _bar(before: int, total: int, on_progress: OnProgress) -> type[Any]:
 
         def update(self, n: float | None = 1) -> bool | None:
             self.bytes += int(n or 0)
-            on_progress(before + self.bytes, total)
+            on_progress(_arrived(before + self.bytes, total))
             return None
 
     return Bar
+
+
+def _arrived(done: int, total: int) -> Progress:
+    return Progress("fetching", done, total, "bytes")
 
 
 def _endpoint() -> str:
@@ -321,7 +313,7 @@ def _endpoint() -> str:
 
 
 @contextmanager
-def _told(what: str, name: str, repository: str, revision: str | None) -> Iterator[None]:
+def _mapped_errors(what: str, name: str, repository: str, revision: str | None) -> Iterator[None]:
     """The hub's and the network's errors, each in a sentence."""
     from huggingface_hub import errors, logging
     from huggingface_hub.utils import disable_progress_bars
@@ -331,22 +323,21 @@ def _told(what: str, name: str, repository: str, revision: str | None) -> Iterat
     try:
         yield
     except errors.GatedRepoError as error:
-        raise MmsearchError(
+        raise Refused(
             f"{repository} is given only to those who have accepted its terms; do so on its page, and set HF_TOKEN to "
             "a token of yours."
         ) from error
     except errors.RevisionNotFoundError as error:
-        raise MmsearchError(f"{repository} has no revision {revision}; its page lists its commits and tags.") from error
+        raise NotFound(f"{repository} has no revision {revision}; its page lists its commits and tags.") from error
     except errors.RepositoryNotFoundError as error:
-        raise MmsearchError(
-            f"The hub has no model {repository}; `mmsearch models` lists good ones. (A private one needs HF_TOKEN.)"
-        ) from error
+        raise NotFound(f"The hub has no model {repository}", Remedy("models.good")) from error
     except Exception as error:
         if not _is_of_the_network(error):
             raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise MmsearchError(
-            f"{what} cannot be fetched from {_endpoint()} ({reason}); what has arrived is kept: {remedy(name)}."
+        raise Unavailable(
+            f"{what} cannot be fetched from {_endpoint()} ({reason}); what has arrived is kept",
+            Remedy("models.install", name),
         ) from error
 
 

@@ -37,7 +37,7 @@ from mmsearch.nearest.derived import Missing, NotUsable, Owner, Record
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import StoredVectors, VectorRows, blocks_after
 from mmsearch.records import FloatMatrix, ItemIds
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.protocol import Store
 
 KIND = "codes"
 # The mean of so many rows stands for any number; that of fewer is taken again when there are so many times as many.
@@ -119,7 +119,7 @@ class OpenCodes:
 
 
 @contextmanager
-def open_codes(folder: str, catalogue: Catalogue, space: Space) -> Iterator[OpenCodes]:
+def open_codes(folder: str, catalogue: Store, space: Space) -> Iterator[OpenCodes]:
     """The code file of the space, open for reading.
 
     Raises:
@@ -127,7 +127,7 @@ def open_codes(folder: str, catalogue: Catalogue, space: Space) -> Iterator[Open
     """
     record = derived.record_of(catalogue, space, KIND)
     try:
-        file = open(derived.derived_path(folder, space, KIND), "rb")  # noqa: SIM115 - closed below
+        file = derived.opened(derived.derived_path(folder, space, KIND))
     except FileNotFoundError:
         raise Missing("missing") from None
     except OSError as error:
@@ -141,12 +141,12 @@ def open_codes(folder: str, catalogue: Catalogue, space: Space) -> Iterator[Open
         yield found
 
 
-def check_codes(folder: str, catalogue: Catalogue, space: Space) -> None:
+def check_codes(folder: str, catalogue: Store, space: Space) -> None:
     """Raises NotUsable, or Missing, where the code file cannot be used."""
     _whole(folder, catalogue, space)
 
 
-def refresh_codes(folder: str, catalogue: Catalogue, space: Space) -> tuple[StoredVectors, str | None]:
+def refresh_codes(folder: str, catalogue: Store, space: Space) -> tuple[StoredVectors, str | None]:
     """Brings the code file up to date. Returns the space's vectors, and what was wrong with an unusable file."""
     path, trouble = derived.derived_path(folder, space, KIND), None
     if not catalogue.latest_item():
@@ -166,7 +166,7 @@ def refresh_codes(folder: str, catalogue: Catalogue, space: Space) -> tuple[Stor
     return StoredVectors(catalogue, space, rows), trouble
 
 
-def _whole(folder: str, catalogue: Catalogue, space: Space) -> OpenCodes:
+def _whole(folder: str, catalogue: Store, space: Space) -> OpenCodes:
     """The code file read to its end; closed."""
     with open_codes(folder, catalogue, space) as codes:
         for _ in codes.blocks():
@@ -174,7 +174,7 @@ def _whole(folder: str, catalogue: Catalogue, space: Space) -> OpenCodes:
         return codes
 
 
-def _is_worn(known: OpenCodes, catalogue: Catalogue, space: Space) -> bool:
+def _is_worn(known: OpenCodes, catalogue: Store, space: Space) -> bool:
     """Whether the file should be made anew from the vectors themselves."""
     dead = catalogue.items_removed() - known.description.items_removed
     if is_worn(dead, known.rows):
@@ -189,7 +189,7 @@ def _is_in_pieces(known: OpenCodes) -> bool:
     return known.count > MOST_SMALL_BLOCKS + 2 * (known.rows // BLOCK_ROWS)
 
 
-def _add(path: str, catalogue: Catalogue, space: Space, known: OpenCodes) -> int:
+def _add(path: str, catalogue: Store, space: Space, known: OpenCodes) -> int:
     """Adds blocks of the rows that the file lacks. Returns how many rows."""
     latest, before = catalogue.latest_item(), known.record
     if latest <= before.covers_to:
@@ -206,7 +206,7 @@ def _add(path: str, catalogue: Catalogue, space: Space, known: OpenCodes) -> int
     return rows
 
 
-def _write_from_catalogue(path: str, catalogue: Catalogue, space: Space) -> int:
+def _write_from_catalogue(path: str, catalogue: Store, space: Space) -> int:
     mean, latest = _mean(catalogue, space), catalogue.latest_item()
     rows = catalogue.count_items_after(space.model_id, space.modality, 0)
     description = Description(derived.owner_of(catalogue, space), rows, catalogue.items_removed())
@@ -220,7 +220,7 @@ def _write_from_catalogue(path: str, catalogue: Catalogue, space: Space) -> int:
     return count
 
 
-def _in_fewer_pieces(known: OpenCodes, path: str, folder: str, catalogue: Catalogue, space: Space) -> OpenCodes:
+def _in_fewer_pieces(known: OpenCodes, path: str, folder: str, catalogue: Store, space: Space) -> OpenCodes:
     """Writes the file anew from its own blocks. Returns it with its new record."""
 
     def write(file: IO[bytes]) -> Record:
@@ -236,7 +236,7 @@ def _in_fewer_pieces(known: OpenCodes, path: str, folder: str, catalogue: Catalo
 
 
 def _write_rows_after(
-    file: IO[bytes], catalogue: Catalogue, space: Space, mean: FloatMatrix, after: int, checksum: int
+    file: IO[bytes], catalogue: Store, space: Space, mean: FloatMatrix, after: int, checksum: int
 ) -> tuple[int, int]:
     """Blocks of all rows of items with higher ids than `after`. Returns how many rows, and the last checksum."""
     stored = blocks_after(catalogue, space, after)
@@ -262,7 +262,7 @@ def _in_full_blocks(pieces: Iterable[CodeBlock], words: int) -> Iterator[CodeBlo
         yield waiting
 
 
-def _mean(catalogue: Catalogue, space: Space) -> FloatMatrix:
+def _mean(catalogue: Store, space: Space) -> FloatMatrix:
     """The mean of rows from four parts of the library, or of all where there are few."""
     latest = catalogue.latest_item()
     parts: list[VectorRows] = []

@@ -45,7 +45,9 @@ def sign_words(vectors: npt.NDArray[np.floating], mean: FloatMatrix) -> Words:
     axes for hyperplanes, centred, since the vectors of one modality share a direction.
     """
     missing = -vectors.shape[1] % _WORD_BITS
-    bits = np.pad(vectors > mean, ((0, 0), (0, missing)))
+    bits = vectors > mean
+    if missing:
+        bits = np.pad(bits, ((0, 0), (0, missing)))
     return np.ascontiguousarray(np.packbits(bits, axis=1).view("<u8").T)
 
 
@@ -64,8 +66,8 @@ class CodedQuery:
     def of(cls, query: FloatMatrix) -> CodedQuery:
         """The coded form of a query, float32 [d]."""
         rounded = np.rint(query * (_LARGEST / max(float(np.abs(query).max()), 1e-12))).astype(np.int64)
-        planes = [sign_words((rounded >> bit & 1)[np.newaxis], np.zeros(len(query), np.float32)) for bit in range(4)]
-        return cls(np.stack([plane[:, 0] for plane in planes]))
+        bits = rounded >> np.arange(4)[:, np.newaxis] & 1
+        return cls(np.ascontiguousarray(sign_words(bits, np.zeros(len(query), np.float32)).T))
 
     def estimates(self, words: Words) -> Estimates:
         """For rows of sign codes, uint64 [d / 64, n], numbers that rise with their cosines, int16 [n].

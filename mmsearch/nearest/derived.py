@@ -10,12 +10,13 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from mmsearch.files.crash_points import crash_point
+from mmsearch.files.regular import open_without_waiting
 from mmsearch.nearest.spaces import Space
 from mmsearch.records import Modality, ModelIdentity
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.protocol import Store
 
 Written = TypeVar("Written")
 
@@ -50,19 +51,19 @@ class Record:
     end: int = 0
 
 
-def owner_of(catalogue: Catalogue, space: Space) -> Owner:
+def owner_of(catalogue: Store, space: Space) -> Owner:
     """The owner that a file made now of that space has."""
     identity = space.identity
     return Owner(catalogue.setting("library_id") or "", identity.fingerprint, space.modality, identity.dimension)
 
 
-def check_owner(owner: Owner, catalogue: Catalogue, space: Space) -> None:
+def check_owner(owner: Owner, catalogue: Store, space: Space) -> None:
     """Raises NotUsable for a file of another library or space."""
     if owner != owner_of(catalogue, space):
         raise NotUsable("of another library or model")
 
 
-def record_of(catalogue: Catalogue, space: Space, kind: str) -> Record:
+def record_of(catalogue: Store, space: Space, kind: str) -> Record:
     """The record of the space's file of that kind.
 
     Raises:
@@ -74,7 +75,7 @@ def record_of(catalogue: Catalogue, space: Space, kind: str) -> Record:
         raise Missing("missing") from None
 
 
-def keep_record(catalogue: Catalogue, space: Space, kind: str, record: Record) -> None:
+def keep_record(catalogue: Store, space: Space, kind: str, record: Record) -> None:
     """Makes `record` the one of the space's file of that kind, once that file is safe on the disk."""
     with catalogue.transaction():
         catalogue.set_setting(_record_key(space, kind), json.dumps(asdict(record)))
@@ -88,6 +89,11 @@ def _record_key(space: Space, kind: str) -> str:
 def derived_path(folder: str, space: Space, kind: str) -> str:
     """Where the derived file of that kind lies in the library `folder`."""
     return os.path.join(folder, "derived", f"{space.identity.fingerprint[:16]}-{space.modality}.{kind}")
+
+
+def opened(path: str) -> BinaryIO:
+    """The derived file at `path`, to be read. A named pipe in its place is not waited for: it is empty, and no file."""
+    return open(path, "rb", opener=open_without_waiting)
 
 
 def remove(path: str) -> None:
@@ -107,10 +113,10 @@ def derived_bytes(folder: str) -> int:
 
 def remove_all(folder: str) -> None:
     """Deletes all derived files of the library."""
-    remove_strangers(folder, own=())
+    remove_others(folder, own=())
 
 
-def remove_strangers(folder: str, own: Sequence[ModelIdentity]) -> None:
+def remove_others(folder: str, own: Sequence[ModelIdentity]) -> None:
     """Deletes derived files of all but these models, those of older versions, and what killed runs have left."""
     beginnings = tuple(f"{identity.fingerprint[:16]}-" for identity in own)
     place = os.path.join(folder, "derived")
@@ -120,4 +126,4 @@ def remove_strangers(folder: str, own: Sequence[ModelIdentity]) -> None:
             is_own = name.startswith(beginnings) and not name.endswith((".part", ".vectors"))
             if not is_own and not os.path.isdir(path):  # nothing of ours is a folder
                 os.remove(path)
-    crash_point("strangers removed")
+    crash_point("others removed")

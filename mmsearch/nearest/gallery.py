@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -21,15 +20,15 @@ from mmsearch.nearest.snapshot import Codes, SpaceSnapshot
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import places_in
 from mmsearch.records import FloatMatrix, ItemIds
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.store import SqliteStore
 
 Scan = Literal["auto", "exact", "codes", "graph"]
 
 # Above this many rows of a space the graph answers a session sooner than codes do.
 GRAPH_FROM_ROWS = 50_000
-# With a filter the graph is asked for more than it need give: where fewer rows or a smaller share of all are wanted,
-# codes are sooner.
-GRAPH_FROM_WANTED = 75_000
+# With a filter the graph is asked for more than it need give: where so few rows are wanted, in that measure, or so
+# small a share of all, codes are sooner.
+GRAPH_FROM_WANTED = 1.5
 GRAPH_FROM_SHARE = 0.04
 # So few rows are compared exactly at once.
 FEW_ROWS = 500
@@ -37,8 +36,7 @@ FEW_ROWS = 500
 KEPT_CODES = 100_000
 
 
-@dataclass(frozen=True)
-class Nearest:
+class Nearest(NamedTuple):
     """Items near a query, best first: ids [k] and cosines [k]; `complete` if there are no others.
 
     `exact` tells that all items were compared exactly: none that was left out is nearer than the last.
@@ -63,33 +61,34 @@ class Wanted:
     def __init__(self, item_ids: ItemIds) -> None:
         self.item_ids = item_ids
         self._lock = threading.Lock()
-        self._places: dict[tuple[int, int], ItemIds] = {}
+        self._places: dict[tuple[int, int], tuple[ItemIds, ItemIds]] = {}
         self._words: tuple[Codes, Words] | None = None
 
     def __len__(self) -> int:
         return len(self.item_ids)
 
-    def places(self, codes: Codes, after: int) -> ItemIds:
-        """Where among the codes the wanted items stand that are newer than `after`."""
+    def places(self, codes: Codes, after: int) -> tuple[ItemIds, ItemIds]:
+        """Where among the codes the wanted items stand that are newer than `after`, and their ids."""
         key = codes.covers_to, after
         with self._lock:
             if key not in self._places:
                 newer = self.item_ids[np.searchsorted(self.item_ids, after, side="right") :]
                 places, there = places_in(codes.item_ids, newer)
-                self._places[key] = places[there]
+                self._places[key] = places[there], newer[there]
             return self._places[key]
 
     def estimates(self, codes: Codes, query: CodedQuery) -> Estimates:
         """Those of all wanted items that have codes."""
         assert codes.words is not None
-        places = self.places(codes, 0)
+        places, _ = self.places(codes, 0)
         if len(places) > KEPT_CODES:
-            return _estimates(query, codes.words, places)
+            blocks = (places[start : start + BLOCK_ROWS] for start in range(0, len(places), BLOCK_ROWS))
+            return np.concatenate([query.estimates(codes.words[:, block]) for block in blocks])
         with self._lock:
             if self._words is None or self._words[0] is not codes:
                 self._words = codes, np.ascontiguousarray(codes.words[:, places])
             words = self._words[1]
-        return _estimates(query, words, None)
+        return _estimates(query, words)
 
 
 class Gallery:
@@ -112,7 +111,7 @@ class Gallery:
         return self._snapshot.troubles()
 
     def ranking(
-        self, catalogue: Catalogue, vector: FloatMatrix, wanted: Wanted | None = None, patient: bool = False
+        self, catalogue: SqliteStore, vector: FloatMatrix, wanted: Wanted | None = None, patient: bool = False
     ) -> tuple[Ranking, int]:
         """What gives the items nearest to a unit vector, float32 [dimension], and of how many items it chooses.
 
@@ -130,11 +129,20 @@ class Gallery:
         if self._scan == "exact":
             item_ids, cosines = self._snapshot.cosines_after(catalogue, 0, vector, again)
             return _of_cosines(*_only(among, item_ids, cosines)), len(item_ids) if among is None else len(among)
-        codes, estimates = self._snapshot.codes(catalogue, CodedQuery.of(vector), again, patient)
+        coded = CodedQuery.of(vector)
+        codes, estimates = self._snapshot.codes(catalogue, coded, again, patient)
         newer, newer_cosines = self._snapshot.cosines_after(catalogue, codes.covers_to, vector, again)
         count = len(codes.item_ids) + len(newer)
         asked = _Asked(
-            self._snapshot, catalogue, vector, again, wanted, codes, estimates, *_only(among, newer, newer_cosines)
+            self._snapshot,
+            catalogue,
+            vector,
+            coded,
+            again,
+            wanted,
+            codes,
+            estimates,
+            *_only(among, newer, newer_cosines),
         )
         size = count if among is None else len(among)
         graph = self._graph_for(catalogue, count, size, patient)
@@ -142,26 +150,24 @@ class Gallery:
             return asked.by_codes(after=0), size
         return asked.by_graph(graph, 1.0 if among is None else 1.5 * count / size), size
 
-    def _graph_for(self, catalogue: Catalogue, count: int, size: int, patient: bool) -> Graph | None:
+    def _graph_for(self, catalogue: SqliteStore, count: int, size: int, patient: bool) -> Graph | None:
         """The graph, where it is to be used for a query that wants `size` of all items."""
-        few = self._scan == "auto" and (
-            count < self._graph_from_rows
-            or (size < count and size < max(GRAPH_FROM_SHARE * count, min(GRAPH_FROM_WANTED, self._graph_from_rows)))
-        )
+        fewest = max(GRAPH_FROM_WANTED * self._graph_from_rows, GRAPH_FROM_SHARE * count)
+        few = self._scan == "auto" and (count < self._graph_from_rows or size < min(fewest, count))
         if self._scan == "codes" or few or size == 0:
             return None
         return self._snapshot.graph(catalogue, patient)
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """One query: its vector, which items are wanted, the codes, estimates for all of them where they are known, and the
-    ids and cosines of all wanted rows without codes.
+class _Asked(NamedTuple):
+    """One query: its vector, also coded, which items are wanted, the codes, and estimates for all of them where they
+    are known; the ids and cosines of all wanted rows without codes.
     """
 
     snapshot: SpaceSnapshot
-    catalogue: Catalogue
+    catalogue: SqliteStore
     vector: FloatMatrix
+    coded: CodedQuery
     again: bool
     wanted: Wanted | None
     codes: Codes
@@ -171,27 +177,21 @@ class _Asked:
 
     def by_codes(self, after: int) -> Ranking:
         """Ranks items with higher ids than `after`."""
-        codes = self.codes
-        if self.wanted is None:
-            places = np.arange(int(np.searchsorted(codes.item_ids, after, side="right")), len(codes.item_ids))
+        codes, wanted, coded = self.codes, self.wanted, self.coded
+        places: slice | ItemIds
+        if wanted is None:
+            places = slice(int(np.searchsorted(codes.item_ids, after, side="right")), None)
+            item_ids = codes.item_ids[places]
         else:
-            places = self.wanted.places(codes, after)
+            places, item_ids = wanted.places(codes, after)
         if self.estimates is not None:
-            estimates = self.estimates[places]
-        elif len(places) <= FEW_ROWS:
-            estimates = np.zeros(len(places), np.int16)
-        else:
-            estimates = self._estimates(places, after)
-        return self._reranking(after, codes.item_ids[places], estimates)
-
-    def _estimates(self, places: ItemIds, after: int) -> Estimates:
-        assert self.codes.words is not None
-        query = CodedQuery.of(self.vector)
-        if after == 0 and self.wanted is not None:
-            return self.wanted.estimates(self.codes, query)
-        if after == 0:
-            return _estimates(query, self.codes.words, None)
-        return _estimates(query, self.codes.words, places)
+            return self._reranking(after, item_ids, self.estimates[places])
+        if len(item_ids) <= FEW_ROWS:
+            return self._reranking(after, item_ids, np.zeros(len(item_ids), np.int16))
+        assert codes.words is not None
+        if wanted is not None and after == 0:
+            return self._reranking(after, item_ids, wanted.estimates(codes, coded))
+        return self._reranking(after, item_ids, _estimates(coded, codes.words[:, places]))
 
     def _reranking(self, after: int, item_ids: ItemIds, estimates: Estimates) -> Ranking:
         """Ranks by cosines the items of the highest estimates, and all that have no codes."""
@@ -231,12 +231,9 @@ class _Asked:
         return nearest
 
 
-def _estimates(query: CodedQuery, words: Words, places: ItemIds | None) -> Estimates:
-    """For the codes at those places, or for all."""
-    count = words.shape[1] if places is None else len(places)
-    blocks = (slice(start, start + BLOCK_ROWS) for start in range(0, count, BLOCK_ROWS))
-    parts = [query.estimates(words[:, block if places is None else places[block]]) for block in blocks]
-    return np.concatenate([np.empty(0, np.int16), *parts])
+def _estimates(query: CodedQuery, words: Words) -> Estimates:
+    blocks = (words[:, start : start + BLOCK_ROWS] for start in range(0, words.shape[1], BLOCK_ROWS))
+    return np.concatenate([np.empty(0, np.int16), *(query.estimates(block) for block in blocks)])
 
 
 def candidates_among(rows: int) -> int:

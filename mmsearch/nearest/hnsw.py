@@ -20,13 +20,14 @@ from typing import Any, BinaryIO
 import numpy as np
 import xxhash
 
+from mmsearch.files.hashing import blocks_of
 from mmsearch.files.replacing import replacing, write_whole
 from mmsearch.nearest import derived
 from mmsearch.nearest.derived import Missing, NotUsable, Owner, Record
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import StoredVectors, VectorRows, rows_of
 from mmsearch.records import FloatMatrix, ItemIds
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.protocol import Store
 
 KIND = "hnsw"
 LINKS = 16
@@ -44,7 +45,6 @@ UNASKED_ROWS = 100_000
 LARGEST_LAG = 10_000
 # hnswlib cannot be stopped within a call: half a second of work.
 _ADD_ROWS = 1_024
-_READ_BYTES = 1 << 20
 _MAGIC = b"mmgraph1"
 
 
@@ -108,7 +108,7 @@ def is_stale(covered: int, newer: int, removed: int) -> bool:
     return newer + removed > (0 if covered + newer <= CHEAP_ROWS else STALE_SHARE * covered)
 
 
-def refresh_graph(folder: str, catalogue: Catalogue, stored: StoredVectors, asked: bool | None = None) -> str | None:
+def refresh_graph(folder: str, catalogue: Store, stored: StoredVectors, asked: bool | None = None) -> str | None:
     """Brings the graph up to date with the vectors of a space, if it is unusable or stale.
 
     New rows are added to the graph that is there and dead ones marked; it is built anew where it is unusable or
@@ -146,7 +146,7 @@ def refresh_graph(folder: str, catalogue: Catalogue, stored: StoredVectors, aske
     return trouble
 
 
-def read_graph(folder: str, catalogue: Catalogue, space: Space) -> Graph:
+def read_graph(folder: str, catalogue: Store, space: Space) -> Graph:
     """The graph of the space.
 
     Raises:
@@ -168,7 +168,7 @@ def read_graph(folder: str, catalogue: Catalogue, space: Space) -> Graph:
     return Graph(index, description.rows, record)
 
 
-def check_graph(folder: str, catalogue: Catalogue, space: Space) -> None:
+def check_graph(folder: str, catalogue: Store, space: Space) -> None:
     """Raises NotUsable, or Missing, where the graph cannot be used."""
     path = derived.derived_path(folder, space, KIND)
     description, _ = _described(path, catalogue, space)
@@ -188,7 +188,7 @@ def built(blocks: Iterable[VectorRows], dimension: int, rows: int) -> Any:
     return index
 
 
-def _save(path: str, catalogue: Catalogue, space: Space, index: Any) -> None:
+def _save(path: str, catalogue: Store, space: Space, index: Any) -> None:
     with replacing(path, "graph") as temporary:
         index.save_index(temporary)
         size = os.path.getsize(temporary)
@@ -224,11 +224,11 @@ def _can_be_named(path: str) -> bool:
     return True
 
 
-def _described(path: str, catalogue: Catalogue, space: Space) -> tuple[Description, Record]:
+def _described(path: str, catalogue: Store, space: Space) -> tuple[Description, Record]:
     """What the header says, and what the catalogue says of it."""
     record = derived.record_of(catalogue, space, KIND)
     try:
-        with open(_header_path(path), "rb") as file:
+        with derived.opened(_header_path(path)) as file:
             content = file.read()
     except FileNotFoundError:
         raise Missing("missing") from None
@@ -254,7 +254,7 @@ def _header_path(path: str) -> str:
 
 def _verify(path: str, description: Description) -> None:
     try:
-        with open(path, "rb") as graph:
+        with derived.opened(path) as graph:
             found = _checksum(graph)
     except OSError as error:
         raise NotUsable(f"not readable ({error.strerror})") from error
@@ -264,7 +264,7 @@ def _verify(path: str, description: Description) -> None:
 
 def _checksum(file: BinaryIO) -> str:
     digest = xxhash.xxh3_128()
-    while block := file.read(_READ_BYTES):
+    for block in blocks_of(file):
         digest.update(block)
     return digest.hexdigest()
 
@@ -278,7 +278,7 @@ def _load(path: str, space: Space, description: Description) -> Any:
     return index
 
 
-def _extended(index: Any, catalogue: Catalogue, space: Space) -> Any | None:
+def _extended(index: Any, catalogue: Store, space: Space) -> Any | None:
     """The graph with new rows added and dead ones marked, or None where too much of it is dead."""
     known = np.sort(np.array(index.get_ids_list(), np.int64))
     live = catalogue.item_ids(space.model_id, space.modality)

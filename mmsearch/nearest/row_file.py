@@ -37,12 +37,13 @@ from mmsearch.nearest.chained import (
     write_head,
 )
 from mmsearch.nearest.derived import Missing, NotUsable, Owner, Record
+from mmsearch.nearest.snapshot import ROWS
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import VectorRows, blocks_after, places_in
 from mmsearch.records import HalfMatrix, ItemIds
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.protocol import Store
 
-KIND = "rows"
+KIND = ROWS
 # A session keeps fewer rows in memory.
 ROWS_FROM = 20_000
 MOST_SMALL_BLOCKS = 256
@@ -100,7 +101,7 @@ class RowFile:
         return VectorRows(self.item_ids[places[sound]], vectors[sound]), self.item_ids[places[~sound]]
 
 
-def open_rows(folder: str, catalogue: Catalogue, space: Space) -> RowFile:
+def open_rows(folder: str, catalogue: Store, space: Space) -> RowFile:
     """The row file of the space, which is one without an adapter.
 
     Raises:
@@ -108,7 +109,7 @@ def open_rows(folder: str, catalogue: Catalogue, space: Space) -> RowFile:
     """
     record = derived.record_of(catalogue, space, KIND)
     try:
-        file = open(derived.derived_path(folder, space, KIND), "rb")  # noqa: SIM115 - closed below
+        file = derived.opened(derived.derived_path(folder, space, KIND))
     except FileNotFoundError:
         raise Missing("missing") from None
     except OSError as error:
@@ -122,12 +123,12 @@ def open_rows(folder: str, catalogue: Catalogue, space: Space) -> RowFile:
     return found
 
 
-def check_rows(folder: str, catalogue: Catalogue, space: Space) -> None:
+def check_rows(folder: str, catalogue: Store, space: Space) -> None:
     """Raises NotUsable, or Missing, where the row file cannot be used, or a row of it."""
     _whole(folder, catalogue, space)
 
 
-def refresh_rows(folder: str, catalogue: Catalogue, space: Space, rows: int) -> str | None:
+def refresh_rows(folder: str, catalogue: Store, space: Space, rows: int) -> str | None:
     """Brings the row file of a space without an adapter, of about so many rows, up to date.
 
     Returns what was wrong with an unusable file.
@@ -166,7 +167,7 @@ def _factors(count: int) -> Words:
     return np.array([xxhash.xxh3_64_intdigest(b"factor %d" % number) | 1 for number in range(count)], np.uint64)
 
 
-def _whole(folder: str, catalogue: Catalogue, space: Space) -> RowFile:
+def _whole(folder: str, catalogue: Store, space: Space) -> RowFile:
     """The row file with every row of it verified."""
     known = open_rows(folder, catalogue, space)
     if hasattr(known.mapped, "madvise"):
@@ -178,14 +179,14 @@ def _whole(folder: str, catalogue: Catalogue, space: Space) -> RowFile:
     return known
 
 
-def _should_be_made_anew(known: RowFile, catalogue: Catalogue) -> bool:
+def _should_be_made_anew(known: RowFile, catalogue: Store) -> bool:
     dead = catalogue.items_removed() - known.description.items_removed
     return is_worn(dead, len(known.item_ids)) or len(known.starts) > MOST_SMALL_BLOCKS + 2 * (
         len(known.item_ids) // BLOCK_ROWS
     )
 
 
-def _write_from_catalogue(path: str, catalogue: Catalogue, space: Space) -> None:
+def _write_from_catalogue(path: str, catalogue: Store, space: Space) -> None:
     latest = catalogue.latest_item()
     rows = catalogue.count_items_after(space.model_id, space.modality, 0)
     description = Description(derived.owner_of(catalogue, space), rows, catalogue.items_removed())
@@ -197,7 +198,7 @@ def _write_from_catalogue(path: str, catalogue: Catalogue, space: Space) -> None
     derived.keep_record(catalogue, space, KIND, write_whole(path, write))
 
 
-def _add(path: str, catalogue: Catalogue, space: Space, known: RowFile) -> None:
+def _add(path: str, catalogue: Store, space: Space, known: RowFile) -> None:
     """Adds blocks of the rows that the file lacks.
 
     What a killed run had begun is written over and not cut off: a session may have mapped the file.
@@ -215,7 +216,7 @@ def _add(path: str, catalogue: Catalogue, space: Space, known: RowFile) -> None:
     derived.keep_record(catalogue, space, KIND, Record(latest, checksum, end))
 
 
-def _write_rows_after(file: IO[bytes], catalogue: Catalogue, space: Space, after: int, checksum: int) -> int:
+def _write_rows_after(file: IO[bytes], catalogue: Store, space: Space, after: int, checksum: int) -> int:
     """Blocks of all rows of items with higher ids than `after`. Returns the last checksum."""
     for rows in _in_full_blocks(blocks_after(catalogue, space, after)):
         words = _as_words(rows.vectors)

@@ -10,12 +10,12 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from mmsearch.nearest import derived, row_file
+from mmsearch.nearest import derived
 from mmsearch.nearest.chained import BLOCK_ROWS
 from mmsearch.nearest.code_file import KIND as CODES
 from mmsearch.nearest.code_file import OpenCodes, open_codes
@@ -23,20 +23,23 @@ from mmsearch.nearest.codes import CodedQuery, Estimates, Words, words_of
 from mmsearch.nearest.derived import Missing, NotUsable, Record
 from mmsearch.nearest.hnsw import KIND as GRAPH
 from mmsearch.nearest.hnsw import Graph, read_graph
-from mmsearch.nearest.row_file import ROWS_FROM, RowFile, open_rows
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import VectorRows, blocks_after, rows_of
 from mmsearch.records import FloatMatrix, ItemIds
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.protocol import Store
 
+# A search of a fresh process needs no full rows: they are imported where they are first asked for.
+if TYPE_CHECKING:
+    from mmsearch.nearest.row_file import RowFile
+
+ROWS = "rows"
 # Rows that are compared exactly again and again are kept in memory up to this size, in bytes.
 KEPT_BYTES = 256_000_000
 
 Part = TypeVar("Part")
 
 
-@dataclass(frozen=True)
-class Codes:
+class Codes(NamedTuple):
     """What the code file holds: ids [n], ascending, of all items up to `covers_to`, and codes where they are kept.
 
     `record` is what the catalogue says of the file, `head` the checksum of its head; None where no file can be used.
@@ -49,8 +52,7 @@ class Codes:
     head: int = 0
 
 
-@dataclass(frozen=True)
-class Rows:
+class Rows(NamedTuple):
     """The rows of all items after `after`, as of a state: `seen_to` was the latest item then, and so many had been
     `removed`. `kept` is None where they are too many to be kept.
     """
@@ -92,9 +94,7 @@ class SpaceSnapshot:
 
     # Codes
 
-    def codes(
-        self, catalogue: Catalogue, query: CodedQuery, again: bool, patient: bool
-    ) -> tuple[Codes, Estimates | None]:
+    def codes(self, catalogue: Store, query: CodedQuery, again: bool, patient: bool) -> tuple[Codes, Estimates | None]:
         """The codes; where it is not asked `again`, their ids alone with estimates for this query.
 
         Raises:
@@ -115,7 +115,7 @@ class SpaceSnapshot:
             self._of_this_state.add(CODES)
             return self._codes, estimates
 
-    def _kept_codes(self, catalogue: Catalogue, known: Codes | None, patient: bool) -> Codes:
+    def _kept_codes(self, catalogue: Store, known: Codes | None, patient: bool) -> Codes:
         """The codes of an earlier state, with what has come to the file since; all of the file where none are known."""
         if known is None or known.words is None:
             return self._usable(CODES, catalogue, patient, lambda: self._read_codes(catalogue, None), self._none())
@@ -124,7 +124,7 @@ class SpaceSnapshot:
         # Where the file cannot be used, older codes are right as far as they go: what is newer is read beside them.
         return self._usable(CODES, catalogue, patient, lambda: self._read_codes(catalogue, known), known)
 
-    def _read_codes(self, catalogue: Catalogue, known: Codes | None) -> Codes:
+    def _read_codes(self, catalogue: Store, known: Codes | None) -> Codes:
         with open_codes(self._folder, catalogue, self.space) as codes:
             beginning = codes.end, codes.checksum
             if known is not None and known.record is not None and known.head == codes.head:
@@ -142,7 +142,7 @@ class SpaceSnapshot:
         words = np.concatenate([known.words, *(block.words for block in blocks)], axis=1)
         return Codes(item_ids, codes.record.covers_to, words, codes.record, codes.head)
 
-    def _estimated(self, catalogue: Catalogue, query: CodedQuery) -> tuple[Codes, Estimates | None]:
+    def _estimated(self, catalogue: Store, query: CodedQuery) -> tuple[Codes, Estimates | None]:
         item_ids, estimates = [np.empty(0, np.int64)], [np.empty(0, np.int16)]
         with open_codes(self._folder, catalogue, self.space) as codes:
             for block in codes.blocks():
@@ -157,7 +157,7 @@ class SpaceSnapshot:
     # Rows
 
     def cosines_after(
-        self, catalogue: Catalogue, item_id: int, vector: FloatMatrix, again: bool
+        self, catalogue: Store, item_id: int, vector: FloatMatrix, again: bool
     ) -> tuple[ItemIds, FloatMatrix]:
         """Ids [n], ascending, and cosines [n] with a vector, of all items with higher ids."""
         kept = self._rows_after(catalogue, item_id).kept if again else None
@@ -167,7 +167,7 @@ class SpaceSnapshot:
         return _cosines(blocks_after(catalogue, self.space, item_id), vector)
 
     def cosines_of(
-        self, catalogue: Catalogue, item_ids: ItemIds, vector: FloatMatrix, again: bool
+        self, catalogue: Store, item_ids: ItemIds, vector: FloatMatrix, again: bool
     ) -> tuple[ItemIds, FloatMatrix]:
         """Those of the items, ascending, that are there, and their cosines with a vector."""
         parts = [item_ids[start : start + BLOCK_ROWS] for start in range(0, len(item_ids), BLOCK_ROWS)]
@@ -175,7 +175,7 @@ class SpaceSnapshot:
             return _cosines((rows_of(catalogue, self.space, part) for part in parts), vector)
         return _cosines((rows for part in parts for rows in self._rows_of(catalogue, part)), vector)
 
-    def _rows_of(self, catalogue: Catalogue, item_ids: ItemIds) -> list[VectorRows]:
+    def _rows_of(self, catalogue: Store, item_ids: ItemIds) -> list[VectorRows]:
         """The rows of those items from memory, from the row file, or from the catalogue."""
         if self._is_small():
             kept = self._rows_after(catalogue, 0).kept
@@ -187,19 +187,21 @@ class SpaceSnapshot:
         try:
             stored, damaged = file.read(item_ids)
         except NotUsable as trouble:
-            self._note(row_file.KIND, trouble)
+            self._note(ROWS, trouble)
             return [rows_of(catalogue, self.space, item_ids)]
         if len(damaged):
-            self._note(row_file.KIND, NotUsable("damaged: a row's checksum is wrong"))
+            self._note(ROWS, NotUsable("damaged: a row's checksum is wrong"))
         found = VectorRows(stored.item_ids, self.space.of_stored(stored.vectors))
         later = item_ids[item_ids > file.record.covers_to]
         return [found, *(rows_of(catalogue, self.space, rest) for rest in (damaged, later) if len(rest))]
 
     def _is_small(self) -> bool:
         """Whether all rows are kept in memory."""
-        return self._codes is not None and len(self._codes.item_ids) < ROWS_FROM
+        from mmsearch.nearest import row_file
 
-    def _rows_after(self, catalogue: Catalogue, item_id: int) -> Rows:
+        return self._codes is not None and len(self._codes.item_ids) < row_file.ROWS_FROM
+
+    def _rows_after(self, catalogue: Store, item_id: int) -> Rows:
         """Rows among which are those of all items with higher ids, as of this state."""
         with self._lock:
             kind = "all" if item_id == 0 or self._is_small() else "newer"
@@ -211,11 +213,11 @@ class SpaceSnapshot:
                     self._rows.pop("all", None)  # of a library that was small
             return known
 
-    def _brought_up(self, catalogue: Catalogue, after: int, known: Rows | None) -> Rows:
+    def _brought_up(self, catalogue: Store, after: int, known: Rows | None) -> Rows:
         """The rows after an item as of this state: those that were known, less what was removed, and newer ones."""
         latest, removed = catalogue.latest_item(), catalogue.items_removed()
         if known is not None and known.kept is None and known.after == after:
-            return replace(known, seen_to=latest, removed=removed)  # too many, and hardly fewer by now
+            return known._replace(seen_to=latest, removed=removed)  # too many, and hardly fewer by now
         if known is None or known.kept is None or known.after > after:
             known = Rows(after, after, removed, None)
         parts = [] if known.kept is None else [known.kept.after(after)]
@@ -233,21 +235,23 @@ class SpaceSnapshot:
             parts = [VectorRows(np.empty(0, np.int64), np.empty((0, dimension), np.float16))]
         return Rows(after, max(latest, known.seen_to), removed, VectorRows.together(parts))
 
-    def _row_file(self, catalogue: Catalogue) -> RowFile | None:
+    def _row_file(self, catalogue: Store) -> RowFile | None:
+        from mmsearch.nearest.row_file import open_rows
+
         with self._lock:
-            if row_file.KIND not in self._of_this_state:
-                kind, known = row_file.KIND, self._file
+            if ROWS not in self._of_this_state:
+                kind, known = ROWS, self._file
                 if known is None or known.record != self._record(catalogue, kind):
                     space = self.space.without_adapter()
                     self._file = self._usable(
                         kind, catalogue, False, lambda: open_rows(self._folder, catalogue, space), known
                     )
-                self._of_this_state.add(row_file.KIND)
+                self._of_this_state.add(ROWS)
             return self._file
 
     # The graph
 
-    def graph(self, catalogue: Catalogue, patient: bool = True) -> Graph | None:
+    def graph(self, catalogue: Store, patient: bool = True) -> Graph | None:
         """The graph, or None where there is none that can be used.
 
         Raises:
@@ -266,14 +270,12 @@ class SpaceSnapshot:
                 self._of_this_state.add(GRAPH)
             return self._graph
 
-    def _read_graph(self, catalogue: Catalogue) -> Graph:
+    def _read_graph(self, catalogue: Store) -> Graph:
         return read_graph(self._folder, catalogue, self.space)
 
     # Files that cannot be used
 
-    def _usable(
-        self, kind: str, catalogue: Catalogue, patient: bool, read: Callable[[], Part], otherwise: Part
-    ) -> Part:
+    def _usable(self, kind: str, catalogue: Store, patient: bool, read: Callable[[], Part], otherwise: Part) -> Part:
         """What `read` gives; `otherwise` where the file cannot be used, which is found out once for each file."""
         known = self._useless.get(kind)
         mark = self._mark(catalogue, kind)
@@ -297,7 +299,7 @@ class SpaceSnapshot:
     def _note(self, kind: str, trouble: NotUsable) -> None:
         self._troubles[kind] = str(trouble)
 
-    def _mark(self, catalogue: Catalogue, kind: str) -> tuple[object, ...]:
+    def _mark(self, catalogue: Store, kind: str) -> tuple[object, ...]:
         """By what a file and its record are known again."""
         path = derived.derived_path(self._folder, self._of_kind(kind), kind)
         try:
@@ -306,14 +308,14 @@ class SpaceSnapshot:
             return (self._record(catalogue, kind),)
         return self._record(catalogue, kind), status.st_ino, status.st_size, status.st_mtime_ns
 
-    def _record(self, catalogue: Catalogue, kind: str) -> Record | None:
+    def _record(self, catalogue: Store, kind: str) -> Record | None:
         try:
             return derived.record_of(catalogue, self._of_kind(kind), kind)
         except Missing:
             return None
 
     def _of_kind(self, kind: str) -> Space:
-        return self.space.without_adapter() if kind == row_file.KIND else self.space
+        return self.space.without_adapter() if kind == ROWS else self.space
 
 
 def _no_words(space: Space) -> Words:

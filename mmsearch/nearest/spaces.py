@@ -11,7 +11,7 @@ from mmsearch.errors import Invalid, Remedy
 from mmsearch.records import HalfMatrix, Modality, ModelIdentity
 from mmsearch.store.adapters import adapter_in_use, find_adapter
 from mmsearch.store.models import StoredModel, find_model, searched_model
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.protocol import Store
 
 _BLOCK_ROWS = 8_192
 
@@ -42,7 +42,7 @@ class Space:
         moved = np.empty(vectors.shape, np.float16)
         for start in range(0, len(vectors), _BLOCK_ROWS):
             block = slice(start, start + _BLOCK_ROWS)
-            moved[block] = self.adapter.maps[self.modality](vectors[block])
+            moved[block] = self.adapter.moved(self.modality, vectors[block])
         return moved
 
 
@@ -63,7 +63,7 @@ class ModelInUse:
         return Space(self.model_id, self.identity, modality, self.adapter)
 
 
-def model_in_use(catalogue: Catalogue, adapter: str | None = None, model: str | None = None) -> ModelInUse | None:
+def model_in_use(catalogue: Store, adapter: str | None = None, model: str | None = None) -> ModelInUse | None:
     """The model that searches use, or the one of that name, with its adapter, or the one of that name.
 
     None before the first index.
@@ -76,7 +76,7 @@ def model_in_use(catalogue: Catalogue, adapter: str | None = None, model: str | 
     return None if stored is None else with_adapter(catalogue, stored, adapter)
 
 
-def with_adapter(catalogue: Catalogue, model: StoredModel, adapter: str | None = None) -> ModelInUse:
+def with_adapter(catalogue: Store, model: StoredModel, adapter: str | None = None) -> ModelInUse:
     """That model with the adapter that searches with it go through, or the one of that name.
 
     Raises:
@@ -90,7 +90,7 @@ def with_adapter(catalogue: Catalogue, model: StoredModel, adapter: str | None =
         stored = find_adapter(catalogue, adapter)
         if stored is not None and stored.model_fingerprint != identity.fingerprint:
             raise Invalid(
-                f"The adapter {stored.label} was made for another model than {identity.label}",
+                f"The adapter {stored.label} was made for another model than {identity.label}.",
                 Remedy("train", identity.name),
             )
     return ModelInUse(model.id, identity, stored.open() if stored else None)

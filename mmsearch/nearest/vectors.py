@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,8 @@ import numpy.typing as npt
 
 from mmsearch.nearest.spaces import Space
 from mmsearch.records import FloatMatrix, HalfMatrix, ItemIds
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.protocol import Store
+from mmsearch.store.sqlite.damage import DamagedDatabase
 
 # Read and converted to float32 at a time: stays in the processor's cache.
 BLOCK_ROWS = 2_048
@@ -73,10 +73,10 @@ class VectorRows:
 class StoredVectors:
     """All vectors of a space, read from the catalogue as they are asked for. `count` may include some of removed items.
 
-    What reads them raises sqlite3.DatabaseError for a vector of a wrong size.
+    What reads them raises DamagedDatabase for a vector of a wrong size.
     """
 
-    catalogue: Catalogue
+    catalogue: Store
     space: Space
     count: int
 
@@ -94,7 +94,7 @@ class StoredVectors:
         return rows_of(self.catalogue, self.space, item_ids[drawn]).vectors.astype(np.float32)
 
 
-def blocks_after(catalogue: Catalogue, space: Space, item_id: int) -> Iterator[VectorRows]:
+def blocks_after(catalogue: Store, space: Space, item_id: int) -> Iterator[VectorRows]:
     """The rows of the space's items with ids above `item_id`, a block at a time, ascending."""
     while True:
         item_ids, vectors = catalogue.vectors_after(space.model_id, space.modality, item_id, BLOCK_ROWS)
@@ -105,7 +105,7 @@ def blocks_after(catalogue: Catalogue, space: Space, item_id: int) -> Iterator[V
         item_id = int(item_ids[-1])
 
 
-def rows_of(catalogue: Catalogue, space: Space, item_ids: ItemIds) -> VectorRows:
+def rows_of(catalogue: Store, space: Space, item_ids: ItemIds) -> VectorRows:
     """The rows of those items, ascending; items that are not there any more are left out."""
     found, vectors = catalogue.vectors_of(item_ids)
     return VectorRows(found, _matrix(space, vectors))
@@ -133,5 +133,5 @@ def as_float32(vectors: HalfMatrix) -> FloatMatrix:
 def _matrix(space: Space, vectors: Sequence[bytes]) -> HalfMatrix:
     size = 2 * space.identity.dimension
     if any(len(vector) != size for vector in vectors):
-        raise sqlite3.DatabaseError("a vector has a wrong size")
+        raise DamagedDatabase("a vector has a wrong size")
     return space.of_stored(np.frombuffer(b"".join(vectors), "<f2").reshape(-1, space.identity.dimension))

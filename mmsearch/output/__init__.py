@@ -6,14 +6,12 @@ taken for markup.
 
 from __future__ import annotations
 
-import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-SCHEMA_VERSION = 1
 # Embeddings, overrides and isolates that turn the direction of what follows.
 _DIRECTION = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
 
@@ -32,11 +30,6 @@ def _visible_character(character: str) -> str:
     if code in _DIRECTION or 0xD800 <= code <= 0xDFFF or code in (0x2028, 0x2029):
         return f"\\u{code:04x}"
     return character
-
-
-def to_json(value: dict[str, Any]) -> str:
-    r"""One line of ASCII JSON. Bytes of a name that are no UTF-8 are lone surrogates: byte 0xNN as `\udcNN`."""
-    return json.dumps(value, ensure_ascii=True)
 
 
 def say(sentence: str) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mmsearch.output import SCHEMA_VERSION, visible
+from mmsearch.output import visible
 
 if TYPE_CHECKING:
     from mmsearch.care.doctor import Diagnosis
-    from mmsearch.indexing.pruning import Losses
-    from mmsearch.store.sqlite.upkeep import Backup, Compacted
+    from mmsearch.indexing.pruning import Losses, Pruned
+    from mmsearch.store.sqlite.backup import Backup
+    from mmsearch.store.sqlite.compaction import Compacted
 
 _SHOWN_LOSSES = 30
 
@@ -29,35 +29,25 @@ def print_losses(losses: Losses) -> None:
     print(f"{losses.files:>9,}  in all are gone from the disk")
 
 
-def losses_as_json(losses: Losses, dropped: int) -> dict[str, Any]:
-    """What `prune` found and did, as docs/json.md describes it."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "files": losses.files,
-        "losses": [{"path": os.fsdecode(loss.path), "files": loss.files} for loss in losses.losses],
-        "dropped": dropped,
-    }
+def pruned(result: Pruned) -> str:
+    """How many files were dropped."""
+    return f"{result.dropped:,} {'file' if result.dropped == 1 else 'files'} dropped"
 
 
-def compacted_as_json(compacted: Compacted) -> dict[str, Any]:
-    """What `compact` did, as docs/json.md describes it."""
-    return {"schema_version": SCHEMA_VERSION, **asdict(compacted)}
+def compacted(done: Compacted) -> str:
+    """What the library took, and takes now."""
+    return f"{done.before / 1e6:,.1f} MB before, {done.after / 1e6:,.1f} MB now"
 
 
-def backup_as_json(backup: Backup) -> dict[str, Any]:
-    """What `backup` did, as docs/json.md describes it."""
-    return {"schema_version": SCHEMA_VERSION, **asdict(backup)}
-
-
-def diagnosis_as_json(diagnosis: Diagnosis) -> dict[str, Any]:
-    """What `doctor` found and did, as docs/json.md describes it."""
-    return {"schema_version": SCHEMA_VERSION, "sound": diagnosis.is_sound, **asdict(diagnosis)}
+def backed_up(done: Backup) -> str:
+    """Where the copy lies, and what is in it."""
+    return f"{visible(done.path)}: {done.files:,} files, {done.bytes / 1e6:,.1f} MB"
 
 
 def print_diagnosis(diagnosis: Diagnosis) -> None:
     """What is wrong with a library and what to do about it, on stdout."""
     print(f"library   {visible(diagnosis.library)}")
-    if diagnosis.is_sound:
+    if diagnosis.sound:
         print("sound     nothing is wrong")
         return
     for finding in diagnosis.findings:

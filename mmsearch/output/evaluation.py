@@ -1,57 +1,25 @@
-"""What an evaluation found, as tables for a person and as JSON."""
+"""What an evaluation found, as tables for a person."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mmsearch.output import SCHEMA_VERSION, visible
+from mmsearch.output import visible
 
 if TYPE_CHECKING:
-    from mmsearch.evaluation.datasets import Dataset
     from mmsearch.evaluation.metrics import Estimate
-    from mmsearch.evaluation.report import Evaluation
+    from mmsearch.evaluation.report import Evaluation, Evaluations
     from mmsearch.evaluation.retrieval import DirectionResult
 
-_DIGITS = 5
 _FILE_WIDTH = 160
 
 
-def evaluations_as_json(evaluations: Sequence[Evaluation], dataset: Dataset) -> dict[str, Any]:
-    """All evaluations of one dataset as docs/json.md describes them."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "dataset": {
-            "name": dataset.name,
-            "format": dataset.format,
-            "photos": len(dataset.examples),
-            "missing": dataset.missing,
-        },
-        "evaluations": [_rounded(_as_json(one)) for one in evaluations],
-    }
-
-
-def _as_json(evaluation: Evaluation) -> dict[str, Any]:
-    described = asdict(evaluation)
-    del described["dataset"]
-    return described
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, _DIGITS)
-    if isinstance(value, dict):
-        return {key: _rounded(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_rounded(one) for one in value]
-    return value
-
-
-def print_evaluations(evaluations: Sequence[Evaluation], dataset: Dataset) -> None:
+def print_evaluations(measured: Evaluations) -> None:
     """Tables on stdout: percent, with 95 % intervals in brackets."""
+    evaluations, dataset = measured.evaluations, measured.dataset
     first = evaluations[0]
     print(
         f"{visible(dataset.name)}: {first.photos:,} photos, {first.captions:,} captions, {first.classes:,} classes; "

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import asdict
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote_from_bytes
 
-from mmsearch.output import SCHEMA_VERSION, to_json, visible
+from mmsearch.output import visible
+from mmsearch.output.json import to_json
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -31,38 +31,13 @@ class Form(str, Enum):
     NULL = "null"
 
 
-def hit_as_json(hit: Hit) -> dict[str, Any]:
-    """A hit as docs/json.md describes it."""
-    described = asdict(hit)
-    described["score"] = round(hit.score, 4)
-    described["similarity"] = round(hit.similarity, 4)
-    return described
-
-
-def result_as_json(result: SearchResult) -> dict[str, Any]:
-    """A search's answer as docs/json.md describes it."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "query": result.query.as_json(),
-        "model": result.model,
-        "library": result.library,
-        "elapsed_ms": round(result.elapsed_ms, 1),
-        "total": result.total,
-        "total_exact": result.total_exact,
-        "offset": result.offset,
-        "thresholds": {modality: round(score, 4) for modality, score in result.thresholds.items()},
-        "hits": [hit_as_json(hit) for hit in result.hits],
-        "nearest": hit_as_json(result.nearest) if result.nearest else None,
-    }
-
-
 def print_result(result: SearchResult, form: Form) -> None:
     """Prints a search's answer on stdout; nothing for no hits, but for JSON."""
     if form is Form.JSON:
-        print(to_json(result_as_json(result)))
+        print(to_json(result))
     elif form is Form.JSONL:
         for hit in result.hits:
-            print(to_json({"schema_version": SCHEMA_VERSION, **hit_as_json(hit)}))
+            print(to_json(hit))
     elif form in (Form.PATHS, Form.NULL):
         end = b"\0" if form is Form.NULL else b"\n"
         sys.stdout.flush()

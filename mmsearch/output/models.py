@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mmsearch.models.known import KNOWN_MODELS, RECALL_SOURCE, known_model
-from mmsearch.output import SCHEMA_VERSION, visible
+from mmsearch.models.known import known_model
+from mmsearch.output import visible
 from mmsearch.records import BUILTIN_MODEL, OPTIMISED_ENDING
 
 if TYPE_CHECKING:
-    from mmsearch.library.models import LibraryModel
-    from mmsearch.models.installed import InstalledModel
-    from mmsearch.models.optimise.making import Optimised
+    from mmsearch.library.models import DroppedModel, LibraryModel, ModelOverview
+    from mmsearch.models.installed import InstalledModel, RemovedModel
+    from mmsearch.models.optimise.building import OptimisedModel
+    from mmsearch.models.packing import ExportedModel
 
 
-def print_models(installed: Sequence[InstalledModel], of_library: Sequence[LibraryModel]) -> None:
+def print_models(overview: ModelOverview) -> None:
     """What is on this disk, what the library has of each, and what could be fetched, for a person, on stdout."""
-    states = {model.name: _state(model) for model in of_library}
+    installed = overview.installed
+    states = {model.name: _state(model) for model in overview.library}
     here = [(BUILTIN_MODEL, "30 MB", states.pop(BUILTIN_MODEL, ""))]
     here += [(model.name, f"{model.bytes / 1e6:,.0f} MB", states.pop(model.name, "")) for model in installed]
     here += [(name, "", states.pop(name)) for name in list(states) if os.path.isdir(name)]
@@ -29,7 +30,7 @@ def print_models(installed: Sequence[InstalledModel], of_library: Sequence[Libra
         print("\nnot here, though the library has vectors of it")
         _print_table(list(states.items()))
     names = {model.name for model in installed}
-    known = [model for model in KNOWN_MODELS if model.name != BUILTIN_MODEL]
+    known = [model for model in overview.known if model.name != BUILTIN_MODEL]
     print("\nknown; `mmsearch models pull NAME` fetches one")
     _print_table(
         [
@@ -49,7 +50,7 @@ def print_models(installed: Sequence[InstalledModel], of_library: Sequence[Libra
             ),
         ]
     )
-    print(f"\nrecall: {RECALL_SOURCE}, in %; time: of one item, that of clip-ViT-B-32 is 1")
+    print(f"\nrecall: {overview.recall_source}, in %; time: of one item, that of clip-ViT-B-32 is 1")
 
 
 def _number(value: float | None) -> str:
@@ -72,38 +73,7 @@ def _print_table(rows: Iterable[Sequence[str]]) -> None:
         print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def models_as_json(installed: Sequence[InstalledModel], of_library: Sequence[LibraryModel]) -> dict[str, Any]:
-    """As docs/json.md tells."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "installed": [_installed(model) for model in installed],
-        "library": [asdict(model) for model in of_library],
-        "known": [asdict(model) for model in KNOWN_MODELS],
-        "recall_source": RECALL_SOURCE,
-    }
-
-
-def _installed(model: InstalledModel) -> dict[str, Any]:
-    return {
-        "name": model.name,
-        "folder": model.folder,
-        "bytes": model.bytes,
-        "sources": [asdict(source) for source in model.sources],
-        "trust_remote_code": model.trust_remote_code,
-    }
-
-
-def installed_as_json(model: InstalledModel) -> dict[str, Any]:
-    """As docs/json.md tells."""
-    return {"schema_version": SCHEMA_VERSION, **_installed(model)}
-
-
-def pulled_as_json(model: InstalledModel, made: Optimised | None) -> dict[str, Any]:
-    """As docs/json.md tells."""
-    return {**installed_as_json(model), "optimised": asdict(made) if made else None}
-
-
-def pulled_said(model: InstalledModel) -> str:
+def arrived(model: InstalledModel) -> str:
     """What a person can do with a model that has just arrived."""
     known = known_model(model.name.removesuffix(OPTIMISED_ENDING).partition("@")[0])
     licence = f", licence {known.licence}" if known else ""
@@ -113,7 +83,7 @@ def pulled_said(model: InstalledModel) -> str:
     )
 
 
-def summary(made: Optimised) -> str:
+def optimised(made: OptimisedModel) -> str:
     """A few lines for a person."""
     lines = [f"{visible(made.name)}, {made.bytes / 1e6:,.0f} MB"]
     for form, agreements in (("exact export", made.float32), ("8 bits", made.int8)):
@@ -124,12 +94,7 @@ def summary(made: Optimised) -> str:
     return "\n".join([*lines, f"Use it with `mmsearch index FOLDER --model {visible(made.name)}`."])
 
 
-def optimised_as_json(made: Optimised) -> dict[str, Any]:
-    """As docs/json.md tells."""
-    return {"schema_version": SCHEMA_VERSION, **asdict(made)}
-
-
-def use_said(used: LibraryModel) -> str:
+def used_from_now(used: LibraryModel) -> str:
     """What became of the wish to search with a model."""
     name = visible(used.label)
     if not used.searched:
@@ -142,22 +107,16 @@ def use_said(used: LibraryModel) -> str:
     return f"searches use {name} from now on{missing}"
 
 
-def used_as_json(used: LibraryModel) -> dict[str, Any]:
-    """As docs/json.md tells."""
-    return {"schema_version": SCHEMA_VERSION, **asdict(used)}
+def dropped(done: DroppedModel) -> str:
+    """How many vectors were dropped."""
+    return f"{done.dropped:,} vectors of {visible(done.name)} dropped"
 
 
-def dropped_as_json(name: str, dropped: int) -> dict[str, Any]:
-    """As docs/json.md tells."""
-    return {"schema_version": SCHEMA_VERSION, "name": name, "dropped": dropped}
+def removed(done: RemovedModel) -> str:
+    """How much room that gave."""
+    return f"{visible(done.name)} removed, {done.bytes / 1e6:,.0f} MB freed"
 
 
-def removed_as_json(name: str, freed: int) -> dict[str, Any]:
-    """As docs/json.md tells."""
-    return {"schema_version": SCHEMA_VERSION, "name": name, "bytes": freed}
-
-
-def exported_as_json(name: str, file: str, size: int) -> dict[str, Any]:
-    """As docs/json.md tells."""
-    path = os.path.abspath(os.path.expanduser(file))
-    return {"schema_version": SCHEMA_VERSION, "name": name, "path": path, "bytes": size}
+def exported(file: str, done: ExportedModel) -> str:
+    """Where the model was written, and what to do with the file."""
+    return f"{visible(file)}, {done.bytes / 1e6:,.0f} MB; take it in elsewhere with `mmsearch models import FILE`"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from mmsearch.output import SCHEMA_VERSION, visible
+from mmsearch.output import visible
 
 if TYPE_CHECKING:
-    from mmsearch.indexing.report import IndexReport
-    from mmsearch.library import Forgotten, Status
+    from mmsearch.errors import Remedy
+    from mmsearch.indexing.report import FailedFile, IndexReport
+    from mmsearch.indexing.walking import WalkProblem
+    from mmsearch.library.contents import Forgotten, Status
     from mmsearch.library.models import LibraryModel
 
 _SHOWN_FAILURES = 5
@@ -24,39 +25,6 @@ def model_state(model: LibraryModel) -> str:
     missing += f", {model.failed:,} it could not" if model.failed else ""
     waits = "; searches use it once it has encoded them all" if model.wanted else ""
     return f"{model.label}: {model.files:,} files encoded{missing}{waits}"
-
-
-def report_as_json(report: IndexReport, library: str) -> dict[str, Any]:
-    """A run of `index` as docs/json.md describes it."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "library": library,
-        "model": report.model,
-        "added": report.added,
-        "updated": report.updated,
-        "encoded": report.encoded,
-        "moved": report.moved,
-        "unchanged": report.unchanged,
-        "removed": report.removed,
-        "failed": report.failed,
-        "failing": report.failing,
-        "others": report.others,
-        "unread": dict(report.unread.most_common()),
-        "resumed": report.resumed,
-        "stopped": report.stopped,
-        "seconds": round(report.seconds, 3),
-        "failures": [{"path": os.fsdecode(path), "reason": reason} for path, reason in report.failures],
-        "incomplete": [{"path": os.fsdecode(path), "reason": reason} for path, reason in report.incomplete],
-        "problems": [{"path": os.fsdecode(problem.path), "reason": problem.reason} for problem in report.problems],
-        "offline": [os.fsdecode(path) for path in report.offline],
-        "rebuilt": report.rebuilt,
-        "absent": [{"path": os.fsdecode(absence.path), "files": absence.files} for absence in report.absent],
-        "searched": report.searched,
-        "lacking": report.lacking,
-        "hindered": report.hindered or None,
-        "switched": report.switched,
-        "catching_up": report_as_json(report.catching_up, library) if report.catching_up else None,
-    }
 
 
 def summary(report: IndexReport) -> str:
@@ -72,9 +40,9 @@ def summary(report: IndexReport) -> str:
     ]
     said = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing found"
     rate = ""
-    encoded = report.added + report.updated + report.encoded
-    if encoded and report.seconds >= 1:
-        rate = f" ({encoded / report.seconds:.0f} files/s)"
+    done = report.added + report.updated + report.encoded + report.moved + report.failed
+    if done and report.seconds >= 1:
+        rate = f" ({done / report.seconds:,.0f} files/s)"
     what = f"encoded with {visible(report.model)}" if _is_beside(report) else "searchable"
     return f"{report.files:,} files {what}: {said} in {report.seconds:.1f} s{rate}"
 
@@ -84,8 +52,8 @@ def _is_beside(report: IndexReport) -> bool:
     return report.searched not in ("", report.model)
 
 
-def notes(report: IndexReport) -> list[str]:
-    """What a person should know beside the summary: one sentence each."""
+def notes(report: IndexReport, worded: Callable[[str, Remedy | None], str]) -> list[str]:
+    """What a person should know beside the summary: one sentence each; `worded` adds what helps."""
     said = []
     if report.resumed:
         said.append(f"resumed: {report.unchanged:,} already done")
@@ -113,15 +81,22 @@ def notes(report: IndexReport) -> list[str]:
                 f"{report.lacking:,} files are not found before `mmsearch index` has encoded them with that one too"
             )
     if report.hindered:
-        said.append(visible(report.hindered))
-    noted = [*report.failures, *((problem.path, problem.reason) for problem in report.problems)]
-    said += [f"skipped {visible(os.fsdecode(path))}: {visible(reason)}" for path, reason in noted[:_SHOWN_FAILURES]]
+        said.append(visible(worded(report.hindered, report.remedy)))
+    noted: list[FailedFile | WalkProblem] = [*report.failures, *report.problems]
+    said += [f"skipped {visible(os.fsdecode(one.path))}: {visible(one.reason)}" for one in noted[:_SHOWN_FAILURES]]
     said += [
-        f"read as far as it goes: {visible(os.fsdecode(path))} ({visible(reason)})"
-        for path, reason in report.incomplete[:_SHOWN_FAILURES]
+        f"{visible(os.fsdecode(one.path))} is long: {one.left_out:,} of its passages were left out, evenly over it; "
+        "--max-passages N takes more"
+        for one in report.thinned[:_SHOWN_FAILURES]
+    ]
+    if len(report.thinned) > _SHOWN_FAILURES:
+        said.append(f"{len(report.thinned) - _SHOWN_FAILURES:,} more are as long; --json names them all")
+    said += [
+        f"{visible(os.fsdecode(one.path))} was read as far as it goes: {visible(one.reason)}"
+        for one in report.incomplete[:_SHOWN_FAILURES]
     ]
     if len(report.incomplete) > _SHOWN_FAILURES:
-        said.append(f"read {len(report.incomplete) - _SHOWN_FAILURES:,} more as far as they go; --json lists them")
+        said.append(f"{len(report.incomplete) - _SHOWN_FAILURES:,} more were so too; --json names them all")
     if report.unread:
         said.append(f"not read: {unread_said(report.unread)}")
     if report.failing:
@@ -145,54 +120,18 @@ def _media(files: Mapping[str, int]) -> str:
     return ", ".join(f"{files.get(medium, 0):,} {name}" for medium, name in named.items())
 
 
-def forgotten_as_json(path: str, forgotten: Forgotten) -> dict[str, Any]:
-    """What `forget` did, as docs/json.md describes it."""
-    absolute = os.path.abspath(os.path.expanduser(path))
-    return {"schema_version": SCHEMA_VERSION, "path": absolute, "removed": forgotten.files}
+def forgotten(done: Forgotten) -> str:
+    """How many files were taken out."""
+    return f"{done.files:,} {'file' if done.files == 1 else 'files'} forgotten"
 
 
-def notes_on_forgetting(path: str, forgotten: Forgotten) -> list[str]:
+def notes_on_forgetting(path: str, done: Forgotten) -> list[str]:
     """What a person should know who forgot a part of a folder that is indexed."""
     return [
         f"the next `mmsearch index` takes {visible(path)} again, since it lies in {visible(os.fsdecode(root))}; "
         "leave it out with --exclude or a .mmsearchignore file."
-        for root in forgotten.roots
+        for root in done.roots
     ]
-
-
-def status_as_json(status: Status) -> dict[str, Any]:
-    """A library's status as docs/json.md describes it."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "library": status.library,
-        "model": status.model,
-        "dimension": status.dimension,
-        "models": [asdict(model) for model in status.models],
-        "images": status.counts.files.get("image", 0),
-        "texts": status.counts.files.get("text", 0),
-        "files": dict(status.counts.files),
-        "unread": dict(status.counts.unread),
-        "contents": status.counts.contents,
-        "items": status.counts.items,
-        "bytes": status.bytes,
-        "interrupted": status.interrupted,
-        "roots": [
-            {
-                "path": os.fsdecode(root.path),
-                "files": root.files,
-                "changed": root.changed,
-                "offline": root.offline,
-                "unmounted": [os.fsdecode(mount) for mount in root.unmounted],
-                "absent": root.absent,
-                "rules": asdict(root.rules),
-            }
-            for root in status.roots
-        ],
-        "failures": [
-            {"path": os.fsdecode(failure.path), "reason": failure.reason, "noted": failure.noted}
-            for failure in status.failures
-        ],
-    }
 
 
 def print_status(status: Status, failed: bool) -> None:

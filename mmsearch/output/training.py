@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mmsearch.output import SCHEMA_VERSION, visible
+from mmsearch.output import visible
 
 if TYPE_CHECKING:
     from mmsearch.adapters.recipe import AdapterReport
     from mmsearch.adapters.training import AdapterStatus
     from mmsearch.evaluation.metrics import Estimate
-
-
-def report_as_json(report: AdapterReport) -> dict[str, Any]:
-    """A training as docs/json.md describes it."""
-    return {"schema_version": SCHEMA_VERSION, **asdict(report)}
 
 
 def print_report(report: AdapterReport) -> None:
@@ -32,11 +26,6 @@ def print_report(report: AdapterReport) -> None:
     )
     print(f"mean average precision: {_percent(report.base_map)} without, {_percent(report.adapted_map)} with it")
     print(f"searches use {visible(report.model)}+{report.label} now; `mmsearch adapters --use none` goes back")
-
-
-def adapters_as_json(adapters: Sequence[AdapterStatus]) -> dict[str, Any]:
-    """The adapters as docs/json.md describes them."""
-    return {"schema_version": SCHEMA_VERSION, "adapters": [asdict(one) for one in adapters]}
 
 
 def print_adapters(adapters: Sequence[AdapterStatus]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mmsearch.reading.html_text import blank_markup
+from mmsearch.reading.noise import blank_noise
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import Reader, Reading, UnreadableFile
 from mmsearch.reading.text_encoding import NotText, decode_text, looks_like_text
@@ -29,7 +30,9 @@ _MARKUP_EXTENSIONS = frozenset({".html", ".htm", ".xhtml"})
 
 
 def read_text(file: OpenFile, side: int) -> Reading:
-    """The text in the file, one part; `side` means nothing here. In web pages the markup is blanked, offsets stay.
+    """The text in the file, one part; `side` means nothing here.
+
+    The markup of web pages, and what is no language, is blanked: offsets stay.
 
     Raises UnreadableFile for binary data, unknown encodings and files without a word.
     """
@@ -41,6 +44,7 @@ def read_text(file: OpenFile, side: int) -> Reading:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if file.extension in _MARKUP_EXTENSIONS:
         text = blank_markup(text)
+    text = blank_noise(text)
     if not text or text.isspace():
         raise UnreadableFile("no text inside")
     return Reading(FileFacts(encoding=encoding), (Part("text", text),))

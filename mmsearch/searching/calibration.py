@@ -19,7 +19,7 @@ from mmsearch.files.crash_points import crash_point
 from mmsearch.nearest.vectors import StoredVectors
 from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity
 from mmsearch.searching import scoring as calibration
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.protocol import Store
 
 _SETTING = "calibration"
 _STALE_SHARE = 0.1
@@ -29,7 +29,7 @@ _KEPT = 16
 _noise: dict[str, FloatMatrix] = {}
 
 
-def stored_calibration(catalogue: Catalogue, identity: ModelIdentity) -> Calibration | None:
+def stored_calibration(catalogue: Store, identity: ModelIdentity) -> Calibration | None:
     """What was last measured in this library for that model, or None."""
     return _curves(_stored(catalogue).get(identity.fingerprint))
 
@@ -41,7 +41,7 @@ def _curves(measured: dict[str, Any] | None) -> Calibration | None:
         return None
 
 
-def refresh_calibration(catalogue: Catalogue, encoder: Encoder, vectors: Mapping[Modality, StoredVectors]) -> None:
+def refresh_calibration(catalogue: Store, encoder: Encoder, vectors: Mapping[Modality, StoredVectors]) -> None:
     """Measures again where the library has changed by a tenth since it was last measured."""
     fingerprint = encoder.identity.fingerprint
     counts = {modality: len(of_modality) for modality, of_modality in vectors.items()}
@@ -76,10 +76,10 @@ def _noise_vectors(encoder: Encoder) -> FloatMatrix:
     queries, threads = calibration.noise_queries(), os.cpu_count() or 1
     parts = [queries[start::threads] for start in range(threads)]
     with ThreadPoolExecutor(threads) as executor:
-        return np.concatenate(list(executor.map(encoder.encode_texts, parts)))
+        return np.concatenate(list(executor.map(lambda part: encoder.encode("text", part), parts)))
 
 
-def _stored(catalogue: Catalogue) -> dict[str, dict[str, Any]]:
+def _stored(catalogue: Store) -> dict[str, dict[str, Any]]:
     """What was measured, by the fingerprint of the model with its adapter; the latest last."""
     try:
         found = json.loads(catalogue.setting(_SETTING) or "{}")

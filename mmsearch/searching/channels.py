@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import NotFound, Remedy
@@ -15,7 +16,7 @@ from mmsearch.nearest.vectors import StoredVectors
 from mmsearch.records import Calibration, Filters, Medium, Modality
 from mmsearch.searching.calibration import own_calibration, stored_calibration
 from mmsearch.searching.recent import Recent
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.store import SqliteStore
 
 MOST_FILTERS = 16
 
@@ -34,8 +35,7 @@ class SessionOptions:
     graph_from_rows: int = GRAPH_FROM_ROWS
 
 
-@dataclass(frozen=True)
-class StateKey:
+class StateKey(NamedTuple):
     """A state of a library: `line` rises where another database has taken the place of the one before."""
 
     line: int
@@ -47,8 +47,7 @@ class StateKey:
         return (self.line, self.library_id) == (other.line, other.library_id) and self.number >= other.number
 
 
-@dataclass(frozen=True)
-class Channel:
+class Channel(NamedTuple):
     """One way to find items: the space of a model and a modality; `media` are those of the files they come from."""
 
     in_use: ModelInUse
@@ -89,7 +88,7 @@ class LibraryState:
         """What was wrong with derived files that had to be done without."""
         return tuple(dict.fromkeys(one for channel in self.channels for one in channel.gallery.troubles()))
 
-    def asked_channels(self, catalogue: Catalogue, filters: Filters) -> list[tuple[Channel, Wanted | None]]:
+    def asked_channels(self, catalogue: SqliteStore, filters: Filters) -> list[tuple[Channel, Wanted | None]]:
         """The channels in which something may pass the filters, each with what passes, or None where all of it does."""
         found: list[tuple[Channel, Wanted | None]] = []
         medium, others = filters.medium, replace(filters, medium=None)
@@ -100,14 +99,14 @@ class LibraryState:
             found.append((channel, None if everything else self._wanted(catalogue, channel, filters)))
         return found
 
-    def _wanted(self, catalogue: Catalogue, channel: Channel, filters: Filters) -> Wanted:
+    def _wanted(self, catalogue: SqliteStore, channel: Channel, filters: Filters) -> Wanted:
         model_id, modality = channel.in_use.model_id, channel.modality
         return self._passing.get(
             (filters, model_id, modality, self.key),
             lambda: Wanted(catalogue.matching_items(filters, model_id, modality)),
         )
 
-    def calibration(self, catalogue: Catalogue, in_use: ModelInUse) -> Calibration:
+    def calibration(self, catalogue: SqliteStore, in_use: ModelInUse) -> Calibration:
         """That of the model in this library."""
         fingerprint = in_use.identity.fingerprint
         with self._lock:
@@ -115,7 +114,7 @@ class LibraryState:
                 self._calibrations[fingerprint] = self._measured(catalogue, in_use)
             return self._calibrations[fingerprint]
 
-    def _measured(self, catalogue: Catalogue, in_use: ModelInUse) -> Calibration:
+    def _measured(self, catalogue: SqliteStore, in_use: ModelInUse) -> Calibration:
         stored = stored_calibration(catalogue, in_use.identity)
         if stored is not None:
             return stored
@@ -126,7 +125,7 @@ class LibraryState:
             return own_calibration(encoder, vectors)
 
 
-def models_at(folder: str, catalogue: Catalogue, options: SessionOptions) -> list[ModelInUse]:
+def models_at(folder: str, catalogue: SqliteStore, options: SessionOptions) -> list[ModelInUse]:
     """The models that are searched with.
 
     Raises:
@@ -136,12 +135,16 @@ def models_at(folder: str, catalogue: Catalogue, options: SessionOptions) -> lis
     found = [model_in_use(catalogue, options.adapter, name) for name in names]
     models = {in_use.model_id: in_use for in_use in found if in_use is not None}
     if not models:
-        raise NotFound(f"The library in {folder} is empty", Remedy("index"))
+        raise NotFound(f"The library in {folder} is empty.", Remedy("index"))
     return list(models.values())
 
 
 def channels_at(
-    folder: str, catalogue: Catalogue, models: Sequence[ModelInUse], options: SessionOptions, before: Sequence[Channel]
+    folder: str,
+    catalogue: SqliteStore,
+    models: Sequence[ModelInUse],
+    options: SessionOptions,
+    before: Sequence[Channel],
 ) -> list[Channel]:
     """The channels of those models; each takes over what it can of that of an earlier state of the same library."""
     known = {_space_of(channel.in_use, channel.modality): channel.gallery for channel in before}

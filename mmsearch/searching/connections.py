@@ -6,26 +6,25 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from mmsearch.errors import Unavailable
-from mmsearch.store.sqlite.store import DATABASE_NAME, Catalogue
+from mmsearch.store.sqlite.store import DATABASE_NAME, SqliteStore
 
 
-@dataclass
 class _Connection:
     """A thread's catalogue, of the file of that device and number, in the so manieth line of the library."""
 
-    catalogue: Catalogue
-    file: tuple[int, int]
-    line: int
-    is_in_use: bool = False
+    def __init__(self, catalogue: SqliteStore, file: tuple[int, int], line: int) -> None:
+        self.catalogue = catalogue
+        self.file = file
+        self.line = line
+        self.is_in_use = True
 
 
 class Connections:
     """Catalogues by thread. What threads that have ended have left is closed when another one comes."""
 
-    def __init__(self, folder: str, open_catalogue: Callable[[], Catalogue]) -> None:
+    def __init__(self, folder: str, open_catalogue: Callable[[], SqliteStore]) -> None:
         self._database = os.path.join(folder, DATABASE_NAME)
         self._open = open_catalogue
         self._lock = threading.Lock()
@@ -35,7 +34,7 @@ class Connections:
         self._is_closed = False
 
     @contextmanager
-    def reading(self) -> Iterator[tuple[Catalogue, int]]:
+    def reading(self) -> Iterator[tuple[SqliteStore, int]]:
         """This thread's catalogue, at one state, of the file that is there now.
 
         The number tells lines of the library apart: it rises where another file has taken the place of the database.
@@ -86,7 +85,7 @@ class Connections:
             # Only now: a number of the file system is not given out again while a file of it is open.
             for one in [one for one in self._by_thread if one is thread or not one.is_alive()]:
                 self._by_thread.pop(one).catalogue.close()
-            connection = self._by_thread[thread] = _Connection(opened, file, self._line_of(file), is_in_use=True)
+            connection = self._by_thread[thread] = _Connection(opened, file, self._line_of(file))
             return connection
 
     def _line_of(self, file: tuple[int, int]) -> int:
@@ -95,7 +94,7 @@ class Connections:
             self._line += 1
         return self._line
 
-    def _opened(self) -> tuple[Catalogue, tuple[int, int]]:
+    def _opened(self) -> tuple[SqliteStore, tuple[int, int]]:
         """A new catalogue and the file that it has open."""
         while True:
             file = self._file_now()

@@ -7,7 +7,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from mmsearch.files.paths import is_below
 
@@ -66,14 +65,14 @@ class Presence:
         asked.finished.set()
 
 
-@dataclass
 class _Look:
     """Paths and what was answered of the first of them."""
 
-    paths: list[bytes]
-    statuses: list[os.stat_result | None] = field(default_factory=list)
-    finished: threading.Event = field(default_factory=threading.Event)
-    is_given_up: bool = False
+    def __init__(self, paths: list[bytes]) -> None:
+        self.paths = paths
+        self.statuses: list[os.stat_result | None] = []
+        self.finished = threading.Event()
+        self.is_given_up = False
 
 
 def status_of(path: bytes) -> os.stat_result | None:

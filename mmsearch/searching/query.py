@@ -26,7 +26,8 @@ class Term:
     value: str
     weight: float = 1.0
 
-    def as_json(self) -> dict[str, Any]:
+    def json_fields(self) -> dict[str, Any]:
+        """`{"text": "dog", "weight": 1.0}`, `{"image": "/a.jpg", "weight": 0.5}`."""
         return {self.modality: self.value, "weight": self.weight}
 
 
@@ -43,26 +44,23 @@ class Query:
 
     terms: tuple[Term, ...]
     filters: Filters = field(default_factory=Filters)
-    limit: int = DEFAULT_LIMIT
-    min_score: float | None = None
+    limit: int = field(default=DEFAULT_LIMIT, metadata={"json": None})
+    min_score: float | None = field(default=None, metadata={"json": None})
     offset: int = field(default=0, metadata={"json": None})
 
     def __post_init__(self) -> None:
         if not self.terms:
-            raise Invalid("Nothing to search for", Remedy("query"))
+            raise Invalid("Nothing to search for.", Remedy("query"))
         if any(not term.value.strip() for term in self.terms):
-            raise Invalid("The query is empty", Remedy("query"))
+            raise Invalid("The query is empty.", Remedy("query"))
         if not any(term.weight > 0 for term in self.terms):
-            raise Invalid("The query only says what to avoid", Remedy("query.add"))
+            raise Invalid("The query only says what to avoid.", Remedy("query.add"))
         if self.limit < 1:
             raise Invalid(f"The limit is {self.limit}; it must be 1 or more.")
         if self.offset < 0:
             raise Invalid(f"The offset is {self.offset}; it must be 0 or more.")
         if self.min_score is not None and not 0 <= self.min_score <= 1:
             raise Invalid(f"The lowest score is {self.min_score:g}; scores lie between 0 and 1.")
-
-    def as_json(self) -> dict[str, Any]:
-        return {"terms": [term.as_json() for term in self.terms], "filters": self.filters.as_json()}
 
 
 def parse_weight(written: str) -> tuple[float, str]:

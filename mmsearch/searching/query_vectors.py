@@ -16,7 +16,7 @@ from mmsearch.nearest.spaces import ModelInUse
 from mmsearch.records import FloatMatrix
 from mmsearch.searching.cache import QueryCache
 from mmsearch.searching.recent import Recent
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.store import SqliteStore
 
 MOST_VECTORS = 1_000
 
@@ -75,10 +75,10 @@ class QueryVectors:
                 raise Unsupported(f"The query image {path} cannot be read: {error.reason}.") from error
             if picture is None:
                 raise Invalid(f"The query image {path} is a text; give it as text or choose a picture.")
-            return _unit(encoder.encode_images([picture])[0])
+            return _unit(encoder.encode("image", [picture])[0])
 
 
-def stored_picture(catalogue: Catalogue, in_use: ModelInUse, path: str) -> FloatMatrix | None:
+def stored_picture(catalogue: SqliteStore, in_use: ModelInUse, path: str) -> FloatMatrix | None:
     """The unit vector of the picture at `path`, float32 [dimension], if it is in the library as it is now."""
     try:
         stored = catalogue.image_vector_at(os.fsencode(path), in_use.model_id)

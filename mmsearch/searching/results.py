@@ -44,9 +44,10 @@ class SearchResult:
     """The hits of one query, best first; `elapsed_ms` is wall time in milliseconds, model loading included.
 
     `total` counts the files that answer, or those of them that are known of where it is not `total_exact`; the first
-    `offset` of them are left out. `thresholds` holds, per modality searched, the score below which a hit is left out. `nearest` is the best of what was left out
-    where nothing answers: its rank is 0. `state` is the number of the library's state that this is the answer at, and
-    `troubles` what was wrong with derived files that had to be done without.
+    `offset` of them are left out. `thresholds` holds, per modality searched, the score below which a hit is left out.
+    `nearest` is the best of what was left out where nothing answers: its rank is 0. `state` is the number of the
+    library's state that this is the answer at, and `troubles` what was wrong with derived files that had to be done
+    without.
     """
 
     query: Query

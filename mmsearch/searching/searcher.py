@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,13 +19,12 @@ from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import Query, Term
 from mmsearch.searching.results import Hit
 from mmsearch.searching.scoring import WeightedTerm
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.store import SqliteStore
 
 FIRST_CANDIDATES = 50
 
 
-@dataclass(frozen=True)
-class QueryVector:
+class QueryVector(NamedTuple):
     """A query in the space of one model: the unit vector of the weighted sum of its terms, and those terms."""
 
     vector: FloatMatrix
@@ -49,8 +48,7 @@ class QueryVector:
         return cls((total / length).astype(np.float32), tuple(weighted))
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """The hits of a page, how many files answer in all as far as that is known, and the nearest where none does."""
 
     hits: tuple[Hit, ...]
@@ -60,8 +58,7 @@ class Answer:
     nearest: Hit | None
 
 
-@dataclass(frozen=True)
-class _Asked:
+class _Asked(NamedTuple):
     """A channel that is asked: what ranks its items, what their cosines mean, and the score that a hit has at least."""
 
     ranking: Ranking
@@ -70,8 +67,7 @@ class _Asked:
     rows: int
 
 
-@dataclass(frozen=True)
-class _Near:
+class _Near(NamedTuple):
     """What was looked at: (score, cosine, whether it is enough) by item, and the highest score that the rest may have.
 
     `is_all` tells that nothing of the rest is a hit, `is_exact` that this is known and not estimated.
@@ -83,18 +79,18 @@ class _Near:
     is_exact: bool
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Found(NamedTuple):
     """A file at its best place."""
 
     is_hit: bool
     score: float
     cosine: float
-    item: FoundItem
+    item_id: int
+    path: bytes
 
     @property
     def order(self) -> tuple[float, float, bytes]:
-        return -self.score, -self.cosine, self.item.path
+        return -self.score, -self.cosine, self.path
 
 
 class Searcher:
@@ -103,7 +99,7 @@ class Searcher:
     Where it is `patient`, NotUsable is raised for a derived file that may be that of the next state.
     """
 
-    def __init__(self, state: LibraryState, catalogue: Catalogue, presence: Presence, patient: bool) -> None:
+    def __init__(self, state: LibraryState, catalogue: SqliteStore, presence: Presence, patient: bool) -> None:
         self._state = state
         self._catalogue = catalogue
         self._presence = presence
@@ -123,9 +119,15 @@ class Searcher:
             thresholds[channel.modality] = min(threshold, thresholds.get(channel.modality, math.inf))
         page, total, is_exact, nearest = self._page(query, asked)
         looked_at = [*page, nearest] if nearest else page
-        there = self._presence.look(found.item.path for found in looked_at)
-        hits = tuple(_hit(query.offset + place, found, there) for place, found in enumerate(page, start=1))
-        return Answer(hits, total, is_exact, thresholds, _hit(0, nearest, there) if nearest else None)
+        items = self._catalogue.found_items({found.item_id for found in looked_at}, query.filters)
+        of_place = {(item.item_id, item.path): item for item in items}
+        there = self._presence.look(found.path for found in looked_at)
+
+        def hit(rank: int, found: _Found) -> Hit:
+            return _hit(rank, found, of_place[found.item_id, found.path], there[found.path] is not None)
+
+        hits = tuple(hit(query.offset + place, found) for place, found in enumerate(page, start=1))
+        return Answer(hits, total, is_exact, thresholds, hit(0, nearest) if nearest else None)
 
     def _page(self, query: Query, asked: Sequence[_Asked]) -> tuple[list[_Found], int, bool, _Found | None]:
         """The files of the page, how many there are in all, whether that is exact, and the nearest if there are none.
@@ -143,24 +145,24 @@ class Searcher:
             is_last = near.is_all or count >= most
             for found in hits:
                 if is_last or found.score >= near.unseen:
-                    settled.setdefault(found.item.path, found)
+                    settled.setdefault(found.path, found)
             if is_last or len(settled) >= query.offset + query.limit:
                 break
             count *= 4
         page = sorted(list(settled.values())[query.offset : query.offset + query.limit], key=lambda found: found.order)
-        total = len(settled.keys() | {found.item.path for found in hits})
+        total = len(settled.keys() | {found.path for found in hits})
         return page, total, near.is_all and near.is_exact, None if total or not files else files[0]
 
     def _best_per_file(self, near: _Near, query: Query, images: _QueryImages) -> list[_Found]:
         """Each file at its best place, best first; ties in the order of paths."""
-        items = self._catalogue.found_items(near.items, query.filters)
-        own = images.among(items)
-        best: dict[bytes, tuple[tuple[bool, float, float], FoundItem]] = {}
-        for item in items:
-            measured, known = near.items[item.item_id], best.get(item.path)
-            if (known is None or measured > known[0]) and item.path not in own:
-                best[item.path] = measured, item
-        found = [_Found(*measured, item) for measured, item in best.values()]
+        places = self._catalogue.places_of(near.items, query.filters)
+        own = images.among({path for _, path, size in places if images.may_be(size)})
+        best: dict[bytes, tuple[tuple[bool, float, float], int]] = {}
+        for item_id, path, _ in places:
+            measured, known = near.items[item_id], best.get(path)
+            if (known is None or measured > known[0]) and path not in own:
+                best[path] = measured, item_id
+        found = [_Found(*measured, item_id, path) for path, (measured, item_id) in best.items()]
         return sorted(found, key=lambda one: one.order)
 
 
@@ -175,18 +177,18 @@ class _QueryImages:
         self._files = {(status.st_dev, status.st_ino) for status in images}
         self._known: dict[bytes, os.stat_result | None] = {}
 
-    def among(self, items: Sequence[FoundItem]) -> set[bytes]:
-        """The paths of the items that are one of them, under whatever name."""
-        if not self._sizes:
-            return set()
-        alike = {item.path for item in items if item.size in self._sizes}
-        self._known.update(self._presence.look(alike - self._known.keys()))
-        found = ((path, self._known[path]) for path in alike)
+    def may_be(self, size: int) -> bool:
+        """Whether one of them has so many bytes."""
+        return size in self._sizes
+
+    def among(self, paths: set[bytes]) -> set[bytes]:
+        """Those of the paths that are one of them, under whatever name."""
+        self._known.update(self._presence.look(paths - self._known.keys()))
+        found = ((path, self._known[path]) for path in paths)
         return {path for path, status in found if status and (status.st_dev, status.st_ino) in self._files}
 
 
-def _hit(rank: int, found: _Found, there: Mapping[bytes, os.stat_result | None]) -> Hit:
-    item = found.item
+def _hit(rank: int, found: _Found, item: FoundItem, is_there: bool) -> Hit:
     return Hit(
         rank=rank,
         id=item.digest.hex(),
@@ -206,7 +208,7 @@ def _hit(rank: int, found: _Found, there: Mapping[bytes, os.stat_result | None])
         page=item.locator.page,
         time=item.locator.time,
         region=item.locator.region,
-        available=there[item.path] is not None,
+        available=is_there,
     )
 
 

@@ -28,8 +28,8 @@ from mmsearch.searching.query_vectors import QueryVectors, stored_picture
 from mmsearch.searching.recent import Recent
 from mmsearch.searching.results import SearchResult
 from mmsearch.searching.searcher import Answer, QueryVector, Searcher
-from mmsearch.store.sqlite.refusals import errors_told
-from mmsearch.store.sqlite.store import Catalogue
+from mmsearch.store.sqlite.refusals import mapped_errors
+from mmsearch.store.sqlite.store import SqliteStore
 
 # A derived file that was replaced a moment ago belongs to a state that is about to come.
 TRIES = 3
@@ -53,7 +53,7 @@ class Session:
     def __init__(
         self,
         folder: str,
-        open_catalogue: Callable[[], Catalogue],
+        open_catalogue: Callable[[], SqliteStore],
         open_encoder: Callable[[ModelInUse], Encoder],
         options: SessionOptions | None = None,
     ) -> None:
@@ -87,7 +87,7 @@ class Session:
         """
         started = time.perf_counter()
         asked = Query((text_term(query),)) if isinstance(query, str) else query
-        with errors_told(self._folder):
+        with mapped_errors(self._folder):
             state, answer = self._answer(asked)
         return SearchResult(
             query=asked,
@@ -140,7 +140,7 @@ class Session:
                 self._connections.renew()  # it is not that another thread was quicker: the library went back
         return None, []
 
-    def _state(self, catalogue: Catalogue, line: int) -> LibraryState:
+    def _state(self, catalogue: SqliteStore, line: int) -> LibraryState:
         """The state that this thread's catalogue is at, for which much may be known already.
 
         Raises:
@@ -163,7 +163,7 @@ class Session:
             return self._latest
 
     def _query_vectors(
-        self, catalogue: Catalogue, state: LibraryState, terms: Sequence[Term], encoded: Encoded
+        self, catalogue: SqliteStore, state: LibraryState, terms: Sequence[Term], encoded: Encoded
     ) -> tuple[dict[int, QueryVector], list[tuple[ModelInUse, Term]]]:
         """The query's vector for each model, and the terms that are to be encoded first, with the models.
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mmsearch.encoding.adapted import NO_ADAPTER, Adapter
-from mmsearch.errors import MmsearchError
-from mmsearch.store.sqlite.store import Catalogue, now
-
-_COLUMNS = "id, name, version, model_fingerprint, weights, about, added"
+from mmsearch.errors import Damaged, NotFound, Remedy
+from mmsearch.store.protocol import Store
 
 
 @dataclass(frozen=True)
@@ -32,36 +30,31 @@ class StoredAdapter:
         """The adapter itself.
 
         Raises:
-            MmsearchError: what is stored is not readable.
+            Damaged: what is stored is not readable.
         """
         try:
             return Adapter.from_bytes(self.name, self.version, self.model_fingerprint, self.weights)
         except Exception as error:  # numpy and zipfile raise many kinds on damaged bytes
-            raise MmsearchError(
-                f"The adapter {self.label} is damaged; remove it with `mmsearch adapters --remove {self.label}`."
-            ) from error
+            raise Damaged(f"The adapter {self.label} is damaged", Remedy("adapters.remove", self.label)) from error
 
 
-def stored_adapters(catalogue: Catalogue) -> list[StoredAdapter]:
+def stored_adapters(catalogue: Store) -> list[StoredAdapter]:
     """All of them, by name and version."""
-    rows = catalogue.connection.execute(f"SELECT {_COLUMNS} FROM adapters ORDER BY name, version")
-    return [StoredAdapter(*row) for row in rows]
+    return [StoredAdapter(*row) for row in catalogue.adapter_rows()]
 
 
-def adapter_in_use(catalogue: Catalogue, model_fingerprint: str) -> StoredAdapter | None:
+def adapter_in_use(catalogue: Store, model_fingerprint: str) -> StoredAdapter | None:
     """The one that searches with that model go through."""
-    row = catalogue.connection.execute(
-        f"SELECT {_COLUMNS} FROM adapters WHERE id = ? AND model_fingerprint = ?",
-        (catalogue.number_setting(_in_use(model_fingerprint)), model_fingerprint),
-    ).fetchone()
-    return None if row is None else StoredAdapter(*row)
+    chosen = catalogue.number_setting(_in_use(model_fingerprint))
+    known = [StoredAdapter(*row) for row in catalogue.adapter_rows(chosen)]
+    return next((one for one in known if one.model_fingerprint == model_fingerprint), None)
 
 
-def find_adapter(catalogue: Catalogue, written: str) -> StoredAdapter | None:
+def find_adapter(catalogue: Store, written: str) -> StoredAdapter | None:
     """The adapter called `name` (its newest version) or `name@version`; None for the word none.
 
     Raises:
-        MmsearchError: there is no such adapter.
+        NotFound: there is no such adapter.
     """
     if written == NO_ADAPTER:
         return None
@@ -69,27 +62,28 @@ def find_adapter(catalogue: Catalogue, written: str) -> StoredAdapter | None:
     known = stored_adapters(catalogue)
     fitting = [one for one in known if one.name == name and version in ("", str(one.version))]
     if not fitting:
-        names = ", ".join(one.label for one in known) or "none yet; `mmsearch train` makes one"
-        raise MmsearchError(f"There is no adapter {written} in this library (it has: {names}).")
+        if not known:
+            raise NotFound(f"There is no adapter {written} in this library, which has none yet", Remedy("train"))
+        names = ", ".join(one.label for one in known)
+        raise NotFound(f"There is no adapter {written} in this library (it has: {names}).")
     return max(fitting, key=lambda one: one.version)
 
 
-def next_version(catalogue: Catalogue, name: str) -> int:
+def next_version(catalogue: Store, name: str) -> int:
     """The version that the next adapter of that name gets, from 1 on; none is ever given twice."""
     return catalogue.number_setting(f"adapter_version {name}") + 1
 
 
-def add_adapter(catalogue: Catalogue, adapter: Adapter, about: str) -> int:
+def add_adapter(catalogue: Store, adapter: Adapter, about: str) -> int:
     """Stores an adapter, within the caller's transaction. Returns its id."""
-    cursor = catalogue.connection.execute(
-        "INSERT INTO adapters (name, version, model_fingerprint, weights, about, added) VALUES (?, ?, ?, ?, ?, ?)",
-        (adapter.name, adapter.version, adapter.model_fingerprint, adapter.to_bytes(), about, now()),
+    adapter_id = catalogue.insert_adapter(
+        adapter.name, adapter.version, adapter.model_fingerprint, adapter.to_bytes(), about
     )
     catalogue.set_setting(f"adapter_version {adapter.name}", str(adapter.version))
-    return int(cursor.lastrowid or 0)
+    return adapter_id
 
 
-def use_adapter(catalogue: Catalogue, model_fingerprint: str, adapter_id: int | None) -> None:
+def use_adapter(catalogue: Store, model_fingerprint: str, adapter_id: int | None) -> None:
     """Makes it the one that searches with that model go through, or none for None; within the caller's transaction."""
     if adapter_id is None:
         catalogue.remove_setting(_in_use(model_fingerprint))
@@ -97,11 +91,11 @@ def use_adapter(catalogue: Catalogue, model_fingerprint: str, adapter_id: int | 
         catalogue.set_setting(_in_use(model_fingerprint), str(adapter_id))
 
 
-def remove_adapter(catalogue: Catalogue, adapter: StoredAdapter) -> None:
+def remove_adapter(catalogue: Store, adapter: StoredAdapter) -> None:
     """Takes it out of the library, within the caller's transaction."""
     if catalogue.setting(_in_use(adapter.model_fingerprint)) == str(adapter.id):
         use_adapter(catalogue, adapter.model_fingerprint, None)
-    catalogue.connection.execute("DELETE FROM adapters WHERE id = ?", (adapter.id,))
+    catalogue.delete_adapter(adapter.id)
 
 
 def _in_use(model_fingerprint: str) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mmsearch.errors import MmsearchError
-from mmsearch.models.opening import canonical_model_name, names_of
+from mmsearch.errors import Damaged, NotFound, Remedy
+from mmsearch.models.reference import ModelRef
 from mmsearch.records import ModelIdentity
-from mmsearch.store.sqlite.store import Catalogue, now
+from mmsearch.store.protocol import Store
 
 _IN_USE = "model_id"
 _WANTED = "model_wanted"
-_COLUMNS = "id, name, revision, dimension, fingerprint"
 
 
 @dataclass(frozen=True)
@@ -26,70 +25,76 @@ class StoredModel:
         return self.identity.name
 
 
-def stored_models(catalogue: Catalogue) -> list[StoredModel]:
+def stored_models(catalogue: Store) -> list[StoredModel]:
     """All of the library, the oldest first."""
-    rows = catalogue.connection.execute(f"SELECT {_COLUMNS} FROM models ORDER BY id")
-    return [StoredModel(row[0], ModelIdentity(*row[1:])) for row in rows]
+    return [StoredModel(*row) for row in catalogue.model_rows()]
 
 
-def searched_model(catalogue: Catalogue) -> StoredModel | None:
+def searched_model(catalogue: Store) -> StoredModel | None:
     """The one that searches use, or None before the first `index`."""
     return _chosen(catalogue, _IN_USE)
 
 
-def wanted_model(catalogue: Catalogue) -> StoredModel | None:
+def wanted_model(catalogue: Store) -> StoredModel | None:
     """The one that searches will use once it has encoded all files, or None."""
     return _chosen(catalogue, _WANTED)
 
 
-def _chosen(catalogue: Catalogue, setting: str) -> StoredModel | None:
+def _chosen(catalogue: Store, setting: str) -> StoredModel | None:
     chosen = catalogue.number_setting(setting)
     return next((one for one in stored_models(catalogue) if one.id == chosen), None)
 
 
-def model_called(catalogue: Catalogue, name: str) -> StoredModel | None:
+def model_called(catalogue: Store, name: str) -> StoredModel | None:
     """The library's model of that name, or the optimised form of it; None where it has neither."""
     models = stored_models(catalogue)
     # An older library may know a model by its longer name.
-    known = {**{canonical_model_name(one.name): one for one in models}, **{one.name: one for one in models}}
-    names = (name, *names_of(canonical_model_name(name)))
+    known = {**{ModelRef.of(one.name).name: one for one in models}, **{one.name: one for one in models}}
+    names = (name, *ModelRef.of(name).forms)
     return next((known[one] for one in names if one in known), None)
 
 
-def model_of(catalogue: Catalogue, identity: ModelIdentity) -> StoredModel | None:
+def model_of(catalogue: Store, identity: ModelIdentity) -> StoredModel | None:
     """The library's model that makes the same vectors, under whatever name, or None."""
     known = stored_models(catalogue)
     return next((one for one in known if one.identity.fingerprint == identity.fingerprint), None)
 
 
-def rename(catalogue: Catalogue, model: StoredModel, identity: ModelIdentity) -> StoredModel:
+def rename(catalogue: Store, model: StoredModel, identity: ModelIdentity) -> StoredModel:
     """Says that the model is called as that identity is: its folder was moved, or it came to the models of the disk."""
     with catalogue.transaction():
-        catalogue.connection.execute(
-            "UPDATE models SET name = ?, revision = ? WHERE id = ?", (identity.name, identity.revision, model.id)
-        )
+        catalogue.rename_model(model.id, identity)
     return StoredModel(model.id, identity)
 
 
-def find_model(catalogue: Catalogue, name: str, exactly: bool = False) -> StoredModel:
+def find_model(catalogue: Store, name: str, exactly: bool = False) -> StoredModel:
     """The library's model of that name or, unless `exactly` that is meant, the optimised form of it.
 
     Raises:
-        MmsearchError: no file of the library was encoded with it.
+        NotFound: no file of the library was encoded with it.
     """
     found = model_called(catalogue, name)
-    if found is not None and exactly and canonical_model_name(found.name) != canonical_model_name(name):
+    if found is not None and exactly and ModelRef.of(found.name) != ModelRef.of(name):
         found = None
     if found is None:
         names = ", ".join(one.name for one in stored_models(catalogue)) or "none yet"
-        raise MmsearchError(
-            f"No file of the library is encoded with {name} (models it has: {names}); "
-            f"run `mmsearch index --model {name}` first."
+        raise NotFound(
+            f"No file of the library is encoded with {name} (models it has: {names})", Remedy("index.model", name)
         )
     return found
 
 
-def add_model(catalogue: Catalogue, identity: ModelIdentity) -> int:
+def check_same_model(folder: str, indexed: ModelIdentity, installed: ModelIdentity) -> None:
+    """Raises Damaged where the installed model is not the one that the library in `folder` was indexed with."""
+    if indexed.fingerprint != installed.fingerprint:
+        raise Damaged(
+            f"The library in {folder} was indexed with {indexed.label} and the installed model is {installed.label} of "
+            "other weights",
+            Remedy("index.rebuild", indexed.name),
+        )
+
+
+def add_model(catalogue: Store, identity: ModelIdentity) -> int:
     """Takes a model into the library, within the caller's transaction. The first is the one that searches use.
 
     What another one of that name, or with the same vectors, has encoded is dropped, and searches use the new one where
@@ -104,12 +109,8 @@ def add_model(catalogue: Catalogue, identity: ModelIdentity) -> int:
     for known in replaced:
         catalogue.remove_items_of_model(known.id)
         catalogue.remove_failures_of_model(known.id)
-        catalogue.connection.execute("DELETE FROM models WHERE id = ?", (known.id,))
-    cursor = catalogue.connection.execute(
-        "INSERT INTO models (name, revision, dimension, fingerprint, added, behind) VALUES (?, ?, ?, ?, ?, 1)",
-        (identity.name, identity.revision, identity.dimension, identity.fingerprint, now()),
-    )
-    model_id = int(cursor.lastrowid or 0)
+        catalogue.delete_model(known.id)
+    model_id = catalogue.insert_model(identity)
     if used is None or used in replaced:
         catalogue.set_setting(_IN_USE, str(model_id))
     if wanted in replaced:
@@ -117,35 +118,34 @@ def add_model(catalogue: Catalogue, identity: ModelIdentity) -> int:
     return model_id
 
 
-def files_lacking(catalogue: Catalogue, model_id: int) -> set[int]:
+def files_to_encode(catalogue: Store, model_id: int) -> set[int]:
     """The ids of the files of the library that the model is to encode. Costs nothing where there are none.
 
     What it could not encode is not among them, until it changes.
     """
-    row = catalogue.connection.execute("SELECT behind FROM models WHERE id = ?", (model_id,)).fetchone()
-    return catalogue.files_without_items(model_id) if row and row[0] else set()
+    return catalogue.files_without_items(model_id) if catalogue.may_lack_files(model_id) else set()
 
 
-def note_caught_up(catalogue: Catalogue, model_id: int) -> None:
+def note_caught_up(catalogue: Store, model_id: int) -> None:
     """Says that the model has encoded all files, within the caller's transaction."""
-    catalogue.connection.execute("UPDATE models SET behind = 0 WHERE id = ?", (model_id,))
+    catalogue.set_caught_up(model_id)
 
 
-def search_with(catalogue: Catalogue, model: StoredModel) -> None:
+def search_with(catalogue: Store, model: StoredModel) -> None:
     """Makes it the model that searches use from now on, within the caller's transaction."""
     catalogue.set_setting(_IN_USE, str(model.id))
     catalogue.remove_setting(_WANTED)
 
 
-def search_later_with(catalogue: Catalogue, model: StoredModel) -> None:
+def search_later_with(catalogue: Store, model: StoredModel) -> None:
     """Makes it the model that searches will use once it has caught up, within the caller's transaction."""
     catalogue.set_setting(_WANTED, str(model.id))
 
 
-def switch_if_caught_up(catalogue: Catalogue) -> StoredModel | None:
+def switch_if_caught_up(catalogue: Store) -> StoredModel | None:
     """Lets searches use the wanted model if it has encoded all files that it can. Returns it if that is so."""
     wanted = wanted_model(catalogue)
-    if wanted is None or files_lacking(catalogue, wanted.id) or not catalogue.has_items_of(wanted.id):
+    if wanted is None or files_to_encode(catalogue, wanted.id) or not catalogue.has_items_of(wanted.id):
         return None
     with catalogue.transaction():
         note_caught_up(catalogue, wanted.id)
@@ -153,7 +153,7 @@ def switch_if_caught_up(catalogue: Catalogue) -> StoredModel | None:
     return wanted
 
 
-def drop_model(catalogue: Catalogue, model: StoredModel) -> int:
+def drop_model(catalogue: Store, model: StoredModel) -> int:
     """Takes a model that searches do not use out of the library, with its vectors. Returns how many there were."""
     with catalogue.transaction():
         if catalogue.number_setting(_WANTED) == model.id:
@@ -164,5 +164,5 @@ def drop_model(catalogue: Catalogue, model: StoredModel) -> int:
         catalogue.set_setting("items_removed", str(before))
         catalogue.remove_failures_of_model(model.id)
         catalogue.remove_settings_of(model.identity.fingerprint)
-        catalogue.connection.execute("DELETE FROM models WHERE id = ?", (model.id,))
+        catalogue.delete_model(model.id)
         return removed

@@ -1,4 +1,4 @@
-"""What the disk or the file system refuses a library, told in one sentence."""
+"""What the disk or the file system refuses a library, as errors of our own kinds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Busy, Damaged, MmsearchError, Remedy, Unavailable
 from mmsearch.store.sqlite.store import DATABASE_NAME
 
 # What the disk or the folder of a library can refuse; anything else is a bug and keeps its traceback.
@@ -24,39 +24,37 @@ _SIGNS_OF_DAMAGE = (
 
 
 @contextmanager
-def errors_told(folder: str) -> Iterator[None]:
-    """Raises MmsearchError for what SQLite or the system says of the library in `folder` and a person can put right."""
+def mapped_errors(folder: str) -> Iterator[None]:
+    """Makes what SQLite or the system says of the library in `folder` an MmsearchError, where a person can mend it."""
     try:
         yield
     except sqlite3.DatabaseError as error:
-        told = _sentence(error, folder)
-        if told is None:
+        known = _known(error, folder)
+        if known is None:
             raise
-        raise MmsearchError(told) from error
+        raise known from error
     except OSError as error:
         if error.errno not in _FOLDER_ERRORS:
             raise
-        raise MmsearchError(
-            f"The library folder {folder} cannot be written ({error.strerror}); put that right, or choose "
-            "another folder with --library."
+        raise Unavailable(
+            f"The library folder {folder} cannot be written ({error.strerror})", Remedy("choose_library.or_mend")
         ) from error
 
 
-def _sentence(error: sqlite3.DatabaseError, folder: str) -> str | None:
-    """What a person can do about an error of SQLite, or None where it is a bug."""
+def _known(error: sqlite3.DatabaseError, folder: str) -> MmsearchError | None:
+    """An error of SQLite as one of ours, or None where it is a bug."""
     text = str(error)
     database = os.path.join(folder, DATABASE_NAME)
     if "full" in text:
-        return f"There is no room left on the disk of the library {folder}; free some and run the command again."
+        return Unavailable(f"There is no room left on the disk of the library {folder}; free some", Remedy("again"))
     if "readonly" in text or "unable to open" in text:
-        return f"The library in {folder} cannot be opened or written; check its permissions, or choose another."
-    if "locked" in text:
-        return f"Another program keeps {database} locked; wait until it has finished."
-    if "disk I/O" in text:
-        return f"The disk of the library {folder} reports an error; check the disk, and run the command again."
-    if any(sign in text for sign in _SIGNS_OF_DAMAGE):
-        return (
-            f"The library file {database} is damaged ({text}); `mmsearch doctor` says what of it can be saved (your "
-            "own files are not touched)."
+        return Unavailable(
+            f"The library in {folder} cannot be opened or written; check its permissions, or choose another."
         )
+    if "locked" in text:
+        return Busy(f"Another program keeps {database} locked; wait until it has finished.")
+    if "disk I/O" in text:
+        return Unavailable(f"The disk of the library {folder} reports an error; check the disk", Remedy("again"))
+    if any(sign in text for sign in _SIGNS_OF_DAMAGE):
+        return Damaged(f"The library file {database} is damaged ({text})", Remedy("doctor"))
     return None

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmsearch.files.crash_points import crash_point
+from mmsearch.files.replacing import replacing
 from mmsearch.store.sqlite.schema import migrate, note_spaces, number_items, settings_by_model
 from mmsearch.store.sqlite.store import read_only_uri
 
@@ -71,13 +72,11 @@ def salvage(database: str, kept: str) -> tuple[Salvaged, str]:
         for leftover in (temporary, f"{temporary}-journal", ready):
             with suppress(FileNotFoundError):
                 os.remove(leftover)
-        with closing(_new(temporary)) as new:
-            saved = _copy(database, new)
-            new.execute("PRAGMA journal_mode = DELETE")
-        shutil.copymode(database, temporary)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, ready)
+        with replacing(ready, temporary=temporary):
+            with closing(_new(temporary)) as new:
+                saved = _copy(database, new)
+                new.execute("PRAGMA journal_mode = DELETE")
+            shutil.copymode(database, temporary)
     crash_point("salvage written")
     # The log first: SQLite would play it into whatever database it found beside it.
     for ending in ("-wal", "-shm"):

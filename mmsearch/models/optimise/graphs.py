@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mmsearch.encoding.sentence_transformers import SentenceTransformersEncoder, Towers
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Unsupported
 
 OPSET = 17
 # A table of fewer rows holds positions, not tokens.
@@ -44,13 +44,13 @@ def exportable(encoder: SentenceTransformersEncoder) -> Exportable:
     """The encoder's towers.
 
     Raises:
-        MmsearchError: they are built in a way that cannot be exported.
+        Unsupported: they are built in a way that cannot be exported.
     """
     towers = encoder.towers
     pictures = getattr(getattr(towers.image[0], "processor", None), "image_processor", None)
     tokenizer = towers.tokenizer
     if pictures is None or tokenizer is None:
-        raise MmsearchError(
+        raise Unsupported(
             f"{encoder.identity.name} is not built like CLIP or SigLIP, so it cannot be exported; use it as it is."
         )
     side, fit = _fit(pictures)
@@ -66,7 +66,7 @@ def _fit(pictures: Any) -> tuple[int, str]:
             return int(crop["height"]), "crop"
     elif size.get("height") is not None and size.get("height") == size.get("width"):
         return int(size["height"]), "squash"
-    raise MmsearchError(
+    raise Unsupported(
         f"Pictures are prepared for this model in a way that cannot be exported ({size}); use it as it is."
     )
 

@@ -18,7 +18,8 @@ import numpy as np
 from mmsearch.encoding.onnx_model import DESCRIPTION, OnnxEncoder
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.encoding.sentence_transformers import SentenceTransformersEncoder
-from mmsearch.errors import MmsearchError
+from mmsearch.errors import Invalid, Refused, Remedy, Unavailable, Unsupported
+from mmsearch.files.hashing import sha256_of
 from mmsearch.models.installed import (
     PARTIAL_ENDING,
     check_model_name,
@@ -26,12 +27,12 @@ from mmsearch.models.installed import (
     put_in_place,
     scratch_beginning,
     seal,
-    sha256_of,
     writing_model,
 )
-from mmsearch.models.opening import canonical_model_name, is_model_folder, open_encoder
-from mmsearch.models.optimise.towers import Exportable, export, exportable, quantise
-from mmsearch.records import OPTIMISED_ENDING, FloatMatrix
+from mmsearch.models.opening import open_encoder
+from mmsearch.models.optimise.graphs import Exportable, export, exportable, quantise
+from mmsearch.models.reference import ModelRef
+from mmsearch.records import OPTIMISED_ENDING, FloatMatrix, Progress
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,11 +44,12 @@ TEXTS = (
 # Cosines of the exact export with the original: less is not the same model.
 LEAST_AGREEMENT = 0.99
 _IMAGE_FILE, _TEXT_FILE, _TOKENIZER_FILE = "image.onnx", "text.onnx", "tokenizer.json"
+_STEPS = ("loading the model", "exporting both towers", "quantising", "comparing")
 _RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
 
 
 @dataclass(frozen=True)
-class Agreement:
+class TowerAgreement:
     """Cosines of one tower's vectors with those of the original: the mean and the lowest, over `items` of them."""
 
     tower: str
@@ -57,7 +59,7 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Optimised:
+class OptimisedModel:
     """What `--model` takes, the folder that was written, its size in bytes, and how the vectors agree: those of the
     float32 graphs with the original's, then those of the int8 ones.
     """
@@ -65,16 +67,16 @@ class Optimised:
     name: str
     folder: str
     bytes: int
-    float32: tuple[Agreement, ...]
-    int8: tuple[Agreement, ...]
+    float32: tuple[TowerAgreement, ...]
+    int8: tuple[TowerAgreement, ...]
 
 
 def optimise(
     model: str,
     folder: str | None = None,
     pictures: Sequence[Image] = (),
-    on_step: Callable[[str], None] = lambda step: None,
-) -> Optimised:
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> OptimisedModel:
     """Exports a model, by name or folder, to the new folder `folder`, or to the models of this disk as NAME-int8.
 
     Args:
@@ -84,36 +86,40 @@ def optimise(
         MmsearchError: the extra is missing, the model is of another kind, its export does not agree with it, or the
             folder is in use.
     """
+    ref = ModelRef.of(model)
     if folder is None:
-        if is_model_folder(model):
-            raise MmsearchError(f"The model {model} is a folder; name another one, a new one, for what is made of it.")
-        name = check_model_name(canonical_model_name(model)) + OPTIMISED_ENDING
+        if ref.is_folder:
+            raise Invalid(f"The model {model} is a folder; name another one, a new one, for what is made of it.")
+        name = check_model_name(ref.name) + OPTIMISED_ENDING
         target = folder_of(name)
     else:
         name, target = "", os.path.abspath(os.path.expanduser(folder))
         if os.path.lexists(target):
-            raise MmsearchError(f"{target} is there already; choose a folder that is new.")
+            raise Refused(f"{target} is there already; choose a folder that is new.")
     _check_extra()
-    on_step("loading the model")
-    original = open_encoder(canonical_model_name(model), "cpu")
+    on_progress(_step(0))
+    original = open_encoder(ref.name, "cpu")
     if not isinstance(original, SentenceTransformersEncoder):
-        raise MmsearchError(f"{model} is optimised already.")
+        raise Refused(f"{model} is optimised already.")
     source = exportable(original)
     try:
         with writing_model(name) if name else nullcontext():
             os.makedirs(os.path.dirname(target), exist_ok=True)
-            return _optimised(original, source, target, name, pictures, on_step)
+            return _optimised(original, source, target, name, pictures, on_progress)
     except OSError as error:
-        raise MmsearchError(f"The folder {target} cannot be written ({error.strerror}); choose another one.") from error
+        raise Unavailable(f"The folder {target} cannot be written ({error.strerror}); choose another one.") from error
+
+
+def _step(number: int) -> Progress:
+    return Progress(_STEPS[number], number, len(_STEPS), "steps")
 
 
 def _check_extra() -> None:
     try:
         import onnx  # noqa: F401 - torch and onnxruntime need it, and say so late
     except ImportError as error:
-        raise MmsearchError(
-            "Optimising a model needs onnx, torch and sentence-transformers; install them with "
-            "`pip install 'mmsearch[clip]'`."
+        raise Unsupported(
+            "Optimising a model needs onnx, torch and sentence-transformers", Remedy("extra.them", "clip")
         ) from error
 
 
@@ -123,28 +129,28 @@ def _optimised(
     target: str,
     name: str,
     pictures: Sequence[Image],
-    on_step: Callable[[str], None],
-) -> Optimised:
+    on_progress: Callable[[Progress], None],
+) -> OptimisedModel:
     parent, beginning = os.path.dirname(target), scratch_beginning(target)
     with tempfile.TemporaryDirectory(suffix=PARTIAL_ENDING, prefix=beginning, dir=parent) as scratch:
         exact, small = os.path.join(scratch, "exact"), os.path.join(scratch, "small")
         os.makedirs(exact)
         os.makedirs(small)
-        on_step("exporting both towers")
+        on_progress(_step(1))
         export(source, *(os.path.join(exact, file) for file in (_IMAGE_FILE, _TEXT_FILE, _TOKENIZER_FILE)))
         _describe(source, original, exact)
         float32 = _agreements(original, OnnxEncoder(exact, keep_graph=False), pictures)
         worst = min(float32, key=lambda one: one.lowest)
         if worst.lowest < LEAST_AGREEMENT:
-            raise MmsearchError(
+            raise Unsupported(
                 f"{original.identity.name} gives other vectors once it is exported (cosine {worst.lowest:.3f} for "
                 f"{worst.tower}), so nothing was kept; use it as it is."
             )
-        on_step("quantising")
+        on_progress(_step(2))
         for file in (_IMAGE_FILE, _TEXT_FILE):
             quantise(os.path.join(exact, file), os.path.join(small, file))
         os.replace(os.path.join(exact, _TOKENIZER_FILE), os.path.join(small, _TOKENIZER_FILE))
-        on_step("comparing")
+        on_progress(_step(3))
         _describe(source, original, small)
         int8 = _agreements(original, OnnxEncoder(small, keep_graph=False), pictures)
         size = sum(os.path.getsize(os.path.join(small, file)) for file in os.listdir(small))
@@ -153,7 +159,7 @@ def _optimised(
             put_in_place(small, name)
         else:
             os.rename(small, target)  # whole, or not at all
-    return Optimised(name or target, target, size, float32, int8)
+    return OptimisedModel(name or target, target, size, float32, int8)
 
 
 def _describe(source: Exportable, original: SentenceTransformersEncoder, folder: str) -> None:
@@ -183,11 +189,11 @@ def _describe(source: Exportable, original: SentenceTransformersEncoder, folder:
         json.dump(described, file, indent=1)
 
 
-def _agreements(original: Encoder, exported: Encoder, pictures: Sequence[Image]) -> tuple[Agreement, ...]:
+def _agreements(original: Encoder, exported: Encoder, pictures: Sequence[Image]) -> tuple[TowerAgreement, ...]:
     shown, what = (pictures, "pictures") if pictures else (_made_up_pictures(), "made-up pictures")
     return (
-        _agreement(what, original.encode_images(shown), exported.encode_images(shown)),
-        _agreement("texts", original.encode_texts(TEXTS), exported.encode_texts(TEXTS)),
+        _agreement(what, original.encode("image", shown), exported.encode("image", shown)),
+        _agreement("texts", original.encode("text", TEXTS), exported.encode("text", TEXTS)),
     )
 
 
@@ -205,6 +211,6 @@ def _made_up_pictures() -> list[Image]:
     return [*ramps, *blotches]
 
 
-def _agreement(tower: str, original: FloatMatrix, exported: FloatMatrix) -> Agreement:
+def _agreement(tower: str, original: FloatMatrix, exported: FloatMatrix) -> TowerAgreement:
     cosines = np.sum(original * exported, axis=1)
-    return Agreement(tower, len(cosines), float(cosines.mean()), float(cosines.min()))
+    return TowerAgreement(tower, len(cosines), float(cosines.mean()), float(cosines.min()))

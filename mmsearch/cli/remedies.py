@@ -1,0 +1,94 @@
+"""What to do about an error, in the words of the command line: the engine names an action, this page the command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mmsearch.errors import MmsearchError, Remedy
+from mmsearch.records import OPTIMISED_ENDING
+
+
+def _install(name: str) -> str:
+    """A model that is not on this disk, or not whole, is fetched, or made of the one it is an optimised form of."""
+    original = name.removesuffix(OPTIMISED_ENDING)
+    get = f"fetch it with `mmsearch models pull {name}`"
+    if name != original:
+        get = f"make it with `mmsearch models pull {original}` and `mmsearch models optimise {original}`"
+    return (
+        f"{get} or, without a network, bring it over from another machine with `mmsearch models export {name} FILE` "
+        "there and `mmsearch models import FILE` here"
+    )
+
+
+# Action → what follows the sentence and a semicolon; one that begins with a space or a comma goes on with the sentence.
+# {subject} is what the remedy names, or "" there.
+SENTENCES: dict[str, str | Callable[[str], str]] = {
+    "adapters.list": "`mmsearch adapters` lists them",
+    "adapters.remove": "remove it with `mmsearch adapters --remove {subject}`",
+    "again": " and run the command again",
+    "choose_library": "choose another with --library",
+    "choose_library.folder": "choose another folder with --library",
+    "choose_library.or_mend": "put that right, or choose another folder with --library",
+    "device.leave_out": "leave out --device, or choose a model that torch runs",
+    "device.other_torch": "leave out --device, or install a torch that is made for it",
+    "device.processor": "use --device cpu, or a smaller model",
+    "doctor": "`mmsearch doctor` says what of it can be saved (your own files are not touched)",
+    "doctor.what": "`mmsearch doctor` says what can be saved",
+    "evaluate.model": "measure that model too, with --model",
+    "extra.or_no_plot": "install it with `pip install 'mmsearch[{subject}]'`, or leave out --plot",
+    "extra.them": "install them with `pip install 'mmsearch[{subject}]'`",
+    "extra.training": "install it with `pip install 'mmsearch[{subject}]'` (on Linux add `-c constraints.txt`)",
+    "forget": "take it out with `mmsearch forget`, and index it again",
+    "format": "choose another file or --format",
+    "format.give": "correct it or give --format",
+    "format.or_correct": "correct it or choose another --format",
+    "images": "give their folder with --images",
+    "images.folder": "give the folder of the photos with --images",
+    "images.which": "say which one with --images",
+    "index": "run `mmsearch index FOLDER` first",
+    "index.model": "run `mmsearch index --model {subject}` first",
+    "index.name": "name a folder: `mmsearch index ~/Pictures`",
+    "index.once": "run `mmsearch index` once where it can",
+    "index.rebuild": "run `mmsearch index --model {subject} --rebuild` to encode its files again",
+    "leave_out": "leave --{subject} out",
+    "models.choose": "choose another model",
+    "models.good": "`mmsearch models` lists good ones (a private one needs HF_TOKEN)",
+    "models.install": _install,
+    "models.list": "`mmsearch models` lists those that are",
+    "models.optimise": "make it again with `mmsearch models optimise`",
+    "models.pull": "run `mmsearch models pull {subject}` again",
+    "models.pull_again": "fetch the model again with `mmsearch models pull`",
+    "models.trust": "if you trust its authors, run `mmsearch models pull NAME --trust-remote-code`",
+    "models.use": lambda name: f"choose another model with `mmsearch models use {name or 'NAME'}` first",
+    "models_folder": "name another folder with MMSEARCH_MODELS",
+    "models_folder.or_room": "make room, or name another folder with MMSEARCH_MODELS",
+    "photos": "choose another folder for --photos",
+    "prune.gone": ", or take out what is gone with `mmsearch prune`",
+    "query": 'give a text ("dog on beach") or --image FILE',
+    "query.add": "add a text or --image FILE to look for",
+    "reinstall": "install mmsearch again",
+    "status": "`mmsearch status` lists what it holds",
+    "status.retry": "`mmsearch status --failed` says why, and `mmsearch index --retry` tries again",
+    "train": "`mmsearch train` makes one",
+    "train.force": "--force keeps it",
+}
+
+
+def remedy_in_words(remedy: Remedy) -> str:
+    """What a person can type."""
+    sentence = SENTENCES[remedy.action]
+    return sentence(remedy.subject) if callable(sentence) else sentence.format(subject=remedy.subject)
+
+
+def worded(message: str, remedy: Remedy | None) -> str:
+    """A sentence that says what is wrong, and what helps."""
+    if remedy is None:
+        return message
+    words = remedy_in_words(remedy)
+    beginning = message.removesuffix(".")
+    return f"{beginning}{'' if words[0] in ' ,' else '; '}{words}."
+
+
+def in_words(error: MmsearchError) -> str:
+    """An error as the command line says it."""
+    return worded(error.message, error.remedy)

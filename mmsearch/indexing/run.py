@@ -1,0 +1,221 @@
+"""One run of `index`: which roots, which models, and what is done once their files are encoded."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+
+from mmsearch.encoding.protocol import Encoder
+from mmsearch.errors import Invalid, MmsearchError, Refused, Remedy, Unavailable
+from mmsearch.files.locking import WriterLock
+from mmsearch.indexing.journal import InFlight
+from mmsearch.indexing.pipeline import Indexer, IndexOptions
+from mmsearch.indexing.report import IndexReport
+from mmsearch.indexing.roots import check_root, choose_roots, root_status
+from mmsearch.indexing.walking import WalkRules, check_rules
+from mmsearch.models.opening import Encoders
+from mmsearch.reading import ReadLimits
+from mmsearch.records import Progress, Root
+from mmsearch.store.models import (
+    StoredModel,
+    add_model,
+    check_same_model,
+    files_to_encode,
+    model_called,
+    model_of,
+    rename,
+    searched_model,
+    switch_if_caught_up,
+    wanted_model,
+)
+from mmsearch.store.settings import want_graph
+from mmsearch.store.sqlite.compaction import compact_if_wasteful
+from mmsearch.store.sqlite.store import SqliteStore
+
+# Brings derived files up to date; the encoder is that of the vectors that are new. Says what had to be made again.
+Refresh = Callable[[SqliteStore, Encoder], list[str]]
+
+
+@dataclass(frozen=True)
+class IndexSettings:
+    """How a run goes about it.
+
+    `graph` says, once and for all, whether the library has an HNSW graph; None leaves that as it is (there is one up to
+    100,000 items of a modality). `workers` is the number of threads, all processors for None. Once `stop` is set, by
+    another thread, the run ends in good order, and the next one goes on from there.
+    """
+
+    limits: ReadLimits = field(default_factory=ReadLimits)
+    workers: int | None = None
+    graph: bool | None = None
+    stop: threading.Event = field(default_factory=threading.Event, compare=False)
+
+
+@dataclass(frozen=True)
+class IndexRequest:
+    """What a run is asked to do; see `Library.index`. `paths` are absolute, none for all roots of the library."""
+
+    paths: tuple[bytes, ...] = ()
+    rules: WalkRules | None = None
+    model: str | None = None
+    rebuild: bool = False
+    retry: bool = False
+    settings: IndexSettings = field(default_factory=IndexSettings)
+
+
+class IndexRun:
+    """A run of `index` on the library in `folder`, which is made if it is not there.
+
+    Raises:
+        MmsearchError: a path cannot be read, another process writes the library, or its model is not there.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        request: IndexRequest,
+        encoders: Encoders,
+        refresh: Refresh,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> None:
+        self._folder = folder
+        self._request = request
+        self._encoders = encoders
+        self._refresh = refresh
+        settings = request.settings
+        workers = settings.workers or os.cpu_count() or 1
+        self._options = IndexOptions(settings.limits, workers, on_progress, settings.stop)
+
+    def run(self, is_new: bool) -> IndexReport:
+        """Brings the library up to date. `is_new` says that there is none yet."""
+        request = self._request
+        for path in request.paths:
+            check_root(path)
+        if request.rules is not None:
+            check_rules(request.rules)
+        if is_new:
+            if not request.paths:
+                raise Invalid("Nothing to index", Remedy("index.name"))
+            _ = self._encoders.new(request.model).identity  # a wrong model is told before anything is made
+        make_folder(self._folder)
+        with (
+            WriterLock(self._folder) as lock,
+            closing(SqliteStore.write(self._folder, lock.check)) as catalogue,
+            closing(SqliteStore.read(self._folder)) as reader,
+        ):
+            chosen, encoder = self._chosen_model(catalogue)
+            if request.settings.graph is not None:
+                want_graph(catalogue, request.settings.graph)
+            wanted = wanted_model(catalogue) if request.model is None else None
+            roots, missing = choose_roots(catalogue, list(request.paths), request.rules, request.rebuild)
+            if request.retry:
+                with catalogue.transaction():
+                    for root, _ in roots:
+                        catalogue.remove_failures_of_root(root.id)
+            if wanted is not None and wanted.id == chosen.id:
+                wanted = None
+            chosen_roots = _ChosenRoots(roots, missing)
+            encode = partial(self._encode, catalogue, reader, chosen_roots)
+            report = encode(chosen, encoder, is_last=wanted is None)
+            if wanted is not None and not report.stopped:
+                try:
+                    report.catching_up = encode(*self._known_model(wanted), is_last=True)
+                except MmsearchError as error:
+                    report.hindered = (
+                        f"nothing was encoded with {wanted.name}, which searches wait for: {error.message}"
+                    )
+                    report.remedy = error.remedy
+                    with catalogue.transaction():
+                        catalogue.retire_orphans()
+            report.switched = switch_if_caught_up(catalogue) is not None
+            searched = searched_model(catalogue)
+            if searched is not None:
+                report.searched = searched.identity.label
+                report.lacking = len(files_to_encode(catalogue, searched.id))
+            compact_if_wasteful(catalogue, self._folder)
+            return report
+
+    def _chosen_model(self, catalogue: SqliteStore) -> tuple[StoredModel, Encoder]:
+        """The model that is asked for, or the one that searches use, taken into the library if it is new."""
+        name, rebuild = self._request.model, self._request.rebuild
+        known = model_called(catalogue, name) if name else searched_model(catalogue)
+        if known is None:
+            encoder = self._encoders.new(name)
+            same = model_of(catalogue, encoder.identity)
+            if same is not None and not rebuild:
+                try:
+                    return self._known_model(same)
+                except MmsearchError:  # its folder is not where it was
+                    return rename(catalogue, same, encoder.identity), encoder
+        else:
+            if not rebuild:
+                return self._known_model(known)
+            encoder = self._encoders.called(known.name)
+            _check_nothing_is_away(catalogue)
+        identity = encoder.identity
+        with catalogue.transaction():
+            return StoredModel(add_model(catalogue, identity), identity), encoder
+
+    def _known_model(self, known: StoredModel) -> tuple[StoredModel, Encoder]:
+        encoder = self._encoders.called(known.name)
+        check_same_model(self._folder, known.identity, encoder.identity)
+        return known, encoder
+
+    def _encode(
+        self,
+        catalogue: SqliteStore,
+        reader: SqliteStore,
+        roots: _ChosenRoots,
+        model: StoredModel,
+        encoder: Encoder,
+        is_last: bool,
+    ) -> IndexReport:
+        """Goes through the roots with one model."""
+        rows = {root.id: root for root in catalogue.roots()}
+        in_flight = InFlight(self._folder)
+        indexer = Indexer(catalogue, reader, model.id, encoder, self._options, in_flight, is_last)
+        indexer.report.library = self._folder
+        indexer.report.offline += roots.missing
+        report = indexer.run([(rows[root.id], rules) for root, rules in roots.there])
+        # Not after Ctrl-C: searches read what is missing there from the catalogue.
+        report.rebuilt += self._refresh(catalogue, encoder)
+        return report
+
+
+@dataclass(frozen=True)
+class _ChosenRoots:
+    """The roots of a run that are there, with their rules, and the paths of those that are not at present."""
+
+    there: list[tuple[Root, WalkRules]]
+    missing: list[bytes]
+
+
+def make_folder(folder: str) -> None:
+    """Makes the folder of a library, and those above it.
+
+    Raises:
+        Unavailable: the system does not allow it.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            f"The library folder {folder} cannot be made ({error.strerror})", Remedy("choose_library")
+        ) from error
+
+
+def _check_nothing_is_away(catalogue: SqliteStore) -> None:
+    """Raises Refused if there are files that cannot be encoded again now, so that nothing is dropped."""
+    for root in catalogue.roots():
+        state = root_status(catalogue, root)
+        away = root.path if state.offline or state.absent else next(iter(state.unmounted), None)
+        if away is not None:
+            what = "is not there" if away != root.path or state.offline else "has lost files"
+            raise Refused(
+                f"{os.fsdecode(away)} {what}, so its files cannot be encoded again; connect its drive",
+                Remedy("prune.gone"),
+            )

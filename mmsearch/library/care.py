@@ -1,0 +1,108 @@
+"""`Library().care`: what is lost, a copy, room given back, damage found and put right."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mmsearch.files.locking import WriterLock
+from mmsearch.library.access import Access
+from mmsearch.store.sqlite.store import SqliteStore
+
+if TYPE_CHECKING:
+    from mmsearch.care.doctor import Diagnosis
+    from mmsearch.indexing.pruning import Losses, Pruned
+    from mmsearch.store.sqlite.backup import Backup
+    from mmsearch.store.sqlite.compaction import Compacted
+
+
+class Care:
+    """The door `Library().care`."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def losses(self, paths: Iterable[str | os.PathLike[str]] = ()) -> Losses:
+        """The files of the library, or those below `paths`, that are not on the disk any more."""
+        from mmsearch.indexing.pruning import find_losses
+        from mmsearch.indexing.roots import absolute
+
+        with self._access.guarded():
+            return find_losses(self._access.reading(), [absolute(path) for path in paths])
+
+    def prune(self, losses: Losses) -> Pruned:
+        """Takes those files out of the library that are still gone."""
+        from mmsearch.indexing.pruning import Pruned, drop_losses
+
+        with self._access.guarded(), self._access.writing() as catalogue:
+            dropped = drop_losses(catalogue, losses)
+            self._access.refresh(catalogue)
+            return Pruned(losses, dropped)
+
+    def backup(self, target: str | os.PathLike[str]) -> Backup:
+        """Copies the library's database to the file `target`, also while it is being written. An older backup there
+        is replaced once the new one is whole.
+        """
+        from mmsearch.store.sqlite.backup import write_backup
+
+        with self._access.guarded():
+            return write_backup(self._access.reading(), os.fspath(target))
+
+    def compact(self) -> Compacted:
+        """Gives the room of what was removed back to the disk, and makes the derived files anew."""
+        from mmsearch.nearest import derived
+        from mmsearch.store.sqlite.compaction import Compacted, compact_database
+
+        access = self._access
+        with access.guarded():
+            access.reading()
+            before = access.bytes()
+            with access.writing() as catalogue:
+                with catalogue.transaction():
+                    catalogue.remove_orphans()
+                compact_database(catalogue, access.folder)
+                derived.remove_all(access.folder)
+                access.refresh(catalogue)
+            return Compacted(before, access.bytes())
+
+    def examine(self) -> Diagnosis:
+        """What is wrong with the library; nothing is changed."""
+        from mmsearch.care import doctor
+
+        with self._access.guarded():
+            self._upgrade()
+            return doctor.examine(self._access.folder)
+
+    def repair(self) -> Diagnosis:
+        """Puts right what is wrong with the library, saving all that can be read. Returns what was wrong.
+
+        What could not be saved is taken in again by the next `index`.
+        """
+        from mmsearch.care import doctor
+
+        folder = self._access.folder
+        with self._access.guarded():
+            self._upgrade()
+            diagnosis = doctor.examine(folder)
+            if diagnosis.sound:
+                return diagnosis
+            with WriterLock(folder):
+                diagnosis = doctor.examine(folder)  # again, now that nobody writes
+                salvaged, kept = diagnosis.salvageable, None
+                if salvaged is not None:
+                    salvaged, kept = doctor.save_what_can_be_read(folder)
+                with closing(SqliteStore.write(folder)) as catalogue:
+                    doctor.repair(folder, catalogue)
+                    self._access.refresh(catalogue)
+            return replace(diagnosis, salvageable=salvaged, repaired=True, kept=kept)
+
+    def _upgrade(self) -> None:
+        """Brings an older library up to date, if it is sound enough for that."""
+        from mmsearch.store.sqlite.damage import DamagedDatabase
+
+        with suppress(DamagedDatabase):
+            self._access.reading()
+        self._access.close()

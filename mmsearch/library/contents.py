@@ -1,0 +1,107 @@
+"""What a library holds, and taking a part of it out."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mmsearch.errors import NotFound, Remedy
+from mmsearch.files.paths import is_below
+from mmsearch.library.access import Access
+from mmsearch.library.models import LibraryModel
+from mmsearch.nearest.spaces import model_in_use
+from mmsearch.records import Counts, Failure
+
+if TYPE_CHECKING:
+    from mmsearch.indexing.roots import RootStatus
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a library holds. `bytes` is what its folder takes on disk; `interrupted` tells of an unfinished run.
+
+    `model`, `dimension` and the items counted are those of the model that searches use, `models` are all.
+    """
+
+    library: str
+    model: str
+    dimension: int
+    counts: Counts
+    models: tuple[LibraryModel, ...]
+    roots: tuple[RootStatus, ...]
+    failures: tuple[Failure, ...]
+    bytes: int
+    interrupted: bool
+
+    def json_fields(self) -> dict[str, Any]:
+        """With the counts among the other fields."""
+        counts = self.counts
+        return {
+            "library": self.library,
+            "model": self.model,
+            "dimension": self.dimension,
+            "models": self.models,
+            "images": counts.images,
+            "texts": counts.texts,
+            "files": counts.files,
+            "unread": counts.unread,
+            "contents": counts.contents,
+            "items": counts.items,
+            "bytes": self.bytes,
+            "interrupted": self.interrupted,
+            "roots": self.roots,
+            "failures": self.failures,
+        }
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What was taken out: the path, absolute, and how many files.
+
+    `roots` are the remaining ones that will bring them in again unless told not to.
+    """
+
+    path: bytes
+    files: int = field(metadata={"json": "removed"})
+    roots: tuple[bytes, ...] = field(metadata={"json": None})
+
+
+def status(access: Access, models: tuple[LibraryModel, ...]) -> Status:
+    """What the library holds now."""
+    from mmsearch.indexing.roots import root_status
+
+    catalogue = access.reading()
+    in_use = model_in_use(catalogue)
+    identity = in_use.identity if in_use else None
+    return Status(
+        library=access.folder,
+        model=identity.label if identity else "none yet",
+        dimension=identity.dimension if identity else 0,
+        counts=catalogue.counts(in_use.model_id if in_use else 0),
+        models=models,
+        roots=tuple(root_status(catalogue, root) for root in catalogue.roots()),
+        failures=tuple(catalogue.failures()),
+        bytes=access.bytes(),
+        interrupted=catalogue.setting("interrupted") is not None,
+    )
+
+
+def forget(access: Access, folder: bytes) -> Forgotten:
+    """Takes a folder or file, and what was found in it, out of the library."""
+    access.reading()
+    with access.writing() as catalogue:
+        files = catalogue.files_below(folder)
+        failures = catalogue.failures_below(folder)
+        roots = [root for root in catalogue.roots() if is_below(root.path, folder)]
+        if not files and not failures and not roots:
+            raise NotFound(f"Nothing in the library lies at {os.fsdecode(folder)}", Remedy("status"))
+        with catalogue.transaction():
+            catalogue.remove_files(files)
+            catalogue.remove_failures(failures)
+            for root in roots:
+                catalogue.remove_root(root.id)
+            catalogue.remove_orphans()
+        access.refresh(catalogue)
+        around = (root.path for root in catalogue.roots() if is_below(folder, root.path))
+        return Forgotten(folder, len(files), tuple(around) if os.path.lexists(folder) else ())

@@ -1,0 +1,301 @@
+"""What a store is asked for: a ledger of what lies where, and the items with their vectors.
+
+`store/sqlite/` is the one of a single machine. A second store does what is written here, and passes the contract tests.
+
+**Transactions.** What changes something does so within a `transaction()` of a store that was opened for writing, of
+which there is one at a time; readers are never held up, and see one state of the library within `one_state()`.
+`state()` rises with each transaction that wrote something.
+
+**The change sequence.** Items are numbered in the order of their commits, and no number is given twice: `latest_item()`
+is how far the numbers have come, `items_removed()` how many items were ever removed. So whoever has seen all items up
+to a number finds what has come since behind it, by `vectors_after`, and how much of the rest may be gone. All files
+that are derived from a store stand on this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from mmsearch.records import (
+    Content,
+    Counts,
+    EncodedItem,
+    Failure,
+    FileState,
+    Filters,
+    FloatMatrix,
+    FoundItem,
+    HalfMatrix,
+    ItemIds,
+    KnownFiles,
+    Medium,
+    Modality,
+    ModelIdentity,
+    Root,
+)
+
+
+class Ledger(Protocol):
+    """Roots, files, contents, failures, settings, models and adapters."""
+
+    def close(self) -> None: ...
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All writes within become durable together, or none does. The library is in another state after them."""
+
+    def one_state(self) -> AbstractContextManager[None]:
+        """What is read within is all of one state of the library, whatever is written meanwhile."""
+
+    def state(self) -> tuple[str, int]:
+        """The library's id, and a number that rises with each transaction that writes something."""
+
+    def setting(self, key: str) -> str | None: ...
+
+    def number_setting(self, key: str) -> int:
+        """That setting as a whole number; 0 where there is none, or damage has made it none."""
+
+    def set_setting(self, key: str, value: str) -> None: ...
+
+    def remove_setting(self, key: str) -> None: ...
+
+    def remove_settings_of(self, fingerprint: str) -> None:
+        """Forgets the records of the files that were derived from that model's vectors."""
+
+    def roots(self) -> list[Root]: ...
+
+    def put_root(self, path: bytes, rules: str) -> Root:
+        """Adds a root or replaces its rules."""
+
+    def set_mounts(self, root_id: int, mounts: Iterable[bytes]) -> None: ...
+
+    def set_absent(self, root_id: int, count: int) -> None: ...
+
+    def mark_changed(self, root_ids: Iterable[int]) -> None: ...
+
+    def remove_root(self, root_id: int) -> None: ...
+
+    def files_in_root(self, root: Root) -> int: ...
+
+    def files_at(self, paths: Sequence[bytes], model_id: int, readers: str) -> KnownFiles:
+        """What is known of these paths, at most MOST_PATHS of them.
+
+        A file that other `readers` than these could not read has failed in another state than it has now.
+        """
+
+    def files_of_root(self, root: Root) -> Iterator[tuple[int, bytes]]:
+        """The id and path of each file that this root brought: all of them lie below it."""
+
+    def files_below(self, folder: bytes) -> list[int]:
+        """The ids of the file `folder` itself or of all files below the folder, whichever root brought them."""
+
+    def count_files_below(self, folder: bytes) -> int:
+        """How many files of the library lie below that folder, the file itself counted."""
+
+    def file_count(self) -> int: ...
+
+    def put_file(self, file: FileState, content_id: int) -> None:
+        """Says that the file holds that content; it fails no model that has encoded that."""
+
+    def give_file_to(self, file_id: int, root_id: int) -> None: ...
+
+    def remove_path(self, path: bytes) -> None:
+        """Says that there is nothing to be searched at `path`."""
+
+    def remove_files(self, file_ids: Iterable[int]) -> None: ...
+
+    def note_failure(self, file: FileState, reason: str, readers: str) -> None:
+        """Says that these readers cannot read the file; what it held before leaves the library."""
+
+    def note_not_encoded(self, file: FileState, reason: str, readers: str, model_id: int, is_held: bool) -> None:
+        """Says that this model cannot encode the file's content; the others may.
+
+        Unless that content `is_held` by the library, what the file held before leaves it.
+        """
+
+    def note_out_of_reach(self, root_id: int, path: bytes, reason: str) -> None:
+        """Says that what lies at `path` could not be looked at. What is known of it stays; the next run tries again."""
+
+    def failure_at(self, path: bytes) -> int | None:
+        """The id of what was noted of that path."""
+
+    def failures(self) -> list[Failure]: ...
+
+    def failures_of_root(self, root_id: int) -> Iterator[tuple[int, bytes]]: ...
+
+    def failures_below(self, folder: bytes) -> list[int]: ...
+
+    def remove_failures(self, failure_ids: Iterable[int]) -> None: ...
+
+    def remove_failures_of_root(self, root_id: int) -> None: ...
+
+    def remove_failures_of_model(self, model_id: int) -> None:
+        """Forgets what that model could not encode."""
+
+    def count_not_encoded(self, model_id: int) -> int:
+        """How many files of the library that model could not encode."""
+
+    def unread(self, root_id: int | None = None) -> dict[str, int]:
+        """How many files of each extension no reader takes, most first: of one root, or of all."""
+
+    def put_unread(self, root_id: int, counts: Mapping[str, int]) -> None:
+        """Keeps how many files of each extension a walk of the root came upon that no reader takes."""
+
+    def contents_of(self, file_ids: Iterable[int]) -> dict[int, int]:
+        """The ids of the contents that those files hold, by file."""
+
+    def content_called(self, digest: bytes) -> int | None:
+        """The id of that content if some model has encoded it, else None."""
+
+    def content_with_items(self, digest: bytes, model_id: int, reader: int) -> int | None:
+        """The id of that content if it was read by that version of its reader, and this model has encoded all of it."""
+
+    def files_without_items(self, model_id: int) -> set[int]:
+        """Files whose content this model has not encoded whole, but for those that it could not encode as they are."""
+
+    def files_read_otherwise(self, versions: Mapping[Medium, int]) -> set[int]:
+        """The ids of files whose content was read by another version of its medium's reader than that one."""
+
+    def put_content(self, content: Content) -> int:
+        """Stores a content, unless it is there already as that version of its reader reads it. Returns its id.
+
+        What another version has found in it is dropped, for all models.
+        """
+
+    def remove_orphans(self) -> None:
+        """Drops contents that no file holds any more, with their items and vectors."""
+
+    def retire_orphans(self) -> None:
+        """Drops contents that no file has held since the last call, and marks those that no file holds now.
+
+        So a file that is moved from one root to another keeps its vectors though the roots are indexed one by one.
+        What a file has let go of since the last call is marked 2, by triggers, and what was marked by it 1.
+        """
+
+    def mark_orphans(self) -> None:
+        """Looks at all contents for some that no file holds, where nothing has marked them."""
+
+    def has_orphans(self) -> bool:
+        """Whether there are contents that no file holds, or did not hold for a while."""
+
+    def mark_files_to_encode(self) -> None:
+        """Says that there may be files that the models of the library have not encoded."""
+
+    def counts(self, model_id: int) -> Counts:
+        """How much there is; items are those of that model."""
+
+    def some_pictures(self, most: int) -> list[bytes]:
+        """The paths of so many pictures, drawn from all of the library."""
+
+    def model_rows(self) -> list[tuple[int, ModelIdentity]]:
+        """The id and identity of each model, the oldest first."""
+
+    def insert_model(self, identity: ModelIdentity) -> int:
+        """Adds a model that has encoded nothing yet. Returns its id."""
+
+    def rename_model(self, model_id: int, identity: ModelIdentity) -> None:
+        """Says that the model is called as that identity is."""
+
+    def delete_model(self, model_id: int) -> None:
+        """Removes the row of the model, and nothing else."""
+
+    def may_lack_files(self, model_id: int) -> bool:
+        """Whether there may be files that the model has not encoded."""
+
+    def set_caught_up(self, model_id: int) -> None:
+        """Says that the model has encoded all files."""
+
+    def adapter_rows(self, adapter_id: int | None = None) -> list[tuple[Any, ...]]:
+        """Id, name, version, fingerprint of the model, weights, description and moment of each adapter, by name.
+
+        With `adapter_id` only of that one.
+        """
+
+    def insert_adapter(self, name: str, version: int, model_fingerprint: str, weights: bytes, about: str) -> int:
+        """Adds an adapter. Returns its id."""
+
+    def delete_adapter(self, adapter_id: int) -> None:
+        """Removes an adapter."""
+
+
+class VectorStore(Protocol):
+    """Items and their vectors, float16 as the models made them."""
+
+    def items_removed(self) -> int:
+        """How many items were ever removed: tells a derived file how many of its rows may be dead."""
+
+    def items_stored(self, digest: bytes, model_id: int, reader: int) -> int:
+        """How many items of that content, read by that version of its reader, this model has encoded: the first ones,
+        where a run was cut off in the middle of it.
+        """
+
+    def add_items(
+        self, content_id: int, model_id: int, items: Sequence[EncodedItem], first: int = 0, is_whole: bool = True
+    ) -> None:
+        """Stores items of a content with their vectors: those from place `first` on, all of them if `is_whole`.
+
+        What is there already, of another file of that content, stays as it is.
+        """
+
+    def remove_items_of(self, content_ids: Iterable[int]) -> None:
+        """Drops the items and vectors of those contents; the next index run encodes their files again."""
+
+    def remove_items_of_model(self, model_id: int) -> int:
+        """Drops all items and vectors that this model made. Returns how many there were."""
+
+    def item_count(self) -> int: ...
+
+    def latest_item(self) -> int:
+        """The highest id of an item, or 0."""
+
+    def item_ids(self, model_id: int, modality: Modality) -> ItemIds:
+        """The ids, ascending, of all items of that model and modality."""
+
+    def live_items(self, item_ids: ItemIds) -> ItemIds:
+        """Those of the items, ascending, that are there."""
+
+    def count_items_after(self, model_id: int, modality: Modality, item_id: int) -> int: ...
+
+    def has_items_of(self, model_id: int) -> bool:
+        """Whether that model has encoded anything."""
+
+    def count_items_of(self, model_id: int) -> int: ...
+
+    def spaces(self, model_id: int) -> list[tuple[Modality, Medium]]:
+        """The modalities that items of that model have, each with the media of the files that they come from."""
+
+    def modalities(self, model_id: int) -> list[Modality]:
+        """The modalities that items of that model have, in order."""
+
+    def vectors_after(self, model_id: int, modality: Modality, item_id: int, limit: int) -> tuple[ItemIds, list[bytes]]:
+        """Ids (ascending) and float16 vectors, as bytes, of the model's first `limit` items after `item_id`."""
+
+    def vectors_of(self, item_ids: ItemIds) -> tuple[ItemIds, list[bytes]]:
+        """Ids (ascending) and float16 vectors, as bytes, of those items that are there."""
+
+    def image_vector_at(self, path: bytes, model_id: int) -> HalfMatrix | None:
+        """The stored vector of the picture at `path`, float16 [dimension], if the file is still as when it was read.
+
+        Raises:
+            OSError: there is no such file now.
+        """
+
+    def places_of(self, item_ids: Iterable[int], filters: Filters) -> list[tuple[int, bytes, int]]:
+        """The items with the path and size in bytes of each file that holds them and passes the filters."""
+
+    def found_items(self, item_ids: Iterable[int], filters: Filters) -> list[FoundItem]:
+        """The given items in every file that holds them and passes the filters; removed items are not there."""
+
+    def nearest(
+        self, model_id: int, modality: Modality, vector: FloatMatrix, count: int, filters: Filters
+    ) -> tuple[ItemIds, FloatMatrix]:
+        """The items of a space nearest to a unit vector, float32 [dimension], in files that pass the filters.
+
+        Ids [k] and cosines [k], best first and of equal ones the older first; k is `count`, or less where there are
+        fewer. Which items pass stays within the store.
+        """
+
+
+class Store(Ledger, VectorStore, Protocol):
+    """Both halves, over one connection."""

@@ -1,0 +1,19 @@
+"""What a person has said once and for all about a library, as the store holds it."""
+
+from __future__ import annotations
+
+from mmsearch.store.protocol import Store
+
+_GRAPH = "graph"
+
+
+def wants_graph(catalogue: Store) -> bool | None:
+    """Whether the library is to have a graph however large it gets (True), or none (False); None if nobody said."""
+    said = catalogue.setting(_GRAPH)
+    return None if said is None else said == "1"
+
+
+def want_graph(catalogue: Store, wanted: bool) -> None:
+    """Says so from now on."""
+    with catalogue.transaction():
+        catalogue.set_setting(_GRAPH, str(int(wanted)))

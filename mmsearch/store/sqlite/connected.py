@@ -1,0 +1,78 @@
+"""One connection to the library's SQLite file: transactions, the state that it is at, and settings."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class Connected:
+    """What the groups of tables have in common: the connection, and the settings."""
+
+    def __init__(self, connection: sqlite3.Connection, before_commit: Callable[[], None] = lambda: None) -> None:
+        self.connection = connection
+        self._before_commit = before_commit
+
+    def close(self) -> None:
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All writes within become durable together, or none does. The library is in another state after them."""
+        before = self.connection.total_changes
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            yield
+            if self.connection.total_changes != before:
+                self.connection.execute(
+                    """INSERT INTO settings (key, value) VALUES ('state', '1')
+                       ON CONFLICT (key) DO UPDATE SET value = value + 1"""
+                )
+            self._before_commit()
+        except BaseException:
+            self.connection.rollback()
+            raise
+        self.connection.commit()
+
+    @contextmanager
+    def one_state(self) -> Iterator[None]:
+        """What is read within is all of one state of the library, whatever is written meanwhile."""
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.connection.rollback()
+
+    def state(self) -> tuple[str, int]:
+        """The library's id, and a number that rises with each transaction that writes something."""
+        library, state = self.connection.execute(
+            """SELECT (SELECT value FROM settings WHERE key = 'library_id'),
+                 (SELECT CAST(value AS INTEGER) FROM settings WHERE key = 'state')"""
+        ).fetchone()
+        return library or "", state or 0
+
+    def setting(self, key: str) -> str | None:
+        row = self.connection.execute("SELECT value FROM settings WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def number_setting(self, key: str) -> int:
+        """That setting as a whole number; 0 where there is none, or damage has made it none."""
+        try:
+            return int(self.setting(key) or 0)
+        except ValueError:
+            return 0
+
+    def set_setting(self, key: str, value: str) -> None:
+        self.connection.execute("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", (key, value))
+
+    def remove_setting(self, key: str) -> None:
+        self.connection.execute("DELETE FROM settings WHERE key = ?", (key,))
+
+    def remove_settings_of(self, fingerprint: str) -> None:
+        """Forgets the records of the files that were derived from that model's vectors."""
+        self.connection.execute("DELETE FROM settings WHERE key LIKE '% ' || ? || '-%'", (fingerprint[:16],))
+
+    def items_removed(self) -> int:
+        """How many items were ever removed: tells a derived file how many of its rows may be dead."""
+        return self.number_setting("items_removed")

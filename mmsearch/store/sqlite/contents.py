@@ -1,0 +1,232 @@
+"""The table of contents, and what is stored of each: from a file's bytes to its items, and out of the library again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mmsearch.records import Content, Counts, EncodedItem, Locator, Medium, Modality
+from mmsearch.store.sqlite.connected import Connected
+
+
+class ContentTables(Connected):
+    """Contents by their digest, with the items that models made of them. What writes does so within the caller's
+    transaction.
+    """
+
+    def contents_of(self, file_ids: Iterable[int]) -> dict[int, int]:
+        """The ids of the contents that those files hold, by file."""
+        rows = self.connection.execute(
+            "SELECT id, content_id FROM files WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(file_ids)),),
+        )
+        return dict(rows.fetchall())
+
+    def content_called(self, digest: bytes) -> int | None:
+        """The id of that content if some model has encoded it, else None."""
+        row = self.connection.execute(
+            """SELECT id FROM contents WHERE digest = ?
+               AND EXISTS (SELECT 1 FROM items WHERE content_id = contents.id)""",
+            (digest,),
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def content_with_items(self, digest: bytes, model_id: int, reader: int) -> int | None:
+        """The id of that content if it was read by that version of its reader, and this model has encoded all of it."""
+        row = self.connection.execute(
+            """SELECT id FROM contents WHERE digest = ? AND reader = ?
+               AND EXISTS (SELECT 1 FROM items WHERE content_id = contents.id AND model_id = ? AND last)""",
+            (digest, reader, model_id),
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def items_stored(self, digest: bytes, model_id: int, reader: int) -> int:
+        """How many items of that content, read by that version of its reader, this model has encoded: the first ones,
+        where a run was cut off in the middle of it.
+        """
+        row = self.connection.execute(
+            """SELECT count(*) FROM items JOIN contents ON contents.id = content_id
+               WHERE digest = ? AND reader = ? AND model_id = ?""",
+            (digest, reader, model_id),
+        ).fetchone()
+        return int(row[0])
+
+    def files_without_items(self, model_id: int) -> set[int]:
+        """Files whose content this model has not encoded whole, but for those that it could not encode as they are."""
+        rows = self.connection.execute(
+            """SELECT id FROM files WHERE NOT EXISTS
+                 (SELECT 1 FROM items WHERE items.content_id = files.content_id AND items.model_id = ?1 AND items.last)
+               AND NOT EXISTS
+                 (SELECT 1 FROM failures WHERE failures.path = files.path AND failures.model_id = ?1
+                  AND failures.size = files.size AND failures.mtime_ns = files.mtime_ns)""",
+            (model_id,),
+        )
+        return {row[0] for row in rows}
+
+    def files_read_otherwise(self, versions: Mapping[Medium, int]) -> set[int]:
+        """The ids of files whose content was read by another version of its medium's reader than that one."""
+        rows = self.connection.execute(
+            """SELECT files.id FROM contents JOIN files ON files.content_id = contents.id
+               JOIN json_each(?) AS readers ON readers.key = contents.medium AND readers.value <> contents.reader""",
+            (json.dumps(dict(versions)),),
+        )
+        return {row[0] for row in rows}
+
+    def put_content(self, content: Content) -> int:
+        """Stores a content, unless it is there already as that version of its reader reads it. Returns its id.
+
+        What another version has found in it is dropped, for all models.
+        """
+        facts = content.facts
+        known = self.connection.execute(
+            "SELECT id, reader FROM contents WHERE digest = ?", (content.digest,)
+        ).fetchone()
+        if known is not None and known[1] == content.reader:
+            return int(known[0])
+        if known is not None:
+            self.remove_items_of([known[0]])
+        row = self.connection.execute(
+            """INSERT INTO contents
+                 (digest, medium, bytes, reader, width, height, taken, encoding, duration, pages)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+               ON CONFLICT (digest) DO UPDATE SET medium = excluded.medium, reader = excluded.reader,
+                 width = excluded.width, height = excluded.height, taken = excluded.taken,
+                 encoding = excluded.encoding, duration = excluded.duration, pages = excluded.pages
+               RETURNING id""",
+            (
+                content.digest, content.medium, content.size, content.reader,
+                facts.width, facts.height, facts.taken, facts.encoding, facts.duration, facts.pages,
+            ),
+        ).fetchone()  # fmt: skip
+        return int(row[0])
+
+    def add_items(
+        self, content_id: int, model_id: int, items: Sequence[EncodedItem], first: int = 0, is_whole: bool = True
+    ) -> None:
+        """Stores items of a content with their vectors: those from place `first` on, all of them if `is_whole`.
+
+        What is there already, of another file of that content, stays as it is.
+        """
+        execute = self.connection.execute
+        row = execute(
+            "SELECT count(*), max(last) FROM items WHERE content_id = ? AND model_id = ?", (content_id, model_id)
+        ).fetchone()
+        stored, whole = int(row[0]), bool(row[1])
+        if whole or stored < first:
+            return
+        if is_whole and not items:  # the run before had got to the end, and no further
+            execute(
+                "UPDATE items SET last = 1 WHERE content_id = ? AND model_id = ? AND ordinal = ?",
+                (content_id, model_id, stored - 1),
+            )
+        ends = first + len(items) - 1
+        for ordinal, item in enumerate(items, start=first):
+            if ordinal < stored:
+                continue
+            cursor = execute(
+                """INSERT INTO items (content_id, model_id, modality, source, ordinal, last, start, "end", line,
+                     page, region, time_from, time_to, text)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                (
+                    content_id, model_id, item.modality, item.source, ordinal, int(is_whole and ordinal == ends),
+                    *_of_locator(item.locator), item.text,
+                ),
+            )  # fmt: skip
+            execute(
+                "INSERT INTO vectors (item_id, vector) VALUES (?, ?)",
+                (cursor.lastrowid, item.vector.astype("<f2").tobytes()),
+            )
+        for modality in {item.modality for item in items}:
+            self._note_space(content_id, model_id, modality)
+
+    def _note_space(self, content_id: int, model_id: int, modality: Modality) -> None:
+        self.connection.execute(
+            """INSERT OR IGNORE INTO spaces (model_id, modality, medium)
+               SELECT ?, ?, medium FROM contents WHERE id = ?""",
+            (model_id, modality, content_id),
+        )
+
+    def remove_orphans(self) -> None:
+        """Drops contents that no file holds any more, with their items and vectors."""
+        self._remove_items("content_id NOT IN (SELECT content_id FROM files)", ())
+        self.connection.execute("DELETE FROM contents WHERE id NOT IN (SELECT content_id FROM files)")
+
+    def retire_orphans(self) -> None:
+        """Drops contents that no file has held since the last call, and marks those that no file holds now.
+
+        So a file that is moved from one root to another keeps its vectors though the roots are indexed one by one.
+        What a file has let go of since the last call is marked 2, by triggers, and what was marked by it 1.
+        """
+        execute = self.connection.execute
+        held = "EXISTS (SELECT 1 FROM files WHERE content_id = contents.id)"
+        retired = "orphaned > 0 AND orphaned = 1"  # the first half is that of the index
+        execute(f"UPDATE contents SET orphaned = 0 WHERE orphaned > 0 AND {held}")
+        self._remove_items(f"content_id IN (SELECT id FROM contents WHERE {retired})", ())
+        execute(f"DELETE FROM contents WHERE {retired}")
+        execute("UPDATE contents SET orphaned = 1 WHERE orphaned > 0")
+
+    def mark_orphans(self) -> None:
+        """Looks at all contents for some that no file holds, where nothing has marked them."""
+        self.connection.execute(
+            """UPDATE contents SET orphaned = 2
+               WHERE orphaned = 0 AND NOT EXISTS (SELECT 1 FROM files WHERE content_id = contents.id)"""
+        )
+
+    def has_orphans(self) -> bool:
+        """Whether there are contents that no file holds, or did not hold for a while."""
+        return self.connection.execute("SELECT 1 FROM contents WHERE orphaned > 0 LIMIT 1").fetchone() is not None
+
+    def remove_items_of(self, content_ids: Iterable[int]) -> None:
+        """Drops the items and vectors of those contents; the next index run encodes their files again."""
+        self._remove_items("content_id IN (SELECT value FROM json_each(?))", (json.dumps(list(content_ids)),))
+        self.mark_files_to_encode()
+
+    def remove_items_of_model(self, model_id: int) -> int:
+        """Drops all items and vectors that this model made. Returns how many there were."""
+        return self._remove_items("model_id = ?", (model_id,))
+
+    def _remove_items(self, condition: str, values: tuple[Any, ...]) -> int:
+        self.connection.execute(
+            f"DELETE FROM vectors WHERE item_id IN (SELECT id FROM items WHERE {condition})", values
+        )
+        removed = self.connection.execute(f"DELETE FROM items WHERE {condition}", values).rowcount
+        if removed:
+            self.set_setting("items_removed", str(self.items_removed() + removed))
+        return removed
+
+    def mark_files_to_encode(self) -> None:
+        """Says that there may be files that the models of the library have not encoded."""
+        self.connection.execute("UPDATE models SET behind = 1")
+
+    def counts(self, model_id: int) -> Counts:
+        """How much there is; items are those of that model."""
+        media = self.connection.execute(
+            """SELECT medium, count(*) FROM files JOIN contents ON contents.id = content_id
+               GROUP BY medium ORDER BY medium"""
+        ).fetchall()
+        unread = self.connection.execute(
+            "SELECT extension, sum(files) FROM unread GROUP BY extension ORDER BY sum(files) DESC, extension"
+        ).fetchall()
+        one = self.connection.execute(
+            """SELECT (SELECT count(DISTINCT content_id) FROM files),
+                 (SELECT count(*) FROM items WHERE model_id = ? AND content_id IN (SELECT content_id FROM files)),
+                 (SELECT count(*) FROM failures)""",
+            (model_id,),
+        ).fetchone()
+        return Counts(dict(media), contents=one[0], items=one[1], failures=one[2], unread=dict(unread))
+
+    def some_pictures(self, most: int) -> list[bytes]:
+        """The paths of so many pictures, drawn from all of the library."""
+        rows = self.connection.execute(
+            """SELECT path FROM files JOIN contents ON contents.id = files.content_id WHERE contents.medium = 'image'
+               ORDER BY (files.id * 2654435761) % 4294967296 LIMIT ?""",
+            (most,),
+        )
+        return [row[0] for row in rows]
+
+
+def _of_locator(locator: Locator) -> tuple[object, ...]:
+    """The values of the columns start, end, line, page, region, time_from and time_to."""
+    region = None if locator.region is None else json.dumps(locator.region)
+    return (locator.start, locator.end, locator.line, locator.page, region, *(locator.time or (None, None)))

@@ -1,0 +1,200 @@
+"""The tables of items and vectors as searches and derived files read them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from mmsearch.files.times import modification_time
+from mmsearch.records import (
+    FileFacts,
+    Filters,
+    FloatMatrix,
+    FoundItem,
+    HalfMatrix,
+    ItemIds,
+    Locator,
+    Medium,
+    Modality,
+    Region,
+)
+from mmsearch.store.sqlite.connected import Connected
+from mmsearch.store.sqlite.filters import filter_condition
+
+# Compared at a time.
+_BLOCK_ROWS = 2_048
+
+
+class ItemTables(Connected):
+    """Items, in the order of their ids, which is that of their commits. Nothing of it writes."""
+
+    def item_count(self) -> int:
+        row = self.connection.execute("SELECT count(*) FROM items").fetchone()
+        return int(row[0])
+
+    def latest_item(self) -> int:
+        """The highest id of an item, or 0."""
+        row = self.connection.execute("SELECT max(id) FROM items").fetchone()
+        return int(row[0] or 0)
+
+    def item_ids(self, model_id: int, modality: Modality) -> ItemIds:
+        """The ids, ascending, of all items of that model and modality."""
+        rows = self.connection.execute(
+            "SELECT id FROM items WHERE model_id = ? AND modality = ? ORDER BY id", (model_id, modality)
+        ).fetchall()
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+    def live_items(self, item_ids: ItemIds) -> ItemIds:
+        """Those of the items, ascending, that are there."""
+        rows = self.connection.execute(
+            "SELECT id FROM items WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+            (json.dumps(item_ids.tolist()),),
+        ).fetchall()
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+    def count_items_after(self, model_id: int, modality: Modality, item_id: int) -> int:
+        row = self.connection.execute(
+            "SELECT count(*) FROM items WHERE id > ? AND model_id = ? AND modality = ?", (item_id, model_id, modality)
+        ).fetchone()
+        return int(row[0])
+
+    def has_items_of(self, model_id: int) -> bool:
+        """Whether that model has encoded anything."""
+        row = self.connection.execute("SELECT 1 FROM items WHERE model_id = ? LIMIT 1", (model_id,)).fetchone()
+        return row is not None
+
+    def count_items_of(self, model_id: int) -> int:
+        row = self.connection.execute("SELECT count(*) FROM items WHERE model_id = ?", (model_id,)).fetchone()
+        return int(row[0])
+
+    def spaces(self, model_id: int) -> list[tuple[Modality, Medium]]:
+        """The modalities that items of that model have, each with the media of the files that they come from."""
+        rows = self.connection.execute(
+            "SELECT modality, medium FROM spaces WHERE model_id = ? ORDER BY modality, medium", (model_id,)
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    def modalities(self, model_id: int) -> list[Modality]:
+        """The modalities that items of that model have, in order."""
+        return list(dict.fromkeys(modality for modality, _ in self.spaces(model_id)))
+
+    def vectors_after(self, model_id: int, modality: Modality, item_id: int, limit: int) -> tuple[ItemIds, list[bytes]]:
+        """Ids (ascending) and float16 vectors, as bytes, of the model's first `limit` items after `item_id`."""
+        rows = self.connection.execute(
+            """SELECT items.id, vectors.vector FROM items JOIN vectors ON vectors.item_id = items.id
+               WHERE items.id > ? AND items.model_id = ? AND items.modality = ? ORDER BY items.id LIMIT ?""",
+            (item_id, model_id, modality, limit),
+        ).fetchall()
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows)), [row[1] for row in rows]
+
+    def vectors_of(self, item_ids: ItemIds) -> tuple[ItemIds, list[bytes]]:
+        """Ids (ascending) and float16 vectors, as bytes, of those items that are there."""
+        rows = self.connection.execute(
+            "SELECT item_id, vector FROM vectors WHERE item_id IN (SELECT value FROM json_each(?)) ORDER BY item_id",
+            (json.dumps(item_ids.tolist()),),
+        ).fetchall()
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows)), [row[1] for row in rows]
+
+    def image_vector_at(self, path: bytes, model_id: int) -> HalfMatrix | None:
+        """The stored vector of the picture at `path`, float16 [dimension], if the file is still as when it was read.
+
+        Raises:
+            OSError: there is no such file now.
+        """
+        status = os.stat(path)
+        row = self.connection.execute(
+            """SELECT vectors.vector FROM files JOIN items ON items.content_id = files.content_id
+               JOIN vectors ON vectors.item_id = items.id
+               WHERE files.path = ? AND files.size = ? AND files.mtime_ns = ? AND items.model_id = ?
+                 AND items.modality = 'image'""",
+            (path, status.st_size, modification_time(status), model_id),
+        ).fetchone()
+        return None if row is None else np.frombuffer(row[0], "<f2")
+
+    def matching_items(self, filters: Filters, model_id: int, modality: Modality) -> ItemIds:
+        """Ids, ascending, of the items in files that pass the filters."""
+        condition, values = filter_condition(filters)
+        rows = self.connection.execute(
+            f"""SELECT items.id FROM files JOIN contents ON contents.id = files.content_id
+                JOIN items ON items.content_id = contents.id
+                WHERE items.model_id = ? AND items.modality = ? AND {condition}""",
+            (model_id, modality, *values),
+        ).fetchall()
+        return np.unique(np.fromiter((row[0] for row in rows), np.int64, len(rows)))
+
+    def nearest(
+        self, model_id: int, modality: Modality, vector: FloatMatrix, count: int, filters: Filters
+    ) -> tuple[ItemIds, FloatMatrix]:
+        """The items of a space nearest to a unit vector, float32 [dimension], in files that pass the filters.
+
+        All of them are compared, a block at a time: what shortcuts are measured by. Ids [k] and cosines [k], best first
+        and of equal ones the older first.
+        """
+        condition, values = filter_condition(filters)
+        rows = self.connection.execute(
+            f"""SELECT items.id, vectors.vector FROM items JOIN vectors ON vectors.item_id = items.id
+                WHERE items.model_id = ? AND items.modality = ? AND EXISTS
+                  (SELECT 1 FROM files JOIN contents ON contents.id = files.content_id
+                   WHERE contents.id = items.content_id AND {condition})
+                ORDER BY items.id""",
+            (model_id, modality, *values),
+        )
+        item_ids, cosines = np.empty(0, np.int64), np.empty(0, np.float32)
+        while block := rows.fetchmany(_BLOCK_ROWS):
+            matrix = np.frombuffer(b"".join(row[1] for row in block), "<f2").reshape(len(block), -1)
+            found = np.array([row[0] for row in block], np.int64)
+            item_ids = np.concatenate([item_ids, found])
+            cosines = np.concatenate([cosines, matrix.astype(np.float32) @ vector])
+            best = np.argsort(-cosines, kind="stable")[:count]
+            item_ids, cosines = item_ids[best], cosines[best]
+        return item_ids, cosines
+
+    def places_of(self, item_ids: Iterable[int], filters: Filters) -> list[tuple[int, bytes, int]]:
+        """The items with the path and size in bytes of each file that holds them and passes the filters."""
+        condition, values = filter_condition(filters)
+        return self.connection.execute(
+            f"""SELECT items.id, files.path, files.size
+                FROM items JOIN contents ON contents.id = items.content_id
+                JOIN files ON files.content_id = contents.id
+                WHERE items.id IN (SELECT value FROM json_each(?)) AND {condition}""",
+            (json.dumps(list(item_ids)), *values),
+        ).fetchall()
+
+    def found_items(self, item_ids: Iterable[int], filters: Filters) -> list[FoundItem]:
+        """The given items in every file that holds them and passes the filters; removed items are not there."""
+        condition, values = filter_condition(filters)
+        rows = self.connection.execute(
+            f"""SELECT items.id, files.path, contents.digest, contents.medium, files.size, files.mtime_ns,
+                  contents.width, contents.height, contents.taken, contents.encoding, contents.duration,
+                  contents.pages, items.modality, items.start, items."end", items.line, items.page, items.region,
+                  items.time_from, items.time_to, items.source, items.text
+                FROM items JOIN contents ON contents.id = items.content_id
+                JOIN files ON files.content_id = contents.id
+                WHERE items.id IN (SELECT value FROM json_each(?)) AND {condition}""",
+            (json.dumps([int(item_id) for item_id in item_ids]), *values),
+        )
+        return [_found_item(row) for row in rows]
+
+
+def _found_item(row: tuple[Any, ...]) -> FoundItem:
+    """A row of `found_items`; what damage has made of a region is none."""
+    start, end, line, page, region, time_from, time_to = row[13:20]
+    moment = None if time_from is None or time_to is None else (time_from, time_to)
+    locator = Locator(start, end, line, page, _region(region), moment)
+    item_id, path, digest, medium, size, mtime_ns = row[:6]
+    facts, modality, (source, text) = FileFacts(*row[6:12]), row[12], row[20:]
+    return FoundItem(item_id, path, digest, medium, size, mtime_ns, facts, modality, locator, source, text)
+
+
+def _region(written: str | None) -> Region | None:
+    if written is None:
+        return None
+    try:
+        left, top, right, bottom = (float(share) for share in json.loads(written))
+    except (ValueError, TypeError):
+        return None
+    return left, top, right, bottom

@@ -1,0 +1,382 @@
+"""What every store does, whichever engine it stands on. A store of another kind is added to STORES."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmsearch.records import (
+    Content,
+    EncodedItem,
+    FileFacts,
+    FileState,
+    Filters,
+    FloatMatrix,
+    Locator,
+    ModelIdentity,
+    Root,
+)
+from mmsearch.store.models import add_model, searched_model, stored_models
+from mmsearch.store.protocol import Store
+from mmsearch.store.sqlite.store import SqliteStore
+
+DIMENSION = 8
+READERS = "image 1, text 1"
+NO_FACTS, EVERYTHING = FileFacts(), Filters()
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A kind of store: how one at a place is opened for writing, and for reading."""
+
+    write: Callable[[str], Store]
+    read: Callable[[str], Store]
+
+
+STORES = {"sqlite": Engine(SqliteStore.write, SqliteStore.read)}
+
+
+@pytest.fixture(params=STORES)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return STORES[request.param]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> str:
+    return str(tmp_path)
+
+
+@pytest.fixture
+def store(engine: Engine, place: str) -> Iterator[Store]:
+    with closing(engine.write(place)) as opened:
+        yield opened
+
+
+def unit(*numbers: float) -> FloatMatrix:
+    row = np.zeros(DIMENSION, np.float32)
+    row[: len(numbers)] = numbers
+    return np.asarray(row / np.linalg.norm(row), np.float32)
+
+
+class Filled:
+    """A store with a model and a root; what is added are files of one content each."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        with store.transaction():
+            self.model_id = add_model(store, ModelIdentity("made-up", "1", DIMENSION, "f" * 32))
+            self.root = store.put_root(b"/photos", "{}")
+        self.added = 0
+
+    def file(self, path: bytes, mtime_ns: int = 1) -> FileState:
+        return FileState(self.root.id, path, 10, mtime_ns)
+
+    def add(
+        self, path: bytes, *items: EncodedItem, medium: str = "image", facts: FileFacts = NO_FACTS, mtime_ns: int = 1
+    ) -> int:
+        """Adds a file with a new content. Returns the id of that."""
+        self.added += 1
+        with self.store.transaction():
+            content_id = self.store.put_content(Content(self.added.to_bytes(16, "big"), medium, 10, 1, facts))
+            self.store.add_items(content_id, self.model_id, items)
+            self.store.put_file(self.file(path, mtime_ns), content_id)
+        return content_id
+
+    def nearest(self, vector: FloatMatrix, count: int = 10, filters: Filters = EVERYTHING) -> list[bytes]:
+        """The paths of the nearest files, best first."""
+        ids, _ = self.store.nearest(self.model_id, "image", vector, count, filters)
+        paths = {item.item_id: item.path for item in self.store.found_items(ids.tolist(), filters)}
+        return [paths[item_id] for item_id in ids.tolist()]
+
+
+@pytest.fixture
+def filled(store: Store) -> Filled:
+    return Filled(store)
+
+
+def picture(*numbers: float) -> EncodedItem:
+    return EncodedItem("image", unit(*numbers))
+
+
+def test_a_transaction_is_whole_or_nothing(store: Store) -> None:
+    with pytest.raises(RuntimeError), store.transaction():
+        store.put_root(b"/a", "{}")
+        store.set_setting("a", "1")
+        raise RuntimeError
+    assert store.roots() == []
+    assert store.setting("a") is None
+    with store.transaction():
+        store.put_root(b"/a", "{}")
+    assert [root.path for root in store.roots()] == [b"/a"]
+
+
+def test_the_state_rises_with_what_was_written_and_with_nothing_else(store: Store) -> None:
+    library, before = store.state()
+    assert library
+    with pytest.raises(RuntimeError), store.transaction():
+        raise RuntimeError
+    assert store.state() == (library, before)
+    with store.transaction():
+        store.set_setting("a", "1")
+    assert store.state()[0] == library
+    assert store.state()[1] > before
+
+
+def test_a_reader_sees_one_state_until_it_looks_again(engine: Engine, place: str, store: Store) -> None:
+    with store.transaction():
+        store.put_root(b"/a", "{}")
+    with closing(engine.read(place)) as reader:
+        with reader.one_state():
+            assert len(reader.roots()) == 1
+            with store.transaction():
+                store.put_root(b"/b", "{}")
+            assert len(reader.roots()) == 1
+        assert len(reader.roots()) == 2
+
+
+def test_settings_are_texts_and_some_are_numbers(store: Store) -> None:
+    with store.transaction():
+        store.set_setting("a", "12")
+        store.set_setting("b", "twelve")
+    assert (store.setting("a"), store.number_setting("a"), store.number_setting("b")) == ("12", 12, 0)
+    with store.transaction():
+        store.remove_setting("a")
+    assert store.setting("a") is None
+
+
+PATHS = st.binary(min_size=1, max_size=40).filter(lambda path: b"\0" not in path).map(lambda path: b"/" + path)
+
+
+@settings(max_examples=30, deadline=None)
+@given(paths=st.lists(PATHS, min_size=1, max_size=8, unique=True))
+@pytest.mark.parametrize("name", STORES)
+def test_paths_are_any_bytes(name: str, paths: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> None:
+    with closing(STORES[name].write(str(tmp_path_factory.mktemp("store")))) as store:
+        filled = Filled(store)
+        for number, path in enumerate(paths):
+            filled.add(path, picture(1, number))
+        known = store.files_at(paths, filled.model_id, READERS).files
+        assert set(known) == set(paths)
+        assert {item.path for item in store.found_items(range(1, 20), Filters())} == set(paths)
+
+
+def test_a_root_keeps_its_rules_and_what_is_known_of_it(store: Store) -> None:
+    with store.transaction():
+        root = store.put_root(b"/a", '{"hidden": false}')
+        store.set_mounts(root.id, [b"/a/usb", b"/a/caf\xe9"])
+        store.set_absent(root.id, 3)
+        store.mark_changed([root.id])
+    (kept,) = store.roots()
+    assert (kept.rules, kept.mounts, kept.absent) == ('{"hidden": false}', (b"/a/usb", b"/a/caf\xe9"), 3)
+    assert kept.changed is not None
+    with store.transaction():
+        assert store.put_root(b"/a", "{}").id == root.id
+    with store.transaction():
+        store.remove_root(root.id)
+    assert store.roots() == []
+
+
+def test_files_are_known_by_size_and_time(filled: Filled) -> None:
+    filled.add(b"/photos/a.jpg", picture(1), mtime_ns=7)
+    known = filled.store.files_at([b"/photos/a.jpg", b"/photos/b.jpg"], filled.model_id, READERS).files
+    assert list(known) == [b"/photos/a.jpg"]
+    file = known[b"/photos/a.jpg"]
+    assert (file.root_id, file.size, file.mtime_ns, bool(file.failed)) == (filled.root.id, 10, 7, False)
+    assert [path for _, path in filled.store.files_of_root(filled.root)] == [b"/photos/a.jpg"]
+    assert filled.store.files_in_root(filled.root) == filled.store.count_files_below(b"/photos") == 1
+
+
+def test_a_folder_is_not_another_that_begins_alike(filled: Filled) -> None:
+    for path in (b"/photos/a/1.jpg", b"/photos/ab/1.jpg", b"/photos/a.jpg", b"/photos/a/deep/er/1.jpg"):
+        filled.add(path, picture(1, len(path)))
+    assert len(filled.store.files_below(b"/photos/a")) == 2
+    assert len(filled.store.files_below(b"/photos")) == 4
+    assert len(filled.store.files_below(b"/photos/a.jpg")) == 1
+
+
+def test_copies_share_their_items(filled: Filled) -> None:
+    store = filled.store
+    content_id = filled.add(b"/photos/a.jpg", picture(1))
+    with store.transaction():
+        store.put_file(filled.file(b"/photos/copy.jpg"), content_id)
+    assert store.item_count() == 1
+    (first, second) = store.found_items([store.latest_item()], Filters())
+    assert {first.path, second.path} == {b"/photos/a.jpg", b"/photos/copy.jpg"}
+    assert first.digest == second.digest
+
+
+def test_an_item_keeps_its_place_and_its_source(filled: Filled) -> None:
+    place = Locator(start=3, end=9, line=2, page=4, region=(0.0, 0.25, 0.5, 1.0), time=(1.5, 2.0))
+    item = EncodedItem("text", unit(1), place, "ocr", "some words")
+    facts = FileFacts(40, 30, "2024-05-01T10:00:00", "utf-8", 3.5, 12)
+    filled.add(b"/photos/a.pdf", item, medium="document", facts=facts)
+    (found,) = filled.store.found_items([filled.store.latest_item()], Filters())
+    assert (found.locator, found.source, found.text, found.facts) == (place, "ocr", "some words", facts)
+    assert (found.modality, found.medium) == ("text", "document")
+    assert filled.store.spaces(filled.model_id) == [("text", "document")]
+
+
+def test_a_long_content_comes_in_pieces_and_is_whole_with_the_last(filled: Filled) -> None:
+    store, model_id = filled.store, filled.model_id
+    content = Content(b"d" * 16, "document", 10)
+    items = [EncodedItem("text", unit(1, n), Locator(page=n)) for n in range(5)]
+    with store.transaction():
+        content_id = store.put_content(content)
+        store.add_items(content_id, model_id, items[:2], 0, is_whole=False)
+        store.put_file(filled.file(b"/photos/a.pdf"), content_id)
+    assert store.content_with_items(content.digest, model_id, 1) is None
+    assert store.items_stored(content.digest, model_id, 1) == 2
+    assert len(store.files_without_items(model_id)) == 1
+    for _ in range(2):  # another file of that content may bring the same again
+        with store.transaction():
+            store.add_items(content_id, model_id, items[1:4], 1, is_whole=False)
+    with store.transaction():
+        store.add_items(content_id, model_id, items[4:], 4, is_whole=True)
+    assert store.content_with_items(content.digest, model_id, 1) == content_id
+    found = store.found_items(store.item_ids(model_id, "text").tolist(), Filters())
+    assert sorted(item.locator.page or 0 for item in found) == [0, 1, 2, 3, 4]
+    assert not store.files_without_items(model_id)
+
+
+def test_what_another_version_of_the_reader_found_is_dropped(filled: Filled) -> None:
+    store, model_id = filled.store, filled.model_id
+    content_id = filled.add(b"/photos/a.jpg", picture(1))
+    digest = (1).to_bytes(16, "big")
+    assert store.files_read_otherwise({"image": 1, "text": 9}) == set()
+    assert len(store.files_read_otherwise({"image": 2})) == 1
+    with store.transaction():
+        assert store.put_content(Content(digest, "image", 10, reader=2)) == content_id
+    assert store.content_with_items(digest, model_id, 2) is None
+    assert store.item_count() == 0
+
+
+def test_what_cannot_be_read_is_known_until_it_or_the_readers_change(filled: Filled) -> None:
+    store = filled.store
+    with store.transaction():
+        store.note_failure(filled.file(b"/photos/bad.jpg"), "truncated JPEG", READERS)
+    (failure,) = store.failures()
+    assert (failure.path, failure.reason) == (b"/photos/bad.jpg", "truncated JPEG")
+    known = store.files_at([b"/photos/bad.jpg"], filled.model_id, READERS).files[b"/photos/bad.jpg"]
+    assert known.failed and (known.size, known.mtime_ns) == (10, 1)
+    known = store.files_at([b"/photos/bad.jpg"], filled.model_id, "better readers").files[b"/photos/bad.jpg"]
+    assert known.failed and known.size != 10
+    content_id = filled.add(b"/photos/good.jpg", picture(1))
+    with store.transaction():
+        store.put_file(filled.file(b"/photos/bad.jpg"), content_id)
+    assert store.failures() == []
+
+
+def test_what_one_model_cannot_encode_is_left_to_the_others(filled: Filled) -> None:
+    store = filled.store
+    content_id = filled.add(b"/photos/a.jpg", picture(1))
+    with store.transaction():
+        other = add_model(store, ModelIdentity("other", "1", DIMENSION, "e" * 32))
+        store.note_not_encoded(filled.file(b"/photos/a.jpg"), "too wide", READERS, other, is_held=True)
+    assert store.files_without_items(other) == set()
+    assert store.count_not_encoded(other) == 1
+    assert store.found_items([store.latest_item()], Filters())
+    with store.transaction():
+        store.add_items(content_id, other, [picture(0, 1)])
+        store.put_file(filled.file(b"/photos/a.jpg"), content_id)
+    assert store.failures() == []
+
+
+def test_kinds_that_nothing_reads_are_counted_by_root(filled: Filled) -> None:
+    store = filled.store
+    with store.transaction():
+        other: Root = store.put_root(b"/other", "{}")
+        store.put_unread(filled.root.id, {".pdf": 2, "": 1})
+        store.put_unread(other.id, {".pdf": 1, ".mp4": 5})
+    assert store.unread(filled.root.id) == {".pdf": 2, "": 1}
+    assert store.unread() == {".mp4": 5, ".pdf": 3, "": 1}
+    with store.transaction():
+        store.remove_root(other.id)
+    assert store.unread() == {".pdf": 2, "": 1}
+
+
+def test_items_are_numbered_in_the_order_of_their_commits_and_never_twice(filled: Filled) -> None:
+    store = filled.store
+    seen: list[int] = []
+    for number in range(5):
+        filled.add(b"/photos/%d.jpg" % number, picture(1, number))
+        newest = store.latest_item()
+        assert newest > (seen[-1] if seen else 0)
+        seen.append(newest)
+    removed = store.items_removed()
+    with store.transaction():
+        store.remove_path(b"/photos/4.jpg")
+        store.remove_orphans()
+    assert store.items_removed() == removed + 1
+    filled.add(b"/photos/5.jpg", picture(1, 9))
+    assert store.latest_item() > seen[-1]
+    ids, vectors = store.vectors_after(filled.model_id, "image", seen[1], 10)
+    assert ids.tolist() == [seen[2], seen[3], store.latest_item()]
+    assert np.allclose(np.frombuffer(vectors[0], "<f2"), unit(1, 2), atol=1e-3)
+
+
+def test_contents_that_no_file_holds_go_after_a_second_run(filled: Filled) -> None:
+    store = filled.store
+    filled.add(b"/photos/a.jpg", picture(1))
+    with store.transaction():
+        store.remove_path(b"/photos/a.jpg")
+        store.retire_orphans()
+    assert store.has_orphans() and store.item_count() == 1
+    with store.transaction():
+        store.retire_orphans()
+    assert not store.has_orphans() and store.item_count() == 0
+
+
+def test_a_model_that_is_replaced_leaves_nothing(filled: Filled) -> None:
+    store = filled.store
+    filled.add(b"/photos/a.jpg", picture(1))
+    with store.transaction():
+        add_model(store, ModelIdentity("made-up", "2", DIMENSION, "d" * 32))
+    (model,) = stored_models(store)
+    assert model.identity.revision == "2" and searched_model(store) == model
+    assert not store.has_items_of(filled.model_id)
+    assert len(store.files_without_items(model.id)) == 1
+
+
+def test_the_nearest_are_those_with_the_highest_cosines(filled: Filled) -> None:
+    chance = np.random.default_rng(5)
+    rows = chance.normal(size=(60, DIMENSION)).astype(np.float32)
+    for number, row in enumerate(rows):
+        filled.add(b"/photos/%02d.jpg" % number, picture(*row))
+    vector = unit(*chance.normal(size=DIMENSION))
+    stored = np.stack([unit(*row).astype(np.float16) for row in rows]).astype(np.float32)
+    expected = [b"/photos/%02d.jpg" % place for place in np.argsort(-(stored @ vector), kind="stable")]
+    assert filled.nearest(vector, 10) == expected[:10]
+    assert filled.nearest(vector, 100) == expected
+
+
+def test_filters_choose_before_the_ranking(filled: Filled) -> None:
+    for number in range(40):
+        folder, ending = (b"a", b".png") if number % 10 == 0 else (b"b", b".jpg")
+        moment = f"20{10 + number % 10}-06-01T12:00:00" if number % 2 else None
+        path = b"/photos/%s/%02d%s" % (folder, number, ending)
+        filled.add(path, picture(1, number / 100), facts=FileFacts(taken=moment), mtime_ns=1_000_000_000 * number)
+    vector = unit(1)
+    in_a = [b"/photos/a/%02d.png" % number for number in (0, 10, 20, 30)]
+    assert filled.nearest(vector, 10, Filters(folders=(b"/photos/a",))) == in_a
+    assert filled.nearest(vector, 3, Filters(extensions=(".png",))) == in_a[:3]
+    assert filled.nearest(vector, 10, Filters(medium="text")) == []
+    taken = filled.nearest(vector, 40, Filters(after=datetime(2015, 1, 1), before=datetime(2018, 1, 1)))
+    assert [int(os.path.basename(path)[:2]) % 10 for path in taken] == [5, 7] * 4
+    assert filled.nearest(vector, 10, Filters(folders=(b"/photos/a", b"/photos/b"), extensions=(".png",))) == in_a
+
+
+def test_counts_are_by_medium(filled: Filled) -> None:
+    filled.add(b"/photos/a.jpg", picture(1))
+    filled.add(b"/photos/b.txt", EncodedItem("text", unit(1), text="words"), medium="text")
+    counts = filled.store.counts(filled.model_id)
+    assert (dict(counts.files), counts.contents, counts.items) == ({"image": 1, "text": 1}, 2, 2)
+    assert filled.store.some_pictures(5) == [b"/photos/a.jpg"]
