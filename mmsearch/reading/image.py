@@ -36,7 +36,7 @@ LEAST_DRAFT = 1.4
 # Pictures that take more memory are decoded one after the other, whatever the number of threads.
 _GIANT_BYTES = 200_000_000
 # What decoders of these formats take for themselves while they work, in bytes a pixel.
-_BYTES_BESIDE = {"WEBP": 12, "AVIF": 8, "HEIF": 8, "JPEG2000": 12}
+_BYTES_BESIDE = {"WEBP": 12, "AVIF": 6, "HEIF": 6, "JPEG2000": 16}
 # How many bytes deflate, the densest of them, makes of one at most.
 _DENSEST = 1100
 _one_giant_at_a_time = threading.Lock()
