@@ -18,7 +18,7 @@ from mmsearch.reading.image_formats import (
     likely_format,
     sure_format,
 )
-from mmsearch.reading.image_pixels import bytes_of_pixel, flattened, share_filled, shrunk, upright
+from mmsearch.reading.image_pixels import bytes_of_pixel, flattened, share_filled, shrunk, upright, without_stripes
 from mmsearch.reading.image_streams import LEAST_SHARE, icon_pictures, png_pixels, with_an_end
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import Reader, Reading, UnreadableFile
@@ -124,8 +124,12 @@ def _seen(file: OpenFile, name: str, side: int, stream: IO[bytes], share: float 
         _check_size(file, width, height, needed)
         with _one_giant_at_a_time if needed > _GIANT_BYTES else contextlib.nullcontext():
             # Where an end can be put to it, that is better than what there is without.
+            is_interlaced = _is_interlaced(opened)
             trouble = _load(opened, file.size, takes_parts=share is not None or name != "JPEG")
-            small = shrunk(opened, side)
+            picture = opened if trouble is None or not is_interlaced else without_stripes(opened)
+            if picture is None:
+                raise trouble or OSError("truncated")
+            small = shrunk(picture, side)
         note = None
         if trouble is not None or share is not None:
             if (share or 1.0) * share_filled(small, name == "JPEG") < LEAST_SHARE:
@@ -167,8 +171,7 @@ def _load(opened: ImageFile, size: int, takes_parts: bool) -> Exception | None:
     except MemoryError:
         raise
     except Exception as error:
-        is_interlaced = opened.info.get("interlace") or (opened.format == "GIF" and _is_interlaced_gif(opened))
-        if not takes_parts or is_interlaced or opened._im is None or not _may_hold_a_part(opened, size):
+        if not takes_parts or opened._im is None or not _may_hold_a_part(opened, size):
             raise
         opened.tile = []
         return error
@@ -183,9 +186,11 @@ def _may_hold_a_part(opened: ImageFile, size: int) -> bool:
     return size * (1 if is_raw else _DENSEST) >= LEAST_SHARE * least
 
 
-def _is_interlaced_gif(opened: ImageFile) -> bool:
-    arguments = opened.tile[0][3] if opened.tile else None
-    return isinstance(arguments, tuple) and len(arguments) > 1 and bool(arguments[1])
+def _is_interlaced(opened: ImageFile) -> bool:
+    """Whether rows come in another order than they are seen in; asked before they are decoded."""
+    arguments = opened.tile[0][3] if opened.format == "GIF" and opened.tile else None
+    is_gif_so = isinstance(arguments, tuple) and len(arguments) > 1 and bool(arguments[1])
+    return is_gif_so or bool(opened.info.get("interlace"))
 
 
 def _bytes_needed(opened: ImageFile, name: str, pixels: int) -> int:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # The brightest values of 8 to 16 bits: a sensor's 12 bits stored in 16 do not make a black picture.
 _SENSOR_TOPS = (255, 1023, 4095, 16383, 65535)
+_WHOLE = 0.95
 _BAND_PIXELS = 4_000_000
 # What Pillow keeps a pixel in; all other modes take four bytes.
 _BYTES_OF_MODE = {"1": 1, "L": 1, "P": 1}
@@ -88,6 +89,28 @@ def share_filled(picture: Image, is_jpeg: bool) -> float:
         seen = np.flatnonzero((np.abs(rows - fill) > 1).any(axis=(1, 2)))
         shares.append(float(seen[-1] + 1) / picture.height if len(seen) else 0.0)
     return min(shares)
+
+
+def without_stripes(picture: Image) -> Image | None:
+    """An interlaced picture that broke off, seen in the finest grid of rows and columns that have all come, or None.
+
+    GIF and PNG give every eighth row first, then those between.
+    """
+    from PIL.Image import Resampling, Transform
+
+    width, height = picture.size
+    for step in (2, 4, 8):
+        size = (-(-width // step), -(-height // step))
+        first = -(step - 1) / 2  # of each square the pixel at its top left
+        grid = picture.transform(size, Transform.AFFINE, (step, 0, first, 0, step, first), Resampling.NEAREST)
+        grid = _in_eight_bits(grid)
+        # Every second row of a grid came after the others, but in the first.
+        newest = grid
+        if step < 8:
+            newest = grid.transform((size[0], max(1, size[1] // 2)), Transform.AFFINE, (1, 0, 0, 0, 2, 0.5))
+        if share_filled(newest, False) > _WHOLE:
+            return grid.resize((width, height), Resampling.BICUBIC)
+    return None
 
 
 def _bands(picture: Image, step: int) -> Iterator[tuple[int, Image]]:
