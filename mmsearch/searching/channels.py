@@ -18,7 +18,8 @@ from mmsearch.searching.calibration import own_calibration, stored_calibration
 from mmsearch.searching.recent import Recent
 from mmsearch.store.sqlite.store import SqliteStore
 
-MOST_FILTERS = 16
+# By filter and space: sixteen filters of a library of photos and notes.
+MOST_FILTERS = 32
 
 
 @dataclass(frozen=True)
