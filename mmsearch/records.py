@@ -88,7 +88,8 @@ class FileFacts:
     """What is known of a content as a whole, None where it means nothing or is not known.
 
     `width` and `height` in pixels, upright; `taken` is a date and time as an ISO 8601 string, without an offset unless
-    the camera wrote one; `encoding` that of a text; `duration` in seconds.
+    the camera wrote one; `encoding` that of a text; `duration` in seconds. `note` says what a person should know who
+    has found it: "incomplete JPEG".
     """
 
     width: int | None = None
@@ -97,6 +98,7 @@ class FileFacts:
     encoding: str | None = None
     duration: float | None = None
     pages: int | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from mmsearch.indexing.reconciling import (
     is_gone,
     settle_gone,
 )
-from mmsearch.indexing.report import Absence, FailedFile, IndexReport, Thinned
+from mmsearch.indexing.report import Absence, FailedFile, Incomplete, IndexReport, Thinned
 from mmsearch.indexing.results import Gathering, Results
 from mmsearch.indexing.walking import WalkRules
 from mmsearch.reading import ReadLimits, reader_versions, readers_label
@@ -283,6 +283,8 @@ class Indexer:
             report.thinned.append(Thinned(path, outcome.left_out))
         if outcome.is_whole:
             self._count(outcome, content_id)
+            if outcome.content is not None and outcome.content.facts.note:
+                report.incomplete.append(Incomplete(path, outcome.content.facts.note))
 
     def _count(self, outcome: Outcome, content_id: int) -> None:
         candidate, report = outcome.candidate, self.report
