@@ -19,6 +19,7 @@ import numpy as np
 from mmsearch.encoding.calibration import from_json
 from mmsearch.encoding.optimised_graph import load_optimised
 from mmsearch.encoding.protocol import Family, ModelFolder
+from mmsearch.encoding.runtime import silenced
 from mmsearch.encoding.token_windows import token_windows
 from mmsearch.errors import Damaged, Remedy
 from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity, TextSpan
@@ -157,8 +158,7 @@ class OnnxEncoder:
             return self._sessions[tower]
 
     def _load(self, tower: Modality) -> Any:
-        import onnxruntime
-
+        onnxruntime = silenced("onnxruntime")
         name = self._description[tower]["file"]
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1

@@ -10,6 +10,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
+from mmsearch.encoding.runtime import silenced
 from mmsearch.files.replacing import replacing
 
 
@@ -18,8 +19,7 @@ def load_optimised(path: str, digest: str, options: Any) -> Any:
 
     The level of optimisation in `options` must be one whose result does not depend on the processor.
     """
-    import onnxruntime
-
+    onnxruntime = silenced("onnxruntime")
     level = options.graph_optimization_level
     machine = os.uname().machine if hasattr(os, "uname") else os.environ.get("PROCESSOR_ARCHITECTURE", "")
     cached = _cached_path(f"{digest[:16]}-onnxruntime-{onnxruntime.__version__}-{machine}-{int(level)}.onnx")
