@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,63 @@ def test_private_files_and_links(tmp_path: Path) -> None:
         os.umask(before)
     assert readable_by_others(tmp_path / "new") == []
     assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o666
+
+
+def holding(folder: Path, words: bytes) -> list[str]:
+    return [path.name for path in folder.rglob("*") if path.is_file() and words in path.read_bytes()]
+
+
+@pytest.fixture
+def telling(home: Path, tmp_path: Path) -> Path:
+    """A library of many notes, each with a word of its own, and a searcher that stays open beside it."""
+    for number in range(40):
+        (home / f"{number}.txt").write_text(
+            f"The word for it is zanzibar{number:03}x. " + "And more of this. " * number
+        )
+    library = tmp_path / "library"
+    with Library(library) as opened:
+        opened.index([home])
+        opened.search("zanzibar003x")
+    assert holding(library, b"zanzibar003x") == ["library.db"]
+    return library
+
+
+@pytest.mark.parametrize("is_searched_meanwhile", [False, True])
+def test_forgotten_text_is_gone_from_the_disk(telling: Path, home: Path, is_searched_meanwhile: bool) -> None:
+    with Library(telling) as other, Library(telling) as library:
+        if is_searched_meanwhile:
+            other.search("a cat")
+        for number in range(0, 40, 3):
+            library.forget(home / f"{number}.txt")
+            assert holding(telling, f"zanzibar{number:03}x".encode()) == []
+    assert holding(telling, b"zanzibar001x") == ["library.db"]
+    assert [name for number in range(0, 40, 3) for name in holding(telling, f"zanzibar{number:03}x".encode())] == []
+
+
+def test_edited_and_deleted_text_is_gone_after_the_run_that_drops_it(telling: Path, home: Path) -> None:
+    for number in range(20):
+        (home / f"{number}.txt").write_text(f"Now it is number {number} of something else.")
+    for number in range(20, 26):
+        (home / f"{number}.txt").unlink()
+    with Library(telling) as library:
+        library.index()
+        library.index()  # a content is kept for one run, in case that its file has moved to another root
+    assert [name for number in range(26) for name in holding(telling, f"zanzibar{number:03}x".encode())] == []
+    assert holding(telling, b"zanzibar030x") == ["library.db"]
+
+
+def test_a_reader_that_stays_in_an_old_state_holds_no_run_up(telling: Path, home: Path) -> None:
+    import sqlite3
+
+    reader = sqlite3.connect(telling / "library.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM files").fetchone()
+    started = time.monotonic()
+    with Library(telling) as library:
+        library.forget(home / "3.txt")
+    assert time.monotonic() - started < 4.5  # SQLite's own patience is five seconds
+    reader.rollback()
+    with Library(telling) as library:
+        library.forget(home / "4.txt")
+    reader.close()
+    assert holding(telling, b"zanzibar003x") == []

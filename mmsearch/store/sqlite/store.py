@@ -93,6 +93,7 @@ class SqliteStore(FileTables, ContentTables, ItemTables, ModelTables):
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")  # what is removed is written over
         copy = os.path.join(folder, f"{DATABASE_NAME}-before-upgrade")
         if connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
             with suppress(OSError):  # of an upgrade that was killed after it had succeeded
@@ -101,7 +102,7 @@ class SqliteStore(FileTables, ContentTables, ItemTables, ModelTables):
             from mmsearch.store.sqlite.schema import migrate
 
             migrate(connection, copy)
-        return cls(connection, before_commit)
+        return cls(connection, before_commit, is_writer=True)
 
 
 def read_only_uri(path: str) -> str:
