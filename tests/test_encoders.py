@@ -6,7 +6,9 @@ import hashlib
 import itertools
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -270,3 +272,98 @@ def test_a_built_in_model_that_is_broken_is_one_sentence(tmp_path: Path, monkeyp
     with pytest.raises(Damaged) as broken:
         BuiltinEncoder(str(tmp_path)).encode("text", ["a cat"])
     assert broken.value.remedy == Remedy("reinstall")
+
+
+def mutated(change: Callable[[dict[str, Any]], Any]) -> str:
+    described = json.loads((Path(MODEL_FOLDER) / "model.json").read_text(encoding="utf-8"))
+    made = change(described)
+    return json.dumps(described if made is None else made)
+
+
+def within(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    """Sets an entry; `...` takes it out."""
+
+    def change(described: dict[str, Any]) -> None:
+        *outer, last = keys
+        for key in outer:
+            described = described[key]
+        if value is ...:
+            del described[last]
+        else:
+            described[last] = value
+
+    return change
+
+
+MALFORMED: dict[str, str] = {
+    "empty": "",
+    "a list": "[]",
+    "a number": "7",
+    "not UTF-8": "\udcff\udcfe",
+    "nested without an end": "[" * 100_000,
+    "huge": json.dumps({"name": "x" * 2_000_000}),
+    "no name": mutated(within("name", value=...)),
+    "name of another kind": mutated(within("name", value={"a": 1})),
+    "half a surrogate pair": mutated(within("name", value="\ud800")),
+    "revision of another kind": mutated(within("revision", value=2)),
+    "no dimension": mutated(within("dimension", value=...)),
+    "dimension of another kind": mutated(within("dimension", value="384")),
+    "dimension infinite": mutated(within("dimension", value=float("inf"))),
+    "dimension negative": mutated(within("dimension", value=-384)),
+    "dimension huge": mutated(within("dimension", value=10**12)),
+    "another dimension": mutated(within("dimension", value=128)),
+    "no image": mutated(within("image", value=...)),
+    "image of another kind": mutated(within("image", value=["image.onnx"])),
+    "side huge": mutated(within("image", "side", value=10**6)),
+    "side zero": mutated(within("image", "side", value=0)),
+    "side true": mutated(within("image", "side", value=True)),
+    "another side": mutated(within("image", "side", value=128)),
+    "fit unknown": mutated(within("image", "fit", value="stretch")),
+    "fit of another kind": mutated(within("image", "fit", value=["squash"])),
+    "resampling unknown": mutated(within("image", "resampling", value="magic")),
+    "batch zero": mutated(within("image", "batch", value=0)),
+    "no file": mutated(within("image", "file", value=...)),
+    "file elsewhere": mutated(within("image", "file", value="../../image.onnx")),
+    "file with a NUL": mutated(within("image", "file", value="image\0.onnx")),
+    "the other tower's file": mutated(within("image", "file", value="text.onnx")),
+    "file that is not there": mutated(within("image", "file", value="other.onnx")),
+    "window of another kind": mutated(within("text", "window", value=None)),
+    "window tiny": mutated(within("text", "window", value=2)),
+    "window huge": mutated(within("text", "window", value=10**9)),
+    "overlap as wide as the window": mutated(within("text", "overlap", value=126)),
+    "overlap negative": mutated(within("text", "overlap", value=-1)),
+    "pad_id none of the vocabulary": mutated(within("text", "pad_id", value=10**6)),
+    "padded beyond its window": mutated(within("text", "padded_to", value=10**8)),
+    "lower of another kind": mutated(within("text", "lower", value="yes")),
+    "tokenizer is no tokenizer": mutated(within("text", "tokenizer", value="model.json")),
+    "tokenizer elsewhere": mutated(within("text", "tokenizer", value="/etc/passwd")),
+    "no digests": mutated(within("sha256", value=...)),
+    "digest that is a path": mutated(within("sha256", "text.onnx", value="../../../../x")),
+    "digest of another kind": mutated(within("sha256", "text.onnx", value=7)),
+    "calibration of another kind": mutated(within("calibration", value=[])),
+    "calibration of something else": mutated(within("calibration", "sound-text", value={})),
+    "calibration that lacks a number": mutated(within("calibration", "text-text", "std", value=...)),
+    "calibration of words": mutated(within("calibration", "text-text", "std", value="wide")),
+    "calibration without end": mutated(within("calibration", "text-text", "std", value=float("nan"))),
+}
+
+
+@pytest.mark.parametrize("written", MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_description_is_one_sentence(written: str, tmp_path: Path) -> None:
+    for name in ("image.onnx", "text.onnx", "tokenizer.json"):
+        (tmp_path / name).symlink_to(Path(MODEL_FOLDER) / name)
+    (tmp_path / "model.json").write_bytes(written.encode("utf-8", "surrogateescape"))
+    with pytest.raises(Damaged) as broken:
+        encoder = open_encoder(str(tmp_path))
+        encoder.encode("text", ["a cat"])
+        encoder.encode("image", [Image.new("RGB", (64, 48))])
+    assert broken.value.remedy == Remedy("models.optimise")
+    assert "\n" not in broken.value.message
+    assert len(broken.value.message) < 500
+
+
+def test_a_description_with_more_entries_is_read(tmp_path: Path) -> None:
+    for name in ("image.onnx", "text.onnx", "tokenizer.json"):
+        (tmp_path / name).symlink_to(Path(MODEL_FOLDER) / name)
+    (tmp_path / "model.json").write_text(mutated(within("licence", value={"name": "MIT"})))
+    assert open_encoder(str(tmp_path)).encode("text", ["a cat"]).shape == (1, 384)

@@ -10,6 +10,8 @@ import os
 from contextlib import suppress
 from typing import Any
 
+from mmsearch.encoding.runtime import silenced
+from mmsearch.files.private import take_from_others
 from mmsearch.files.replacing import replacing
 
 
@@ -18,11 +20,11 @@ def load_optimised(path: str, digest: str, options: Any) -> Any:
 
     The level of optimisation in `options` must be one whose result does not depend on the processor.
     """
-    import onnxruntime
-
+    onnxruntime = silenced("onnxruntime")
     level = options.graph_optimization_level
     machine = os.uname().machine if hasattr(os, "uname") else os.environ.get("PROCESSOR_ARCHITECTURE", "")
     cached = _cached_path(f"{digest[:16]}-onnxruntime-{onnxruntime.__version__}-{machine}-{int(level)}.onnx")
+    take_from_others(os.path.dirname(cached))  # an older mmsearch let others read it
     if os.path.exists(cached):
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         with suppress(Exception):  # damaged, in whatever way

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager, suppress
 import numpy as np
 import xxhash
 
+from mmsearch.files.private import make_private_file
 from mmsearch.records import FloatMatrix, ModelIdentity
 
 QUERY_CACHE_NAME = "queries.cache"
@@ -48,6 +49,7 @@ class QueryCache:
                 self._write(text, vector)
 
     def _write(self, text: str, vector: FloatMatrix) -> None:
+        make_private_file(self._path)
         with self._connected() as connection:
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS queries (id INTEGER PRIMARY KEY, key BLOB UNIQUE, vector BLOB)"

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 class Connected:
     """What the groups of tables have in common: the connection, and the settings."""
 
-    def __init__(self, connection: sqlite3.Connection, before_commit: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        before_commit: Callable[[], None] = lambda: None,
+        is_writer: bool = False,
+    ) -> None:
         self.connection = connection
         self._before_commit = before_commit
+        self._is_writer = is_writer
 
     def close(self) -> None:
+        if self._is_writer:
+            self._empty_log()
         self.connection.close()
+
+    def _empty_log(self) -> None:
+        """Brings the log into the database, so that what was removed is in neither; readers are not waited for."""
+        with suppress(sqlite3.Error):
+            self.connection.execute("PRAGMA busy_timeout = 0")
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

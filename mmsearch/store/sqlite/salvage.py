@@ -72,11 +72,9 @@ def salvage(database: str, kept: str) -> tuple[Salvaged, str]:
         for leftover in (temporary, f"{temporary}-journal", ready):
             with suppress(FileNotFoundError):
                 os.remove(leftover)
-        with replacing(ready, temporary=temporary):
-            with closing(_new(temporary)) as new:
-                saved = _copy(database, new)
-                new.execute("PRAGMA journal_mode = DELETE")
-            shutil.copymode(database, temporary)
+        with replacing(ready, temporary=temporary), closing(_new(temporary)) as new:
+            saved = _copy(database, new)
+            new.execute("PRAGMA journal_mode = DELETE")
     crash_point("salvage written")
     # The log first: SQLite would play it into whatever database it found beside it.
     for ending in ("-wal", "-shm"):

@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from mmsearch.files.crash_points import crash_point
+from mmsearch.files.private import make_private_file
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -188,6 +189,7 @@ def migrate(connection: sqlite3.Connection, copy: str) -> None:
     db = Database(connection)
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     if version:
+        make_private_file(copy)
         with closing(sqlite3.connect(copy)) as kept:
             connection.backup(kept)
         crash_point("library copied before upgrade")
