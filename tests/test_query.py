@@ -79,7 +79,7 @@ def test_any_date_is_a_moment_or_a_sentence(written: str) -> None:
 
 
 def test_extensions() -> None:
-    assert parse_extension("JPG") == (".jpg",)
+    assert parse_extension("JPG") == parse_extension("*.jpg") == (".jpg",)
     assert parse_extension(".jpg,png , TAR.gz") == (".jpg", ".png", ".tar.gz")
 
 

@@ -11,20 +11,22 @@ from typing import Annotated
 
 import typer
 
-from mmsearch import __version__
+from mmsearch import __version__, output
 from mmsearch.cli.adapters import adapters, train
 from mmsearch.cli.care import backup, compact, doctor, prune
 from mmsearch.cli.evaluate import evaluate
 from mmsearch.cli.index import index
 from mmsearch.cli.library import forget, status
 from mmsearch.cli.models import models
-from mmsearch.cli.running import EXIT_ERROR
+from mmsearch.cli.parsing import Command, Group, UsageError, help_on, in_a_sentence
+from mmsearch.cli.running import EXIT_ERROR, EXIT_NONE
 from mmsearch.cli.search import search
 from mmsearch.errors import MmsearchError
 
 app = typer.Typer(
     name="mmsearch",
-    no_args_is_help=True,
+    cls=Group,
+    invoke_without_command=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -40,47 +42,69 @@ def _print_version(asked: bool) -> None:
 
 @app.callback()
 def mmsearch(
+    context: typer.Context,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+        typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     """Find photos and text files on your own disk by meaning, offline.
 
-    Exit codes: 0 something was found, 1 nothing was, 2 an error.
+    Exit codes: 0 something was found (or done), 1 nothing was, 2 an error.
     """
+    if context.invoked_subcommand is None:
+        print(context.get_help(), file=sys.stderr)
+        raise typer.Exit(EXIT_ERROR)
+
+
+def help_(
+    context: typer.Context,
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="[COMMAND]...", help="The command, such as index, or models pull.")
+    ] = None,
+) -> None:
+    """Print what a command does and its options, as --help does."""
+    print(help_on(context, command or ()))
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (index, search, status, forget, prune, compact, backup, doctor)
 for command in COMMANDS:
-    app.command()(command)
-app.command("eval")(evaluate)
-app.command()(train)
-app.command()(adapters)
-app.add_typer(models, name="models")
+    app.command(cls=Command)(command)
+app.command("eval", cls=Command)(evaluate)
+app.command(cls=Command)(train)
+app.command(cls=Command)(adapters)
+app.add_typer(models, name="models", cls=Group)
+app.command("help", cls=Command)(help_)
 
 
 def main() -> None:
     """The command `mmsearch`: runs one command and exits with its code."""
+    output.be_quiet(False)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         try:
-            app()
+            code = app(prog_name="mmsearch", standalone_mode=False)
         finally:
             sys.stdout.flush()
+        sys.exit(code or 0)
     except MmsearchError as error:
-        from mmsearch import output
         from mmsearch.cli.remedies import in_words
 
-        output.say(output.visible(in_words(error)))
+        output.complain(output.visible(in_words(error)))
         sys.exit(EXIT_ERROR)
+    except UsageError as error:
+        output.complain(output.visible(in_a_sentence(error)))
+        sys.exit(EXIT_ERROR)
+    except typer.Abort:
+        output.complain("stopped.")
+        sys.exit(EXIT_NONE)
     except BrokenPipeError:
         sys.exit()  # the reader has seen enough
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            print(f"mmsearch: the output cannot be written ({error.strerror}).", file=sys.stderr)
+            output.complain(f"the output cannot be written ({error.strerror}).")
         else:
             traceback.print_exc()
         sys.exit(EXIT_ERROR)

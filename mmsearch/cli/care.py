@@ -24,7 +24,8 @@ def prune(
     """Drop files that are not on the disk any more.
 
     Says what is gone, and asks. An index run drops single files that are gone by itself; it keeps those of a drive that
-    is away, and those of a folder that has lost most of its files at once. Connect your drives first.
+    is away, and those of a folder that has lost most of its files at once. Connect your drives first. That nothing is
+    gone is no error: the exit code is 0.
     """
     from mmsearch.indexing.pruning import Pruned
     from mmsearch.library import Library
@@ -38,8 +39,6 @@ def prune(
         agreed = bool(losses.files) and not dry_run and (yes or _agrees(losses.files, as_json))
         done = opened.care.prune(losses) if agreed else Pruned(losses, 0)
     show(done, as_json, lambda pruned: care.pruned(pruned) if agreed else None)
-    if not losses.files:
-        raise typer.Exit(EXIT_NONE)
 
 
 def _agrees(count: int, as_json: bool) -> bool:

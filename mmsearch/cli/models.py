@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mmsearch.cli.parsing import Command
 from mmsearch.cli.running import JsonOption, LibraryOption, progress_bar, show, stoppable
 from mmsearch.errors import Invalid
 
@@ -53,7 +54,7 @@ def list_models(
     show(overview, as_json, print_models)
 
 
-@models.command()
+@models.command(cls=Command)
 def pull(
     model: Annotated[
         str,
@@ -113,7 +114,7 @@ def pull(
     show(PulledModel(fetched, made), as_json, lambda pulled: said_of(pulled.optimised) if pulled.optimised else None)
 
 
-@models.command()
+@models.command(cls=Command)
 def optimise(
     model: NameArgument,
     folder: Annotated[
@@ -149,7 +150,7 @@ def _optimise(opened: Library, model: str, folder: str | None, photos: str | Non
         return opened.models.optimise(model, folder, photos=photos, on_progress=say_step)
 
 
-@models.command()
+@models.command(cls=Command)
 def use(
     model: Annotated[str, typer.Argument(metavar="NAME", help="A model that files of the library are encoded with.")],
     at_once: Annotated[
@@ -171,7 +172,7 @@ def use(
     show(used, as_json, used_from_now)
 
 
-@models.command()
+@models.command(cls=Command)
 def drop(
     model: Annotated[str, typer.Argument(metavar="NAME", help="A model of the library that searches do not use.")],
     as_json: JsonOption = False,
@@ -186,7 +187,7 @@ def drop(
     show(done, as_json, dropped)
 
 
-@models.command()
+@models.command(cls=Command)
 def remove(
     model: Annotated[str, typer.Argument(metavar="NAME", help="A model on this disk.")],
     as_json: JsonOption = False,
@@ -201,7 +202,7 @@ def remove(
     show(done, as_json, removed)
 
 
-@models.command("export")
+@models.command("export", cls=Command)
 def export_(
     model: Annotated[str, typer.Argument(metavar="NAME", help="A model on this disk.")],
     file: Annotated[str, typer.Argument(metavar="FILE", help="Where to write it, for example model.zip.")],
@@ -219,7 +220,7 @@ def export_(
     show(done, as_json, lambda model: exported(file, model))
 
 
-@models.command("import")
+@models.command("import", cls=Command)
 def import_(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A file that `mmsearch models export` wrote.")],
     trust_remote_code: Annotated[

@@ -101,7 +101,9 @@ def progress_bar(quiet: bool, subject: str = "") -> Iterator[Callable[[Progress]
 
     Nothing where it is to be quiet or stderr is no terminal.
     """
-    if quiet or not sys.stderr.isatty():
+    from mmsearch import output
+
+    if quiet or output.is_quiet() or not sys.stderr.isatty():
         yield lambda progress: None
         return
     from rich.progress import (
@@ -114,8 +116,6 @@ def progress_bar(quiet: bool, subject: str = "") -> Iterator[Callable[[Progress]
         TimeRemainingColumn,
     )
     from rich.progress import Progress as Bar
-
-    from mmsearch.output import stderr_console
 
     in_bytes, in_numbers = DownloadColumn(), MofNCompleteColumn()
 
@@ -130,7 +130,7 @@ def progress_bar(quiet: bool, subject: str = "") -> Iterator[Callable[[Progress]
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=stderr_console(), transient=True) as bar:
+    with Bar(*columns, console=output.stderr_console(), transient=True) as bar:
         task = bar.add_task(subject, total=None, unit="", rate="")
         stage = ""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, cast
@@ -17,7 +17,6 @@ from mmsearch.searching import DEFAULT_LIMIT
 if TYPE_CHECKING:
     from mmsearch.nearest.gallery import Scan
     from mmsearch.output.hits import Form
-    from mmsearch.records import Filters
     from mmsearch.searching.query import Query, Term
 
 
@@ -35,12 +34,23 @@ def search(
         list[str] | None,
         typer.Argument(
             metavar="[QUERY]...",
-            help="Texts to look for, each with an optional weight (2:dog). A single - reads one from stdin.",
+            help="What to look for: all words are one text, quoted or not. A + between words begins another text "
+            "(red car + 2:at night), and a number and colon before a text is its weight. The path of a picture "
+            "looks for what is like it. A single - reads a text from stdin.",
         ),
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option("--also", metavar="TEXT", help="Another text to look for, or weight:text (repeatable)."),
     ] = None,
     image: Annotated[
         list[str] | None,
-        typer.Option("--image", "-i", metavar="FILE", help="A picture to look for, or weight:picture (repeatable)."),
+        typer.Option(
+            "--image",
+            "-i",
+            metavar="FILE",
+            help="A picture to look for, or weight:picture (repeatable); - for one from stdin.",
+        ),
     ] = None,
     avoid: Annotated[
         list[str] | None,
@@ -73,7 +83,11 @@ def search(
     ] = None,
     folder: Annotated[
         list[str] | None,
-        typer.Option("--in", metavar="DIR", help="Only files below this folder (repeatable)."),
+        typer.Option(
+            "--in",
+            metavar="DIR",
+            help="Only files below this folder, or those that a pattern names: '~/Pictures/20*' (repeatable).",
+        ),
     ] = None,
     ext: Annotated[
         list[str] | None,
@@ -86,11 +100,17 @@ def search(
     before: Annotated[
         str | None, typer.Option(metavar="DATE", help="Only what was taken (else modified) earlier.")
     ] = None,
+    copies: Annotated[
+        bool, typer.Option("--copies", help="Show each copy of a file as a hit of its own, not only the first.")
+    ] = False,
     as_json: JsonOption = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON object a hit and line.")] = False,
     as_paths: Annotated[bool, typer.Option("--paths", help="Print paths only, one a line.")] = False,
     as_null: Annotated[
         bool, typer.Option("--null", "-0", help="Print paths only, each ended by a NUL byte, for xargs -0.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show on a terminal what is known of each hit, and the passage.")
     ] = False,
     batch: Annotated[
         str | None,
@@ -112,36 +132,37 @@ def search(
 ) -> None:
     """Search by text, by image, or by both.
 
-    Several terms are added up by their weights. Photos and text files come in one list, by a score between 0
-    and 1. Exit code 0 for hits, 1 for none, 2 for an error.
+    Several texts and pictures are added up by their weights. Photos and text files come in one list, by a score
+    between 0 and 1. Exit code 0 for hits, 1 for none, 2 for an error.
     """
     keep_to_one_thread()
     from mmsearch import output
+    from mmsearch.cli.typed import filters_of, pictures_from_pipes
     from mmsearch.library import Library
     from mmsearch.output import hits
     from mmsearch.output.json import to_json
     from mmsearch.searching.query import Query
 
     form = _form(as_json, as_jsonl, as_paths, as_null)
-    filters = _filters(only, folder, ext, after, before)
-    with Library(library, device) as opened, printing():
+    with Library(library, device) as opened, printing(), pictures_from_pipes() as in_a_file:
+        filters = filters_of(opened, only, folder or (), ext or (), (after, before))
+        ask = partial(Query, filters=filters, limit=limit, min_score=min_score, offset=offset, copies=copies)
         if batch is not None:
-            if query or image or avoid or avoid_image or as_paths or as_null:
+            if query or also or image or avoid or avoid_image or as_paths or as_null:
                 raise Invalid("--batch takes its queries from the file and prints JSON; leave the others out.")
             found = False
             how: Scan = scan.value
-            queries = _batch_queries(
-                batch, partial(Query, filters=filters, limit=limit, min_score=min_score, offset=offset)
-            )
+            queries = _batch_queries(batch, ask)
             for result in opened.search_many(queries, scan=how, adapter=adapter, model=model, on_trouble=_tell_trouble):
                 print(to_json(result), flush=True)
                 found = found or bool(result.hits)
         else:
-            asked = Query(_terms(query, image, avoid, avoid_image), filters, limit, min_score, offset)
+            like, unlike = map(in_a_file, image or ()), map(in_a_file, avoid_image or ())
+            asked = ask(_terms(query, also, like, avoid, unlike))
             one_scan = cast("Scan", "codes" if scan is ScanChoice.AUTO else scan.value)
             results = opened.search_many([asked], scan=one_scan, adapter=adapter, model=model, on_trouble=_tell_trouble)
             result = next(results)
-            hits.print_result(result, form)
+            hits.print_result(result, form, verbose)
             for note in hits.notes(result, form):
                 output.say(note)
             found = any(hit.available or form not in (hits.Form.PATHS, hits.Form.NULL) for hit in result.hits)
@@ -164,17 +185,21 @@ def _form(as_json: bool, as_jsonl: bool, as_paths: bool, as_null: bool) -> Form:
 
 
 def _terms(
-    texts: list[str] | None, images: list[str] | None, avoid: list[str] | None, avoid_images: list[str] | None
+    words: list[str] | None,
+    also: list[str] | None,
+    images: Iterable[str],
+    avoid: list[str] | None,
+    avoid_images: Iterable[str],
 ) -> tuple[Term, ...]:
+    from mmsearch.cli.typed import terms_of_words
     from mmsearch.searching.query import image_term, text_term
 
-    if texts == ["-"]:
-        texts = [sys.stdin.buffer.read().decode("utf-8", "replace").strip()]
     return (
-        *(text_term(text) for text in texts or ()),
-        *(image_term(name) for name in images or ()),
+        *terms_of_words(words or ()),
+        *(text_term(text) for text in also or ()),
+        *(image_term(name) for name in images),
         *(text_term(text, -1) for text in avoid or ()),
-        *(image_term(name, -1) for name in avoid_images or ()),
+        *(image_term(name, -1) for name in avoid_images),
     )
 
 
@@ -193,25 +218,6 @@ def _batch_queries(name: str, query_of: Callable[[tuple[Term, ...]], Query]) -> 
                     yield query_of((text_term(words),))
             except MmsearchError as error:
                 raise Invalid(f"Line {number} of the batch: {error.message}", error.remedy) from error
-
-
-def _filters(
-    only: str | None,
-    folders: list[str] | None,
-    extensions: list[str] | None,
-    after: str | None,
-    before: str | None,
-) -> Filters:
-    from mmsearch.records import Filters
-    from mmsearch.searching.query import parse_date, parse_extension, parse_folder, parse_medium
-
-    return Filters(
-        medium=parse_medium(only) if only is not None else None,
-        folders=tuple(path for folder in folders or () for path in parse_folder(folder)),
-        extensions=tuple(name for written in extensions or () for name in parse_extension(written)),
-        after=parse_date(after) if after is not None else None,
-        before=parse_date(before) if before is not None else None,
-    )
 
 
 def _tell_trouble(trouble: str) -> None:

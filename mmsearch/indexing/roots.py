@@ -12,6 +12,7 @@ from mmsearch.files.crash_points import crash_point
 from mmsearch.files.paths import is_below
 from mmsearch.indexing.reconciling import is_empty_folder
 from mmsearch.indexing.walking import WalkRules, check_rules, is_mount_point
+from mmsearch.reading import NotAMedium, UnreadableFile, medium_of, open_file
 from mmsearch.records import Root
 
 if TYPE_CHECKING:
@@ -48,6 +49,19 @@ def check_root(path: bytes) -> None:
     readable = os.R_OK | os.X_OK if os.path.isdir(path) else os.R_OK
     if not os.access(path, readable):
         raise Unavailable(f"{name} cannot be read; check its permissions.")
+
+
+def is_of_unread_kind(path: bytes) -> bool:
+    """Whether it is a file that no reader takes, by its name and by its first bytes."""
+    if medium_of(path) is not None or not os.path.isfile(path):
+        return False
+    try:
+        with open_file(path):
+            return False
+    except NotAMedium:
+        return True
+    except UnreadableFile:
+        return False
 
 
 def choose_roots(

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from mmsearch.encoding.protocol import Encoder
-from mmsearch.errors import Invalid, MmsearchError, Refused, Remedy, Unavailable
+from mmsearch.errors import Invalid, MmsearchError, Refused, Remedy, Unavailable, Unsupported
 from mmsearch.files.locking import WriterLock
 from mmsearch.files.private import make_private_folder
 from mmsearch.indexing.journal import InFlight
 from mmsearch.indexing.pipeline import Indexer, IndexOptions
 from mmsearch.indexing.report import IndexReport
-from mmsearch.indexing.roots import check_root, choose_roots, root_status
-from mmsearch.indexing.walking import WalkRules, check_rules
+from mmsearch.indexing.roots import check_root, choose_roots, is_of_unread_kind, root_status
+from mmsearch.indexing.walking import WalkProblem, WalkRules, check_rules
 from mmsearch.models.opening import Encoders
 from mmsearch.reading import ReadLimits
 from mmsearch.records import Progress, Root
@@ -39,6 +39,8 @@ from mmsearch.store.sqlite.store import SqliteStore
 
 # Brings derived files up to date; the encoder is that of the vectors that are new. Says what had to be made again.
 Refresh = Callable[[SqliteStore, Encoder], list[str]]
+
+_UNREAD_KIND = "files of this kind are not read"
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,11 @@ class IndexRun:
         request = self._request
         for path in request.paths:
             check_root(path)
+        unread = [path for path in request.paths if is_of_unread_kind(path)]
+        if unread and len(unread) == len(request.paths):
+            names = ", ".join(os.fsdecode(path) for path in unread)
+            raise Unsupported(f"{names}: {_UNREAD_KIND}; pictures and text files are.")
+        paths = tuple(path for path in request.paths if path not in unread)
         if request.rules is not None:
             check_rules(request.rules)
         if is_new:
@@ -112,7 +119,7 @@ class IndexRun:
             if request.settings.graph is not None:
                 want_graph(catalogue, request.settings.graph)
             wanted = wanted_model(catalogue) if request.model is None else None
-            roots, missing = choose_roots(catalogue, list(request.paths), request.rules, request.rebuild)
+            roots, missing = choose_roots(catalogue, list(paths), request.rules, request.rebuild)
             if request.retry:
                 with catalogue.transaction():
                     for root, _ in roots:
@@ -122,6 +129,7 @@ class IndexRun:
             chosen_roots = _ChosenRoots(roots, missing)
             encode = partial(self._encode, catalogue, reader, chosen_roots)
             report = encode(chosen, encoder, is_last=wanted is None)
+            report.problems += [WalkProblem(path, _UNREAD_KIND) for path in unread]
             if wanted is not None and not report.stopped:
                 try:
                     report.catching_up = encode(*self._known_model(wanted), is_last=True)

@@ -182,6 +182,17 @@ class Library:
         with self._access.guarded():
             return status(self._access, self.models.list())
 
+    def holds(self, path: str | os.PathLike[str]) -> bool:
+        """Whether a folder or file lies within what was indexed, or around it.
+
+        Where there is nothing at `path` now, whether files of the library lay there.
+        """
+        from mmsearch.indexing.roots import absolute
+        from mmsearch.library.contents import holds
+
+        with self._access.guarded():
+            return holds(self._access, absolute(path))
+
     def forget(self, path: str | os.PathLike[str]) -> Forgotten:
         """Takes a folder or file, and what was found in it, out of the library. The files are not touched."""
         from mmsearch.indexing.roots import absolute

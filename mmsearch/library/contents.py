@@ -87,6 +87,16 @@ def status(access: Access, models: tuple[LibraryModel, ...]) -> Status:
     )
 
 
+def holds(access: Access, path: bytes) -> bool:
+    """Whether a folder or file, which may be named through a link, belongs to the library."""
+    catalogue = access.reading()
+    names = {path, os.path.realpath(path)}
+    if not os.path.lexists(path):
+        return any(catalogue.count_files_below(name) for name in names)
+    roots = [root.path for root in catalogue.roots()]
+    return any(is_below(name, root) or is_below(root, name) for name in names for root in roots)
+
+
 def forget(access: Access, folder: bytes) -> Forgotten:
     """Takes a folder or file, and what was found in it, out of the library."""
     access.reading()

@@ -32,8 +32,28 @@ def _visible_character(character: str) -> str:
     return character
 
 
+_is_quiet = False
+
+
+def be_quiet(quiet: bool = True) -> None:
+    """From now on nothing is said but what is wrong, or again everything."""
+    global _is_quiet
+    _is_quiet = quiet
+
+
+def is_quiet() -> bool:
+    """Whether a person wants to see neither notes nor progress."""
+    return _is_quiet
+
+
 def say(sentence: str) -> None:
-    """A sentence for a person, on stderr."""
+    """A sentence for a person, on stderr, unless it is to be quiet."""
+    if not _is_quiet:
+        complain(sentence)
+
+
+def complain(sentence: str) -> None:
+    """A sentence on what is wrong, on stderr."""
     print(f"mmsearch: {sentence}", file=sys.stderr)
 
 

@@ -6,18 +6,14 @@ import os
 import sys
 from enum import Enum
 from typing import TYPE_CHECKING
-from urllib.parse import quote_from_bytes
 
 from mmsearch.output import visible
 from mmsearch.output.json import to_json
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from mmsearch.searching.results import Hit, SearchResult
 
 _SNIPPET_CHARACTERS = 160
-_AWAY = " (not there now)"
 
 
 class Form(str, Enum):
@@ -31,8 +27,8 @@ class Form(str, Enum):
     NULL = "null"
 
 
-def print_result(result: SearchResult, form: Form) -> None:
-    """Prints a search's answer on stdout; nothing for no hits, but for JSON."""
+def print_result(result: SearchResult, form: Form, verbose: bool = False) -> None:
+    """Prints a search's answer on stdout; nothing for no hits, but for JSON. A table has details where `verbose`."""
     if form is Form.JSON:
         print(to_json(result))
     elif form is Form.JSONL:
@@ -47,7 +43,9 @@ def print_result(result: SearchResult, form: Form) -> None:
         for hit in result.hits:
             print("\t".join([f"{hit.score:.2f}", hit.type, _place(hit), _snippet(hit)]).rstrip())
     elif result.hits:
-        _print_table(result)
+        from mmsearch.output.table import print_table
+
+        print_table(result, verbose)
 
 
 def notes(result: SearchResult, form: Form) -> list[str]:
@@ -72,45 +70,9 @@ def nothing_found(result: SearchResult) -> str:
 
 def _place(hit: Hit) -> str:
     line = f":{hit.line}" if hit.line is not None else ""
-    return visible(hit.path) + line + ("" if hit.available else _AWAY)
+    return visible(hit.path) + line + ("" if hit.available else " (not there now)")
 
 
 def _snippet(hit: Hit) -> str:
     words = visible(" ".join((hit.snippet or "").split()))
     return words if len(words) <= _SNIPPET_CHARACTERS else words[: _SNIPPET_CHARACTERS - 1] + "…"
-
-
-def _print_table(result: SearchResult) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("#", justify="right", style="dim")
-    table.add_column("score", justify="right")
-    table.add_column("file", overflow="fold", ratio=1)
-    table.add_column("", style="dim", no_wrap=True)
-    for hit in result.hits:
-        table.add_row(str(hit.rank), f"{hit.score:.2f}", _file_cell(hit), _about(hit))
-    Console(soft_wrap=False).print(table)
-
-
-def _file_cell(hit: Hit) -> Text:
-    from rich.style import Style
-    from rich.text import Text
-
-    cell = Text(_place(hit), style=Style(link=_link(hit.path)))
-    snippet = _snippet(hit)
-    if snippet:
-        cell.append(f"\n{snippet}", style=Style(dim=True, link=""))
-    return cell
-
-
-def _about(hit: Hit) -> str:
-    moment = (hit.taken or hit.modified)[:10]
-    return f"{hit.width}×{hit.height}  {moment}" if hit.type == "image" else f"text  {moment}"
-
-
-def _link(path: str) -> str:
-    slashes = os.fsencode(path.replace("\\", "/") if os.sep == "\\" else path)
-    return "file://" + quote_from_bytes(slashes if slashes.startswith(b"/") else b"/" + slashes)

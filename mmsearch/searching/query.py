@@ -13,8 +13,11 @@ from mmsearch.records import Filters, Medium, Modality
 from mmsearch.searching import DEFAULT_LIMIT
 
 LARGEST_WEIGHT = 1_000
+# SQLite takes a condition of so many alternatives, each perhaps under two names.
+MOST_FOLDERS = 400
 
 _WEIGHTED = re.compile(r"(\d+(?:\.\d*)?|\.\d+):(.+)", re.DOTALL)
+_FILE_URL = "file://"
 _DATES = (("%Y", 4), ("%Y-%m", 7), ("%Y-%m-%d", 10))
 
 
@@ -36,7 +39,8 @@ class Query:
     """What is looked for. At least one term has a positive weight.
 
     The hits are at most `limit`, after the first `offset` of all. Without `min_score` a query of one text leaves out
-    hits that are no nearer than what a text that means nothing would find.
+    hits that are no nearer than what a text that means nothing would find. Files of the same content are one hit, or
+    with `copies` one each.
 
     Raises:
         Invalid: no terms, none of a positive weight, an empty text, or numbers out of range.
@@ -47,6 +51,7 @@ class Query:
     limit: int = field(default=DEFAULT_LIMIT, metadata={"json": None})
     min_score: float | None = field(default=None, metadata={"json": None})
     offset: int = field(default=0, metadata={"json": None})
+    copies: bool = field(default=False, metadata={"json": None})
 
     def __post_init__(self) -> None:
         if not self.terms:
@@ -82,18 +87,51 @@ def text_term(written: str, sign: int = 1) -> Term:
 
 
 def image_term(written: str, sign: int = 1) -> Term:
-    """A term from `file` or `weight:file`. A file of exactly that name comes first.
+    """A term from `file` or `weight:file`, a path or a `file://` URL. A file of exactly that name comes first.
 
     Raises:
-        NotFound: there is no such file. Invalid: it is a folder.
+        NotFound: there is no such file. Invalid: it is a folder, or lies on the network.
     """
-    weight, name = (1.0, written) if os.path.exists(written) else parse_weight(written)
-    path = os.path.abspath(os.path.expanduser(name))
+    weight, name = _weight_and_name(written)
+    if name.lower().startswith(("http://", "https://")):
+        raise Invalid(f"The query image {name} lies on the network, of which nothing is fetched; save it as a file.")
+    path = _file_called(name)
     if not os.path.isfile(path):
         if os.path.isdir(path):
             raise Invalid(f"The query image {name} is a folder; give the path of a picture.")
         raise NotFound(f"The query image {name} does not exist; give the path of a picture.")
     return Term("image", path, _weight(written, sign * weight))
+
+
+def names_picture(written: str) -> bool:
+    """Whether `file` or `weight:file` is a `file://` URL, or the path of a file that has the extension of a picture."""
+    _, name = _weight_and_name(written)
+    if name.lower().startswith(_FILE_URL):
+        return True
+    path = _file_called(name)
+    if not os.path.isfile(path):
+        return False
+    from mmsearch.reading import medium_of
+
+    return medium_of(os.fsencode(path)) == "image"
+
+
+def _weight_and_name(written: str) -> tuple[float, str]:
+    return (1.0, written) if os.path.exists(written) else parse_weight(written)
+
+
+def _file_called(name: str) -> str:
+    """The absolute path of a file that is named by a path or a URL."""
+    if name.lower().startswith(_FILE_URL) and not os.path.exists(name):
+        from urllib.parse import unquote_to_bytes, urlsplit
+
+        host, path = urlsplit(name)[1:3]
+        if host not in ("", "localhost"):
+            raise Invalid(f"The query image {name} lies on another machine; give the path of a picture.")
+        name = os.fsdecode(unquote_to_bytes(path))
+        if os.sep == "\\":
+            name = name.lstrip("/")
+    return os.path.abspath(os.path.expanduser(name))
 
 
 def _weight(written: str, weight: float) -> float:
@@ -118,6 +156,28 @@ def parse_medium(written: str) -> Medium:
     return written
 
 
+def folders_called(written: str) -> list[str]:
+    """The folders that a path or a pattern (`~/Pictures/20*`, `**/phone`) names, as absolute paths.
+
+    A path is taken as it is, and need not be there. Of what matches a pattern files are taken where no folder does.
+
+    Raises:
+        NotFound: nothing matches the pattern. Invalid: too much does.
+    """
+    import glob
+
+    absolute = os.path.abspath(os.path.expanduser(written))
+    if os.path.lexists(absolute) or not glob.has_magic(written):
+        return [absolute]
+    matching = [path.rstrip(os.sep) for path in glob.iglob(absolute, recursive=True)]
+    folders = [path for path in matching if os.path.isdir(path)] or matching
+    if not folders:
+        raise NotFound(f"No folder matches {written!r}; check the pattern.")
+    if len(folders) > MOST_FOLDERS:
+        raise Invalid(f"{written!r} matches {len(folders):,} folders; name at most {MOST_FOLDERS}, or one above them.")
+    return sorted(folders)
+
+
 def parse_folder(written: str) -> tuple[bytes, ...]:
     """A folder or file to search in, as an absolute path, and with its links resolved if that is another."""
     absolute = os.path.abspath(os.path.expanduser(written))
@@ -125,9 +185,9 @@ def parse_folder(written: str) -> tuple[bytes, ...]:
 
 
 def parse_extension(written: str) -> tuple[str, ...]:
-    """`jpg`, `.JPG` or `jpg,png` → lower case with dots."""
-    names = [name.strip().lstrip(".").lower() for name in written.split(",")]
-    if not all(names):
+    """`jpg`, `.JPG`, `*.jpg` or `jpg,png` → lower case with dots."""
+    names = [name.strip().lstrip("*").lstrip(".").lower() for name in written.split(",")]
+    if not all(names) or any(set(name) & set("*?[/") for name in names):
         raise Invalid(f"{written!r} is not a file extension; write it as jpg or jpg,png.")
     return tuple(f".{name}" for name in names)
 

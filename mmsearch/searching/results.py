@@ -15,7 +15,8 @@ class Hit:
 
     `id` is the digest of its content in hex. `path` can be opened as it is; bytes of a name that are no UTF-8 are lone
     surrogates, as `os.fsdecode` makes them. `available` is False where there is nothing at present, or the system does
-    not say within a second: the file is on a drive that is away, or is gone.
+    not say within a second: the file is on a drive that is away, or is gone. `copies` are the paths of other files of
+    the same content that pass the filters, where these are no hits of their own.
     """
 
     rank: int
@@ -37,6 +38,7 @@ class Hit:
     time: tuple[float, float] | None
     region: tuple[float, float, float, float] | None
     available: bool
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,10 @@ class SearchResult:
     """The hits of one query, best first; `elapsed_ms` is wall time in milliseconds, model loading included.
 
     `total` counts the files that answer, or those of them that are known of where it is not `total_exact`; the first
-    `offset` of them are left out. `thresholds` holds, per modality searched, the score below which a hit is left out.
-    `nearest` is the best of what was left out where nothing answers: its rank is 0. `state` is the number of the
-    library's state that this is the answer at, and `troubles` what was wrong with derived files that had to be done
-    without.
+    `offset` of them are left out; copies count once, unless each is a hit. `thresholds` holds, per modality searched,
+    the score below which a hit is left out. `nearest` is the best of what was left out where nothing answers: its rank
+    is 0. `state` is the number of the library's state that this is the answer at, and `troubles` what was wrong with
+    derived files that had to be done without.
     """
 
     query: Query

@@ -48,11 +48,20 @@ class WeightedTerm:
     vector: FloatMatrix
 
 
+# Cosines of what is nearly the same picture or text, and of a copy as far as float16 tells.
+ALIKE, SAME = 0.98, 0.9995
+
+
 def scores(cosines: npt.NDArray[np.float32], background: Background) -> npt.NDArray[np.float32]:
-    """Calibrated scores in [0, 1], same shape; rising with the cosine. See `Background` for the formula."""
-    away = (cosines.astype(np.float64) - background.mean) / background.std - background.midpoint
+    """Calibrated scores in [0, 1], same shape; rising with the cosine. See `Background` for the formula.
+
+    Towards a cosine of 1 they are drawn to 1: what is the same as the query is no matter of chance.
+    """
+    wide = cosines.astype(np.float64)
+    away = (wide - background.mean) / background.std - background.midpoint
     logits = np.clip(background.slope * away, -60, 60)
-    return (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
+    sameness = np.clip((wide - ALIKE) / (SAME - ALIKE), 0, 1) ** 2
+    return (1 - (1 - 1.0 / (1.0 + np.exp(-logits))) * (1 - sameness)).astype(np.float32)
 
 
 def background_of(calibration: Calibration, asked: Modality, answering: Modality) -> Background:

@@ -80,13 +80,14 @@ class _Near(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """A file at its best place."""
+    """A file at its best place, and those of the same content, unless each is to be a hit of its own."""
 
     is_hit: bool
     score: float
     cosine: float
     item_id: int
     path: bytes
+    copies: tuple[bytes, ...] = ()
 
     @property
     def order(self) -> tuple[float, float, bytes]:
@@ -122,9 +123,16 @@ class Searcher:
         items = self._catalogue.found_items({found.item_id for found in looked_at}, query.filters)
         of_place = {(item.item_id, item.path): item for item in items}
         there = self._presence.look(found.path for found in looked_at)
+        away = [found for found in looked_at if there[found.path] is None]
+        there |= self._presence.look(path for found in away for path in found.copies)
 
         def hit(rank: int, found: _Found) -> Hit:
-            return _hit(rank, found, of_place[found.item_id, found.path], there[found.path] is not None)
+            paths = [found.path, *found.copies]
+            # A copy that is there stands for one that is not.
+            path = next((path for path in paths if there.get(path) is not None), found.path)
+            copies = tuple(other for other in paths if other != path)
+            shown = found._replace(path=path, copies=copies)
+            return _hit(rank, shown, of_place[found.item_id, path], there[path] is not None)
 
         hits = tuple(hit(query.offset + place, found) for place, found in enumerate(page, start=1))
         return Answer(hits, total, is_exact, thresholds, hit(0, nearest) if nearest else None)
@@ -158,12 +166,21 @@ class Searcher:
         places = self._catalogue.places_of(near.items, query.filters)
         own = images.among({path for _, path, size in places if images.may_be(size)})
         best: dict[bytes, tuple[tuple[bool, float, float], int]] = {}
-        for item_id, path, _ in places:
+        for item_id, path, _ in sorted(places):
             measured, known = near.items[item_id], best.get(path)
             if (known is None or measured > known[0]) and path not in own:
                 best[path] = measured, item_id
         found = [_Found(*measured, item_id, path) for path, (measured, item_id) in best.items()]
-        return sorted(found, key=lambda one: one.order)
+        files = sorted(found, key=lambda one: one.order)
+        return files if query.copies else _one_per_content(files)
+
+
+def _one_per_content(files: Sequence[_Found]) -> list[_Found]:
+    """The first file of each content, with the others: copies have the same items, and so the same best one."""
+    of_item: dict[int, list[_Found]] = {}
+    for found in files:
+        of_item.setdefault(found.item_id, []).append(found)
+    return [first._replace(copies=tuple(one.path for one in more)) for first, *more in of_item.values()]
 
 
 class _QueryImages:
@@ -209,6 +226,7 @@ def _hit(rank: int, found: _Found, item: FoundItem, is_there: bool) -> Hit:
         time=item.locator.time,
         region=item.locator.region,
         available=is_there,
+        copies=tuple(os.fsdecode(path) for path in found.copies),
     )
 
 

@@ -1,0 +1,148 @@
+"""How a command line is parsed: what all commands have, and what is said where something is written wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, cast
+
+import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from mmsearch import output
+from mmsearch.errors import Invalid
+
+# Typer names the class of errors of a command line by its subclasses only.
+UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
+
+# What other tools call it.
+SYNONYMS = {
+    "--also": ("--and", "--plus", "--query", "--text"),
+    "--after": ("--from", "--newer", "--since"),
+    "--before": ("--older", "--to", "--until"),
+    "--device": ("--cuda", "--gpu"),
+    "--dry-run": ("--check", "--dryrun", "--preview", "--simulate"),
+    "--ext": ("--extension", "--extensions", "--glob", "--suffix"),
+    "--hidden": ("--all", "-a"),
+    "--image": ("--file", "--img", "--photo", "--picture"),
+    "--in": ("--dir", "--directory", "--folder", "--path", "--root", "--within"),
+    "--library": ("--data", "--database", "--db", "--index"),
+    "--limit": (
+        "--count",
+        "--max",
+        "--num",
+        "--number",
+        "--results",
+        "--size",
+        "--top",
+        "--top-k",
+        "--topk",
+        "-k",
+        "-l",
+    ),
+    "--min-score": ("--cutoff", "--min", "--score", "--threshold"),
+    "--not": ("--exclude", "--minus", "--negative", "--without"),
+    "--null": ("--print0", "--zero", "-z"),
+    "--offset": ("--page", "--skip", "--start"),
+    "--paths": ("--files", "--files-only", "--only-paths", "-p"),
+    "--quiet": ("--silent", "-s"),
+    "--rebuild": ("--force", "--full", "--reindex"),
+    "--type": ("--filetype", "--kind", "--medium", "-t"),
+    "--workers": ("--jobs", "--threads", "-j"),
+    "--yes": ("--assume-yes", "--force"),
+}
+
+
+def _be_quiet(context: Any, parameter: Any, asked: bool) -> None:
+    if asked:
+        output.be_quiet()
+
+
+def _quiet_option() -> TyperOption:
+    return TyperOption(
+        param_decls=["--quiet", "-q"],
+        is_flag=True,
+        default=False,
+        expose_value=False,
+        is_eager=True,
+        callback=_be_quiet,
+        help="Print no notes and no progress bar; errors are printed all the same.",
+    )
+
+
+class Command(TyperCommand):
+    """A command that can be told to be quiet."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.params.append(_quiet_option())
+
+
+class Group(TyperGroup):
+    """The command itself, or one with others below it."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.params.append(_quiet_option())
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is called.
+
+        Raises:
+            Invalid: there is none of that name.
+        """
+        if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            raise Invalid(_no_command(ctx, list(self.commands), args))
+        return super().resolve_command(ctx, args)
+
+
+def help_on(context: Any, words: Sequence[str]) -> str:
+    """What `--help` prints of the command of that name.
+
+    Raises:
+        Invalid: there is none.
+    """
+    root = context.find_root()
+    found, inner = root.command, root
+    for number, word in enumerate(words):
+        commands = getattr(found, "commands", {})
+        if word not in commands:
+            raise Invalid(_no_command(inner, list(commands), words[number:]))
+        found = commands[word]
+        inner = found.context_class(found, info_name=word, parent=inner, **found.context_settings)
+    text: str = found.get_help(inner)
+    return text
+
+
+def in_a_sentence(error: Exception) -> str:
+    """What is wrong with a command line, as all errors are told."""
+    context: Any = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "mmsearch"
+    where = f"`{path} --help` lists what there is."
+    option: str | None = getattr(error, "option_name", None)
+    if option is not None and context is not None and hasattr(error, "possibilities"):
+        known = [name for one in context.command.params for name in (*one.opts, *one.secondary_opts) if name[0] == "-"]
+        likely = likely_option(option, known)
+        meant = f"did you mean {likely}? " if likely else ""
+        return f"There is no option {option}; {meant}{where}"
+    message = " ".join(cast("Any", error).format_message().split()).removesuffix(".")
+    return f"{message}; {where}"
+
+
+def likely_option(written: str, known: Sequence[str]) -> str | None:
+    """The option that is probably meant, of those that the command has."""
+    called = [name for name, others in SYNONYMS.items() if written in others and name in known]
+    near = get_close_matches(written, [name for name in known if name.startswith("--")], n=1, cutoff=0.7)
+    return next(iter((*called, *near)), None)
+
+
+def _no_command(context: Any, commands: Sequence[str], words: Sequence[str]) -> str:
+    path = context.command_path
+    near = get_close_matches(words[0], commands, n=1)
+    if near:
+        rest = f"did you mean `{path} {near[0]}`?"
+    elif context.parent is None:
+        rest = f'to look for it, write `{path} search "{" ".join(words)}"`.'
+    else:
+        rest = f"`{path} --help` lists those that there are."
+    return f"There is no command {words[0]!r}; {rest}"

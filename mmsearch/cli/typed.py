@@ -1,0 +1,135 @@
+"""What is typed as a query → its terms and filters."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from mmsearch.errors import Invalid, NotFound, Remedy, Unavailable
+
+if TYPE_CHECKING:
+    from mmsearch.library import Library
+    from mmsearch.records import Filters
+    from mmsearch.searching.query import Term
+
+BETWEEN_TERMS = "+"
+FROM_STDIN = "-"
+_STDIN = (FROM_STDIN, "/dev/stdin")
+_PIPES = ("/dev/fd/", "/proc/self/fd/")
+_BLOCK_BYTES = 1 << 20
+
+
+def terms_of_words(words: Sequence[str]) -> Iterator[Term]:
+    """Bare words are one text, as they would be if they were quoted; a word `+` begins another term.
+
+    A word that is the path of a picture is a term of its own. A single `-` stands for the text on stdin.
+
+    Raises:
+        Invalid: there is nothing before or after a `+`.
+    """
+    from mmsearch.searching.query import image_term, names_picture, text_term
+
+    if list(words) == [FROM_STDIN]:
+        yield text_term(sys.stdin.buffer.read().decode("utf-8", "replace").strip())
+        return
+    groups = [list(group) for is_between, group in groupby(words, BETWEEN_TERMS.__eq__) if not is_between]
+    if words and len(groups) != list(words).count(BETWEEN_TERMS) + 1:
+        raise Invalid("There is nothing to look for on one side of a +; put a text or a picture on both.")
+    for group in groups:
+        together = " ".join(group)
+        parts = groupby(group if not names_picture(together) else [together], names_picture)
+        for is_picture, some in parts:
+            if is_picture:
+                yield from (image_term(word) for word in some)
+            else:
+                yield text_term(" ".join(some))
+
+
+@contextmanager
+def pictures_from_pipes() -> Iterator[Callable[[str], str]]:
+    """Within the block what it gives puts a picture that comes through a pipe (`-`, `/dev/stdin`, `/dev/fd/63`) into a
+    file, and gives `file` or `weight:file` for what was typed; all else it gives back as it is.
+
+    Raises:
+        Invalid: nothing comes through the pipe, or more than is read of a picture.
+    """
+    from mmsearch.searching.query import parse_weight
+
+    with ExitStack() as kept:
+
+        def in_a_file(typed: str) -> str:
+            name = parse_weight(typed)[1]
+            if os.path.isfile(name) or not (name in _STDIN or name.startswith(_PIPES)):
+                return typed
+            from tempfile import TemporaryDirectory
+
+            folder = kept.enter_context(TemporaryDirectory(prefix="mmsearch-"))
+            path = os.path.join(folder, "stdin" if name in _STDIN else "pipe")
+            _copy_pipe(name, path)
+            return typed.removesuffix(name) + path
+
+        yield in_a_file
+
+
+def _copy_pipe(name: str, path: str) -> None:
+    from mmsearch.reading import READERS
+
+    if name in _STDIN and sys.stdin.isatty():
+        raise Invalid("There is no picture on stdin, which is the terminal; pipe one into it.")
+    most = next(reader.max_bytes for reader in READERS if reader.medium == "image")
+    size = 0
+    try:
+        with open(0 if name in _STDIN else name, "rb", closefd=name not in _STDIN) as pipe, open(path, "wb") as file:
+            while size <= most and (block := pipe.read(_BLOCK_BYTES)):
+                size += file.write(block)
+    except OSError as error:
+        raise Unavailable(f"The query image {name} cannot be read: {error.strerror}.") from error
+    if size == 0:
+        raise Invalid(f"Nothing comes through the pipe of the query image {name}; send a picture.")
+    if size > most:
+        raise Invalid(f"The query image {name} has more than {most:,} bytes.")
+
+
+def filters_of(
+    library: Library,
+    only: str | None,
+    folders: Sequence[str],
+    extensions: Sequence[str],
+    times: tuple[str | None, str | None],
+) -> Filters:
+    """The filters as they are typed: a type, folders or patterns of them, extensions, and `(after, before)`.
+
+    Raises:
+        NotFound: a folder that is not there, or of which the library has nothing. Invalid: what is none of these, or
+            two times with none between them.
+    """
+    from mmsearch.records import Filters
+    from mmsearch.searching.query import parse_date, parse_extension, parse_folder, parse_medium
+
+    after, before = (parse_date(time) if time is not None else None for time in times)
+    if after is not None and before is not None and after >= before:
+        raise Invalid(f"No time lies between --after {times[0]} and --before {times[1]}; --before is the later one.")
+    return Filters(
+        medium=parse_medium(only) if only is not None else None,
+        folders=tuple(name for typed in folders for folder in _held(library, typed) for name in parse_folder(folder)),
+        extensions=tuple(name for typed in extensions for name in parse_extension(typed)),
+        after=after,
+        before=before,
+    )
+
+
+def _held(library: Library, typed: str) -> list[str]:
+    """The folders that are meant, as far as the library has something of them."""
+    from mmsearch.searching.query import folders_called
+
+    called = folders_called(typed)
+    held = [folder for folder in called if library.holds(folder)]
+    if held:
+        return held
+    if not os.path.lexists(called[0]):
+        raise NotFound(f"{typed} does not exist, and nothing of it is in the library; check the path given to --in.")
+    raise NotFound(f"Nothing of {typed} is in the library", Remedy("index"))

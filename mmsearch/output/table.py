@@ -1,0 +1,104 @@
+"""Hits as a table on a terminal: one line each, as wide as the terminal is."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import quote_from_bytes
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.style import Style
+from rich.text import Text
+
+from mmsearch.output import visible
+
+if TYPE_CHECKING:
+    from mmsearch.searching.results import Hit, SearchResult
+
+# A score from which on it is shown so.
+_COLOURS = ((0.5, "green"), (0.2, "yellow"), (0.0, "dim"))
+_GAP = "  "
+_LEAST_WIDTH = 8
+
+
+def print_table(result: SearchResult, verbose: bool) -> None:
+    """Prints a header and a line for each hit; where it is `verbose`, what is known of each below it."""
+    console = Console()
+    place = _Place()
+    number_width = len(str(result.hits[-1].rank))
+    indent = " " * (number_width + len(_GAP) + len("score") + len(_GAP))
+    _print(console, Text(f"{'#':>{number_width}}{_GAP}score{_GAP}file", style="dim"))
+    for hit in result.hits:
+        line = Text().append(f"{hit.rank:>{number_width}}{_GAP}", style="dim")
+        line.append(f"{hit.score:5.2f}", style=next(colour for least, colour in _COLOURS if hit.score >= least))
+        line.append(_GAP)
+        suffix = (f":{hit.line}" if hit.line is not None else "") + ("" if hit.available else " (not there now)")
+        copies = "" if not hit.copies else " +1 copy" if len(hit.copies) == 1 else f" +{len(hit.copies):,} copies"
+        room = max(_LEAST_WIDTH, console.width - len(indent) - len(suffix + copies))
+        name = shortened(visible(place.shown(hit.path)), room)
+        line.append(name + suffix, style=Style(link=_link(hit.path))).append(copies, style="dim")
+        _print(console, line)
+        for detail in _details(hit) if verbose else ():
+            _print(console, Text(indent + shortened_at_end(detail, console.width - len(indent)), style="dim"))
+
+
+def shortened(text: str, width: int) -> str:
+    """`text` in so many cells at most: what is too much is left out of the middle, so that a path keeps its name."""
+    if cell_len(text) <= width:
+        return text
+    end = _first(text[::-1], (width - 1) * 2 // 3)[::-1]
+    return f"{_first(text, width - 1 - cell_len(end))}…{end}"
+
+
+def shortened_at_end(text: str, width: int) -> str:
+    """`text` in so many cells at most."""
+    return text if cell_len(text) <= width else f"{_first(text, width - 1)}…"
+
+
+def _first(text: str, width: int) -> str:
+    taken = 0
+    for place, character in enumerate(text):
+        taken += cell_len(character)
+        if taken > width:
+            return text[:place]
+    return text
+
+
+class _Place:
+    """Paths as a person at this place would write them: from the current folder on, or from the home folder."""
+
+    def __init__(self) -> None:
+        home = os.path.expanduser("~")
+        try:
+            here = os.getcwd()
+        except OSError:  # it is gone
+            here = home
+        self._folders = [(folder.rstrip(os.sep) + os.sep, sign) for folder, sign in ((here, ""), (home, f"~{os.sep}"))]
+
+    def shown(self, path: str) -> str:
+        for folder, sign in self._folders:
+            if path.startswith(folder):
+                return sign + path[len(folder) :]
+        return path
+
+
+def _details(hit: Hit) -> list[str]:
+    facts = [
+        f"{hit.width}×{hit.height}" if hit.width is not None else hit.type,
+        (hit.taken or hit.modified)[:10],
+        f"{hit.bytes:,} bytes",
+        f"similarity {hit.similarity:.2f}",
+    ]
+    snippet = visible(" ".join((hit.snippet or "").split()))
+    copies = [f"copy: {visible(copy)}" for copy in hit.copies]
+    return [" · ".join(facts), *copies, *([snippet] if snippet else [])]
+
+
+def _print(console: Console, line: Text) -> None:
+    console.print(line, no_wrap=True, overflow="crop", crop=True, highlight=False)
+
+
+def _link(path: str) -> str:
+    slashes = os.fsencode(path.replace("\\", "/") if os.sep == "\\" else path)
+    return "file://" + quote_from_bytes(slashes if slashes.startswith(b"/") else b"/" + slashes)
