@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mmsearch.evaluation.report import Evaluation, Evaluations
     from mmsearch.evaluation.retrieval import DirectionResult, ZeroShot
     from mmsearch.evaluation.separation import Separation
+    from mmsearch.indexing.preview import IndexPreview
     from mmsearch.indexing.pruning import Loss, Losses, Pruned
     from mmsearch.indexing.report import Absence, FailedFile, IndexReport, Thinned
     from mmsearch.indexing.roots import RootStatus
@@ -83,6 +84,7 @@ __all__ = [
     "Finding",
     "Forgotten",
     "Hit",
+    "IndexPreview",
     "IndexReport",
     "IndexSettings",
     "InstalledModel",
@@ -192,6 +194,7 @@ _ROOMS = {
         "Thinned",
     ),
     "mmsearch.indexing.roots": ("RootStatus",),
+    "mmsearch.indexing.preview": ("IndexPreview",),
     "mmsearch.indexing.run": ("IndexSettings",),
     "mmsearch.indexing.walking": (
         "WalkProblem",

@@ -295,3 +295,28 @@ def test_a_file_of_a_kind_that_is_not_read_is_told_and_makes_no_root(command: Mm
     assert (among.code, among.json["added"]) == (0, 1)
     assert among.json["problems"] == [{"path": str(film), "reason": "files of this kind are not read"}]
     assert [root["path"] for root in command("status", "--json").json["roots"]] == [str(home / "cat.png")]
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(command: Mmsearch, home: Path) -> None:
+    new = command("index", home, "--dry-run")
+    assert (new.code, new.out.split()) == (0, ["4", "would", "be", "added"])
+    assert not (home.parent / "library").exists()
+    command("index", home)
+    database = home.parent / "library" / "library.db"
+    before = database.read_bytes()
+    (home / "tax.txt").write_text("Another text.")
+    (home / "coffee.md").unlink()
+    (home / "new.txt").write_text("A new one.")
+    (home / "film.mp4").write_bytes(b"\0")
+    for arguments in ([], [home], [home, home / "new.txt"]):
+        done = command("index", *arguments, "--dry-run", "--json").json
+        counts = [done[name] for name in ("added", "updated", "removed", "unchanged", "encoded", "others")]
+        assert counts == [1, 1, 1, 2, 0, 1]
+        assert done["unread"] == {".mp4": 1}
+    assert database.read_bytes() == before
+    done = command("index", "--json").json
+    assert [done[name] for name in ("added", "updated", "removed", "unchanged")] == [1, 1, 1, 2]
+    assert command("index", "--dry-run", "--rebuild").code == 2
+    (home / "none").mkdir()
+    empty = command("index", home / "none", "--dry-run")
+    assert (empty.code, empty.out) == (1, "")

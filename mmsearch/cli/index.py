@@ -15,7 +15,9 @@ from mmsearch.cli.running import (
     show,
     stoppable,
 )
+from mmsearch.errors import Invalid
 
+NOTHING_THERE = "there are no pictures or text files there."
 STOPPED = "stopped; what was done is kept, and the next `mmsearch index` goes on from there."
 
 if TYPE_CHECKING:
@@ -57,6 +59,9 @@ def index(
     retry: Annotated[
         bool, typer.Option("--retry", help="Read again what could not be read before, though it has not changed.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say how many files would be added, updated and removed.")
+    ] = False,
     graph: Annotated[
         bool | None,
         typer.Option(
@@ -94,11 +99,17 @@ def index(
     from mmsearch.output import reports
     from mmsearch.reading import ReadLimits
 
+    rules = _rules(include, exclude, hidden, ignore_files)
+    if dry_run:
+        if model is not None or rebuild or retry or graph is not None:
+            raise Invalid("--dry-run only compares; leave out --model, --rebuild, --retry and --graph.")
+        _preview(paths or [], rules, as_json, library)
+        return
     settings = IndexSettings(ReadLimits({"text": int(max_text_mb * 1e6)}, max_passages=max_passages), workers, graph)
     with Library(library, device) as opened, stoppable(STOPPED), progress_bar(quiet=as_json) as on_progress:
         report = opened.index(
             paths or [],
-            rules=_rules(include, exclude, hidden, ignore_files),
+            rules=rules,
             model=model,
             rebuild=rebuild,
             retry=retry,
@@ -110,8 +121,23 @@ def index(
     show(report, as_json, reports.summary)
     if report.files == 0 and not report.offline and not report.absent:
         if not report.failed and not report.failing:
-            output.say("there are no pictures or text files there.")
+            output.say(NOTHING_THERE)
         raise typer.Exit(EXIT_NONE)
+
+
+def _preview(paths: list[str], rules: WalkRules | None, as_json: bool, library: str | None) -> None:
+    from mmsearch import output
+    from mmsearch.library import Library
+    from mmsearch.output import reports
+
+    with Library(library) as opened, progress_bar(quiet=as_json) as on_progress:
+        found = opened.preview(paths, rules=rules, on_progress=on_progress)
+    if found.added + found.updated + found.encoded + found.unchanged + found.removed + found.absent == 0:
+        if as_json:
+            show(found, as_json, reports.previewed)
+        output.say(NOTHING_THERE)
+        raise typer.Exit(EXIT_NONE)
+    show(found, as_json, reports.previewed)
 
 
 def _rules(

@@ -62,6 +62,14 @@ class IndexOptions:
     stop: threading.Event = field(default_factory=threading.Event)
 
 
+def files_to_read(catalogue: Store, model_id: int) -> set[int]:
+    """The ids of files that are to be read whether they have changed or not."""
+    found = files_to_encode(catalogue, model_id)
+    if catalogue.setting(_READERS_SETTING) != readers_label():
+        found = found | catalogue.files_read_otherwise(reader_versions())
+    return found
+
+
 class Indexer:
     """One run over some roots, with one model. The caller holds the writer's lock.
 
@@ -103,7 +111,7 @@ class Indexer:
         """
         started = time.monotonic()
         self.report.resumed = self._catalogue.setting("interrupted") is not None
-        known = Known(self._model_id, self._readers, self._unencoded())
+        known = Known(self._model_id, self._readers, files_to_read(self._catalogue, self._model_id))
         # Innermost first: a root within another takes over its files before the outer one looks for them.
         inwards = sorted(roots, key=lambda pair: len(pair[0].path), reverse=True)
         changes = [self._walk_root(root, rules, known) for root, rules in inwards]
@@ -127,13 +135,6 @@ class Indexer:
             self._finish(changes)
         self.report.seconds = time.monotonic() - started
         return self.report
-
-    def _unencoded(self) -> set[int]:
-        """The ids of files that are to be read whether they have changed or not."""
-        found = files_to_encode(self._catalogue, self._model_id)
-        if self._catalogue.setting(_READERS_SETTING) != self._readers:
-            found = found | self._catalogue.files_read_otherwise(reader_versions())
-        return found
 
     def _walk_root(self, root: Root, rules: WalkRules, known: Known) -> RootChanges:
         changes = compare_root(self._catalogue, root, rules, known, self._count_files)

@@ -51,7 +51,8 @@ class RootChanges:
     """What one walk of a root came upon.
 
     `files`, `failures` and `taken_over` (from another root) are ids of what the library knows and the walk saw,
-    `gone` ids and paths of files that it did not see. `offline` are the root itself or mount points below it that are
+    `gone` ids and paths of files that it did not see, `forgotten` ids of
+    failures. `offline` are the root itself or mount points below it that are
     not there at present. `identity` is that of the root when the walk began; `seen_below` counts known
     files below what was a drive once.
     """
@@ -66,6 +67,7 @@ class RootChanges:
     unread: Counter[str] = field(default_factory=Counter)
     files: set[int] = field(default_factory=set)
     gone: dict[int, bytes] = field(default_factory=dict)
+    forgotten: list[int] = field(default_factory=list)
     failures: set[int] = field(default_factory=set)
     taken_over: list[int] = field(default_factory=list)
     identity: tuple[int, int] | None = None
@@ -98,11 +100,27 @@ def compare_root(
 
     `on_files` is told how many more files were found.
     """
+    changes = look_at_root(catalogue, root, rules, known, on_files)
+    if root.path not in changes.offline:
+        _store(catalogue, changes)
+    return changes
+
+
+def look_at_root(
+    catalogue: Store,
+    root: Root,
+    rules: WalkRules,
+    known: Known,
+    on_files: Callable[[int], None],
+    others: Set[bytes] = frozenset(),
+) -> RootChanges:
+    """Walks the root and compares; writes nothing. `others` are roots too, which the catalogue does not know yet."""
     changes = RootChanges(root, identity=_identity(root.path), rules=rules)
     if is_empty_folder(root.path) and catalogue.files_in_root(root):
         changes.offline.append(root.path)
         return changes
-    inner = {other.path for other in catalogue.roots() if other.id != root.id and is_below(other.path, root.path)}
+    roots = {*others, *(other.path for other in catalogue.roots())} - {root.path}
+    inner = {other for other in roots if is_below(other, root.path)}
     files: list[FoundFile] = []
     for found in walk(root.path, rules):
         # A root within this one has rules of its own, and is walked by itself.
@@ -124,7 +142,7 @@ def compare_root(
             changes.mounts.add(found.path)
     _see_files(catalogue, files, known, changes)
     on_files(len(files))
-    _store(catalogue, changes)
+    _find_gone(catalogue, changes)
     return changes
 
 
@@ -165,8 +183,8 @@ def _see_problem(catalogue: Store, problem: WalkProblem, changes: RootChanges) -
         changes.new_problems.append(problem)
 
 
-def _store(catalogue: Store, changes: RootChanges) -> None:
-    """Notes problems, mount points and files of other roots; finds out which files and failures are gone."""
+def _find_gone(catalogue: Store, changes: RootChanges) -> None:
+    """Finds out which drives are away, and which files and failures are gone."""
     root = changes.root
     away = [
         mount
@@ -179,11 +197,18 @@ def _store(catalogue: Store, changes: RootChanges) -> None:
     changes.offline += away
     out_of_reach = {*away, *(problem.path for problem in changes.problems)}
     changes.gone = dict(_missing(catalogue.files_of_root(root), changes.files, out_of_reach))
-    forgotten = [number for number, _ in _missing(catalogue.failures_of_root(root.id), changes.failures, out_of_reach)]
-    mounts = tuple(sorted({*changes.mounts, *away}))
-    if forgotten or changes.taken_over or changes.new_problems or mounts != root.mounts:
+    changes.forgotten = [
+        number for number, _ in _missing(catalogue.failures_of_root(root.id), changes.failures, out_of_reach)
+    ]
+
+
+def _store(catalogue: Store, changes: RootChanges) -> None:
+    """Notes problems, mount points and files of other roots, and forgets failures that are gone."""
+    root = changes.root
+    mounts = tuple(sorted({*changes.mounts, *changes.offline}))
+    if changes.forgotten or changes.taken_over or changes.new_problems or mounts != root.mounts:
         with catalogue.transaction():
-            catalogue.remove_failures(forgotten)
+            catalogue.remove_failures(changes.forgotten)
             for file_id in changes.taken_over:
                 catalogue.give_file_to(file_id, root.id)
             for problem in changes.new_problems:
@@ -225,10 +250,7 @@ def settle_gone(catalogue: Store, changes: RootChanges, new_contents: Set[int]) 
         there = {found.path for found in walk(root.path, changes.rules)}
         gone = {number: path for number, path in gone.items() if number in absent or path not in there}
     lost = [number for number, content in catalogue.contents_of(absent).items() if content not in new_contents]
-    all_of_it = not changes.files and not changes.candidates and len(lost) > 1
-    many = len(lost) > UNQUESTIONED_LOSS and 2 * len(lost) > len(changes.files) + len(gone)
-    # Once a person is to be asked, that holds until they have said so or the files are back.
-    kept = set(lost) if many or all_of_it or root.absent else set()
+    kept = set(lost) if is_many(changes, len(lost), len(gone)) else set()
     removed = [number for number in gone if number not in kept]
     # Of what is out of reach nothing is known: it does not end the asking.
     count = max(len(kept), root.absent) if changes.problems or changes.offline or away else len(kept)
@@ -238,6 +260,14 @@ def settle_gone(catalogue: Store, changes: RootChanges, new_contents: Set[int]) 
             catalogue.set_absent(root.id, count)
         crash_point("gone files removed")
     return Settled(len(removed), len(kept), tuple(sorted(away)))
+
+
+def is_many(changes: RootChanges, lost: int, gone: int | None = None) -> bool:
+    """Whether a root has lost so many of its files that a person should be asked; `gone` counts all that leave it."""
+    all_of_it = not changes.files and not changes.candidates and lost > 1
+    many = lost > UNQUESTIONED_LOSS and 2 * lost > len(changes.files) + (lost if gone is None else gone)
+    # Once a person is to be asked, that holds until they have said so or the files are back.
+    return many or all_of_it or bool(changes.root.absent)
 
 
 def _identity(path: bytes) -> tuple[int, int] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -64,21 +65,19 @@ def is_of_unread_kind(path: bytes) -> bool:
         return False
 
 
-def choose_roots(
-    catalogue: Store, asked: list[bytes], rules: WalkRules | None, rebuild: bool
-) -> tuple[list[tuple[Root, WalkRules]], list[bytes]]:
-    """The roots of this run with their rules, and those that are not there at present.
-
-    These are the asked ones and the remembered ones within them (all, if none was asked for). `rules` were checked.
+def roots_to_walk(
+    catalogue: Store, asked: Sequence[bytes], rules: WalkRules | None, everything: bool
+) -> tuple[list[tuple[bytes, WalkRules]], list[bytes]]:
+    """The asked and remembered paths that a run walks, with their rules, and those that are not there at present.
 
     Raises:
-        MmsearchError: there are none, or what is remembered of one cannot be followed. Nothing is stored then.
+        MmsearchError: there are none, or what is remembered of one cannot be followed.
     """
     remembered = {root.path: root for root in catalogue.roots()}
     if not asked and not remembered:
         raise Invalid("Nothing to index", Remedy("index.name"))
-    everything = rebuild or not asked
-    within = [path for path in remembered if everything or any(is_below(path, folder) for folder in asked)]
+    every_root = everything or not asked
+    within = [path for path in remembered if every_root or any(is_below(path, folder) for folder in asked)]
     there: list[tuple[bytes, WalkRules]] = []
     missing: list[bytes] = []
     for path in dict.fromkeys([*asked, *within]):
@@ -91,6 +90,20 @@ def choose_roots(
         if given is None:
             _check_stored(path, held)
         there.append((path, held))
+    return there, missing
+
+
+def choose_roots(
+    catalogue: Store, asked: list[bytes], rules: WalkRules | None, rebuild: bool
+) -> tuple[list[tuple[Root, WalkRules]], list[bytes]]:
+    """The roots of this run with their rules, and those that are not there at present.
+
+    These are the asked ones and the remembered ones within them (all, if none was asked for). `rules` were checked.
+
+    Raises:
+        MmsearchError: there are none, or what is remembered of one cannot be followed. Nothing is stored then.
+    """
+    there, missing = roots_to_walk(catalogue, asked, rules, rebuild)
     chosen: list[tuple[Root, WalkRules]] = []
     for path, held in there:
         with catalogue.transaction():

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mmsearch.evaluation.comparison import Comparison
     from mmsearch.evaluation.datasets import Dataset
     from mmsearch.evaluation.report import Evaluations
+    from mmsearch.indexing.preview import IndexPreview
     from mmsearch.indexing.report import IndexReport
     from mmsearch.indexing.run import IndexSettings
     from mmsearch.indexing.walking import WalkRules
@@ -101,6 +102,21 @@ class Library:
             return IndexRun(access.folder, request, access.encoders, access.refresh, on_progress).run(
                 is_new=not access.exists()
             )
+
+    def preview(
+        self,
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
+        *,
+        rules: WalkRules | None = None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> IndexPreview:
+        """What `index` would do with these paths, as far as names, sizes and times tell. Nothing is written."""
+        from mmsearch.indexing.preview import preview
+        from mmsearch.indexing.roots import absolute
+
+        asked = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+        with self._access.guarded(), self._access.reading_or_empty() as catalogue:
+            return preview(catalogue, self.folder, [absolute(path) for path in asked], rules, on_progress)
 
     def session(
         self,

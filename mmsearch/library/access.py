@@ -84,6 +84,17 @@ class Access:
             self._reader = self._open_reader()
         return self._reader
 
+    @contextmanager
+    def reading_or_empty(self) -> Iterator[SqliteStore]:
+        """The store, or an empty one for as long as the block lasts, where there is no library yet."""
+        if self.exists():
+            yield self.reading()
+            return
+        from tempfile import TemporaryDirectory
+
+        with TemporaryDirectory(prefix="mmsearch-") as folder, closing(SqliteStore.write(folder)) as catalogue:
+            yield catalogue
+
     def _open_reader(self) -> SqliteStore:
         try:
             return SqliteStore.read(self.folder)

@@ -10,6 +10,7 @@ from mmsearch.output import visible
 
 if TYPE_CHECKING:
     from mmsearch.errors import Remedy
+    from mmsearch.indexing.preview import IndexPreview
     from mmsearch.indexing.report import FailedFile, IndexReport
     from mmsearch.indexing.walking import WalkProblem
     from mmsearch.library.contents import Forgotten, Status
@@ -45,6 +46,21 @@ def summary(report: IndexReport) -> str:
         rate = f" ({done / report.seconds:,.0f} files/s)"
     what = f"encoded with {visible(report.model)}" if _is_beside(report) else "searchable"
     return f"{report.files:,} files {what}: {said} in {report.seconds:.1f} s{rate}"
+
+
+def previewed(preview: IndexPreview) -> str:
+    """What a run would do: a line for each kind of change."""
+    counts = [
+        (preview.added, "would be added"),
+        (preview.updated, "would be updated"),
+        (preview.encoded, "would be encoded again"),
+        (preview.removed, "would be removed"),
+        (preview.absent, "are gone at once and would stay until `mmsearch prune`"),
+        (preview.unchanged, "are unchanged"),
+        (preview.failing, "could not be read before and have not changed"),
+        (preview.others, "are of kinds that are not read"),
+    ]
+    return "\n".join(f"{count:>9,}  {what}" for count, what in counts if count)
 
 
 def _is_beside(report: IndexReport) -> bool:
