@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from mmsearch.files.crash_points import crash_point
+from mmsearch.store.sqlite.signing import add_checksums, own_settings
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -144,6 +145,7 @@ def _parts_with_places(db: Database) -> None:
              files INTEGER NOT NULL, UNIQUE (root_id, extension))"""
     )
     db.execute("INSERT OR IGNORE INTO settings (key, value) VALUES ('state', '0')")
+    add_checksums(db.conn)
 
 
 def number_items(connection: sqlite3.Connection) -> None:
@@ -196,6 +198,9 @@ def migrate(connection: sqlite3.Connection, copy: str) -> None:
             migration(db)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        # Where damage has changed the number in the header, this one tells.
+        db.execute("DELETE FROM settings WHERE key = 'schema'")
+        own_settings(connection)
     crash_point("library upgraded" if version else "library made")
     if version:
         os.remove(copy)
