@@ -20,6 +20,7 @@ from mmsearch.encoding.calibration import from_json
 from mmsearch.encoding.optimised_graph import load_optimised
 from mmsearch.encoding.protocol import Family, ModelFolder
 from mmsearch.encoding.token_windows import token_windows
+from mmsearch.encoding.verifying import known_sha256
 from mmsearch.errors import Damaged, Remedy
 from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity, TextSpan
 
@@ -144,11 +145,25 @@ class OnnxEncoder:
     def _tokenizer(self) -> Tokenizer:
         from tokenizers import Tokenizer
 
-        path = os.path.join(self._folder, self._description["text"]["tokenizer"])
+        path = self._verified(self._description["text"]["tokenizer"])
         try:
             return Tokenizer.from_file(path)
         except Exception as error:  # of no kind of its own
             raise Damaged(f"The model file {path} cannot be loaded", self._remedy) from error
+
+    def _verified(self, name: str) -> str:
+        """The path of that file of the model, which is the one that the description tells of: so the fingerprint, which
+        covers the description, covers the weights too.
+        """
+        path = os.path.join(self._folder, name)
+        expected = self._description.get("sha256", {}).get(name)
+        try:
+            is_it = expected is None or known_sha256(path) == expected
+        except OSError as error:
+            raise Damaged(f"The model file {path} cannot be loaded ({error.strerror})", self._remedy) from error
+        if not is_it:
+            raise Damaged(f"The model file {path} is not the one that {DESCRIPTION} beside it tells of", self._remedy)
+        return path
 
     def _session(self, tower: Modality) -> Any:
         with self._loading:
@@ -165,13 +180,13 @@ class OnnxEncoder:
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        path = os.path.join(self._folder, name)
+        path = self._verified(name)
         try:
             if tower == "text":
                 # The last level, layouts for this very processor, takes longer than it saves a single query.
                 options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
                 if self._keep_graph:
-                    return load_optimised(path, self._description["sha256"][name], options)
+                    return load_optimised(path, known_sha256(path), options)
             return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise Damaged(f"The model file {path} cannot be loaded", self._remedy) from error
