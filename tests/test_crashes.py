@@ -40,6 +40,7 @@ TO_VERSION_5 = """ALTER TABLE contents DROP COLUMN reader;
     DELETE FROM settings WHERE key IN ('readers', 'state', 'schema');
     ALTER TABLE contents DROP COLUMN checksum;
     ALTER TABLE files DROP COLUMN checksum;
+    ALTER TABLE files DROP COLUMN ctime_ns;
     ALTER TABLE items DROP COLUMN checksum;
     ALTER TABLE models DROP COLUMN checksum;
     ALTER TABLE roots DROP COLUMN checksum;

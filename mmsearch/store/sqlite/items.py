@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mmsearch.files.times import modification_time
+from mmsearch.files.times import change_time, modification_time
 from mmsearch.records import (
     FileFacts,
     Filters,
@@ -114,9 +114,10 @@ class ItemTables(Connected):
         row = self.connection.execute(
             """SELECT item_id, vector, vectors.checksum FROM files JOIN items ON items.content_id = files.content_id
                JOIN vectors ON vectors.item_id = items.id
-               WHERE files.path = ? AND files.size = ? AND files.mtime_ns = ? AND items.model_id = ?
+               WHERE files.path = ? AND files.size = ? AND files.mtime_ns = ?
+                 AND (files.ctime_ns IS NULL OR files.ctime_ns = ?) AND items.model_id = ?
                  AND items.modality = 'image'""",
-            (path, status.st_size, modification_time(status), model_id),
+            (path, status.st_size, modification_time(status), change_time(status), model_id),
         ).fetchone()
         return None if row is None else np.frombuffer(_verified([row])[1][0], "<f2")
 

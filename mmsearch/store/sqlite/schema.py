@@ -145,6 +145,8 @@ def _parts_with_places(db: Database) -> None:
              files INTEGER NOT NULL, UNIQUE (root_id, extension))"""
     )
     db.execute("INSERT OR IGNORE INTO settings (key, value) VALUES ('state', '0')")
+    # Not known of files that were read before.
+    db.execute("ALTER TABLE files ADD COLUMN ctime_ns INTEGER")
     add_checksums(db.conn)
 
 

@@ -15,7 +15,7 @@ _AT_ONCE = 4_096
 # What the checksum of a row covers: numbers and bytes, and texts.
 _COVERED = {
     "contents": ("id digest bytes reader width height duration pages", "medium taken encoding"),
-    "files": ("id path root_id content_id size mtime_ns", "extension"),
+    "files": ("id path root_id content_id size mtime_ns ctime_ns", "extension"),
     "items": (
         'id content_id model_id ordinal last start "end" line page time_from time_to',
         "modality source region text",
