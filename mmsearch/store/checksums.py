@@ -31,8 +31,10 @@ def vector_checksums(item_ids: ItemIds, vectors: Sequence[bytes]) -> npt.NDArray
 
     That of a row of the row file is the same number. What damage has turned into no bytes gets 0.
     """
-    size = len(vectors[0]) if vectors and isinstance(vectors[0], bytes) else 0
-    if all(isinstance(vector, bytes) and len(vector) == size for vector in vectors):
+    if not vectors:
+        return np.empty(0, np.int64)
+    if set(map(type, vectors)) == {bytes} and len(set(map(len, vectors))) == 1:
+        size = len(vectors[0])
         rows = np.frombuffer(b"".join(vectors), np.uint8).reshape(len(vectors), size)
         if size % 8:
             rows = np.pad(rows, ((0, 0), (0, -size % 8)))

@@ -193,11 +193,13 @@ class ItemTables(Connected):
 
 def _verified(rows: Sequence[tuple[int, bytes, int]]) -> tuple[ItemIds, list[bytes]]:
     """Ids [n] and vectors of rows that have their checksums beside them; a damaged one raises DatabaseError."""
-    item_ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
-    vectors = [row[1] for row in rows]
-    if vector_checksums(item_ids, vectors).tolist() != [row[2] for row in rows]:
+    if not rows:
+        return np.empty(0, np.int64), []
+    numbers, vectors, checksums = zip(*rows, strict=True)
+    item_ids = np.array(numbers, np.int64)
+    if tuple(vector_checksums(item_ids, vectors).tolist()) != checksums:
         raise sqlite3.DatabaseError("the checksum of a vector is wrong")
-    return item_ids, vectors
+    return item_ids, list(vectors)
 
 
 def _found_item(row: tuple[Any, ...]) -> FoundItem:
