@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from PIL import Image
 
 from mmsearch import Damaged, MmsearchError, Remedy
 from mmsearch.encoding.builtin import MODEL_FOLDER, BuiltinEncoder
+from mmsearch.encoding.onnx_model import OnnxEncoder
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.models.opening import open_encoder
 
@@ -251,14 +253,35 @@ def test_the_optimised_graph_is_kept_gives_the_same_vectors_and_may_be_damaged(
 ) -> None:
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
     expected = BuiltinEncoder().encode("text", TEXTS)
-    (kept,) = (tmp_path / "cache").iterdir()
+    (kept,) = (tmp_path / "cache").glob("*.onnx")
     assert np.array_equal(BuiltinEncoder().encode("text", TEXTS), expected)
+    whole = kept.read_bytes()
+    middle = len(whole) // 2  # among the weights: onnxruntime sees nothing wrong
+    kept.write_bytes(whole[:middle] + bytes(4096) + whole[middle + 4096 :])
+    assert np.array_equal(BuiltinEncoder().encode("text", TEXTS), expected)
+    assert kept.read_bytes() == whole
     kept.write_bytes(b"no graph any more")
     assert np.array_equal(BuiltinEncoder().encode("text", TEXTS), expected)
     assert kept.stat().st_size > 1_000_000
     shutil.rmtree(tmp_path / "cache")
     (tmp_path / "cache").write_text("a file where the folder should be")
     assert np.array_equal(BuiltinEncoder().encode("text", TEXTS), expected)
+
+
+def test_weights_that_its_description_does_not_tell_of_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    folder = Path(shutil.copytree(MODEL_FOLDER, tmp_path / "altered"))
+    encoder = OnnxEncoder(str(folder))
+    assert len(encoder.encode("text", ["a cat"])) == 1
+    weights = folder / "text.onnx"
+    status, content = weights.stat(), bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    os.utime(weights, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(Damaged, match=r"text.onnx is not the one that model.json beside it tells of"):
+        OnnxEncoder(str(folder)).encode("text", ["a cat"])
 
 
 def test_a_built_in_model_that_is_broken_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from mmsearch.encoding.optimised_graph import load_optimised
 from mmsearch.encoding.protocol import Family, ModelFolder
 from mmsearch.encoding.runtime import silenced
 from mmsearch.encoding.token_windows import token_windows
+from mmsearch.encoding.verifying import known_sha256
 from mmsearch.errors import Damaged, Remedy
 from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity, TextSpan
 
@@ -144,7 +145,7 @@ class OnnxEncoder:
     def _tokenizer(self) -> Tokenizer:
         from tokenizers import Tokenizer
 
-        path = os.path.join(self._folder, self._description["text"]["tokenizer"])
+        path = self._verified(self._description["text"]["tokenizer"])
         try:
             tokenizer = Tokenizer.from_file(path)
         except Exception as error:  # of no kind of its own
@@ -152,6 +153,20 @@ class OnnxEncoder:
         if self._description["text"]["pad_id"] >= tokenizer.get_vocab_size():
             raise Damaged(f"The model file {path} does not have the pad_id of {DESCRIPTION}", self._remedy)
         return tokenizer
+
+    def _verified(self, name: str) -> str:
+        """The path of that file of the model, which is the one that the description tells of: so the fingerprint, which
+        covers the description, covers the weights too.
+        """
+        path = os.path.join(self._folder, name)
+        expected = self._description.get("sha256", {}).get(name)
+        try:
+            is_it = expected is None or known_sha256(path) == expected
+        except OSError as error:
+            raise Damaged(f"The model file {path} cannot be loaded ({error.strerror})", self._remedy) from error
+        if not is_it:
+            raise Damaged(f"The model file {path} is not the one that {DESCRIPTION} beside it tells of", self._remedy)
+        return path
 
     def _session(self, tower: Modality) -> Any:
         with self._loading:
@@ -161,7 +176,7 @@ class OnnxEncoder:
 
     def _load(self, tower: Modality) -> Any:
         onnxruntime = silenced("onnxruntime")
-        path = os.path.join(self._folder, self._description[tower]["file"])
+        path = self._verified(self._description[tower]["file"])
         try:
             session = self._load_graph(onnxruntime, tower, path)
         except Exception as error:
@@ -179,7 +194,7 @@ class OnnxEncoder:
             # The last level, layouts for this very processor, takes longer than it saves a single query.
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
             if self._keep_graph:
-                return load_optimised(path, self._description["sha256"][os.path.basename(path)], options)
+                return load_optimised(path, known_sha256(path), options)
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def _check_graph(self, session: Any, tower: Modality, path: str) -> None:

@@ -121,7 +121,7 @@ class FileEncoder:
 
     def _taken_up(self, candidate: Candidate, file: OpenFile, emit: Emit) -> Outcome | _File | None:
         """What is known of the file already, or the file with its few parts; None once a long one is encoded."""
-        state = FileState(candidate.root_id, file.path, file.size, file.mtime_ns)
+        state = FileState(candidate.root_id, file.path, file.size, file.mtime_ns, file.ctime_ns)
         version = file.reader.version
         with self._asking:
             content_id = self.known.content_with_items(file.digest, self.model_id, version)
@@ -222,4 +222,4 @@ def failed(candidate: Candidate, reason: str) -> Outcome:
 
 def _seen(candidate: Candidate) -> FileState:
     file = candidate.file
-    return FileState(candidate.root_id, file.path, file.size, file.mtime_ns)
+    return FileState(candidate.root_id, file.path, file.size, file.mtime_ns, file.ctime_ns)

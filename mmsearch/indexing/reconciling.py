@@ -27,12 +27,17 @@ _EXTENSION = re.compile(r"\.[^\W_]{1,12}")
 
 @dataclass(frozen=True)
 class Candidate:
-    """A file to be read; `known` if the library has it, `unchanged` if only its vectors are missing there."""
+    """A file to be read; `known` if the library has it, `unchanged` if only its vectors are missing there.
+
+    `touched` tells that its size and modification time are as they were, and that the system has changed something of
+    it: its rights perhaps, or it has taken the name of another file.
+    """
 
     root_id: int
     file: FoundFile
     known: bool
     unchanged: bool = False
+    touched: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,6 +168,9 @@ def _see_file(file: FoundFile, known: KnownFile | None, fails: bool, unencoded: 
         if is_below(file.path, mount):
             changes.seen_below[mount] = changes.seen_below.get(mount, 0) + 1
     same = (known.size, known.mtime_ns) == (file.size, file.mtime_ns)
+    if same and not known.failed and None not in (known.ctime_ns, file.ctime_ns) and known.ctime_ns != file.ctime_ns:
+        changes.candidates.append(Candidate(root.id, file, known=True, touched=True))
+        return
     if same and known.failed:
         changes.failing += 1
     elif same and known.id not in unencoded:

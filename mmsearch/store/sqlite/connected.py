@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from mmsearch.store.sqlite.signing import add_functions, is_sound
+
 
 class Connected:
     """What the groups of tables have in common: the connection, and the settings."""
@@ -19,6 +21,7 @@ class Connected:
         self.connection = connection
         self._before_commit = before_commit
         self._is_writer = is_writer
+        add_functions(connection)
 
     def close(self) -> None:
         if self._is_writer:
@@ -67,7 +70,16 @@ class Connected:
         return library or "", state or 0
 
     def setting(self, key: str) -> str | None:
-        row = self.connection.execute("SELECT value FROM settings WHERE key = ?", (key,)).fetchone()
+        """What was set, or None.
+
+        Raises:
+            DatabaseError: damage has changed it.
+        """
+        row = self.connection.execute(
+            f"SELECT value, {is_sound('settings')} FROM settings WHERE key = ?", (key,)
+        ).fetchone()
+        if row is not None and not row[1]:
+            raise sqlite3.DatabaseError(f"the checksum of the setting {key} is wrong")
         return None if row is None else str(row[0])
 
     def number_setting(self, key: str) -> int:

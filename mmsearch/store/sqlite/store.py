@@ -20,6 +20,7 @@ from mmsearch.store.sqlite.files import FileTables
 from mmsearch.store.sqlite.items import ItemTables
 from mmsearch.store.sqlite.models import ModelTables
 from mmsearch.store.sqlite.schema import APPLICATION_ID, SCHEMA_VERSION
+from mmsearch.store.sqlite.signing import keep_signed
 
 DATABASE_NAME = "library.db"
 # With what is written beside the database: its logs, copies of it, the lock, the journal and the cache of queries.
@@ -102,7 +103,9 @@ class SqliteStore(FileTables, ContentTables, ItemTables, ModelTables):
             from mmsearch.store.sqlite.schema import migrate
 
             migrate(connection, copy)
-        return cls(connection, before_commit, is_writer=True)
+        store = cls(connection, before_commit, is_writer=True)
+        keep_signed(connection)
+        return store
 
 
 def read_only_uri(path: str) -> str:
@@ -132,6 +135,15 @@ def _keep_private(folder: str) -> None:
         keep_private(folder, _OF_A_LIBRARY, folders=("derived",), beside="models")
 
 
+def _written_version(connection: sqlite3.Connection) -> str | None:
+    """The version that the settings tell, which schemas before 6 do not."""
+    try:
+        row = connection.execute("SELECT value FROM settings WHERE key = 'schema'").fetchone()
+    except sqlite3.OperationalError:
+        return None
+    return None if row is None else str(row[0])
+
+
 def _no_library(folder: str) -> NotFound:
     return NotFound(f"There is no library in {folder}", Remedy("index"))
 
@@ -156,7 +168,7 @@ def _checked(connection: sqlite3.Connection, folder: str) -> sqlite3.Connection:
         raise Invalid(
             f"{os.path.join(folder, DATABASE_NAME)} is not an mmsearch library", Remedy("choose_library.folder")
         )
-    if tables and not version:
+    if tables and (not version or _written_version(connection) not in (None, str(version))):
         connection.close()
         raise sqlite3.DatabaseError("its header is damaged")
     if version > SCHEMA_VERSION:
