@@ -24,6 +24,7 @@ from mmsearch.nearest.vectors import StoredVectors, VectorRows
 from mmsearch.reading import UnreadableFile, picture_in
 from mmsearch.records import FloatMatrix, HalfMatrix, ItemIds
 from mmsearch.store.models import searched_model
+from mmsearch.store.sqlite.signing import sign_all
 from mmsearch.store.sqlite.store import SqliteStore
 
 NOISE = 0.3
@@ -132,6 +133,8 @@ def fill(folder: Path, vectors: FloatMatrix, rows: int, seed: int) -> None:
                 "INSERT INTO vectors (item_id, vector) VALUES (?, ?)",
                 zip(numbers, (row.tobytes() for row in part.astype("<f2")), strict=True),
             )
+    with catalogue.transaction():
+        sign_all(catalogue.connection)  # vectors, which no trigger signs
     execute("PRAGMA wal_checkpoint(TRUNCATE)")
     catalogue.close()
 

@@ -24,14 +24,18 @@ def main() -> None:
     asked = parser.parse_args()
 
     import torch
-    from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig
 
-    vision = CLIPVisionConfig(image_size=SIDE, patch_size=32, projection_dim=DIMENSION)
-    text = CLIPTextConfig(projection_dim=DIMENSION)
-    config = CLIPConfig(vision_config=vision.to_dict(), text_config=text.to_dict(), projection_dim=DIMENSION)
+    from mmsearch.encoding.runtime import silenced
+
+    transformers = silenced("transformers")
+    vision = transformers.CLIPVisionConfig(image_size=SIDE, patch_size=32, projection_dim=DIMENSION)
+    text = transformers.CLIPTextConfig(projection_dim=DIMENSION)
+    config = transformers.CLIPConfig(
+        vision_config=vision.to_dict(), text_config=text.to_dict(), projection_dim=DIMENSION
+    )
     config._attn_implementation = "eager"
     torch.manual_seed(0)
-    model = CLIPModel(config).eval()
+    model = transformers.CLIPModel(config).eval()
 
     class Tower(torch.nn.Module):
         def __init__(self, visual: bool) -> None:

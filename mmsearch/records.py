@@ -88,7 +88,8 @@ class FileFacts:
     """What is known of a content as a whole, None where it means nothing or is not known.
 
     `width` and `height` in pixels, upright; `taken` is a date and time as an ISO 8601 string, without an offset unless
-    the camera wrote one; `encoding` that of a text; `duration` in seconds.
+    the camera wrote one; `encoding` that of a text; `duration` in seconds. `note` says what a person should know who
+    has found it: "incomplete JPEG".
     """
 
     width: int | None = None
@@ -97,6 +98,7 @@ class FileFacts:
     encoding: str | None = None
     duration: float | None = None
     pages: int | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -188,23 +190,31 @@ class Root:
 
 
 class KnownFile(NamedTuple):  # a hundred thousand of them a second are made
-    """A file as it was when it was last read; `failed` tells that it could not be read then."""
+    """A file as it was when it was last read; `failed` tells that it could not be read then.
+
+    `ctime_ns` is None where it is not known.
+    """
 
     id: int
     root_id: int
     size: int
     mtime_ns: int
     failed: bool
+    ctime_ns: int | None = None
 
 
 @dataclass(frozen=True)
 class FileState:
-    """A file of a root as it was when it was read: `size` in bytes, `mtime_ns` in nanoseconds since 1970."""
+    """A file of a root as it was when it was read: `size` in bytes, `mtime_ns` in nanoseconds since 1970.
+
+    `ctime_ns` is when the system last changed anything of it, its name included; None where it does not tell.
+    """
 
     root_id: int
     path: bytes
     size: int
     mtime_ns: int
+    ctime_ns: int | None = None
 
 
 @dataclass(frozen=True)

@@ -15,21 +15,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime as ort
 import torch
 from onnx import numpy_helper
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
-from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
+from mmsearch.encoding.runtime import silenced
 from recipe.joint import ImageEncoder, TextEncoder
 from recipe.towers import VisionTower, normalise_pixels
+
+ort, quantization = silenced("onnxruntime"), silenced("onnxruntime.quantization")
+shapes = silenced("onnxruntime.quantization.shape_inference")
 
 OPSET = 17
 FLOAT = onnx.TensorProto.FLOAT
@@ -39,7 +34,10 @@ FINE_LAYERS = ("/head/linear/",)
 FLOAT_LAYERS = ("/head", "/stem/", "/tower/stem/", "/trunk_blocks/trunk_blocks.0/")
 
 
-class _Photos(CalibrationDataReader):
+_Reader: Any = quantization.CalibrationDataReader
+
+
+class _Photos(_Reader):
     """Feeds calibration photos, uint8 [n, S, S, 3], to the quantiser in small batches."""
 
     def __init__(self, pixels: npt.NDArray[np.uint8], batch: int = 8) -> None:
@@ -68,7 +66,7 @@ def export_image_float(encoder: ImageEncoder, side: int, target: Path) -> None:
             dynamo=False,
         )
         folded = Path(scratch) / "folded.onnx"
-        quant_pre_process(str(raw), str(folded), skip_symbolic_shape=True)
+        shapes.quant_pre_process(str(raw), str(folded), skip_symbolic_shape=True)
         merge_padding(folded, target)
 
 
@@ -166,17 +164,17 @@ def quantise_image(source: Path, target: Path, pixels: npt.NDArray[np.uint8]) ->
     names = [node.name for node in onnx.load(str(source)).graph.node]
     with tempfile.TemporaryDirectory() as scratch:
         static = Path(scratch) / "static.onnx"
-        quantize_static(
+        quantization.quantize_static(
             str(source),
             str(static),
             _Photos(pixels),
-            quant_format=QuantFormat.QDQ,
+            quant_format=quantization.QuantFormat.QDQ,
             op_types_to_quantize=["Conv", "Add", "Clip"],
             per_channel=True,
             reduce_range=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            calibrate_method=quantization.CalibrationMethod.MinMax,
             nodes_to_exclude=[name for name in names if name.startswith(FLOAT_LAYERS)],
         )
         store_weights_as_int8(static, target)
@@ -201,7 +199,7 @@ def export_text_float(encoder: TextEncoder, target: Path) -> None:
             opset_version=OPSET,
             dynamo=False,
         )
-        quant_pre_process(str(raw), str(target), skip_symbolic_shape=True)
+        shapes.quant_pre_process(str(raw), str(target), skip_symbolic_shape=True)
 
 
 def store_tables_as_int8(source: Path, target: Path) -> None:

@@ -20,6 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmsearch.encoding.runtime import silenced
+
 DIMENSION = 384
 POOLED = 1280
 CLASSES = 1000
@@ -148,9 +150,9 @@ class TextTower(nn.Module):
 
 def load_text_tower() -> TextTower:
     """all-MiniLM-L6-v2 with its published weights; its pooler is not used and not loaded."""
-    from transformers import BertModel
-
-    bert = BertModel.from_pretrained(str(minilm_folder()), add_pooling_layer=False, attn_implementation="eager")
+    bert = silenced("transformers").BertModel.from_pretrained(
+        str(minilm_folder()), add_pooling_layer=False, attn_implementation="eager"
+    )
     tower = TextTower(bert)
     tower.eval()
     return tower

@@ -82,6 +82,18 @@ def test_no_damaged_picture_ends_a_run(corpus: Path, home: Path, mmsearch: Mmsea
     assert len(listed) == report["failed"]
 
 
+def test_a_photo_that_breaks_off_is_found_and_named(home: Path, mmsearch: Mmsearch) -> None:
+    buffer = io.BytesIO()
+    Image.open(home / "cat.png").convert("RGB").save(buffer, "JPEG")
+    (home / "cut.jpg").write_bytes(buffer.getvalue()[:-2])
+    done = mmsearch("index", home, "--json")
+    assert done.json["incomplete"] == [{"path": str(home / "cut.jpg"), "reason": "incomplete JPEG"}]
+    assert (done.json["added"], done.json["failed"]) == (5, 0)
+    assert f"{home / 'cut.jpg'} was read as far as it goes: incomplete JPEG" in done.err
+    assert mmsearch("search", "a cat", "--paths", "--limit", "2").out.count("\n") == 2
+    assert mmsearch("index", "--json").json["incomplete"] == []
+
+
 def test_files_that_never_end_or_are_no_files(home: Path, mmsearch: Mmsearch) -> None:
     os.mkfifo(home / "pipe.jpg")
     with socket.socket(socket.AF_UNIX) as listening:

@@ -37,7 +37,15 @@ TO_VERSION_5 = """ALTER TABLE contents DROP COLUMN reader;
     ALTER TABLE failures DROP COLUMN readers;
     DROP TABLE spaces;
     DROP TABLE unread;
-    DELETE FROM settings WHERE key IN ('readers', 'state');
+    DELETE FROM settings WHERE key IN ('readers', 'state', 'schema');
+    ALTER TABLE contents DROP COLUMN checksum;
+    ALTER TABLE files DROP COLUMN checksum;
+    ALTER TABLE files DROP COLUMN ctime_ns;
+    ALTER TABLE items DROP COLUMN checksum;
+    ALTER TABLE models DROP COLUMN checksum;
+    ALTER TABLE roots DROP COLUMN checksum;
+    ALTER TABLE settings DROP COLUMN checksum;
+    ALTER TABLE vectors DROP COLUMN checksum;
     PRAGMA user_version = 5;"""
 # A picture of that name ends the process, as a decoder's crash does.
 DEADLY = """

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from PIL import Image
 
 from mmsearch import Damaged, MmsearchError, Remedy
 from mmsearch.encoding.builtin import MODEL_FOLDER, BuiltinEncoder
+from mmsearch.encoding.onnx_model import OnnxEncoder
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.models.opening import open_encoder
 
@@ -249,14 +253,35 @@ def test_the_optimised_graph_is_kept_gives_the_same_vectors_and_may_be_damaged(
 ) -> None:
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
     expected = BuiltinEncoder().encode("text", TEXTS)
-    (kept,) = (tmp_path / "cache").iterdir()
+    (kept,) = (tmp_path / "cache").glob("*.onnx")
     assert np.array_equal(BuiltinEncoder().encode("text", TEXTS), expected)
+    whole = kept.read_bytes()
+    middle = len(whole) // 2  # among the weights: onnxruntime sees nothing wrong
+    kept.write_bytes(whole[:middle] + bytes(4096) + whole[middle + 4096 :])
+    assert np.array_equal(BuiltinEncoder().encode("text", TEXTS), expected)
+    assert kept.read_bytes() == whole
     kept.write_bytes(b"no graph any more")
     assert np.array_equal(BuiltinEncoder().encode("text", TEXTS), expected)
     assert kept.stat().st_size > 1_000_000
     shutil.rmtree(tmp_path / "cache")
     (tmp_path / "cache").write_text("a file where the folder should be")
     assert np.array_equal(BuiltinEncoder().encode("text", TEXTS), expected)
+
+
+def test_weights_that_its_description_does_not_tell_of_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    folder = Path(shutil.copytree(MODEL_FOLDER, tmp_path / "altered"))
+    encoder = OnnxEncoder(str(folder))
+    assert len(encoder.encode("text", ["a cat"])) == 1
+    weights = folder / "text.onnx"
+    status, content = weights.stat(), bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    os.utime(weights, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(Damaged, match=r"text.onnx is not the one that model.json beside it tells of"):
+        OnnxEncoder(str(folder)).encode("text", ["a cat"])
 
 
 def test_a_built_in_model_that_is_broken_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,3 +295,98 @@ def test_a_built_in_model_that_is_broken_is_one_sentence(tmp_path: Path, monkeyp
     with pytest.raises(Damaged) as broken:
         BuiltinEncoder(str(tmp_path)).encode("text", ["a cat"])
     assert broken.value.remedy == Remedy("reinstall")
+
+
+def mutated(change: Callable[[dict[str, Any]], Any]) -> str:
+    described = json.loads((Path(MODEL_FOLDER) / "model.json").read_text(encoding="utf-8"))
+    made = change(described)
+    return json.dumps(described if made is None else made)
+
+
+def within(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    """Sets an entry; `...` takes it out."""
+
+    def change(described: dict[str, Any]) -> None:
+        *outer, last = keys
+        for key in outer:
+            described = described[key]
+        if value is ...:
+            del described[last]
+        else:
+            described[last] = value
+
+    return change
+
+
+MALFORMED: dict[str, str] = {
+    "empty": "",
+    "a list": "[]",
+    "a number": "7",
+    "not UTF-8": "\udcff\udcfe",
+    "nested without an end": "[" * 100_000,
+    "huge": json.dumps({"name": "x" * 2_000_000}),
+    "no name": mutated(within("name", value=...)),
+    "name of another kind": mutated(within("name", value={"a": 1})),
+    "half a surrogate pair": mutated(within("name", value="\ud800")),
+    "revision of another kind": mutated(within("revision", value=2)),
+    "no dimension": mutated(within("dimension", value=...)),
+    "dimension of another kind": mutated(within("dimension", value="384")),
+    "dimension infinite": mutated(within("dimension", value=float("inf"))),
+    "dimension negative": mutated(within("dimension", value=-384)),
+    "dimension huge": mutated(within("dimension", value=10**12)),
+    "another dimension": mutated(within("dimension", value=128)),
+    "no image": mutated(within("image", value=...)),
+    "image of another kind": mutated(within("image", value=["image.onnx"])),
+    "side huge": mutated(within("image", "side", value=10**6)),
+    "side zero": mutated(within("image", "side", value=0)),
+    "side true": mutated(within("image", "side", value=True)),
+    "another side": mutated(within("image", "side", value=128)),
+    "fit unknown": mutated(within("image", "fit", value="stretch")),
+    "fit of another kind": mutated(within("image", "fit", value=["squash"])),
+    "resampling unknown": mutated(within("image", "resampling", value="magic")),
+    "batch zero": mutated(within("image", "batch", value=0)),
+    "no file": mutated(within("image", "file", value=...)),
+    "file elsewhere": mutated(within("image", "file", value="../../image.onnx")),
+    "file with a NUL": mutated(within("image", "file", value="image\0.onnx")),
+    "the other tower's file": mutated(within("image", "file", value="text.onnx")),
+    "file that is not there": mutated(within("image", "file", value="other.onnx")),
+    "window of another kind": mutated(within("text", "window", value=None)),
+    "window tiny": mutated(within("text", "window", value=2)),
+    "window huge": mutated(within("text", "window", value=10**9)),
+    "overlap as wide as the window": mutated(within("text", "overlap", value=126)),
+    "overlap negative": mutated(within("text", "overlap", value=-1)),
+    "pad_id none of the vocabulary": mutated(within("text", "pad_id", value=10**6)),
+    "padded beyond its window": mutated(within("text", "padded_to", value=10**8)),
+    "lower of another kind": mutated(within("text", "lower", value="yes")),
+    "tokenizer is no tokenizer": mutated(within("text", "tokenizer", value="model.json")),
+    "tokenizer elsewhere": mutated(within("text", "tokenizer", value="/etc/passwd")),
+    "no digests": mutated(within("sha256", value=...)),
+    "digest that is a path": mutated(within("sha256", "text.onnx", value="../../../../x")),
+    "digest of another kind": mutated(within("sha256", "text.onnx", value=7)),
+    "calibration of another kind": mutated(within("calibration", value=[])),
+    "calibration of something else": mutated(within("calibration", "sound-text", value={})),
+    "calibration that lacks a number": mutated(within("calibration", "text-text", "std", value=...)),
+    "calibration of words": mutated(within("calibration", "text-text", "std", value="wide")),
+    "calibration without end": mutated(within("calibration", "text-text", "std", value=float("nan"))),
+}
+
+
+@pytest.mark.parametrize("written", MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_description_is_one_sentence(written: str, tmp_path: Path) -> None:
+    for name in ("image.onnx", "text.onnx", "tokenizer.json"):
+        (tmp_path / name).symlink_to(Path(MODEL_FOLDER) / name)
+    (tmp_path / "model.json").write_bytes(written.encode("utf-8", "surrogateescape"))
+    with pytest.raises(Damaged) as broken:
+        encoder = open_encoder(str(tmp_path))
+        encoder.encode("text", ["a cat"])
+        encoder.encode("image", [Image.new("RGB", (64, 48))])
+    assert broken.value.remedy == Remedy("models.optimise")
+    assert "\n" not in broken.value.message
+    assert len(broken.value.message) < 500
+
+
+def test_a_description_with_more_entries_is_read(tmp_path: Path) -> None:
+    for name in ("image.onnx", "text.onnx", "tokenizer.json"):
+        (tmp_path / name).symlink_to(Path(MODEL_FOLDER) / name)
+    (tmp_path / "model.json").write_text(mutated(within("licence", value={"name": "MIT"})))
+    assert open_encoder(str(tmp_path)).encode("text", ["a cat"]).shape == (1, 384)

@@ -18,8 +18,10 @@ from interrupting import signal_at
 from library_state import everything
 
 from mmsearch import Library, MmsearchError, WalkRules
+from mmsearch.encoding.builtin import BuiltinEncoder
 from mmsearch.errors import Invalid
 from mmsearch.files.crash_points import VARIABLE
+from mmsearch.indexing.encoding import FileEncoder
 from mmsearch.indexing.report import FailedFile
 from mmsearch.indexing.run import IndexSettings
 from mmsearch.output.reports import summary
@@ -45,6 +47,42 @@ def test_a_second_run_changes_nothing(library: Library, home: Path) -> None:
     assert (report.unchanged, report.added, report.updated) == (4, 0, 0)
     library.close()
     assert database.read_bytes() == before
+
+
+def test_files_that_exchange_their_names_are_noticed_though_size_and_time_are_equal(
+    library: Library, home: Path
+) -> None:
+    one, other = home / "one.txt", home / "other.txt"
+    one.write_text("A ship is in the harbour.")
+    other.write_text("A train is at the station")
+    for path in (one, other):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    library.index([home])
+    one.rename(home / "between")
+    other.rename(one)
+    (home / "between").rename(other)
+    report = library.index([home])
+    assert (report.added, report.updated, report.encoded, report.unchanged) == (0, 2, 0, 4)
+    assert library.search("a ship in the harbour").hits[0].path == str(other)
+
+
+def test_a_file_of_which_only_the_rights_changed_is_not_encoded_again(
+    library: Library, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.index([home])
+    changed = library.status().roots[0].changed
+    for path in home.iterdir():
+        path.chmod(0o600)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("encoded again")
+
+    monkeypatch.setattr(BuiltinEncoder, "encode", refuse)
+    report = library.index([home])
+    assert (report.updated, report.encoded, report.unchanged) == (0, 0, 4)
+    assert library.status().roots[0].changed == changed
+    monkeypatch.setattr(FileEncoder, "encode", refuse)  # nothing is read any more
+    assert library.index([home]).unchanged == 4
 
 
 def test_without_a_path_all_roots_are_brought_up_to_date(library: Library, home: Path, tmp_path: Path) -> None:

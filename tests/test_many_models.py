@@ -23,6 +23,7 @@ from mmsearch.records import FloatMatrix
 from mmsearch.searching.query import Query, Term
 from mmsearch.searching.results import SearchResult
 from mmsearch.store.models import stored_models
+from mmsearch.store.sqlite.signing import sign_all
 from mmsearch.store.sqlite.store import SqliteStore
 
 pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
@@ -303,7 +304,7 @@ def test_a_model_that_is_broken_ends_the_run_and_is_no_fault_of_the_files(
     broken = Path(shutil.copytree(tiny, home.parent / "broken"))
     (broken / "image.onnx").write_bytes(b"no graph")
     library.index([home])
-    with pytest.raises(MmsearchError, match="cannot be loaded"):
+    with pytest.raises(MmsearchError, match=r"is not the one that model.json beside it tells of"):
         library.index([home], model=str(broken))
     assert not library.status().failures
     shutil.copy(Path(tiny, "image.onnx"), broken)
@@ -382,6 +383,7 @@ def test_a_library_that_has_lost_which_model_it_uses_is_mended(library: Library,
     library.close()
     with closing(sqlite3.connect(Path(library.folder, "library.db"))) as connection, connection:
         connection.execute("UPDATE settings SET value = '77' WHERE key = 'model_id'")
+        sign_all(connection)
         connection.execute("DELETE FROM vectors WHERE item_id = (SELECT max(id) FROM items)")
         connection.execute("DELETE FROM items WHERE id = (SELECT max(id) FROM items)")
     assert len(library.care.examine().findings) >= 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +48,17 @@ def test_a_damaged_cache_changes_no_answer(own: Path, damage: bytes | None) -> N
     content[-200] ^= 1  # within the vector
     path.write_bytes(content if damage is None else damage)
     assert Library(own).search("a cat on a sofa").hits == first
+    assert Library(own).search("a cat on a sofa").hits == first
+
+
+def test_a_key_that_leads_to_the_vector_of_another_text_is_noticed(own: Path) -> None:
+    with Library(own) as library:
+        first = library.search("a cat on a sofa").hits
+        library.search("a cup of coffee")
+    with closing(sqlite3.connect(own / QUERY_CACHE_NAME)) as connection, connection:
+        (one, other) = (row[0] for row in connection.execute("SELECT key FROM queries ORDER BY id").fetchall())
+        connection.execute("UPDATE queries SET key = ? WHERE key = ?", (b"-", one))
+        connection.execute("UPDATE queries SET key = ? WHERE key = ?", (one, other))
     assert Library(own).search("a cat on a sofa").hits == first
 
 

@@ -43,6 +43,22 @@ def test_no_import_runs_up_the_flow() -> None:
     assert wrong == []
 
 
+def test_what_has_telemetry_comes_in_through_one_place() -> None:
+    """Where it is turned off first; tests that import one of these themselves do so after a module of ours."""
+    from mmsearch.encoding.runtime import TALKATIVE
+
+    elsewhere = []
+    for path in (
+        file for folder in ("mmsearch", "recipe", "benchmarks") for file in (PACKAGE.parent / folder).rglob("*.py")
+    ):
+        for node in ast.walk(ast.parse(path.read_text())):
+            named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                named = [node.module or ""]
+            elsewhere += [f"{path.name}: {name}" for name in named if name.split(".")[0] in TALKATIVE]
+    assert elsewhere == []
+
+
 # The store, and a cache that is a file of its own.
 OF_SQLITE = ("store/sqlite/", "searching/cache.py")
 MOST_LINES, MOST_LINES_OF_A_FUNCTION, MOST_PARAMETERS = 450, 60, 7

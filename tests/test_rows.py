@@ -18,8 +18,9 @@ from mmsearch.nearest.code_file import refresh_codes
 from mmsearch.nearest.codes import Words
 from mmsearch.nearest.derived import Missing, NotUsable, derived_path
 from mmsearch.nearest.gallery import Gallery
-from mmsearch.nearest.row_file import check_rows, open_rows, refresh_rows, row_checksums
+from mmsearch.nearest.row_file import check_rows, open_rows, refresh_rows
 from mmsearch.nearest.vectors import as_float32, blocks_after
+from mmsearch.store.checksums import row_checksums
 
 
 @pytest.fixture(autouse=True)

@@ -55,7 +55,7 @@ def test_a_photo_folder_is_walked_in_order_with_sizes_and_times(tmp_path: Path) 
     assert found(tmp_path) == ["Z.png", "a/1.jpg", "a/2.jpg", "a/deep/x.txt", "b.jpg"]
     first = next(walk(os.fsencode(tmp_path), WalkRules()))
     status = (tmp_path / "Z.png").stat()
-    assert first == FoundFile(os.fsencode(tmp_path / "Z.png"), status.st_size, status.st_mtime_ns)
+    assert first == FoundFile(os.fsencode(tmp_path / "Z.png"), status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def test_a_file_named_by_hand_is_taken_whatever_the_rules(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmsearch.adapters.recipe import AdapterRecipe, AdapterRefused, AdapterReport
 from mmsearch.encoding.adapted import Adapter
@@ -25,7 +25,9 @@ from mmsearch.store.adapters import (
     use_adapter,
 )
 from mmsearch.store.models import searched_model, stored_models
-from mmsearch.store.protocol import Store
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,14 @@ from mmsearch.store.sqlite.damage import (
     DamagedDatabase,
     contents_of_damaged_vectors,
     count_stray_vectors,
+    damaged_rows,
     database_damage,
+    drop_damaged_rows,
     incomplete_contents,
+    missing_spaces,
     remove_stray_rows,
 )
+from mmsearch.store.sqlite.header import has_log, header_damage
 from mmsearch.store.sqlite.salvage import Salvaged, count_readable, cut_off_salvage, salvage
 from mmsearch.store.sqlite.store import DATABASE_NAME, OlderLibrary, SqliteStore
 
@@ -65,26 +69,52 @@ def examine(folder: str) -> Diagnosis:
     Raises:
         NotFound: there is no library. Unsupported: a newer mmsearch wrote it.
     """
-    saved = cut_off_salvage(os.path.join(folder, DATABASE_NAME))
+    database = os.path.join(folder, DATABASE_NAME)
+    saved = cut_off_salvage(database)
     if saved is not None:
         return Diagnosis(folder, (Finding("database", "damaged, and its repair was cut off"),), saved)
     try:
         with closing(SqliteStore.read(folder)) as catalogue:
             damage = database_damage(catalogue)
+            if not damage and header_damage(database) and not has_log(database):
+                damage = ["its header is damaged"]
             if not damage:
-                return Diagnosis(folder, (*_contents(catalogue), *_adapters(catalogue), *_derived(folder, catalogue)))
+                return Diagnosis(folder, tuple(_within(folder, catalogue)))
     except (DamagedDatabase, OlderLibrary) as error:
         damage = [str(error)]
     findings = tuple(Finding("database", problem) for problem in damage)
-    return Diagnosis(folder, findings, count_readable(os.path.join(folder, DATABASE_NAME)))
+    return Diagnosis(folder, findings, count_readable(database))
 
 
-def _contents(catalogue: SqliteStore) -> list[Finding]:
+def _within(folder: str, catalogue: SqliteStore) -> Iterator[Finding]:
+    """What is wrong with a database that SQLite finds sound, and with what belongs to it."""
+    rows = damaged_rows(catalogue)
+    for table, count in rows.items():
+        after = "; check their rules after the repair" if table == "roots" else ""
+        yield Finding("contents", f"{count:,} of the {table} have a row whose checksum is wrong{after}")
+    yield from _items(catalogue)
+    if "settings" not in rows:  # all else is known by them
+        yield from _models(catalogue)
+        yield from _adapters(catalogue)
+        yield from _derived(folder, catalogue)
+
+
+def _items(catalogue: SqliteStore) -> list[Finding]:
     incomplete = len(incomplete_contents(catalogue))
     found = [Finding("contents", f"{incomplete:,} contents lack vectors")] if incomplete else []
     damaged = len(contents_of_damaged_vectors(catalogue))
     if damaged:
         found.append(Finding("contents", f"{damaged:,} contents have vectors that no model made"))
+    if missing_spaces(catalogue):
+        found.append(Finding("contents", "searches do not know of all kinds of items"))
+    stray = count_stray_vectors(catalogue)
+    if stray:
+        found.append(Finding("contents", f"{stray:,} vectors belong to no item"))
+    return found
+
+
+def _models(catalogue: SqliteStore) -> list[Finding]:
+    found = []
     models = stored_models(catalogue)
     if models and searched_model(catalogue) is None:
         found.append(Finding("contents", "no model is the one that searches use"))
@@ -93,9 +123,6 @@ def _contents(catalogue: SqliteStore) -> list[Finding]:
             missing = len(catalogue.files_without_items(model.id))
             if missing:
                 found.append(Finding("contents", f"{missing:,} files lack vectors of {model.identity.label}"))
-    stray = count_stray_vectors(catalogue)
-    if stray:
-        found.append(Finding("contents", f"{stray:,} vectors belong to no item"))
     return found
 
 
@@ -157,12 +184,13 @@ def repair(folder: str, catalogue: SqliteStore) -> None:
     The files derived from the catalogue are deleted: the caller makes them again.
     """
     with catalogue.transaction():
+        drop_damaged_rows(catalogue)
         catalogue.mark_orphans()  # what was salvaged may have lost its files
         catalogue.mark_files_to_encode()
         models = stored_models(catalogue)
         if models and searched_model(catalogue) is None:
             search_with(catalogue, max(models, key=lambda model: catalogue.count_items_of(model.id)))
-        catalogue.remove_items_of(set(incomplete_contents(catalogue)) | set(contents_of_damaged_vectors(catalogue)))
+        catalogue.remove_items_of(incomplete_contents(catalogue))
         remove_stray_rows(catalogue)
         for stored, _ in _damaged_adapters(catalogue):
             remove_adapter(catalogue, stored)

@@ -12,7 +12,7 @@ import typer
 
 from mmsearch.cli.running import EXIT_NONE, DeviceOption, JsonOption, LibraryOption, keep_to_one_thread, printing
 from mmsearch.errors import Invalid, MmsearchError, Unavailable
-from mmsearch.searching.query import DEFAULT_LIMIT
+from mmsearch.searching import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
     from mmsearch.nearest.gallery import Scan

@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmsearch.encoding.calibration import from_json
+from mmsearch.encoding.description import DESCRIPTION, read_description
 from mmsearch.encoding.optimised_graph import load_optimised
 from mmsearch.encoding.protocol import Family, ModelFolder
+from mmsearch.encoding.runtime import silenced
 from mmsearch.encoding.token_windows import token_windows
+from mmsearch.encoding.verifying import known_sha256
 from mmsearch.errors import Damaged, Remedy
 from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity, TextSpan
 
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from tokenizers import Tokenizer
 
-DESCRIPTION = "model.json"
 IMAGE_BATCH = 8
 
 
@@ -49,8 +51,7 @@ class OnnxEncoder:
         self._loading = threading.Lock()
         self._sessions: dict[Modality, Any] = {}
         try:
-            with open(os.path.join(folder, DESCRIPTION), encoding="utf-8") as file:
-                self._description: dict[str, Any] = json.load(file)
+            self._description = read_description(folder)
         except (OSError, ValueError) as error:
             raise Damaged(f"The model in {folder} is not readable ({error})", remedy) from error
 
@@ -144,11 +145,28 @@ class OnnxEncoder:
     def _tokenizer(self) -> Tokenizer:
         from tokenizers import Tokenizer
 
-        path = os.path.join(self._folder, self._description["text"]["tokenizer"])
+        path = self._verified(self._description["text"]["tokenizer"])
         try:
-            return Tokenizer.from_file(path)
+            tokenizer = Tokenizer.from_file(path)
         except Exception as error:  # of no kind of its own
             raise Damaged(f"The model file {path} cannot be loaded", self._remedy) from error
+        if self._description["text"]["pad_id"] >= tokenizer.get_vocab_size():
+            raise Damaged(f"The model file {path} does not have the pad_id of {DESCRIPTION}", self._remedy)
+        return tokenizer
+
+    def _verified(self, name: str) -> str:
+        """The path of that file of the model, which is the one that the description tells of: so the fingerprint, which
+        covers the description, covers the weights too.
+        """
+        path = os.path.join(self._folder, name)
+        expected = self._description.get("sha256", {}).get(name)
+        try:
+            is_it = expected is None or known_sha256(path) == expected
+        except OSError as error:
+            raise Damaged(f"The model file {path} cannot be loaded ({error.strerror})", self._remedy) from error
+        if not is_it:
+            raise Damaged(f"The model file {path} is not the one that {DESCRIPTION} beside it tells of", self._remedy)
+        return path
 
     def _session(self, tower: Modality) -> Any:
         with self._loading:
@@ -157,24 +175,46 @@ class OnnxEncoder:
             return self._sessions[tower]
 
     def _load(self, tower: Modality) -> Any:
-        import onnxruntime
+        onnxruntime = silenced("onnxruntime")
+        path = self._verified(self._description[tower]["file"])
+        try:
+            session = self._load_graph(onnxruntime, tower, path)
+        except Exception as error:
+            raise Damaged(f"The model file {path} cannot be loaded", self._remedy) from error
+        self._check_graph(session, tower, path)
+        return session
 
-        name = self._description[tower]["file"]
+    def _load_graph(self, onnxruntime: Any, tower: Modality, path: str) -> Any:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        path = os.path.join(self._folder, name)
-        try:
-            if tower == "text":
-                # The last level, layouts for this very processor, takes longer than it saves a single query.
-                options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-                if self._keep_graph:
-                    return load_optimised(path, self._description["sha256"][name], options)
-            return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise Damaged(f"The model file {path} cannot be loaded", self._remedy) from error
+        if tower == "text":
+            # The last level, layouts for this very processor, takes longer than it saves a single query.
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+            if self._keep_graph:
+                return load_optimised(path, known_sha256(path), options)
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def _check_graph(self, session: Any, tower: Modality, path: str) -> None:
+        """Raises Damaged where the graph takes or gives something else than what it is described to."""
+        side, dimension = self.image_side, self.identity.dimension
+        taken = {one.name: one.shape for one in session.get_inputs()}
+        given = session.get_outputs()[0].shape
+        if tower == "image":
+            fits = set(taken) == {"pixels"} and _agree(taken["pixels"][1:], [side, side, 3])
+        else:
+            fits = "input_ids" in taken and set(taken) <= {"input_ids", "attention_mask"}
+        if not fits or not _agree(given[-1:], [dimension]):
+            raise Damaged(f"The model file {path} is not what its {DESCRIPTION} describes", self._remedy)
+
+
+def _agree(found: Sequence[Any], expected: Sequence[int]) -> bool:
+    """Whether the lengths that a graph declares are these; those that it leaves open have a name, or none."""
+    return len(found) == len(expected) and all(
+        not isinstance(one, int) or one == wanted for one, wanted in zip(found, expected, strict=True)
+    )
 
 
 def _is_ours(folder: str) -> bool:

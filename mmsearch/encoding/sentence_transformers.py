@@ -18,6 +18,7 @@ import numpy as np
 from mmsearch.encoding.devices import Device, DeviceName
 from mmsearch.encoding.facts import LoadedFacts, ModelFacts, facts_of
 from mmsearch.encoding.protocol import Family, ModelFolder
+from mmsearch.encoding.runtime import loading, silenced
 from mmsearch.encoding.token_windows import token_windows
 from mmsearch.errors import Remedy, Unsupported
 from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity, TextSpan
@@ -173,8 +174,8 @@ class SentenceTransformersEncoder:
 
     def _load(self, folder: str) -> Any:
         try:
-            from sentence_transformers import SentenceTransformer
-            from transformers.utils import logging
+            load = silenced("sentence_transformers").SentenceTransformer
+            logging = silenced("transformers.utils.logging")
         except ImportError as error:
             raise _not_installed() from error
         device = self._device.name
@@ -182,9 +183,10 @@ class SentenceTransformersEncoder:
         logging.disable_progress_bar()
         try:
             # Never from a network: what is missing is told, not fetched.
-            return SentenceTransformer(
-                folder, device=device, trust_remote_code=self._trust_remote_code, local_files_only=True
-            ).eval()
+            with loading():
+                return load(
+                    folder, device=device, trust_remote_code=self._trust_remote_code, local_files_only=True
+                ).eval()
         except Exception as error:
             wants_trust = "trust_remote_code" in str(error)
             raise Unsupported(

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +22,9 @@ from mmsearch.nearest.spaces import with_adapter
 from mmsearch.records import BUILTIN_MODEL, FloatMatrix, Progress
 from mmsearch.store.adapters import find_adapter
 from mmsearch.store.models import searched_model, stored_models
-from mmsearch.store.protocol import Store
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 
 @dataclass(frozen=True)

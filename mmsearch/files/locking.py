@@ -8,6 +8,7 @@ import sys
 from types import TracebackType
 
 from mmsearch.errors import Busy, Unavailable
+from mmsearch.files.private import PRIVATE_FILE
 from mmsearch.files.regular import check_regular
 
 LOCK_NAME = "library.lock"
@@ -25,11 +26,12 @@ class WriterLock:
     def __init__(self, folder: str, what: str | None = None, name: str = LOCK_NAME) -> None:
         self._path = os.path.join(folder, name)
         self._what = what or f"The library in {folder}"
+        self._mode = PRIVATE_FILE if name == LOCK_NAME else 0o666  # many users may share their models
         self._descriptor = -1
 
     def __enter__(self) -> WriterLock:
         check_regular(self._path)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o666)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), self._mode)
         try:
             _take(descriptor)
         except OSError as error:

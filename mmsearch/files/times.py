@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from datetime import datetime, timedelta, timezone
 
 _LARGEST = 2**63 - 1
@@ -12,6 +13,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 def modification_time(status: os.stat_result) -> int:
     """Nanoseconds since 1970, brought into the range of SQLite's integers (the years 1677 to 2262)."""
     return max(-_LARGEST, min(_LARGEST, status.st_mtime_ns))
+
+
+def change_time(status: os.stat_result) -> int | None:
+    """When the system last changed anything of the file, its name included: nanoseconds since 1970.
+
+    None on Windows, which does not tell.
+    """
+    return None if sys.platform == "win32" else max(-_LARGEST, min(_LARGEST, status.st_ctime_ns))
 
 
 def in_utc(mtime_ns: int) -> str:

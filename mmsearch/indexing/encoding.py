@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import MmsearchError
@@ -26,7 +27,9 @@ from mmsearch.reading import (
     read,
 )
 from mmsearch.records import Content, EncodedItem, FileState, FloatMatrix, Modality, Part
-from mmsearch.store.protocol import Store
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 # So many parts of a file are encoded before they are handed on.
 GROUP_PARTS = 16
@@ -118,7 +121,7 @@ class FileEncoder:
 
     def _taken_up(self, candidate: Candidate, file: OpenFile, emit: Emit) -> Outcome | _File | None:
         """What is known of the file already, or the file with its few parts; None once a long one is encoded."""
-        state = FileState(candidate.root_id, file.path, file.size, file.mtime_ns)
+        state = FileState(candidate.root_id, file.path, file.size, file.mtime_ns, file.ctime_ns)
         version = file.reader.version
         with self._asking:
             content_id = self.known.content_with_items(file.digest, self.model_id, version)
@@ -219,4 +222,4 @@ def failed(candidate: Candidate, reason: str) -> Outcome:
 
 def _seen(candidate: Candidate) -> FileState:
     file = candidate.file
-    return FileState(candidate.root_id, file.path, file.size, file.mtime_ns)
+    return FileState(candidate.root_id, file.path, file.size, file.mtime_ns, file.ctime_ns)

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from mmsearch.files.private import PRIVATE_FILE
 from mmsearch.files.regular import check_regular
 
 IN_FLIGHT_NAME = "in-flight"
@@ -68,7 +69,7 @@ class InFlight:
         check_regular(self._path)
         with suppress(FileNotFoundError):
             os.remove(self._path)  # a new file: that of a run which has lost its lock is told from this one
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, PRIVATE_FILE)
         if suspects:
             self.begin(suspects)
 

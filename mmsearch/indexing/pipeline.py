@@ -1,6 +1,6 @@
 """The pipeline: walk, read, encode, store.
 
-A walk compares each file's size and modification time with the library. What differs is read whole and hashed
+A walk compares each file's size and times with the library. What differs is read whole and hashed
 by a few worker threads, each of which reads and encodes its own batch; a content that is known under another
 name is not encoded again. The main thread stores what comes of it, each piece in one transaction, and what took no
 encoding together with others.
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from queue import Empty
+from typing import TYPE_CHECKING
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.files.crash_points import crash_point
@@ -29,13 +30,15 @@ from mmsearch.indexing.reconciling import (
     is_gone,
     settle_gone,
 )
-from mmsearch.indexing.report import Absence, FailedFile, IndexReport, Thinned
+from mmsearch.indexing.report import Absence, FailedFile, Incomplete, IndexReport, Thinned
 from mmsearch.indexing.results import Gathering, Results
 from mmsearch.indexing.walking import WalkRules
 from mmsearch.reading import ReadLimits, reader_versions, readers_label
 from mmsearch.records import Progress, Root
 from mmsearch.store.models import files_to_encode, note_caught_up
-from mmsearch.store.protocol import Store
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 # How long a stop waits for the pictures in work.
 DRAIN_SECONDS = 1.2
@@ -258,7 +261,9 @@ class Indexer:
         path = candidate.file.path
         if outcome.out_of_reach and is_gone(path):
             return
-        if not outcome.out_of_reach:
+        held = self._catalogue.content_at(path) if candidate.touched else None
+        is_same = held is not None and held == outcome.content_id
+        if not outcome.out_of_reach and not is_same:
             self._changed.add(candidate.root_id)
         if outcome.reason is not None:
             self._store_failure(outcome, outcome.reason)
@@ -279,12 +284,17 @@ class Indexer:
         self._catalogue.put_file(outcome.state, content_id)
         if outcome.left_out:
             report.thinned.append(Thinned(path, outcome.left_out))
-        if outcome.is_whole:
-            self._count(outcome, content_id)
+        if is_same:
+            report.unchanged += 1
+        elif outcome.is_whole:
+            self._count(outcome, content_id, held)
+            if outcome.content is not None and outcome.content.facts.note:
+                report.incomplete.append(Incomplete(path, outcome.content.facts.note))
 
-    def _count(self, outcome: Outcome, content_id: int) -> None:
+    def _count(self, outcome: Outcome, content_id: int, held: int | None) -> None:
+        """Counts a file that is stored; `held` is the content that a file which was only touched held before."""
         candidate, report = outcome.candidate, self.report
-        if candidate.unchanged:
+        if candidate.unchanged or content_id == held:
             report.encoded += 1
             return
         if candidate.known:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.paths import with_parents
 from mmsearch.indexing.reconciling import is_gone
-from mmsearch.store.protocol import Store
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 
 @dataclass(frozen=True)

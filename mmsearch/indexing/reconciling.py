@@ -7,14 +7,17 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.paths import extension_of, is_below, with_parents
 from mmsearch.indexing.walking import FoundFile, WalkProblem, WalkRules, is_mount_point, walk
 from mmsearch.reading import medium_of, wants_sniffing
 from mmsearch.records import KnownFile, Root
-from mmsearch.store.protocol import Store
 from mmsearch.store.sqlite.files import MOST_PATHS
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 # A root that has lost more files than this, and more than half of them, or all that it had, may be a drive that was not
 # mounted right: they stay until a person says that they are gone.
@@ -24,12 +27,17 @@ _EXTENSION = re.compile(r"\.[^\W_]{1,12}")
 
 @dataclass(frozen=True)
 class Candidate:
-    """A file to be read; `known` if the library has it, `unchanged` if only its vectors are missing there."""
+    """A file to be read; `known` if the library has it, `unchanged` if only its vectors are missing there.
+
+    `touched` tells that its size and modification time are as they were, and that the system has changed something of
+    it: its rights perhaps, or it has taken the name of another file.
+    """
 
     root_id: int
     file: FoundFile
     known: bool
     unchanged: bool = False
+    touched: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,6 +168,9 @@ def _see_file(file: FoundFile, known: KnownFile | None, fails: bool, unencoded: 
         if is_below(file.path, mount):
             changes.seen_below[mount] = changes.seen_below.get(mount, 0) + 1
     same = (known.size, known.mtime_ns) == (file.size, file.mtime_ns)
+    if same and not known.failed and None not in (known.ctime_ns, file.ctime_ns) and known.ctime_ns != file.ctime_ns:
+        changes.candidates.append(Candidate(root.id, file, known=True, touched=True))
+        return
     if same and known.failed:
         changes.failing += 1
     elif same and known.id not in unencoded:

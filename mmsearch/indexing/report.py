@@ -26,6 +26,14 @@ class Absence:
 
 
 @dataclass(frozen=True)
+class Incomplete:
+    """A file that was read and is searchable, though something is missing or damaged in it."""
+
+    path: bytes
+    reason: str
+
+
+@dataclass(frozen=True)
 class Thinned:
     """A file of which so many passages were not taken: it has more than a text may have."""
 
@@ -37,17 +45,17 @@ class Thinned:
 class IndexReport:
     """What one run did with `model` (name and revision), counted in files.
 
-    `moved` counts files whose content was known under another name; `failed` those that could not be read in this
-    run, `failing` those that could not be read before and have not changed since; `others` those that no reader
-    takes, and `unread` the same by extension. `encoded` counts files that had not changed and that this model had
-    not encoded yet. `thinned` are files of which only some passages were taken in this run. `problems` are folders
-    and special files that the walk could not take, `offline` roots, and drives below roots, that are missing or
-    suddenly empty and were left as they are; `absent` tells of roots that have lost so much that their lost files
-    stay until `prune`. `resumed` tells that the run before was cut off, `stopped` that this one was asked to stop.
-    `rebuilt` says what was wrong with derived files that had to be made again. `searched` is the model that
-    searches use after the run, and `lacking` how many files it has not encoded; `switched` tells that it was
-    another one before. `catching_up` is what was done for a model that they wait for, and `hindered` why nothing
-    was, `remedy` what helps.
+    `moved` counts files whose content was known under another name; `failed` those that could not be read in this run,
+    `failing` those that could not be read before and have not changed since; `others` those that no reader takes, and
+    `unread` the same by extension. `encoded` counts files that had not changed and that this model had not encoded
+    yet. `incomplete` are files that were read in this run and are searchable, though something is missing or damaged
+    in them, `thinned` those of which only some passages were taken in this run. `problems` are folders and special
+    files that the walk could not take, `offline` roots, and drives below roots, that are missing or suddenly empty and
+    were left as they are; `absent` tells of roots that have lost so much that their lost files stay until `prune`.
+    `resumed` tells that the run before was cut off, `stopped` that this one was asked to stop. `rebuilt` says what was
+    wrong with derived files that had to be made again. `searched` is the model that searches use after the run, and
+    `lacking` how many files it has not encoded; `switched` tells that it was another one before. `catching_up` is what
+    was done for a model that they wait for, and `hindered` why nothing was, `remedy` what helps.
     """
 
     library: str = ""
@@ -66,6 +74,7 @@ class IndexReport:
     stopped: bool = False
     seconds: float = field(default=0.0, metadata={"digits": 3})
     failures: list[FailedFile] = field(default_factory=list)
+    incomplete: list[Incomplete] = field(default_factory=list)
     thinned: list[Thinned] = field(default_factory=list)
     problems: list[WalkProblem] = field(default_factory=list)
     offline: list[bytes] = field(default_factory=list)

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from mmsearch.errors import Damaged, Invalid, NotFound, Remedy, Unavailable
 from mmsearch.files.crash_points import crash_point
@@ -14,7 +15,9 @@ from mmsearch.indexing.reconciling import is_empty_folder
 from mmsearch.indexing.walking import WalkRules, check_rules, is_mount_point
 from mmsearch.reading import NotAMedium, UnreadableFile, medium_of, open_file
 from mmsearch.records import Root
-from mmsearch.store.protocol import Store
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 
 @dataclass(frozen=True)

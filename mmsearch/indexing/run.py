@@ -12,6 +12,7 @@ from functools import partial
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import Invalid, MmsearchError, Refused, Remedy, Unavailable, Unsupported
 from mmsearch.files.locking import WriterLock
+from mmsearch.files.private import make_private_folder
 from mmsearch.indexing.journal import InFlight
 from mmsearch.indexing.pipeline import Indexer, IndexOptions
 from mmsearch.indexing.report import IndexReport
@@ -209,7 +210,7 @@ def make_folder(folder: str) -> None:
         Unavailable: the system does not allow it.
     """
     try:
-        os.makedirs(folder, exist_ok=True)
+        make_private_folder(folder)
     except OSError as error:
         raise Unavailable(
             f"The library folder {folder} cannot be made ({error.strerror})", Remedy("choose_library")

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from mmsearch.files.paths import with_parents
 from mmsearch.files.regular import kind_of
-from mmsearch.files.times import modification_time
+from mmsearch.files.times import change_time, modification_time
 from mmsearch.indexing.ignore_rules import Patterns, read_ignore_file, reason_of, typed_patterns
 
 DEFAULT_EXCLUDES: tuple[str, ...] = (
@@ -56,11 +56,12 @@ class WalkRules:
 
 
 class FoundFile(NamedTuple):  # a hundred thousand of them a second are made
-    """A regular file: `size` in bytes, `mtime_ns` in nanoseconds since 1970."""
+    """A regular file: `size` in bytes, `mtime_ns` and `ctime_ns` in nanoseconds since 1970, None where not known."""
 
     path: bytes
     size: int
     mtime_ns: int
+    ctime_ns: int | None
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ class _Walk:
             yield WalkProblem(self._root, reason_of(error))
             return
         if stat.S_ISREG(status.st_mode):
-            yield FoundFile(self._root, status.st_size, modification_time(status))
+            yield _found(self._root, status)
         elif not stat.S_ISDIR(status.st_mode):
             yield WalkProblem(self._root, _not_regular(status.st_mode))
         else:
@@ -202,7 +203,7 @@ class _Walk:
                         if not self._leaves_out(entry.name, entry.path, folder.scope, is_folder=False):
                             status = entry.stat(follow_symlinks=False)
                             if not (_HAS_HIDDEN_ATTRIBUTE and self._is_marked_hidden(status)):
-                                yield FoundFile(entry.path, status.st_size, modification_time(status))
+                                yield _found(entry.path, status)
                     elif entry.is_dir(follow_symlinks=False):
                         if not self._leaves_out(entry.name, entry.path, folder.scope, is_folder=True):
                             stack.append(self._enter(entry.path, folder.scope, folder.device))
@@ -299,7 +300,7 @@ class _Walk:
                         # git itself never looks through a link, so its rules end here.
                         yield from self._descend(path, replace(scope, git=(), in_git=False), around)
                 elif stat.S_ISREG(status.st_mode):
-                    files.append(FoundFile(path, status.st_size, modification_time(status)))
+                    files.append(_found(path, status))
                 else:
                     yield WalkProblem(path, _not_regular(status.st_mode))
         for file in sorted(files, key=attrgetter("path")):
@@ -311,6 +312,10 @@ class _Walk:
         prefix = os.path.realpath(link).rstrip(_SEP) + _SEP
         inside = (os.path.realpath(os.path.dirname(link)), os.path.realpath(self._root))
         return any((path + _SEP).startswith(prefix) for path in inside)
+
+
+def _found(path: bytes, status: os.stat_result) -> FoundFile:
+    return FoundFile(path, status.st_size, modification_time(status), change_time(status))
 
 
 def _folder_identity(path: bytes) -> tuple[int, int] | None:

@@ -266,7 +266,8 @@ def seal(
     model = InstalledModel(name, folder, tuple(sources), trust_remote_code, files)
     fields = {key: value for key, value in asdict(model).items() if key != "folder"}
     written = json.dumps(fields, indent=1).encode()
-    write_whole(os.path.join(folder, MANIFEST), lambda file: file.write(written), what="")
+    # Models hold nothing private, and many users may share theirs.
+    write_whole(os.path.join(folder, MANIFEST), lambda file: file.write(written), what="", private=False)
     return model
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mmsearch.encoding import ModelFolder, open_folder
 from mmsearch.encoding.protocol import Encoder
+from mmsearch.encoding.runtime import silenced
 from mmsearch.errors import NotFound, Remedy
 from mmsearch.models.reference import ModelRef
 from mmsearch.records import BUILTIN_MODEL
@@ -53,10 +54,9 @@ def _in_hub_cache(model: str, ref: ModelRef) -> str:
     if os.path.isabs(model) or model.startswith((".", "~")):
         raise NotFound(f"There is no model in a folder {model}; check the path.")
     with suppress(Exception):  # not installed, not there, or no name that the hub could have
-        from huggingface_hub import snapshot_download
-
+        hub = silenced("huggingface_hub")
         if not ref.revision and not (ref.known and ref.known.images_by):  # which is two models
-            return str(snapshot_download(ref.repository, local_files_only=True))
+            return str(hub.snapshot_download(ref.repository, local_files_only=True))
     raise not_on_this_disk(model)
 
 

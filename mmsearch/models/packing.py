@@ -65,7 +65,7 @@ def export_model(name: str, target: str, on_progress: OnProgress = lambda progre
         raise Invalid(f"{path} is a folder; name a file, such as {name.replace('/', '--')}.zip.")
     check_regular(path)
     try:
-        with replacing(path, private=True) as temporary, open(temporary, "wb") as file:
+        with replacing(path, in_any_folder=True) as temporary, open(temporary, "wb") as file:
             _pack(model, file, on_progress)
     except OSError as error:
         raise Unavailable(f"{path} cannot be written ({error.strerror}); choose another place for it.") from error

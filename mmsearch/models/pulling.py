@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmsearch.encoding.facts import model_files
+from mmsearch.encoding.runtime import pulling, silenced
 from mmsearch.errors import Damaged, MmsearchError, NotFound, Refused, Remedy, Unavailable, Unsupported
 from mmsearch.files.hashing import sha256_of, updated
 from mmsearch.models.installed import (
@@ -178,10 +179,9 @@ def _take_over(folder: str, partial: str, parts: Sequence[_Part]) -> None:
 
 
 def _part(name: str, wish: _Wish, trust_remote_code: bool) -> _Part:
-    from huggingface_hub import HfApi
-
+    hub = silenced("huggingface_hub")
     with _mapped_errors(f"The list of files of {wish.repository}", name, wish.repository, wish.revision):
-        info = HfApi(_endpoint()).model_info(wish.repository, revision=wish.revision, files_metadata=True)
+        info = hub.HfApi(_endpoint()).model_info(wish.repository, revision=wish.revision, files_metadata=True)
     files = [
         HubFile(one.rfilename, one.size or 0, one.lfs.sha256 if one.lfs else "", one.blob_id or "")
         for one in info.siblings or ()
@@ -220,8 +220,7 @@ def _check_room(partial: str, parts: Sequence[_Part]) -> None:
 
 
 def _fetch(name: str, parts: Sequence[_Part], partial: str, on_progress: OnProgress) -> None:
-    from huggingface_hub import hf_hub_download
-
+    hub = silenced("huggingface_hub")
     total = sum(one.bytes for part in parts for one in part.files)
     done = 0
     for part in parts:
@@ -234,7 +233,7 @@ def _fetch(name: str, parts: Sequence[_Part], partial: str, on_progress: OnProgr
                 with suppress(FileNotFoundError):
                     os.remove(path)
                 with _mapped_errors(f"{one.name} of {part.repository}", name, part.repository, part.commit):
-                    hf_hub_download(
+                    hub.hf_hub_download(
                         part.repository,
                         one.name,
                         revision=part.commit,
@@ -307,21 +306,18 @@ def _arrived(done: int, total: int) -> Progress:
 
 def _endpoint() -> str:
     """Where the hub is: a mirror may stand in for it."""
-    from huggingface_hub import constants
-
-    return os.environ.get("HF_ENDPOINT") or str(constants.ENDPOINT)
+    return os.environ.get("HF_ENDPOINT") or str(silenced("huggingface_hub.constants").ENDPOINT)
 
 
 @contextmanager
 def _mapped_errors(what: str, name: str, repository: str, revision: str | None) -> Iterator[None]:
     """The hub's and the network's errors, each in a sentence."""
-    from huggingface_hub import errors, logging
-    from huggingface_hub.utils import disable_progress_bars
-
-    disable_progress_bars()
-    logging.set_verbosity_error()
+    errors = silenced("huggingface_hub.errors")
+    silenced("huggingface_hub.utils").disable_progress_bars()
+    silenced("huggingface_hub").logging.set_verbosity_error()
     try:
-        yield
+        with pulling():
+            yield
     except errors.GatedRepoError as error:
         raise Refused(
             f"{repository} is given only to those who have accepted its terms; do so on its page, and set HF_TOKEN to "

@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import IO, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -37,7 +37,9 @@ from mmsearch.nearest.derived import Missing, NotUsable, Owner, Record
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import StoredVectors, VectorRows, blocks_after
 from mmsearch.records import FloatMatrix, ItemIds
-from mmsearch.store.protocol import Store
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 KIND = "codes"
 # The mean of so many rows stands for any number; that of fewer is taken again when there are so many times as many.

@@ -10,13 +10,15 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.regular import open_without_waiting
 from mmsearch.nearest.spaces import Space
 from mmsearch.records import Modality, ModelIdentity
-from mmsearch.store.protocol import Store
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 Written = TypeVar("Written")
 

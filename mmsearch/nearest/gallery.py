@@ -16,10 +16,11 @@ import numpy as np
 from mmsearch.nearest.chained import BLOCK_ROWS
 from mmsearch.nearest.codes import CodedQuery, Estimates, Words, best_places
 from mmsearch.nearest.hnsw import Graph
+from mmsearch.nearest.recent import Recent
 from mmsearch.nearest.snapshot import Codes, SpaceSnapshot
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import places_in
-from mmsearch.records import FloatMatrix, ItemIds
+from mmsearch.records import Filters, FloatMatrix, ItemIds
 from mmsearch.store.sqlite.store import SqliteStore
 
 Scan = Literal["auto", "exact", "codes", "graph"]
@@ -34,6 +35,8 @@ GRAPH_FROM_SHARE = 0.04
 FEW_ROWS = 500
 # The codes of the rows that a filter lets pass are kept side by side where they are no more than these.
 KEPT_CODES = 100_000
+# So many filters' items are known at a time.
+MOST_FILTERS = 16
 
 
 class Nearest(NamedTuple):
@@ -105,10 +108,17 @@ class Gallery:
         self._snapshot: SpaceSnapshot = SpaceSnapshot(folder, space, before._snapshot if before else None)
         self._scan = scan
         self._graph_from_rows = graph_from_rows
+        self._space = space
+        self._wanted: Recent[Filters, Wanted] = Recent(MOST_FILTERS)
 
     def troubles(self) -> list[str]:
         """What was wrong with derived files that had to be done without."""
         return self._snapshot.troubles()
+
+    def wanted(self, catalogue: SqliteStore, filters: Filters) -> Wanted:
+        """The items of the space in files that pass the filters; those of the last few filters are kept."""
+        model_id, modality = self._space.model_id, self._space.modality
+        return self._wanted.get(filters, lambda: Wanted(catalogue.matching_items(filters, model_id, modality)))
 
     def ranking(
         self, catalogue: SqliteStore, vector: FloatMatrix, wanted: Wanted | None = None, patient: bool = False

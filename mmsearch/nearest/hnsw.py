@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import xxhash
@@ -27,7 +27,9 @@ from mmsearch.nearest.derived import Missing, NotUsable, Owner, Record
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import StoredVectors, VectorRows, rows_of
 from mmsearch.records import FloatMatrix, ItemIds
-from mmsearch.store.protocol import Store
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 KIND = "hnsw"
 LINKS = 16

@@ -16,12 +16,9 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import cache
-from typing import IO, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
-import xxhash
 
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.replacing import write_whole
@@ -41,7 +38,10 @@ from mmsearch.nearest.snapshot import ROWS
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import VectorRows, blocks_after, places_in
 from mmsearch.records import HalfMatrix, ItemIds
-from mmsearch.store.protocol import Store
+from mmsearch.store.checksums import Words, row_checksums
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 KIND = ROWS
 # A session keeps fewer rows in memory.
@@ -49,8 +49,6 @@ ROWS_FROM = 20_000
 MOST_SMALL_BLOCKS = 256
 
 _MAGIC = b"mmrows01"
-
-Words = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -148,23 +146,6 @@ def refresh_rows(folder: str, catalogue: Store, space: Space, rows: int) -> str 
     else:
         _add(path, catalogue, space, known)
     return trouble
-
-
-def row_checksums(item_ids: ItemIds, words: Words) -> Words:
-    """Checksums, uint64 [n], of rows uint64 [n, w] with their ids: a multilinear hash modulo 2^64.
-
-    All multipliers are odd, so that a change within one word never goes unnoticed.
-    """
-    factors = _factors(words.shape[1] + 2)
-    hashed: Words = np.einsum("ij,j->i", words, factors[2:])
-    hashed += item_ids.view(np.uint64) * factors[0]
-    hashed += factors[1]
-    return hashed
-
-
-@cache
-def _factors(count: int) -> Words:
-    return np.array([xxhash.xxh3_64_intdigest(b"factor %d" % number) | 1 for number in range(count)], np.uint64)
 
 
 def _whole(folder: str, catalogue: Store, space: Space) -> RowFile:

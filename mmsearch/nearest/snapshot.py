@@ -26,11 +26,11 @@ from mmsearch.nearest.hnsw import Graph, read_graph
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import VectorRows, blocks_after, rows_of
 from mmsearch.records import FloatMatrix, ItemIds
-from mmsearch.store.protocol import Store
 
 # A search of a fresh process needs no full rows: they are imported where they are first asked for.
 if TYPE_CHECKING:
     from mmsearch.nearest.row_file import RowFile
+    from mmsearch.store.protocol import Store
 
 ROWS = "rows"
 # Rows that are compared exactly again and again are kept in memory up to this size, in bytes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +12,9 @@ from mmsearch.errors import Invalid, Remedy
 from mmsearch.records import HalfMatrix, Modality, ModelIdentity
 from mmsearch.store.adapters import adapter_in_use, find_adapter
 from mmsearch.store.models import StoredModel, find_model, searched_model
-from mmsearch.store.protocol import Store
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 _BLOCK_ROWS = 8_192
 

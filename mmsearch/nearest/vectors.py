@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from mmsearch.nearest.spaces import Space
 from mmsearch.records import FloatMatrix, HalfMatrix, ItemIds
-from mmsearch.store.protocol import Store
 from mmsearch.store.sqlite.damage import DamagedDatabase
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 # Read and converted to float32 at a time: stays in the processor's cache.
 BLOCK_ROWS = 2_048

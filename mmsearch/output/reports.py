@@ -107,6 +107,12 @@ def notes(report: IndexReport, worded: Callable[[str, Remedy | None], str]) -> l
     ]
     if len(report.thinned) > _SHOWN_FAILURES:
         said.append(f"{len(report.thinned) - _SHOWN_FAILURES:,} more are as long; --json names them all")
+    said += [
+        f"{visible(os.fsdecode(one.path))} was read as far as it goes: {visible(one.reason)}"
+        for one in report.incomplete[:_SHOWN_FAILURES]
+    ]
+    if len(report.incomplete) > _SHOWN_FAILURES:
+        said.append(f"{len(report.incomplete) - _SHOWN_FAILURES:,} more were so too; --json names them all")
     if report.unread:
         said.append(f"not read: {unread_said(report.unread)}")
     if report.failing:

@@ -46,11 +46,19 @@ __all__ = [
 
 READERS: list[Reader] = [image.READER, text.READER]
 
+# The medium that each extension promises, and the readers that say so: asked for each file of a walk.
+_promised: dict[str, Medium] = {}
+_asked: list[Reader] = []
+
 
 def medium_of(path: bytes) -> Medium | None:
     """The medium that the extension promises; None for unknown extensions and for none. Reads nothing."""
-    extension = extension_of(path)
-    return next((reader.medium for reader in READERS if extension in reader.extensions), None)
+    if _asked != READERS:  # one has come
+        _asked[:] = READERS
+        _promised.clear()
+        for reader in reversed(READERS):
+            _promised.update(dict.fromkeys(reader.extensions, reader.medium))
+    return _promised.get(extension_of(path))
 
 
 def wants_sniffing(path: bytes) -> bool:

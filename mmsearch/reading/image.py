@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.util
 import logging
 import re
 import threading
 import warnings
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from mmsearch.reading.image_dates import EXIF_IFD, date_taken, xmp_and_iptc
 from mmsearch.reading.image_formats import (
     EXTENSIONS,
     READABLE_NAMES,
@@ -19,45 +18,51 @@ from mmsearch.reading.image_formats import (
     likely_format,
     sure_format,
 )
+from mmsearch.reading.image_pixels import bytes_of_pixel, flattened, share_filled, shrunk, upright, without_stripes
+from mmsearch.reading.image_streams import LEAST_SHARE, icon_pictures, png_pixels, with_an_end
 from mmsearch.reading.opening import OpenFile
-from mmsearch.reading.reader import Reader, Reading, ReadLimits, UnreadableFile
+from mmsearch.reading.reader import Reader, Reading, UnreadableFile
 from mmsearch.reading.text_encoding import looks_like_text
 from mmsearch.records import FileFacts, Part
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
 
-_EXIF_IFD = 0x8769
 _ORIENTATION = 0x0112
-# (date, its offset from UTC): DateTimeOriginal, DateTimeDigitized and, last, DateTime, the date of an edit.
-_EXIF_DATES = ((36867, 36881), (36868, 36882), (306, 36880))
-_DATE = re.compile(r"(\d{4})[:/-](\d\d)[:/-](\d\d)[ T](\d\d):(\d\d):(\d\d)")
-_OFFSET = re.compile(r"[+-](?:0\d|1[0-4]):[0-5]\d")
-# The brightest values of 8 to 16 bits: a sensor's 12 bits stored in 16 do not make a black picture.
-_SENSOR_TOPS = (255, 1023, 4095, 16383, 65535)
 # JPEGs are decoded at an eighth, a quarter or half of their size, at this many times the wanted side or more: then
 # vectors have a cosine of 0.996 and more with those of pictures decoded whole.
 LEAST_DRAFT = 1.4
-_GIANT_PIXELS = 50_000_000
+# Pictures that take more memory are decoded one after the other, whatever the number of threads.
+_GIANT_BYTES = 200_000_000
+# What decoders of these formats take for themselves while they work, in bytes a pixel.
+_BYTES_BESIDE = {"WEBP": 12, "AVIF": 6, "HEIF": 6, "JPEG2000": 16}
+# How many bytes deflate, the densest of them, makes of one at most.
+_DENSEST = 1100
 _one_giant_at_a_time = threading.Lock()
 _setup = threading.Lock()
-_PILLOW_MODULES = r"PIL\.|pillow_heif"
+_PILLOW_MODULES = r"PIL\.|pi_heif"
 _OPTIONAL_IN_PILLOW = {"AVIF": "avif", "WEBP": "webp", "JPEG2000": "jpg_2000"}
 _CUT_OFF = re.compile(r"truncat|EOF|end of (?:file|image|data|stream|buffer)|not enough|unexpected end", re.I)
+_NOT_SUPPORTED = re.compile(
+    r"unsupported|not (?:yet )?supported|unknown \w* ?(?:mode|organization)|cannot handle", re.I
+)
+# Pillow looks up kinds of pixels and of compression; what it does not find it cannot read.
+_LOOKS_UP_KINDS = ("PSD", "TIFF")
 
 
 def read_image(file: OpenFile, side: int) -> Reading:
     """The picture in the file, one part; its short side has at least `side` pixels if the file has, at most twice that.
 
-    Raises UnreadableFile for damaged, truncated and oversized pictures and for formats that need an install.
+    A picture whose file breaks off, or is damaged on its way, is what can be seen of it, with a note; of less than a
+    tenth nothing is made.
+
+    Raises UnreadableFile for damaged, truncated and oversized pictures and for kinds that are not supported.
     """
     name = likely_format(file.head, ".tga" if file.path.lower().endswith(b".tga") else "")
     if name is None:
         raise UnreadableFile("not an image")
-    readable = READABLE_NAMES.get(name, name)
-    _prepare_pillow(file.limits.max_image_pixels)
-    if name == "HEIF":
-        _register_heif()
+    _prepare_pillow()
     if name == "TIFF":
         _silence_libtiff()
     try:
@@ -65,101 +70,148 @@ def read_image(file: OpenFile, side: int) -> Reading:
     except UnreadableFile:
         raise
     except MemoryError:
-        raise UnreadableFile(f"{readable} too large for this machine's memory") from None
+        raise UnreadableFile(f"{READABLE_NAMES.get(name, name)} too large for this machine's memory") from None
     except Exception as error:  # hostile bytes make Pillow raise nearly anything
         raise UnreadableFile(_reason(error, name, file)) from error
 
 
 def _read(file: OpenFile, name: str, side: int) -> Reading:
-    from PIL import Image
+    """The picture as its decoder gives it, or, where that fails, with an end put to it."""
+    stream = file.stream
+    if name == "ICO":
+        name, stream = _inner(file)
+    elif name == "PNG":
+        stream = png_pixels(stream, 0, file.size)
+    try:
+        return _seen(file, name, side, stream)
+    except (UnreadableFile, MemoryError):
+        raise
+    except Exception as error:
+        ended = with_an_end(file.stream, file.size, name)
+        if ended is None:
+            raise
+        try:
+            return _seen(file, name, side, ended[0], ended[1])
+        except (UnreadableFile, MemoryError):
+            raise
+        except Exception:
+            raise error from None  # what is wrong with the file, not with what was made of it
 
-    with Image.open(file.stream, formats=(name,)) as opened:
+
+def _inner(file: OpenFile) -> tuple[str, IO[bytes]]:
+    """The picture inside an icon. Its true size is checked here: Pillow opens and decodes icons in one."""
+    pictures = icon_pictures(file.stream)
+    if pictures[0].is_png:
+        return "PNG", png_pixels(file.stream, pictures[0].start, file.size)
+    for picture in pictures:
+        _check_size(file, picture.width, picture.height, 2 * 4 * picture.width * picture.height)
+    return "ICO", file.stream
+
+
+def _seen(file: OpenFile, name: str, side: int, stream: IO[bytes], share: float | None = None) -> Reading:
+    """The picture that a decoder makes of the stream; `share` is how much of it the file has, where it got an end here.
+
+    Raises whatever Pillow does where too little was decoded.
+    """
+    stream.seek(0)
+    with _opened(name, stream) as opened:
         width, height = opened.size
         if width < 1 or height < 1:
             raise UnreadableFile("picture without pixels")
-        if width * height > file.limits.max_image_pixels:
-            raise UnreadableFile(_too_many_pixels(width * height, file.limits))
-        giant = width * height > _GIANT_PIXELS
-        with _one_giant_at_a_time if giant else contextlib.nullcontext():
-            factor = max(1, int(min(width, height) / (LEAST_DRAFT * side)))
-            opened.draft(None, (max(1, width // factor), max(1, height // factor)))
-            opened.load()
-            small = _shrunk(_in_eight_bits(opened), side)
-        # Only now: Pillow turns TIFFs as it loads them and drops their tag; a PNG's may follow the pixels.
+        factor = max(1, int(min(width, height) / (LEAST_DRAFT * side)))
+        opened.draft(None, (max(1, width // factor), max(1, height // factor)))
+        needed = _bytes_needed(opened, name, width * height)
+        _check_size(file, width, height, needed)
+        with _one_giant_at_a_time if needed > _GIANT_BYTES else contextlib.nullcontext():
+            # Where an end can be put to it, that is better than what there is without.
+            is_interlaced = _is_interlaced(opened)
+            trouble = _load(opened, file.size, takes_parts=share is not None or name != "JPEG")
+            picture = opened if trouble is None or not is_interlaced else without_stripes(opened)
+            if picture is None:
+                raise trouble or OSError("truncated")
+            small = shrunk(picture, side)
+        note = None
+        if trouble is not None or share is not None:
+            if (share or 1.0) * share_filled(small, name == "JPEG") < LEAST_SHARE:
+                raise trouble or OSError("truncated")
+            note = f"incomplete {READABLE_NAMES.get(name, name)}"
+        # Only now: Pillow turns TIFFs as it loads them and drops their tag.
         exif = _exif(opened)
         orientation = exif.get(_ORIENTATION)
-        taken = _taken(exif)
+        taken = date_taken(exif, *xmp_and_iptc(opened.info, exif))
     if orientation in (5, 6, 7, 8):
         width, height = height, width
-    picture = _upright(_flattened(small), orientation)
-    return Reading(FileFacts(width=width, height=height, taken=taken), (Part("image", picture),))
+    picture = upright(flattened(small), orientation)
+    return Reading(FileFacts(width=width, height=height, taken=taken, note=note), (Part("image", picture),))
 
 
-def _in_eight_bits(picture: Image) -> Image:
-    """The picture as L, LA, RGB, RGBA or CMYK."""
-    mode = picture.mode
-    if mode in ("I", "F") or mode.startswith("I;"):
-        return _from_wide_values(picture)
-    if mode in ("PA", "La", "RGBa") or (mode not in ("LA", "RGBA") and picture.has_transparency_data):
-        return picture.convert("RGBA")
-    if mode == "1":
-        return picture.convert("L")
-    return picture if mode in ("L", "LA", "RGB", "RGBA", "CMYK") else picture.convert("RGB")
+def _opened(name: str, stream: IO[bytes]) -> ImageFile:
+    """The picture, its header read. Pillow's own opening is passed by: its limit counts pixels and is the process's."""
+    if name == "HEIF":
+        import pi_heif
 
-
-def _from_wide_values(picture: Image) -> Image:
-    """Grey values of 16 or 32 bits or floats, scaled by the range they use rather than clipped at 255."""
-    import numpy as np
+        heif: ImageFile = pi_heif.HeifImageFile(stream)
+        return heif
     from PIL import Image
 
-    values = np.asarray(picture).astype(np.float32)
-    finite = np.isfinite(values)
-    if not finite.all():
-        values = np.where(finite, values, values[finite].min() if finite.any() else 0)
-    low, high = float(values.min()), float(values.max())
-    tops: tuple[float, ...] = (1, 255) if picture.mode == "F" else _SENSOR_TOPS
-    top = next((top for top in tops if high <= top), None) if low >= 0 else None
-    if top is not None:
-        low, high = 0.0, float(top)
-    scaled = (values - low) * (255 / (high - low)) if high > low else values * 0
-    return Image.fromarray(np.clip(scaled + 0.5, 0, 255).astype(np.uint8))
+    with _setup:
+        Image.preinit()
+        if name not in Image.OPEN:
+            Image.init()
+    return Image.OPEN[name][0](stream, "")
 
 
-def _shrunk(picture: Image, side: int) -> Image:
-    from PIL.Image import Resampling
+def _load(opened: ImageFile, size: int, takes_parts: bool) -> Exception | None:
+    """Decodes the pixels of a file of `size` bytes.
 
-    width, height = picture.size
-    factor = min(width, height) / (2 * side)
-    if factor <= 1:
-        return picture.copy()
-    size = (max(2 * side, round(width / factor)), max(2 * side, round(height / factor)))
-    return picture.resize(size, Resampling.BICUBIC, reducing_gap=2.0)
-
-
-def _flattened(picture: Image) -> Image:
-    from PIL import Image
-
-    if picture.mode not in ("LA", "RGBA"):
-        return picture.convert("RGB")
-    paper = Image.new("RGB", picture.size, "white")
-    paper.paste(picture.convert("RGB"), mask=picture.getchannel("A"))
-    return paper
+    Returns why it ended before the last of them where `takes_parts`; else that is raised.
+    """
+    try:
+        opened.load()
+    except MemoryError:
+        raise
+    except Exception as error:
+        if not takes_parts or opened._im is None or not _may_hold_a_part(opened, size):
+            raise
+        opened.tile = []
+        return error
+    return None
 
 
-def _upright(picture: Image, orientation: object) -> Image:
-    from PIL.Image import Transpose
+def _may_hold_a_part(opened: ImageFile, size: int) -> bool:
+    """Whether enough of a picture may be in so many bytes: a header that lies makes a large picture of nothing."""
+    width, height = opened.size
+    is_raw = bool(opened.tile) and opened.tile[0][0] == "raw"
+    least = width * height * (1 / 8 if bytes_of_pixel(opened.mode) == 1 else 1)
+    return size * (1 if is_raw else _DENSEST) >= LEAST_SHARE * least
 
-    turns = {
-        2: Transpose.FLIP_LEFT_RIGHT,
-        3: Transpose.ROTATE_180,
-        4: Transpose.FLIP_TOP_BOTTOM,
-        5: Transpose.TRANSPOSE,
-        6: Transpose.ROTATE_270,
-        7: Transpose.TRANSVERSE,
-        8: Transpose.ROTATE_90,
-    }
-    turn = turns.get(orientation) if isinstance(orientation, int) else None
-    return picture if turn is None else picture.transpose(turn)
+
+def _is_interlaced(opened: ImageFile) -> bool:
+    """Whether rows come in another order than they are seen in; asked before they are decoded."""
+    arguments = opened.tile[0][3] if opened.format == "GIF" and opened.tile else None
+    is_gif_so = isinstance(arguments, tuple) and len(arguments) > 1 and bool(arguments[1])
+    return is_gif_so or bool(opened.info.get("interlace"))
+
+
+def _bytes_needed(opened: ImageFile, name: str, pixels: int) -> int:
+    """How much memory the decoded picture takes, with what its decoder needs beside it."""
+    width, height = opened.size  # of a JPEG, what will be decoded; `pixels` is what the file holds
+    needed = width * height * (bytes_of_pixel(opened.mode) + _BYTES_BESIDE.get(name, 0))
+    if opened.info.get("progressive"):
+        # All coefficients are kept, two bytes each, whatever part of the size is wanted.
+        samplings = [(layer[1], layer[2]) for layer in getattr(opened, "layer", ())]
+        most = max((across * down for across, down in samplings), default=1)
+        needed += 2 * pixels * sum(across * down for across, down in samplings) // most
+    return needed
+
+
+def _check_size(file: OpenFile, width: int, height: int, needed: int) -> None:
+    limit = file.limits.max_image_bytes
+    if needed > limit:
+        raise UnreadableFile(
+            f"picture of {width * height / 1e6:,.0f} megapixels: it would take {needed / 1e6:,.0f} MB of memory, "
+            f"over the limit of {limit / 1e6:,.0f}"
+        )
 
 
 def _exif(picture: Image) -> dict[int, Any]:
@@ -168,42 +220,16 @@ def _exif(picture: Image) -> dict[int, Any]:
     with contextlib.suppress(Exception):
         exif = picture.getexif()
         tags.update(exif)
-        tags.update(exif.get_ifd(_EXIF_IFD))
+        tags.update(exif.get_ifd(EXIF_IFD))
     return tags
 
 
-def _taken(exif: dict[int, Any]) -> str | None:
-    for date_tag, offset_tag in _EXIF_DATES:
-        match = _DATE.match(_exif_text(exif.get(date_tag)))
-        if match is None:
-            continue
-        try:
-            year, month, day, hour, minute, second = map(int, match.groups())
-            moment = datetime(year, month, day, hour, minute, second)
-        except ValueError:  # 0000:00:00 00:00:00, which clocks that were never set write
-            continue
-        offset = _OFFSET.fullmatch(_exif_text(exif.get(offset_tag)))
-        return moment.isoformat() + (offset[0] if offset else "")
-    return None
-
-
-def _exif_text(value: object) -> str:
-    if isinstance(value, bytes):
-        value = value.decode("ascii", "replace")
-    return value.strip(" \0\n") if isinstance(value, str) else ""
-
-
-def _prepare_pillow(max_pixels: int) -> None:
-    """Keep Pillow's warnings off stderr and its own size limit at ours or above.
+def _prepare_pillow() -> None:
+    """Keep Pillow's warnings off stderr.
 
     These are settings of the process: catch_warnings would not be safe among threads. Repeated because others
     (pytest among them) put the filters back.
     """
-    from PIL import Image
-
-    # Pillow refuses at twice its setting. Its check covers inner pictures too, those of an ICO for one.
-    if Image.MAX_IMAGE_PIXELS is not None and max_pixels > 2 * Image.MAX_IMAGE_PIXELS:
-        Image.MAX_IMAGE_PIXELS = (max_pixels + 1) // 2
     with _setup:
         if not any(getattr(entry[3], "pattern", None) == _PILLOW_MODULES for entry in warnings.filters):
             warnings.filterwarnings("ignore", module=_PILLOW_MODULES)
@@ -229,34 +255,19 @@ def _silence_libtiff() -> None:
         library.TIFFSetWarningHandler(None)
 
 
-def _register_heif() -> None:
-    try:
-        import pillow_heif
-    except ImportError:
-        raise UnreadableFile("HEIC photo: needs `pip install mmsearch[heif]`") from None
-    from PIL import Image
-
-    with _setup:
-        if "HEIF" not in Image.OPEN:
-            pillow_heif.register_heif_opener()
-
-
-def _too_many_pixels(pixels: int, limits: ReadLimits) -> str:
-    return f"picture of {pixels / 1e6:,.0f} megapixels, over the limit of {limits.max_image_pixels / 1e6:,.0f}"
-
-
 def _reason(error: Exception, name: str, file: OpenFile) -> str:
-    from PIL import Image, UnidentifiedImageError, features
+    from PIL import Image, features
 
     readable = READABLE_NAMES.get(name, name)
 
     if isinstance(error, Image.DecompressionBombError):
-        pixels = re.search(r"\d+", str(error))
-        return _too_many_pixels(int(pixels[0]), file.limits) if pixels else "picture of too many pixels"
-    if isinstance(error, UnidentifiedImageError):
-        module = _OPTIONAL_IN_PILLOW.get(name)
-        if module is not None and not features.check(module):
-            return f"{readable} picture: the installed Pillow was built without it"
+        return "picture of too many pixels"
+    module = _OPTIONAL_IN_PILLOW.get(name)
+    if module is not None and not features.check(module):
+        return f"{readable} picture: the installed Pillow was built without it"
+    is_unknown_kind = name in _LOOKS_UP_KINDS and isinstance(error.__cause__, KeyError)
+    if is_unknown_kind or _NOT_SUPPORTED.search(str(error)):
+        return f"not supported: {readable} of this kind"
     cut_off = _CUT_OFF.search(str(error)) or is_shorter_than_it_says(file.stream, file.size, name)
     return f"{'truncated' if cut_off else 'damaged'} {readable}"
 
@@ -279,18 +290,13 @@ def _not_an_image(head: bytes) -> str:
     return f"not an image: {kind.extension.upper()} data inside" if kind else "not an image: no known picture format"
 
 
-def _installed() -> tuple[str, ...]:
-    return ("pillow_heif",) if importlib.util.find_spec("pillow_heif") else ()
-
-
 READER = Reader(
     medium="image",
-    version=1,
+    version=2,
     extensions=EXTENSIONS,
     is_surely=_is_surely_image,
     may_be=_may_be_image,
     mismatch=_not_an_image,
     max_bytes=512_000_000,
     read=read_image,
-    installed=_installed,
 )

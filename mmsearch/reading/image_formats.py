@@ -86,17 +86,14 @@ def _is_targa(head: bytes) -> bool:
     )
 
 
-def is_shorter_than_it_says(stream: IO[bytes], length: int, name: str) -> bool:
-    """Whether a picture's own lengths reach beyond its end, in the formats that write them at the front."""
+def declared_size(stream: IO[bytes], length: int, name: str) -> int | None:
+    """How many bytes a picture says that it has, in the formats that write it at the front; None in others."""
     stream.seek(0)
     head = stream.read(8)
     if name == "WEBP":
-        return int.from_bytes(head[4:], "little") + 8 > length
-    if name == "TIFF":
-        order: Literal["little", "big"] = "little" if head.startswith(b"II") else "big"
-        return int.from_bytes(head[4:], order) >= length
+        return int.from_bytes(head[4:], "little") + 8
     if name not in ("AVIF", "HEIF"):
-        return False
+        return None
     at = 0
     while at < length:
         stream.seek(at)
@@ -105,6 +102,17 @@ def is_shorter_than_it_says(stream: IO[bytes], length: int, name: str) -> bool:
         if size == 1:
             size = int.from_bytes(box[8:], "big")
         if size < 8:  # 0: the box lasts to the end
-            return False
+            return None
         at += size
-    return at > length
+    return at
+
+
+def is_shorter_than_it_says(stream: IO[bytes], length: int, name: str) -> bool:
+    """Whether a picture's own lengths reach beyond its end, in the formats that write them at the front."""
+    if name == "TIFF":
+        stream.seek(0)
+        head = stream.read(8)
+        order: Literal["little", "big"] = "little" if head.startswith(b"II") else "big"
+        return int.from_bytes(head[4:], order) >= length
+    declared = declared_size(stream, length, name)
+    return declared is not None and declared > length

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any, BinaryIO, cast
 
 from mmsearch.files.paths import extension_of
-from mmsearch.files.times import modification_time
+from mmsearch.files.times import change_time, modification_time
 from mmsearch.reading.reader import (
     HEAD_BYTES,
     NotAMedium,
@@ -37,6 +37,7 @@ class OpenFile:
 
     `stream` gives its bytes, from any place; `head` are the first of them. `digest` is the 16 bytes of xxh3_128 over
     all of them, `size` is in bytes, `mtime_ns` in nanoseconds since 1970, both as they were when it was opened.
+    `ctime_ns` is when the system last changed anything of it, None where it does not tell.
     """
 
     path: bytes
@@ -47,6 +48,7 @@ class OpenFile:
     mtime_ns: int
     reader: Reader
     limits: ReadLimits
+    ctime_ns: int | None = None
 
     @property
     def extension(self) -> str:
@@ -105,7 +107,7 @@ def _opened_once(path: bytes, limits: ReadLimits, readers: Sequence[Reader]) -> 
         else:
             file.seek(0)
             stream = io.BufferedReader(cast("io.RawIOBase", file), _BLOCK_BYTES)
-        return OpenFile(path, stream, head, digest, size, mtime_ns, reader, limits)
+        return OpenFile(path, stream, head, digest, size, mtime_ns, reader, limits, change_time(before))
     except BaseException:
         file.close()
         raise

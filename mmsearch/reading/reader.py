@@ -35,12 +35,15 @@ class NotAMedium(UnreadableFile):
 class ReadLimits:
     """The largest files and pictures that are read.
 
-    `max_bytes` by medium, in place of what its reader says; `max_image_pixels` of a picture. Of a text that makes more
-    than `max_passages`, so many are taken, spread evenly over it.
+    `max_bytes` by medium, in place of what its reader says. `max_image_bytes` is how much memory a picture may take
+    while it is decoded: by default enough for 300 megapixels in colour or 1,200 in grey, and for fewer where the
+    decoder needs more (120 of HEIC and AVIF, 75 of WebP, 60 of JPEG 2000). A JPEG counts as the half, quarter or
+    eighth of its size that is decoded. Of a text that makes more than `max_passages`, so many are taken, spread evenly
+    over it.
     """
 
     max_bytes: Mapping[Medium, int] = field(default_factory=dict)
-    max_image_pixels: int = 300_000_000
+    max_image_bytes: int = 1_200_000_000
     max_passages: int = 2_000
 
 

@@ -13,7 +13,7 @@ _PROSE = ".txt .text .md .markdown .mdown .mkd .rst .adoc .asciidoc .org .tex .b
 _WEB = ".html .htm .xhtml .css .scss .sass .less .xml .xsl .xslt .rss .atom .opml .vue .svelte"
 _DATA = (
     ".csv .tsv .json .jsonl .ndjson .json5 .geojson .yaml .yml .toml .ini .cfg .conf .properties .env"
-    " .log .srt .vtt .ass .lrc .vcf .ics .eml .po .pot .plist .gpx .kml .ipynb .diff .patch .desktop"
+    " .log .srt .vtt .ass .lrc .vcf .ics .po .pot .plist .gpx .kml .diff .patch .desktop"
     " .service"
 )
 _CODE = (
@@ -24,6 +24,7 @@ _CODE = (
     " .graphql .proto .cmake .mk .mak .ninja .bzl .nix .tf .dockerfile .gd .glsl .hlsl .wgsl .cu .cl"
     " .tcl .sol"
 )
+# Not .eml, .mbox, .mht and .ipynb: most of such a file is no word that a person wrote, but headers, base64 and JSON.
 _EXTENSIONS = frozenset(f"{_PROSE} {_WEB} {_DATA} {_CODE}".split())
 _MARKUP_EXTENSIONS = frozenset({".html", ".htm", ".xhtml"})
 

@@ -11,6 +11,8 @@ import re
 import unicodedata
 from collections import Counter
 
+from mmsearch.reading.legacy_encoding import eastern_encoding, encoding_by_letters
+
 SAMPLE_BYTES = 256_000
 """How much of a file in a legacy encoding is weighed."""
 
@@ -25,28 +27,29 @@ _BOMS = (
 _CONTROLS = bytes(code for code in range(32) if code not in (8, 9, 10, 11, 12, 13, 26, 27)) + b"\x7f"
 _MOST_CONTROLS = 0.01
 
-# The letters beyond ASCII of the languages each encoding serves; on a tie the earlier encoding is it.
-_LANGUAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (
-        "cp1252",
-        (
-            *("äöüßé", "éèêëàâçîïôûùüœæÿ", "áéíóúüñçàèòï", "áâãàçéêíóôõúü", "àèéìíîòóù", "ëïéèêöüóáçàâ"),
-            *("åäöéüà", "æøåéèêòóôäö", "áðéíóúýþæö", "äöõüšž"),
-        ),
-    ),
-    ("cp1250", ("ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "čćđšž", "ăâîşţ")),
-    ("cp1254", ("çğıöşüâîû",)),
-    ("cp1257", ("ąčęėįšųūž", "āčēģīķļņšūž")),
-    ("cp850", ("äöüßé", "éèêëàâçîïôûù", "áéíóúüñ", "åäöæøé", "áâãàçéêíóôõú")),
-    ("mac_roman", ("äöüßé", "éèêëàâçîïôûùœ", "áéíóúüñ", "åäöæøé", "áâãàçéêíóôõú", "àèéìòù")),
-)
-_SIGNS = frozenset("’‘“”„‚‹›«»–—…•·°§€£¥¢©®™½¼¾¹²³×¿¡ºª´¨±µ\xa0\xad†‡¶")
-_SIGNS_IN_WORDS = frozenset("’–—…·´\xad\xa0ºª/")
-_ENOUGH_COVERED = 0.95
 _DECLARED = re.compile(rb"""(?:charset|encoding|coding)\s*[=:]\s*["']?\s*([A-Za-z][\w-]{1,30})""", re.I)
 # Python knows codecs that are no character sets (unicode_escape, idna); a file must not choose those.
 _CHARACTER_SETS = re.compile(r"(?:cp|windows|iso-?8859|latin|koi8|shift|sjis|euc|gb|big5|mac|tis|ks_c|us-ascii)")
-_WEB_NAMES = {"iso-8859-1": "cp1252", "latin-1": "cp1252", "latin1": "cp1252", "us-ascii": "cp1252"}
+# What the web takes these names for: their supersets.
+_WEB_NAMES = {
+    **dict.fromkeys(("iso-8859-1", "latin-1", "latin1", "us-ascii"), "cp1252"),
+    **dict.fromkeys(("shift_jis", "shift-jis", "sjis", "windows-31j"), "cp932"),
+    **dict.fromkeys(("gb2312", "gb_2312-80", "gbk"), "gb18030"),
+    **dict.fromkeys(("euc-kr", "ks_c_5601-1987", "ksc5601", "windows-949"), "cp949"),
+    **dict.fromkeys(("big5", "big5-hkscs"), "big5hkscs"),
+    **dict.fromkeys(("iso-8859-11", "tis-620", "windows-874"), "cp874"),
+    "iso-8859-9": "cp1254",
+    "mac-cyrillic": "mac_cyrillic",
+}
+# EBCDIC and Unicode without a mark, which make letters of any bytes, and encodings that nobody's files are in.
+_NEVER_GUESSED = [
+    *("cp037", "cp273", "cp424", "cp500", "cp875", "cp1026", "cp1140"),
+    *("utf_7", "utf_16", "utf_16_le", "utf_16_be", "utf_32", "utf_32_le", "utf_32_be"),
+    *("cp1006", "cp1125", "cp720", "cp864", "cp869", "hp_roman8", "koi8_t", "kz1048", "ptcp154", "mac_iceland"),
+    *("shift_jis_2004", "shift_jisx0213", "euc_jis_2004", "euc_jisx0213", "iso8859_10", "iso8859_14", "iso8859_16"),
+]
+# They switch between alphabets by these: (mark, encodings).
+_SWITCHING = ((b"\x1b$)C", ("iso2022_kr",)), (b"\x1b$", ("iso2022_jp", "iso2022_jp_2", "iso2022_jp_ext")))
 
 
 class NotText(Exception):
@@ -59,7 +62,7 @@ def looks_like_text(head: bytes) -> bool:
         return True
     if b"\0" in head:
         return _unicode_without_mark(head) is not None
-    return _has_few_controls(head)
+    return _has_few_controls(head) or _SWITCHING[0][0] in head
 
 
 def decode_text(data: bytes) -> tuple[str, str]:
@@ -76,10 +79,11 @@ def decode_text(data: bytes) -> tuple[str, str]:
         if encoding is None:
             raise NotText("binary data in a text file")
         return data.decode(encoding, "replace"), encoding
+    for encoding in (name for mark, names in _SWITCHING if mark in data for name in names):
+        if (text := _decoded(data, encoding)) is not None:
+            return text, encoding
     if not _has_few_controls(data):
         raise NotText("binary data in a text file")
-    if b"\x1b$" in data and (text := _decoded(data, "iso2022_jp")) is not None:
-        return text, "iso2022_jp"
     if (text := _decoded(data, "utf-8")) is not None:
         return text, "utf-8"
     if _is_damaged_utf8(data):
@@ -146,61 +150,19 @@ def _sample(data: bytes) -> bytes:
 
 
 def _legacy_encoding(sample: bytes) -> str:
-    declared = _DECLARED.search(sample[:2000])
-    if declared is not None:
-        name = declared[1].decode("ascii").lower()
-        name = _WEB_NAMES.get(name, name)
-        if _CHARACTER_SETS.match(name) and _decoded(sample, name) is not None:
-            return name
-    encoding = _encoding_by_letters(sample) or _encoding_by_charset_normalizer(sample)
+    for declared in _DECLARED.finditer(sample[:2000]):
+        name = declared[1].decode("ascii").lower().removeprefix("x-")
+        for encoding in (_WEB_NAMES.get(name, name), name):
+            if _CHARACTER_SETS.match(encoding) and _decoded(sample, encoding) is not None:
+                return encoding
+    encoding = encoding_by_letters(sample) or _encoding_by_charset_normalizer(sample) or eastern_encoding(sample)
     if encoding is None:
         raise NotText("text in no known encoding")
     return encoding
 
 
-def _encoding_by_letters(sample: bytes) -> str | None:
-    """For texts in Latin letters: the encoding in which some one language writes nearly all the others."""
-    beyond = sum(byte > 127 for byte in sample[:20_000])
-    if beyond > 0.3 * min(len(sample), 20_000):
-        return None
-    best, best_covered = None, _ENOUGH_COVERED
-    for encoding, languages in _LANGUAGES:
-        text = _decoded(sample[:64_000], encoding)
-        if text is None:
-            continue
-        counts, strangers = _letters_beyond_ascii(text)
-        total = sum(counts.values()) + strangers
-        known = max(sum(counts[letter] for letter in language) for language in languages)
-        covered = known / total if total else 1.0
-        if covered > best_covered or (best is None and covered == best_covered):
-            best, best_covered = encoding, covered
-    return best
-
-
-def _letters_beyond_ascii(text: str) -> tuple[Counter[str], int]:
-    """How often each letter beyond ASCII occurs, and how many characters no prose would have there."""
-    counts: Counter[str] = Counter()
-    strangers = 0
-    for match in re.finditer(r"[^\x00-\x7f]", text):
-        char, at = match[0], match.start()
-        if char.isalpha() and char not in _SIGNS:
-            lower = char.lower()
-            counts[lower if len(lower) == 1 else char] += 1
-        elif char not in _SIGNS or (
-            char not in _SIGNS_IN_WORDS and text[at - 1 : at].isalpha() and text[at + 1 : at + 2].isalpha()
-        ):
-            strangers += 1
-    return counts, strangers
-
-
 def _encoding_by_charset_normalizer(sample: bytes) -> str | None:
     from charset_normalizer import from_bytes
 
-    best = from_bytes(sample).best()
-    if best is None:
-        return None
-    japanese = _decoded(sample, "euc_jp") if best.multi_byte_usage else None
-    if japanese is not None and sum("ぁ" <= char <= "ヿ" for char in japanese) > 0.15 * len(japanese):
-        return "euc_jp"
-    encoding: str = best.encoding
-    return encoding
+    best = from_bytes(sample, cp_exclusion=_NEVER_GUESSED).best()
+    return None if best is None else str(best.encoding)

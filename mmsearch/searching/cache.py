@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager, suppress
 import numpy as np
 import xxhash
 
+from mmsearch.files.private import make_private_file
 from mmsearch.records import FloatMatrix, ModelIdentity
 
 QUERY_CACHE_NAME = "queries.cache"
@@ -32,8 +33,9 @@ class QueryCache:
         if not os.path.exists(self._path):
             return None
         with suppress(sqlite3.Error), closing(sqlite3.connect(self._path, timeout=0)) as connection:
-            row = connection.execute("SELECT vector FROM queries WHERE key = ?", (self._key(text),)).fetchone()
-            return None if row is None else self._opened(bytes(row[0]))
+            key = self._key(text)
+            row = connection.execute("SELECT vector FROM queries WHERE key = ?", (key,)).fetchone()
+            return self._opened(key, row[0]) if row is not None and isinstance(row[0], bytes) else None
         return None
 
     def put(self, text: str, vector: FloatMatrix) -> None:
@@ -48,12 +50,14 @@ class QueryCache:
                 self._write(text, vector)
 
     def _write(self, text: str, vector: FloatMatrix) -> None:
+        make_private_file(self._path)
         with self._connected() as connection:
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS queries (id INTEGER PRIMARY KEY, key BLOB UNIQUE, vector BLOB)"
             )
+            key = self._key(text)
             connection.execute(
-                "INSERT OR REPLACE INTO queries (key, vector) VALUES (?, ?)", (self._key(text), self._sealed(vector))
+                "INSERT OR REPLACE INTO queries (key, vector) VALUES (?, ?)", (key, self._sealed(key, vector))
             )
             connection.execute("DELETE FROM queries WHERE id <= (SELECT max(id) FROM queries) - ?", (MOST_QUERIES,))
 
@@ -67,13 +71,14 @@ class QueryCache:
     def _key(self, text: str) -> bytes:
         return xxhash.xxh3_128_digest(f"{self._identity.fingerprint}\0{text}".encode("utf-8", "surrogatepass"))
 
-    def _sealed(self, vector: FloatMatrix) -> bytes:
+    def _sealed(self, key: bytes, vector: FloatMatrix) -> bytes:
+        """The vector behind a checksum that covers the key too: a damaged index leads to another text's row."""
         data = vector.astype("<f4").tobytes()
-        return xxhash.xxh3_64_digest(data) + data
+        return xxhash.xxh3_64_digest(key + data) + data
 
-    def _opened(self, stored: bytes) -> FloatMatrix | None:
+    def _opened(self, key: bytes, stored: bytes) -> FloatMatrix | None:
         checksum, data = stored[:_CHECKSUM_BYTES], stored[_CHECKSUM_BYTES:]
-        if xxhash.xxh3_64_digest(data) != checksum or len(data) != 4 * self._identity.dimension:
+        if xxhash.xxh3_64_digest(key + data) != checksum or len(data) != 4 * self._identity.dimension:
             return None
         vector: FloatMatrix = np.frombuffer(data, "<f4").astype(np.float32)
         return vector

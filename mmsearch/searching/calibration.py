@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,9 @@ from mmsearch.files.crash_points import crash_point
 from mmsearch.nearest.vectors import StoredVectors
 from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity
 from mmsearch.searching import scoring as calibration
-from mmsearch.store.protocol import Store
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 _SETTING = "calibration"
 _STALE_SHARE = 0.1

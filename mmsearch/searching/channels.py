@@ -15,10 +15,7 @@ from mmsearch.nearest.spaces import ModelInUse, model_in_use
 from mmsearch.nearest.vectors import StoredVectors
 from mmsearch.records import Calibration, Filters, Medium, Modality
 from mmsearch.searching.calibration import own_calibration, stored_calibration
-from mmsearch.searching.recent import Recent
 from mmsearch.store.sqlite.store import SqliteStore
-
-MOST_FILTERS = 16
 
 
 @dataclass(frozen=True)
@@ -56,10 +53,6 @@ class Channel(NamedTuple):
     gallery: Gallery
 
 
-# The ids that pass filters, by the filters, the space and the state.
-PassingItems = Recent[tuple[Filters, int, Modality, StateKey], Wanted]
-
-
 class LibraryState:
     """Everything that threads share while they answer queries at one state. Nothing of it changes."""
 
@@ -68,13 +61,11 @@ class LibraryState:
         key: StateKey,
         models: Sequence[ModelInUse],
         channels: Sequence[Channel],
-        passing: PassingItems,
         encoder: Callable[[ModelInUse], AbstractContextManager[Encoder]],
     ) -> None:
         self.key = key
         self.models = tuple(models)
         self.channels = tuple(channels)
-        self._passing = passing
         self._encoder = encoder
         self._lock = threading.Lock()
         self._calibrations: dict[str, Calibration] = {}
@@ -96,15 +87,8 @@ class LibraryState:
             if medium is not None and medium not in channel.media:
                 continue
             everything = not others and (medium is None or channel.media == {medium})
-            found.append((channel, None if everything else self._wanted(catalogue, channel, filters)))
+            found.append((channel, None if everything else channel.gallery.wanted(catalogue, filters)))
         return found
-
-    def _wanted(self, catalogue: SqliteStore, channel: Channel, filters: Filters) -> Wanted:
-        model_id, modality = channel.in_use.model_id, channel.modality
-        return self._passing.get(
-            (filters, model_id, modality, self.key),
-            lambda: Wanted(catalogue.matching_items(filters, model_id, modality)),
-        )
 
     def calibration(self, catalogue: SqliteStore, in_use: ModelInUse) -> Calibration:
         """That of the model in this library."""

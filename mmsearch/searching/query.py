@@ -10,8 +10,8 @@ from typing import Any
 
 from mmsearch.errors import Invalid, NotFound, Remedy
 from mmsearch.records import Filters, Medium, Modality
+from mmsearch.searching import DEFAULT_LIMIT
 
-DEFAULT_LIMIT = 10
 LARGEST_WEIGHT = 1_000
 # SQLite takes a condition of so many alternatives, each perhaps under two names.
 MOST_FOLDERS = 400

@@ -12,10 +12,10 @@ import numpy as np
 
 from mmsearch.encoding.protocol import Encoder, text_vectors
 from mmsearch.errors import Invalid, NotFound, Unsupported
+from mmsearch.nearest.recent import Recent
 from mmsearch.nearest.spaces import ModelInUse
 from mmsearch.records import FloatMatrix
 from mmsearch.searching.cache import QueryCache
-from mmsearch.searching.recent import Recent
 from mmsearch.store.sqlite.store import SqliteStore
 
 MOST_VECTORS = 1_000

@@ -13,9 +13,7 @@ from mmsearch.nearest.derived import NotUsable
 from mmsearch.nearest.spaces import ModelInUse
 from mmsearch.records import FloatMatrix
 from mmsearch.searching.channels import (
-    MOST_FILTERS,
     LibraryState,
-    PassingItems,
     SessionOptions,
     StateKey,
     channels_at,
@@ -25,7 +23,6 @@ from mmsearch.searching.connections import Connections
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import Query, Term, text_term
 from mmsearch.searching.query_vectors import QueryVectors, stored_picture
-from mmsearch.searching.recent import Recent
 from mmsearch.searching.results import SearchResult
 from mmsearch.searching.searcher import Answer, QueryVector, Searcher
 from mmsearch.store.sqlite.refusals import mapped_errors
@@ -62,7 +59,6 @@ class Session:
         self._connections = Connections(folder, open_catalogue)
         self._vectors = QueryVectors(folder, open_encoder)
         self._presence = Presence()
-        self._passing: PassingItems = Recent(MOST_FILTERS)
         self._lock = threading.Lock()
         self._latest: LibraryState | None = None
 
@@ -159,7 +155,7 @@ class Session:
             models = models_at(self._folder, catalogue, self._options)
             before = latest.channels if latest is not None and key.is_after(latest.key) else ()
             channels = channels_at(self._folder, catalogue, models, self._options, before)
-            self._latest = LibraryState(key, models, channels, self._passing, self._vectors.encoder)
+            self._latest = LibraryState(key, models, channels, self._vectors.encoder)
             return self._latest
 
     def _query_vectors(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mmsearch.encoding.adapted import NO_ADAPTER, Adapter
 from mmsearch.errors import Damaged, NotFound, Remedy
-from mmsearch.store.protocol import Store
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 
 @dataclass(frozen=True)

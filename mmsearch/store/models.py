@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mmsearch.errors import Damaged, NotFound, Remedy
 from mmsearch.models.reference import ModelRef
 from mmsearch.records import ModelIdentity
-from mmsearch.store.protocol import Store
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 _IN_USE = "model_id"
 _WANTED = "model_wanted"

@@ -95,6 +95,9 @@ class Ledger(Protocol):
 
     def file_count(self) -> int: ...
 
+    def content_at(self, path: bytes) -> int | None:
+        """The id of the content that the file at `path` held when it was last read, or None."""
+
     def put_file(self, file: FileState, content_id: int) -> None:
         """Says that the file holds that content; it fails no model that has encoded that."""
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from mmsearch.store.protocol import Store
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
+
 
 _GRAPH = "graph"
 

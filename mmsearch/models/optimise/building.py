@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmsearch.encoding.onnx_model import DESCRIPTION, OnnxEncoder
+from mmsearch.encoding.description import DESCRIPTION
+from mmsearch.encoding.onnx_model import OnnxEncoder
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.encoding.sentence_transformers import SentenceTransformersEncoder
 from mmsearch.errors import Invalid, Refused, Remedy, Unavailable, Unsupported

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from mmsearch.encoding.runtime import silenced
 from mmsearch.encoding.sentence_transformers import SentenceTransformersEncoder, Towers
 from mmsearch.errors import Unsupported
 
@@ -149,18 +150,18 @@ def _unit_rows(found: dict[str, Any]) -> Any:
 def quantise(source: str, target: str) -> None:
     """Writes the graph at `source` with 8-bit weights to `target`."""
     import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    quantization = silenced("onnxruntime.quantization")
     with _quiet():
         model = onnx.load(source)  # a graph of more than 2 GB has its weights in files beside it
         _quantise_embeddings(model.graph)
-        quantize_dynamic(
+        quantization.quantize_dynamic(
             model,
             target,
             op_types_to_quantize=["MatMul", "Gemm"],
             per_channel=True,
             reduce_range=True,
-            weight_type=QuantType.QInt8,
+            weight_type=quantization.QuantType.QInt8,
             extra_options={"MatMulConstBOnly": True},
         )
 

@@ -35,7 +35,7 @@ def write_backup(catalogue: SqliteStore, target: str) -> Backup:
     _check_target(path)
     try:
         # Its snippets are private. The connection is closed before the copy is put in place.
-        with replacing(path, "backup", private=True) as temporary, closing(sqlite3.connect(temporary)) as copy:
+        with replacing(path, "backup", in_any_folder=True) as temporary, closing(sqlite3.connect(temporary)) as copy:
             catalogue.connection.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
             checked = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]

@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+from mmsearch.store.sqlite.signing import add_functions, is_sound
 
 
 class Connected:
     """What the groups of tables have in common: the connection, and the settings."""
 
-    def __init__(self, connection: sqlite3.Connection, before_commit: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        before_commit: Callable[[], None] = lambda: None,
+        is_writer: bool = False,
+    ) -> None:
         self.connection = connection
         self._before_commit = before_commit
+        self._is_writer = is_writer
+        add_functions(connection)
 
     def close(self) -> None:
+        if self._is_writer:
+            self._empty_log()
         self.connection.close()
+
+    def _empty_log(self) -> None:
+        """Brings the log into the database, so that what was removed is in neither; readers are not waited for."""
+        with suppress(sqlite3.Error):
+            self.connection.execute("PRAGMA busy_timeout = 0")
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -53,7 +70,16 @@ class Connected:
         return library or "", state or 0
 
     def setting(self, key: str) -> str | None:
-        row = self.connection.execute("SELECT value FROM settings WHERE key = ?", (key,)).fetchone()
+        """What was set, or None.
+
+        Raises:
+            DatabaseError: damage has changed it.
+        """
+        row = self.connection.execute(
+            f"SELECT value, {is_sound('settings')} FROM settings WHERE key = ?", (key,)
+        ).fetchone()
+        if row is not None and not row[1]:
+            raise sqlite3.DatabaseError(f"the checksum of the setting {key} is wrong")
         return None if row is None else str(row[0])
 
     def number_setting(self, key: str) -> int:

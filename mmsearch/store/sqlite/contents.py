@@ -8,6 +8,7 @@ from typing import Any
 
 from mmsearch.records import Content, Counts, EncodedItem, Locator, Medium, Modality
 from mmsearch.store.sqlite.connected import Connected
+from mmsearch.store.sqlite.signing import checksums
 
 
 class ContentTables(Connected):
@@ -121,6 +122,8 @@ class ContentTables(Connected):
                 (content_id, model_id, stored - 1),
             )
         ends = first + len(items) - 1
+        item_ids: list[int] = []
+        vectors: list[bytes] = []
         for ordinal, item in enumerate(items, start=first):
             if ordinal < stored:
                 continue
@@ -133,10 +136,12 @@ class ContentTables(Connected):
                     *_of_locator(item.locator), item.text,
                 ),
             )  # fmt: skip
-            execute(
-                "INSERT INTO vectors (item_id, vector) VALUES (?, ?)",
-                (cursor.lastrowid, item.vector.astype("<f2").tobytes()),
-            )
+            item_ids.append(int(cursor.lastrowid or 0))
+            vectors.append(item.vector.astype("<f2").tobytes())
+        self.connection.executemany(
+            "INSERT INTO vectors (item_id, vector, checksum) VALUES (?, ?, ?)",
+            zip(item_ids, vectors, checksums(item_ids, vectors), strict=True),
+        )
         for modality in {item.modality for item in items}:
             self._note_space(content_id, model_id, modality)
 

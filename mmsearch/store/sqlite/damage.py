@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 
-import numpy as np
-
+from mmsearch.store.sqlite.schema import note_spaces
+from mmsearch.store.sqlite.signing import SIGNED, drop_unsound, unsound_rows, unsound_vectors
 from mmsearch.store.sqlite.store import SqliteStore
+from mmsearch.store.sqlite.types import TYPES, mistyped
 
 # What is raised while a damaged database is opened or read.
 DamagedDatabase = sqlite3.DatabaseError
 
 _SHOWN_PROBLEMS = 10
-_TABLES_OF_TEXT = ("settings", "models", "roots", "failures", "items")
+_TABLES_OF_TEXT = (
+    "settings",
+    "models",
+    "roots",
+    "failures",
+    "items",
+    "contents",
+    "files",
+    "adapters",
+    "spaces",
+    "unread",
+)
 _ROWS_AT_ONCE = 4_096
-# Float16 rounds the length of a unit vector by less than a thousandth.
-_LARGEST_ERROR_OF_LENGTH = 0.01
 
 
 def database_damage(catalogue: SqliteStore) -> list[str]:
@@ -32,6 +43,7 @@ def database_damage(catalogue: SqliteStore) -> list[str]:
     if not damage:
         for table in _TABLES_OF_TEXT:
             _read_all(catalogue.connection, table)
+        damage += _mistyped(catalogue.connection)
     return damage[:_SHOWN_PROBLEMS]
 
 
@@ -40,6 +52,15 @@ def _read_all(connection: sqlite3.Connection, table: str) -> None:
     rows = connection.execute(f"SELECT * FROM {table}")
     while rows.fetchmany(_ROWS_AT_ONCE):
         pass
+
+
+def _mistyped(connection: sqlite3.Connection) -> list[str]:
+    return [
+        f"{table} has values of {column} that are no {' or '.join(allowed)}"
+        for table, columns in TYPES.items()
+        for column, allowed in columns.items()
+        if connection.execute(f"SELECT 1 FROM {table} WHERE {mistyped(column, allowed)} LIMIT 1").fetchone()
+    ]
 
 
 def incomplete_contents(catalogue: SqliteStore) -> list[int]:
@@ -53,18 +74,37 @@ def incomplete_contents(catalogue: SqliteStore) -> list[int]:
 
 
 def contents_of_damaged_vectors(catalogue: SqliteStore) -> list[int]:
-    """Contents with a vector that is none that a model could have made: SQLite does not see a flipped bit there."""
+    """Contents with a vector that is not the one that was stored: SQLite does not see a flipped bit there."""
+    damaged = unsound_vectors(catalogue.connection)
     rows = catalogue.connection.execute(
-        """SELECT items.content_id, vectors.vector FROM vectors JOIN items ON items.id = vectors.item_id
-           JOIN models ON models.id = items.model_id WHERE length(vectors.vector) = 2 * models.dimension"""
+        """SELECT DISTINCT content_id FROM items JOIN models ON models.id = model_id JOIN vectors ON item_id = items.id
+           WHERE items.id IN (SELECT value FROM json_each(?)) AND length(vector) = 2 * dimension""",
+        (json.dumps(damaged),),
     )
-    damaged = []
-    while batch := rows.fetchmany(_ROWS_AT_ONCE):
-        for content_id, vector in batch:
-            length = np.linalg.norm(np.frombuffer(vector, "<f2").astype(np.float32))
-            if not abs(length - 1) < _LARGEST_ERROR_OF_LENGTH:
-                damaged.append(content_id)
-    return damaged
+    return [row[0] for row in rows]
+
+
+def damaged_rows(catalogue: SqliteStore) -> dict[str, int]:
+    """How many rows of which tables do not say what they were given."""
+    counts = {table: len(unsound_rows(catalogue.connection, table)) for table in SIGNED}
+    return {table: count for table, count in counts.items() if count}
+
+
+def drop_damaged_rows(catalogue: SqliteStore) -> None:
+    """Drops rows and vectors that are not what was stored, within the caller's transaction."""
+    before = catalogue.item_count()
+    drop_unsound(catalogue.connection)
+    catalogue.set_setting("items_removed", str(catalogue.items_removed() + before - catalogue.item_count()))
+
+
+def missing_spaces(catalogue: SqliteStore) -> int:
+    """How many pairs of modality and medium items have that searches do not know of."""
+    row = catalogue.connection.execute(
+        """SELECT count(*) FROM (SELECT DISTINCT items.model_id, items.modality, contents.medium
+             FROM items JOIN contents ON contents.id = items.content_id
+             EXCEPT SELECT model_id, modality, medium FROM spaces)"""
+    ).fetchone()
+    return int(row[0])
 
 
 def count_stray_vectors(catalogue: SqliteStore) -> int:
@@ -76,8 +116,10 @@ def count_stray_vectors(catalogue: SqliteStore) -> int:
 
 
 def remove_stray_rows(catalogue: SqliteStore) -> None:
-    """Drops vectors of no item and failures of no model, within the caller's transaction."""
+    """Drops vectors of no item and failures of no model, and notes the spaces anew, within the caller's transaction."""
     catalogue.connection.execute(
         "DELETE FROM failures WHERE model_id IS NOT NULL AND model_id NOT IN (SELECT id FROM models)"
     )
     catalogue.connection.execute("DELETE FROM vectors WHERE item_id NOT IN (SELECT id FROM items)")
+    catalogue.connection.execute("DELETE FROM spaces")
+    note_spaces(catalogue.connection)

@@ -64,7 +64,7 @@ class FileTables(Connected):
         """
         places = ", ".join("?" * len(paths))
         rows = self.connection.execute(
-            f"SELECT path, id, root_id, size, mtime_ns, 0 FROM files WHERE path IN ({places})", paths
+            f"SELECT path, id, root_id, size, mtime_ns, 0, ctime_ns FROM files WHERE path IN ({places})", paths
         )
         known = {row[0]: KnownFile._make(row[1:]) for row in rows}
         found = KnownFiles(known, set(), set())
@@ -103,14 +103,20 @@ class FileTables(Connected):
         row = self.connection.execute("SELECT count(*) FROM files").fetchone()
         return int(row[0])
 
+    def content_at(self, path: bytes) -> int | None:
+        """The id of the content that the file at `path` held when it was last read, or None."""
+        row = self.connection.execute("SELECT content_id FROM files WHERE path = ?", (path,)).fetchone()
+        return None if row is None else int(row[0])
+
     def put_file(self, file: FileState, content_id: int) -> None:
         """Says that the file holds that content; it fails no model that has encoded that."""
         path, size, mtime_ns = file.path, file.size, file.mtime_ns
         self.connection.execute(
-            """INSERT INTO files (path, extension, root_id, content_id, size, mtime_ns) VALUES (?, ?, ?, ?, ?, ?)
+            """INSERT INTO files (path, extension, root_id, content_id, size, mtime_ns, ctime_ns)
+               VALUES (?, ?, ?, ?, ?, ?, ?)
                ON CONFLICT (path) DO UPDATE SET root_id = excluded.root_id, content_id = excluded.content_id,
-                 size = excluded.size, mtime_ns = excluded.mtime_ns""",
-            (path, _text(extension_of(path)), file.root_id, content_id, size, mtime_ns),
+                 size = excluded.size, mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns""",
+            (path, _text(extension_of(path)), file.root_id, content_id, size, mtime_ns, file.ctime_ns),
         )
         self.connection.execute(
             """DELETE FROM failures WHERE path = ?1 AND (model_id IS NULL OR size <> ?2 OR mtime_ns <> ?3

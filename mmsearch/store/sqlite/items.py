@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from mmsearch.files.times import modification_time
+from mmsearch.files.times import change_time, modification_time
 from mmsearch.records import (
     FileFacts,
     Filters,
@@ -22,8 +23,10 @@ from mmsearch.records import (
     Modality,
     Region,
 )
+from mmsearch.store.checksums import vector_checksums
 from mmsearch.store.sqlite.connected import Connected
 from mmsearch.store.sqlite.filters import filter_condition
+from mmsearch.store.sqlite.signing import is_sound
 
 # Compared at a time.
 _BLOCK_ROWS = 2_048
@@ -85,19 +88,21 @@ class ItemTables(Connected):
     def vectors_after(self, model_id: int, modality: Modality, item_id: int, limit: int) -> tuple[ItemIds, list[bytes]]:
         """Ids (ascending) and float16 vectors, as bytes, of the model's first `limit` items after `item_id`."""
         rows = self.connection.execute(
-            """SELECT items.id, vectors.vector FROM items JOIN vectors ON vectors.item_id = items.id
+            """SELECT items.id, vectors.vector, vectors.checksum
+               FROM items JOIN vectors ON vectors.item_id = items.id
                WHERE items.id > ? AND items.model_id = ? AND items.modality = ? ORDER BY items.id LIMIT ?""",
             (item_id, model_id, modality, limit),
         ).fetchall()
-        return np.fromiter((row[0] for row in rows), np.int64, len(rows)), [row[1] for row in rows]
+        return _verified(rows)
 
     def vectors_of(self, item_ids: ItemIds) -> tuple[ItemIds, list[bytes]]:
         """Ids (ascending) and float16 vectors, as bytes, of those items that are there."""
         rows = self.connection.execute(
-            "SELECT item_id, vector FROM vectors WHERE item_id IN (SELECT value FROM json_each(?)) ORDER BY item_id",
+            """SELECT item_id, vector, checksum FROM vectors WHERE item_id IN (SELECT value FROM json_each(?))
+               ORDER BY item_id""",
             (json.dumps(item_ids.tolist()),),
         ).fetchall()
-        return np.fromiter((row[0] for row in rows), np.int64, len(rows)), [row[1] for row in rows]
+        return _verified(rows)
 
     def image_vector_at(self, path: bytes, model_id: int) -> HalfMatrix | None:
         """The stored vector of the picture at `path`, float16 [dimension], if the file is still as when it was read.
@@ -107,13 +112,14 @@ class ItemTables(Connected):
         """
         status = os.stat(path)
         row = self.connection.execute(
-            """SELECT vectors.vector FROM files JOIN items ON items.content_id = files.content_id
+            """SELECT item_id, vector, vectors.checksum FROM files JOIN items ON items.content_id = files.content_id
                JOIN vectors ON vectors.item_id = items.id
-               WHERE files.path = ? AND files.size = ? AND files.mtime_ns = ? AND items.model_id = ?
+               WHERE files.path = ? AND files.size = ? AND files.mtime_ns = ?
+                 AND (files.ctime_ns IS NULL OR files.ctime_ns = ?) AND items.model_id = ?
                  AND items.modality = 'image'""",
-            (path, status.st_size, modification_time(status), model_id),
+            (path, status.st_size, modification_time(status), change_time(status), model_id),
         ).fetchone()
-        return None if row is None else np.frombuffer(row[0], "<f2")
+        return None if row is None else np.frombuffer(_verified([row])[1][0], "<f2")
 
     def matching_items(self, filters: Filters, model_id: int, modality: Modality) -> ItemIds:
         """Ids, ascending, of the items in files that pass the filters."""
@@ -136,7 +142,7 @@ class ItemTables(Connected):
         """
         condition, values = filter_condition(filters)
         rows = self.connection.execute(
-            f"""SELECT items.id, vectors.vector FROM items JOIN vectors ON vectors.item_id = items.id
+            f"""SELECT items.id, vector, vectors.checksum FROM items JOIN vectors ON vectors.item_id = items.id
                 WHERE items.model_id = ? AND items.modality = ? AND EXISTS
                   (SELECT 1 FROM files JOIN contents ON contents.id = files.content_id
                    WHERE contents.id = items.content_id AND {condition})
@@ -145,8 +151,8 @@ class ItemTables(Connected):
         )
         item_ids, cosines = np.empty(0, np.int64), np.empty(0, np.float32)
         while block := rows.fetchmany(_BLOCK_ROWS):
-            matrix = np.frombuffer(b"".join(row[1] for row in block), "<f2").reshape(len(block), -1)
-            found = np.array([row[0] for row in block], np.int64)
+            found, stored = _verified(block)
+            matrix = np.frombuffer(b"".join(stored), "<f2").reshape(len(block), -1)
             item_ids = np.concatenate([item_ids, found])
             cosines = np.concatenate([cosines, matrix.astype(np.float32) @ vector])
             best = np.argsort(-cosines, kind="stable")[:count]
@@ -165,13 +171,18 @@ class ItemTables(Connected):
         ).fetchall()
 
     def found_items(self, item_ids: Iterable[int], filters: Filters) -> list[FoundItem]:
-        """The given items in every file that holds them and passes the filters; removed items are not there."""
+        """The given items in every file that holds them and passes the filters; removed items are not there.
+
+        Raises:
+            DatabaseError: damage has changed what the store says of one of them.
+        """
         condition, values = filter_condition(filters)
         rows = self.connection.execute(
             f"""SELECT items.id, files.path, contents.digest, contents.medium, files.size, files.mtime_ns,
                   contents.width, contents.height, contents.taken, contents.encoding, contents.duration,
                   contents.pages, items.modality, items.start, items."end", items.line, items.page, items.region,
-                  items.time_from, items.time_to, items.source, items.text
+                  items.time_from, items.time_to, items.source, items.text,
+                  {is_sound("items")} AND {is_sound("contents")} AND {is_sound("files")}
                 FROM items JOIN contents ON contents.id = items.content_id
                 JOIN files ON files.content_id = contents.id
                 WHERE items.id IN (SELECT value FROM json_each(?)) AND {condition}""",
@@ -180,13 +191,26 @@ class ItemTables(Connected):
         return [_found_item(row) for row in rows]
 
 
+def _verified(rows: Sequence[tuple[int, bytes, int]]) -> tuple[ItemIds, list[bytes]]:
+    """Ids [n] and vectors of rows that have their checksums beside them; a damaged one raises DatabaseError."""
+    if not rows:
+        return np.empty(0, np.int64), []
+    numbers, vectors, checksums = zip(*rows, strict=True)
+    item_ids = np.array(numbers, np.int64)
+    if tuple(vector_checksums(item_ids, vectors).tolist()) != checksums:
+        raise sqlite3.DatabaseError("the checksum of a vector is wrong")
+    return item_ids, list(vectors)
+
+
 def _found_item(row: tuple[Any, ...]) -> FoundItem:
     """A row of `found_items`; what damage has made of a region is none."""
+    if not row[-1]:
+        raise sqlite3.DatabaseError("the checksum of a row is wrong")
     start, end, line, page, region, time_from, time_to = row[13:20]
     moment = None if time_from is None or time_to is None else (time_from, time_to)
     locator = Locator(start, end, line, page, _region(region), moment)
     item_id, path, digest, medium, size, mtime_ns = row[:6]
-    facts, modality, (source, text) = FileFacts(*row[6:12]), row[12], row[20:]
+    facts, modality, (source, text) = FileFacts(*row[6:12]), row[12], row[20:22]
     return FoundItem(item_id, path, digest, medium, size, mtime_ns, facts, modality, locator, source, text)
 
 

@@ -6,10 +6,11 @@ import errno
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from mmsearch.errors import Busy, Damaged, MmsearchError, Remedy, Unavailable
-from mmsearch.store.sqlite.store import DATABASE_NAME
+from mmsearch.store.sqlite.header import header_damage
+from mmsearch.store.sqlite.store import DATABASE_NAME, SqliteStore
 
 # What the disk or the folder of a library can refuse; anything else is a bug and keeps its traceback.
 _FOLDER_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
@@ -19,7 +20,7 @@ _FOLDER_ERRORS |= {errno.EEXIST, errno.EISDIR, errno.ENOTDIR}
 # The last ones come of flipped bits where SQLite keeps its own description of the tables, or within a text.
 _SIGNS_OF_DAMAGE = (
     *("malformed", "not a database", "header is damaged", "foreign key mismatch"),
-    *("no such table", "no such column", "Could not decode", "wrong size"),
+    *("no such table", "no such column", "Could not decode", "wrong size", "checksum of"),
 )
 
 
@@ -29,7 +30,7 @@ def mapped_errors(folder: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        known = _known(error, folder)
+        known = _known(error, folder) or _damage_behind(error, folder)
         if known is None:
             raise
         raise known from error
@@ -39,6 +40,31 @@ def mapped_errors(folder: str) -> Iterator[None]:
         raise Unavailable(
             f"The library folder {folder} cannot be written ({error.strerror})", Remedy("choose_library.or_mend")
         ) from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # What nobody has foreseen comes of damage, or it is a bug.
+        known = _damage_behind(error, folder)
+        if known is None:
+            raise
+        raise known from error
+
+
+def _damage_behind(error: Exception, folder: str) -> MmsearchError | None:
+    """Damage that an unforeseen error came of, or None where the database is sound."""
+    from mmsearch.store.sqlite.damage import damaged_rows, database_damage
+
+    try:
+        with closing(SqliteStore.read(folder)) as store:
+            is_damaged = bool(database_damage(store) or damaged_rows(store))
+    except MmsearchError:
+        return None
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as trouble:
+        is_damaged = "locked" not in str(trouble)
+    return _damaged(folder, str(error) or type(error).__name__) if is_damaged else None
+
+
+def _damaged(folder: str, trouble: str) -> Damaged:
+    database = os.path.join(folder, DATABASE_NAME)
+    return Damaged(f"The library file {database} is damaged ({trouble})", Remedy("doctor"))
 
 
 def _known(error: sqlite3.DatabaseError, folder: str) -> MmsearchError | None:
@@ -47,6 +73,8 @@ def _known(error: sqlite3.DatabaseError, folder: str) -> MmsearchError | None:
     database = os.path.join(folder, DATABASE_NAME)
     if "full" in text:
         return Unavailable(f"There is no room left on the disk of the library {folder}; free some", Remedy("again"))
+    if ("readonly" in text or "unable to open" in text) and header_damage(database):
+        return _damaged(folder, "its header is damaged")
     if "readonly" in text or "unable to open" in text:
         return Unavailable(
             f"The library in {folder} cannot be opened or written; check its permissions, or choose another."
@@ -56,5 +84,5 @@ def _known(error: sqlite3.DatabaseError, folder: str) -> MmsearchError | None:
     if "disk I/O" in text:
         return Unavailable(f"The disk of the library {folder} reports an error; check the disk", Remedy("again"))
     if any(sign in text for sign in _SIGNS_OF_DAMAGE):
-        return Damaged(f"The library file {database} is damaged ({text})", Remedy("doctor"))
+        return _damaged(folder, text)
     return None

@@ -17,8 +17,11 @@ from typing import Any
 
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.replacing import replacing
+from mmsearch.store.sqlite.header import with_sound_header
 from mmsearch.store.sqlite.schema import migrate, note_spaces, number_items, settings_by_model
+from mmsearch.store.sqlite.signing import drop_unsound, sign, sign_all
 from mmsearch.store.sqlite.store import read_only_uri
+from mmsearch.store.sqlite.types import TYPES, mistyped
 
 # What the others say can be found out again: which spaces there are, and what nothing reads.
 _TABLES = ("settings", "models", "roots", "contents", "files", "items", "vectors", "failures", "adapters")
@@ -72,11 +75,9 @@ def salvage(database: str, kept: str) -> tuple[Salvaged, str]:
         for leftover in (temporary, f"{temporary}-journal", ready):
             with suppress(FileNotFoundError):
                 os.remove(leftover)
-        with replacing(ready, temporary=temporary):
-            with closing(_new(temporary)) as new:
-                saved = _copy(database, new)
-                new.execute("PRAGMA journal_mode = DELETE")
-            shutil.copymode(database, temporary)
+        with replacing(ready, temporary=temporary), closing(_new(temporary)) as new:
+            saved = _copy(database, new)
+            new.execute("PRAGMA journal_mode = DELETE")
     crash_point("salvage written")
     # The log first: SQLite would play it into whatever database it found beside it.
     for ending in ("-wal", "-shm"):
@@ -99,7 +100,7 @@ def _new(path: str) -> sqlite3.Connection:
 
 
 def _copy(database: str, new: sqlite3.Connection) -> Salvaged:
-    with closing(sqlite3.connect(read_only_uri(database), uri=True)) as old:
+    with with_sound_header(database) as readable, closing(sqlite3.connect(read_only_uri(readable), uri=True)) as old:
         new.execute("BEGIN")
         damaged = {table for table in _TABLES if not _copy_table(old, new, table)}
         if not _has_places(old):
@@ -107,6 +108,9 @@ def _copy(database: str, new: sqlite3.Connection) -> Salvaged:
                 # Passages may be missing without a trace. A picture has one item: it is whole or not there.
                 new.execute("DELETE FROM contents WHERE medium <> 'image'")
             number_items(new)
+            sign_all(new)
+        _drop_mistyped(new)
+        drop_unsound(new)
         _drop_incomplete(new)
         new.execute("COMMIT")
     return _counted(new)
@@ -139,7 +143,7 @@ def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) ->
         if row is None:
             whole = False
         # The new library's own id stays: files derived from the damaged one are not to be believed.
-        elif not (table == "settings" and row[0] == "library_id"):
+        elif not (table == "settings" and row[0] in ("library_id", "schema")):
             with suppress(sqlite3.IntegrityError):  # damage can give two rows one path
                 new.execute(f"INSERT OR REPLACE INTO {table} ({named}) VALUES ({places})", row)
     return whole
@@ -210,6 +214,12 @@ def _next_readable(old: sqlite3.Connection, table: str, columns: str, last: int)
     return high
 
 
+def _drop_mistyped(new: sqlite3.Connection) -> None:
+    for table, columns in TYPES.items():
+        for column, allowed in columns.items():
+            new.execute(f"DELETE FROM {table} WHERE {mistyped(column, allowed)}")
+
+
 def _drop_incomplete(new: sqlite3.Connection) -> None:
     """Leaves out what refers to something that could not be read, and contents of which a part could not be read."""
     execute = new.execute
@@ -236,3 +246,4 @@ def _drop_incomplete(new: sqlite3.Connection) -> None:
     execute("DELETE FROM items WHERE content_id NOT IN (SELECT id FROM contents)")
     execute("DELETE FROM vectors WHERE item_id NOT IN (SELECT id FROM items)")
     note_spaces(new)
+    sign(new, "settings", "checksum = 0")

@@ -10,6 +10,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from mmsearch.files.crash_points import crash_point
+from mmsearch.files.private import make_private_file
+from mmsearch.store.sqlite.signing import add_checksums, own_settings
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -144,6 +146,9 @@ def _parts_with_places(db: Database) -> None:
              files INTEGER NOT NULL, UNIQUE (root_id, extension))"""
     )
     db.execute("INSERT OR IGNORE INTO settings (key, value) VALUES ('state', '0')")
+    # Not known of files that were read before.
+    db.execute("ALTER TABLE files ADD COLUMN ctime_ns INTEGER")
+    add_checksums(db.conn)
 
 
 def number_items(connection: sqlite3.Connection) -> None:
@@ -188,6 +193,7 @@ def migrate(connection: sqlite3.Connection, copy: str) -> None:
     db = Database(connection)
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     if version:
+        make_private_file(copy)
         with closing(sqlite3.connect(copy)) as kept:
             connection.backup(kept)
         crash_point("library copied before upgrade")
@@ -196,6 +202,9 @@ def migrate(connection: sqlite3.Connection, copy: str) -> None:
             migration(db)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        # Where damage has changed the number in the header, this one tells.
+        db.execute("DELETE FROM settings WHERE key = 'schema'")
+        own_settings(connection)
     crash_point("library upgraded" if version else "library made")
     if version:
         os.remove(copy)

@@ -13,14 +13,18 @@ from contextlib import suppress
 from pathlib import Path
 
 from mmsearch.errors import Invalid, NotFound, Refused, Remedy, Unavailable, Unsupported
+from mmsearch.files.private import keep_private, make_private_file
 from mmsearch.files.regular import check_regular
 from mmsearch.store.sqlite.contents import ContentTables
 from mmsearch.store.sqlite.files import FileTables
 from mmsearch.store.sqlite.items import ItemTables
 from mmsearch.store.sqlite.models import ModelTables
 from mmsearch.store.sqlite.schema import APPLICATION_ID, SCHEMA_VERSION
+from mmsearch.store.sqlite.signing import keep_signed
 
 DATABASE_NAME = "library.db"
+# With what is written beside the database: its logs, copies of it, the lock, the journal and the cache of queries.
+_OF_A_LIBRARY = (DATABASE_NAME, "library.lock", "in-flight", "queries.cache")
 
 
 class OlderLibrary(Refused):
@@ -47,6 +51,7 @@ class SqliteStore(FileTables, ContentTables, ItemTables, ModelTables):
         """
         path = os.path.join(folder, DATABASE_NAME)
         _check_files(folder)
+        _keep_private(folder)
         try:
             os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -81,11 +86,15 @@ class SqliteStore(FileTables, ContentTables, ItemTables, ModelTables):
             Invalid: the library is not one of ours. Unsupported: it is of a newer version.
         """
         _check_files(folder)
-        connection = sqlite3.connect(os.path.join(folder, DATABASE_NAME), isolation_level=None)
+        path = os.path.join(folder, DATABASE_NAME)
+        make_private_file(path)  # its log gets the same rights
+        _keep_private(folder)
+        connection = sqlite3.connect(path, isolation_level=None)
         _checked(connection, folder)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")  # what is removed is written over
         copy = os.path.join(folder, f"{DATABASE_NAME}-before-upgrade")
         if connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
             with suppress(OSError):  # of an upgrade that was killed after it had succeeded
@@ -94,7 +103,9 @@ class SqliteStore(FileTables, ContentTables, ItemTables, ModelTables):
             from mmsearch.store.sqlite.schema import migrate
 
             migrate(connection, copy)
-        return cls(connection, before_commit)
+        store = cls(connection, before_commit, is_writer=True)
+        keep_signed(connection)
+        return store
 
 
 def read_only_uri(path: str) -> str:
@@ -116,6 +127,21 @@ def _check_files(folder: str) -> None:
     """Raises Refused where one of the database's files is no regular file: SQLite would wait for a named pipe."""
     for path in _database_files(folder):
         check_regular(path)
+
+
+def _keep_private(folder: str) -> None:
+    """Libraries of older versions could be read by others."""
+    if os.path.lexists(os.path.join(folder, DATABASE_NAME)):
+        keep_private(folder, _OF_A_LIBRARY, folders=("derived",), beside="models")
+
+
+def _written_version(connection: sqlite3.Connection) -> str | None:
+    """The version that the settings tell, which schemas before 6 do not."""
+    try:
+        row = connection.execute("SELECT value FROM settings WHERE key = 'schema'").fetchone()
+    except sqlite3.OperationalError:
+        return None
+    return None if row is None else str(row[0])
 
 
 def _no_library(folder: str) -> NotFound:
@@ -142,7 +168,7 @@ def _checked(connection: sqlite3.Connection, folder: str) -> sqlite3.Connection:
         raise Invalid(
             f"{os.path.join(folder, DATABASE_NAME)} is not an mmsearch library", Remedy("choose_library.folder")
         )
-    if tables and not version:
+    if tables and (not version or _written_version(connection) not in (None, str(version))):
         connection.close()
         raise sqlite3.DatabaseError("its header is damaged")
     if version > SCHEMA_VERSION:

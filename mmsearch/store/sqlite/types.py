@@ -1,0 +1,23 @@
+"""What types the values of tables without checksums have: damage can make a text of a number."""
+
+from __future__ import annotations
+
+_TEXT, _NUMBER, _BYTES, _NOTHING = "text", "integer", "blob", "null"
+TYPES: dict[str, dict[str, tuple[str, ...]]] = {
+    "settings": {"key": (_TEXT,), "value": (_TEXT, _NUMBER)},
+    "failures": {
+        "path": (_BYTES,), "root_id": (_NUMBER,), "size": (_NUMBER, _NOTHING), "mtime_ns": (_NUMBER, _NOTHING),
+        "reason": (_TEXT,), "noted": (_TEXT, _NOTHING), "readers": (_TEXT, _NOTHING), "model_id": (_NUMBER, _NOTHING),
+    },
+    "adapters": {
+        "name": (_TEXT,), "version": (_NUMBER,), "model_fingerprint": (_TEXT,), "weights": (_BYTES,), "about": (_TEXT,),
+        "added": (_TEXT,),
+    },
+    "spaces": {"model_id": (_NUMBER,), "modality": (_TEXT,), "medium": (_TEXT,)},
+    "unread": {"root_id": (_NUMBER,), "extension": (_TEXT,), "files": (_NUMBER,)},
+}  # fmt: skip
+
+
+def mistyped(column: str, allowed: tuple[str, ...]) -> str:
+    """The condition that a value of the column is of no such type."""
+    return f"typeof({column}) NOT IN ({', '.join(repr(name) for name in allowed)})"

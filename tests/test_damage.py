@@ -1,0 +1,111 @@
+"""Damage that SQLite does not see gives no wrong answer without a word: it is said, found by doctor, and put right."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from conftest import Mmsearch
+
+from mmsearch import Library
+from mmsearch.store.checksums import values_checksum
+
+DATABASE = "library.db"
+
+
+def change(library: Path, statement: str) -> None:
+    """Changes the database as damage would: without the checksums."""
+    with closing(sqlite3.connect(library / DATABASE, isolation_level=None)) as connection:
+        assert connection.execute(statement).rowcount
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def put_right(library: Path, photos: Path, mmsearch: Mmsearch) -> None:
+    """Doctor finds the damage and mends it; the next index run takes in what was lost, and all is as it was."""
+    assert mmsearch("doctor", library=library).code == 1
+    done = mmsearch("doctor", "--repair", library=library)
+    assert (done.code, done.err) == (0, "")
+    Library(library).index([photos])
+    assert mmsearch("doctor", library=library).code == 0
+    status = Library(library).status()
+    assert status.counts.images + status.counts.texts == 18
+
+
+def test_the_checksum_of_values_covers_their_types() -> None:
+    values = (1, "1", b"1", 1.0, None, "")
+    assert len({values_checksum(value) for value in values}) == len(values)
+    assert values_checksum("a", "b") != values_checksum("ab", "")
+
+
+def test_a_flipped_bit_in_a_vector_is_no_answer(own: Path, photos: Path, mmsearch: Mmsearch) -> None:
+    with closing(sqlite3.connect(own / DATABASE, isolation_level=None)) as connection:
+        for item_id, vector in connection.execute("SELECT item_id, vector FROM vectors").fetchall():
+            broken = bytearray(vector)
+            broken[100] ^= 1  # the last bit of a fraction: its length says nothing
+            connection.execute("UPDATE vectors SET vector = ? WHERE item_id = ?", (bytes(broken), item_id))
+    done = mmsearch("search", "a cat", library=own)
+    assert done.code == 2
+    assert "the checksum of a vector is wrong" in done.err
+    assert "mmsearch doctor" in done.err
+    put_right(own, photos, mmsearch)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE contents SET medium = 'imagd'",
+        "UPDATE items SET text = CAST(text AS BLOB) WHERE text IS NOT NULL",
+        "UPDATE items SET text = replace(text, 'milk', 'mild')",
+        "UPDATE files SET path = CAST(path AS TEXT)",
+        "UPDATE files SET path = CAST(replace(CAST(path AS TEXT), 'kitten', 'kittem') AS BLOB)",
+        "UPDATE contents SET width = width + 1, encoding = 'utf-9'",
+    ],
+)
+def test_a_row_that_says_something_else_is_no_answer(
+    own: Path, photos: Path, mmsearch: Mmsearch, statement: str
+) -> None:
+    change(own, statement)
+    done = mmsearch("search", "three kittens drink milk", "--json", library=own)
+    assert done.code == 2
+    assert "damaged" in done.err
+    assert "mmsearch doctor" in done.err
+    put_right(own, photos, mmsearch)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE models SET dimension = 'many'",
+        "UPDATE models SET dimension = dimension + 1",
+        "UPDATE roots SET absent = 'none'",
+        "UPDATE spaces SET medium = 'imagd'",
+        "UPDATE settings SET value = CAST('x' AS BLOB) WHERE key = 'items_removed'",
+    ],
+)
+def test_values_that_are_none_of_their_column_are_found(
+    own: Path, photos: Path, mmsearch: Mmsearch, statement: str
+) -> None:
+    change(own, statement)
+    assert "Traceback" not in mmsearch("search", "a cat", library=own).err
+    put_right(own, photos, mmsearch)
+
+
+@pytest.mark.parametrize("place", [5, 16, 18, 19, 20, 47, 59, 63, 71])
+def test_a_damaged_header_is_said_and_restored(own: Path, mmsearch: Mmsearch, place: int) -> None:
+    first = Library(own).search("a cat").hits
+    with closing(sqlite3.connect(own / DATABASE)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray((own / DATABASE).read_bytes())
+    content[place] ^= 64
+    (own / DATABASE).write_bytes(content)
+    done = mmsearch("search", "a cat", library=own)
+    assert "Traceback" not in done.err
+    assert "upgrade" not in done.err
+    assert mmsearch("doctor", library=own).code == 1
+    assert mmsearch("doctor", "--repair", library=own).code == 0
+    with Library(own) as library:  # nothing has to be encoded again
+        assert [(hit.path, hit.score) for hit in library.search("a cat").hits] == [
+            (hit.path, hit.score) for hit in first
+        ]
