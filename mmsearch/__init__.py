@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mmsearch.evaluation.separation import Separation
     from mmsearch.indexing.preview import IndexPreview
     from mmsearch.indexing.pruning import Loss, Losses, Pruned
-    from mmsearch.indexing.report import Absence, FailedFile, IndexReport, Thinned
+    from mmsearch.indexing.report import Absence, FailedFile, Incomplete, IndexReport, Thinned
     from mmsearch.indexing.roots import RootStatus
     from mmsearch.indexing.run import IndexSettings
     from mmsearch.indexing.walking import WalkProblem, WalkRules
@@ -84,6 +84,7 @@ __all__ = [
     "Finding",
     "Forgotten",
     "Hit",
+    "Incomplete",
     "IndexPreview",
     "IndexReport",
     "IndexSettings",
@@ -190,6 +191,7 @@ _ROOMS = {
     "mmsearch.indexing.report": (
         "Absence",
         "FailedFile",
+        "Incomplete",
         "IndexReport",
         "Thinned",
     ),
