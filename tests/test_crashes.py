@@ -41,6 +41,8 @@ TO_VERSION_5 = """ALTER TABLE contents DROP COLUMN reader;
     ALTER TABLE contents DROP COLUMN checksum;
     ALTER TABLE files DROP COLUMN checksum;
     ALTER TABLE files DROP COLUMN ctime_ns;
+    DROP INDEX contents_of_older_hash;
+    ALTER TABLE contents DROP COLUMN hash;
     ALTER TABLE items DROP COLUMN checksum;
     ALTER TABLE models DROP COLUMN checksum;
     ALTER TABLE roots DROP COLUMN checksum;

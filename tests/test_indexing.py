@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import xxhash
 from conftest import Mmsearch, refused
 from interrupting import signal_at
 from library_state import everything
@@ -26,6 +27,7 @@ from mmsearch.indexing.report import FailedFile
 from mmsearch.indexing.run import IndexSettings
 from mmsearch.output.reports import summary
 from mmsearch.reading import ReadLimits
+from mmsearch.store.sqlite.signing import sign_all
 
 
 def files(library: Library) -> set[str]:
@@ -83,6 +85,33 @@ def test_a_file_of_which_only_the_rights_changed_is_not_encoded_again(
     assert library.status().roots[0].changed == changed
     monkeypatch.setattr(FileEncoder, "encode", refuse)  # nothing is read any more
     assert library.index([home]).unchanged == 4
+
+
+def test_contents_with_digests_of_an_older_mmsearch_get_new_ones_and_are_not_encoded_again(
+    library: Library, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.index([home])
+    library.close()
+    with closing(sqlite3.connect(Path(library.folder, "library.db"))) as connection, connection:
+        new = set(connection.execute("SELECT digest FROM contents"))
+        for content_id, path in connection.execute("SELECT content_id, CAST(path AS TEXT) FROM files").fetchall():
+            older = xxhash.xxh3_128_digest(Path(path).read_bytes())
+            connection.execute("UPDATE contents SET digest = ?, hash = 'xxh3' WHERE id = ?", (older, content_id))
+        sign_all(connection)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("encoded again")
+
+    monkeypatch.setattr(BuiltinEncoder, "encode", refuse)
+    moved, *touched = sorted(home.iterdir())
+    moved.rename(home / f"moved{moved.suffix}")
+    for path in touched:
+        path.chmod(0o600)
+    report = library.index([home])
+    assert (report.moved, report.unchanged, report.removed) == (1, 3, 1)
+    with closing(sqlite3.connect(Path(library.folder, "library.db"))) as connection:
+        assert set(connection.execute("SELECT digest FROM contents")) == new
+    assert library.care.examine().sound
 
 
 def test_without_a_path_all_roots_are_brought_up_to_date(library: Library, home: Path, tmp_path: Path) -> None:

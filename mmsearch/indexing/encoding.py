@@ -43,7 +43,8 @@ class Outcome:
     `content_id`, `content` or `reason` is set, or none: it is of another kind. `items` are those of the content from
     place `first` on, the last of them if `is_whole`. `out_of_reach` tells that the system would not give it: nothing is
     known of its content. `not_encoded` tells that it could be read, with that `digest`, and that the model failed.
-    `left_out` counts passages of the file that were too many.
+    `left_out` counts passages of the file that were too many. `renewed` is the digest that the content gets
+    in the place of an older one.
     """
 
     candidate: Candidate
@@ -58,6 +59,7 @@ class Outcome:
     not_encoded: bool = False
     digest: bytes | None = None
     left_out: int = 0
+    renewed: bytes | None = None
 
 
 # Hands on what became of some files.
@@ -93,6 +95,9 @@ class FileEncoder:
     stop: threading.Event
     _asking: threading.Lock = field(default_factory=threading.Lock)
 
+    def __post_init__(self) -> None:
+        self._has_older_digests = self.known.has_older_digests()
+
     def encode(self, batch: Sequence[Candidate], emit: Emit) -> None:
         """Hands on what became of the files of a batch; those that a stop leaves no time for are not among them."""
         outcomes: list[Outcome] = []
@@ -123,13 +128,16 @@ class FileEncoder:
         """What is known of the file already, or the file with its few parts; None once a long one is encoded."""
         state = FileState(candidate.root_id, file.path, file.size, file.mtime_ns, file.ctime_ns)
         version = file.reader.version
+        older = file.older_digest() if self._has_older_digests else b""
         with self._asking:
-            content_id = self.known.content_with_items(file.digest, self.model_id, version)
-            stored = 0 if content_id else self.known.items_stored(file.digest, self.model_id, version)
+            digest = older if older and self.known.has_older_digest(older) else file.digest
+            content_id = self.known.content_with_items(digest, self.model_id, version)
+            stored = 0 if content_id else self.known.items_stored(digest, self.model_id, version)
         if content_id is not None:
-            return Outcome(candidate, state, content_id=content_id)
+            renewed = None if digest == file.digest else file.digest
+            return Outcome(candidate, state, content_id=content_id, renewed=renewed)
         reading = read(file, self.encoder.image_side)
-        content = Content(file.digest, file.reader.medium, file.size, version, reading.facts)
+        content = Content(digest, file.reader.medium, file.size, version, reading.facts)
         cutting = Cutting(self.encoder, self.limits.max_passages)
         parts = cutting.encodable(reading.parts)
         begun = list(islice(parts, GROUP_PARTS + 1))

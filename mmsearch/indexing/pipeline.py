@@ -282,6 +282,8 @@ class Indexer:
             report.removed += candidate.known
             return
         self._catalogue.put_file(outcome.state, content_id)
+        if outcome.renewed:
+            self._catalogue.renew_digest(content_id, outcome.renewed)
         if outcome.left_out:
             report.thinned.append(Thinned(path, outcome.left_out))
         if is_same:

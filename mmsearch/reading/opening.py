@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import stat
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any, BinaryIO, cast
 
+from mmsearch.files.hashing import blocks_of
 from mmsearch.files.paths import extension_of
 from mmsearch.files.times import change_time, modification_time
 from mmsearch.reading.reader import (
@@ -29,13 +31,14 @@ _MORE_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 # A file of up to so many bytes is kept in memory while it is read: it is not asked of the disk twice.
 KEPT_BYTES = 64_000_000
 _BLOCK_BYTES = 1 << 20
+DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True)
 class OpenFile:
     """A file that is being read.
 
-    `stream` gives its bytes, from any place; `head` are the first of them. `digest` is the 16 bytes of xxh3_128 over
+    `stream` gives its bytes, from any place; `head` are the first of them. `digest` is the 16 bytes of BLAKE2b over
     all of them, `size` is in bytes, `mtime_ns` in nanoseconds since 1970, both as they were when it was opened.
     `ctime_ns` is when the system last changed anything of it, None where it does not tell.
     """
@@ -49,6 +52,17 @@ class OpenFile:
     reader: Reader
     limits: ReadLimits
     ctime_ns: int | None = None
+
+    def older_digest(self) -> bytes:
+        """The digest that contents had in schemas before 6: xxh3_128, which whoever wants to can give to two files."""
+        import xxhash
+
+        digest = xxhash.xxh3_128(seed=self.reader.way_of_reading(self.extension))
+        self.stream.seek(0)
+        for block in blocks_of(self.stream):
+            digest.update(block)
+        self.stream.seek(0)
+        return digest.digest()
 
     @property
     def extension(self) -> str:
@@ -115,10 +129,8 @@ def _opened_once(path: bytes, limits: ReadLimits, readers: Sequence[Reader]) -> 
 
 def _hashed(file: BinaryIO, head: bytes, size: int, way_of_reading: int) -> tuple[bytes | None, bytes | None]:
     """The digest of all bytes, None where there are not `size` of them, and the bytes where they are few enough."""
-    import xxhash
-
     # The way of reading is a part of the content: the same bytes are another text as a web page.
-    digest = xxhash.xxh3_128(head, seed=way_of_reading)
+    digest = hashlib.blake2b(head, digest_size=DIGEST_BYTES, person=way_of_reading.to_bytes(8, "little"))
     # One byte more than there should be shows growth; no endless file can fill memory.
     if size <= KEPT_BYTES:
         data = head + _read_up_to(file, size + 1 - len(head))

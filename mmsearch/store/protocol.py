@@ -148,6 +148,15 @@ class Ledger(Protocol):
     def contents_of(self, file_ids: Iterable[int]) -> dict[int, int]:
         """The ids of the contents that those files hold, by file."""
 
+    def has_older_digests(self) -> bool:
+        """Whether there are contents with digests that an older mmsearch has made."""
+
+    def has_older_digest(self, digest: bytes) -> bool:
+        """Whether an older mmsearch has made that digest of some content."""
+
+    def renew_digest(self, content_id: int, digest: bytes) -> None:
+        """Gives that digest to a content that has one of an older mmsearch."""
+
     def content_called(self, digest: bytes) -> int | None:
         """The id of that content if some model has encoded it, else None."""
 

@@ -24,6 +24,22 @@ class ContentTables(Connected):
         )
         return dict(rows.fetchall())
 
+    def has_older_digests(self) -> bool:
+        """Whether there are contents with digests that an older mmsearch has made."""
+        return self.connection.execute("SELECT 1 FROM contents WHERE hash = 'xxh3' LIMIT 1").fetchone() is not None
+
+    def has_older_digest(self, digest: bytes) -> bool:
+        """Whether an older mmsearch has made that digest of some content."""
+        row = self.connection.execute("SELECT 1 FROM contents WHERE digest = ? AND hash = 'xxh3'", (digest,)).fetchone()
+        return row is not None
+
+    def renew_digest(self, content_id: int, digest: bytes) -> None:
+        """Gives that digest to a content that has one of an older mmsearch."""
+        self.connection.execute(
+            "UPDATE OR IGNORE contents SET digest = ?, hash = 'blake2b' WHERE id = ? AND hash = 'xxh3'",
+            (digest, content_id),
+        )
+
     def content_called(self, digest: bytes) -> int | None:
         """The id of that content if some model has encoded it, else None."""
         row = self.connection.execute(
@@ -89,8 +105,8 @@ class ContentTables(Connected):
             self.remove_items_of([known[0]])
         row = self.connection.execute(
             """INSERT INTO contents
-                 (digest, medium, bytes, reader, width, height, taken, encoding, duration, pages)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                 (digest, medium, bytes, reader, width, height, taken, encoding, duration, pages, hash)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'blake2b')
                ON CONFLICT (digest) DO UPDATE SET medium = excluded.medium, reader = excluded.reader,
                  width = excluded.width, height = excluded.height, taken = excluded.taken,
                  encoding = excluded.encoding, duration = excluded.duration, pages = excluded.pages

@@ -27,6 +27,7 @@ _AS_EVERYWHERE = (
 )
 _WRITE_AND_READ_VERSION = slice(18, 20)
 _RESERVED = 20
+_OFTEN_RESERVED = (0, 12)  # bytes at the end of each page: 12 where the system's own SQLite on macOS made the file
 _DEFAULT_PAGE_SIZE = 4_096
 
 
@@ -73,7 +74,8 @@ def _restored(header: bytes) -> bytes:
         sound[start : start + len(value)] = value
     if not set(sound[_WRITE_AND_READ_VERSION]) <= {1, 2} or len(set(sound[_WRITE_AND_READ_VERSION])) > 1:
         sound[_WRITE_AND_READ_VERSION] = bytes((2, 2))
-    sound[_RESERVED] = 0
+    if sound[_RESERVED] not in _OFTEN_RESERVED:
+        sound[_RESERVED] = 0
     size = int.from_bytes(sound[_PAGE_SIZE], "big")
     if size & (size - 1) or not (size == 1 or size >= 512):
         sound[_PAGE_SIZE] = _DEFAULT_PAGE_SIZE.to_bytes(2, "big")

@@ -146,6 +146,9 @@ def _parts_with_places(db: Database) -> None:
              files INTEGER NOT NULL, UNIQUE (root_id, extension))"""
     )
     db.execute("INSERT OR IGNORE INTO settings (key, value) VALUES ('state', '0')")
+    # By which hash function the digest was made: another one from now on. A content changes its digest once it is read.
+    db.execute("ALTER TABLE contents ADD COLUMN hash TEXT NOT NULL DEFAULT 'xxh3'")
+    db.execute("CREATE INDEX contents_of_older_hash ON contents (id) WHERE hash = 'xxh3'")
     # Not known of files that were read before.
     db.execute("ALTER TABLE files ADD COLUMN ctime_ns INTEGER")
     add_checksums(db.conn)

@@ -14,7 +14,7 @@ from mmsearch.store.checksums import values_checksum, vector_checksums
 _AT_ONCE = 4_096
 # What the checksum of a row covers: numbers and bytes, and texts.
 _COVERED = {
-    "contents": ("id digest bytes reader width height duration pages", "medium taken encoding"),
+    "contents": ("id digest bytes reader width height duration pages", "medium taken encoding hash"),
     "files": ("id path root_id content_id size mtime_ns ctime_ns", "extension"),
     "items": (
         'id content_id model_id ordinal last start "end" line page time_from time_to',
