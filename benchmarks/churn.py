@@ -45,17 +45,15 @@ def recall(found: np.ndarray, rows: VectorRows, queries: np.ndarray) -> float:
     return float(np.mean([len(set(ours.tolist()) & theirs) / 10 for ours, theirs in zip(found, exact, strict=True)]))
 
 
-def add(catalogue: SqliteStore, root_id: int, model_id: int, rows: np.ndarray, first: int) -> list[int]:
+def add(store: SqliteStore, root_id: int, model_id: int, rows: np.ndarray, first: int) -> list[int]:
     """Files, contents and items of these vectors; returns the ids of the files."""
-    with catalogue.transaction():
+    with store.transaction():
         for number, row in enumerate(rows, start=first):
             digest = number.to_bytes(16, "big")
-            content = catalogue.put_content(Content(digest, "image", 1))
-            catalogue.add_items(content, model_id, [EncodedItem("image", row)])
-            catalogue.put_file(FileState(root_id, b"/photos/%d.jpg" % number, 1, number), content)
-    return [
-        row[0] for row in catalogue.connection.execute("SELECT id FROM files ORDER BY id DESC LIMIT ?", (len(rows),))
-    ]
+            content = store.put_content(Content(digest, "image", 1))
+            store.add_items(content, model_id, [EncodedItem("image", row)])
+            store.put_file(FileState(root_id, b"/photos/%d.jpg" % number, 1, number), content)
+    return [row[0] for row in store.connection.execute("SELECT id FROM files ORDER BY id DESC LIMIT ?", (len(rows),))]
 
 
 def main() -> None:
@@ -70,12 +68,12 @@ def main() -> None:
     queries = clustered(300, chance, centres)
     identity = ModelIdentity("benchmark", "1", DIMENSION, "benchmark" * 8)
     with tempfile.TemporaryDirectory() as folder:
-        catalogue = SqliteStore.write(folder)
-        with catalogue.transaction():
-            model_id = add_model(catalogue, identity)
-            root_id = catalogue.put_root(b"/photos", "{}").id
+        store = SqliteStore.write(folder)
+        with store.transaction():
+            model_id = add_model(store, identity)
+            root_id = store.put_root(b"/photos", "{}").id
         space = Space(model_id, identity, "image")
-        files = add(catalogue, root_id, model_id, clustered(asked.rows, chance, centres), 1)
+        files = add(store, root_id, model_id, clustered(asked.rows, chance, centres), 1)
         made = asked.rows
         print("| round | recall@10 | of a new graph | database MB | free in it MB | derived MB |")
         print("|-|-|-|-|-|-|")
@@ -83,36 +81,34 @@ def main() -> None:
             if turn:
                 count = int(asked.share * len(files))
                 chance.shuffle(files)
-                with catalogue.transaction():
-                    catalogue.remove_files(files[:count])
-                    catalogue.retire_orphans()
-                new = add(catalogue, root_id, model_id, clustered(count, chance, centres), made + 1)
+                with store.transaction():
+                    store.remove_files(files[:count])
+                    store.retire_orphans()
+                new = add(store, root_id, model_id, clustered(count, chance, centres), made + 1)
                 files = files[count:] + new
                 made += count
-                if is_wasteful(catalogue):
-                    compact_database(catalogue, folder)
-            refresh_graph(folder, catalogue, refresh_codes(folder, catalogue, space)[0])
-            live = rows_of(catalogue, space, np.array(sorted(held(catalogue)), np.int64))
-            graph = read_graph(folder, catalogue, space)
+                if is_wasteful(store):
+                    compact_database(store, folder)
+            refresh_graph(folder, store, refresh_codes(folder, store, space)[0])
+            live = rows_of(store, space, np.array(sorted(held(store)), np.int64))
+            graph = read_graph(folder, store, space)
             found = [graph.nearest(query, 40)[0] for query in queries]
             ours = recall(live_of(found, live), live, queries)
             fresh = built([live], DIMENSION, len(live))
             fresh.set_ef(128)
             anew = recall(fresh.knn_query(queries, k=10)[0], live, queries)
-            free, size = wasted_bytes(catalogue)
+            free, size = wasted_bytes(store)
             disk = (size / 1e6, free / 1e6, derived_bytes(folder) / 1e6)
             print(f"| {turn} | {ours:.4f} | {anew:.4f} | {disk[0]:.1f} | {disk[1]:.1f} | {disk[2]:.1f} |", flush=True)
-        catalogue.close()
+        store.close()
         assert Path(folder, "library.db").exists()
 
 
-def held(catalogue: SqliteStore) -> list[int]:
+def held(store: SqliteStore) -> list[int]:
     """Items whose content a file holds: what a search shows."""
     return [
         row[0]
-        for row in catalogue.connection.execute(
-            "SELECT id FROM items WHERE content_id IN (SELECT content_id FROM files)"
-        )
+        for row in store.connection.execute("SELECT id FROM items WHERE content_id IN (SELECT content_id FROM files)")
     ]
 
 

@@ -117,16 +117,16 @@ def write_as_rclip(database: Path, seeds: FloatMatrix, rows: int) -> None:
 
 def recall(library: Path, queries: FloatMatrix) -> float:
     """The share of the exact ten that a search finds, over all queries."""
-    catalogue = SqliteStore.read(str(library))
-    in_use = model_in_use(catalogue)
+    store = SqliteStore.read(str(library))
+    in_use = model_in_use(store)
     assert in_use is not None
     space = in_use.space("image")
     codes = Gallery(str(library), space, "codes")
     shared = []
-    for query, right in zip(queries, exact_best(StoredVectors(catalogue, space, 0), queries), strict=True):
-        found = set(codes.ranking(catalogue, query)[0](FIRST_CANDIDATES).item_ids[:10].tolist())
+    for query, right in zip(queries, exact_best(StoredVectors(store, space, 0), queries), strict=True):
+        found = set(codes.ranking(store, query)[0](FIRST_CANDIDATES).item_ids[:10].tolist())
         shared.append(len(right & found) / 10)
-    catalogue.close()
+    store.close()
     return float(np.mean(shared))
 
 

@@ -103,18 +103,18 @@ def make_library(folder: Path, vectors: FloatMatrix, rows: int, graph: bool | No
 
 
 def fill(folder: Path, vectors: FloatMatrix, rows: int, seed: int) -> None:
-    catalogue = SqliteStore.write(str(folder))
-    execute = catalogue.connection.execute
-    model_id = searched_model(catalogue).id  # type: ignore[union-attr]
-    with catalogue.transaction():
-        root_id = catalogue.put_root(b"/photos", "{}").id  # a drive that is away: no run looks for its files
+    store = SqliteStore.write(str(folder))
+    execute = store.connection.execute
+    model_id = searched_model(store).id  # type: ignore[union-attr]
+    with store.transaction():
+        root_id = store.put_root(b"/photos", "{}").id  # a drive that is away: no run looks for its files
         execute("INSERT OR IGNORE INTO spaces (model_id, modality, medium) VALUES (?, 'image', 'image')", (model_id,))
     first = execute("SELECT max(id) FROM items").fetchone()[0] + 1
     for part in grown(vectors, rows, seed):
         numbers = range(first, first + len(part))
         first += len(part)
-        with catalogue.transaction():
-            many = catalogue.connection.executemany
+        with store.transaction():
+            many = store.connection.executemany
             many(
                 """INSERT INTO contents (id, digest, medium, bytes, width, height)
                    VALUES (?, ?, 'image', 3500000, 4000, 3000)""",
@@ -133,10 +133,10 @@ def fill(folder: Path, vectors: FloatMatrix, rows: int, seed: int) -> None:
                 "INSERT INTO vectors (item_id, vector) VALUES (?, ?)",
                 zip(numbers, (row.tobytes() for row in part.astype("<f2")), strict=True),
             )
-    with catalogue.transaction():
-        sign_all(catalogue.connection)  # vectors, which no trigger signs
+    with store.transaction():
+        sign_all(store.connection)  # vectors, which no trigger signs
     execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    catalogue.close()
+    store.close()
 
 
 def path_of(number: int) -> bytes:

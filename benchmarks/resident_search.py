@@ -74,20 +74,20 @@ def main() -> None:
 
 def measure(library: Path, queries: FloatMatrix) -> list[list[str]]:
     """A row for each filter, way and kind of query."""
-    catalogue = SqliteStore.read(str(library))
-    in_use = model_in_use(catalogue)
+    store = SqliteStore.read(str(library))
+    in_use = model_in_use(store)
     assert in_use is not None
     space = in_use.space("image")
     rows = []
     for name, filters in FILTERS.items():
-        passing = Wanted(catalogue.matching_items(filters, in_use.model_id, "image")) if filters else None
-        right = exact_best(StoredVectors(catalogue, space, 0), queries, passing.item_ids if passing else None)
+        passing = Wanted(store.matching_items(filters, in_use.model_id, "image")) if filters else None
+        right = exact_best(StoredVectors(store, space, 0), queries, passing.item_ids if passing else None)
         ways: tuple[Scan, ...] = ("auto", "codes", "graph")
         for way in ways:
             gallery = Gallery(str(library), space, way)
             for query in queries[:2]:
-                gallery.ranking(catalogue, query, passing)[0](FIRST_CANDIDATES)
-            times, shared = timed(gallery, catalogue, passing, queries, right)
+                gallery.ranking(store, query, passing)[0](FIRST_CANDIDATES)
+            times, shared = timed(gallery, store, passing, queries, right)
             half = len(queries) // 2
             for kind, part in (("text", slice(0, half)), ("photo", slice(half, None))):
                 rows.append(
@@ -101,18 +101,18 @@ def measure(library: Path, queries: FloatMatrix) -> list[list[str]]:
                     ]
                 )
             print(rows[-2:], file=sys.stderr)
-    catalogue.close()
+    store.close()
     return rows
 
 
 def timed(
-    gallery: Gallery, catalogue: SqliteStore, passing: Wanted | None, queries: FloatMatrix, right: list[set[int]]
+    gallery: Gallery, store: SqliteStore, passing: Wanted | None, queries: FloatMatrix, right: list[set[int]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Milliseconds and the share of the exact ten, for each query."""
     times, shared = [], []
     for query, expected in zip(queries, right, strict=True):
         started = time.perf_counter()
-        found = gallery.ranking(catalogue, query, passing)[0](FIRST_CANDIDATES)
+        found = gallery.ranking(store, query, passing)[0](FIRST_CANDIDATES)
         times.append((time.perf_counter() - started) * 1000)
         shared.append(len(set(found.item_ids[:10].tolist()) & expected) / max(1, len(expected)))
     return np.array(times), np.array(shared)

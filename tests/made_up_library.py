@@ -1,4 +1,4 @@
-"""A catalogue filled with made-up vectors: for what needs more rows than a test can encode."""
+"""A store filled with made-up vectors: for what needs more rows than a test can encode."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def drawn(count: int, seed: int = 0) -> FloatMatrix:
 
 
 class MadeUpLibrary:
-    """One catalogue with a root; what is added are photos, or notes, without any file on the disk."""
+    """One store with a root; what is added are photos, or notes, without any file on the disk."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = str(folder)
-        self.catalogue = SqliteStore.write(self.folder)
-        with self.catalogue.transaction():
+        self.store = SqliteStore.write(self.folder)
+        with self.store.transaction():
             identity = ModelIdentity("made-up", "1", DIMENSION, "made-up" * 8)
-            self.model_id = add_model(self.catalogue, identity)
-            self.root_id = self.catalogue.put_root(b"/made-up", "{}").id
+            self.model_id = add_model(self.store, identity)
+            self.root_id = self.store.put_root(b"/made-up", "{}").id
         self.identity = identity
         self.added = 0
 
@@ -45,23 +45,23 @@ class MadeUpLibrary:
 
     def add(self, rows: FloatMatrix, modality: Modality = "image", extension: str = ".jpg") -> list[int]:
         """Adds a file for each vector. Returns the ids of the items."""
-        before = self.catalogue.latest_item()
-        with self.catalogue.transaction():
+        before = self.store.latest_item()
+        with self.store.transaction():
             for row in rows:
                 self.added += 1
                 item = EncodedItem(modality, row)
                 content = Content(self.added.to_bytes(16, "big"), modality, 1)
-                content_id = self.catalogue.put_content(content)
-                self.catalogue.add_items(content_id, self.model_id, [item])
+                content_id = self.store.put_content(content)
+                self.store.add_items(content_id, self.model_id, [item])
                 path = b"/made-up/%d%s" % (self.added, extension.encode())
-                self.catalogue.put_file(FileState(self.root_id, path, 1, 1), content_id)
-        added = self.catalogue.item_ids(self.model_id, modality)
+                self.store.put_file(FileState(self.root_id, path, 1, 1), content_id)
+        added = self.store.item_ids(self.model_id, modality)
         return [int(item_id) for item_id in added if item_id > before]
 
     def remove(self, item_ids: list[int]) -> None:
-        execute = self.catalogue.connection.execute
-        with self.catalogue.transaction():
+        execute = self.store.connection.execute
+        with self.store.transaction():
             for item_id in item_ids:
                 content = execute("SELECT content_id FROM items WHERE id = ?", (item_id,)).fetchone()[0]
                 execute("DELETE FROM files WHERE content_id = ?", (content,))
-                self.catalogue.remove_items_of([content])
+                self.store.remove_items_of([content])

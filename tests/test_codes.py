@@ -38,22 +38,22 @@ def path_of(library: MadeUpLibrary, modality: Modality = "image") -> str:
 def covered(library: MadeUpLibrary, modality: Modality = "image") -> list[int]:
     """The items that the code file covers; their codes must be those of their vectors."""
     space = library.space(modality)
-    with open_codes(library.folder, library.catalogue, space) as codes:
+    with open_codes(library.folder, library.store, space) as codes:
         blocks = list(codes.blocks())
         found = [int(item_id) for block in blocks for item_id in block.item_ids]
         assert all(item_id <= codes.record.covers_to for item_id in found)
         for block in blocks:
-            live = np.isin(block.item_ids, np.array(library.catalogue.item_ids(library.model_id, modality)))
-            rows = rows_of(library.catalogue, space, block.item_ids[live])
+            live = np.isin(block.item_ids, np.array(library.store.item_ids(library.model_id, modality)))
+            rows = rows_of(library.store, space, block.item_ids[live])
             assert (sign_words(rows.vectors.astype(np.float32), codes.mean) == block.words[:, live]).all()
     return found
 
 
 def best(library: MadeUpLibrary, query: np.ndarray, scan: Scan, count: int = 10) -> list[int]:
     gallery = Gallery(library.folder, library.space(), scan)
-    ranking, _ = gallery.ranking(library.catalogue, query)
+    ranking, _ = gallery.ranking(library.store, query)
     assert gallery.troubles() == []
-    live = set(library.catalogue.item_ids(library.model_id, "image").tolist())
+    live = set(library.store.item_ids(library.model_id, "image").tolist())
     return [int(one) for one in ranking(2 * count).item_ids if int(one) in live][:count]
 
 
@@ -87,11 +87,11 @@ def test_the_best_places_are_the_best(values: list[int], count: int) -> None:
 
 def test_the_file_grows_by_what_is_new_and_is_not_written_anew(library: MadeUpLibrary) -> None:
     first = library.add(drawn(3_000))
-    refresh_codes(library.folder, library.catalogue, library.space())
+    refresh_codes(library.folder, library.store, library.space())
     before = Path(path_of(library)).read_bytes()
     number = os.stat(path_of(library)).st_ino
     second = library.add(drawn(100, seed=1))
-    stored, trouble = refresh_codes(library.folder, library.catalogue, library.space())
+    stored, trouble = refresh_codes(library.folder, library.store, library.space())
     after = Path(path_of(library)).read_bytes()
     assert (len(stored), trouble) == (3_100, None)
     assert after.startswith(before)
@@ -106,26 +106,26 @@ def test_an_unchanged_library_writes_nothing(library: MadeUpLibrary) -> None:
 
     def refresh() -> list[int]:
         for modality in MODALITIES:
-            refresh_codes(library.folder, library.catalogue, library.space(modality))
+            refresh_codes(library.folder, library.store, library.space(modality))
         return [os.stat(path_of(library, modality)).st_mtime_ns for modality in MODALITIES]
 
     assert refresh() == refresh()
 
 
 def test_an_empty_library_has_no_code_file(library: MadeUpLibrary) -> None:
-    assert len(refresh_codes(library.folder, library.catalogue, library.space())[0]) == 0
+    assert len(refresh_codes(library.folder, library.store, library.space())[0]) == 0
     with pytest.raises(Missing):
-        check_codes(library.folder, library.catalogue, library.space())
+        check_codes(library.folder, library.store, library.space())
 
 
 def test_many_small_additions_become_full_blocks(library: MadeUpLibrary) -> None:
     expected = library.add(drawn(200))
     for turn in range(40):
-        refresh_codes(library.folder, library.catalogue, library.space())
+        refresh_codes(library.folder, library.store, library.space())
         expected += library.add(drawn(3, seed=turn))
         library.add(drawn(2, seed=turn), "text")
-    refresh_codes(library.folder, library.catalogue, library.space())
-    with open_codes(library.folder, library.catalogue, library.space()) as codes:
+    refresh_codes(library.folder, library.store, library.space())
+    with open_codes(library.folder, library.store, library.space()) as codes:
         assert len(list(codes.blocks())) <= code_file.MOST_SMALL_BLOCKS + 2
     assert covered(library) == expected
 
@@ -134,7 +134,7 @@ def test_a_library_of_photos_alone_grows_for_long(library: MadeUpLibrary) -> Non
     for turn in range(60):
         library.add(drawn(2, seed=turn))
         for modality in MODALITIES:
-            stored, trouble = refresh_codes(library.folder, library.catalogue, library.space(modality))
+            stored, trouble = refresh_codes(library.folder, library.store, library.space(modality))
             assert trouble is None
     assert len(stored) == 0
     assert covered(library, "text") == []
@@ -145,43 +145,43 @@ def test_all_photos_are_forgotten_and_notes_stay(library: MadeUpLibrary) -> None
     library.add(drawn(10), "text")
     photos += library.add(drawn(5, seed=1))
     for modality in MODALITIES:
-        refresh_codes(library.folder, library.catalogue, library.space(modality))
+        refresh_codes(library.folder, library.store, library.space(modality))
     library.remove(photos)
     for modality in MODALITIES:
-        _, trouble = refresh_codes(library.folder, library.catalogue, library.space(modality))
+        _, trouble = refresh_codes(library.folder, library.store, library.space(modality))
         assert trouble is None
     new = library.add(drawn(3, seed=2))
-    refresh_codes(library.folder, library.catalogue, library.space())
+    refresh_codes(library.folder, library.store, library.space())
     assert set(new) <= set(covered(library))
 
 
 def test_a_file_of_a_far_smaller_library_gets_a_new_mean(library: MadeUpLibrary) -> None:
     library.add(-drawn(30))
-    refresh_codes(library.folder, library.catalogue, library.space())
+    refresh_codes(library.folder, library.store, library.space())
     library.add(drawn(1_000))
-    refresh_codes(library.folder, library.catalogue, library.space())
-    with open_codes(library.folder, library.catalogue, library.space()) as codes:
+    refresh_codes(library.folder, library.store, library.space())
+    with open_codes(library.folder, library.store, library.space()) as codes:
         assert codes.description.rows == 1_030
         assert np.dot(codes.mean, drawn(1_000).mean(axis=0)) > 0
 
 
 def test_a_file_with_many_dead_rows_is_made_anew(library: MadeUpLibrary) -> None:
     item_ids = library.add(drawn(2_000))
-    refresh_codes(library.folder, library.catalogue, library.space())
+    refresh_codes(library.folder, library.store, library.space())
     library.remove(item_ids[:600])
-    refresh_codes(library.folder, library.catalogue, library.space())
+    refresh_codes(library.folder, library.store, library.space())
     assert covered(library) == item_ids[600:]
 
 
 def test_the_deleted_last_items_do_not_cost_the_file(library: MadeUpLibrary) -> None:
     item_ids = library.add(drawn(1_000))
-    refresh_codes(library.folder, library.catalogue, library.space())
+    refresh_codes(library.folder, library.store, library.space())
     library.remove(item_ids[-5:])
     number = os.stat(path_of(library)).st_ino
     expected = best(library, drawn(1, seed=5)[0], "exact")
     assert best(library, drawn(1, seed=5)[0], "codes") == expected
     new = library.add(drawn(10, seed=7))
-    refresh_codes(library.folder, library.catalogue, library.space())
+    refresh_codes(library.folder, library.store, library.space())
     assert covered(library) == item_ids + new
     assert os.stat(path_of(library)).st_ino == number
 
@@ -189,9 +189,9 @@ def test_the_deleted_last_items_do_not_cost_the_file(library: MadeUpLibrary) -> 
 def test_photos_that_are_added_do_not_make_a_search_read_them_for_notes(library: MadeUpLibrary) -> None:
     library.add(drawn(20), "text")
     library.add(drawn(500))
-    refresh_codes(library.folder, library.catalogue, library.space("text"))
-    with open_codes(library.folder, library.catalogue, library.space("text")) as codes:
-        assert codes.record.covers_to == library.catalogue.latest_item()
+    refresh_codes(library.folder, library.store, library.space("text"))
+    with open_codes(library.folder, library.store, library.space("text")) as codes:
+        assert codes.record.covers_to == library.store.latest_item()
 
 
 # What cannot be trusted
@@ -203,7 +203,7 @@ def fork(library: MadeUpLibrary, tmp_path: Path) -> MadeUpLibrary:
     other = MadeUpLibrary.__new__(MadeUpLibrary)
     other.__dict__.update(library.__dict__)
     other.folder = str(tmp_path / "fork")
-    other.catalogue = type(library.catalogue).write(other.folder)
+    other.store = type(library.store).write(other.folder)
     return other
 
 
@@ -217,15 +217,15 @@ def test_a_file_of_another_line_of_the_library_changes_no_answer(
     library.add(drawn(10, seed=3), "text")
     other.add(drawn(there, seed=2))
     other.add(drawn(10, seed=4), "text")
-    refresh_codes(library.folder, library.catalogue, library.space())
+    refresh_codes(library.folder, library.store, library.space())
     os.makedirs(os.path.dirname(path_of(other)), exist_ok=True)
     shutil.copy(path_of(library), path_of(other))
     query = drawn(1, seed=2)[0]
     expected = best(other, query, "exact")
     gallery = Gallery(other.folder, other.space())
-    assert gallery.ranking(other.catalogue, query)[0](10).item_ids.tolist() == expected
-    refresh_codes(other.folder, other.catalogue, other.space())
-    assert covered(other) == other.catalogue.item_ids(other.model_id, "image").tolist()
+    assert gallery.ranking(other.store, query)[0](10).item_ids.tolist() == expected
+    refresh_codes(other.folder, other.store, other.space())
+    assert covered(other) == other.store.item_ids(other.model_id, "image").tolist()
 
 
 @settings(max_examples=60, deadline=None)
@@ -235,7 +235,7 @@ def test_any_damage_is_noticed_or_harmless(
 ) -> None:
     library = MadeUpLibrary(tmp_path_factory.mktemp("damaged") / "library")
     library.add(drawn(60))
-    refresh_codes(library.folder, library.catalogue, library.space())
+    refresh_codes(library.folder, library.store, library.space())
     query = drawn(1, seed=3)[0]
     expected = best(library, query, "exact")
     path = Path(path_of(library))
@@ -243,10 +243,10 @@ def test_any_damage_is_noticed_or_harmless(
     at = int(place * (len(content) - 1))
     content[at] ^= 1 << bit
     path.write_bytes(bytes(content[:at] if cut else content))
-    found = Gallery(library.folder, library.space()).ranking(library.catalogue, query)[0](10)
+    found = Gallery(library.folder, library.space()).ranking(library.store, query)[0](10)
     assert found.item_ids.tolist() == expected
-    refresh_codes(library.folder, library.catalogue, library.space())
-    assert covered(library) == library.catalogue.item_ids(library.model_id, "image").tolist()
+    refresh_codes(library.folder, library.store, library.space())
+    assert covered(library) == library.store.item_ids(library.model_id, "image").tolist()
 
 
 def restored(library: MadeUpLibrary, backup: MadeUpLibrary) -> None:
@@ -259,15 +259,15 @@ def test_rows_that_were_removed_after_a_backup_are_found_once_it_is_back(
     library: MadeUpLibrary, tmp_path: Path
 ) -> None:
     item_ids = library.add(drawn(2_000))
-    refresh_codes(library.folder, library.catalogue, library.space())
+    refresh_codes(library.folder, library.store, library.space())
     backup = fork(library, tmp_path)
     library.remove(item_ids[300:1_000])
-    refresh_codes(library.folder, library.catalogue, library.space())
+    refresh_codes(library.folder, library.store, library.space())
     restored(library, backup)
     query = drawn(2_000)[500]
     gallery = Gallery(backup.folder, backup.space())
-    assert gallery.ranking(backup.catalogue, query)[0](10).item_ids[0] == item_ids[500]
-    refresh_codes(backup.folder, backup.catalogue, backup.space())
+    assert gallery.ranking(backup.store, query)[0](10).item_ids[0] == item_ids[500]
+    refresh_codes(backup.folder, backup.store, backup.space())
     assert covered(backup) == item_ids
 
 
@@ -277,31 +277,29 @@ def test_the_same_files_in_another_order_after_a_backup(library: MadeUpLibrary, 
 
     library.add(drawn(100))
     for one in (library,):
-        refresh_graph(one.folder, one.catalogue, refresh_codes(one.folder, one.catalogue, one.space())[0])
+        refresh_graph(one.folder, one.store, refresh_codes(one.folder, one.store, one.space())[0])
     backup = fork(library, tmp_path)
     later = drawn(100, seed=1)
     library.add(later)
-    refresh_graph(
-        library.folder, library.catalogue, refresh_codes(library.folder, library.catalogue, library.space())[0]
-    )
+    refresh_graph(library.folder, library.store, refresh_codes(library.folder, library.store, library.space())[0])
     restored(library, backup)
     backup.add(np.concatenate([later[:-1][::-1], later[-1:]]))  # the last one is the same
     for scan in ("codes", "graph"):
         gallery = Gallery(backup.folder, backup.space(), scan)
-        found = gallery.ranking(backup.catalogue, later[20])[0](5)
-        expected = Gallery(backup.folder, backup.space(), "exact").ranking(backup.catalogue, later[20])[0](5)
+        found = gallery.ranking(backup.store, later[20])[0](5)
+        expected = Gallery(backup.folder, backup.space(), "exact").ranking(backup.store, later[20])[0](5)
         assert found.item_ids.tolist() == expected.item_ids.tolist()
         assert np.allclose(found.cosines, expected.cosines, atol=1e-3)
 
 
 def test_what_a_killed_run_has_begun_is_no_block(library: MadeUpLibrary) -> None:
     expected = library.add(drawn(100))
-    refresh_codes(library.folder, library.catalogue, library.space())
+    refresh_codes(library.folder, library.store, library.space())
     with open(path_of(library), "ab") as file:
         file.write(b"rows" + bytes(BLOCK.size - 4) + b"half a payload")
-    check_codes(library.folder, library.catalogue, library.space())
+    check_codes(library.folder, library.store, library.space())
     expected += library.add(drawn(3))
-    refresh_codes(library.folder, library.catalogue, library.space())
+    refresh_codes(library.folder, library.store, library.space())
     assert covered(library) == expected
 
 
@@ -311,7 +309,7 @@ def test_files_that_are_none(library: MadeUpLibrary) -> None:
     for content in (b"", b"mmcodes1", os.urandom(5_000)):
         Path(path_of(library)).write_bytes(content)
         with pytest.raises(NotUsable):
-            check_codes(library.folder, library.catalogue, library.space())
+            check_codes(library.folder, library.store, library.space())
 
 
 # Answers
@@ -319,14 +317,12 @@ def test_files_that_are_none(library: MadeUpLibrary) -> None:
 
 def test_codes_find_what_an_exact_search_finds(library: MadeUpLibrary) -> None:
     library.add(drawn(8_000))
-    refresh_codes(library.folder, library.catalogue, library.space())
+    refresh_codes(library.folder, library.store, library.space())
     library.add(drawn(50, seed=1))
     galleries = [Gallery(library.folder, library.space(), scan) for scan in ("exact", "codes")]
     shared = []
     for query in drawn(40, seed=8):
-        exact, by_codes = (
-            set(gallery.ranking(library.catalogue, query)[0](10).item_ids.tolist()) for gallery in galleries
-        )
+        exact, by_codes = (set(gallery.ranking(library.store, query)[0](10).item_ids.tolist()) for gallery in galleries)
         shared.append(len(exact & by_codes) / 10)
     assert np.mean(shared) >= 0.99
 
@@ -337,8 +333,8 @@ def test_only_what_is_wanted_is_found(library: MadeUpLibrary, wanted: int) -> No
     from mmsearch.nearest.hnsw import refresh_graph
 
     item_ids = np.array(library.add(drawn(6_000)), np.int64)
-    stored, _ = refresh_codes(library.folder, library.catalogue, library.space())
-    refresh_graph(library.folder, library.catalogue, stored)
+    stored, _ = refresh_codes(library.folder, library.store, library.space())
+    refresh_graph(library.folder, library.store, stored)
     library.add(drawn(10, seed=1))
     among = np.sort(np.random.default_rng(1).permutation(item_ids)[:wanted])
     scans: tuple[Scan, ...] = ("exact", "codes", "graph", "auto")
@@ -347,7 +343,7 @@ def test_only_what_is_wanted_is_found(library: MadeUpLibrary, wanted: int) -> No
     for query in drawn(12, seed=4):
         found = []
         for gallery in galleries:
-            ranking, rows = gallery.ranking(library.catalogue, query, Wanted(among))
+            ranking, rows = gallery.ranking(library.store, query, Wanted(among))
             assert rows == wanted
             found.append(ranking(10).item_ids.tolist())
             assert set(found[-1]) <= set(among.tolist())
@@ -381,47 +377,44 @@ def test_a_graph_of_equal_rows_gives_what_can_be_reached(library: MadeUpLibrary)
     from mmsearch.nearest.hnsw import read_graph, refresh_graph
 
     item_ids = library.add(np.repeat(drawn(1), 2_000, axis=0))
-    refresh_graph(
-        library.folder, library.catalogue, refresh_codes(library.folder, library.catalogue, library.space())[0]
-    )
-    found, cosines = read_graph(library.folder, library.catalogue, library.space()).nearest(drawn(1)[0], 2_000)
+    refresh_graph(library.folder, library.store, refresh_codes(library.folder, library.store, library.space())[0])
+    found, cosines = read_graph(library.folder, library.store, library.space()).nearest(drawn(1)[0], 2_000)
     assert len(found) == len(cosines) > 0
     gallery = Gallery(library.folder, library.space(), "graph")
-    assert set(gallery.ranking(library.catalogue, drawn(1)[0])[0](2_000).item_ids.tolist()) <= set(item_ids)
+    assert set(gallery.ranking(library.store, drawn(1)[0])[0](2_000).item_ids.tolist()) <= set(item_ids)
 
 
 def test_a_million_equal_pictures_are_not_all_compared(library: MadeUpLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
     library.add(np.repeat(drawn(1), 3_000, axis=0))
-    refresh_codes(library.folder, library.catalogue, library.space())
+    refresh_codes(library.folder, library.store, library.space())
     asked: list[int] = []
-    vectors_of: Callable[..., object] = library.catalogue.vectors_of
+    vectors_of: Callable[..., object] = library.store.vectors_of
 
     def count(item_ids: np.ndarray) -> object:
         asked.append(len(item_ids))
         return vectors_of(item_ids)
 
-    monkeypatch.setattr(library.catalogue, "vectors_of", count)
+    monkeypatch.setattr(library.store, "vectors_of", count)
     gallery = Gallery(library.folder, library.space())
-    assert len(gallery.ranking(library.catalogue, drawn(1)[0])[0](10).item_ids) == 10
+    assert len(gallery.ranking(library.store, drawn(1)[0])[0](10).item_ids) == 10
     assert asked == [candidates_among(3_000)] == [FEW_ROWS]
 
 
 def test_a_file_that_is_replaced_between_two_queries_changes_no_answer(library: MadeUpLibrary) -> None:
     item_ids = library.add(drawn(4_000))
-    refresh_codes(library.folder, library.catalogue, library.space())
+    refresh_codes(library.folder, library.store, library.space())
     gallery = Gallery(library.folder, library.space())
     queries = unit(drawn(4, seed=1))
-    gallery.ranking(library.catalogue, queries[0])[0](10)
+    gallery.ranking(library.store, queries[0])[0](10)
     library.remove(item_ids[:1_500])
     library.add(drawn(100, seed=2))
     os.remove(path_of(library))
-    refresh_codes(library.folder, library.catalogue, library.space())
+    refresh_codes(library.folder, library.store, library.space())
     gallery = Gallery(library.folder, library.space(), before=gallery)
     for query in queries[1:]:
         assert (
             len(
-                set(gallery.ranking(library.catalogue, query)[0](10).item_ids.tolist())
-                & set(best(library, query, "exact"))
+                set(gallery.ranking(library.store, query)[0](10).item_ids.tolist()) & set(best(library, query, "exact"))
             )
             >= 9
         )
@@ -435,10 +428,10 @@ def test_the_graph_of_notes_knows_that_photos_do_not_concern_it(
 
     monkeypatch.setattr(graph, "LARGEST_LAG", 100)
     library.add(drawn(20), "text")
-    stored, _ = refresh_codes(library.folder, library.catalogue, library.space("text"))
-    graph.refresh_graph(library.folder, library.catalogue, stored)
+    stored, _ = refresh_codes(library.folder, library.store, library.space("text"))
+    graph.refresh_graph(library.folder, library.store, stored)
     library.add(drawn(300))
-    graph.refresh_graph(library.folder, library.catalogue, stored)
-    found = graph.read_graph(library.folder, library.catalogue, library.space("text"))
-    assert found.covers_to == library.catalogue.latest_item()
+    graph.refresh_graph(library.folder, library.store, stored)
+    found = graph.read_graph(library.folder, library.store, library.space("text"))
+    assert found.covers_to == library.store.latest_item()
     assert len(found.nearest(drawn(1)[0], 5)[0]) == 5

@@ -126,8 +126,8 @@ def test_a_dropped_model_leaves_nothing_behind(library: Library, home: Path, tin
     assert len({path.name.split("-")[0] for path in derived.iterdir()}) == 1
     assert names(library) == ["mmsearch-mini"]
     assert library.search("a cat").hits == before
-    with closing(SqliteStore.read(library.folder)) as catalogue:
-        assert catalogue.item_count() == 4
+    with closing(SqliteStore.read(library.folder)) as store:
+        assert store.item_count() == 4
     assert library.care.examine().sound
     with refused("index --model"):
         library.search("a cat", model=tiny)
@@ -137,12 +137,12 @@ def test_rebuilding_one_model_leaves_the_others_alone(library: Library, home: Pa
     library.index([home])
     library.index([home], model=tiny)
     before = library.search("a cat").hits
-    with closing(SqliteStore.read(library.folder)) as catalogue:
-        kept = [one for one in stored_models(catalogue) if one.name == "mmsearch-mini"]
+    with closing(SqliteStore.read(library.folder)) as store:
+        kept = [one for one in stored_models(store) if one.name == "mmsearch-mini"]
     assert library.index(model=tiny, rebuild=True).encoded == 4
     library.close()
-    with closing(SqliteStore.read(library.folder)) as catalogue:
-        assert [one for one in stored_models(catalogue) if one.name == "mmsearch-mini"] == kept
+    with closing(SqliteStore.read(library.folder)) as store:
+        assert [one for one in stored_models(store) if one.name == "mmsearch-mini"] == kept
     assert library.search("a cat").hits == before
 
 
@@ -427,16 +427,16 @@ def test_each_model_has_its_own_adapter_setting_and_calibration(library: Library
     library.index([home])
     library.index([home], model=tiny)
     encoder = open_encoder()
-    with closing(SqliteStore.write(library.folder)) as catalogue:
-        curves = [stored_calibration(catalogue, one.identity) for one in stored_models(catalogue)]
+    with closing(SqliteStore.write(library.folder)) as store:
+        curves = [stored_calibration(store, one.identity) for one in stored_models(store)]
         assert None not in curves
         assert curves[0] != curves[1]
         still = LowRankMap(np.zeros((384, 1), np.float32), np.zeros((1, 384), np.float32))
         calibration = encoder.calibration
         assert calibration is not None
         adapter = Adapter("pets", 1, encoder.identity.fingerprint, {"image": still, "text": still}, calibration)
-        with catalogue.transaction():
-            use_adapter(catalogue, adapter.model_fingerprint, add_adapter(catalogue, adapter, "{}"))
+        with store.transaction():
+            use_adapter(store, adapter.model_fingerprint, add_adapter(store, adapter, "{}"))
     library.models.use(tiny)
     assert "pets" not in library.search(ANYTHING).model
     with pytest.raises(MmsearchError, match="made for another model"):

@@ -39,16 +39,16 @@ def path_of(library: MadeUpLibrary) -> Path:
 
 
 def refresh(library: MadeUpLibrary) -> str | None:
-    stored, _ = refresh_codes(library.folder, library.catalogue, library.space())
-    return refresh_rows(library.folder, library.catalogue, library.space(), len(stored))
+    stored, _ = refresh_codes(library.folder, library.store, library.space())
+    return refresh_rows(library.folder, library.store, library.space(), len(stored))
 
 
 def assert_covers(library: MadeUpLibrary, expected: list[int]) -> None:
-    """The file holds these items, and their vectors are those of the catalogue."""
-    check_rows(library.folder, library.catalogue, library.space())
-    file = open_rows(library.folder, library.catalogue, library.space())
+    """The file holds these items, and their vectors are those of the store."""
+    check_rows(library.folder, library.store, library.space())
+    file = open_rows(library.folder, library.store, library.space())
     assert file.item_ids.tolist() == expected
-    for block in blocks_after(library.catalogue, library.space(), 0):
+    for block in blocks_after(library.store, library.space(), 0):
         rows, damaged = file.read(block.item_ids)
         assert len(damaged) == 0
         assert (rows.item_ids == block.item_ids).all()
@@ -59,7 +59,7 @@ def best(library: MadeUpLibrary, query: np.ndarray, scan: str = "codes") -> tupl
     """The nearest ten of the second of two searches, which keeps what it reads, and what was in the way."""
     gallery = Gallery(library.folder, library.space(), scan)  # type: ignore[arg-type]
     for _ in range(2):
-        ranking, _ = gallery.ranking(library.catalogue, query)
+        ranking, _ = gallery.ranking(library.store, query)
         found = ranking(10).item_ids.tolist()
     return found, gallery.troubles()
 
@@ -85,9 +85,9 @@ def test_the_file_grows_by_what_is_new_and_is_not_written_anew(library: MadeUpLi
 def test_an_unchanged_library_writes_nothing(library: MadeUpLibrary) -> None:
     library.add(drawn(30))
     refresh(library)
-    moment, state = os.stat(path_of(library)).st_mtime_ns, library.catalogue.state()
+    moment, state = os.stat(path_of(library)).st_mtime_ns, library.store.state()
     refresh(library)
-    assert (os.stat(path_of(library)).st_mtime_ns, library.catalogue.state()) == (moment, state)
+    assert (os.stat(path_of(library)).st_mtime_ns, library.store.state()) == (moment, state)
 
 
 def test_a_small_library_has_none(library: MadeUpLibrary) -> None:
@@ -95,10 +95,10 @@ def test_a_small_library_has_none(library: MadeUpLibrary) -> None:
     refresh(library)
     assert path_of(library).exists()
     library.remove(item_ids[3:])
-    refresh_rows(library.folder, library.catalogue, library.space(), 3)
+    refresh_rows(library.folder, library.store, library.space(), 3)
     assert not path_of(library).exists()
     with pytest.raises(Missing):
-        check_rows(library.folder, library.catalogue, library.space())
+        check_rows(library.folder, library.store, library.space())
 
 
 def test_what_is_dead_goes_once_there_is_much_of_it(library: MadeUpLibrary) -> None:
@@ -116,7 +116,7 @@ def test_very_many_pieces_become_one(library: MadeUpLibrary, monkeypatch: pytest
         refresh(library)
         expected += library.add(drawn(2, seed=seed))
     refresh(library)
-    assert len(open_rows(library.folder, library.catalogue, library.space()).starts) <= 6
+    assert len(open_rows(library.folder, library.store, library.space()).starts) <= 6
     assert_covers(library, expected)
 
 
@@ -129,16 +129,16 @@ def test_answers_come_from_the_file_and_are_those_of_the_catalogue(
     query = drawn(3, seed=5)[0]
     expected = best(library, query, "exact")
     asked: list[int] = []
-    vectors_of = library.catalogue.vectors_of
+    vectors_of = library.store.vectors_of
 
     def count(item_ids: np.ndarray) -> object:
         asked.append(len(item_ids))
         return vectors_of(item_ids)
 
-    monkeypatch.setattr(library.catalogue, "vectors_of", count)
+    monkeypatch.setattr(library.store, "vectors_of", count)
     assert best(library, query) == expected
     assert expected[0][0] == later[0]
-    assert len(asked) == 1, "only the first search, of a fresh process, asks the catalogue"
+    assert len(asked) == 1, "only the first search, of a fresh process, asks the store"
 
 
 def test_what_a_killed_run_has_begun_is_nothing(library: MadeUpLibrary) -> None:
@@ -181,7 +181,7 @@ def test_a_row_that_is_wrong_is_read_from_the_catalogue_and_told(library: MadeUp
     damage(path_of(library), path_of(library).stat().st_size - 2 * DIMENSION)
     assert best(library, drawn(60)[59]) == (right, ["damaged: a row's checksum is wrong"])
     with pytest.raises(NotUsable):
-        check_rows(library.folder, library.catalogue, library.space())
+        check_rows(library.folder, library.store, library.space())
     assert refresh(library) == "damaged: a row's checksum is wrong"
     assert best(library, drawn(60)[59]) == (right, [])
 
@@ -191,9 +191,9 @@ def test_a_file_that_is_cut_while_it_is_mapped_is_noticed(library: MadeUpLibrary
     refresh(library)
     gallery = Gallery(library.folder, library.space())
     query = drawn(1, seed=3)[0]
-    rankings = [gallery.ranking(library.catalogue, query)[0](10).item_ids.tolist() for _ in range(2)]
+    rankings = [gallery.ranking(library.store, query)[0](10).item_ids.tolist() for _ in range(2)]
     os.truncate(path_of(library), 5_000)
-    assert gallery.ranking(library.catalogue, query)[0](10).item_ids.tolist() == rankings[1]
+    assert gallery.ranking(library.store, query)[0](10).item_ids.tolist() == rankings[1]
     assert gallery.troubles() == ["cut short or not a derived file"]
 
 
@@ -204,7 +204,7 @@ def test_a_file_of_another_line_of_the_library_is_not_believed(library: MadeUpLi
     other = MadeUpLibrary.__new__(MadeUpLibrary)
     other.__dict__.update(library.__dict__)
     other.folder = str(tmp_path / "fork")
-    other.catalogue = type(library.catalogue).write(other.folder)
+    other.store = type(library.store).write(other.folder)
     # The same ids for other vectors, and as many of them.
     library.add(drawn(50, seed=1))
     other.add(drawn(50, seed=2))
@@ -212,11 +212,11 @@ def test_a_file_of_another_line_of_the_library_is_not_believed(library: MadeUpLi
     refresh(other)
     shutil.copy(path_of(library), path_of(other))
     with pytest.raises(NotUsable):
-        open_rows(other.folder, other.catalogue, other.space())
+        open_rows(other.folder, other.store, other.space())
     query = drawn(50, seed=2)[7]
     assert best(other, query)[0] == best(other, query, "exact")[0]
     refresh(other)
-    assert_covers(other, other.catalogue.item_ids(other.model_id, "image").tolist())
+    assert_covers(other, other.store.item_ids(other.model_id, "image").tolist())
 
 
 @given(seed=st.integers(0, 1_000), word=st.integers(0, 15), change=st.integers(1, 2**64 - 1))

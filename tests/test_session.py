@@ -39,11 +39,11 @@ def everything(words: str = "anything", **more: Any) -> Query:
 
 
 def state_of(folder: str) -> int:
-    catalogue = SqliteStore.read(folder)
+    store = SqliteStore.read(folder)
     try:
-        return catalogue.state()[1]
+        return store.state()[1]
     finally:
-        catalogue.close()
+        store.close()
 
 
 # Always at the newest state
@@ -88,8 +88,8 @@ def answers_of_each_state(folder: str, queries: list[Query]) -> Iterator[dict[in
         found.setdefault(results[0].state, [comparable(result) for result in results])
 
     @contextmanager
-    def noting(catalogue: SqliteStore) -> Iterator[None]:
-        with transaction(catalogue):
+    def noting(store: SqliteStore) -> Iterator[None]:
+        with transaction(store):
             yield
         note()
 
@@ -230,32 +230,32 @@ def test_a_state_has_a_number_that_rises_with_what_is_written(library: Library, 
     state = state_of(library.folder)
     library.index([home])
     assert state_of(library.folder) == state, "an unchanged tree writes nothing"
-    catalogue = SqliteStore.write(library.folder)
-    with catalogue.transaction():
+    store = SqliteStore.write(library.folder)
+    with store.transaction():
         pass
-    assert catalogue.state()[1] == state
-    with pytest.raises(ZeroDivisionError), catalogue.transaction():
-        catalogue.set_setting("x", "1")
+    assert store.state()[1] == state
+    with pytest.raises(ZeroDivisionError), store.transaction():
+        store.set_setting("x", "1")
         raise ZeroDivisionError
-    assert catalogue.state()[1] == state
-    with catalogue.transaction():
-        catalogue.set_setting("x", "1")
-    assert catalogue.state()[1] == state + 1
-    catalogue.close()
+    assert store.state()[1] == state
+    with store.transaction():
+        store.set_setting("x", "1")
+    assert store.state()[1] == state + 1
+    store.close()
 
 
 def test_the_model_in_use_is_that_of_the_moment(indexed: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(indexed, tmp_path / "own")
     with Library(folder).session() as session:
         assert session.search("a cat").hits
-        catalogue = SqliteStore.write(str(folder))
-        with catalogue.transaction():
-            catalogue.set_setting("model_id", "99")
+        store = SqliteStore.write(str(folder))
+        with store.transaction():
+            store.set_setting("model_id", "99")
         with pytest.raises(MmsearchError):
             session.search("a cat")
-        with catalogue.transaction():
-            catalogue.set_setting("model_id", "1")
-        catalogue.close()
+        with store.transaction():
+            store.set_setting("model_id", "1")
+        store.close()
         assert session.search("a cat").hits
 
 

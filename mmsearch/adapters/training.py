@@ -61,13 +61,13 @@ class Training:
     on_progress: Callable[[Progress], None] = lambda progress: None
 
 
-def train_adapter(catalogue: Store, in_use: ModelInUse, encoder: Encoder, training: Training) -> TrainedAdapter:
+def train_adapter(store: Store, in_use: ModelInUse, encoder: Encoder, training: Training) -> TrainedAdapter:
     """Trains an adapter. Reads the library only, so that others may write to it meanwhile."""
     try:
         from mmsearch.adapters.fitting import fit_adapter, trained_adapter
     except ImportError as error:
         raise Unsupported("Training needs torch", Remedy("extra.training", "clip")) from error
-    stored = stored_vectors(catalogue, in_use.model_id)
+    stored = stored_vectors(store, in_use.model_id)
     tell = training.on_progress
     embedded = embed(training.dataset, encoder, stored=stored, workers=training.workers, on_progress=tell)
     recipe = training.recipe or AdapterRecipe()
@@ -77,29 +77,29 @@ def train_adapter(catalogue: Store, in_use: ModelInUse, encoder: Encoder, traini
     return TrainedAdapter(adapter, report, {"dataset": training.dataset.name, "recipe": asdict(recipe)})
 
 
-def keep_adapter(catalogue: Store, trained: TrainedAdapter) -> AdapterReport:
+def keep_adapter(store: Store, trained: TrainedAdapter) -> AdapterReport:
     """Gives the adapter its number, stores it and puts it in use; the caller holds the lock.
 
     Raises:
         Refused: the library has another model by now.
     """
-    fingerprints = {one.identity.fingerprint for one in stored_models(catalogue)}
+    fingerprints = {one.identity.fingerprint for one in stored_models(store)}
     if trained.adapter.model_fingerprint not in fingerprints:
         raise Refused("The library has lost the model during the training; train again for another one.")
-    version = next_version(catalogue, trained.adapter.name)
+    version = next_version(store, trained.adapter.name)
     adapter = replace(trained.adapter, version=version)
     report = replace(trained.report, label=adapter.label)
-    with catalogue.transaction():
+    with store.transaction():
         about = json.dumps({**trained.about, "report": asdict(report)})
-        use_adapter(catalogue, adapter.model_fingerprint, add_adapter(catalogue, adapter, about))
+        use_adapter(store, adapter.model_fingerprint, add_adapter(store, adapter, about))
     return report
 
 
-def adapter_statuses(catalogue: Store) -> list[AdapterStatus]:
+def adapter_statuses(store: Store) -> list[AdapterStatus]:
     """All adapters of the library, by name and version."""
-    searched = searched_model(catalogue)
+    searched = searched_model(store)
     fingerprint = searched.identity.fingerprint if searched else ""
-    chosen = adapter_in_use(catalogue, fingerprint)
+    chosen = adapter_in_use(store, fingerprint)
     return [
         AdapterStatus(
             label=one.label,
@@ -108,7 +108,7 @@ def adapter_statuses(catalogue: Store) -> list[AdapterStatus]:
             added=one.added,
             about=json.loads(one.about),
         )
-        for one in stored_adapters(catalogue)
+        for one in stored_adapters(store)
     ]
 
 

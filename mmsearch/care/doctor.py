@@ -74,64 +74,64 @@ def examine(folder: str) -> Diagnosis:
     if saved is not None:
         return Diagnosis(folder, (Finding("database", "damaged, and its repair was cut off"),), saved)
     try:
-        with closing(SqliteStore.read(folder)) as catalogue:
-            damage = database_damage(catalogue)
+        with closing(SqliteStore.read(folder)) as store:
+            damage = database_damage(store)
             if not damage and header_damage(database) and not has_log(database):
                 damage = ["its header is damaged"]
             if not damage:
-                return Diagnosis(folder, tuple(_within(folder, catalogue)))
+                return Diagnosis(folder, tuple(_within(folder, store)))
     except (DamagedDatabase, OlderLibrary) as error:
         damage = [str(error)]
     findings = tuple(Finding("database", problem) for problem in damage)
     return Diagnosis(folder, findings, count_readable(database))
 
 
-def _within(folder: str, catalogue: SqliteStore) -> Iterator[Finding]:
+def _within(folder: str, store: SqliteStore) -> Iterator[Finding]:
     """What is wrong with a database that SQLite finds sound, and with what belongs to it."""
-    rows = damaged_rows(catalogue)
+    rows = damaged_rows(store)
     for table, count in rows.items():
         after = "; check their rules after the repair" if table == "roots" else ""
         yield Finding("contents", f"{count:,} of the {table} have a row whose checksum is wrong{after}")
-    yield from _items(catalogue)
+    yield from _items(store)
     if "settings" not in rows:  # all else is known by them
-        yield from _models(catalogue)
-        yield from _adapters(catalogue)
-        yield from _derived(folder, catalogue)
+        yield from _models(store)
+        yield from _adapters(store)
+        yield from _derived(folder, store)
 
 
-def _items(catalogue: SqliteStore) -> list[Finding]:
-    incomplete = len(incomplete_contents(catalogue))
+def _items(store: SqliteStore) -> list[Finding]:
+    incomplete = len(incomplete_contents(store))
     found = [Finding("contents", f"{incomplete:,} contents lack vectors")] if incomplete else []
-    damaged = len(contents_of_damaged_vectors(catalogue))
+    damaged = len(contents_of_damaged_vectors(store))
     if damaged:
         found.append(Finding("contents", f"{damaged:,} contents have vectors that no model made"))
-    if missing_spaces(catalogue):
+    if missing_spaces(store):
         found.append(Finding("contents", "searches do not know of all kinds of items"))
-    stray = count_stray_vectors(catalogue)
+    stray = count_stray_vectors(store)
     if stray:
         found.append(Finding("contents", f"{stray:,} vectors belong to no item"))
     return found
 
 
-def _models(catalogue: SqliteStore) -> list[Finding]:
+def _models(store: SqliteStore) -> list[Finding]:
     found = []
-    models = stored_models(catalogue)
-    if models and searched_model(catalogue) is None:
+    models = stored_models(store)
+    if models and searched_model(store) is None:
         found.append(Finding("contents", "no model is the one that searches use"))
     for model in models:
-        if not files_to_encode(catalogue, model.id):
-            missing = len(catalogue.files_without_items(model.id))
+        if not files_to_encode(store, model.id):
+            missing = len(store.files_without_items(model.id))
             if missing:
                 found.append(Finding("contents", f"{missing:,} files lack vectors of {model.identity.label}"))
     return found
 
 
-def _adapters(catalogue: SqliteStore) -> list[Finding]:
-    return [Finding("adapters", error.message) for _, error in _damaged_adapters(catalogue)]
+def _adapters(store: SqliteStore) -> list[Finding]:
+    return [Finding("adapters", error.message) for _, error in _damaged_adapters(store)]
 
 
-def _damaged_adapters(catalogue: SqliteStore) -> Iterator[tuple[StoredAdapter, MmsearchError]]:
-    for stored in stored_adapters(catalogue):
+def _damaged_adapters(store: SqliteStore) -> Iterator[tuple[StoredAdapter, MmsearchError]]:
+    for stored in stored_adapters(store):
         error = _error_of(stored)
         if error is not None:
             yield stored, error
@@ -145,14 +145,14 @@ def _error_of(stored: StoredAdapter) -> MmsearchError | None:
     return None
 
 
-def _derived(folder: str, catalogue: SqliteStore) -> list[Finding]:
+def _derived(folder: str, store: SqliteStore) -> list[Finding]:
     found = []
-    for model in stored_models(catalogue):
+    for model in stored_models(store):
         try:
-            in_use = with_adapter(catalogue, model)
+            in_use = with_adapter(store, model)
         except MmsearchError:  # its adapter is damaged, and was told of
             continue
-        for modality in catalogue.modalities(in_use.model_id):
+        for modality in store.modalities(in_use.model_id):
             space = in_use.space(modality)
             of_kinds = (
                 ("codes", check_codes, space),
@@ -160,17 +160,17 @@ def _derived(folder: str, catalogue: SqliteStore) -> list[Finding]:
                 ("graph", check_graph, space),
             )
             for kind, check, of_kind in of_kinds:
-                trouble = _trouble_of(check, folder, catalogue, of_kind)
+                trouble = _trouble_of(check, folder, store, of_kind)
                 if trouble is not None:
                     found.append(Finding("derived", f"the {kind} of {modality}s: {trouble}"))
     return found
 
 
 def _trouble_of(
-    check: Callable[[str, SqliteStore, Space], None], folder: str, catalogue: SqliteStore, space: Space
+    check: Callable[[str, SqliteStore, Space], None], folder: str, store: SqliteStore, space: Space
 ) -> str | None:
     try:
-        check(folder, catalogue, space)
+        check(folder, store, space)
     except Missing:
         return None  # searches do without, and the next run makes it
     except NotUsable as trouble:
@@ -178,22 +178,22 @@ def _trouble_of(
     return None
 
 
-def repair(folder: str, catalogue: SqliteStore) -> None:
+def repair(folder: str, store: SqliteStore) -> None:
     """Drops contents that are damaged, so that the next index run encodes them again, and damaged adapters.
 
-    The files derived from the catalogue are deleted: the caller makes them again.
+    The files derived from the store are deleted: the caller makes them again.
     """
-    with catalogue.transaction():
-        drop_damaged_rows(catalogue)
-        catalogue.mark_orphans()  # what was salvaged may have lost its files
-        catalogue.mark_files_to_encode()
-        models = stored_models(catalogue)
-        if models and searched_model(catalogue) is None:
-            search_with(catalogue, max(models, key=lambda model: catalogue.count_items_of(model.id)))
-        catalogue.remove_items_of(incomplete_contents(catalogue))
-        remove_stray_rows(catalogue)
-        for stored, _ in _damaged_adapters(catalogue):
-            remove_adapter(catalogue, stored)
+    with store.transaction():
+        drop_damaged_rows(store)
+        store.mark_orphans()  # what was salvaged may have lost its files
+        store.mark_files_to_encode()
+        models = stored_models(store)
+        if models and searched_model(store) is None:
+            search_with(store, max(models, key=lambda model: store.count_items_of(model.id)))
+        store.remove_items_of(incomplete_contents(store))
+        remove_stray_rows(store)
+        for stored, _ in _damaged_adapters(store):
+            remove_adapter(store, stored)
     derived.remove_all(folder)
 
 

@@ -40,20 +40,20 @@ class EvaluationRequest:
 
 
 def evaluate_models(
-    catalogue: Store | None,
+    store: Store | None,
     encoders: Encoders,
     request: EvaluationRequest,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Evaluations:
-    """See `Library.evaluate`; `catalogue` is None where there is no library."""
+    """See `Library.evaluate`; `store` is None where there is no library."""
     dataset, adapters = request.dataset, request.adapters
-    searched = searched_model(catalogue) if catalogue else None
+    searched = searched_model(store) if store else None
     asked = [ModelRef.of(name).name for name in request.models]
     names = list(dict.fromkeys(asked or [searched.name if searched else BUILTIN_MODEL]))
-    wanted = _adapters_by_model(catalogue, adapters)
+    wanted = _adapters_by_model(store, adapters)
     measured = partial(evaluate, ks=request.ks, comparisons=request.comparisons)
     embedded_by = partial(embed, dataset, workers=request.workers, on_progress=on_progress)
-    known = {one.identity.fingerprint: one for one in stored_models(catalogue)} if catalogue else {}
+    known = {one.identity.fingerprint: one for one in stored_models(store)} if store else {}
     for fingerprint, labels in wanted.items():
         if fingerprint in known and known[fingerprint].name not in names:
             model = known[fingerprint].identity.label
@@ -62,17 +62,17 @@ def evaluate_models(
     for name in names:
         encoder = encoders.called(name)
         model_known = known.get(encoder.identity.fingerprint)
-        if catalogue is None or model_known is None:
+        if store is None or model_known is None:
             found.append(measured(embedded_by(encoder), encoder))
             continue
-        stored = stored_vectors(catalogue, model_known.id)
+        stored = stored_vectors(store, model_known.id)
         embedded = embedded_by(encoder, stored=stored)
         its_own = wanted.get(model_known.identity.fingerprint, [])
         wishes: Sequence[str | None] = [one for one in adapters if one == NO_ADAPTER or one in its_own] or (
             [NO_ADAPTER] if adapters else [None]
         )
         for wish in wishes:
-            adapter = with_adapter(catalogue, model_known, wish).adapter
+            adapter = with_adapter(store, model_known, wish).adapter
             if adapter is None:
                 found.append(measured(embedded, encoder))
                 continue
@@ -81,7 +81,7 @@ def evaluate_models(
     return Evaluations(dataset, tuple(found))
 
 
-def _adapters_by_model(catalogue: Store | None, adapters: Sequence[str]) -> dict[str, list[str]]:
+def _adapters_by_model(store: Store | None, adapters: Sequence[str]) -> dict[str, list[str]]:
     """The asked adapters by the fingerprint of the model that each was made for.
 
     Raises:
@@ -90,13 +90,13 @@ def _adapters_by_model(catalogue: Store | None, adapters: Sequence[str]) -> dict
     found: dict[str, list[str]] = {}
     for name in adapters:
         if name != NO_ADAPTER:
-            if catalogue is None:
+            if store is None:
                 raise NotFound(
                     f"There is no library yet, so there is no adapter {name}", Remedy("leave_out", "adapter")
                 )
-            stored = find_adapter(catalogue, name)
+            stored = find_adapter(store, name)
             if stored is not None:
-                if all(one.identity.fingerprint != stored.model_fingerprint for one in stored_models(catalogue)):
+                if all(one.identity.fingerprint != stored.model_fingerprint for one in stored_models(store)):
                     raise NotFound(
                         f"The adapter {stored.label} was made for a model that the library does not have any more."
                     )
@@ -104,12 +104,12 @@ def _adapters_by_model(catalogue: Store | None, adapters: Sequence[str]) -> dict
     return found
 
 
-def stored_vectors(catalogue: Store, model_id: int) -> StoredVector:
-    """What the catalogue holds for the picture at a path, as the model made it."""
+def stored_vectors(store: Store, model_id: int) -> StoredVector:
+    """What the store holds for the picture at a path, as the model made it."""
 
     def stored(path: str) -> FloatMatrix | None:
         try:
-            row = catalogue.image_vector_at(os.fsencode(path), model_id)
+            row = store.image_vector_at(os.fsencode(path), model_id)
         except OSError:
             return None
         return None if row is None else row.astype(np.float32)

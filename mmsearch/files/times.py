@@ -1,4 +1,4 @@
-"""A file's modification time, as the catalogue can hold it."""
+"""A file's modification time, as the store can hold it."""
 
 from __future__ import annotations
 

@@ -62,11 +62,11 @@ class IndexOptions:
     stop: threading.Event = field(default_factory=threading.Event)
 
 
-def files_to_read(catalogue: Store, model_id: int) -> set[int]:
+def files_to_read(store: Store, model_id: int) -> set[int]:
     """The ids of files that are to be read whether they have changed or not."""
-    found = files_to_encode(catalogue, model_id)
-    if catalogue.setting(_READERS_SETTING) != readers_label():
-        found = found | catalogue.files_read_otherwise(reader_versions())
+    found = files_to_encode(store, model_id)
+    if store.setting(_READERS_SETTING) != readers_label():
+        found = found | store.files_read_otherwise(reader_versions())
     return found
 
 
@@ -78,7 +78,7 @@ class Indexer:
 
     def __init__(
         self,
-        catalogue: Store,
+        store: Store,
         reader: Store,
         model_id: int,
         encoder: Encoder,
@@ -86,7 +86,7 @@ class Indexer:
         in_flight: InFlight,
         is_last: bool = True,
     ) -> None:
-        self._catalogue = catalogue
+        self._store = store
         self._model_id = model_id
         self._encoder = encoder
         self._options = options
@@ -110,20 +110,20 @@ class Indexer:
         What is committed stays when this is interrupted; the next run goes on from there.
         """
         started = time.monotonic()
-        self.report.resumed = self._catalogue.setting("interrupted") is not None
-        known = Known(self._model_id, self._readers, files_to_read(self._catalogue, self._model_id))
+        self.report.resumed = self._store.setting("interrupted") is not None
+        known = Known(self._model_id, self._readers, files_to_read(self._store, self._model_id))
         # Innermost first: a root within another takes over its files before the outer one looks for them.
         inwards = sorted(roots, key=lambda pair: len(pair[0].path), reverse=True)
         changes = [self._walk_root(root, rules, known) for root, rules in inwards]
         candidates = [candidate for one in changes for candidate in one.candidates]
         if candidates:
-            with self._catalogue.transaction():
-                self._catalogue.set_setting("interrupted", "1")
+            with self._store.transaction():
+                self._store.set_setting("interrupted", "1")
             crash_point("run begun")
         if candidates or self._in_flight.is_left:
             suspects = self._in_flight.suspects()
             here = {root.path for root, _ in roots}
-            others = {root.path for root in self._catalogue.roots()} - here
+            others = {root.path for root in self._store.roots()} - here
             elsewhere = [
                 path
                 for path in suspects
@@ -137,7 +137,7 @@ class Indexer:
         return self.report
 
     def _walk_root(self, root: Root, rules: WalkRules, known: Known) -> RootChanges:
-        changes = compare_root(self._catalogue, root, rules, known, self._count_files)
+        changes = compare_root(self._store, root, rules, known, self._count_files)
         self.report.offline += changes.offline
         self.report.problems += changes.problems
         self.report.unchanged += changes.unchanged
@@ -167,7 +167,7 @@ class Indexer:
         suspected = [candidate.file.path for candidate in candidates if candidate.file.path in suspects]
         fatal = fatal_files(suspected, self._encoder.image_side) if suspected else {}
         if fatal:
-            self._store([failed(one, fatal[one.file.path]) for one in candidates if one.file.path in fatal])
+            self._commit([failed(one, fatal[one.file.path]) for one in candidates if one.file.path in fatal])
             crash_point("suspect noted")
         return [candidate for candidate in candidates if candidate.file.path not in fatal]
 
@@ -199,7 +199,7 @@ class Indexer:
                 else:
                     self._gathering.add(result)
                 if self._gathering.is_due or not running:
-                    count.add(self._store(self._gathering.taken()))
+                    count.add(self._commit(self._gathering.taken()))
         except KeyboardInterrupt:
             self._drain(running, results)
             executor.shutdown(wait=False)
@@ -234,7 +234,7 @@ class Indexer:
                 left.discard(result)
             else:
                 self._gathering.add(result)
-        self._store(self._gathering.taken())
+        self._commit(self._gathering.taken())
 
     def _encode_batch(self, batch: Sequence[Candidate], emit: Callable[[Sequence[Outcome]], None]) -> None:
         number = self._in_flight.begin([candidate.file.path for candidate in batch])
@@ -245,45 +245,45 @@ class Indexer:
 
     # Storing, in the main thread
 
-    def _store(self, outcomes: Sequence[Outcome]) -> int:
+    def _commit(self, outcomes: Sequence[Outcome]) -> int:
         """Stores what came of some files in one transaction. Returns how many of them are through."""
         if not outcomes:
             return 0
-        with self._catalogue.transaction():
+        with self._store.transaction():
             for outcome in outcomes:
-                self._store_one(outcome)
+                self._keep(outcome)
             crash_point("batch written")
         crash_point("batch committed")
         return sum(outcome.is_whole for outcome in outcomes)
 
-    def _store_one(self, outcome: Outcome) -> None:
+    def _keep(self, outcome: Outcome) -> None:
         candidate, report = outcome.candidate, self.report
         path = candidate.file.path
         if outcome.out_of_reach and is_gone(path):
             return
-        held = self._catalogue.content_at(path) if candidate.touched else None
+        held = self._store.content_at(path) if candidate.touched else None
         is_same = held is not None and held == outcome.content_id
         if not outcome.out_of_reach and not is_same:
             self._changed.add(candidate.root_id)
         if outcome.reason is not None:
-            self._store_failure(outcome, outcome.reason)
+            self._keep_failure(outcome, outcome.reason)
             report.failed += 1
             report.failures.append(FailedFile(path, outcome.reason))
             return
         content_id = outcome.content_id
         if outcome.content is not None:
-            content_id = self._catalogue.put_content(outcome.content)
-            self._catalogue.add_items(content_id, self._model_id, outcome.items, outcome.first, outcome.is_whole)
+            content_id = self._store.put_content(outcome.content)
+            self._store.add_items(content_id, self._model_id, outcome.items, outcome.first, outcome.is_whole)
         if content_id is None:
-            self._catalogue.remove_path(path)
+            self._store.remove_path(path)
             report.others += 1
             report.unread[""] += 1
             self._sniffed[candidate.root_id] += 1
             report.removed += candidate.known
             return
-        self._catalogue.put_file(outcome.state, content_id)
+        self._store.put_file(outcome.state, content_id)
         if outcome.renewed:
-            self._catalogue.renew_digest(content_id, outcome.renewed)
+            self._store.renew_digest(content_id, outcome.renewed)
         if outcome.left_out:
             report.thinned.append(Thinned(path, outcome.left_out))
         if is_same:
@@ -308,26 +308,26 @@ class Indexer:
         else:
             report.added += 1
 
-    def _store_failure(self, outcome: Outcome, reason: str) -> None:
+    def _keep_failure(self, outcome: Outcome, reason: str) -> None:
         """What others have encoded stays found by them, whatever this model or these limits make of it."""
-        candidate, catalogue = outcome.candidate, self._catalogue
+        candidate, store = outcome.candidate, self._store
         if outcome.out_of_reach:
-            catalogue.note_out_of_reach(candidate.root_id, candidate.file.path, reason)
+            store.note_out_of_reach(candidate.root_id, candidate.file.path, reason)
             return
-        content_id = catalogue.content_called(outcome.digest) if outcome.digest else None
+        content_id = store.content_called(outcome.digest) if outcome.digest else None
         if content_id is not None:
-            catalogue.put_file(outcome.state, content_id)
+            store.put_file(outcome.state, content_id)
             if not candidate.known:
                 self._new_contents.add(content_id)
         if outcome.not_encoded or candidate.unchanged:
             is_held = content_id is not None or candidate.unchanged
-            catalogue.note_not_encoded(outcome.state, reason, self._readers, self._model_id, is_held)
+            store.note_not_encoded(outcome.state, reason, self._readers, self._model_id, is_held)
         else:
-            catalogue.note_failure(outcome.state, reason, self._readers)
+            store.note_failure(outcome.state, reason, self._readers)
 
     def _finish(self, changes: Sequence[RootChanges]) -> None:
         for one in changes:
-            settled = settle_gone(self._catalogue, one, self._new_contents)
+            settled = settle_gone(self._store, one, self._new_contents)
             self.report.offline += settled.offline
             self.report.removed += settled.removed
             if settled.removed:
@@ -337,15 +337,15 @@ class Indexer:
             self._keep_unread(one)
         if self._is_settled():
             return
-        with self._catalogue.transaction():
-            if self._is_last and self._catalogue.has_orphans():
-                self._catalogue.retire_orphans()
-            self._catalogue.remove_setting("interrupted")
-            if not files_to_encode(self._catalogue, self._model_id):
-                note_caught_up(self._catalogue, self._model_id)
-            if not self._catalogue.files_read_otherwise(reader_versions()):
-                self._catalogue.set_setting(_READERS_SETTING, self._readers)
-            self._catalogue.mark_changed(self._changed)
+        with self._store.transaction():
+            if self._is_last and self._store.has_orphans():
+                self._store.retire_orphans()
+            self._store.remove_setting("interrupted")
+            if not files_to_encode(self._store, self._model_id):
+                note_caught_up(self._store, self._model_id)
+            if not self._store.files_read_otherwise(reader_versions()):
+                self._store.set_setting(_READERS_SETTING, self._readers)
+            self._store.mark_changed(self._changed)
         crash_point("run finished")
 
     def _keep_unread(self, changes: RootChanges) -> None:
@@ -354,18 +354,18 @@ class Indexer:
             return
         unread = changes.unread + Counter({"": self._sniffed[changes.root.id]})
         counts = dict(unread.most_common(_MOST_KINDS))
-        if counts != self._catalogue.unread(changes.root.id):
-            with self._catalogue.transaction():
-                self._catalogue.put_unread(changes.root.id, counts)
+        if counts != self._store.unread(changes.root.id):
+            with self._store.transaction():
+                self._store.put_unread(changes.root.id, counts)
 
     def _is_settled(self) -> bool:
         """Whether nothing is left to be noted at the end of the run: then it writes nothing."""
         return (
             not self._changed
-            and not self._catalogue.has_orphans()
-            and self._catalogue.setting("interrupted") is None
-            and self._catalogue.setting(_READERS_SETTING) == self._readers
-            and not self._catalogue.may_lack_files(self._model_id)
+            and not self._store.has_orphans()
+            and self._store.setting("interrupted") is None
+            and self._store.setting(_READERS_SETTING) == self._readers
+            and not self._store.may_lack_files(self._model_id)
         )
 
 

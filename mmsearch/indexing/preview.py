@@ -40,7 +40,7 @@ class IndexPreview:
 
 
 def preview(
-    catalogue: Store,
+    store: Store,
     folder: str,
     paths: Sequence[bytes],
     rules: WalkRules | None,
@@ -55,11 +55,11 @@ def preview(
         check_root(path)
     if rules is not None:
         check_rules(rules)
-    there, missing = roots_to_walk(catalogue, paths, rules, everything=False)
-    stored = {root.path: root for root in catalogue.roots()}
-    model = searched_model(catalogue)
+    there, missing = roots_to_walk(store, paths, rules, everything=False)
+    stored = {root.path: root for root in store.roots()}
+    model = searched_model(store)
     number = model.id if model else 0
-    known = Known(number, readers_label(), files_to_read(catalogue, number))
+    known = Known(number, readers_label(), files_to_read(store, number))
     found = IndexPreview(folder, offline=missing)
     seen = 0
 
@@ -71,7 +71,7 @@ def preview(
     asked = {path for path, _ in there}
     for path, held in there:
         root = stored.get(path) or Root(-1, path, "", None, (), 0)
-        _count(look_at_root(catalogue, root, held, known, tell, asked - {path}), found)
+        _count(look_at_root(store, root, held, known, tell, asked - {path}), found)
     return found
 
 

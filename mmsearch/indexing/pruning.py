@@ -47,12 +47,12 @@ class Pruned:
         return {"files": self.gone.files, "losses": self.gone.losses, "dropped": self.dropped}
 
 
-def find_losses(catalogue: Store, folders: Sequence[bytes] = ()) -> Losses:
+def find_losses(store: Store, folders: Sequence[bytes] = ()) -> Losses:
     """Looks at every file of the library, or at those in `folders`. What cannot be looked at is not counted."""
     ids: list[int] = []
     losses: dict[bytes, int] = {}
     tops = _Tops()
-    for number, path in _files(catalogue, folders):
+    for number, path in _files(store, folders):
         top = tops.gone_at(path)
         if top is not None:
             ids.append(number)
@@ -60,15 +60,15 @@ def find_losses(catalogue: Store, folders: Sequence[bytes] = ()) -> Losses:
     return Losses(tuple(Loss(path, count) for path, count in sorted(losses.items())), tuple(ids))
 
 
-def drop_losses(catalogue: Store, losses: Losses) -> int:
+def drop_losses(store: Store, losses: Losses) -> int:
     """Takes those that are still gone out of the library, and roots that are gone with all their files."""
     shown = set(losses.file_ids)
     tops = _Tops()
     dropped: list[int] = []
     concerned: set[int] = set()
     left: dict[int, int] = {}
-    for root in catalogue.roots():
-        for number, path in catalogue.files_of_root(root):
+    for root in store.roots():
+        for number, path in store.files_of_root(root):
             if tops.gone_at(path) is None:
                 continue
             if number in shown:
@@ -76,23 +76,23 @@ def drop_losses(catalogue: Store, losses: Losses) -> int:
                 concerned.add(root.id)
             else:
                 left[root.id] = left.get(root.id, 0) + 1
-    with catalogue.transaction():
-        catalogue.remove_files(dropped)
-        catalogue.remove_orphans()
-        for root in catalogue.roots():
+    with store.transaction():
+        store.remove_files(dropped)
+        store.remove_orphans()
+        for root in store.roots():
             if root.absent:
-                catalogue.set_absent(root.id, left.get(root.id, 0))
-            if root.id in concerned and is_gone(root.path) and not catalogue.files_in_root(root):
-                catalogue.remove_failures_of_root(root.id)
-                catalogue.remove_root(root.id)
+                store.set_absent(root.id, left.get(root.id, 0))
+            if root.id in concerned and is_gone(root.path) and not store.files_in_root(root):
+                store.remove_failures_of_root(root.id)
+                store.remove_root(root.id)
     crash_point("files pruned")
     return len(dropped)
 
 
-def _files(catalogue: Store, folders: Sequence[bytes]) -> Iterable[tuple[int, bytes]]:
+def _files(store: Store, folders: Sequence[bytes]) -> Iterable[tuple[int, bytes]]:
     wanted = set(folders)
-    for root in catalogue.roots():
-        for number, path in catalogue.files_of_root(root):
+    for root in store.roots():
+        for number, path in store.files_of_root(root):
             if not wanted or not wanted.isdisjoint(with_parents(path)):
                 yield number, path
 

@@ -1,4 +1,4 @@
-"""What a walk found against what the catalogue knows: what is to be read, what is gone, what is only out of reach."""
+"""What a walk found against what the store knows: what is to be read, what is gone, what is only out of reach."""
 
 from __future__ import annotations
 
@@ -95,36 +95,36 @@ class Settled:
 
 
 def compare_root(
-    catalogue: Store,
+    store: Store,
     root: Root,
     rules: WalkRules,
     known: Known,
     on_files: Callable[[int], None],
 ) -> RootChanges:
-    """Walks the root and notes in the catalogue what needs no reading. Files that are gone stay until `settle_gone`.
+    """Walks the root and notes in the store what needs no reading. Files that are gone stay until `settle_gone`.
 
     `on_files` is told how many more files were found.
     """
-    changes = look_at_root(catalogue, root, rules, known, on_files)
+    changes = look_at_root(store, root, rules, known, on_files)
     if root.path not in changes.offline:
-        _store(catalogue, changes)
+        _note(store, changes)
     return changes
 
 
 def look_at_root(
-    catalogue: Store,
+    store: Store,
     root: Root,
     rules: WalkRules,
     known: Known,
     on_files: Callable[[int], None],
     others: Set[bytes] = frozenset(),
 ) -> RootChanges:
-    """Walks the root and compares; writes nothing. `others` are roots too, which the catalogue does not know yet."""
+    """Walks the root and compares; writes nothing. `others` are roots too, which the store does not know yet."""
     changes = RootChanges(root, identity=_identity(root.path), rules=rules)
-    if is_empty_folder(root.path) and catalogue.files_in_root(root):
+    if is_empty_folder(root.path) and store.files_in_root(root):
         changes.offline.append(root.path)
         return changes
-    roots = {*others, *(other.path for other in catalogue.roots())} - {root.path}
+    roots = {*others, *(other.path for other in store.roots())} - {root.path}
     inner = {other for other in roots if is_below(other, root.path)}
     files: list[FoundFile] = []
     for found in walk(root.path, rules):
@@ -135,24 +135,24 @@ def look_at_root(
             if medium_of(found.path) or wants_sniffing(found.path) or found.path == root.path:
                 files.append(found)
                 if len(files) == MOST_PATHS:
-                    _see_files(catalogue, files, known, changes)
+                    _see_files(store, files, known, changes)
                     on_files(len(files))
                     files.clear()
             else:
                 changes.others += 1
                 changes.unread[_kind_of(found.path)] += 1
         elif isinstance(found, WalkProblem):
-            _see_problem(catalogue, found, changes)
+            _see_problem(store, found, changes)
         else:
             changes.mounts.add(found.path)
-    _see_files(catalogue, files, known, changes)
+    _see_files(store, files, known, changes)
     on_files(len(files))
-    _find_gone(catalogue, changes)
+    _find_gone(store, changes)
     return changes
 
 
-def _see_files(catalogue: Store, files: Sequence[FoundFile], known: Known, changes: RootChanges) -> None:
-    there = catalogue.files_at([file.path for file in files], known.model_id, known.readers)
+def _see_files(store: Store, files: Sequence[FoundFile], known: Known, changes: RootChanges) -> None:
+    there = store.files_at([file.path for file in files], known.model_id, known.readers)
     changes.failures |= there.not_encoded
     for file in files:
         _see_file(file, there.files.get(file.path), file.path in there.failing, known.unencoded, changes)
@@ -182,16 +182,16 @@ def _see_file(file: FoundFile, known: KnownFile | None, fails: bool, unencoded: 
         changes.candidates.append(Candidate(root.id, file, not known.failed, same and not known.failed))
 
 
-def _see_problem(catalogue: Store, problem: WalkProblem, changes: RootChanges) -> None:
+def _see_problem(store: Store, problem: WalkProblem, changes: RootChanges) -> None:
     changes.problems.append(problem)
-    noted = catalogue.failure_at(problem.path)
+    noted = store.failure_at(problem.path)
     if noted is not None:
         changes.failures.add(noted)
     else:
         changes.new_problems.append(problem)
 
 
-def _find_gone(catalogue: Store, changes: RootChanges) -> None:
+def _find_gone(store: Store, changes: RootChanges) -> None:
     """Finds out which drives are away, and which files and failures are gone."""
     root = changes.root
     away = [
@@ -200,28 +200,28 @@ def _find_gone(catalogue: Store, changes: RootChanges) -> None:
         if mount not in changes.mounts
         and not is_mount_point(mount)  # else it is there, and left out by the rules
         # A folder that holds most of the drive's files has taken its place.
-        and catalogue.count_files_below(mount) > 2 * changes.seen_below.get(mount, 0)
+        and store.count_files_below(mount) > 2 * changes.seen_below.get(mount, 0)
     ]
     changes.offline += away
     out_of_reach = {*away, *(problem.path for problem in changes.problems)}
-    changes.gone = dict(_missing(catalogue.files_of_root(root), changes.files, out_of_reach))
+    changes.gone = dict(_missing(store.files_of_root(root), changes.files, out_of_reach))
     changes.forgotten = [
-        number for number, _ in _missing(catalogue.failures_of_root(root.id), changes.failures, out_of_reach)
+        number for number, _ in _missing(store.failures_of_root(root.id), changes.failures, out_of_reach)
     ]
 
 
-def _store(catalogue: Store, changes: RootChanges) -> None:
+def _note(store: Store, changes: RootChanges) -> None:
     """Notes problems, mount points and files of other roots, and forgets failures that are gone."""
     root = changes.root
     mounts = tuple(sorted({*changes.mounts, *changes.offline}))
     if changes.forgotten or changes.taken_over or changes.new_problems or mounts != root.mounts:
-        with catalogue.transaction():
-            catalogue.remove_failures(changes.forgotten)
+        with store.transaction():
+            store.remove_failures(changes.forgotten)
             for file_id in changes.taken_over:
-                catalogue.give_file_to(file_id, root.id)
+                store.give_file_to(file_id, root.id)
             for problem in changes.new_problems:
-                catalogue.note_out_of_reach(root.id, problem.path, problem.reason)
-            catalogue.set_mounts(root.id, mounts)
+                store.note_out_of_reach(root.id, problem.path, problem.reason)
+            store.set_mounts(root.id, mounts)
         crash_point("walk noted")
 
 
@@ -239,7 +239,7 @@ def _missing(
             yield number, path
 
 
-def settle_gone(catalogue: Store, changes: RootChanges, new_contents: Set[int]) -> Settled:
+def settle_gone(store: Store, changes: RootChanges, new_contents: Set[int]) -> Settled:
     """Takes the files that are gone out of the library, unless there are so many that a person should be asked.
 
     To be called once the new files are stored: a file whose content is among `new_contents`, which this run found at
@@ -257,15 +257,15 @@ def settle_gone(catalogue: Store, changes: RootChanges, new_contents: Set[int]) 
         # Left out by the rules, or out of sight for a moment of the first walk: a second one tells.
         there = {found.path for found in walk(root.path, changes.rules)}
         gone = {number: path for number, path in gone.items() if number in absent or path not in there}
-    lost = [number for number, content in catalogue.contents_of(absent).items() if content not in new_contents]
+    lost = [number for number, content in store.contents_of(absent).items() if content not in new_contents]
     kept = set(lost) if is_many(changes, len(lost), len(gone)) else set()
     removed = [number for number in gone if number not in kept]
     # Of what is out of reach nothing is known: it does not end the asking.
     count = max(len(kept), root.absent) if changes.problems or changes.offline or away else len(kept)
     if removed or count != root.absent:
-        with catalogue.transaction():
-            catalogue.remove_files(removed)
-            catalogue.set_absent(root.id, count)
+        with store.transaction():
+            store.remove_files(removed)
+            store.set_absent(root.id, count)
         crash_point("gone files removed")
     return Settled(len(removed), len(kept), tuple(sorted(away)))
 

@@ -66,14 +66,14 @@ def is_of_unread_kind(path: bytes) -> bool:
 
 
 def roots_to_walk(
-    catalogue: Store, asked: Sequence[bytes], rules: WalkRules | None, everything: bool
+    store: Store, asked: Sequence[bytes], rules: WalkRules | None, everything: bool
 ) -> tuple[list[tuple[bytes, WalkRules]], list[bytes]]:
     """The asked and remembered paths that a run walks, with their rules, and those that are not there at present.
 
     Raises:
         MmsearchError: there are none, or what is remembered of one cannot be followed.
     """
-    remembered = {root.path: root for root in catalogue.roots()}
+    remembered = {root.path: root for root in store.roots()}
     if not asked and not remembered:
         raise Invalid("Nothing to index", Remedy("index.name"))
     every_root = everything or not asked
@@ -94,7 +94,7 @@ def roots_to_walk(
 
 
 def choose_roots(
-    catalogue: Store, asked: list[bytes], rules: WalkRules | None, rebuild: bool
+    store: Store, asked: list[bytes], rules: WalkRules | None, rebuild: bool
 ) -> tuple[list[tuple[Root, WalkRules]], list[bytes]]:
     """The roots of this run with their rules, and those that are not there at present.
 
@@ -103,11 +103,11 @@ def choose_roots(
     Raises:
         MmsearchError: there are none, or what is remembered of one cannot be followed. Nothing is stored then.
     """
-    there, missing = roots_to_walk(catalogue, asked, rules, rebuild)
+    there, missing = roots_to_walk(store, asked, rules, rebuild)
     chosen: list[tuple[Root, WalkRules]] = []
     for path, held in there:
-        with catalogue.transaction():
-            chosen.append((catalogue.put_root(path, json.dumps(asdict(held))), held))
+        with store.transaction():
+            chosen.append((store.put_root(path, json.dumps(asdict(held))), held))
         crash_point("root noted")
     return chosen, missing
 
@@ -138,9 +138,9 @@ def _rules_of(root: Root) -> WalkRules:
         raise Damaged(f"The rules of {name} are damaged in the library", Remedy("forget", name)) from error
 
 
-def root_status(catalogue: Store, root: Root) -> RootStatus:
+def root_status(store: Store, root: Root) -> RootStatus:
     """How the root stands now."""
-    files = catalogue.files_in_root(root)
+    files = store.files_in_root(root)
     offline = not os.path.exists(root.path) or (files > 0 and is_empty_folder(root.path))
     unmounted = () if offline else tuple(mount for mount in root.mounts if not is_mount_point(mount))
     return RootStatus(root.path, files, root.changed, offline, unmounted, root.absent, _rules_of(root))

@@ -112,22 +112,22 @@ class IndexRun:
         make_folder(self._folder)
         with (
             WriterLock(self._folder) as lock,
-            closing(SqliteStore.write(self._folder, lock.check)) as catalogue,
+            closing(SqliteStore.write(self._folder, lock.check)) as store,
             closing(SqliteStore.read(self._folder)) as reader,
         ):
-            chosen, encoder = self._chosen_model(catalogue)
+            chosen, encoder = self._chosen_model(store)
             if request.settings.graph is not None:
-                want_graph(catalogue, request.settings.graph)
-            wanted = wanted_model(catalogue) if request.model is None else None
-            roots, missing = choose_roots(catalogue, list(paths), request.rules, request.rebuild)
+                want_graph(store, request.settings.graph)
+            wanted = wanted_model(store) if request.model is None else None
+            roots, missing = choose_roots(store, list(paths), request.rules, request.rebuild)
             if request.retry:
-                with catalogue.transaction():
+                with store.transaction():
                     for root, _ in roots:
-                        catalogue.remove_failures_of_root(root.id)
+                        store.remove_failures_of_root(root.id)
             if wanted is not None and wanted.id == chosen.id:
                 wanted = None
             chosen_roots = _ChosenRoots(roots, missing)
-            encode = partial(self._encode, catalogue, reader, chosen_roots)
+            encode = partial(self._encode, store, reader, chosen_roots)
             report = encode(chosen, encoder, is_last=wanted is None)
             report.problems += [WalkProblem(path, _UNREAD_KIND) for path in unread]
             if wanted is not None and not report.stopped:
@@ -138,36 +138,36 @@ class IndexRun:
                         f"nothing was encoded with {wanted.name}, which searches wait for: {error.message}"
                     )
                     report.remedy = error.remedy
-                    with catalogue.transaction():
-                        catalogue.retire_orphans()
-            report.switched = switch_if_caught_up(catalogue) is not None
-            searched = searched_model(catalogue)
+                    with store.transaction():
+                        store.retire_orphans()
+            report.switched = switch_if_caught_up(store) is not None
+            searched = searched_model(store)
             if searched is not None:
                 report.searched = searched.identity.label
-                report.lacking = len(files_to_encode(catalogue, searched.id))
-            compact_if_wasteful(catalogue, self._folder)
+                report.lacking = len(files_to_encode(store, searched.id))
+            compact_if_wasteful(store, self._folder)
             return report
 
-    def _chosen_model(self, catalogue: SqliteStore) -> tuple[StoredModel, Encoder]:
+    def _chosen_model(self, store: SqliteStore) -> tuple[StoredModel, Encoder]:
         """The model that is asked for, or the one that searches use, taken into the library if it is new."""
         name, rebuild = self._request.model, self._request.rebuild
-        known = model_called(catalogue, name) if name else searched_model(catalogue)
+        known = model_called(store, name) if name else searched_model(store)
         if known is None:
             encoder = self._encoders.new(name)
-            same = model_of(catalogue, encoder.identity)
+            same = model_of(store, encoder.identity)
             if same is not None and not rebuild:
                 try:
                     return self._known_model(same)
                 except MmsearchError:  # its folder is not where it was
-                    return rename(catalogue, same, encoder.identity), encoder
+                    return rename(store, same, encoder.identity), encoder
         else:
             if not rebuild:
                 return self._known_model(known)
             encoder = self._encoders.called(known.name)
-            _check_nothing_is_away(catalogue)
+            _check_nothing_is_away(store)
         identity = encoder.identity
-        with catalogue.transaction():
-            return StoredModel(add_model(catalogue, identity), identity), encoder
+        with store.transaction():
+            return StoredModel(add_model(store, identity), identity), encoder
 
     def _known_model(self, known: StoredModel) -> tuple[StoredModel, Encoder]:
         encoder = self._encoders.called(known.name)
@@ -176,7 +176,7 @@ class IndexRun:
 
     def _encode(
         self,
-        catalogue: SqliteStore,
+        store: SqliteStore,
         reader: SqliteStore,
         roots: _ChosenRoots,
         model: StoredModel,
@@ -184,14 +184,14 @@ class IndexRun:
         is_last: bool,
     ) -> IndexReport:
         """Goes through the roots with one model."""
-        rows = {root.id: root for root in catalogue.roots()}
+        rows = {root.id: root for root in store.roots()}
         in_flight = InFlight(self._folder)
-        indexer = Indexer(catalogue, reader, model.id, encoder, self._options, in_flight, is_last)
+        indexer = Indexer(store, reader, model.id, encoder, self._options, in_flight, is_last)
         indexer.report.library = self._folder
         indexer.report.offline += roots.missing
         report = indexer.run([(rows[root.id], rules) for root, rules in roots.there])
-        # Not after Ctrl-C: searches read what is missing there from the catalogue.
-        report.rebuilt += self._refresh(catalogue, encoder)
+        # Not after Ctrl-C: searches read what is missing there from the store.
+        report.rebuilt += self._refresh(store, encoder)
         return report
 
 
@@ -217,10 +217,10 @@ def make_folder(folder: str) -> None:
         ) from error
 
 
-def _check_nothing_is_away(catalogue: SqliteStore) -> None:
+def _check_nothing_is_away(store: SqliteStore) -> None:
     """Raises Refused if there are files that cannot be encoded again now, so that nothing is dropped."""
-    for root in catalogue.roots():
-        state = root_status(catalogue, root)
+    for root in store.roots():
+        state = root_status(store, root)
         away = root.path if state.offline or state.absent else next(iter(state.unmounted), None)
         if away is not None:
             what = "is not there" if away != root.path or state.offline else "has lost files"

@@ -115,8 +115,8 @@ class Library:
         from mmsearch.indexing.roots import absolute
 
         asked = [paths] if isinstance(paths, (str, os.PathLike)) else paths
-        with self._access.guarded(), self._access.reading_or_empty() as catalogue:
-            return preview(catalogue, self.folder, [absolute(path) for path in asked], rules, on_progress)
+        with self._access.guarded(), self._access.reading_or_empty() as store:
+            return preview(store, self.folder, [absolute(path) for path in asked], rules, on_progress)
 
     def session(
         self,

@@ -92,8 +92,8 @@ class Access:
             return
         from tempfile import TemporaryDirectory
 
-        with TemporaryDirectory(prefix="mmsearch-") as folder, closing(SqliteStore.write(folder)) as catalogue:
-            yield catalogue
+        with TemporaryDirectory(prefix="mmsearch-") as folder, closing(SqliteStore.write(folder)) as store:
+            yield store
 
     def _open_reader(self) -> SqliteStore:
         try:
@@ -123,8 +123,8 @@ class Access:
     @contextmanager
     def writing(self) -> Iterator[SqliteStore]:
         """The store for writing, under the lock."""
-        with WriterLock(self.folder) as lock, closing(SqliteStore.write(self.folder, lock.check)) as catalogue:
-            yield catalogue
+        with WriterLock(self.folder) as lock, closing(SqliteStore.write(self.folder, lock.check)) as store:
+            yield store
 
     def model_in_use(self, adapter: str | None = None, model: str | None = None) -> ModelInUse:
         """The model that searches use, or the one of that name, with its adapter, or the one of that name."""
@@ -143,7 +143,7 @@ class Access:
         check_same_model(self.folder, in_use.model, encoder.identity)
         return adapted(encoder, in_use)
 
-    def refresh(self, catalogue: SqliteStore, encoder: Encoder | None = None) -> list[str]:
+    def refresh(self, store: SqliteStore, encoder: Encoder | None = None) -> list[str]:
         """Codes and graphs of all models, and the calibration too of the one whose encoder is at hand.
 
         Returns what was wrong with files that had to be made again.
@@ -152,19 +152,19 @@ class Access:
 
         own: list[ModelIdentity] = []
         troubles: list[str] = []
-        for model in stored_models(catalogue):
-            in_use = with_adapter(catalogue, model)
+        for model in stored_models(store):
+            in_use = with_adapter(store, model)
             own += [in_use.identity, in_use.model]
             own_encoder = encoder if encoder and encoder.identity.fingerprint == model.identity.fingerprint else None
             vectors = {}
-            for modality in catalogue.modalities(model.id):
-                vectors[modality], of_codes = refresh_codes(self.folder, catalogue, in_use.space(modality))
-                of_graph = refresh_graph(self.folder, catalogue, vectors[modality], wants_graph(catalogue))
+            for modality in store.modalities(model.id):
+                vectors[modality], of_codes = refresh_codes(self.folder, store, in_use.space(modality))
+                of_graph = refresh_graph(self.folder, store, vectors[modality], wants_graph(store))
                 space = in_use.space(modality).without_adapter()
-                of_rows = refresh_rows(self.folder, catalogue, space, len(vectors[modality]))
+                of_rows = refresh_rows(self.folder, store, space, len(vectors[modality]))
                 troubles += [one for one in (of_codes, of_rows, of_graph) if one]
             if own_encoder is not None:
-                refresh_calibration(catalogue, adapted(own_encoder, in_use), vectors)
+                refresh_calibration(store, adapted(own_encoder, in_use), vectors)
         derived.remove_others(self.folder, own)
         return troubles
 

@@ -56,9 +56,9 @@ class Adapters:
             trained = train_adapter(access.reading(), in_use, encoder, training)
             if not force:
                 refuse_what_is_no_better(trained.report)
-            with access.writing() as catalogue:
-                report = keep_adapter(catalogue, trained)
-                access.refresh(catalogue, encoder)
+            with access.writing() as store:
+                report = keep_adapter(store, trained)
+                access.refresh(store, encoder)
                 return report
 
     def use(self, name: str) -> str:
@@ -67,11 +67,11 @@ class Adapters:
         with access.guarded():
             wanted = access.model_in_use(name)
             encoder = access.encoder_of(access.model_in_use(NO_ADAPTER))
-            with access.writing() as catalogue:
-                stored = find_adapter(catalogue, name)
-                with catalogue.transaction():
-                    use_adapter(catalogue, wanted.model.fingerprint, stored.id if stored else None)
-                access.refresh(catalogue, encoder)
+            with access.writing() as store:
+                stored = find_adapter(store, name)
+                with store.transaction():
+                    use_adapter(store, wanted.model.fingerprint, stored.id if stored else None)
+                access.refresh(store, encoder)
             return wanted.identity.label
 
     def remove(self, name: str) -> str:
@@ -80,8 +80,8 @@ class Adapters:
             stored = find_adapter(self._access.reading(), name)
             if stored is None:
                 raise Invalid("none is no adapter that could be removed", Remedy("adapters.list"))
-            with self._access.writing() as catalogue:
-                with catalogue.transaction():
-                    remove_adapter(catalogue, stored)
-                self._access.refresh(catalogue)
+            with self._access.writing() as store:
+                with store.transaction():
+                    remove_adapter(store, stored)
+                self._access.refresh(store)
             return stored.label

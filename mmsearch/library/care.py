@@ -37,9 +37,9 @@ class Care:
         """Takes those files out of the library that are still gone."""
         from mmsearch.indexing.pruning import Pruned, drop_losses
 
-        with self._access.guarded(), self._access.writing() as catalogue:
-            dropped = drop_losses(catalogue, losses)
-            self._access.refresh(catalogue)
+        with self._access.guarded(), self._access.writing() as store:
+            dropped = drop_losses(store, losses)
+            self._access.refresh(store)
             return Pruned(losses, dropped)
 
     def backup(self, target: str | os.PathLike[str]) -> Backup:
@@ -60,12 +60,12 @@ class Care:
         with access.guarded():
             access.reading()
             before = access.bytes()
-            with access.writing() as catalogue:
-                with catalogue.transaction():
-                    catalogue.remove_orphans()
-                compact_database(catalogue, access.folder)
+            with access.writing() as store:
+                with store.transaction():
+                    store.remove_orphans()
+                compact_database(store, access.folder)
                 derived.remove_all(access.folder)
-                access.refresh(catalogue)
+                access.refresh(store)
             return Compacted(before, access.bytes())
 
     def examine(self) -> Diagnosis:
@@ -94,9 +94,9 @@ class Care:
                 salvaged, kept = diagnosis.salvageable, None
                 if salvaged is not None:
                     salvaged, kept = doctor.save_what_can_be_read(folder)
-                with closing(SqliteStore.write(folder)) as catalogue:
-                    doctor.repair(folder, catalogue)
-                    self._access.refresh(catalogue)
+                with closing(SqliteStore.write(folder)) as store:
+                    doctor.repair(folder, store)
+                    self._access.refresh(store)
             return replace(diagnosis, salvageable=salvaged, repaired=True, kept=kept)
 
     def _upgrade(self) -> None:

@@ -71,47 +71,47 @@ def status(access: Access, models: tuple[LibraryModel, ...]) -> Status:
     """What the library holds now."""
     from mmsearch.indexing.roots import root_status
 
-    catalogue = access.reading()
-    in_use = model_in_use(catalogue)
+    store = access.reading()
+    in_use = model_in_use(store)
     identity = in_use.identity if in_use else None
     return Status(
         library=access.folder,
         model=identity.label if identity else "none yet",
         dimension=identity.dimension if identity else 0,
-        counts=catalogue.counts(in_use.model_id if in_use else 0),
+        counts=store.counts(in_use.model_id if in_use else 0),
         models=models,
-        roots=tuple(root_status(catalogue, root) for root in catalogue.roots()),
-        failures=tuple(catalogue.failures()),
+        roots=tuple(root_status(store, root) for root in store.roots()),
+        failures=tuple(store.failures()),
         bytes=access.bytes(),
-        interrupted=catalogue.setting("interrupted") is not None,
+        interrupted=store.setting("interrupted") is not None,
     )
 
 
 def holds(access: Access, path: bytes) -> bool:
     """Whether a folder or file, which may be named through a link, belongs to the library."""
-    catalogue = access.reading()
+    store = access.reading()
     names = {path, os.path.realpath(path)}
     if not os.path.lexists(path):
-        return any(catalogue.count_files_below(name) for name in names)
-    roots = [root.path for root in catalogue.roots()]
+        return any(store.count_files_below(name) for name in names)
+    roots = [root.path for root in store.roots()]
     return any(is_below(name, root) or is_below(root, name) for name in names for root in roots)
 
 
 def forget(access: Access, folder: bytes) -> Forgotten:
     """Takes a folder or file, and what was found in it, out of the library."""
     access.reading()
-    with access.writing() as catalogue:
-        files = catalogue.files_below(folder)
-        failures = catalogue.failures_below(folder)
-        roots = [root for root in catalogue.roots() if is_below(root.path, folder)]
+    with access.writing() as store:
+        files = store.files_below(folder)
+        failures = store.failures_below(folder)
+        roots = [root for root in store.roots() if is_below(root.path, folder)]
         if not files and not failures and not roots:
             raise NotFound(f"Nothing in the library lies at {os.fsdecode(folder)}", Remedy("status"))
-        with catalogue.transaction():
-            catalogue.remove_files(files)
-            catalogue.remove_failures(failures)
+        with store.transaction():
+            store.remove_files(files)
+            store.remove_failures(failures)
             for root in roots:
-                catalogue.remove_root(root.id)
-            catalogue.remove_orphans()
-        access.refresh(catalogue)
-        around = (root.path for root in catalogue.roots() if is_below(folder, root.path))
+                store.remove_root(root.id)
+            store.remove_orphans()
+        access.refresh(store)
+        around = (root.path for root in store.roots() if is_below(folder, root.path))
         return Forgotten(folder, len(files), tuple(around) if os.path.lexists(folder) else ())

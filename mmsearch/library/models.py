@@ -92,13 +92,13 @@ class Models:
     def list(self) -> tuple[LibraryModel, ...]:
         """The models of this library, the oldest first."""
         with self._access.guarded():
-            catalogue = self._access.reading()
-            files = catalogue.file_count()
-            searched, wanted = searched_model(catalogue), wanted_model(catalogue)
+            store = self._access.reading()
+            files = store.file_count()
+            searched, wanted = searched_model(store), wanted_model(store)
             found = []
-            for model in stored_models(catalogue):
-                lacking = len(files_to_encode(catalogue, model.id))
-                failed = catalogue.count_not_encoded(model.id)
+            for model in stored_models(store):
+                lacking = len(files_to_encode(store, model.id))
+                failed = store.count_not_encoded(model.id)
                 identity = model.identity
                 found.append(
                     LibraryModel(
@@ -123,23 +123,23 @@ class Models:
         access = self._access
         with access.guarded():
             access.reading()
-            with access.writing() as catalogue:
-                model = find_model(catalogue, name)
-                access.encoder_of(with_adapter(catalogue, model))  # one that is not there is told before
-                lacking = files_to_encode(catalogue, model.id)
-                if not at_once and not lacking and catalogue.file_count() and not catalogue.has_items_of(model.id):
+            with access.writing() as store:
+                model = find_model(store, name)
+                access.encoder_of(with_adapter(store, model))  # one that is not there is told before
+                lacking = files_to_encode(store, model.id)
+                if not at_once and not lacking and store.file_count() and not store.has_items_of(model.id):
                     raise Refused(
                         f"{model.name} could encode none of the library's files, so searches would find nothing",
                         Remedy("status.retry"),
                     )
-                with catalogue.transaction():
+                with store.transaction():
                     if not lacking:
-                        note_caught_up(catalogue, model.id)
-                    if lacking and not at_once and model != searched_model(catalogue):
-                        search_later_with(catalogue, model)
+                        note_caught_up(store, model.id)
+                    if lacking and not at_once and model != searched_model(store):
+                        search_later_with(store, model)
                     else:
-                        search_with(catalogue, model)
-                access.refresh(catalogue)
+                        search_with(store, model)
+                access.refresh(store)
             return next(one for one in self.list() if one.name == model.name)
 
     def drop(self, name: str) -> DroppedModel:
@@ -148,16 +148,16 @@ class Models:
 
         with self._access.guarded():
             self._access.reading()
-            with self._access.writing() as catalogue:
-                model = find_model(catalogue, name, exactly=True)
-                if model == searched_model(catalogue):
-                    others = [one.name for one in stored_models(catalogue) if one != model]
+            with self._access.writing() as store:
+                model = find_model(store, name, exactly=True)
+                if model == searched_model(store):
+                    others = [one.name for one in stored_models(store) if one != model]
                     raise Refused(
                         f"Searches use {model.name}, so it stays", Remedy("models.use", others[0] if others else "")
                     )
-                dropped = drop_model(catalogue, model)
-                self._access.refresh(catalogue)
-                compact_if_wasteful(catalogue, self._access.folder)
+                dropped = drop_model(store, model)
+                self._access.refresh(store)
+                compact_if_wasteful(store, self._access.folder)
                 return DroppedModel(name, dropped)
 
     def pictures(self, folder: str | None = None, most: int = 32) -> tuple[Image, ...]:

@@ -1,7 +1,7 @@
 """What files of codes and of rows have in common: a head, and blocks of which each vouches for those before it.
 
 A head is a magic number, the length of a description, a checksum, and the description as JSON. A block's checksum
-covers that of what is before it, and the catalogue holds the last one with the place where it ends: it knows its file,
+covers that of what is before it, and the store holds the last one with the place where it ends: it knows its file,
 and what a killed run has written behind that is nothing.
 """
 

@@ -1,7 +1,7 @@
 """The code file of one space: the ids and sign codes of all its rows, one after another, added to as a library grows.
 
 It is small (56 bytes a row of 384 numbers) and read from beginning to end by a search of a fresh process, which then
-asks the catalogue for the full vectors of the rows that seem nearest.
+asks the store for the full vectors of the rows that seem nearest.
 
 The head (`nearest.chained`) is followed by the mean, float32 [d], and each block's head by ids, int64 [n], and words,
 uint64 [w, n]. The file is written anew, beside the old one, when too much of it is dead, when it has come to consist of
@@ -89,7 +89,7 @@ class OpenCodes:
         self.end, self.checksum = end, checksum
 
     def blocks(self) -> Iterator[CodeBlock]:
-        """All blocks that the catalogue speaks of.
+        """All blocks that the store speaks of.
 
         Raises:
             NotUsable: a block is damaged, or they are not those.
@@ -121,13 +121,13 @@ class OpenCodes:
 
 
 @contextmanager
-def open_codes(folder: str, catalogue: Store, space: Space) -> Iterator[OpenCodes]:
+def open_codes(folder: str, store: Store, space: Space) -> Iterator[OpenCodes]:
     """The code file of the space, open for reading.
 
     Raises:
         NotUsable: it is damaged, or of another library or model. Missing, where there is none.
     """
-    record = derived.record_of(catalogue, space, KIND)
+    record = derived.record_of(store, space, KIND)
     try:
         file = derived.opened(derived.derived_path(folder, space, KIND))
     except FileNotFoundError:
@@ -139,51 +139,51 @@ def open_codes(folder: str, catalogue: Store, space: Space) -> Iterator[OpenCode
             found = _opened(file, record)
         except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
             raise NotUsable(f"not readable ({error})") from error
-        derived.check_owner(found.description.owner, catalogue, space)
+        derived.check_owner(found.description.owner, store, space)
         yield found
 
 
-def check_codes(folder: str, catalogue: Store, space: Space) -> None:
+def check_codes(folder: str, store: Store, space: Space) -> None:
     """Raises NotUsable, or Missing, where the code file cannot be used."""
-    _whole(folder, catalogue, space)
+    _whole(folder, store, space)
 
 
-def refresh_codes(folder: str, catalogue: Store, space: Space) -> tuple[StoredVectors, str | None]:
+def refresh_codes(folder: str, store: Store, space: Space) -> tuple[StoredVectors, str | None]:
     """Brings the code file up to date. Returns the space's vectors, and what was wrong with an unusable file."""
     path, trouble = derived.derived_path(folder, space, KIND), None
-    if not catalogue.latest_item():
-        return StoredVectors(catalogue, space, 0), None
+    if not store.latest_item():
+        return StoredVectors(store, space, 0), None
     try:
-        known: OpenCodes | None = _whole(folder, catalogue, space)
+        known: OpenCodes | None = _whole(folder, store, space)
     except Missing:
         known = None
     except NotUsable as reason:
         known, trouble = None, str(reason)
-    if known is None or _is_worn(known, catalogue, space):
-        rows = _write_from_catalogue(path, catalogue, space)
+    if known is None or _is_worn(known, store, space):
+        rows = _write_from_catalogue(path, store, space)
     else:
         if _is_in_pieces(known):
-            known = _in_fewer_pieces(known, path, folder, catalogue, space)
-        rows = known.rows + _add(path, catalogue, space, known)
-    return StoredVectors(catalogue, space, rows), trouble
+            known = _in_fewer_pieces(known, path, folder, store, space)
+        rows = known.rows + _add(path, store, space, known)
+    return StoredVectors(store, space, rows), trouble
 
 
-def _whole(folder: str, catalogue: Store, space: Space) -> OpenCodes:
+def _whole(folder: str, store: Store, space: Space) -> OpenCodes:
     """The code file read to its end; closed."""
-    with open_codes(folder, catalogue, space) as codes:
+    with open_codes(folder, store, space) as codes:
         for _ in codes.blocks():
             pass
         return codes
 
 
-def _is_worn(known: OpenCodes, catalogue: Store, space: Space) -> bool:
+def _is_worn(known: OpenCodes, store: Store, space: Space) -> bool:
     """Whether the file should be made anew from the vectors themselves."""
-    dead = catalogue.items_removed() - known.description.items_removed
+    dead = store.items_removed() - known.description.items_removed
     if is_worn(dead, known.rows):
         return True
     if known.description.rows >= ROWS_FOR_MEAN:
         return False
-    newer = catalogue.count_items_after(space.model_id, space.modality, known.record.covers_to)
+    newer = store.count_items_after(space.model_id, space.modality, known.record.covers_to)
     return known.rows + newer > GROWTH_FOR_MEAN * max(1, known.description.rows)
 
 
@@ -191,57 +191,57 @@ def _is_in_pieces(known: OpenCodes) -> bool:
     return known.count > MOST_SMALL_BLOCKS + 2 * (known.rows // BLOCK_ROWS)
 
 
-def _add(path: str, catalogue: Store, space: Space, known: OpenCodes) -> int:
+def _add(path: str, store: Store, space: Space, known: OpenCodes) -> int:
     """Adds blocks of the rows that the file lacks. Returns how many rows."""
-    latest, before = catalogue.latest_item(), known.record
+    latest, before = store.latest_item(), known.record
     if latest <= before.covers_to:
         return 0
     with open(path, "r+b") as file:
         file.truncate(before.end)  # what a run that was killed had begun
         file.seek(before.end)
-        rows, checksum = _write_rows_after(file, catalogue, space, known.mean, before.covers_to, before.checksum)
+        rows, checksum = _write_rows_after(file, store, space, known.mean, before.covers_to, before.checksum)
         file.flush()
         os.fsync(file.fileno())
         end = file.tell()
     crash_point("codes added")
-    derived.keep_record(catalogue, space, KIND, Record(latest, checksum, end))
+    derived.keep_record(store, space, KIND, Record(latest, checksum, end))
     return rows
 
 
-def _write_from_catalogue(path: str, catalogue: Store, space: Space) -> int:
-    mean, latest = _mean(catalogue, space), catalogue.latest_item()
-    rows = catalogue.count_items_after(space.model_id, space.modality, 0)
-    description = Description(derived.owner_of(catalogue, space), rows, catalogue.items_removed())
+def _write_from_catalogue(path: str, store: Store, space: Space) -> int:
+    mean, latest = _mean(store, space), store.latest_item()
+    rows = store.count_items_after(space.model_id, space.modality, 0)
+    description = Description(derived.owner_of(store, space), rows, store.items_removed())
 
     def write(file: IO[bytes]) -> tuple[int, int, int]:
         head = _write_head(file, description, mean)
-        return *_write_rows_after(file, catalogue, space, mean, 0, head), file.tell()
+        return *_write_rows_after(file, store, space, mean, 0, head), file.tell()
 
     count, checksum, end = write_whole(path, write)
-    derived.keep_record(catalogue, space, KIND, Record(latest, checksum, end))
+    derived.keep_record(store, space, KIND, Record(latest, checksum, end))
     return count
 
 
-def _in_fewer_pieces(known: OpenCodes, path: str, folder: str, catalogue: Store, space: Space) -> OpenCodes:
+def _in_fewer_pieces(known: OpenCodes, path: str, folder: str, store: Store, space: Space) -> OpenCodes:
     """Writes the file anew from its own blocks. Returns it with its new record."""
 
     def write(file: IO[bytes]) -> Record:
         checksum = _write_head(file, known.description, known.mean)
-        with open_codes(folder, catalogue, space) as codes:
+        with open_codes(folder, store, space) as codes:
             for block in _in_full_blocks(codes.blocks(), words_of(space.identity.dimension)):
                 checksum = _write_block(file, block, checksum)
         return Record(known.record.covers_to, checksum, file.tell())
 
     record = write_whole(path, write)
-    derived.keep_record(catalogue, space, KIND, record)
+    derived.keep_record(store, space, KIND, record)
     return replace(known, record=record)
 
 
 def _write_rows_after(
-    file: IO[bytes], catalogue: Store, space: Space, mean: FloatMatrix, after: int, checksum: int
+    file: IO[bytes], store: Store, space: Space, mean: FloatMatrix, after: int, checksum: int
 ) -> tuple[int, int]:
     """Blocks of all rows of items with higher ids than `after`. Returns how many rows, and the last checksum."""
-    stored = blocks_after(catalogue, space, after)
+    stored = blocks_after(store, space, after)
     pieces = (CodeBlock(block.item_ids, sign_words(block.vectors.astype(np.float32), mean)) for block in stored)
     rows = 0
     for block in _in_full_blocks(pieces, words_of(space.identity.dimension)):
@@ -264,12 +264,12 @@ def _in_full_blocks(pieces: Iterable[CodeBlock], words: int) -> Iterator[CodeBlo
         yield waiting
 
 
-def _mean(catalogue: Store, space: Space) -> FloatMatrix:
+def _mean(store: Store, space: Space) -> FloatMatrix:
     """The mean of rows from four parts of the library, or of all where there are few."""
-    latest = catalogue.latest_item()
+    latest = store.latest_item()
     parts: list[VectorRows] = []
     for quarter in range(4):
-        block = next(blocks_after(catalogue, space, latest * quarter // 4), None)
+        block = next(blocks_after(store, space, latest * quarter // 4), None)
         if block is not None:
             parts.append(block)
     if not parts:

@@ -1,6 +1,6 @@
-"""Files derived from the catalogue: whose they are, how far they can be trusted, and how they are replaced.
+"""Files derived from the store: whose they are, how far they can be trusted, and how they are replaced.
 
-A derived file may always be deleted: it is made again from the catalogue.
+A derived file may always be deleted: it is made again from the store.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Owner:
 
 @dataclass(frozen=True)
 class Record:
-    """What the catalogue says of a derived file: the items up to which it covers all, a checksum, and where it ends.
+    """What the store says of a derived file: the items up to which it covers all, a checksum, and where it ends.
 
     A library that was brought back from a backup, or copied, speaks of the file as it was then, and of no other.
     """
@@ -53,34 +53,34 @@ class Record:
     end: int = 0
 
 
-def owner_of(catalogue: Store, space: Space) -> Owner:
+def owner_of(store: Store, space: Space) -> Owner:
     """The owner that a file made now of that space has."""
     identity = space.identity
-    return Owner(catalogue.setting("library_id") or "", identity.fingerprint, space.modality, identity.dimension)
+    return Owner(store.setting("library_id") or "", identity.fingerprint, space.modality, identity.dimension)
 
 
-def check_owner(owner: Owner, catalogue: Store, space: Space) -> None:
+def check_owner(owner: Owner, store: Store, space: Space) -> None:
     """Raises NotUsable for a file of another library or space."""
-    if owner != owner_of(catalogue, space):
+    if owner != owner_of(store, space):
         raise NotUsable("of another library or model")
 
 
-def record_of(catalogue: Store, space: Space, kind: str) -> Record:
+def record_of(store: Store, space: Space, kind: str) -> Record:
     """The record of the space's file of that kind.
 
     Raises:
         Missing: there is none.
     """
     try:
-        return Record(**json.loads(catalogue.setting(_record_key(space, kind)) or ""))
+        return Record(**json.loads(store.setting(_record_key(space, kind)) or ""))
     except (ValueError, TypeError):  # none, or damaged
         raise Missing("missing") from None
 
 
-def keep_record(catalogue: Store, space: Space, kind: str, record: Record) -> None:
+def keep_record(store: Store, space: Space, kind: str, record: Record) -> None:
     """Makes `record` the one of the space's file of that kind, once that file is safe on the disk."""
-    with catalogue.transaction():
-        catalogue.set_setting(_record_key(space, kind), json.dumps(asdict(record)))
+    with store.transaction():
+        store.set_setting(_record_key(space, kind), json.dumps(asdict(record)))
     crash_point("record kept")
 
 

@@ -1,8 +1,8 @@
 """Those items of one space that are nearest to a query: exactly, by their codes, or by the graph.
 
-A search of a fresh process goes through the code file once, which is small, and asks the catalogue for the vectors of
+A search of a fresh process goes through the code file once, which is small, and asks the store for the vectors of
 the rows that seem nearest. A session keeps the codes in memory, has the row file, and has the graph. What is newer than
-a file is read from the catalogue; so is everything where a file is missing or damaged.
+a file is read from the store; so is everything where a file is missing or damaged.
 """
 
 from __future__ import annotations
@@ -115,17 +115,17 @@ class Gallery:
         """What was wrong with derived files that had to be done without."""
         return self._snapshot.troubles()
 
-    def wanted(self, catalogue: SqliteStore, filters: Filters) -> Wanted:
+    def wanted(self, store: SqliteStore, filters: Filters) -> Wanted:
         """The items of the space in files that pass the filters; those of the last few filters are kept."""
         model_id, modality = self._space.model_id, self._space.modality
-        return self._wanted.get(filters, lambda: Wanted(catalogue.matching_items(filters, model_id, modality)))
+        return self._wanted.get(filters, lambda: Wanted(store.matching_items(filters, model_id, modality)))
 
     def ranking(
-        self, catalogue: SqliteStore, vector: FloatMatrix, wanted: Wanted | None = None, patient: bool = False
+        self, store: SqliteStore, vector: FloatMatrix, wanted: Wanted | None = None, patient: bool = False
     ) -> tuple[Ranking, int]:
         """What gives the items nearest to a unit vector, float32 [dimension], and of how many items it chooses.
 
-        The catalogue is to be at the gallery's state until the last item was given.
+        The store is to be at the gallery's state until the last item was given.
 
         Raises:
             NotUsable: where `patient`: a derived file is not that of this state, but may be that of the next. Without,
@@ -134,18 +134,18 @@ class Gallery:
         again = self._snapshot.is_asked_again()
         among = None if wanted is None else wanted.item_ids
         if among is not None and len(among) <= FEW_ROWS:
-            found = self._snapshot.cosines_of(catalogue, among, vector, again)
+            found = self._snapshot.cosines_of(store, among, vector, again)
             return _of_cosines(*found), len(among)
         if self._scan == "exact":
-            item_ids, cosines = self._snapshot.cosines_after(catalogue, 0, vector, again)
+            item_ids, cosines = self._snapshot.cosines_after(store, 0, vector, again)
             return _of_cosines(*_only(among, item_ids, cosines)), len(item_ids) if among is None else len(among)
         coded = CodedQuery.of(vector)
-        codes, estimates = self._snapshot.codes(catalogue, coded, again, patient)
-        newer, newer_cosines = self._snapshot.cosines_after(catalogue, codes.covers_to, vector, again)
+        codes, estimates = self._snapshot.codes(store, coded, again, patient)
+        newer, newer_cosines = self._snapshot.cosines_after(store, codes.covers_to, vector, again)
         count = len(codes.item_ids) + len(newer)
         asked = _Asked(
             self._snapshot,
-            catalogue,
+            store,
             vector,
             coded,
             again,
@@ -155,18 +155,18 @@ class Gallery:
             *_only(among, newer, newer_cosines),
         )
         size = count if among is None else len(among)
-        graph = self._graph_for(catalogue, count, size, patient)
+        graph = self._graph_for(store, count, size, patient)
         if graph is None:
             return asked.by_codes(after=0), size
         return asked.by_graph(graph, 1.0 if among is None else 1.5 * count / size), size
 
-    def _graph_for(self, catalogue: SqliteStore, count: int, size: int, patient: bool) -> Graph | None:
+    def _graph_for(self, store: SqliteStore, count: int, size: int, patient: bool) -> Graph | None:
         """The graph, where it is to be used for a query that wants `size` of all items."""
         fewest = max(GRAPH_FROM_WANTED * self._graph_from_rows, GRAPH_FROM_SHARE * count)
         few = self._scan == "auto" and (count < self._graph_from_rows or size < min(fewest, count))
         if self._scan == "codes" or few or size == 0:
             return None
-        return self._snapshot.graph(catalogue, patient)
+        return self._snapshot.graph(store, patient)
 
 
 class _Asked(NamedTuple):
@@ -175,7 +175,7 @@ class _Asked(NamedTuple):
     """
 
     snapshot: SpaceSnapshot
-    catalogue: SqliteStore
+    store: SqliteStore
     vector: FloatMatrix
     coded: CodedQuery
     again: bool
@@ -213,7 +213,7 @@ class _Asked(NamedTuple):
             candidates = max(fewest, 4 * count)
             if candidates not in known:
                 best = item_ids[best_places(estimates, candidates)]
-                near, cosines = self.snapshot.cosines_of(self.catalogue, best, self.vector, self.again)
+                near, cosines = self.snapshot.cosines_of(self.store, best, self.vector, self.again)
                 known[candidates] = (
                     np.concatenate([near, self.newer[first:]]),
                     np.concatenate([cosines, self.newer_cosines[first:]]),

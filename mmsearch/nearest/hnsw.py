@@ -63,7 +63,7 @@ class Description:
 
 @dataclass(frozen=True)
 class Graph:
-    """A loaded graph of `rows` rows: those of all items up to `covers_to`. `record` is what the catalogue says of it.
+    """A loaded graph of `rows` rows: those of all items up to `covers_to`. `record` is what the store says of it.
 
     Threads take turns: how widely hnswlib looks is kept in its index.
     """
@@ -110,7 +110,7 @@ def is_stale(covered: int, newer: int, removed: int) -> bool:
     return newer + removed > (0 if covered + newer <= CHEAP_ROWS else STALE_SHARE * covered)
 
 
-def refresh_graph(folder: str, catalogue: Store, stored: StoredVectors, asked: bool | None = None) -> str | None:
+def refresh_graph(folder: str, store: Store, stored: StoredVectors, asked: bool | None = None) -> str | None:
     """Brings the graph up to date with the vectors of a space, if it is unusable or stale.
 
     New rows are added to the graph that is there and dead ones marked; it is built anew where it is unusable or
@@ -126,29 +126,29 @@ def refresh_graph(folder: str, catalogue: Store, stored: StoredVectors, asked: b
         return None
     index, trouble = None, None
     try:
-        description, record = _described(path, catalogue, space)
+        description, record = _described(path, store, space)
         if os.path.getsize(path) != description.bytes:
             raise NotUsable("the graph is not the one its header speaks of")
-        newer = catalogue.count_items_after(space.model_id, space.modality, record.covers_to)
-        removed = catalogue.items_removed() - description.items_removed
+        newer = store.count_items_after(space.model_id, space.modality, record.covers_to)
+        removed = store.items_removed() - description.items_removed
         if removed < 0:
             raise NotUsable("of another state of this library")
         if not is_stale(description.rows, newer, removed):
-            latest = catalogue.latest_item()
+            latest = store.latest_item()
             if newer == 0 and latest > record.covers_to + LARGEST_LAG:
-                derived.keep_record(catalogue, space, KIND, replace(record, covers_to=latest))
+                derived.keep_record(store, space, KIND, replace(record, covers_to=latest))
             return None
-        index = _extended(_load(path, space, description), catalogue, space)
+        index = _extended(_load(path, space, description), store, space)
     except (Missing, FileNotFoundError):
         pass
     except NotUsable as reason:
         trouble = str(reason)
     index = index if index is not None else built(stored.blocks(), space.identity.dimension, len(stored))
-    _save(path, catalogue, space, index)
+    _save(path, store, space, index)
     return trouble
 
 
-def read_graph(folder: str, catalogue: Store, space: Space) -> Graph:
+def read_graph(folder: str, store: Store, space: Space) -> Graph:
     """The graph of the space.
 
     Raises:
@@ -159,7 +159,7 @@ def read_graph(folder: str, catalogue: Store, space: Space) -> Graph:
         raise Missing("no graph can be read here")
     try:
         before = os.stat(path)
-        description, record = _described(path, catalogue, space)
+        description, record = _described(path, store, space)
         index = _load(path, space, description)
         after = os.stat(path)
     except FileNotFoundError:
@@ -170,10 +170,10 @@ def read_graph(folder: str, catalogue: Store, space: Space) -> Graph:
     return Graph(index, description.rows, record)
 
 
-def check_graph(folder: str, catalogue: Store, space: Space) -> None:
+def check_graph(folder: str, store: Store, space: Space) -> None:
     """Raises NotUsable, or Missing, where the graph cannot be used."""
     path = derived.derived_path(folder, space, KIND)
-    description, _ = _described(path, catalogue, space)
+    description, _ = _described(path, store, space)
     _verify(path, description)
 
 
@@ -190,7 +190,7 @@ def built(blocks: Iterable[VectorRows], dimension: int, rows: int) -> Any:
     return index
 
 
-def _save(path: str, catalogue: Store, space: Space, index: Any) -> None:
+def _save(path: str, store: Store, space: Space, index: Any) -> None:
     with replacing(path, "graph") as temporary:
         index.save_index(temporary)
         size = os.path.getsize(temporary)
@@ -200,16 +200,16 @@ def _save(path: str, catalogue: Store, space: Space, index: Any) -> None:
             checksum = _checksum(saved)
             os.fsync(saved.fileno())
     description = Description(
-        owner=derived.owner_of(catalogue, space),
-        rows=len(catalogue.item_ids(space.model_id, space.modality)),
-        items_removed=catalogue.items_removed(),
+        owner=derived.owner_of(store, space),
+        rows=len(store.item_ids(space.model_id, space.modality)),
+        items_removed=store.items_removed(),
         bytes=size,
         checksum=checksum,
     )
     written = json.dumps(asdict(description)).encode()
     write_whole(_header_path(path), lambda file: file.write(_MAGIC + written))
-    record = Record(catalogue.latest_item(), xxhash.xxh3_64_intdigest(written))
-    derived.keep_record(catalogue, space, KIND, record)
+    record = Record(store.latest_item(), xxhash.xxh3_64_intdigest(written))
+    derived.keep_record(store, space, KIND, record)
 
 
 def _remove(path: str) -> None:
@@ -226,9 +226,9 @@ def _can_be_named(path: str) -> bool:
     return True
 
 
-def _described(path: str, catalogue: Store, space: Space) -> tuple[Description, Record]:
-    """What the header says, and what the catalogue says of it."""
-    record = derived.record_of(catalogue, space, KIND)
+def _described(path: str, store: Store, space: Space) -> tuple[Description, Record]:
+    """What the header says, and what the store says of it."""
+    record = derived.record_of(store, space, KIND)
     try:
         with derived.opened(_header_path(path)) as file:
             content = file.read()
@@ -246,7 +246,7 @@ def _described(path: str, catalogue: Store, space: Space) -> tuple[Description, 
         description = Description(owner=Owner(**fields.pop("owner")), **fields)
     except (ValueError, KeyError, TypeError) as error:
         raise NotUsable(f"not readable ({error})") from error
-    derived.check_owner(description.owner, catalogue, space)
+    derived.check_owner(description.owner, store, space)
     return description, record
 
 
@@ -280,10 +280,10 @@ def _load(path: str, space: Space, description: Description) -> Any:
     return index
 
 
-def _extended(index: Any, catalogue: Store, space: Space) -> Any | None:
+def _extended(index: Any, store: Store, space: Space) -> Any | None:
     """The graph with new rows added and dead ones marked, or None where too much of it is dead."""
     known = np.sort(np.array(index.get_ids_list(), np.int64))
-    live = catalogue.item_ids(space.model_id, space.modality)
+    live = store.item_ids(space.model_id, space.modality)
     dead = np.setdiff1d(known, live)
     if len(dead) > LARGEST_DEAD_SHARE * max(1, len(known)):
         return None
@@ -294,7 +294,7 @@ def _extended(index: Any, catalogue: Store, space: Space) -> Any | None:
         with suppress(RuntimeError):
             index.mark_deleted(int(item_id))
     for start in range(0, len(new), _ADD_ROWS):
-        _add(index, rows_of(catalogue, space, new[start : start + _ADD_ROWS]))
+        _add(index, rows_of(store, space, new[start : start + _ADD_ROWS]))
     return index
 
 

@@ -1,12 +1,12 @@
-"""The row file of one model and modality: all full vectors as the catalogue holds them, mapped into memory.
+"""The row file of one model and modality: all full vectors as the store holds them, mapped into memory.
 
-The catalogue takes 10 µs to hand out a vector, which is most of what a search costs that compares a thousand of them
+The store takes 10 µs to hand out a vector, which is most of what a search costs that compares a thousand of them
 exactly. A search of a fresh process does not look at this file.
 
 The head (`nearest.chained`) is followed by blocks: a block's head, ids, int64 [n], checksums of the rows, uint64 [n],
 and, from the next multiple of their size on, the rows, float16 [n, d], each filled up to eight bytes. The chain of
 blocks covers ids and checksums, which are read when the file is opened; a row is held against its checksum when it is
-read. The file is made anew from the catalogue when too much of it is dead, and when it is in very many pieces.
+read. The file is made anew from the store when too much of it is dead, and when it is in very many pieces.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class RowFile:
     rows: Words
 
     def read(self, item_ids: ItemIds) -> tuple[VectorRows, ItemIds]:
-        """The rows of those items, ascending, as the catalogue holds them, and the ids of those that are damaged.
+        """The rows of those items, ascending, as the store holds them, and the ids of those that are damaged.
 
         Items that it does not cover are in neither.
 
@@ -99,13 +99,13 @@ class RowFile:
         return VectorRows(self.item_ids[places[sound]], vectors[sound]), self.item_ids[places[~sound]]
 
 
-def open_rows(folder: str, catalogue: Store, space: Space) -> RowFile:
+def open_rows(folder: str, store: Store, space: Space) -> RowFile:
     """The row file of the space, which is one without an adapter.
 
     Raises:
         NotUsable: it is damaged, or of another library or model. Missing, where there is none.
     """
-    record = derived.record_of(catalogue, space, KIND)
+    record = derived.record_of(store, space, KIND)
     try:
         file = derived.opened(derived.derived_path(folder, space, KIND))
     except FileNotFoundError:
@@ -117,16 +117,16 @@ def open_rows(folder: str, catalogue: Store, space: Space) -> RowFile:
             found = _opened(file, record)
         except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
             raise NotUsable(f"not readable ({error})") from error
-    derived.check_owner(found.description.owner, catalogue, space)
+    derived.check_owner(found.description.owner, store, space)
     return found
 
 
-def check_rows(folder: str, catalogue: Store, space: Space) -> None:
+def check_rows(folder: str, store: Store, space: Space) -> None:
     """Raises NotUsable, or Missing, where the row file cannot be used, or a row of it."""
-    _whole(folder, catalogue, space)
+    _whole(folder, store, space)
 
 
-def refresh_rows(folder: str, catalogue: Store, space: Space, rows: int) -> str | None:
+def refresh_rows(folder: str, store: Store, space: Space, rows: int) -> str | None:
     """Brings the row file of a space without an adapter, of about so many rows, up to date.
 
     Returns what was wrong with an unusable file.
@@ -136,21 +136,21 @@ def refresh_rows(folder: str, catalogue: Store, space: Space, rows: int) -> str 
         derived.remove(path)
         return None
     try:
-        known: RowFile | None = _whole(folder, catalogue, space)
+        known: RowFile | None = _whole(folder, store, space)
     except Missing:
         known = None
     except NotUsable as reason:
         known, trouble = None, str(reason)
-    if known is None or _should_be_made_anew(known, catalogue):
-        _write_from_catalogue(path, catalogue, space)
+    if known is None or _should_be_made_anew(known, store):
+        _write_from_catalogue(path, store, space)
     else:
-        _add(path, catalogue, space, known)
+        _add(path, store, space, known)
     return trouble
 
 
-def _whole(folder: str, catalogue: Store, space: Space) -> RowFile:
+def _whole(folder: str, store: Store, space: Space) -> RowFile:
     """The row file with every row of it verified."""
-    known = open_rows(folder, catalogue, space)
+    known = open_rows(folder, store, space)
     if hasattr(known.mapped, "madvise"):
         known.mapped.madvise(mmap.MADV_SEQUENTIAL)
     for start in range(0, len(known.item_ids), BLOCK_ROWS):
@@ -160,46 +160,46 @@ def _whole(folder: str, catalogue: Store, space: Space) -> RowFile:
     return known
 
 
-def _should_be_made_anew(known: RowFile, catalogue: Store) -> bool:
-    dead = catalogue.items_removed() - known.description.items_removed
+def _should_be_made_anew(known: RowFile, store: Store) -> bool:
+    dead = store.items_removed() - known.description.items_removed
     return is_worn(dead, len(known.item_ids)) or len(known.starts) > MOST_SMALL_BLOCKS + 2 * (
         len(known.item_ids) // BLOCK_ROWS
     )
 
 
-def _write_from_catalogue(path: str, catalogue: Store, space: Space) -> None:
-    latest = catalogue.latest_item()
-    rows = catalogue.count_items_after(space.model_id, space.modality, 0)
-    description = Description(derived.owner_of(catalogue, space), rows, catalogue.items_removed())
+def _write_from_catalogue(path: str, store: Store, space: Space) -> None:
+    latest = store.latest_item()
+    rows = store.count_items_after(space.model_id, space.modality, 0)
+    description = Description(derived.owner_of(store, space), rows, store.items_removed())
 
     def write(file: IO[bytes]) -> Record:
         head = write_head(file, _MAGIC, asdict(description))
-        return Record(latest, _write_rows_after(file, catalogue, space, 0, head), file.tell())
+        return Record(latest, _write_rows_after(file, store, space, 0, head), file.tell())
 
-    derived.keep_record(catalogue, space, KIND, write_whole(path, write))
+    derived.keep_record(store, space, KIND, write_whole(path, write))
 
 
-def _add(path: str, catalogue: Store, space: Space, known: RowFile) -> None:
+def _add(path: str, store: Store, space: Space, known: RowFile) -> None:
     """Adds blocks of the rows that the file lacks.
 
     What a killed run had begun is written over and not cut off: a session may have mapped the file.
     """
-    latest, before = catalogue.latest_item(), known.record
+    latest, before = store.latest_item(), known.record
     if latest <= before.covers_to:
         return
     with open(path, "r+b") as file:
         file.seek(before.end)
-        checksum = _write_rows_after(file, catalogue, space, before.covers_to, before.checksum)
+        checksum = _write_rows_after(file, store, space, before.covers_to, before.checksum)
         file.flush()
         os.fsync(file.fileno())
         end = file.tell()
     crash_point("rows added")
-    derived.keep_record(catalogue, space, KIND, Record(latest, checksum, end))
+    derived.keep_record(store, space, KIND, Record(latest, checksum, end))
 
 
-def _write_rows_after(file: IO[bytes], catalogue: Store, space: Space, after: int, checksum: int) -> int:
+def _write_rows_after(file: IO[bytes], store: Store, space: Space, after: int, checksum: int) -> int:
     """Blocks of all rows of items with higher ids than `after`. Returns the last checksum."""
-    for rows in _in_full_blocks(blocks_after(catalogue, space, after)):
+    for rows in _in_full_blocks(blocks_after(store, space, after)):
         words = _as_words(rows.vectors)
         payload = rows.item_ids.astype("<i8").tobytes() + row_checksums(rows.item_ids, words).astype("<u8").tobytes()
         checksum = block_checksum(checksum, payload)

@@ -42,7 +42,7 @@ Part = TypeVar("Part")
 class Codes(NamedTuple):
     """What the code file holds: ids [n], ascending, of all items up to `covers_to`, and codes where they are kept.
 
-    `record` is what the catalogue says of the file, `head` the checksum of its head; None where no file can be used.
+    `record` is what the store says of the file, `head` the checksum of its head; None where no file can be used.
     """
 
     item_ids: ItemIds
@@ -64,7 +64,7 @@ class Rows(NamedTuple):
 
 
 class SpaceSnapshot:
-    """One space at one state. The catalogues that it is given are to be at that state, on connections of any thread.
+    """One space at one state. The stores that it is given are to be at that state, on connections of any thread.
 
     `before` is the snapshot of an earlier state of the same library.
     """
@@ -94,7 +94,7 @@ class SpaceSnapshot:
 
     # Codes
 
-    def codes(self, catalogue: Store, query: CodedQuery, again: bool, patient: bool) -> tuple[Codes, Estimates | None]:
+    def codes(self, store: Store, query: CodedQuery, again: bool, patient: bool) -> tuple[Codes, Estimates | None]:
         """The codes; where it is not asked `again`, their ids alone with estimates for this query.
 
         Raises:
@@ -106,26 +106,26 @@ class SpaceSnapshot:
                 return known, None
             estimates: Estimates | None = None
             if again or (known is not None and known.words is not None):
-                self._codes = self._kept_codes(catalogue, known, patient)
+                self._codes = self._kept_codes(store, known, patient)
             else:
                 nothing: tuple[Codes, Estimates | None] = self._none(), None
                 self._codes, estimates = self._usable(
-                    CODES, catalogue, patient, lambda: self._estimated(catalogue, query), nothing
+                    CODES, store, patient, lambda: self._estimated(store, query), nothing
                 )
             self._of_this_state.add(CODES)
             return self._codes, estimates
 
-    def _kept_codes(self, catalogue: Store, known: Codes | None, patient: bool) -> Codes:
+    def _kept_codes(self, store: Store, known: Codes | None, patient: bool) -> Codes:
         """The codes of an earlier state, with what has come to the file since; all of the file where none are known."""
         if known is None or known.words is None:
-            return self._usable(CODES, catalogue, patient, lambda: self._read_codes(catalogue, None), self._none())
-        if known.record is not None and known.record == self._record(catalogue, CODES):
+            return self._usable(CODES, store, patient, lambda: self._read_codes(store, None), self._none())
+        if known.record is not None and known.record == self._record(store, CODES):
             return known
         # Where the file cannot be used, older codes are right as far as they go: what is newer is read beside them.
-        return self._usable(CODES, catalogue, patient, lambda: self._read_codes(catalogue, known), known)
+        return self._usable(CODES, store, patient, lambda: self._read_codes(store, known), known)
 
-    def _read_codes(self, catalogue: Store, known: Codes | None) -> Codes:
-        with open_codes(self._folder, catalogue, self.space) as codes:
+    def _read_codes(self, store: Store, known: Codes | None) -> Codes:
+        with open_codes(self._folder, store, self.space) as codes:
             beginning = codes.end, codes.checksum
             if known is not None and known.record is not None and known.head == codes.head:
                 codes.go_on_from(known.record.end, known.record.checksum)
@@ -142,9 +142,9 @@ class SpaceSnapshot:
         words = np.concatenate([known.words, *(block.words for block in blocks)], axis=1)
         return Codes(item_ids, codes.record.covers_to, words, codes.record, codes.head)
 
-    def _estimated(self, catalogue: Store, query: CodedQuery) -> tuple[Codes, Estimates | None]:
+    def _estimated(self, store: Store, query: CodedQuery) -> tuple[Codes, Estimates | None]:
         item_ids, estimates = [np.empty(0, np.int64)], [np.empty(0, np.int16)]
-        with open_codes(self._folder, catalogue, self.space) as codes:
+        with open_codes(self._folder, store, self.space) as codes:
             for block in codes.blocks():
                 item_ids.append(block.item_ids)
                 estimates.append(query.estimates(block.words))
@@ -157,43 +157,43 @@ class SpaceSnapshot:
     # Rows
 
     def cosines_after(
-        self, catalogue: Store, item_id: int, vector: FloatMatrix, again: bool
+        self, store: Store, item_id: int, vector: FloatMatrix, again: bool
     ) -> tuple[ItemIds, FloatMatrix]:
         """Ids [n], ascending, and cosines [n] with a vector, of all items with higher ids."""
-        kept = self._rows_after(catalogue, item_id).kept if again else None
+        kept = self._rows_after(store, item_id).kept if again else None
         if kept is not None:
             newer = kept.after(item_id)
             return newer.item_ids, newer.cosines_with(vector)
-        return _cosines(blocks_after(catalogue, self.space, item_id), vector)
+        return _cosines(blocks_after(store, self.space, item_id), vector)
 
     def cosines_of(
-        self, catalogue: Store, item_ids: ItemIds, vector: FloatMatrix, again: bool
+        self, store: Store, item_ids: ItemIds, vector: FloatMatrix, again: bool
     ) -> tuple[ItemIds, FloatMatrix]:
         """Those of the items, ascending, that are there, and their cosines with a vector."""
         parts = [item_ids[start : start + BLOCK_ROWS] for start in range(0, len(item_ids), BLOCK_ROWS)]
         if not again:
-            return _cosines((rows_of(catalogue, self.space, part) for part in parts), vector)
-        return _cosines((rows for part in parts for rows in self._rows_of(catalogue, part)), vector)
+            return _cosines((rows_of(store, self.space, part) for part in parts), vector)
+        return _cosines((rows for part in parts for rows in self._rows_of(store, part)), vector)
 
-    def _rows_of(self, catalogue: Store, item_ids: ItemIds) -> list[VectorRows]:
-        """The rows of those items from memory, from the row file, or from the catalogue."""
+    def _rows_of(self, store: Store, item_ids: ItemIds) -> list[VectorRows]:
+        """The rows of those items from memory, from the row file, or from the store."""
         if self._is_small():
-            kept = self._rows_after(catalogue, 0).kept
+            kept = self._rows_after(store, 0).kept
             if kept is not None:
                 return [kept.of_items(item_ids)]
-        file = self._row_file(catalogue)
+        file = self._row_file(store)
         if file is None:
-            return [rows_of(catalogue, self.space, item_ids)]
+            return [rows_of(store, self.space, item_ids)]
         try:
             stored, damaged = file.read(item_ids)
         except NotUsable as trouble:
             self._note(ROWS, trouble)
-            return [rows_of(catalogue, self.space, item_ids)]
+            return [rows_of(store, self.space, item_ids)]
         if len(damaged):
             self._note(ROWS, NotUsable("damaged: a row's checksum is wrong"))
         found = VectorRows(stored.item_ids, self.space.of_stored(stored.vectors))
         later = item_ids[item_ids > file.record.covers_to]
-        return [found, *(rows_of(catalogue, self.space, rest) for rest in (damaged, later) if len(rest))]
+        return [found, *(rows_of(store, self.space, rest) for rest in (damaged, later) if len(rest))]
 
     def _is_small(self) -> bool:
         """Whether all rows are kept in memory."""
@@ -201,31 +201,31 @@ class SpaceSnapshot:
 
         return self._codes is not None and len(self._codes.item_ids) < row_file.ROWS_FROM
 
-    def _rows_after(self, catalogue: Store, item_id: int) -> Rows:
+    def _rows_after(self, store: Store, item_id: int) -> Rows:
         """Rows among which are those of all items with higher ids, as of this state."""
         with self._lock:
             kind = "all" if item_id == 0 or self._is_small() else "newer"
             known = self._rows.get(kind)
             if kind not in self._of_this_state or known is None or known.after > item_id:
-                known = self._rows[kind] = self._brought_up(catalogue, 0 if kind == "all" else item_id, known)
+                known = self._rows[kind] = self._brought_up(store, 0 if kind == "all" else item_id, known)
                 self._of_this_state.add(kind)
                 if kind == "newer":
                     self._rows.pop("all", None)  # of a library that was small
             return known
 
-    def _brought_up(self, catalogue: Store, after: int, known: Rows | None) -> Rows:
+    def _brought_up(self, store: Store, after: int, known: Rows | None) -> Rows:
         """The rows after an item as of this state: those that were known, less what was removed, and newer ones."""
-        latest, removed = catalogue.latest_item(), catalogue.items_removed()
+        latest, removed = store.latest_item(), store.items_removed()
         if known is not None and known.kept is None and known.after == after:
             return known._replace(seen_to=latest, removed=removed)  # too many, and hardly fewer by now
         if known is None or known.kept is None or known.after > after:
             known = Rows(after, after, removed, None)
         parts = [] if known.kept is None else [known.kept.after(after)]
         if parts and known.removed != removed:
-            parts = [parts[0].of_items(catalogue.live_items(parts[0].item_ids))]
+            parts = [parts[0].of_items(store.live_items(parts[0].item_ids))]
         size = sum(part.vectors.nbytes for part in parts)
         if latest > known.seen_to:
-            for block in blocks_after(catalogue, self.space, known.seen_to):
+            for block in blocks_after(store, self.space, known.seen_to):
                 parts.append(block)
                 size += block.vectors.nbytes
                 if size > KEPT_BYTES:
@@ -235,23 +235,21 @@ class SpaceSnapshot:
             parts = [VectorRows(np.empty(0, np.int64), np.empty((0, dimension), np.float16))]
         return Rows(after, max(latest, known.seen_to), removed, VectorRows.together(parts))
 
-    def _row_file(self, catalogue: Store) -> RowFile | None:
+    def _row_file(self, store: Store) -> RowFile | None:
         from mmsearch.nearest.row_file import open_rows
 
         with self._lock:
             if ROWS not in self._of_this_state:
                 kind, known = ROWS, self._file
-                if known is None or known.record != self._record(catalogue, kind):
+                if known is None or known.record != self._record(store, kind):
                     space = self.space.without_adapter()
-                    self._file = self._usable(
-                        kind, catalogue, False, lambda: open_rows(self._folder, catalogue, space), known
-                    )
+                    self._file = self._usable(kind, store, False, lambda: open_rows(self._folder, store, space), known)
                 self._of_this_state.add(ROWS)
             return self._file
 
     # The graph
 
-    def graph(self, catalogue: Store, patient: bool = True) -> Graph | None:
+    def graph(self, store: Store, patient: bool = True) -> Graph | None:
         """The graph, or None where there is none that can be used.
 
         Raises:
@@ -259,26 +257,26 @@ class SpaceSnapshot:
         """
         with self._lock:
             if GRAPH not in self._of_this_state:
-                record = self._record(catalogue, GRAPH)
+                record = self._record(store, GRAPH)
                 known = self._graph
                 if known is None or record is None:
-                    self._graph = self._usable(GRAPH, catalogue, patient, lambda: self._read_graph(catalogue), None)
+                    self._graph = self._usable(GRAPH, store, patient, lambda: self._read_graph(store), None)
                 elif known.record.checksum == record.checksum:  # the same file, of which more is known now
                     self._graph = replace(known, record=record)
                 else:
-                    self._graph = self._usable(GRAPH, catalogue, patient, lambda: self._read_graph(catalogue), known)
+                    self._graph = self._usable(GRAPH, store, patient, lambda: self._read_graph(store), known)
                 self._of_this_state.add(GRAPH)
             return self._graph
 
-    def _read_graph(self, catalogue: Store) -> Graph:
-        return read_graph(self._folder, catalogue, self.space)
+    def _read_graph(self, store: Store) -> Graph:
+        return read_graph(self._folder, store, self.space)
 
     # Files that cannot be used
 
-    def _usable(self, kind: str, catalogue: Store, patient: bool, read: Callable[[], Part], otherwise: Part) -> Part:
+    def _usable(self, kind: str, store: Store, patient: bool, read: Callable[[], Part], otherwise: Part) -> Part:
         """What `read` gives; `otherwise` where the file cannot be used, which is found out once for each file."""
         known = self._useless.get(kind)
-        mark = self._mark(catalogue, kind)
+        mark = self._mark(store, kind)
         if known is not None and known[0] == mark:
             self._troubles[kind] = known[1]
             return otherwise
@@ -299,18 +297,18 @@ class SpaceSnapshot:
     def _note(self, kind: str, trouble: NotUsable) -> None:
         self._troubles[kind] = str(trouble)
 
-    def _mark(self, catalogue: Store, kind: str) -> tuple[object, ...]:
+    def _mark(self, store: Store, kind: str) -> tuple[object, ...]:
         """By what a file and its record are known again."""
         path = derived.derived_path(self._folder, self._of_kind(kind), kind)
         try:
             status = os.stat(path)
         except OSError:
-            return (self._record(catalogue, kind),)
-        return self._record(catalogue, kind), status.st_ino, status.st_size, status.st_mtime_ns
+            return (self._record(store, kind),)
+        return self._record(store, kind), status.st_ino, status.st_size, status.st_mtime_ns
 
-    def _record(self, catalogue: Store, kind: str) -> Record | None:
+    def _record(self, store: Store, kind: str) -> Record | None:
         try:
-            return derived.record_of(catalogue, self._of_kind(kind), kind)
+            return derived.record_of(store, self._of_kind(kind), kind)
         except Missing:
             return None
 

@@ -23,7 +23,7 @@ _BLOCK_ROWS = 8_192
 class Space:
     """The vectors of one model and one modality in a library, moved by an adapter where there is one.
 
-    `identity` is that of the model with its adapter; the catalogue holds the vectors as the model made them.
+    `identity` is that of the model with its adapter; the store holds the vectors as the model made them.
     """
 
     model_id: int
@@ -39,7 +39,7 @@ class Space:
         return Space(self.model_id, identity, self.modality)
 
     def of_stored(self, vectors: HalfMatrix) -> HalfMatrix:
-        """Vectors of this space, float16 [n, dimension], of vectors as the catalogue holds them."""
+        """Vectors of this space, float16 [n, dimension], of vectors as the store holds them."""
         if self.adapter is None:
             return vectors
         moved = np.empty(vectors.shape, np.float16)
@@ -66,7 +66,7 @@ class ModelInUse:
         return Space(self.model_id, self.identity, modality, self.adapter)
 
 
-def model_in_use(catalogue: Store, adapter: str | None = None, model: str | None = None) -> ModelInUse | None:
+def model_in_use(store: Store, adapter: str | None = None, model: str | None = None) -> ModelInUse | None:
     """The model that searches use, or the one of that name, with its adapter, or the one of that name.
 
     None before the first index.
@@ -75,11 +75,11 @@ def model_in_use(catalogue: Store, adapter: str | None = None, model: str | None
         NotFound: there is no such model or adapter.
         Invalid: the adapter was made for another model.
     """
-    stored = searched_model(catalogue) if model is None else find_model(catalogue, model)
-    return None if stored is None else with_adapter(catalogue, stored, adapter)
+    stored = searched_model(store) if model is None else find_model(store, model)
+    return None if stored is None else with_adapter(store, stored, adapter)
 
 
-def with_adapter(catalogue: Store, model: StoredModel, adapter: str | None = None) -> ModelInUse:
+def with_adapter(store: Store, model: StoredModel, adapter: str | None = None) -> ModelInUse:
     """That model with the adapter that searches with it go through, or the one of that name.
 
     Raises:
@@ -88,9 +88,9 @@ def with_adapter(catalogue: Store, model: StoredModel, adapter: str | None = Non
     """
     identity = model.identity
     if adapter is None:
-        stored = adapter_in_use(catalogue, identity.fingerprint)
+        stored = adapter_in_use(store, identity.fingerprint)
     else:
-        stored = find_adapter(catalogue, adapter)
+        stored = find_adapter(store, adapter)
         if stored is not None and stored.model_fingerprint != identity.fingerprint:
             raise Invalid(
                 f"The adapter {stored.label} was made for another model than {identity.label}.",

@@ -1,4 +1,4 @@
-"""The vectors of one space as the catalogue holds them: all of them block by block, or those of some items."""
+"""The vectors of one space as the store holds them: all of them block by block, or those of some items."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ class VectorRows:
 
 @dataclass(frozen=True)
 class StoredVectors:
-    """All vectors of a space, read from the catalogue as they are asked for. `count` may include some of removed items.
+    """All vectors of a space, read from the store as they are asked for. `count` may include some of removed items.
 
     What reads them raises DamagedDatabase for a vector of a wrong size.
     """
 
-    catalogue: Store
+    store: Store
     space: Space
     count: int
 
@@ -88,19 +88,19 @@ class StoredVectors:
 
     def blocks(self) -> Iterator[VectorRows]:
         """The rows, a block at a time, ascending."""
-        return blocks_after(self.catalogue, self.space, 0)
+        return blocks_after(self.store, self.space, 0)
 
     def sample(self, count: int, seed: int = 0) -> FloatMatrix:
         """Vectors float32 [k, dimension] of items drawn at random: `count` of them, or all that there are."""
-        item_ids = self.catalogue.item_ids(self.space.model_id, self.space.modality)
+        item_ids = self.store.item_ids(self.space.model_id, self.space.modality)
         drawn = np.sort(np.random.default_rng(seed).permutation(len(item_ids))[:count])
-        return rows_of(self.catalogue, self.space, item_ids[drawn]).vectors.astype(np.float32)
+        return rows_of(self.store, self.space, item_ids[drawn]).vectors.astype(np.float32)
 
 
-def blocks_after(catalogue: Store, space: Space, item_id: int) -> Iterator[VectorRows]:
+def blocks_after(store: Store, space: Space, item_id: int) -> Iterator[VectorRows]:
     """The rows of the space's items with ids above `item_id`, a block at a time, ascending."""
     while True:
-        item_ids, vectors = catalogue.vectors_after(space.model_id, space.modality, item_id, BLOCK_ROWS)
+        item_ids, vectors = store.vectors_after(space.model_id, space.modality, item_id, BLOCK_ROWS)
         if len(item_ids):
             yield VectorRows(item_ids, _matrix(space, vectors))
         if len(item_ids) < BLOCK_ROWS:
@@ -108,9 +108,9 @@ def blocks_after(catalogue: Store, space: Space, item_id: int) -> Iterator[Vecto
         item_id = int(item_ids[-1])
 
 
-def rows_of(catalogue: Store, space: Space, item_ids: ItemIds) -> VectorRows:
+def rows_of(store: Store, space: Space, item_ids: ItemIds) -> VectorRows:
     """The rows of those items, ascending; items that are not there any more are left out."""
-    found, vectors = catalogue.vectors_of(item_ids)
+    found, vectors = store.vectors_of(item_ids)
     return VectorRows(found, _matrix(space, vectors))
 
 

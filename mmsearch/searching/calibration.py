@@ -1,6 +1,6 @@
 """The calibration of one library: that of its model, brought nearer to what lies in it by measuring.
 
-It is measured after an index run that changed a tenth of the rows or more, and kept in the catalogue, so that a search
+It is measured after an index run that changed a tenth of the rows or more, and kept in the store, so that a search
 needs to measure nothing.
 """
 
@@ -31,9 +31,9 @@ _KEPT = 16
 _noise: dict[str, FloatMatrix] = {}
 
 
-def stored_calibration(catalogue: Store, identity: ModelIdentity) -> Calibration | None:
+def stored_calibration(store: Store, identity: ModelIdentity) -> Calibration | None:
     """What was last measured in this library for that model, or None."""
-    return _curves(_stored(catalogue).get(identity.fingerprint))
+    return _curves(_stored(store).get(identity.fingerprint))
 
 
 def _curves(measured: dict[str, Any] | None) -> Calibration | None:
@@ -43,12 +43,12 @@ def _curves(measured: dict[str, Any] | None) -> Calibration | None:
         return None
 
 
-def refresh_calibration(catalogue: Store, encoder: Encoder, vectors: Mapping[Modality, StoredVectors]) -> None:
+def refresh_calibration(store: Store, encoder: Encoder, vectors: Mapping[Modality, StoredVectors]) -> None:
     """Measures again where the library has changed by a tenth since it was last measured."""
     fingerprint = encoder.identity.fingerprint
     counts = {modality: len(of_modality) for modality, of_modality in vectors.items()}
-    removed, last_item = catalogue.items_removed(), catalogue.latest_item()
-    stored = _stored(catalogue)
+    removed, last_item = store.items_removed(), store.latest_item()
+    stored = _stored(store)
     known = stored.pop(fingerprint, None)
     if known is not None and _curves(known) is not None:
         changed = removed - known["removed"] + max(0, last_item - known.get("last_item", 0))
@@ -66,8 +66,8 @@ def refresh_calibration(catalogue: Store, encoder: Encoder, vectors: Mapping[Mod
         "curves": as_json(found),
     }
     latest = dict(list(stored.items())[-_KEPT:])
-    with catalogue.transaction():
-        catalogue.set_setting(_SETTING, json.dumps(latest))
+    with store.transaction():
+        store.set_setting(_SETTING, json.dumps(latest))
     crash_point("calibration kept")
 
 
@@ -81,10 +81,10 @@ def _noise_vectors(encoder: Encoder) -> FloatMatrix:
         return np.concatenate(list(executor.map(lambda part: encoder.encode("text", part), parts)))
 
 
-def _stored(catalogue: Store) -> dict[str, dict[str, Any]]:
+def _stored(store: Store) -> dict[str, dict[str, Any]]:
     """What was measured, by the fingerprint of the model with its adapter; the latest last."""
     try:
-        found = json.loads(catalogue.setting(_SETTING) or "{}")
+        found = json.loads(store.setting(_SETTING) or "{}")
     except ValueError:  # damaged
         return {}
     sound = found.items() if isinstance(found, dict) else ()

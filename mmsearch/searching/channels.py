@@ -79,7 +79,7 @@ class LibraryState:
         """What was wrong with derived files that had to be done without."""
         return tuple(dict.fromkeys(one for channel in self.channels for one in channel.gallery.troubles()))
 
-    def asked_channels(self, catalogue: SqliteStore, filters: Filters) -> list[tuple[Channel, Wanted | None]]:
+    def asked_channels(self, store: SqliteStore, filters: Filters) -> list[tuple[Channel, Wanted | None]]:
         """The channels in which something may pass the filters, each with what passes, or None where all of it does."""
         found: list[tuple[Channel, Wanted | None]] = []
         medium, others = filters.medium, replace(filters, medium=None)
@@ -87,36 +87,36 @@ class LibraryState:
             if medium is not None and medium not in channel.media:
                 continue
             everything = not others and (medium is None or channel.media == {medium})
-            found.append((channel, None if everything else channel.gallery.wanted(catalogue, filters)))
+            found.append((channel, None if everything else channel.gallery.wanted(store, filters)))
         return found
 
-    def calibration(self, catalogue: SqliteStore, in_use: ModelInUse) -> Calibration:
+    def calibration(self, store: SqliteStore, in_use: ModelInUse) -> Calibration:
         """That of the model in this library."""
         fingerprint = in_use.identity.fingerprint
         with self._lock:
             if fingerprint not in self._calibrations:
-                self._calibrations[fingerprint] = self._measured(catalogue, in_use)
+                self._calibrations[fingerprint] = self._measured(store, in_use)
             return self._calibrations[fingerprint]
 
-    def _measured(self, catalogue: SqliteStore, in_use: ModelInUse) -> Calibration:
-        stored = stored_calibration(catalogue, in_use.identity)
+    def _measured(self, store: SqliteStore, in_use: ModelInUse) -> Calibration:
+        stored = stored_calibration(store, in_use.identity)
         if stored is not None:
             return stored
         # Without a measurement there are few rows, or a run was cut off.
         modalities = [channel.modality for channel in self.channels if channel.in_use.model_id == in_use.model_id]
-        vectors = {one: StoredVectors(catalogue, in_use.space(one), 0) for one in modalities}
+        vectors = {one: StoredVectors(store, in_use.space(one), 0) for one in modalities}
         with self._encoder(in_use) as encoder:
             return own_calibration(encoder, vectors)
 
 
-def models_at(folder: str, catalogue: SqliteStore, options: SessionOptions) -> list[ModelInUse]:
+def models_at(folder: str, store: SqliteStore, options: SessionOptions) -> list[ModelInUse]:
     """The models that are searched with.
 
     Raises:
         NotFound: the library is empty, or has no such model or adapter. Invalid: the adapter is for another model.
     """
     names = options.models or (None,)
-    found = [model_in_use(catalogue, options.adapter, name) for name in names]
+    found = [model_in_use(store, options.adapter, name) for name in names]
     models = {in_use.model_id: in_use for in_use in found if in_use is not None}
     if not models:
         raise NotFound(f"The library in {folder} is empty.", Remedy("index"))
@@ -125,7 +125,7 @@ def models_at(folder: str, catalogue: SqliteStore, options: SessionOptions) -> l
 
 def channels_at(
     folder: str,
-    catalogue: SqliteStore,
+    store: SqliteStore,
     models: Sequence[ModelInUse],
     options: SessionOptions,
     before: Sequence[Channel],
@@ -135,7 +135,7 @@ def channels_at(
     found: list[Channel] = []
     for in_use in models:
         media: dict[Modality, set[Medium]] = {}
-        for modality, medium in catalogue.spaces(in_use.model_id):
+        for modality, medium in store.spaces(in_use.model_id):
             media.setdefault(modality, set()).add(medium)
         for modality, of_modality in media.items():
             gallery = Gallery(

@@ -12,10 +12,10 @@ from mmsearch.store.sqlite.store import DATABASE_NAME, SqliteStore
 
 
 class _Connection:
-    """A thread's catalogue, of the file of that device and number, in the so manieth line of the library."""
+    """A thread's store, of the file of that device and number, in the so manieth line of the library."""
 
-    def __init__(self, catalogue: SqliteStore, file: tuple[int, int], line: int) -> None:
-        self.catalogue = catalogue
+    def __init__(self, store: SqliteStore, file: tuple[int, int], line: int) -> None:
+        self.store = store
         self.file = file
         self.line = line
         self.is_in_use = True
@@ -24,9 +24,9 @@ class _Connection:
 class Connections:
     """Catalogues by thread. What threads that have ended have left is closed when another one comes."""
 
-    def __init__(self, folder: str, open_catalogue: Callable[[], SqliteStore]) -> None:
+    def __init__(self, folder: str, open_store: Callable[[], SqliteStore]) -> None:
         self._database = os.path.join(folder, DATABASE_NAME)
-        self._open = open_catalogue
+        self._open = open_store
         self._lock = threading.Lock()
         self._by_thread: dict[threading.Thread, _Connection] = {}
         self._file: tuple[int, int] | None = None
@@ -35,7 +35,7 @@ class Connections:
 
     @contextmanager
     def reading(self) -> Iterator[tuple[SqliteStore, int]]:
-        """This thread's catalogue, at one state, of the file that is there now.
+        """This thread's store, at one state, of the file that is there now.
 
         The number tells lines of the library apart: it rises where another file has taken the place of the database.
 
@@ -44,13 +44,13 @@ class Connections:
         """
         connection = self._taken()
         try:
-            with connection.catalogue.one_state():
-                yield connection.catalogue, connection.line
+            with connection.store.one_state():
+                yield connection.store, connection.line
         finally:
             with self._lock:
                 connection.is_in_use = False
                 if self._is_closed:
-                    connection.catalogue.close()
+                    connection.store.close()
 
     def renew(self) -> None:
         """Says that the database is not what it was, though it is the same file."""
@@ -63,7 +63,7 @@ class Connections:
             self._is_closed = True
             for connection in self._by_thread.values():
                 if not connection.is_in_use:
-                    connection.catalogue.close()
+                    connection.store.close()
             self._by_thread.clear()
 
     def __len__(self) -> int:
@@ -84,7 +84,7 @@ class Connections:
                 raise Unavailable("The session is closed.")
             # Only now: a number of the file system is not given out again while a file of it is open.
             for one in [one for one in self._by_thread if one is thread or not one.is_alive()]:
-                self._by_thread.pop(one).catalogue.close()
+                self._by_thread.pop(one).store.close()
             connection = self._by_thread[thread] = _Connection(opened, file, self._line_of(file))
             return connection
 
@@ -95,13 +95,13 @@ class Connections:
         return self._line
 
     def _opened(self) -> tuple[SqliteStore, tuple[int, int]]:
-        """A new catalogue and the file that it has open."""
+        """A new store and the file that it has open."""
         while True:
             file = self._file_now()
-            catalogue = self._open()
+            store = self._open()
             if file == self._file_now():
-                return catalogue, file
-            catalogue.close()  # it was replaced at this moment
+                return store, file
+            store.close()  # it was replaced at this moment
 
     def _file_now(self) -> tuple[int, int]:
         try:

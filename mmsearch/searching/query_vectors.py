@@ -78,10 +78,10 @@ class QueryVectors:
             return _unit(encoder.encode("image", [picture])[0])
 
 
-def stored_picture(catalogue: SqliteStore, in_use: ModelInUse, path: str) -> FloatMatrix | None:
+def stored_picture(store: SqliteStore, in_use: ModelInUse, path: str) -> FloatMatrix | None:
     """The unit vector of the picture at `path`, float32 [dimension], if it is in the library as it is now."""
     try:
-        stored = catalogue.image_vector_at(os.fsencode(path), in_use.model_id)
+        stored = store.image_vector_at(os.fsencode(path), in_use.model_id)
     except OSError:
         return None
     if stored is None:

@@ -95,14 +95,14 @@ class _Found(NamedTuple):
 
 
 class Searcher:
-    """Answers one query at one state. The catalogue is at that state until the answer is there.
+    """Answers one query at one state. The store is at that state until the answer is there.
 
     Where it is `patient`, NotUsable is raised for a derived file that may be that of the next state.
     """
 
-    def __init__(self, state: LibraryState, catalogue: SqliteStore, presence: Presence, patient: bool) -> None:
+    def __init__(self, state: LibraryState, store: SqliteStore, presence: Presence, patient: bool) -> None:
         self._state = state
-        self._catalogue = catalogue
+        self._store = store
         self._presence = presence
         self._patient = patient
 
@@ -110,17 +110,17 @@ class Searcher:
         """The files that answer a query, of which `vectors` holds the vector by model."""
         asked: list[_Asked] = []
         thresholds: dict[Modality, float] = {}
-        for channel, wanted in self._state.asked_channels(self._catalogue, query.filters):
+        for channel, wanted in self._state.asked_channels(self._store, query.filters):
             in_space = vectors[channel.in_use.model_id]
-            calibration = self._state.calibration(self._catalogue, channel.in_use)
+            calibration = self._state.calibration(self._store, channel.in_use)
             background = scoring.combined(calibration, in_space.terms, channel.modality)
-            ranking, rows = channel.gallery.ranking(self._catalogue, in_space.vector, wanted, self._patient)
+            ranking, rows = channel.gallery.ranking(self._store, in_space.vector, wanted, self._patient)
             threshold = _threshold(query, rows, background)
             asked.append(_Asked(ranking, background, threshold, rows))
             thresholds[channel.modality] = min(threshold, thresholds.get(channel.modality, math.inf))
         page, total, is_exact, nearest = self._page(query, asked)
         looked_at = [*page, nearest] if nearest else page
-        items = self._catalogue.found_items({found.item_id for found in looked_at}, query.filters)
+        items = self._store.found_items({found.item_id for found in looked_at}, query.filters)
         of_place = {(item.item_id, item.path): item for item in items}
         there = self._presence.look(found.path for found in looked_at)
         away = [found for found in looked_at if there[found.path] is None]
@@ -163,7 +163,7 @@ class Searcher:
 
     def _best_per_file(self, near: _Near, query: Query, images: _QueryImages) -> list[_Found]:
         """Each file at its best place, best first; ties in the order of paths."""
-        places = self._catalogue.places_of(near.items, query.filters)
+        places = self._store.places_of(near.items, query.filters)
         own = images.among({path for _, path, size in places if images.may_be(size)})
         best: dict[bytes, tuple[tuple[bool, float, float], int]] = {}
         for item_id, path, _ in sorted(places):

@@ -50,13 +50,13 @@ class Session:
     def __init__(
         self,
         folder: str,
-        open_catalogue: Callable[[], SqliteStore],
+        open_store: Callable[[], SqliteStore],
         open_encoder: Callable[[ModelInUse], Encoder],
         options: SessionOptions | None = None,
     ) -> None:
         self._folder = folder
         self._options = options or SessionOptions()
-        self._connections = Connections(folder, open_catalogue)
+        self._connections = Connections(folder, open_store)
         self._vectors = QueryVectors(folder, open_encoder)
         self._presence = Presence()
         self._lock = threading.Lock()
@@ -122,12 +122,12 @@ class Session:
         Neither, where it is to be had at a later state. After some tries it is given without the files that it lacks.
         """
         try:
-            with self._connections.reading() as (catalogue, line):
-                state = self._state(catalogue, line)
-                vectors, missing = self._query_vectors(catalogue, state, query.terms, encoded)
+            with self._connections.reading() as (store, line):
+                state = self._state(store, line)
+                vectors, missing = self._query_vectors(store, state, query.terms, encoded)
                 if missing:
                     return None, missing
-                searcher = Searcher(state, catalogue, self._presence, patient=tries < TRIES)
+                searcher = Searcher(state, store, self._presence, patient=tries < TRIES)
                 return (state, searcher.answer(query, vectors)), []
         except NotUsable:
             time.sleep(WAIT_SECONDS)
@@ -136,13 +136,13 @@ class Session:
                 self._connections.renew()  # it is not that another thread was quicker: the library went back
         return None, []
 
-    def _state(self, catalogue: SqliteStore, line: int) -> LibraryState:
-        """The state that this thread's catalogue is at, for which much may be known already.
+    def _state(self, store: SqliteStore, line: int) -> LibraryState:
+        """The state that this thread's store is at, for which much may be known already.
 
         Raises:
             _NotThisState: another thread has seen a later one.
         """
-        key = StateKey(line, *catalogue.state())
+        key = StateKey(line, *store.state())
         latest = self._latest
         if latest is not None and latest.key == key:
             return latest
@@ -152,14 +152,14 @@ class Session:
                 return latest
             if latest is not None and latest.key.is_after(key):
                 raise _NotThisState
-            models = models_at(self._folder, catalogue, self._options)
+            models = models_at(self._folder, store, self._options)
             before = latest.channels if latest is not None and key.is_after(latest.key) else ()
-            channels = channels_at(self._folder, catalogue, models, self._options, before)
+            channels = channels_at(self._folder, store, models, self._options, before)
             self._latest = LibraryState(key, models, channels, self._vectors.encoder)
             return self._latest
 
     def _query_vectors(
-        self, catalogue: SqliteStore, state: LibraryState, terms: Sequence[Term], encoded: Encoded
+        self, store: SqliteStore, state: LibraryState, terms: Sequence[Term], encoded: Encoded
     ) -> tuple[dict[int, QueryVector], list[tuple[ModelInUse, Term]]]:
         """The query's vector for each model, and the terms that are to be encoded first, with the models.
 
@@ -170,7 +170,7 @@ class Session:
         for in_use in state.models:
             vectors: list[FloatMatrix] = []
             for term in terms:
-                stored = stored_picture(catalogue, in_use, term.value) if term.modality == "image" else None
+                stored = stored_picture(store, in_use, term.value) if term.modality == "image" else None
                 vector = stored if stored is not None else encoded.get((in_use.identity.fingerprint, term))
                 if vector is None:
                     missing.append((in_use, term))

@@ -1,4 +1,4 @@
-"""The adapters of a library: rows of the catalogue, and which of them searches with each model go through."""
+"""The adapters of a library: rows of the store, and which of them searches with each model go through."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoredAdapter:
-    """An adapter as the catalogue holds it: `weights` is its file, `about` the JSON of how it was made and did."""
+    """An adapter as the store holds it: `weights` is its file, `about` the JSON of how it was made and did."""
 
     id: int
     name: str
@@ -41,19 +41,19 @@ class StoredAdapter:
             raise Damaged(f"The adapter {self.label} is damaged", Remedy("adapters.remove", self.label)) from error
 
 
-def stored_adapters(catalogue: Store) -> list[StoredAdapter]:
+def stored_adapters(store: Store) -> list[StoredAdapter]:
     """All of them, by name and version."""
-    return [StoredAdapter(*row) for row in catalogue.adapter_rows()]
+    return [StoredAdapter(*row) for row in store.adapter_rows()]
 
 
-def adapter_in_use(catalogue: Store, model_fingerprint: str) -> StoredAdapter | None:
+def adapter_in_use(store: Store, model_fingerprint: str) -> StoredAdapter | None:
     """The one that searches with that model go through."""
-    chosen = catalogue.number_setting(_in_use(model_fingerprint))
-    known = [StoredAdapter(*row) for row in catalogue.adapter_rows(chosen)]
+    chosen = store.number_setting(_in_use(model_fingerprint))
+    known = [StoredAdapter(*row) for row in store.adapter_rows(chosen)]
     return next((one for one in known if one.model_fingerprint == model_fingerprint), None)
 
 
-def find_adapter(catalogue: Store, written: str) -> StoredAdapter | None:
+def find_adapter(store: Store, written: str) -> StoredAdapter | None:
     """The adapter called `name` (its newest version) or `name@version`; None for the word none.
 
     Raises:
@@ -62,7 +62,7 @@ def find_adapter(catalogue: Store, written: str) -> StoredAdapter | None:
     if written == NO_ADAPTER:
         return None
     name, _, version = written.partition("@")
-    known = stored_adapters(catalogue)
+    known = stored_adapters(store)
     fitting = [one for one in known if one.name == name and version in ("", str(one.version))]
     if not fitting:
         if not known:
@@ -72,33 +72,33 @@ def find_adapter(catalogue: Store, written: str) -> StoredAdapter | None:
     return max(fitting, key=lambda one: one.version)
 
 
-def next_version(catalogue: Store, name: str) -> int:
+def next_version(store: Store, name: str) -> int:
     """The version that the next adapter of that name gets, from 1 on; none is ever given twice."""
-    return catalogue.number_setting(f"adapter_version {name}") + 1
+    return store.number_setting(f"adapter_version {name}") + 1
 
 
-def add_adapter(catalogue: Store, adapter: Adapter, about: str) -> int:
+def add_adapter(store: Store, adapter: Adapter, about: str) -> int:
     """Stores an adapter, within the caller's transaction. Returns its id."""
-    adapter_id = catalogue.insert_adapter(
+    adapter_id = store.insert_adapter(
         adapter.name, adapter.version, adapter.model_fingerprint, adapter.to_bytes(), about
     )
-    catalogue.set_setting(f"adapter_version {adapter.name}", str(adapter.version))
+    store.set_setting(f"adapter_version {adapter.name}", str(adapter.version))
     return adapter_id
 
 
-def use_adapter(catalogue: Store, model_fingerprint: str, adapter_id: int | None) -> None:
+def use_adapter(store: Store, model_fingerprint: str, adapter_id: int | None) -> None:
     """Makes it the one that searches with that model go through, or none for None; within the caller's transaction."""
     if adapter_id is None:
-        catalogue.remove_setting(_in_use(model_fingerprint))
+        store.remove_setting(_in_use(model_fingerprint))
     else:
-        catalogue.set_setting(_in_use(model_fingerprint), str(adapter_id))
+        store.set_setting(_in_use(model_fingerprint), str(adapter_id))
 
 
-def remove_adapter(catalogue: Store, adapter: StoredAdapter) -> None:
+def remove_adapter(store: Store, adapter: StoredAdapter) -> None:
     """Takes it out of the library, within the caller's transaction."""
-    if catalogue.setting(_in_use(adapter.model_fingerprint)) == str(adapter.id):
-        use_adapter(catalogue, adapter.model_fingerprint, None)
-    catalogue.delete_adapter(adapter.id)
+    if store.setting(_in_use(adapter.model_fingerprint)) == str(adapter.id):
+        use_adapter(store, adapter.model_fingerprint, None)
+    store.delete_adapter(adapter.id)
 
 
 def _in_use(model_fingerprint: str) -> str:

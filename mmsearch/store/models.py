@@ -1,4 +1,4 @@
-"""The models of a library: rows of the catalogue, each with vectors of its own, and which of them searches use."""
+"""The models of a library: rows of the store, each with vectors of its own, and which of them searches use."""
 
 from __future__ import annotations
 
@@ -28,59 +28,59 @@ class StoredModel:
         return self.identity.name
 
 
-def stored_models(catalogue: Store) -> list[StoredModel]:
+def stored_models(store: Store) -> list[StoredModel]:
     """All of the library, the oldest first."""
-    return [StoredModel(*row) for row in catalogue.model_rows()]
+    return [StoredModel(*row) for row in store.model_rows()]
 
 
-def searched_model(catalogue: Store) -> StoredModel | None:
+def searched_model(store: Store) -> StoredModel | None:
     """The one that searches use, or None before the first `index`."""
-    return _chosen(catalogue, _IN_USE)
+    return _chosen(store, _IN_USE)
 
 
-def wanted_model(catalogue: Store) -> StoredModel | None:
+def wanted_model(store: Store) -> StoredModel | None:
     """The one that searches will use once it has encoded all files, or None."""
-    return _chosen(catalogue, _WANTED)
+    return _chosen(store, _WANTED)
 
 
-def _chosen(catalogue: Store, setting: str) -> StoredModel | None:
-    chosen = catalogue.number_setting(setting)
-    return next((one for one in stored_models(catalogue) if one.id == chosen), None)
+def _chosen(store: Store, setting: str) -> StoredModel | None:
+    chosen = store.number_setting(setting)
+    return next((one for one in stored_models(store) if one.id == chosen), None)
 
 
-def model_called(catalogue: Store, name: str) -> StoredModel | None:
+def model_called(store: Store, name: str) -> StoredModel | None:
     """The library's model of that name, or the optimised form of it; None where it has neither."""
-    models = stored_models(catalogue)
+    models = stored_models(store)
     # An older library may know a model by its longer name.
     known = {**{ModelRef.of(one.name).name: one for one in models}, **{one.name: one for one in models}}
     names = (name, *ModelRef.of(name).forms)
     return next((known[one] for one in names if one in known), None)
 
 
-def model_of(catalogue: Store, identity: ModelIdentity) -> StoredModel | None:
+def model_of(store: Store, identity: ModelIdentity) -> StoredModel | None:
     """The library's model that makes the same vectors, under whatever name, or None."""
-    known = stored_models(catalogue)
+    known = stored_models(store)
     return next((one for one in known if one.identity.fingerprint == identity.fingerprint), None)
 
 
-def rename(catalogue: Store, model: StoredModel, identity: ModelIdentity) -> StoredModel:
+def rename(store: Store, model: StoredModel, identity: ModelIdentity) -> StoredModel:
     """Says that the model is called as that identity is: its folder was moved, or it came to the models of the disk."""
-    with catalogue.transaction():
-        catalogue.rename_model(model.id, identity)
+    with store.transaction():
+        store.rename_model(model.id, identity)
     return StoredModel(model.id, identity)
 
 
-def find_model(catalogue: Store, name: str, exactly: bool = False) -> StoredModel:
+def find_model(store: Store, name: str, exactly: bool = False) -> StoredModel:
     """The library's model of that name or, unless `exactly` that is meant, the optimised form of it.
 
     Raises:
         NotFound: no file of the library was encoded with it.
     """
-    found = model_called(catalogue, name)
+    found = model_called(store, name)
     if found is not None and exactly and ModelRef.of(found.name) != ModelRef.of(name):
         found = None
     if found is None:
-        names = ", ".join(one.name for one in stored_models(catalogue)) or "none yet"
+        names = ", ".join(one.name for one in stored_models(store)) or "none yet"
         raise NotFound(
             f"No file of the library is encoded with {name} (models it has: {names})", Remedy("index.model", name)
         )
@@ -97,75 +97,75 @@ def check_same_model(folder: str, indexed: ModelIdentity, installed: ModelIdenti
         )
 
 
-def add_model(catalogue: Store, identity: ModelIdentity) -> int:
+def add_model(store: Store, identity: ModelIdentity) -> int:
     """Takes a model into the library, within the caller's transaction. The first is the one that searches use.
 
     What another one of that name, or with the same vectors, has encoded is dropped, and searches use the new one where
     they used that. Returns its id.
     """
-    used, wanted = searched_model(catalogue), wanted_model(catalogue)
+    used, wanted = searched_model(store), wanted_model(store)
     replaced = [
         one
-        for one in stored_models(catalogue)
+        for one in stored_models(store)
         if one.name == identity.name or one.identity.fingerprint == identity.fingerprint
     ]
     for known in replaced:
-        catalogue.remove_items_of_model(known.id)
-        catalogue.remove_failures_of_model(known.id)
-        catalogue.delete_model(known.id)
-    model_id = catalogue.insert_model(identity)
+        store.remove_items_of_model(known.id)
+        store.remove_failures_of_model(known.id)
+        store.delete_model(known.id)
+    model_id = store.insert_model(identity)
     if used is None or used in replaced:
-        catalogue.set_setting(_IN_USE, str(model_id))
+        store.set_setting(_IN_USE, str(model_id))
     if wanted in replaced:
-        catalogue.set_setting(_WANTED, str(model_id))
+        store.set_setting(_WANTED, str(model_id))
     return model_id
 
 
-def files_to_encode(catalogue: Store, model_id: int) -> set[int]:
+def files_to_encode(store: Store, model_id: int) -> set[int]:
     """The ids of the files of the library that the model is to encode. Costs nothing where there are none.
 
     What it could not encode is not among them, until it changes.
     """
-    return catalogue.files_without_items(model_id) if catalogue.may_lack_files(model_id) else set()
+    return store.files_without_items(model_id) if store.may_lack_files(model_id) else set()
 
 
-def note_caught_up(catalogue: Store, model_id: int) -> None:
+def note_caught_up(store: Store, model_id: int) -> None:
     """Says that the model has encoded all files, within the caller's transaction."""
-    catalogue.set_caught_up(model_id)
+    store.set_caught_up(model_id)
 
 
-def search_with(catalogue: Store, model: StoredModel) -> None:
+def search_with(store: Store, model: StoredModel) -> None:
     """Makes it the model that searches use from now on, within the caller's transaction."""
-    catalogue.set_setting(_IN_USE, str(model.id))
-    catalogue.remove_setting(_WANTED)
+    store.set_setting(_IN_USE, str(model.id))
+    store.remove_setting(_WANTED)
 
 
-def search_later_with(catalogue: Store, model: StoredModel) -> None:
+def search_later_with(store: Store, model: StoredModel) -> None:
     """Makes it the model that searches will use once it has caught up, within the caller's transaction."""
-    catalogue.set_setting(_WANTED, str(model.id))
+    store.set_setting(_WANTED, str(model.id))
 
 
-def switch_if_caught_up(catalogue: Store) -> StoredModel | None:
+def switch_if_caught_up(store: Store) -> StoredModel | None:
     """Lets searches use the wanted model if it has encoded all files that it can. Returns it if that is so."""
-    wanted = wanted_model(catalogue)
-    if wanted is None or files_to_encode(catalogue, wanted.id) or not catalogue.has_items_of(wanted.id):
+    wanted = wanted_model(store)
+    if wanted is None or files_to_encode(store, wanted.id) or not store.has_items_of(wanted.id):
         return None
-    with catalogue.transaction():
-        note_caught_up(catalogue, wanted.id)
-        search_with(catalogue, wanted)
+    with store.transaction():
+        note_caught_up(store, wanted.id)
+        search_with(store, wanted)
     return wanted
 
 
-def drop_model(catalogue: Store, model: StoredModel) -> int:
+def drop_model(store: Store, model: StoredModel) -> int:
     """Takes a model that searches do not use out of the library, with its vectors. Returns how many there were."""
-    with catalogue.transaction():
-        if catalogue.number_setting(_WANTED) == model.id:
-            catalogue.remove_setting(_WANTED)
+    with store.transaction():
+        if store.number_setting(_WANTED) == model.id:
+            store.remove_setting(_WANTED)
         # No other model's derived files have rows of it, and its own are not believed any more.
-        before = catalogue.items_removed()
-        removed = catalogue.remove_items_of_model(model.id)
-        catalogue.set_setting("items_removed", str(before))
-        catalogue.remove_failures_of_model(model.id)
-        catalogue.remove_settings_of(model.identity.fingerprint)
-        catalogue.delete_model(model.id)
+        before = store.items_removed()
+        removed = store.remove_items_of_model(model.id)
+        store.set_setting("items_removed", str(before))
+        store.remove_failures_of_model(model.id)
+        store.remove_settings_of(model.identity.fingerprint)
+        store.delete_model(model.id)
         return removed

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 _GRAPH = "graph"
 
 
-def wants_graph(catalogue: Store) -> bool | None:
+def wants_graph(store: Store) -> bool | None:
     """Whether the library is to have a graph however large it gets (True), or none (False); None if nobody said."""
-    said = catalogue.setting(_GRAPH)
+    said = store.setting(_GRAPH)
     return None if said is None else said == "1"
 
 
-def want_graph(catalogue: Store, wanted: bool) -> None:
+def want_graph(store: Store, wanted: bool) -> None:
     """Says so from now on."""
-    with catalogue.transaction():
-        catalogue.set_setting(_GRAPH, str(int(wanted)))
+    with store.transaction():
+        store.set_setting(_GRAPH, str(int(wanted)))

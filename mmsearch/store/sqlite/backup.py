@@ -23,7 +23,7 @@ class Backup:
     files: int
 
 
-def write_backup(catalogue: SqliteStore, target: str) -> Backup:
+def write_backup(store: SqliteStore, target: str) -> Backup:
     """Copies the database as it is at this moment to `target`, beside readers and a writer.
 
     The copy is checked before it takes the place of an older one.
@@ -36,7 +36,7 @@ def write_backup(catalogue: SqliteStore, target: str) -> Backup:
     try:
         # Its snippets are private. The connection is closed before the copy is put in place.
         with replacing(path, "backup", in_any_folder=True) as temporary, closing(sqlite3.connect(temporary)) as copy:
-            catalogue.connection.backup(copy)
+            store.connection.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
             checked = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
             if checked != "ok":

@@ -28,43 +28,43 @@ class Compacted:
     after: int
 
 
-def wasted_bytes(catalogue: SqliteStore) -> tuple[int, int]:
+def wasted_bytes(store: SqliteStore) -> tuple[int, int]:
     """How many bytes of the database are free inside it, and its size."""
-    execute = catalogue.connection.execute
+    execute = store.connection.execute
     page = int(execute("PRAGMA page_size").fetchone()[0])
     free = int(execute("PRAGMA freelist_count").fetchone()[0])
     return free * page, int(execute("PRAGMA page_count").fetchone()[0]) * page
 
 
-def is_wasteful(catalogue: SqliteStore) -> bool:
+def is_wasteful(store: SqliteStore) -> bool:
     """Whether so much of the database is free that an index run gives it back to the disk by itself.
 
     Removed rows leave gaps in pages, which SQLite does not count as free: once as many items were removed as there are,
     the gaps are taken to be as large.
     """
-    free, size = wasted_bytes(catalogue)
+    free, size = wasted_bytes(store)
     if size < LEAST_WASTE_BYTES:
         return False
     if free >= LEAST_WASTE_BYTES and free >= LEAST_WASTE_SHARE * size:
         return True
-    removed = catalogue.items_removed() - catalogue.number_setting(_REMOVED_BEFORE)
-    return removed > 0 and removed >= catalogue.item_count()
+    removed = store.items_removed() - store.number_setting(_REMOVED_BEFORE)
+    return removed > 0 and removed >= store.item_count()
 
 
-def compact_if_wasteful(catalogue: SqliteStore, folder: str) -> None:
+def compact_if_wasteful(store: SqliteStore, folder: str) -> None:
     """Gives room back to the disk where there is much of it, and room for doing so."""
-    if is_wasteful(catalogue):
+    if is_wasteful(store):
         with suppress(MmsearchError, sqlite3.OperationalError):  # no room for it now
-            compact_database(catalogue, folder)
+            compact_database(store, folder)
 
 
-def compact_database(catalogue: SqliteStore, folder: str) -> None:
+def compact_database(store: SqliteStore, folder: str) -> None:
     """Writes the database anew, without free room. Ctrl-C stops it at once, and leaves it as it was.
 
     Raises:
         Unavailable: the disk has no room for the copy that this takes.
     """
-    _, size = wasted_bytes(catalogue)
+    _, size = wasted_bytes(store)
     room = shutil.disk_usage(folder).free
     if room < 2 * size:  # once for the copy, once more for the log
         raise Unavailable(
@@ -72,9 +72,9 @@ def compact_database(catalogue: SqliteStore, folder: str) -> None:
             f"has {room / 1e6:,.0f} MB; free some first."
         )
     _vacuum(folder)
-    with catalogue.transaction():
-        catalogue.set_setting(_REMOVED_BEFORE, str(catalogue.items_removed()))
-    catalogue.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with store.transaction():
+        store.set_setting(_REMOVED_BEFORE, str(store.items_removed()))
+    store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     crash_point("compacted")
 
 

@@ -29,21 +29,21 @@ _TABLES_OF_TEXT = (
 _ROWS_AT_ONCE = 4_096
 
 
-def database_damage(catalogue: SqliteStore) -> list[str]:
+def database_damage(store: SqliteStore) -> list[str]:
     """What SQLite finds wrong with the file and its references; nothing for a sound one.
 
     Raises:
         DamagedDatabase: it is so damaged that it cannot be looked through.
     """
-    execute = catalogue.connection.execute
+    execute = store.connection.execute
     rows = execute(f"PRAGMA integrity_check({_SHOWN_PROBLEMS})").fetchall()
     damage = [line for row in rows for line in str(row[0]).splitlines() if line != "ok"]
     for table, number, parent, _ in execute("PRAGMA foreign_key_check").fetchmany(_SHOWN_PROBLEMS):
         damage.append(f"row {number} of {table} refers to a row of {parent} that is not there")
     if not damage:
         for table in _TABLES_OF_TEXT:
-            _read_all(catalogue.connection, table)
-        damage += _mistyped(catalogue.connection)
+            _read_all(store.connection, table)
+        damage += _mistyped(store.connection)
     return damage[:_SHOWN_PROBLEMS]
 
 
@@ -63,9 +63,9 @@ def _mistyped(connection: sqlite3.Connection) -> list[str]:
     ]
 
 
-def incomplete_contents(catalogue: SqliteStore) -> list[int]:
+def incomplete_contents(store: SqliteStore) -> list[int]:
     """Contents with an item that has no vector, or one of a wrong size: no search would find all of them."""
-    rows = catalogue.connection.execute(
+    rows = store.connection.execute(
         """SELECT DISTINCT items.content_id FROM items JOIN models ON models.id = items.model_id
              LEFT JOIN vectors ON vectors.item_id = items.id
              WHERE vectors.vector IS NULL OR length(vectors.vector) <> 2 * models.dimension"""
@@ -73,10 +73,10 @@ def incomplete_contents(catalogue: SqliteStore) -> list[int]:
     return [row[0] for row in rows]
 
 
-def contents_of_damaged_vectors(catalogue: SqliteStore) -> list[int]:
+def contents_of_damaged_vectors(store: SqliteStore) -> list[int]:
     """Contents with a vector that is not the one that was stored: SQLite does not see a flipped bit there."""
-    damaged = unsound_vectors(catalogue.connection)
-    rows = catalogue.connection.execute(
+    damaged = unsound_vectors(store.connection)
+    rows = store.connection.execute(
         """SELECT DISTINCT content_id FROM items JOIN models ON models.id = model_id JOIN vectors ON item_id = items.id
            WHERE items.id IN (SELECT value FROM json_each(?)) AND length(vector) = 2 * dimension""",
         (json.dumps(damaged),),
@@ -84,22 +84,22 @@ def contents_of_damaged_vectors(catalogue: SqliteStore) -> list[int]:
     return [row[0] for row in rows]
 
 
-def damaged_rows(catalogue: SqliteStore) -> dict[str, int]:
+def damaged_rows(store: SqliteStore) -> dict[str, int]:
     """How many rows of which tables do not say what they were given."""
-    counts = {table: len(unsound_rows(catalogue.connection, table)) for table in SIGNED}
+    counts = {table: len(unsound_rows(store.connection, table)) for table in SIGNED}
     return {table: count for table, count in counts.items() if count}
 
 
-def drop_damaged_rows(catalogue: SqliteStore) -> None:
+def drop_damaged_rows(store: SqliteStore) -> None:
     """Drops rows and vectors that are not what was stored, within the caller's transaction."""
-    before = catalogue.item_count()
-    drop_unsound(catalogue.connection)
-    catalogue.set_setting("items_removed", str(catalogue.items_removed() + before - catalogue.item_count()))
+    before = store.item_count()
+    drop_unsound(store.connection)
+    store.set_setting("items_removed", str(store.items_removed() + before - store.item_count()))
 
 
-def missing_spaces(catalogue: SqliteStore) -> int:
+def missing_spaces(store: SqliteStore) -> int:
     """How many pairs of modality and medium items have that searches do not know of."""
-    row = catalogue.connection.execute(
+    row = store.connection.execute(
         """SELECT count(*) FROM (SELECT DISTINCT items.model_id, items.modality, contents.medium
              FROM items JOIN contents ON contents.id = items.content_id
              EXCEPT SELECT model_id, modality, medium FROM spaces)"""
@@ -107,19 +107,19 @@ def missing_spaces(catalogue: SqliteStore) -> int:
     return int(row[0])
 
 
-def count_stray_vectors(catalogue: SqliteStore) -> int:
+def count_stray_vectors(store: SqliteStore) -> int:
     """How many vectors belong to no item."""
-    row = catalogue.connection.execute(
+    row = store.connection.execute(
         "SELECT count(*) FROM vectors WHERE item_id NOT IN (SELECT id FROM items)"
     ).fetchone()
     return int(row[0])
 
 
-def remove_stray_rows(catalogue: SqliteStore) -> None:
+def remove_stray_rows(store: SqliteStore) -> None:
     """Drops vectors of no item and failures of no model, and notes the spaces anew, within the caller's transaction."""
-    catalogue.connection.execute(
+    store.connection.execute(
         "DELETE FROM failures WHERE model_id IS NOT NULL AND model_id NOT IN (SELECT id FROM models)"
     )
-    catalogue.connection.execute("DELETE FROM vectors WHERE item_id NOT IN (SELECT id FROM items)")
-    catalogue.connection.execute("DELETE FROM spaces")
-    note_spaces(catalogue.connection)
+    store.connection.execute("DELETE FROM vectors WHERE item_id NOT IN (SELECT id FROM items)")
+    store.connection.execute("DELETE FROM spaces")
+    note_spaces(store.connection)

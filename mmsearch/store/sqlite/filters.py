@@ -1,4 +1,4 @@
-"""A query's filters as conditions in SQL, over the catalogue's tables `files` and `contents`."""
+"""A query's filters as conditions in SQL, over the store's tables `files` and `contents`."""
 
 from __future__ import annotations
 

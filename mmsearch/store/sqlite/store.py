@@ -43,7 +43,7 @@ class SqliteStore(FileTables, ContentTables, ItemTables, ModelTables):
 
     @classmethod
     def read(cls, folder: str) -> SqliteStore:
-        """The catalogue of an existing library, for reading, from any one thread at a time.
+        """The store of an existing library, for reading, from any one thread at a time.
 
         Raises:
             OlderLibrary: it was written by an older mmsearch; opening it for writing brings it up to date.
@@ -78,7 +78,7 @@ class SqliteStore(FileTables, ContentTables, ItemTables, ModelTables):
 
     @classmethod
     def write(cls, folder: str, before_commit: Callable[[], None] = lambda: None) -> SqliteStore:
-        """The catalogue for one writer, made or brought up to date where needed. The caller holds the lock.
+        """The store for one writer, made or brought up to date where needed. The caller holds the lock.
 
         `before_commit` raises an error where it is not held any more: nothing is committed then.
 

@@ -1,4 +1,4 @@
-"""Moments as the catalogue holds them."""
+"""Moments as the store holds them."""
 
 from __future__ import annotations
 
