@@ -120,7 +120,7 @@ def test_very_many_pieces_become_one(library: MadeUpLibrary, monkeypatch: pytest
     assert_covers(library, expected)
 
 
-def test_answers_come_from_the_file_and_are_those_of_the_catalogue(
+def test_answers_come_from_the_file_and_are_those_of_the_store(
     library: MadeUpLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library.add(drawn(900))
@@ -174,7 +174,7 @@ def test_any_damage_is_noticed_or_harmless(
     assert best(library, query) == (right, [])
 
 
-def test_a_row_that_is_wrong_is_read_from_the_catalogue_and_told(library: MadeUpLibrary) -> None:
+def test_a_row_that_is_wrong_is_read_from_the_store_and_told(library: MadeUpLibrary) -> None:
     library.add(drawn(60))
     refresh(library)
     right, _ = best(library, drawn(60)[59], "exact")

@@ -266,7 +266,7 @@ def test_a_library_that_may_not_be_read_is_one_sentence(mmsearch: Mmsearch, own:
         path.chmod(0o755)
 
 
-def test_the_catalogue_is_plain_sqlite(own: Path) -> None:
+def test_the_store_is_plain_sqlite(own: Path) -> None:
     with sqlite3.connect(own / "library.db") as connection:
         rows = connection.execute("SELECT path, medium FROM readable_files ORDER BY path").fetchall()
         vector = connection.execute("SELECT vector FROM vectors LIMIT 1").fetchone()[0]

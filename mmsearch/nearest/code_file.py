@@ -160,7 +160,7 @@ def refresh_codes(folder: str, store: Store, space: Space) -> tuple[StoredVector
     except NotUsable as reason:
         known, trouble = None, str(reason)
     if known is None or _is_worn(known, store, space):
-        rows = _write_from_catalogue(path, store, space)
+        rows = _write_from_store(path, store, space)
     else:
         if _is_in_pieces(known):
             known = _in_fewer_pieces(known, path, folder, store, space)
@@ -208,7 +208,7 @@ def _add(path: str, store: Store, space: Space, known: OpenCodes) -> int:
     return rows
 
 
-def _write_from_catalogue(path: str, store: Store, space: Space) -> int:
+def _write_from_store(path: str, store: Store, space: Space) -> int:
     mean, latest = _mean(store, space), store.latest_item()
     rows = store.count_items_after(space.model_id, space.modality, 0)
     description = Description(derived.owner_of(store, space), rows, store.items_removed())

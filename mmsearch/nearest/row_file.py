@@ -142,7 +142,7 @@ def refresh_rows(folder: str, store: Store, space: Space, rows: int) -> str | No
     except NotUsable as reason:
         known, trouble = None, str(reason)
     if known is None or _should_be_made_anew(known, store):
-        _write_from_catalogue(path, store, space)
+        _write_from_store(path, store, space)
     else:
         _add(path, store, space, known)
     return trouble
@@ -167,7 +167,7 @@ def _should_be_made_anew(known: RowFile, store: Store) -> bool:
     )
 
 
-def _write_from_catalogue(path: str, store: Store, space: Space) -> None:
+def _write_from_store(path: str, store: Store, space: Space) -> None:
     latest = store.latest_item()
     rows = store.count_items_after(space.model_id, space.modality, 0)
     description = Description(derived.owner_of(store, space), rows, store.items_removed())
