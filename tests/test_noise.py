@@ -39,6 +39,8 @@ NOISE = {
     "hexadecimal": RANDOM.randbytes(500).hex(),
     "digits": "31415926535" * 40,
     "numbers": ",".join(f"{RANDOM.random():.6f}" for _ in range(200)),
+    "measurements": "\n".join(" ".join(f"{RANDOM.random():.4g}" for _ in range(9)) for _ in range(40)),
+    "measurements of all sizes": " ".join(f"{abs(RANDOM.gauss(0, 1e-7)):.3e}" for _ in range(99)),
     "minified": MINIFIED.replace(" ", ""),
     "picture": f"data:image/png;base64,{BASE64[:60]}",
     "picture in a style": "data:image/svg+xml,%3Csvg%20xmlns=%22http://www.w3.org/2000/svg%22/%3E",
@@ -52,6 +54,9 @@ LANGUAGE = {
     "path": "/home/anna/" + "/".join(["summer", "holiday", "beach"] * 20) + ".jpg",
     "tags": json.dumps({"tags": ["dog", "beach", "sunset", "ocean"] * 20}, separators=(",", ":")),
     "slug": "-".join(["what", "dogs", "like", "about", "beaches"] * 10),
+    "few numbers": "Call 0151 1234567 or 030 7654321.\n" + "1 2 3 4 5 6 7 8 9\n" * 10 + "+49 151 1234567",
+    "prices": "Bread 5" + " " * 600 + "7 Euro" + "." * 600 + "12 pages",
+    "table": "Anna 1 2 3 4 5 6\nBert 2 3 4 5 6 7\n" * 100,
     "long word": "Rindfleischetikettierungsueberwachungsaufgabenuebertragungsgesetz",
     "digest": f"The file has {RANDOM.randbytes(32).hex()} as its digest.",
     "rule": "Title\n" + "=" * 80 + "\nText\n" + "-" * 80,
@@ -148,6 +153,7 @@ def starts(library: Library) -> list[int]:
     library.close()
     with closing(sqlite3.connect(Path(library.folder) / "library.db")) as connection:
         rows = connection.execute(
-            """SELECT start FROM items JOIN files USING (content_id) WHERE CAST(path AS TEXT) LIKE '%long.txt' ORDER BY ordinal"""
+            """SELECT start FROM items JOIN files USING (content_id) WHERE CAST(path AS TEXT) LIKE '%long.txt'
+               ORDER BY ordinal"""
         )
         return [row[0] for row in rows]
