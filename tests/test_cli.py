@@ -248,6 +248,7 @@ def test_a_library_of_a_newer_version_and_a_strangers_database(mmsearch: Mmsearc
     database = tmp_path / "library" / "library.db"
     with sqlite3.connect(database) as connection:
         connection.execute("PRAGMA user_version = 99")
+        connection.execute("UPDATE settings SET value = '99' WHERE key = 'schema'")
     done = mmsearch("search", "a cat")
     assert done.code == 2
     assert "newer mmsearch" in done.err

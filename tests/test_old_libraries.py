@@ -112,7 +112,7 @@ def test_a_search_finds_what_it_found_or_says_that_the_model_is_another(
     expected = EXPECTED[schema]
     with Library(old) as library:
         for asked in expected["searches"]:
-            query = Query((Term("text", asked["query"]),), Filters(asked["type"]), limit=20, min_score=0)
+            query = Query((Term("text", asked["query"]),), Filters(asked["type"]), limit=20, min_score=0, copies=True)
             if expected["model"] != todays_model:
                 with pytest.raises(MmsearchError) as told:
                     library.search(query)

@@ -18,6 +18,9 @@ _CODED = re.compile(rf"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/=_-]{{{LONGEST_WORD},}}"
 _WRAPPED = re.compile(
     r"(?:^[ \t]{0,20}[A-Za-z0-9+/]{60,100}\n){3,}(?:[ \t]{0,20}[A-Za-z0-9+/]{1,100}={0,2}$)?", re.MULTILINE
 )
+# A table of measurements: so many characters without a letter, but for the e of 1e-5.
+_MOST_DIGITS = 150
+_NUMBERS = re.compile(r"(?<![\W\d_])(?<![\d.][eE](?=[-+\d]))(?:[\W\d_]|(?<=[\d.])[eE](?=[-+\d])){500,}")
 _UNBROKEN = re.compile(rf"(?<!\S)\S{{{LONGEST_WORD},}}")
 _TOKEN = re.compile(r"[^\W_]+")
 _WORD = re.compile(r"[A-Za-z]?[a-z]{2,19}|[A-Z]{3,20}")
@@ -28,8 +31,9 @@ def blank_noise(text: str) -> str:
     """`text` with what is no language turned into spaces: the same length, the same lines.
 
     Long stretches without a space stay where they are words of a script that writes none (Chinese, Thai), or plain
-    words between other signs (a line of a table, a path). Takes time linear in the length of the text.
+    words between other signs (a line of a table, a path). Takes time in proportion to the length of the text.
     """
+    text = _NUMBERS.sub(_without_numbers, text)
     text = _DATA_URI.sub(_blanked, text)
     text = _WRAPPED.sub(_unless_language, text)
     text = _CODED.sub(_unless_language, text)
@@ -38,6 +42,16 @@ def blank_noise(text: str) -> str:
 
 def _blanked(match: re.Match[str]) -> str:
     return _blank(match[0])
+
+
+def _without_numbers(match: re.Match[str]) -> str:
+    """What stands before the first digit and behind the last one, where most of it is numbers."""
+    found = match[0]
+    digits = [place for place, char in enumerate(found) if char.isdigit()]
+    if len(digits) < _MOST_DIGITS or 3 * len(digits) < sum(not char.isspace() for char in found):
+        return found
+    first, end = digits[0], digits[-1] + 1
+    return found[:first] + _blank(found[first:end]) + found[end:]
 
 
 def _unless_language(match: re.Match[str]) -> str:
