@@ -24,7 +24,6 @@ OPTIMISED_ENDING = "-int8"
 # readers give and encoders take.
 Modality: TypeAlias = str
 Medium: TypeAlias = str
-MODALITIES: tuple[Modality, ...] = ("image", "text")
 
 
 @dataclass(frozen=True)

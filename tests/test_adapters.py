@@ -26,7 +26,7 @@ from mmsearch.encoding.builtin import BuiltinEncoder
 from mmsearch.evaluation.datasets import Example, read_dataset
 from mmsearch.evaluation.embedding import EmbeddedDataset
 from mmsearch.evaluation.metrics import Estimate
-from mmsearch.records import MODALITIES, Background
+from mmsearch.records import Background
 from mmsearch.searching.query import image_term, text_term
 
 # What a family might call things; the model has never heard it.
@@ -97,7 +97,7 @@ def some_adapter(seed: int = 0, dimension: int = 384) -> Adapter:
             chance.normal(0, 0.05, (dimension, 8)).astype(np.float32),
             chance.normal(0, 0.05, (8, dimension)).astype(np.float32),
         )
-        for one in MODALITIES
+        for one in ("image", "text")
     }
     return Adapter("some", 1, "abc", maps, BuiltinEncoder().calibration)
 
@@ -254,7 +254,7 @@ def test_an_adapter_survives_being_stored_and_its_fingerprint_is_of_its_weights(
     again = Adapter.from_bytes("some", 1, "abc", adapter.to_bytes())
     model = BuiltinEncoder().identity
     rows = np.eye(384, dtype=np.float32)[:5]
-    for modality in MODALITIES:
+    for modality in ("image", "text"):
         assert (again.maps[modality](rows) == adapter.maps[modality](rows)).all()
         assert np.linalg.norm(adapter.maps[modality](rows), axis=1) == pytest.approx(np.ones(5), abs=1e-5)
     assert again.identity(model) == adapter.identity(model)
@@ -455,15 +455,17 @@ def test_the_calibration_moves_with_the_vectors() -> None:
     shared = chance.normal(size=(1, 32)).astype(np.float32)
     # Everything is drawn towards one direction, so that all cosines rise.
     pull = LowRankMap(np.eye(32, dtype=np.float32), np.zeros((32, 32), np.float32))
-    maps = {one: LowRankMap(pull.down, np.asarray(0.5 * shared.T @ shared / 32, np.float32)) for one in MODALITIES}
+    maps = {
+        one: LowRankMap(pull.down, np.asarray(0.5 * shared.T @ shared / 32, np.float32)) for one in ("image", "text")
+    }
     noise = chance.normal(size=(64, 32)).astype(np.float32)
     noise /= np.linalg.norm(noise, axis=1, keepdims=True)
-    known = {(a, b): Background(0.0, 0.177, 4.0, 2.0, 0.0, 0.177) for a in MODALITIES for b in MODALITIES}
+    known = {(a, b): Background(0.0, 0.177, 4.0, 2.0, 0.0, 0.177) for a in ("image", "text") for b in ("image", "text")}
     moved = moved_calibration(known, maps, space, noise)
     cosines = maps["text"](space.texts) @ maps["image"](space.images).T
     assert moved["text", "image"].mean == pytest.approx(float(cosines.mean()), abs=0.03)
     assert moved["text", "image"].std == pytest.approx(float(cosines.std()), rel=0.15)
-    still = {one: LowRankMap(pull.down, pull.up) for one in MODALITIES}
+    still = {one: LowRankMap(pull.down, pull.up) for one in ("image", "text")}
     unmoved = moved_calibration(known, still, space, noise)
     assert unmoved["text", "text"].std == pytest.approx(0.177, rel=1e-3)
 
