@@ -94,7 +94,7 @@ def test_an_optimised_model_is_made_and_others_are_fetched() -> None:
 
 
 def test_every_code_is_documented() -> None:
-    page = (PACKAGE.parent / "docs" / "json.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parent.parent / "docs" / "json.md").read_text(encoding="utf-8")
     kinds = [getattr(mmsearch, name) for name in mmsearch.__all__]
     codes = {one.code for one in kinds if isinstance(one, type) and issubclass(one, MmsearchError)}
     assert len(codes) == 8
