@@ -91,7 +91,7 @@ class Wanted:
             if self._words is None or self._words[0] is not codes:
                 self._words = codes, np.ascontiguousarray(codes.words[:, places])
             words = self._words[1]
-        return _estimates(query, words)
+        return query.estimates(words)
 
 
 class Gallery:
@@ -201,7 +201,7 @@ class _Asked(NamedTuple):
         assert codes.words is not None
         if wanted is not None and after == 0:
             return self._reranking(after, item_ids, wanted.estimates(codes, coded))
-        return self._reranking(after, item_ids, _estimates(coded, codes.words[:, places]))
+        return self._reranking(after, item_ids, coded.estimates(codes.words[:, places]))
 
     def _reranking(self, after: int, item_ids: ItemIds, estimates: Estimates) -> Ranking:
         """Ranks by cosines the items of the highest estimates, and all that have no codes."""
@@ -239,11 +239,6 @@ class _Asked(NamedTuple):
             )
 
         return nearest
-
-
-def _estimates(query: CodedQuery, words: Words) -> Estimates:
-    blocks = (words[:, start : start + BLOCK_ROWS] for start in range(0, words.shape[1], BLOCK_ROWS))
-    return np.concatenate([np.empty(0, np.int16), *(query.estimates(block) for block in blocks)])
 
 
 def candidates_among(rows: int) -> int:
