@@ -10,12 +10,19 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Mapping
-from typing import IO, Any, BinaryIO
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import IO, TYPE_CHECKING, BinaryIO, Protocol, TypeVar
 
 import xxhash
 
-from mmsearch.nearest.derived import NotUsable
+from mmsearch.nearest import derived
+from mmsearch.nearest.derived import Missing, NotUsable, Owner, Record
+from mmsearch.nearest.spaces import Space
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 BLOCK_ROWS = 8_192
 # Removed rows are left out of a file that is made anew once they are this share of it,
@@ -28,15 +35,65 @@ BLOCK_MAGIC = b"rows"
 _HEAD = struct.Struct("<8sIQ")
 
 
-def write_head(file: IO[bytes], magic: bytes, description: Mapping[str, Any], numbers: bytes = b"") -> int:
+@dataclass(frozen=True)
+class Description:
+    """Whose file it is, how many rows it had when it was made, and how many items had been removed by then."""
+
+    owner: Owner
+    rows: int
+    items_removed: int
+
+
+class Described(Protocol):
+    """What is read of a file, which says whose it is."""
+
+    @property
+    def description(self) -> Description: ...
+
+
+Found = TypeVar("Found", bound=Described)
+
+
+def describe(store: Store, space: Space) -> Description:
+    """The description of a file that is made now of all rows of the space."""
+    rows = store.count_items_after(space.model_id, space.modality, 0)
+    return Description(derived.owner_of(store, space), rows, store.items_removed())
+
+
+@contextmanager
+def open_chained(
+    folder: str, store: Store, space: Space, kind: str, begin: Callable[[BinaryIO, Record], Found]
+) -> Iterator[Found]:
+    """What `begin` reads of the space's file of that kind, which stays open for the block.
+
+    Raises:
+        NotUsable: it is damaged, or of another library or model. Missing, where there is none.
+    """
+    record = derived.record_of(store, space, kind)
+    try:
+        file = derived.opened(derived.derived_path(folder, space, kind))
+    except FileNotFoundError:
+        raise Missing("missing") from None
+    except OSError as error:
+        raise NotUsable(f"not readable ({error.strerror})") from error
+    with file:
+        try:
+            found = begin(file, record)
+        except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+            raise NotUsable(f"not readable ({error})") from error
+        derived.check_owner(found.description.owner, store, space)
+        yield found
+
+
+def write_head(file: IO[bytes], magic: bytes, description: Description, numbers: bytes = b"") -> int:
     """Writes the head and `numbers` that belong to it. Returns its checksum."""
-    written = json.dumps(description).encode()
+    written = json.dumps(asdict(description)).encode()
     checksum = _checksum(written, numbers)
     file.write(_HEAD.pack(magic, len(written), checksum) + written + numbers)
     return checksum
 
 
-def read_head(file: BinaryIO, magic: bytes, bytes_a_number: int = 0) -> tuple[dict[str, Any], bytes, int]:
+def read_head(file: BinaryIO, magic: bytes, bytes_a_number: int = 0) -> tuple[Description, bytes, int]:
     """The description, what belongs to it (so many bytes for each dimension of its owner), and the checksum.
 
     Raises:
@@ -51,7 +108,23 @@ def read_head(file: BinaryIO, magic: bytes, bytes_a_number: int = 0) -> tuple[di
     numbers = read(file, bytes_a_number * fields["owner"]["dimension"])
     if _checksum(written, numbers) != checksum:
         raise NotUsable("damaged: its checksum is wrong")
-    return fields, numbers, checksum
+    return Description(Owner(**fields.pop("owner")), **fields), numbers, checksum
+
+
+def read_block(file: BinaryIO, before: int, bytes_a_row: int) -> tuple[int, bytes, int]:
+    """How many rows the next block has, what it holds of them, and its checksum; `before` is that of what is before it.
+
+    Raises:
+        NotUsable: it is damaged.
+        OSError, struct.error: it is damaged in other ways.
+    """
+    magic, rows, checksum = BLOCK.unpack(read(file, BLOCK.size))
+    if magic != BLOCK_MAGIC:
+        raise NotUsable("damaged")
+    payload = read(file, rows * bytes_a_row)
+    if block_checksum(before, payload) != checksum:
+        raise NotUsable("damaged: its checksum is wrong")
+    return rows, payload, checksum
 
 
 def read(file: BinaryIO, size: int) -> bytes:

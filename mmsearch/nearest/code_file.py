@@ -13,8 +13,8 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -26,14 +26,17 @@ from mmsearch.nearest.chained import (
     BLOCK,
     BLOCK_MAGIC,
     BLOCK_ROWS,
+    Description,
     block_checksum,
+    describe,
     is_worn,
-    read,
+    open_chained,
+    read_block,
     read_head,
     write_head,
 )
 from mmsearch.nearest.codes import Words, sign_words, words_of
-from mmsearch.nearest.derived import Missing, NotUsable, Owner, Record
+from mmsearch.nearest.derived import Missing, NotUsable, Record
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import StoredVectors, VectorRows, blocks_after
 from mmsearch.records import FloatMatrix, ItemIds
@@ -49,15 +52,6 @@ GROWTH_FOR_MEAN = 8
 MOST_SMALL_BLOCKS = 16
 
 _MAGIC = b"mmcodes1"
-
-
-@dataclass(frozen=True)
-class Description:
-    """Whose code file it is, how many rows it had when it was made, and how many items had been removed by then."""
-
-    owner: Owner
-    rows: int
-    items_removed: int
 
 
 @dataclass(frozen=True)
@@ -108,39 +102,19 @@ class OpenCodes:
     def _next(self) -> CodeBlock:
         words = words_of(self.description.owner.dimension)
         self.file.seek(self.end)
-        magic, rows, checksum = BLOCK.unpack(read(self.file, BLOCK.size))
-        if magic != BLOCK_MAGIC:
-            raise NotUsable("damaged")
-        payload = read(self.file, rows * 8 * (1 + words))
-        if block_checksum(self.checksum, payload) != checksum:
-            raise NotUsable("damaged: its checksum is wrong")
+        rows, payload, self.checksum = read_block(self.file, self.checksum, 8 * (1 + words))
         self.end += BLOCK.size + len(payload)
-        self.checksum = checksum
         values = np.frombuffer(payload, "<u8")
         return CodeBlock(values[:rows].view(np.int64), values[rows:].reshape(words, rows))
 
 
-@contextmanager
-def open_codes(folder: str, store: Store, space: Space) -> Iterator[OpenCodes]:
+def open_codes(folder: str, store: Store, space: Space) -> AbstractContextManager[OpenCodes]:
     """The code file of the space, open for reading.
 
     Raises:
         NotUsable: it is damaged, or of another library or model. Missing, where there is none.
     """
-    record = derived.record_of(store, space, KIND)
-    try:
-        file = derived.opened(derived.derived_path(folder, space, KIND))
-    except FileNotFoundError:
-        raise Missing("missing") from None
-    except OSError as error:
-        raise NotUsable(f"not readable ({error.strerror})") from error
-    with file:
-        try:
-            found = _opened(file, record)
-        except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
-            raise NotUsable(f"not readable ({error})") from error
-        derived.check_owner(found.description.owner, store, space)
-        yield found
+    return open_chained(folder, store, space, KIND, _begun)
 
 
 def check_codes(folder: str, store: Store, space: Space) -> None:
@@ -210,8 +184,7 @@ def _add(path: str, store: Store, space: Space, known: OpenCodes) -> int:
 
 def _write_from_store(path: str, store: Store, space: Space) -> int:
     mean, latest = _mean(store, space), store.latest_item()
-    rows = store.count_items_after(space.model_id, space.modality, 0)
-    description = Description(derived.owner_of(store, space), rows, store.items_removed())
+    description = describe(store, space)
 
     def write(file: IO[bytes]) -> tuple[int, int, int]:
         head = _write_head(file, description, mean)
@@ -280,7 +253,7 @@ def _mean(store: Store, space: Space) -> FloatMatrix:
 
 def _write_head(file: IO[bytes], description: Description, mean: FloatMatrix) -> int:
     """Returns its checksum."""
-    return write_head(file, _MAGIC, asdict(description), mean.astype("<f4").tobytes())
+    return write_head(file, _MAGIC, description, mean.astype("<f4").tobytes())
 
 
 def _write_block(file: IO[bytes], block: CodeBlock, before: int) -> int:
@@ -294,8 +267,7 @@ def _write_block(file: IO[bytes], block: CodeBlock, before: int) -> int:
     return checksum
 
 
-def _opened(file: BinaryIO, record: Record) -> OpenCodes:
-    fields, numbers, checksum = read_head(file, _MAGIC, bytes_a_number=4)
-    owner = Owner(**fields.pop("owner"))
+def _begun(file: BinaryIO, record: Record) -> OpenCodes:
+    description, numbers, checksum = read_head(file, _MAGIC, bytes_a_number=4)
     mean = np.frombuffer(numbers, "<f4").astype(np.float32)
-    return OpenCodes(Description(owner, **fields), mean, record, file, file.tell(), checksum, head=checksum)
+    return OpenCodes(description, mean, record, file, file.tell(), checksum, head=checksum)

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import mmap
 import os
-import struct
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -27,13 +26,16 @@ from mmsearch.nearest.chained import (
     BLOCK,
     BLOCK_MAGIC,
     BLOCK_ROWS,
+    Description,
     block_checksum,
+    describe,
     is_worn,
-    read,
+    open_chained,
+    read_block,
     read_head,
     write_head,
 )
-from mmsearch.nearest.derived import Missing, NotUsable, Owner, Record
+from mmsearch.nearest.derived import Missing, NotUsable, Record
 from mmsearch.nearest.snapshot import ROWS
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import VectorRows, blocks_after, places_in
@@ -49,15 +51,6 @@ ROWS_FROM = 20_000
 MOST_SMALL_BLOCKS = 256
 
 _MAGIC = b"mmrows01"
-
-
-@dataclass(frozen=True)
-class Description:
-    """Whose row file it is, how many rows it had when it was made, and how many items had been removed by then."""
-
-    owner: Owner
-    rows: int
-    items_removed: int
 
 
 @dataclass(frozen=True)
@@ -105,20 +98,8 @@ def open_rows(folder: str, store: Store, space: Space) -> RowFile:
     Raises:
         NotUsable: it is damaged, or of another library or model. Missing, where there is none.
     """
-    record = derived.record_of(store, space, KIND)
-    try:
-        file = derived.opened(derived.derived_path(folder, space, KIND))
-    except FileNotFoundError:
-        raise Missing("missing") from None
-    except OSError as error:
-        raise NotUsable(f"not readable ({error.strerror})") from error
-    with file:
-        try:
-            found = _opened(file, record)
-        except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
-            raise NotUsable(f"not readable ({error})") from error
-    derived.check_owner(found.description.owner, store, space)
-    return found
+    with open_chained(folder, store, space, KIND, _read) as found:
+        return found
 
 
 def check_rows(folder: str, store: Store, space: Space) -> None:
@@ -169,11 +150,10 @@ def _should_be_made_anew(known: RowFile, store: Store) -> bool:
 
 def _write_from_store(path: str, store: Store, space: Space) -> None:
     latest = store.latest_item()
-    rows = store.count_items_after(space.model_id, space.modality, 0)
-    description = Description(derived.owner_of(store, space), rows, store.items_removed())
+    description = describe(store, space)
 
     def write(file: IO[bytes]) -> Record:
-        head = write_head(file, _MAGIC, asdict(description))
+        head = write_head(file, _MAGIC, description)
         return Record(latest, _write_rows_after(file, store, space, 0, head), file.tell())
 
     derived.keep_record(store, space, KIND, write_whole(path, write))
@@ -234,19 +214,12 @@ def _gap(position: int, size: int) -> int:
     return -position % size
 
 
-def _opened(file: BinaryIO, record: Record) -> RowFile:
-    fields, _, checksum = read_head(file, _MAGIC)
-    description = Description(Owner(**fields.pop("owner")), **fields)
+def _read(file: BinaryIO, record: Record) -> RowFile:
+    description, _, checksum = read_head(file, _MAGIC)
     size = 8 * -(-description.owner.dimension // 4)
     item_ids, checksums, starts, shifts, count = [np.empty(0, np.int64)], [np.empty(0, np.uint64)], [], [], 0
     while file.tell() < record.end:
-        magic, rows, expected = BLOCK.unpack(read(file, BLOCK.size))
-        if magic != BLOCK_MAGIC:
-            raise NotUsable("damaged")
-        payload = read(file, 16 * rows)
-        checksum = block_checksum(checksum, payload)
-        if checksum != expected:
-            raise NotUsable("damaged: its checksum is wrong")
+        rows, payload, checksum = read_block(file, checksum, bytes_a_row=16)
         values = np.frombuffer(payload, "<u8")
         item_ids.append(values[:rows].view(np.int64))
         checksums.append(values[rows:])
