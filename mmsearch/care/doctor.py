@@ -18,8 +18,8 @@ from mmsearch.nearest.row_file import check_rows
 from mmsearch.nearest.spaces import Space, with_adapter
 from mmsearch.store.adapters import StoredAdapter, remove_adapter, stored_adapters
 from mmsearch.store.models import files_to_encode, search_with, searched_model, stored_models
+from mmsearch.store.sqlite.connected import DamagedDatabase
 from mmsearch.store.sqlite.damage import (
-    DamagedDatabase,
     contents_of_damaged_vectors,
     count_stray_vectors,
     damaged_rows,

@@ -101,7 +101,7 @@ class Care:
 
     def _upgrade(self) -> None:
         """Brings an older library up to date, if it is sound enough for that."""
-        from mmsearch.store.sqlite.damage import DamagedDatabase
+        from mmsearch.store.sqlite.connected import DamagedDatabase
 
         with suppress(DamagedDatabase):
             self._access.reading()

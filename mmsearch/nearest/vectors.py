@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mmsearch.nearest.spaces import Space
 from mmsearch.records import FloatMatrix, HalfMatrix, ItemIds
-from mmsearch.store.sqlite.damage import DamagedDatabase
+from mmsearch.store.sqlite.connected import DamagedDatabase
 
 if TYPE_CHECKING:
     from mmsearch.store.protocol import Store

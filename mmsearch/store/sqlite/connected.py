@@ -8,6 +8,9 @@ from contextlib import contextmanager, suppress
 
 from mmsearch.store.sqlite.signing import add_functions, is_sound
 
+# What is raised while a damaged database is opened or read.
+DamagedDatabase = sqlite3.DatabaseError
+
 
 class Connected:
     """What the groups of tables have in common: the connection, and the settings."""

@@ -10,9 +10,6 @@ from mmsearch.store.sqlite.signing import SIGNED, drop_unsound, unsound_rows, un
 from mmsearch.store.sqlite.store import SqliteStore
 from mmsearch.store.sqlite.types import TYPES, mistyped
 
-# What is raised while a damaged database is opened or read.
-DamagedDatabase = sqlite3.DatabaseError
-
 _SHOWN_PROBLEMS = 10
 _TABLES_OF_TEXT = (
     "settings",

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from mmsearch.errors import Busy, Damaged, MmsearchError, Remedy, Unavailable
-from mmsearch.store.sqlite.header import header_damage
 from mmsearch.store.sqlite.store import DATABASE_NAME, SqliteStore
 
 # What the disk or the folder of a library can refuse; anything else is a bug and keeps its traceback.
@@ -69,6 +68,8 @@ def _damaged(folder: str, trouble: str) -> Damaged:
 
 def _known(error: sqlite3.DatabaseError, folder: str) -> MmsearchError | None:
     """An error of SQLite as one of ours, or None where it is a bug."""
+    from mmsearch.store.sqlite.header import header_damage
+
     text = str(error)
     database = os.path.join(folder, DATABASE_NAME)
     if "full" in text:
