@@ -28,14 +28,15 @@ def names(
     return [os.path.basename(hit.path) for hit in result.hits]
 
 
+# Each is ahead of the next photograph by 0.02 of cosine: versions of onnxruntime move a text by a tenth of that.
 @pytest.mark.parametrize(
     ("words", "photo"),
     [
         ("a cat", "cat.png"),
         ("a cup of coffee", "coffee.png"),
         ("an astronaut", "astronaut.png"),
-        ("a rocket taking off", "rocket.jpg"),
-        ("a temple", "temple.jpg"),
+        ("a rocket launch", "rocket.jpg"),
+        ("a pagoda", "temple.jpg"),
         ("a flower", "flower.jpg"),
         ("a motorcycle", "motorcycle.png"),
     ],
