@@ -28,9 +28,11 @@ def reference() -> str:
 
 def commands() -> dict[str, Any]:
     """The command itself and all that it has, by the words they are called by."""
-    found: dict[str, Any] = {"mmsearch": get_command(app)}
-    for name, command in dict(found["mmsearch"].commands).items():
-        found[f"mmsearch {name}"] = command
+    root: Any = get_command(app)
+    context = root.context_class(root)
+    found = {"mmsearch": root}
+    for name in root.list_commands(context):
+        found[f"mmsearch {name}"] = command = root.get_command(context, name)
         inner = getattr(command, "commands", {})
         found.update({f"mmsearch {name} {word}": one for word, one in inner.items()})
     return found

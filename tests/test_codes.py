@@ -19,7 +19,7 @@ from mmsearch.nearest import code_file
 from mmsearch.nearest.chained import BLOCK
 from mmsearch.nearest.code_file import check_codes, open_codes, refresh_codes
 from mmsearch.nearest.codes import CodedQuery, best_places, sign_words
-from mmsearch.nearest.derived import Missing, NotUsable, derived_path
+from mmsearch.nearest.derived import CODES, Missing, NotUsable, derived_path
 from mmsearch.nearest.gallery import FEW_ROWS, Gallery, Scan, Wanted, candidates_among
 from mmsearch.nearest.vectors import rows_of
 from mmsearch.records import Modality
@@ -32,7 +32,7 @@ def library(tmp_path: Path) -> MadeUpLibrary:
 
 
 def path_of(library: MadeUpLibrary, modality: Modality = "image") -> str:
-    return derived_path(library.folder, library.space(modality), code_file.KIND)
+    return derived_path(library.folder, library.space(modality), CODES)
 
 
 def covered(library: MadeUpLibrary, modality: Modality = "image") -> list[int]:

@@ -16,7 +16,7 @@ from mmsearch import Library
 from mmsearch.nearest import row_file
 from mmsearch.nearest.code_file import refresh_codes
 from mmsearch.nearest.codes import Words
-from mmsearch.nearest.derived import Missing, NotUsable, derived_path
+from mmsearch.nearest.derived import ROWS, Missing, NotUsable, derived_path
 from mmsearch.nearest.gallery import Gallery
 from mmsearch.nearest.row_file import check_rows, open_rows, refresh_rows
 from mmsearch.nearest.vectors import as_float32, blocks_after
@@ -35,7 +35,7 @@ def library(tmp_path: Path) -> MadeUpLibrary:
 
 
 def path_of(library: MadeUpLibrary) -> Path:
-    return Path(derived_path(library.folder, library.space(), row_file.KIND))
+    return Path(derived_path(library.folder, library.space(), ROWS))
 
 
 def refresh(library: MadeUpLibrary) -> str | None:

@@ -5,27 +5,43 @@ from __future__ import annotations
 import errno
 import sys
 import traceback
-from collections.abc import Callable
 from io import TextIOWrapper
 from typing import Annotated
 
 import typer
 
 from mmsearch import __version__, output
-from mmsearch.cli.adapters import adapters, train
-from mmsearch.cli.care import backup, compact, doctor, prune
-from mmsearch.cli.evaluate import evaluate
-from mmsearch.cli.index import index
-from mmsearch.cli.library import forget, status
-from mmsearch.cli.models import models
-from mmsearch.cli.parsing import Command, Group, UsageError, help_on, in_a_sentence
+from mmsearch.cli.parsing import LazyGroup, UsageError, in_a_sentence
 from mmsearch.cli.running import EXIT_ERROR, EXIT_NONE
-from mmsearch.cli.search import search
 from mmsearch.errors import MmsearchError
+
+# Each by the module and the function that it is; a run imports and parses the one that is called.
+COMMANDS = {
+    "index": "index:index",
+    "search": "search:search",
+    "status": "library:status",
+    "forget": "library:forget",
+    "prune": "care:prune",
+    "compact": "care:compact",
+    "backup": "care:backup",
+    "doctor": "care:doctor",
+    "eval": "evaluate:evaluate",
+    "train": "adapters:train",
+    "adapters": "adapters:adapters",
+    "models": "models:models",
+    "help": "help:help_",
+}
+
+
+class Root(LazyGroup):
+    """The command itself."""
+
+    places = COMMANDS
+
 
 app = typer.Typer(
     name="mmsearch",
-    cls=Group,
+    cls=Root,
     invoke_without_command=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -55,26 +71,6 @@ def mmsearch(
     if context.invoked_subcommand is None:
         print(context.get_help(), file=sys.stderr)
         raise typer.Exit(EXIT_ERROR)
-
-
-def help_(
-    context: typer.Context,
-    command: Annotated[
-        list[str] | None, typer.Argument(metavar="[COMMAND]...", help="The command, such as index, or models pull.")
-    ] = None,
-) -> None:
-    """Print what a command does and its options, as --help does."""
-    print(help_on(context, command or ()))
-
-
-COMMANDS: tuple[Callable[..., None], ...] = (index, search, status, forget, prune, compact, backup, doctor)
-for command in COMMANDS:
-    app.command(cls=Command)(command)
-app.command("eval", cls=Command)(evaluate)
-app.command(cls=Command)(train)
-app.command(cls=Command)(adapters)
-app.add_typer(models, name="models", cls=Group)
-app.command("help", cls=Command)(help_)
 
 
 def main() -> None:

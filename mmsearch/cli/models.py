@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmsearch.cli.parsing import Command
+from mmsearch.cli.parsing import Command, Group
 from mmsearch.cli.running import JsonOption, LibraryOption, progress_bar, show, stoppable
 from mmsearch.errors import Invalid
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mmsearch.models.optimise.building import OptimisedModel
     from mmsearch.records import Progress
 
-models = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+models = typer.Typer(cls=Group, add_completion=False, invoke_without_command=True, rich_markup_mode=None)
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="A model by its name in `mmsearch models`, or a folder that holds one.")

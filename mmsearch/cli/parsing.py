@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from importlib import import_module
 from typing import Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.main import get_command
 
 from mmsearch import output
 from mmsearch.errors import Invalid
@@ -92,8 +94,38 @@ class Group(TyperGroup):
             Invalid: there is none of that name.
         """
         if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            raise Invalid(_no_command(ctx, list(self.commands), args))
+            raise Invalid(_no_command(ctx, self.list_commands(ctx), args))
         return super().resolve_command(ctx, args)
+
+
+class LazyGroup(Group):
+    """A group each of whose commands is imported and parsed when it is asked for: a search starts without the others.
+
+    `places` has them by name, each as `module:function` of this package, where a `typer.Typer` is a group.
+    """
+
+    places: Mapping[str, str] = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All names, in their order."""
+        return list(self.places)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name, or None."""
+        if cmd_name not in self.commands and cmd_name in self.places:
+            self.commands[cmd_name] = _command_at(self.places[cmd_name], cmd_name)
+        return self.commands.get(cmd_name)
+
+
+def _command_at(place: str, name: str) -> Any:
+    module, called = place.split(":")
+    found = getattr(import_module(f"{__package__}.{module}"), called)
+    if not isinstance(found, typer.Typer):
+        function, found = found, typer.Typer(add_completion=False, rich_markup_mode=None)
+        found.command(name, cls=Command)(function)
+    command = get_command(found)
+    command.name = name
+    return command
 
 
 def help_on(context: Any, words: Sequence[str]) -> str:
@@ -105,10 +137,10 @@ def help_on(context: Any, words: Sequence[str]) -> str:
     root = context.find_root()
     found, inner = root.command, root
     for number, word in enumerate(words):
-        commands = getattr(found, "commands", {})
+        commands = found.list_commands(inner) if isinstance(found, Group) else []
         if word not in commands:
-            raise Invalid(_no_command(inner, list(commands), words[number:]))
-        found = commands[word]
+            raise Invalid(_no_command(inner, commands, words[number:]))
+        found = found.get_command(inner, word)
         inner = found.context_class(found, info_name=word, parent=inner, **found.context_settings)
     text: str = found.get_help(inner)
     return text

@@ -14,11 +14,8 @@ from mmsearch.errors import NotFound, Remedy
 from mmsearch.files.locking import WriterLock
 from mmsearch.models.opening import Encoders
 from mmsearch.nearest import derived
-from mmsearch.nearest.code_file import refresh_codes
-from mmsearch.nearest.hnsw import refresh_graph
 from mmsearch.nearest.spaces import ModelInUse, model_in_use, with_adapter
 from mmsearch.records import ModelIdentity
-from mmsearch.searching.calibration import refresh_calibration
 from mmsearch.searching.channels import SessionOptions
 from mmsearch.searching.session import Session
 from mmsearch.store.models import check_same_model, stored_models
@@ -148,7 +145,10 @@ class Access:
 
         Returns what was wrong with files that had to be made again.
         """
+        from mmsearch.nearest.code_file import refresh_codes
+        from mmsearch.nearest.hnsw import refresh_graph
         from mmsearch.nearest.row_file import refresh_rows
+        from mmsearch.searching.calibration import refresh_calibration
 
         own: list[ModelIdentity] = []
         troubles: list[str] = []

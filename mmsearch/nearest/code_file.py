@@ -36,7 +36,7 @@ from mmsearch.nearest.chained import (
     write_head,
 )
 from mmsearch.nearest.codes import Words, sign_words, words_of
-from mmsearch.nearest.derived import Missing, NotUsable, Record
+from mmsearch.nearest.derived import CODES, Missing, NotUsable, Record
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import StoredVectors, VectorRows, blocks_after
 from mmsearch.records import FloatMatrix, ItemIds
@@ -44,7 +44,6 @@ from mmsearch.records import FloatMatrix, ItemIds
 if TYPE_CHECKING:
     from mmsearch.store.protocol import Store
 
-KIND = "codes"
 # The mean of so many rows stands for any number; that of fewer is taken again when there are so many times as many.
 ROWS_FOR_MEAN = 8_192
 GROWTH_FOR_MEAN = 8
@@ -114,7 +113,7 @@ def open_codes(folder: str, store: Store, space: Space) -> AbstractContextManage
     Raises:
         NotUsable: it is damaged, or of another library or model. Missing, where there is none.
     """
-    return open_chained(folder, store, space, KIND, _begun)
+    return open_chained(folder, store, space, CODES, _begun)
 
 
 def check_codes(folder: str, store: Store, space: Space) -> None:
@@ -124,7 +123,7 @@ def check_codes(folder: str, store: Store, space: Space) -> None:
 
 def refresh_codes(folder: str, store: Store, space: Space) -> tuple[StoredVectors, str | None]:
     """Brings the code file up to date. Returns the space's vectors, and what was wrong with an unusable file."""
-    path, trouble = derived.derived_path(folder, space, KIND), None
+    path, trouble = derived.derived_path(folder, space, CODES), None
     if not store.latest_item():
         return StoredVectors(store, space, 0), None
     try:
@@ -178,7 +177,7 @@ def _add(path: str, store: Store, space: Space, known: OpenCodes) -> int:
         os.fsync(file.fileno())
         end = file.tell()
     crash_point("codes added")
-    derived.keep_record(store, space, KIND, Record(latest, checksum, end))
+    derived.keep_record(store, space, CODES, Record(latest, checksum, end))
     return rows
 
 
@@ -191,7 +190,7 @@ def _write_from_store(path: str, store: Store, space: Space) -> int:
         return *_write_rows_after(file, store, space, mean, 0, head), file.tell()
 
     count, checksum, end = write_whole(path, write)
-    derived.keep_record(store, space, KIND, Record(latest, checksum, end))
+    derived.keep_record(store, space, CODES, Record(latest, checksum, end))
     return count
 
 
@@ -206,7 +205,7 @@ def _in_fewer_pieces(known: OpenCodes, path: str, folder: str, store: Store, spa
         return Record(known.record.covers_to, checksum, file.tell())
 
     record = write_whole(path, write)
-    derived.keep_record(store, space, KIND, record)
+    derived.keep_record(store, space, CODES, record)
     return replace(known, record=record)
 
 

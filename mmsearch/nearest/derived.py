@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Written = TypeVar("Written")
 
+# The kinds of derived files, and the endings of their names.
+CODES, ROWS, GRAPH = "codes", "rows", "hnsw"
+
 
 class NotUsable(Exception):
     """A derived file that is damaged or of another library or model; the message says which."""

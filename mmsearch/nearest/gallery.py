@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from mmsearch.nearest.chained import BLOCK_ROWS
 from mmsearch.nearest.codes import CodedQuery, Estimates, Words, best_places
-from mmsearch.nearest.hnsw import Graph
 from mmsearch.nearest.recent import Recent
 from mmsearch.nearest.snapshot import Codes, SpaceSnapshot
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import places_in
 from mmsearch.records import Filters, FloatMatrix, ItemIds
 from mmsearch.store.sqlite.store import SqliteStore
+
+if TYPE_CHECKING:
+    from mmsearch.nearest.hnsw import Graph
 
 Scan = Literal["auto", "exact", "codes", "graph"]
 

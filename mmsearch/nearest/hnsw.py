@@ -23,7 +23,7 @@ import xxhash
 from mmsearch.files.hashing import blocks_of
 from mmsearch.files.replacing import replacing, write_whole
 from mmsearch.nearest import derived
-from mmsearch.nearest.derived import Missing, NotUsable, Owner, Record
+from mmsearch.nearest.derived import GRAPH, Missing, NotUsable, Owner, Record
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import StoredVectors, VectorRows, rows_of
 from mmsearch.records import FloatMatrix, ItemIds
@@ -31,7 +31,6 @@ from mmsearch.records import FloatMatrix, ItemIds
 if TYPE_CHECKING:
     from mmsearch.store.protocol import Store
 
-KIND = "hnsw"
 LINKS = 16
 EF_CONSTRUCTION = 200
 # Texts among pictures are far from all of them: at a million photos 200 found 95 % of the nearest ten, 512 finds 98 %.
@@ -118,7 +117,7 @@ def refresh_graph(folder: str, store: Store, stored: StoredVectors, asked: bool 
     there is one up to UNASKED_ROWS. Returns what was wrong with a graph that was unusable.
     """
     space = stored.space
-    path = derived.derived_path(folder, space, KIND)
+    path = derived.derived_path(folder, space, GRAPH)
     if not is_available() or not _can_be_named(path):
         return None
     if not (len(stored) <= UNASKED_ROWS if asked is None else asked):
@@ -136,7 +135,7 @@ def refresh_graph(folder: str, store: Store, stored: StoredVectors, asked: bool 
         if not is_stale(description.rows, newer, removed):
             latest = store.latest_item()
             if newer == 0 and latest > record.covers_to + LARGEST_LAG:
-                derived.keep_record(store, space, KIND, replace(record, covers_to=latest))
+                derived.keep_record(store, space, GRAPH, replace(record, covers_to=latest))
             return None
         index = _extended(_load(path, space, description), store, space)
     except (Missing, FileNotFoundError):
@@ -154,7 +153,7 @@ def read_graph(folder: str, store: Store, space: Space) -> Graph:
     Raises:
         NotUsable: it is damaged or of another library; Missing, where there is none, or hnswlib is missing.
     """
-    path = derived.derived_path(folder, space, KIND)
+    path = derived.derived_path(folder, space, GRAPH)
     if not is_available() or not _can_be_named(path):
         raise Missing("no graph can be read here")
     try:
@@ -172,7 +171,7 @@ def read_graph(folder: str, store: Store, space: Space) -> Graph:
 
 def check_graph(folder: str, store: Store, space: Space) -> None:
     """Raises NotUsable, or Missing, where the graph cannot be used."""
-    path = derived.derived_path(folder, space, KIND)
+    path = derived.derived_path(folder, space, GRAPH)
     description, _ = _described(path, store, space)
     _verify(path, description)
 
@@ -209,7 +208,7 @@ def _save(path: str, store: Store, space: Space, index: Any) -> None:
     written = json.dumps(asdict(description)).encode()
     write_whole(_header_path(path), lambda file: file.write(_MAGIC + written))
     record = Record(store.latest_item(), xxhash.xxh3_64_intdigest(written))
-    derived.keep_record(store, space, KIND, record)
+    derived.keep_record(store, space, GRAPH, record)
 
 
 def _remove(path: str) -> None:
@@ -228,7 +227,7 @@ def _can_be_named(path: str) -> bool:
 
 def _described(path: str, store: Store, space: Space) -> tuple[Description, Record]:
     """What the header says, and what the store says of it."""
-    record = derived.record_of(store, space, KIND)
+    record = derived.record_of(store, space, GRAPH)
     try:
         with derived.opened(_header_path(path)) as file:
             content = file.read()

@@ -35,8 +35,7 @@ from mmsearch.nearest.chained import (
     read_head,
     write_head,
 )
-from mmsearch.nearest.derived import Missing, NotUsable, Record
-from mmsearch.nearest.snapshot import ROWS
+from mmsearch.nearest.derived import ROWS, Missing, NotUsable, Record
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import VectorRows, blocks_after, places_in
 from mmsearch.records import HalfMatrix, ItemIds
@@ -45,7 +44,6 @@ from mmsearch.store.checksums import Words, row_checksums
 if TYPE_CHECKING:
     from mmsearch.store.protocol import Store
 
-KIND = ROWS
 # A session keeps fewer rows in memory.
 ROWS_FROM = 20_000
 MOST_SMALL_BLOCKS = 256
@@ -98,7 +96,7 @@ def open_rows(folder: str, store: Store, space: Space) -> RowFile:
     Raises:
         NotUsable: it is damaged, or of another library or model. Missing, where there is none.
     """
-    with open_chained(folder, store, space, KIND, _read) as found:
+    with open_chained(folder, store, space, ROWS, _read) as found:
         return found
 
 
@@ -112,7 +110,7 @@ def refresh_rows(folder: str, store: Store, space: Space, rows: int) -> str | No
 
     Returns what was wrong with an unusable file.
     """
-    path, trouble = derived.derived_path(folder, space, KIND), None
+    path, trouble = derived.derived_path(folder, space, ROWS), None
     if rows < ROWS_FROM:
         derived.remove(path)
         return None
@@ -156,7 +154,7 @@ def _write_from_store(path: str, store: Store, space: Space) -> None:
         head = write_head(file, _MAGIC, description)
         return Record(latest, _write_rows_after(file, store, space, 0, head), file.tell())
 
-    derived.keep_record(store, space, KIND, write_whole(path, write))
+    derived.keep_record(store, space, ROWS, write_whole(path, write))
 
 
 def _add(path: str, store: Store, space: Space, known: RowFile) -> None:
@@ -174,7 +172,7 @@ def _add(path: str, store: Store, space: Space, known: RowFile) -> None:
         os.fsync(file.fileno())
         end = file.tell()
     crash_point("rows added")
-    derived.keep_record(store, space, KIND, Record(latest, checksum, end))
+    derived.keep_record(store, space, ROWS, Record(latest, checksum, end))
 
 
 def _write_rows_after(file: IO[bytes], store: Store, space: Space, after: int, checksum: int) -> int:

@@ -17,22 +17,19 @@ import numpy as np
 
 from mmsearch.nearest import derived
 from mmsearch.nearest.chained import BLOCK_ROWS
-from mmsearch.nearest.code_file import KIND as CODES
 from mmsearch.nearest.code_file import OpenCodes, open_codes
 from mmsearch.nearest.codes import CodedQuery, Estimates, Words, words_of
-from mmsearch.nearest.derived import Missing, NotUsable, Record
-from mmsearch.nearest.hnsw import KIND as GRAPH
-from mmsearch.nearest.hnsw import Graph, read_graph
+from mmsearch.nearest.derived import CODES, GRAPH, ROWS, Missing, NotUsable, Record
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import VectorRows, blocks_after, rows_of
 from mmsearch.records import FloatMatrix, ItemIds
 
 # A search of a fresh process needs no full rows: they are imported where they are first asked for.
 if TYPE_CHECKING:
+    from mmsearch.nearest.hnsw import Graph
     from mmsearch.nearest.row_file import RowFile
     from mmsearch.store.protocol import Store
 
-ROWS = "rows"
 # Rows that are compared exactly again and again are kept in memory up to this size, in bytes.
 KEPT_BYTES = 256_000_000
 
@@ -269,6 +266,8 @@ class SpaceSnapshot:
             return self._graph
 
     def _read_graph(self, store: Store) -> Graph:
+        from mmsearch.nearest.hnsw import read_graph
+
         return read_graph(self._folder, store, self.space)
 
     # Files that cannot be used
