@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from mmsearch.nearest.gallery import Scan
     from mmsearch.reading import ReadLimits
     from mmsearch.records import Counts, Failure, Filters, Medium, Modality, Progress
-    from mmsearch.searching.query import Query, Term
-    from mmsearch.searching.results import Hit, SearchResult
+    from mmsearch.searching.query import Query, Sort, Term
+    from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
     from mmsearch.searching.session import Session
     from mmsearch.store.sqlite.backup import Backup
     from mmsearch.store.sqlite.compaction import Compacted
@@ -80,6 +80,7 @@ __all__ = [
     "ExportedModel",
     "FailedFile",
     "Failure",
+    "FileList",
     "Filters",
     "Finding",
     "Forgotten",
@@ -93,6 +94,7 @@ __all__ = [
     "KnownModel",
     "Library",
     "LibraryModel",
+    "ListedFile",
     "Loss",
     "Losses",
     "Medium",
@@ -118,6 +120,7 @@ __all__ = [
     "SearchResult",
     "Separation",
     "Session",
+    "Sort",
     "Status",
     "Term",
     "Thinned",
@@ -240,10 +243,13 @@ _ROOMS = {
     ),
     "mmsearch.searching.query": (
         "Query",
+        "Sort",
         "Term",
     ),
     "mmsearch.searching.results": (
+        "FileList",
         "Hit",
+        "ListedFile",
         "SearchResult",
     ),
     "mmsearch.searching.session": ("Session",),

@@ -172,6 +172,15 @@ class Filters:
         return bool(self.json_fields())
 
 
+class Listing(NamedTuple):
+    """A page of a list of files: by date, the newest first, or by path; those of one content once, or each of them."""
+
+    by_date: bool
+    offset: int
+    limit: int
+    copies: bool
+
+
 @dataclass(frozen=True)
 class Root:
     """A folder or file that was given to `index`; `rules` is the JSON of its walk rules.

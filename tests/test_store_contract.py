@@ -21,6 +21,7 @@ from mmsearch.records import (
     FileState,
     Filters,
     FloatMatrix,
+    Listing,
     Locator,
     ModelIdentity,
     Root,
@@ -380,3 +381,24 @@ def test_counts_are_by_medium(filled: Filled) -> None:
     counts = filled.store.counts(filled.model_id)
     assert (dict(counts.files), counts.contents, counts.items) == ({"image": 1, "text": 1}, 2, 2)
     assert filled.store.some_pictures(5) == [b"/photos/a.jpg"]
+
+
+def test_files_are_listed_by_date_and_by_path_a_page_at_a_time(filled: Filled) -> None:
+    day = 86_400 * 10**9
+    for number, path in ((3, b"/photos/b.jpg"), (1, b"/photos/c.jpg"), (2, b"/photos/a.jpg")):
+        of_a = filled.add(path, picture(number), mtime_ns=number * day)
+    with filled.store.transaction():
+        filled.store.put_file(filled.file(b"/photos/d.jpg", mtime_ns=4 * day), of_a)
+    models = [filled.model_id]
+
+    def paths(by_date: bool, filters: Filters = EVERYTHING, **page: int) -> list[bytes]:
+        listing = Listing(by_date, page.get("offset", 0), page.get("limit", 10), bool(page.get("copies", 0)))
+        return [path for _, path in filled.store.list_files(models, filters, listing)[0]]
+
+    assert paths(True, copies=1) == [b"/photos/d.jpg", b"/photos/b.jpg", b"/photos/a.jpg", b"/photos/c.jpg"]
+    assert paths(True) == [b"/photos/d.jpg", b"/photos/b.jpg", b"/photos/c.jpg"]
+    assert paths(False) == [b"/photos/a.jpg", b"/photos/b.jpg", b"/photos/c.jpg"]
+    assert paths(False, limit=1, offset=1) == [b"/photos/b.jpg"]
+    assert paths(True, Filters(folders=(b"/photos/c.jpg",))) == [b"/photos/c.jpg"]
+    assert filled.store.list_files(models, EVERYTHING, Listing(True, 0, 1, False))[1] == 3
+    assert filled.store.list_files([filled.model_id + 1], EVERYTHING, Listing(True, 0, 1, False)) == ([], 0)

@@ -14,38 +14,47 @@ if TYPE_CHECKING:
     from mmsearch.adapters.recipe import AdapterReport, TrainingLoss
 
 
+NameOption = Annotated[str, typer.Option(metavar="NAME", help="What the adapter is called; each gets a number.")]
+LossOption = Annotated[
+    str,
+    typer.Option(
+        metavar="LOSS",
+        help="info-nce (symmetric, as CLIP), triplet (hardest negatives, as VSE++), margin (contrastive).",
+    ),
+]
+EpochsOption = Annotated[int, typer.Option(metavar="N", help="Passes over the photos, at most.")]
+BatchOption = Annotated[int, typer.Option(metavar="N", help="Photos a step.")]
+RateOption = Annotated[float, typer.Option(metavar="RATE", help="AdamW's learning rate at its height.")]
+WeightDecayOption = Annotated[float, typer.Option(metavar="DECAY", help="AdamW's weight decay.")]
+RankOption = Annotated[int, typer.Option(metavar="N", help="How many directions the adapter may change.")]
+MarginOption = Annotated[float, typer.Option(metavar="MARGIN", help="Of the losses triplet and margin.")]
+HoldOutOption = Annotated[float, typer.Option(metavar="SHARE", help="Photos that stop and judge the training instead.")]
+PatienceOption = Annotated[int, typer.Option(metavar="N", help="Epochs in a row that are no better end it.")]
+SeedOption = Annotated[int, typer.Option(metavar="N", help="Of the split and of the training.")]
+PlotOption = Annotated[str | None, typer.Option(metavar="FILE", help="Draw loss and held-out R@10 by epoch, as PNG.")]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Keep the adapter even if held-out photos are found less often.")
+]
+
+
 def train(
     data: DataArgument,
-    name: Annotated[
-        str, typer.Option(metavar="NAME", help="What the adapter is called; each gets a number.")
-    ] = "adapter",
+    name: NameOption = "adapter",
     format: FormatOption = None,
     images: ImagesOption = None,
     split: SplitOption = None,
-    loss: Annotated[
-        str,
-        typer.Option(
-            metavar="LOSS",
-            help="info-nce (symmetric, as CLIP), triplet (hardest negatives, as VSE++), margin (contrastive).",
-        ),
-    ] = "info-nce",
-    epochs: Annotated[int, typer.Option(metavar="N", help="Passes over the photos, at most.")] = 60,
-    batch: Annotated[int, typer.Option(metavar="N", help="Photos a step.")] = 256,
-    rate: Annotated[float, typer.Option(metavar="RATE", help="AdamW's learning rate at its height.")] = 1e-3,
-    weight_decay: Annotated[float, typer.Option(metavar="DECAY", help="AdamW's weight decay.")] = 0.05,
-    rank: Annotated[int, typer.Option(metavar="N", help="How many directions the adapter may change.")] = 64,
-    margin: Annotated[float, typer.Option(metavar="MARGIN", help="Of the losses triplet and margin.")] = 0.2,
-    hold_out: Annotated[
-        float, typer.Option(metavar="SHARE", help="Photos that stop and judge the training instead.")
-    ] = 0.3,
-    patience: Annotated[int, typer.Option(metavar="N", help="Epochs in a row that are no better end it.")] = 10,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the split and of the training.")] = 0,
-    plot: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Draw loss and held-out R@10 by epoch, as PNG.")
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Keep the adapter even if held-out photos are found less often.")
-    ] = False,
+    loss: LossOption = "info-nce",
+    epochs: EpochsOption = 60,
+    batch: BatchOption = 256,
+    rate: RateOption = 1e-3,
+    weight_decay: WeightDecayOption = 0.05,
+    rank: RankOption = 64,
+    margin: MarginOption = 0.2,
+    hold_out: HoldOutOption = 0.3,
+    patience: PatienceOption = 10,
+    seed: SeedOption = 0,
+    plot: PlotOption = None,
+    force: ForceOption = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     library: LibraryOption = None,

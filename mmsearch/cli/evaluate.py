@@ -45,30 +45,37 @@ ImagesOption = Annotated[
 SplitOption = Annotated[str | None, typer.Option(metavar="NAME", help="Only this split of DATA, such as test.")]
 
 
+ModelOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Measure this model (repeatable); the library's model by default."),
+]
+AdapterOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Measure with this adapter of the library, or none (repeatable)."),
+]
+KOption = Annotated[str, typer.Option("--k", metavar="K,K", help="Count the first so many hits.")]
+CompareOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="graph|codes",
+        help="Hold the HNSW graph, or compact codes of the vectors, against exact search (repeatable).",
+    ),
+]
+WorkersOption = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Threads that encode; one per processor by default.")
+]
+
+
 def evaluate(
     data: DataArgument,
     format: FormatOption = None,
     images: ImagesOption = None,
     split: SplitOption = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Measure this model (repeatable); the library's model by default."),
-    ] = None,
-    adapter: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Measure with this adapter of the library, or none (repeatable)."),
-    ] = None,
-    k: Annotated[str, typer.Option("--k", metavar="K,K", help="Count the first so many hits.")] = "1,5,10",
-    compare: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="graph|codes",
-            help="Hold the HNSW graph, or compact codes of the vectors, against exact search (repeatable).",
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Threads that encode; one per processor by default.")
-    ] = None,
+    model: ModelOption = None,
+    adapter: AdapterOption = None,
+    k: KOption = "1,5,10",
+    compare: CompareOption = None,
+    workers: WorkersOption = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     library: LibraryOption = None,

@@ -24,63 +24,76 @@ if TYPE_CHECKING:
     from mmsearch.indexing.walking import WalkRules
 
 
+PathsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[PATH]...", help="Folders and files; without any, all that were indexed before."),
+]
+IncludeOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATTERN", help="Take only files that match this gitignore-style pattern (repeatable)."),
+]
+ExcludeOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATTERN", help="Leave out what matches this gitignore-style pattern (repeatable)."),
+]
+HiddenOption = Annotated[bool | None, typer.Option("--hidden/--no-hidden", help="Take hidden files and folders too.")]
+IgnoreFilesOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--ignore-files/--no-ignore-files",
+        help="Obey .mmsearchignore and .ignore files, and .gitignore in git work trees (the default).",
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Encode with this model (`mmsearch models` lists them), beside the one that searches use, which stays "
+        "until `mmsearch models use NAME`.",
+    ),
+]
+RebuildOption = Annotated[bool, typer.Option("--rebuild", help="Encode all files of the library again.")]
+RetryOption = Annotated[
+    bool, typer.Option("--retry", help="Read again what could not be read before, though it has not changed.")
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Only say how many files would be added, updated and removed.")
+]
+GraphOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--graph/--no-graph",
+        help="Keep an HNSW graph for search --batch, or none, from now on. Without either there is one up to "
+        "100,000 pictures or passages; it takes about 2 kB of memory for each.",
+    ),
+]
+MaxTextMbOption = Annotated[
+    float, typer.Option(metavar="MB", min=0.001, max=2_000, help="Skip text files larger than this.")
+]
+MaxPassagesOption = Annotated[
+    int,
+    typer.Option(metavar="N", min=1, help="Take so many passages of a longer text, spread evenly over it."),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Threads that encode; one per processor by default."),
+]
+
+
 def index(
-    paths: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[PATH]...", help="Folders and files; without any, all that were indexed before."),
-    ] = None,
-    include: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATTERN", help="Take only files that match this gitignore-style pattern (repeatable)."),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATTERN", help="Leave out what matches this gitignore-style pattern (repeatable)."),
-    ] = None,
-    hidden: Annotated[
-        bool | None, typer.Option("--hidden/--no-hidden", help="Take hidden files and folders too.")
-    ] = None,
-    ignore_files: Annotated[
-        bool | None,
-        typer.Option(
-            "--ignore-files/--no-ignore-files",
-            help="Obey .mmsearchignore and .ignore files, and .gitignore in git work trees (the default).",
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Encode with this model (`mmsearch models` lists them), beside the one that searches use, which stays "
-            "until `mmsearch models use NAME`.",
-        ),
-    ] = None,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Encode all files of the library again.")] = False,
-    retry: Annotated[
-        bool, typer.Option("--retry", help="Read again what could not be read before, though it has not changed.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say how many files would be added, updated and removed.")
-    ] = False,
-    graph: Annotated[
-        bool | None,
-        typer.Option(
-            "--graph/--no-graph",
-            help="Keep an HNSW graph for search --batch, or none, from now on. Without either there is one up to "
-            "100,000 pictures or passages; it takes about 2 kB of memory for each.",
-        ),
-    ] = None,
-    max_text_mb: Annotated[
-        float, typer.Option(metavar="MB", min=0.001, max=2_000, help="Skip text files larger than this.")
-    ] = 10.0,
-    max_passages: Annotated[
-        int,
-        typer.Option(metavar="N", min=1, help="Take so many passages of a longer text, spread evenly over it."),
-    ] = 2_000,
-    workers: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Threads that encode; one per processor by default."),
-    ] = None,
+    paths: PathsArgument = None,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
+    hidden: HiddenOption = None,
+    ignore_files: IgnoreFilesOption = None,
+    model: ModelOption = None,
+    rebuild: RebuildOption = False,
+    retry: RetryOption = False,
+    dry_run: DryRunOption = False,
+    graph: GraphOption = None,
+    max_text_mb: MaxTextMbOption = 10.0,
+    max_passages: MaxPassagesOption = 2_000,
+    workers: WorkersOption = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     library: LibraryOption = None,

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
 import typer
 
@@ -15,9 +15,19 @@ from mmsearch.errors import Invalid, MmsearchError, Unavailable
 from mmsearch.searching import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
+    from mmsearch.library import Library
     from mmsearch.nearest.gallery import Scan
     from mmsearch.output.hits import Form
     from mmsearch.searching.query import Query, Term
+    from mmsearch.searching.results import FileList, SearchResult
+
+
+class SortChoice(str, Enum):
+    """What hits are ordered by."""
+
+    SCORE = "score"
+    DATE = "date"
+    NAME = "name"
 
 
 class ScanChoice(str, Enum):
@@ -29,147 +39,217 @@ class ScanChoice(str, Enum):
     GRAPH = "graph"
 
 
+QueryArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[QUERY]...",
+        help="What to look for: all words are one text, quoted or not. A + between words begins another text "
+        "(red car + 2:at night), and a number and colon before a text is its weight. The path of a picture "
+        "looks for what is like it. A single - reads a text from stdin.",
+    ),
+]
+AlsoOption = Annotated[
+    list[str] | None,
+    typer.Option("--also", metavar="TEXT", help="Another text to look for, or weight:text (repeatable)."),
+]
+ImageOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--image",
+        "-i",
+        metavar="FILE",
+        help="A picture to look for, or weight:picture (repeatable); - for one from stdin.",
+    ),
+]
+AvoidOption = Annotated[
+    list[str] | None,
+    typer.Option("--not", metavar="TEXT", help="A text to keep away from, or weight:text (repeatable)."),
+]
+AvoidImageOption = Annotated[
+    list[str] | None,
+    typer.Option("--not-image", metavar="FILE", help="A picture to keep away from (repeatable)."),
+]
+LimitOption = Annotated[int, typer.Option("--limit", "-n", metavar="N", help="At most so many hits.")]
+OffsetOption = Annotated[int, typer.Option(metavar="N", help="Leave out the first N hits: the next page.")]
+MinScoreOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SCORE",
+        help="Leave out hits with a lower score, between 0 and 1. Without it, a single text leaves out what is no "
+        "nearer than a text that means nothing would find; 0 shows everything.",
+    ),
+]
+AdapterOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Search through this adapter instead of the one in use; none for none."),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Search with this model of the library instead of the one in use."),
+]
+OnlyOption = Annotated[
+    str | None, typer.Option("--type", metavar="TYPE", help="Only this type of file: image or text.")
+]
+FolderOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--in",
+        metavar="DIR",
+        help="Only files below this folder, or those that a pattern names: '~/Pictures/20*' (repeatable).",
+    ),
+]
+ExtOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="EXT", help="Only files of this extension: jpg, or jpg,png (repeatable)."),
+]
+AfterOption = Annotated[
+    str | None,
+    typer.Option(metavar="DATE", help="Only what was taken (else modified) then or later: 2024, 2024-05-31."),
+]
+BeforeOption = Annotated[str | None, typer.Option(metavar="DATE", help="Only what was taken (else modified) earlier.")]
+SortOption = Annotated[
+    SortChoice | None,
+    typer.Option(
+        metavar="[score|date|name]",
+        help="Show the hits of a page by score, the newest first (date), or by path (name). Without a query all "
+        "files that pass the filters are listed, the newest first.",
+    ),
+]
+CopiesOption = Annotated[
+    bool, typer.Option("--copies", help="Show each copy of a file as a hit of its own, not only the first.")
+]
+AsJsonlOption = Annotated[bool, typer.Option("--jsonl", help="Print one JSON object a hit and line.")]
+AsPathsOption = Annotated[bool, typer.Option("--paths", help="Print paths only, one a line.")]
+AsNullOption = Annotated[
+    bool, typer.Option("--null", "-0", help="Print paths only, each ended by a NUL byte, for xargs -0.")
+]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show on a terminal what is known of each hit, and the passage.")
+]
+BatchOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Answer many queries, one a line of FILE (- for stdin): one JSON object a query and line.",
+    ),
+]
+ScanOption = Annotated[
+    ScanChoice,
+    typer.Option(
+        metavar="[auto|exact|codes|graph]",
+        help="Compare with all vectors (exact), with those whose codes seem nearest (codes), by the HNSW graph "
+        "(graph), or by codes and, where --batch is faster with it, by the graph (auto).",
+    ),
+]
+
+
 def search(
-    query: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[QUERY]...",
-            help="What to look for: all words are one text, quoted or not. A + between words begins another text "
-            "(red car + 2:at night), and a number and colon before a text is its weight. The path of a picture "
-            "looks for what is like it. A single - reads a text from stdin.",
-        ),
-    ] = None,
-    also: Annotated[
-        list[str] | None,
-        typer.Option("--also", metavar="TEXT", help="Another text to look for, or weight:text (repeatable)."),
-    ] = None,
-    image: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--image",
-            "-i",
-            metavar="FILE",
-            help="A picture to look for, or weight:picture (repeatable); - for one from stdin.",
-        ),
-    ] = None,
-    avoid: Annotated[
-        list[str] | None,
-        typer.Option("--not", metavar="TEXT", help="A text to keep away from, or weight:text (repeatable)."),
-    ] = None,
-    avoid_image: Annotated[
-        list[str] | None,
-        typer.Option("--not-image", metavar="FILE", help="A picture to keep away from (repeatable)."),
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", help="At most so many hits.")] = DEFAULT_LIMIT,
-    offset: Annotated[int, typer.Option(metavar="N", help="Leave out the first N hits: the next page.")] = 0,
-    min_score: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SCORE",
-            help="Leave out hits with a lower score, between 0 and 1. Without it, a single text leaves out what is no "
-            "nearer than a text that means nothing would find; 0 shows everything.",
-        ),
-    ] = None,
-    adapter: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Search through this adapter instead of the one in use; none for none."),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Search with this model of the library instead of the one in use."),
-    ] = None,
-    only: Annotated[
-        str | None, typer.Option("--type", metavar="TYPE", help="Only this type of file: image or text.")
-    ] = None,
-    folder: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--in",
-            metavar="DIR",
-            help="Only files below this folder, or those that a pattern names: '~/Pictures/20*' (repeatable).",
-        ),
-    ] = None,
-    ext: Annotated[
-        list[str] | None,
-        typer.Option(metavar="EXT", help="Only files of this extension: jpg, or jpg,png (repeatable)."),
-    ] = None,
-    after: Annotated[
-        str | None,
-        typer.Option(metavar="DATE", help="Only what was taken (else modified) then or later: 2024, 2024-05-31."),
-    ] = None,
-    before: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Only what was taken (else modified) earlier.")
-    ] = None,
-    copies: Annotated[
-        bool, typer.Option("--copies", help="Show each copy of a file as a hit of its own, not only the first.")
-    ] = False,
+    query: QueryArgument = None,
+    also: AlsoOption = None,
+    image: ImageOption = None,
+    avoid: AvoidOption = None,
+    avoid_image: AvoidImageOption = None,
+    limit: LimitOption = DEFAULT_LIMIT,
+    offset: OffsetOption = 0,
+    min_score: MinScoreOption = None,
+    adapter: AdapterOption = None,
+    model: ModelOption = None,
+    only: OnlyOption = None,
+    folder: FolderOption = None,
+    ext: ExtOption = None,
+    after: AfterOption = None,
+    before: BeforeOption = None,
+    sort: SortOption = None,
+    copies: CopiesOption = False,
     as_json: JsonOption = False,
-    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON object a hit and line.")] = False,
-    as_paths: Annotated[bool, typer.Option("--paths", help="Print paths only, one a line.")] = False,
-    as_null: Annotated[
-        bool, typer.Option("--null", "-0", help="Print paths only, each ended by a NUL byte, for xargs -0.")
-    ] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show on a terminal what is known of each hit, and the passage.")
-    ] = False,
-    batch: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Answer many queries, one a line of FILE (- for stdin): one JSON object a query and line.",
-        ),
-    ] = None,
-    scan: Annotated[
-        ScanChoice,
-        typer.Option(
-            metavar="[auto|exact|codes|graph]",
-            help="Compare with all vectors (exact), with those whose codes seem nearest (codes), by the HNSW graph "
-            "(graph), or by codes and, where --batch is faster with it, by the graph (auto).",
-        ),
-    ] = ScanChoice.AUTO,
+    as_jsonl: AsJsonlOption = False,
+    as_paths: AsPathsOption = False,
+    as_null: AsNullOption = False,
+    verbose: VerboseOption = False,
+    batch: BatchOption = None,
+    scan: ScanOption = ScanChoice.AUTO,
     device: DeviceOption = "auto",
     library: LibraryOption = None,
 ) -> None:
-    """Search by text, by image, or by both.
+    """Search by text, by image, or by both; or list files by filters alone.
 
     Several texts and pictures are added up by their weights. Photos and text files come in one list, by a score
     between 0 and 1. Exit code 0 for hits, 1 for none, 2 for an error.
     """
     keep_to_one_thread()
-    from mmsearch import output
     from mmsearch.cli.typed import filters_of, pictures_from_pipes
     from mmsearch.library import Library
-    from mmsearch.output import hits
-    from mmsearch.output.json import to_json
     from mmsearch.searching.query import Query
 
-    form = _form(as_json, as_jsonl, as_paths, as_null)
+    how = _How(_form(as_json, as_jsonl, as_paths, as_null), verbose, scan, adapter, model)
     with Library(library, device) as opened, printing(), pictures_from_pipes() as in_a_file:
         filters = filters_of(opened, only, folder or (), ext or (), (after, before))
-        ask = partial(Query, filters=filters, limit=limit, min_score=min_score, offset=offset, copies=copies)
+        page: dict[str, Any] = {"limit": limit, "offset": offset, "copies": copies}
+        ask: Callable[[tuple[Term, ...]], Query] = partial(
+            Query, filters=filters, min_score=min_score, sort=(sort or SortChoice.SCORE).value, **page
+        )
         if batch is not None:
             if query or also or image or avoid or avoid_image or as_paths or as_null:
                 raise Invalid("--batch takes its queries from the file and prints JSON; leave the others out.")
-            found = False
-            how: Scan = scan.value
-            queries = _batch_queries(batch, ask)
-            for result in opened.search_many(queries, scan=how, adapter=adapter, model=model, on_trouble=_tell_trouble):
-                print(to_json(result), flush=True)
-                found = found or bool(result.hits)
+            found = _answer_many(opened, _batch_queries(batch, ask), how)
+        elif (sort or filters) and not (query or also or image or avoid or avoid_image):
+            _check_listing(min_score, how)
+            found = _show(opened.list_files(filters, sort=(sort or SortChoice.DATE).value, **page), how)
         else:
             like, unlike = map(in_a_file, image or ()), map(in_a_file, avoid_image or ())
-            asked = ask(_terms(query, also, like, avoid, unlike))
-            one_scan = cast("Scan", "codes" if scan is ScanChoice.AUTO else scan.value)
-            results = opened.search_many([asked], scan=one_scan, adapter=adapter, model=model, on_trouble=_tell_trouble)
-            result = next(results)
-            hits.print_result(result, form, verbose)
-            for note in hits.notes(result, form):
-                output.say(note)
-            found = any(hit.available or form not in (hits.Form.PATHS, hits.Form.NULL) for hit in result.hits)
+            found = _answer(opened, ask(_terms(query, also, like, avoid, unlike)), how)
     if not found:
-        if form in (hits.Form.TABLE, hits.Form.LINES) and batch is None:
-            output.say(hits.nothing_found(result))
         raise typer.Exit(EXIT_NONE)
+
+
+class _How(NamedTuple):
+    """How hits are found and shown."""
+
+    form: Form
+    verbose: bool
+    scan: ScanChoice
+    adapter: str | None
+    model: str | None
+
+
+def _answer(library: Library, query: Query, how: _How) -> bool:
+    """Prints what answers the query. Whether something does."""
+    scan = cast("Scan", "codes" if how.scan is ScanChoice.AUTO else how.scan.value)
+    return _show(next(library.search_many([query], scan=scan, **_models(how))), how)
+
+
+def _answer_many(library: Library, queries: Iterator[Query], how: _How) -> bool:
+    from mmsearch.output.json import to_json
+
+    found = False
+    for result in library.search_many(queries, scan=how.scan.value, **_models(how)):
+        print(to_json(result), flush=True)
+        found = found or bool(result.hits)
+    return found
+
+
+def _models(how: _How) -> dict[str, Any]:
+    return {"adapter": how.adapter, "model": how.model, "on_trouble": _tell_trouble}
+
+
+def _show(result: SearchResult | FileList, how: _How) -> bool:
+    """Prints hits, and what is to be said beside them. Whether there are any."""
+    from mmsearch import output
+    from mmsearch.output import hits
+    from mmsearch.output.hits import Form
+
+    hits.print_result(result, how.form, how.verbose)
+    for note in hits.notes(result, how.form):
+        output.say(note)
+    found = any(hit.available or how.form not in (Form.PATHS, Form.NULL) for hit in result.hits)
+    if not found and how.form in (Form.TABLE, Form.LINES):
+        output.say(hits.nothing_found(result))
+    return found
+
+
+def _check_listing(min_score: float | None, how: _How) -> None:
+    if min_score is not None or how.adapter or how.model or how.scan is not ScanChoice.AUTO:
+        raise Invalid("Without a query nothing is compared; leave out --min-score, --adapter, --model and --scan.")
 
 
 def _form(as_json: bool, as_jsonl: bool, as_paths: bool, as_null: bool) -> Form:

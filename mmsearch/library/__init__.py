@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from mmsearch.library.access import Access
-from mmsearch.library.adapters import Adapters
-from mmsearch.library.care import Care
-from mmsearch.library.models import Models
 from mmsearch.nearest.gallery import GRAPH_FROM_ROWS, Scan
+from mmsearch.searching import DEFAULT_LIMIT
 from mmsearch.searching.channels import SessionOptions
-from mmsearch.searching.query import Query
-from mmsearch.searching.results import SearchResult
+from mmsearch.searching.query import Query, Sort
+from mmsearch.searching.results import FileList, SearchResult
 from mmsearch.searching.session import Session
 
 # A search starts fast: what only other commands need is imported by their methods.
@@ -32,8 +31,11 @@ if TYPE_CHECKING:
     from mmsearch.indexing.report import IndexReport
     from mmsearch.indexing.run import IndexSettings
     from mmsearch.indexing.walking import WalkRules
+    from mmsearch.library.adapters import Adapters
+    from mmsearch.library.care import Care
     from mmsearch.library.contents import Forgotten, Status
-    from mmsearch.records import Progress
+    from mmsearch.library.models import Models
+    from mmsearch.records import Filters, Progress
 
 
 class Library:
@@ -46,9 +48,27 @@ class Library:
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, device: str = "auto") -> None:
         self._access = Access(folder, device)
-        self.models = Models(self._access)
-        self.adapters = Adapters(self._access)
-        self.care = Care(self._access)
+
+    @cached_property
+    def models(self) -> Models:
+        """The models on this disk, the known ones, and those that the library has vectors of."""
+        from mmsearch.library.models import Models
+
+        return Models(self._access)
+
+    @cached_property
+    def adapters(self) -> Adapters:
+        """The library's adapters: trained for it, kept in it."""
+        from mmsearch.library.adapters import Adapters
+
+        return Adapters(self._access)
+
+    @cached_property
+    def care(self) -> Care:
+        """What keeps a library sound and small: doctor, repair, prune, compact, backup."""
+        from mmsearch.library.care import Care
+
+        return Care(self._access)
 
     @property
     def folder(self) -> str:
@@ -166,6 +186,19 @@ class Library:
                     reported.add(trouble)
                     on_trouble(trouble)
             yield result
+
+    def list_files(
+        self,
+        filters: Filters | None = None,
+        *,
+        sort: Sort = "date",
+        limit: int = DEFAULT_LIMIT,
+        offset: int = 0,
+        copies: bool = False,
+    ) -> FileList:
+        """The files that pass the filters, the newest first or by path; of one content one, or with `copies` each."""
+        session = self._access.session(SessionOptions())
+        return session.list_files(filters, sort=sort, limit=limit, offset=offset, copies=copies)
 
     def evaluate(
         self,

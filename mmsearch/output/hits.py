@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from mmsearch.output import visible
 from mmsearch.output.json import to_json
-
-if TYPE_CHECKING:
-    from mmsearch.searching.results import Hit, SearchResult
+from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
 
 _SNIPPET_CHARACTERS = 160
 
@@ -27,7 +24,7 @@ class Form(str, Enum):
     NULL = "null"
 
 
-def print_result(result: SearchResult, form: Form, verbose: bool = False) -> None:
+def print_result(result: SearchResult | FileList, form: Form, verbose: bool = False) -> None:
     """Prints a search's answer on stdout; nothing for no hits, but for JSON. A table has details where `verbose`."""
     if form is Form.JSON:
         print(to_json(result))
@@ -41,14 +38,14 @@ def print_result(result: SearchResult, form: Form, verbose: bool = False) -> Non
         sys.stdout.buffer.flush()
     elif form is Form.LINES:
         for hit in result.hits:
-            print("\t".join([f"{hit.score:.2f}", hit.type, _place(hit), _snippet(hit)]).rstrip())
+            print(_line(hit))
     elif result.hits:
         from mmsearch.output.table import print_table
 
         print_table(result, verbose)
 
 
-def notes(result: SearchResult, form: Form) -> list[str]:
+def notes(result: SearchResult | FileList, form: Form) -> list[str]:
     """What a person should know beside the hits: one sentence each."""
     away = sum(not hit.available for hit in result.hits)
     if not away or form in (Form.JSON, Form.JSONL):
@@ -58,18 +55,25 @@ def notes(result: SearchResult, form: Form) -> list[str]:
     return [f"{away:,} {what} not there now (a drive that is away?){left_out}; `mmsearch prune` drops what is gone."]
 
 
-def nothing_found(result: SearchResult) -> str:
+def nothing_found(result: SearchResult | FileList) -> str:
     """A sentence for a person whose query has no hits."""
-    near = result.nearest
-    if near is None:
+    if isinstance(result, FileList) or result.nearest is None:
         return "nothing found."
+    near = result.nearest
     if result.query.min_score is not None:
         return f"nothing found with that score; the nearest is {_place(near)} ({near.score:.2f})."
     return f"nothing close; the nearest is {_place(near)} ({near.score:.2f}). --min-score 0 shows all."
 
 
-def _place(hit: Hit) -> str:
-    line = f":{hit.line}" if hit.line is not None else ""
+def _line(hit: Hit | ListedFile) -> str:
+    shown = [hit.type, _place(hit)]
+    if isinstance(hit, Hit):
+        return "\t".join([f"{hit.score:.2f}", *shown, _snippet(hit)]).rstrip()
+    return "\t".join([hit.moment[:10], *shown])
+
+
+def _place(hit: Hit | ListedFile) -> str:
+    line = f":{hit.line}" if isinstance(hit, Hit) and hit.line is not None else ""
     return visible(hit.path) + line + ("" if hit.available else " (not there now)")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 from urllib.parse import quote_from_bytes
 
 from rich.cells import cell_len
@@ -12,9 +12,7 @@ from rich.style import Style
 from rich.text import Text
 
 from mmsearch.output import visible
-
-if TYPE_CHECKING:
-    from mmsearch.searching.results import Hit, SearchResult
+from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
 
 # A score from which on it is shown so.
 _COLOURS = ((0.5, "green"), (0.2, "yellow"), (0.0, "dim"))
@@ -22,18 +20,20 @@ _GAP = "  "
 _LEAST_WIDTH = 8
 
 
-def print_table(result: SearchResult, verbose: bool) -> None:
+def print_table(result: SearchResult | FileList, verbose: bool) -> None:
     """Prints a header and a line for each hit; where it is `verbose`, what is known of each below it."""
     console = Console()
     place = _Place()
     number_width = len(str(result.hits[-1].rank))
-    indent = " " * (number_width + len(_GAP) + len("score") + len(_GAP))
-    _print(console, Text(f"{'#':>{number_width}}{_GAP}score{_GAP}file", style="dim"))
+    columns = _columns(result)
+    indent = " " * (number_width + len(_GAP) + sum(len(name) + len(_GAP) for name in columns))
+    _print(console, Text(_GAP.join([f"{'#':>{number_width}}", *columns, "file"]), style="dim"))
     for hit in result.hits:
         line = Text().append(f"{hit.rank:>{number_width}}{_GAP}", style="dim")
-        line.append(f"{hit.score:5.2f}", style=next(colour for least, colour in _COLOURS if hit.score >= least))
-        line.append(_GAP)
-        suffix = (f":{hit.line}" if hit.line is not None else "") + ("" if hit.available else " (not there now)")
+        for measure in _measures(hit, columns):
+            line.append(measure).append(_GAP)
+        in_line = f":{hit.line}" if isinstance(hit, Hit) and hit.line is not None else ""
+        suffix = in_line + ("" if hit.available else " (not there now)")
         copies = "" if not hit.copies else " +1 copy" if len(hit.copies) == 1 else f" +{len(hit.copies):,} copies"
         room = max(_LEAST_WIDTH, console.width - len(indent) - len(suffix + copies))
         name = shortened(visible(place.shown(hit.path)), room)
@@ -41,6 +41,21 @@ def print_table(result: SearchResult, verbose: bool) -> None:
         _print(console, line)
         for detail in _details(hit) if verbose else ():
             _print(console, Text(indent + shortened_at_end(detail, console.width - len(indent)), style="dim"))
+
+
+def _columns(result: SearchResult | FileList) -> list[str]:
+    """The heads of what stands before a file: its score where it has one, and the date that files are sorted by."""
+    by_date = (result.sort if isinstance(result, FileList) else result.query.sort) == "date"
+    return [*([] if isinstance(result, FileList) else ["score"]), *(["date".ljust(10)] if by_date else [])]
+
+
+def _measures(hit: Hit | ListedFile, columns: Sequence[str]) -> Iterator[Text]:
+    for name in columns:
+        if name == "score" and isinstance(hit, Hit):
+            score = hit.score
+            yield Text(f"{score:5.2f}", style=next(colour for least, colour in _COLOURS if score >= least))
+        else:
+            yield Text(hit.moment[:10])
 
 
 def shortened(text: str, width: int) -> str:
@@ -83,14 +98,14 @@ class _Place:
         return path
 
 
-def _details(hit: Hit) -> list[str]:
+def _details(hit: Hit | ListedFile) -> list[str]:
     facts = [
         f"{hit.width}×{hit.height}" if hit.width is not None else hit.type,
-        (hit.taken or hit.modified)[:10],
+        hit.moment[:10],
         f"{hit.bytes:,} bytes",
-        f"similarity {hit.similarity:.2f}",
+        *([f"similarity {hit.similarity:.2f}"] if isinstance(hit, Hit) else []),
     ]
-    snippet = visible(" ".join((hit.snippet or "").split()))
+    snippet = visible(" ".join(((isinstance(hit, Hit) and hit.snippet) or "").split()))
     copies = [f"copy: {visible(copy)}" for copy in hit.copies]
     return [" · ".join(facts), *copies, *([snippet] if snippet else [])]
 

@@ -6,11 +6,14 @@ import os
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from mmsearch.errors import Invalid, NotFound, Remedy
 from mmsearch.records import Filters, Medium, Modality
 from mmsearch.searching import DEFAULT_LIMIT
+
+# By what hits are ordered: the best, the newest, or the first path first.
+Sort = Literal["score", "date", "name"]
 
 LARGEST_WEIGHT = 1_000
 # SQLite takes a condition of so many alternatives, each perhaps under two names.
@@ -40,7 +43,7 @@ class Query:
 
     The hits are at most `limit`, after the first `offset` of all. Without `min_score` a query of one text leaves out
     hits that are no nearer than what a text that means nothing would find. Files of the same content are one hit, or
-    with `copies` one each.
+    with `copies` one each. `sort` orders the hits of the page, which are the best ones whatever it is.
 
     Raises:
         Invalid: no terms, none of a positive weight, an empty text, or numbers out of range.
@@ -52,6 +55,7 @@ class Query:
     min_score: float | None = field(default=None, metadata={"json": None})
     offset: int = field(default=0, metadata={"json": None})
     copies: bool = field(default=False, metadata={"json": None})
+    sort: Sort = field(default="score", metadata={"json": None})
 
     def __post_init__(self) -> None:
         if not self.terms:
@@ -60,12 +64,17 @@ class Query:
             raise Invalid("The query is empty.", Remedy("query"))
         if not any(term.weight > 0 for term in self.terms):
             raise Invalid("The query only says what to avoid.", Remedy("query.add"))
-        if self.limit < 1:
-            raise Invalid(f"The limit is {self.limit}; it must be 1 or more.")
-        if self.offset < 0:
-            raise Invalid(f"The offset is {self.offset}; it must be 0 or more.")
+        check_page(self.limit, self.offset)
         if self.min_score is not None and not 0 <= self.min_score <= 1:
             raise Invalid(f"The lowest score is {self.min_score:g}; scores lie between 0 and 1.")
+
+
+def check_page(limit: int, offset: int) -> None:
+    """Raises Invalid for what is no page of a list."""
+    if limit < 1:
+        raise Invalid(f"The limit is {limit}; it must be 1 or more.")
+    if offset < 0:
+        raise Invalid(f"The offset is {offset}; it must be 0 or more.")
 
 
 def parse_weight(written: str) -> tuple[float, str]:

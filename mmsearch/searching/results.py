@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from mmsearch.records import Modality
-from mmsearch.searching.query import Query
+from mmsearch.records import Filters, Modality
+from mmsearch.searching.query import Query, Sort
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class Hit:
     available: bool
     copies: tuple[str, ...] = ()
 
+    @property
+    def moment(self) -> str:
+        """When it was taken, else modified: a local time to the second, ISO 8601."""
+        return moment_of(self.modified, self.taken)
+
 
 @dataclass(frozen=True)
 class SearchResult:
@@ -64,3 +70,46 @@ class SearchResult:
     nearest: Hit | None = None
     state: int = field(default=0, compare=False, metadata={"json": None})
     troubles: tuple[str, ...] = field(default=(), compare=False, metadata={"json": None})
+
+
+@dataclass(frozen=True)
+class ListedFile:
+    """A file of a list; what it says is said of a `Hit` in the same words. `rank` is its place in the list, from 1."""
+
+    rank: int
+    id: str
+    path: str
+    type: str
+    width: int | None
+    height: int | None
+    bytes: int
+    modified: str
+    taken: str | None
+    available: bool
+    copies: tuple[str, ...] = ()
+
+    @property
+    def moment(self) -> str:
+        """When it was taken, else modified: a local time to the second, ISO 8601."""
+        return moment_of(self.modified, self.taken)
+
+
+@dataclass(frozen=True)
+class FileList:
+    """A page of the files that pass some filters, the newest first (`sort` "date") or by path ("name").
+
+    `total` counts those of all pages, of which the first `offset` are left out.
+    """
+
+    filters: Filters
+    sort: Sort
+    library: str
+    elapsed_ms: float = field(metadata={"digits": 1})
+    total: int
+    offset: int
+    hits: tuple[ListedFile, ...]
+
+
+def moment_of(modified: str, taken: str | None) -> str:
+    """When a file was taken, else modified: a local time to the second, ISO 8601."""
+    return (taken or datetime.fromisoformat(modified).astimezone().isoformat())[:19]

@@ -16,7 +16,7 @@ from mmsearch.records import Background, FloatMatrix, FoundItem, Modality
 from mmsearch.searching import scoring
 from mmsearch.searching.channels import LibraryState
 from mmsearch.searching.presence import Presence
-from mmsearch.searching.query import Query, Term
+from mmsearch.searching.query import Query, Sort, Term
 from mmsearch.searching.results import Hit
 from mmsearch.searching.scoring import WeightedTerm
 from mmsearch.store.sqlite.store import SqliteStore
@@ -135,7 +135,7 @@ class Searcher:
             return _hit(rank, shown, of_place[found.item_id, path], there[path] is not None)
 
         hits = tuple(hit(query.offset + place, found) for place, found in enumerate(page, start=1))
-        return Answer(hits, total, is_exact, thresholds, hit(0, nearest) if nearest else None)
+        return Answer(_in_order(hits, query.sort), total, is_exact, thresholds, hit(0, nearest) if nearest else None)
 
     def _page(self, query: Query, asked: Sequence[_Asked]) -> tuple[list[_Found], int, bool, _Found | None]:
         """The files of the page, how many there are in all, whether that is exact, and the nearest if there are none.
@@ -173,6 +173,13 @@ class Searcher:
         found = [_Found(*measured, item_id, path) for path, (measured, item_id) in best.items()]
         files = sorted(found, key=lambda one: one.order)
         return files if query.copies else _one_per_content(files)
+
+
+def _in_order(hits: tuple[Hit, ...], sort: Sort) -> tuple[Hit, ...]:
+    """The hits of a page, which come by rank."""
+    if sort == "date":
+        return tuple(sorted(hits, key=lambda hit: hit.moment, reverse=True))
+    return tuple(sorted(hits, key=lambda hit: os.fsencode(hit.path))) if sort == "name" else hits
 
 
 def _one_per_content(files: Sequence[_Found]) -> list[_Found]:

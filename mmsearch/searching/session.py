@@ -7,11 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from types import TracebackType
+from typing import TypeVar
 
 from mmsearch.encoding.protocol import Encoder
+from mmsearch.errors import Invalid
 from mmsearch.nearest.derived import NotUsable
 from mmsearch.nearest.spaces import ModelInUse
-from mmsearch.records import FloatMatrix
+from mmsearch.records import Filters, FloatMatrix, Listing
+from mmsearch.searching import DEFAULT_LIMIT
 from mmsearch.searching.channels import (
     LibraryState,
     SessionOptions,
@@ -21,9 +24,9 @@ from mmsearch.searching.channels import (
 )
 from mmsearch.searching.connections import Connections
 from mmsearch.searching.presence import Presence
-from mmsearch.searching.query import Query, Term, text_term
+from mmsearch.searching.query import Query, Sort, Term, check_page, text_term
 from mmsearch.searching.query_vectors import QueryVectors, stored_picture
-from mmsearch.searching.results import SearchResult
+from mmsearch.searching.results import FileList, ListedFile, SearchResult
 from mmsearch.searching.searcher import Answer, QueryVector, Searcher
 from mmsearch.store.sqlite.refusals import mapped_errors
 from mmsearch.store.sqlite.store import SqliteStore
@@ -34,6 +37,7 @@ WAIT_SECONDS = 0.01
 
 # The vectors of terms, by the model and the term.
 Encoded = dict[tuple[str, Term], FloatMatrix]
+Found = TypeVar("Found")
 
 
 class _NotThisState(Exception):
@@ -100,6 +104,40 @@ class Session:
             troubles=state.troubles(),
         )
 
+    def list_files(
+        self,
+        filters: Filters | None = None,
+        *,
+        sort: Sort = "date",
+        limit: int = DEFAULT_LIMIT,
+        offset: int = 0,
+        copies: bool = False,
+    ) -> FileList:
+        """The files that pass the filters, the newest first or by path; of the same content one, or with `copies` each.
+
+        Raises:
+            MmsearchError: the library is empty, damaged or gone; the session is closed; numbers are out of range.
+        """
+        started = time.perf_counter()
+        check_page(limit, offset)
+        if sort == "score":
+            raise Invalid("Without a query no file has a score; sort by date or name.")
+        wanted, listing = filters or Filters(), Listing(sort == "date", offset, limit, copies)
+
+        from mmsearch.searching.listing import listed_files
+
+        def listed(store: SqliteStore, state: LibraryState) -> tuple[tuple[ListedFile, ...], int]:
+            model_ids = [in_use.model_id for in_use in state.models]
+            return listed_files(store, model_ids, self._presence, wanted, listing)
+
+        found, tries = None, 0
+        with mapped_errors(self._folder):
+            while found is None:
+                found, tries = self._now(tries, listed), tries + 1
+        files, total = found
+        elapsed_ms = (time.perf_counter() - started) * 1000
+        return FileList(wanted, sort, self._folder, elapsed_ms, total, offset, files)
+
     def _answer(self, query: Query) -> tuple[LibraryState, Answer]:
         encoded: Encoded = {}
         latest = self._latest
@@ -121,20 +159,29 @@ class Session:
 
         Neither, where it is to be had at a later state. After some tries it is given without the files that it lacks.
         """
+
+        def answered(
+            store: SqliteStore, state: LibraryState
+        ) -> tuple[tuple[LibraryState, Answer] | None, list[tuple[ModelInUse, Term]]]:
+            vectors, missing = self._query_vectors(store, state, query.terms, encoded)
+            if missing:
+                return None, missing
+            searcher = Searcher(state, store, self._presence, patient=tries < TRIES)
+            return (state, searcher.answer(query, vectors)), []
+
+        return self._now(tries, answered) or (None, [])
+
+    def _now(self, tries: int, found: Callable[[SqliteStore, LibraryState], Found]) -> Found | None:
+        """What is found at the state that the library is at now; None where it is to be had at a later state."""
         try:
             with self._connections.reading() as (store, line):
-                state = self._state(store, line)
-                vectors, missing = self._query_vectors(store, state, query.terms, encoded)
-                if missing:
-                    return None, missing
-                searcher = Searcher(state, store, self._presence, patient=tries < TRIES)
-                return (state, searcher.answer(query, vectors)), []
+                return found(store, self._state(store, line))
         except NotUsable:
             time.sleep(WAIT_SECONDS)
         except _NotThisState:
             if tries >= TRIES:
                 self._connections.renew()  # it is not that another thread was quicker: the library went back
-        return None, []
+        return None
 
     def _state(self, store: SqliteStore, line: int) -> LibraryState:
         """The state that this thread's store is at, for which much may be known already.

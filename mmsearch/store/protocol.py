@@ -30,6 +30,7 @@ from mmsearch.records import (
     HalfMatrix,
     ItemIds,
     KnownFiles,
+    Listing,
     Medium,
     Modality,
     ModelIdentity,
@@ -295,6 +296,14 @@ class VectorStore(Protocol):
 
     def places_of(self, item_ids: Iterable[int], filters: Filters) -> list[tuple[int, bytes, int]]:
         """The items with the path and size in bytes of each file that holds them and passes the filters."""
+
+    def list_files(
+        self, model_ids: Sequence[int], filters: Filters, listing: Listing
+    ) -> tuple[list[tuple[int, bytes]], int]:
+        """A page of the files that pass the filters and have items of those models, each by its first item and path.
+
+        And how many there are on all pages. Of files of the same date the first path comes first.
+        """
 
     def found_items(self, item_ids: Iterable[int], filters: Filters) -> list[FoundItem]:
         """The given items in every file that holds them and passes the filters; removed items are not there."""

@@ -8,6 +8,11 @@ from typing import Any
 from mmsearch.files.paths import with_separator
 from mmsearch.records import Filters
 
+# When a file was taken, else modified: a local time to the second, ISO 8601, in SQL over files and contents.
+MOMENT = """CASE WHEN contents.taken IS NULL
+    THEN strftime('%Y-%m-%dT%H:%M:%S', files.mtime_ns / 1000000000, 'unixepoch', 'localtime')
+    ELSE substr(contents.taken, 1, 19) END"""
+
 
 def filter_condition(filters: Filters) -> tuple[str, list[Any]]:
     """SQL over files and contents, always true where nothing is filtered."""

@@ -18,6 +18,7 @@ from mmsearch.records import (
     FoundItem,
     HalfMatrix,
     ItemIds,
+    Listing,
     Locator,
     Medium,
     Modality,
@@ -25,7 +26,7 @@ from mmsearch.records import (
 )
 from mmsearch.store.checksums import vector_checksums
 from mmsearch.store.sqlite.connected import Connected
-from mmsearch.store.sqlite.filters import filter_condition
+from mmsearch.store.sqlite.filters import MOMENT, filter_condition
 from mmsearch.store.sqlite.signing import is_sound
 
 # Compared at a time.
@@ -169,6 +170,35 @@ class ItemTables(Connected):
                 WHERE items.id IN (SELECT value FROM json_each(?)) AND {condition}""",
             (json.dumps(list(item_ids)), *values),
         ).fetchall()
+
+    def list_files(
+        self, model_ids: Sequence[int], filters: Filters, listing: Listing
+    ) -> tuple[list[tuple[int, bytes]], int]:
+        """A page of the files that pass the filters and have items of those models, each by its first item and path.
+
+        And how many there are on all pages.
+        """
+        condition, values = filter_condition(filters)
+        models = json.dumps(list(model_ids))
+        one_each = "1" if listing.copies else "place = 1"
+        listed = f"""WITH listed AS (
+              SELECT files.path, files.content_id, {MOMENT} AS moment
+              FROM files JOIN contents ON contents.id = files.content_id
+              WHERE {condition} AND EXISTS (SELECT 1 FROM items WHERE items.content_id = contents.id
+                AND items.model_id IN (SELECT value FROM json_each(?))))"""
+        counted = "count(*)" if listing.copies else "count(DISTINCT content_id)"
+        (total,) = self.connection.execute(f"{listed} SELECT {counted} FROM listed", (*values, models)).fetchone()
+        order = "moment DESC, path" if listing.by_date else "path"
+        rows = self.connection.execute(
+            f"""{listed}, numbered AS (
+                  SELECT *, row_number() OVER (PARTITION BY content_id ORDER BY {order}) AS place FROM listed)
+                SELECT (SELECT min(items.id) FROM items WHERE items.content_id = page.content_id
+                          AND items.model_id IN (SELECT value FROM json_each(?))), path
+                FROM (SELECT * FROM numbered WHERE {one_each} ORDER BY {order} LIMIT ? OFFSET ?) AS page
+                ORDER BY {order}""",
+            (*values, models, models, listing.limit, listing.offset),
+        ).fetchall()
+        return rows, int(total)
 
     def found_items(self, item_ids: Iterable[int], filters: Filters) -> list[FoundItem]:
         """The given items in every file that holds them and passes the filters; removed items are not there.

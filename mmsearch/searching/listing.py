@@ -1,0 +1,50 @@
+"""Files by filters alone: no model is asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from mmsearch.files.times import in_utc
+from mmsearch.records import Filters, FoundItem, Listing
+from mmsearch.searching.presence import Presence
+from mmsearch.searching.results import ListedFile
+from mmsearch.store.sqlite.store import SqliteStore
+
+
+def listed_files(
+    store: SqliteStore, model_ids: Sequence[int], presence: Presence, filters: Filters, listing: Listing
+) -> tuple[tuple[ListedFile, ...], int]:
+    """A page of the files that those models have encoded and that pass the filters, and how many there are in all."""
+    found, total = store.list_files(model_ids, filters, listing)
+    items = {(item.item_id, item.path): item for item in store.found_items([item_id for item_id, _ in found], filters)}
+    copies: dict[int, list[bytes]] = {}
+    for item_id, path in () if listing.copies else sorted(items):
+        copies.setdefault(item_id, []).append(path)
+    there = presence.look(path for _, path in found)
+    there |= presence.look(path for item_id, one in found if there[one] is None for path in copies.get(item_id, ()))
+
+    def listed(rank: int, item_id: int, path: bytes) -> ListedFile:
+        others = [other for other in copies.get(item_id, ()) if other != path]
+        # A copy that is there stands for one that is not.
+        shown = next((one for one in (path, *others) if there.get(one) is not None), path)
+        rest = [other for other in (path, *others) if other != shown]
+        return _listed(rank, items[item_id, shown], rest, there[shown] is not None)
+
+    return tuple(listed(listing.offset + place, *one) for place, one in enumerate(found, start=1)), total
+
+
+def _listed(rank: int, item: FoundItem, copies: Sequence[bytes], is_there: bool) -> ListedFile:
+    return ListedFile(
+        rank=rank,
+        id=item.digest.hex(),
+        path=os.fsdecode(item.path),
+        type=item.medium,
+        width=item.facts.width,
+        height=item.facts.height,
+        bytes=item.size,
+        modified=in_utc(item.mtime_ns),
+        taken=item.facts.taken,
+        available=is_there,
+        copies=tuple(os.fsdecode(path) for path in copies),
+    )

@@ -1,0 +1,172 @@
+"""A person looks through files by filters alone, and orders what a search finds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from conftest import Mmsearch, make_home, refused
+
+from mmsearch import Filters, Library, Query, Term
+
+# The day of each file of `album`, in local time.
+DAYS = {"cat.png": "2021-05-06", "again.png": "2019-01-02", "coffee.png": "2020-03-04", "coffee.md": "2022-07-08"}
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of pictures and notes of known days; `again.png` is a copy of the coffee. Tests do not change it."""
+    folder = tmp_path_factory.mktemp("album") / "home"
+    make_home(folder)
+    (folder / "tax.txt").unlink()
+    (folder / "again.png").write_bytes((folder / "coffee.png").read_bytes())
+    for name in ("cat.png", "coffee.png", "again.png"):
+        strip_dates(folder / name)
+    for name, day in DAYS.items():
+        year, month, number = (int(part) for part in day.split("-"))
+        moment = local_noon(year, month, number)
+        os.utime(folder / name, (moment, moment))
+    return folder
+
+
+def strip_dates(path: Path) -> None:
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        pixels = picture.convert("RGB")
+    pixels.save(path)
+
+
+def local_noon(year: int, month: int, day: int) -> float:
+    from datetime import datetime
+
+    return datetime(year, month, day, 12).timestamp()
+
+
+@pytest.fixture(scope="module")
+def listed(album: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library folder of `album`. Tests do not change it."""
+    folder = tmp_path_factory.mktemp("library")
+    with Library(folder) as library:
+        library.index(album)
+    return folder
+
+
+def names(paths: list[str]) -> list[str]:
+    return [os.path.basename(path) for path in paths]
+
+
+def test_filters_alone_list_files_the_newest_first(mmsearch: Mmsearch, listed: Path, album: Path) -> None:
+    done = mmsearch("search", "--in", album, library=listed)
+    assert done.code == 0
+    assert [line.split("\t") for line in done.out.splitlines()] == [
+        ["2022-07-08", "text", str(album / "coffee.md")],
+        ["2021-05-06", "image", str(album / "cat.png")],
+        ["2020-03-04", "image", str(album / "coffee.png")],
+    ]
+
+
+def test_files_are_listed_by_name_and_each_copy_where_that_is_asked(
+    mmsearch: Mmsearch, listed: Path, album: Path
+) -> None:
+    done = mmsearch("search", "--sort", "name", "--type", "image", "--copies", "--paths", library=listed)
+    assert names(done.out.splitlines()) == ["again.png", "cat.png", "coffee.png"]
+    done = mmsearch("search", "--sort", "name", "--json", library=listed)
+    first = done.json["hits"][0]
+    assert names([first["path"]]) == ["again.png"]
+    assert names(first["copies"]) == ["coffee.png"]
+    assert done.json["total"] == 3
+
+
+def test_a_list_as_json_has_just_these_fields(mmsearch: Mmsearch, listed: Path, album: Path) -> None:
+    done = mmsearch("search", "--before", "2021", "--limit", "1", "--json", library=listed)
+    assert set(done.json) == {
+        "schema_version", "filters", "sort", "library", "elapsed_ms", "total", "offset", "hits",
+    }  # fmt: skip
+    assert done.json["filters"] == {"before": "2021-01-01T00:00:00"}
+    (hit,) = done.json["hits"]
+    assert set(hit) == {
+        "rank", "id", "path", "type", "width", "height", "bytes", "modified", "taken", "available", "copies",
+    }  # fmt: skip
+    assert (hit["rank"], hit["type"], hit["available"]) == (1, "image", True)
+
+
+def test_pages_of_a_list_fit_together(listed: Path) -> None:
+    with Library(listed) as library:
+        pages = [library.list_files(limit=1, offset=offset, copies=True) for offset in range(4)]
+    assert [os.path.basename(page.hits[0].path) for page in pages] == sorted(DAYS, key=lambda name: DAYS[name])[::-1]
+    assert [(page.total, page.offset, page.hits[0].rank) for page in pages] == [(4, n, n + 1) for n in range(4)]
+
+
+def test_what_was_taken_long_ago_is_old_whenever_it_was_copied(tmp_path: Path) -> None:
+    from PIL import Image
+
+    home = make_home(tmp_path / "home")
+    exif = Image.Exif()
+    exif[0x0132] = "2001:02:03 04:05:06"
+    Image.new("RGB", (300, 300), "teal").save(home / "old.jpg", exif=exif)
+    with Library(tmp_path / "library") as library:
+        library.index(home)
+        last = library.list_files().hits[-1]
+        assert (os.path.basename(last.path), last.moment) == ("old.jpg", "2001-02-03T04:05:06")
+
+
+def test_a_copy_that_is_there_stands_for_one_that_is_gone(album: Path, listed: Path, tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    (home / "zebra.png").write_bytes((home / "cat.png").read_bytes())
+    with Library(tmp_path / "library") as library:
+        library.index(home)
+        (home / "cat.png").unlink()
+        found = {os.path.basename(one.path): one for one in library.list_files(sort="name").hits}
+        assert found["zebra.png"].available
+        assert names(list(found["zebra.png"].copies)) == ["cat.png"]
+        (home / "tax.txt").unlink()
+        gone = next(one for one in library.list_files().hits if one.path.endswith("tax.txt"))
+        assert not gone.available
+
+
+def test_the_hits_of_a_page_are_the_best_ones_in_another_order(listed: Path) -> None:
+    query = Query((Term("text", "a cup of coffee"),), min_score=0, limit=2)
+    with Library(listed) as library:
+        best = library.search(query).hits
+        by_date = library.search(Query(query.terms, min_score=0, limit=2, sort="date")).hits
+        by_name = library.search(Query(query.terms, min_score=0, limit=2, sort="name")).hits
+    assert names([hit.path for hit in by_date]) == ["coffee.md", "again.png"]  # of copies the first path
+    assert [hit.path for hit in by_name] == sorted(hit.path for hit in best)
+    assert {hit.rank for hit in by_date} == {hit.rank for hit in best} == {1, 2}
+
+
+def test_a_list_on_a_terminal_has_a_date_and_no_score(listed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from mmsearch.output.hits import Form, print_result
+
+    with Library(listed) as library:
+        print_result(library.list_files(), Form.TABLE)
+    head, first, *_ = capsys.readouterr().out.splitlines()
+    assert head.split() == ["#", "date", "file"]
+    assert first.split()[:2] == ["1", "2022-07-08"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--sort", "score"], "sort by date or name"),
+        (["--type", "image", "--min-score", "0.1"], "leave out --min-score"),
+        (["--type", "image", "--model", "mmsearch-mini"], "leave out --min-score, --adapter, --model and --scan"),
+        (["--type", "image", "--limit", "0"], "must be 1 or more"),
+    ],
+)
+def test_what_a_list_cannot_have_is_said(mmsearch: Mmsearch, listed: Path, arguments: list[str], said: str) -> None:
+    done = mmsearch("search", *arguments, library=listed)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+
+
+def test_nothing_passes(mmsearch: Mmsearch, listed: Path) -> None:
+    done = mmsearch("search", "--before", "1990", library=listed)
+    assert (done.code, done.err) == (1, "mmsearch: nothing found.\n")
+
+
+def test_there_is_no_list_of_an_empty_library(tmp_path: Path) -> None:
+    with refused("no library"):
+        Library(tmp_path / "none").list_files(Filters(medium="image"))
