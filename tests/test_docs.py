@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import runpy
 import shutil
+import subprocess
+import sys
 from dataclasses import fields
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import json_page
 import pytest
-from conftest import Mmsearch
+from conftest import Mmsearch, place_notes, place_photographs
 
 from mmsearch import (
     AdapterReport,
@@ -234,3 +238,43 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     command = re.search(r"<!-- test -->\n+```[a-z]*\n(.+?)\n```", README, re.DOTALL)
     assert command
     assert command[1] in (HERE / ".ci" / "run").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def ana(tmp_path: Path) -> Path:
+    """The home folder of the person whose first use is told."""
+    place_photographs(tmp_path / "Pictures")
+    place_notes(tmp_path / "Notes")
+    for note in (tmp_path / "Notes").iterdir():
+        os.utime(note, (FIRST_USE_NOTED, FIRST_USE_NOTED))
+    return tmp_path
+
+
+FIRST_USE_NOTED = datetime(2024, 5, 6, 12).timestamp()
+# What differs from one machine and run to the next.
+CHANGING = (
+    (r"\d+\.\d+ s\b( \(\d+ files/s\))?", "SECONDS"),
+    (r"\b\d\.\d\d\b", "SCORE"),
+    (r"\d+\.\d+ MB", "SIZE"),
+    (r"\d{4}-\d\d-\d\dT[\d:+]+", "MOMENT"),
+    (r"\t", "  "),
+)
+
+
+def unchanging(text: str) -> str:
+    for pattern, word in CHANGING:
+        text = re.sub(pattern, word, text)
+    return text
+
+
+def test_the_first_use_is_as_it_is_told(ana: Path) -> None:
+    page = (HERE / "docs" / "first-use.md").read_text(encoding="utf-8")
+    (told,) = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("MMSEARCH", "XDG"))}
+    environment |= {"HOME": str(ana), "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+    for exchange in told.split("$ ")[1:]:
+        command, _, answer = exchange.partition("\n")
+        done = subprocess.run(
+            command, shell=True, env=environment, cwd=ana, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        assert unchanging(done.stdout.replace(str(ana), "/home/ana")) == unchanging(answer), command

@@ -121,7 +121,8 @@ def test_a_search_finds_what_it_found_or_says_that_the_model_is_another(
             hits = library.search(query).hits
             assert [os.path.basename(hit.path) for hit in hits] == [name for name, _ in asked["hits"]]
             similarities = [similarity for _, similarity in asked["hits"]]
-            assert [hit.similarity for hit in hits] == pytest.approx(similarities, abs=0.002)
+            # The vector of a text in eight bits differs by so much between onnxruntime 1.23, of Python 3.10, and 1.32.
+            assert [hit.similarity for hit in hits] == pytest.approx(similarities, abs=0.003)
 
 
 def test_nothing_is_wrong_with_it(old: Path) -> None:

@@ -66,7 +66,7 @@ def train_adapter(store: Store, in_use: ModelInUse, encoder: Encoder, training: 
     try:
         from mmsearch.adapters.fitting import fit_adapter, trained_adapter
     except ImportError as error:
-        raise Unsupported("Training needs torch", Remedy("extra.training", "clip")) from error
+        raise Unsupported("Training needs torch", Remedy("extra", "clip")) from error
     stored = stored_vectors(store, in_use.model_id)
     tell = training.on_progress
     embedded = embed(training.dataset, encoder, stored=stored, workers=training.workers, on_progress=tell)

@@ -20,6 +20,9 @@ def _install(name: str) -> str:
     )
 
 
+# The constraints keep out gigabytes that torch would bring along for graphics cards; the quotes are for zsh.
+_EXTRA = "with `pip install -c constraints.txt '.[{subject}]'` in the folder of mmsearch's source"
+
 # Action → what follows the sentence and a semicolon; one that begins with a space or a comma goes on with the sentence.
 # {subject} is what the remedy names, or "" there.
 SENTENCES: dict[str, str | Callable[[str], str]] = {
@@ -35,9 +38,9 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "doctor": "`mmsearch doctor` says what of it can be saved (your own files are not touched)",
     "doctor.what": "`mmsearch doctor` says what can be saved",
     "evaluate.model": "measure that model too, with --model",
-    "extra.or_no_plot": "install it with `pip install 'mmsearch[{subject}]'`, or leave out --plot",
-    "extra.them": "install them with `pip install 'mmsearch[{subject}]'`",
-    "extra.training": "install it with `pip install 'mmsearch[{subject}]'` (on Linux add `-c constraints.txt`)",
+    "extra": f"install it {_EXTRA}",
+    "extra.or_no_plot": f"install it {_EXTRA}, or leave out --plot",
+    "extra.them": f"install them {_EXTRA}",
     "forget": "take it out with `mmsearch forget`, and index it again",
     "format": "choose another file or --format",
     "format.give": "correct it or give --format",
