@@ -23,7 +23,8 @@ from benchmarks.large_library import exact_best, make_library, queries_of, texts
 from benchmarks.measuring import machine
 from benchmarks.tables import table, write_section
 from mmsearch import Library, Query
-from mmsearch.nearest.gallery import Gallery, Scan, Wanted
+from mmsearch.nearest.gallery import Gallery, Wanted
+from mmsearch.nearest.scan import Scan
 from mmsearch.nearest.spaces import model_in_use
 from mmsearch.nearest.vectors import StoredVectors
 from mmsearch.records import Filters, FloatMatrix

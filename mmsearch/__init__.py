@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from mmsearch.models.known import KnownModel
     from mmsearch.models.optimise.building import OptimisedModel, TowerAgreement
     from mmsearch.models.packing import ExportedModel
-    from mmsearch.nearest.gallery import Scan
+    from mmsearch.nearest.scan import Scan
     from mmsearch.reading import ReadLimits
     from mmsearch.records import Counts, Failure, Filters, Medium, Modality, Progress
     from mmsearch.searching.query import Query, Sort, Term
@@ -231,7 +231,7 @@ _ROOMS = {
         "TowerAgreement",
     ),
     "mmsearch.models.packing": ("ExportedModel",),
-    "mmsearch.nearest.gallery": ("Scan",),
+    "mmsearch.nearest.scan": ("Scan",),
     "mmsearch.reading": ("ReadLimits",),
     "mmsearch.records": (
         "Counts",

@@ -20,7 +20,8 @@ from mmsearch.nearest.chained import BLOCK
 from mmsearch.nearest.code_file import check_codes, open_codes, refresh_codes
 from mmsearch.nearest.codes import CodedQuery, best_places, sign_words
 from mmsearch.nearest.derived import CODES, Missing, NotUsable, derived_path
-from mmsearch.nearest.gallery import FEW_ROWS, Gallery, Scan, Wanted, candidates_among
+from mmsearch.nearest.gallery import FEW_ROWS, Gallery, Wanted, candidates_among
+from mmsearch.nearest.scan import Scan
 from mmsearch.nearest.vectors import rows_of
 from mmsearch.records import Modality
 from mmsearch.searching.query import text_term

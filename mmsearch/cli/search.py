@@ -16,7 +16,7 @@ from mmsearch.searching import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
     from mmsearch.library import Library
-    from mmsearch.nearest.gallery import Scan
+    from mmsearch.nearest.scan import Scan
     from mmsearch.output.hits import Form
     from mmsearch.searching.query import Query, Term
     from mmsearch.searching.results import FileList, SearchResult

@@ -7,12 +7,14 @@ import sys
 from datetime import datetime, timedelta, timezone
 
 _LARGEST = 2**63 - 1
+_TELLS_NO_CHANGES = sys.platform == "win32"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def modification_time(status: os.stat_result) -> int:
     """Nanoseconds since 1970, brought into the range of SQLite's integers (the years 1677 to 2262)."""
-    return max(-_LARGEST, min(_LARGEST, status.st_mtime_ns))
+    moment = status.st_mtime_ns
+    return moment if -_LARGEST <= moment <= _LARGEST else _held(moment)
 
 
 def change_time(status: os.stat_result) -> int | None:
@@ -20,7 +22,14 @@ def change_time(status: os.stat_result) -> int | None:
 
     None on Windows, which does not tell.
     """
-    return None if sys.platform == "win32" else max(-_LARGEST, min(_LARGEST, status.st_ctime_ns))
+    if _TELLS_NO_CHANGES:
+        return None
+    moment = status.st_ctime_ns
+    return moment if -_LARGEST <= moment <= _LARGEST else _held(moment)
+
+
+def _held(moment: int) -> int:
+    return max(-_LARGEST, min(_LARGEST, moment))
 
 
 def in_utc(mtime_ns: int) -> str:

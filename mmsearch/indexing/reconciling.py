@@ -167,8 +167,8 @@ def _see_file(file: FoundFile, known: KnownFile | None, fails: bool, unencoded: 
     for mount in root.mounts:
         if is_below(file.path, mount):
             changes.seen_below[mount] = changes.seen_below.get(mount, 0) + 1
-    same = (known.size, known.mtime_ns) == (file.size, file.mtime_ns)
-    if same and not known.failed and None not in (known.ctime_ns, file.ctime_ns) and known.ctime_ns != file.ctime_ns:
+    same = known.size == file.size and known.mtime_ns == file.mtime_ns
+    if same and known.ctime_ns != file.ctime_ns and not known.failed and None not in (known.ctime_ns, file.ctime_ns):
         changes.candidates.append(Candidate(root.id, file, known=True, touched=True))
         return
     if same and known.failed:

@@ -15,14 +15,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from mmsearch.library.access import Access
-from mmsearch.nearest.gallery import GRAPH_FROM_ROWS, Scan
+from mmsearch.nearest.scan import GRAPH_FROM_ROWS, Scan
 from mmsearch.searching import DEFAULT_LIMIT
-from mmsearch.searching.channels import SessionOptions
-from mmsearch.searching.query import Query, Sort
-from mmsearch.searching.results import FileList, SearchResult
-from mmsearch.searching.session import Session
+from mmsearch.searching.options import SessionOptions
 
-# A search starts fast: what only other commands need is imported by their methods.
+# Each command starts fast: what it needs is imported by its methods.
 if TYPE_CHECKING:
     from mmsearch.evaluation.comparison import Comparison
     from mmsearch.evaluation.datasets import Dataset
@@ -36,6 +33,9 @@ if TYPE_CHECKING:
     from mmsearch.library.contents import Forgotten, Status
     from mmsearch.library.models import Models
     from mmsearch.records import Filters, Progress
+    from mmsearch.searching.query import Query, Sort
+    from mmsearch.searching.results import FileList, SearchResult
+    from mmsearch.searching.session import Session
 
 
 class Library:

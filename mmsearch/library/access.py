@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from typing import TYPE_CHECKING
 
 from mmsearch.encoding.adapted import AdaptedEncoder
 from mmsearch.encoding.devices import device_called
@@ -16,12 +17,15 @@ from mmsearch.models.opening import Encoders
 from mmsearch.nearest import derived
 from mmsearch.nearest.spaces import ModelInUse, model_in_use, with_adapter
 from mmsearch.records import ModelIdentity
-from mmsearch.searching.channels import SessionOptions
-from mmsearch.searching.session import Session
 from mmsearch.store.models import check_same_model, stored_models
 from mmsearch.store.settings import wants_graph
 from mmsearch.store.sqlite.refusals import mapped_errors
 from mmsearch.store.sqlite.store import DATABASE_NAME, OlderLibrary, SqliteStore, database_bytes
+
+# What only a search needs is not loaded by other commands.
+if TYPE_CHECKING:
+    from mmsearch.searching.options import SessionOptions
+    from mmsearch.searching.session import Session
 
 LIBRARY_VARIABLE = "MMSEARCH_LIBRARY"
 
@@ -115,6 +119,8 @@ class Access:
 
     def new_session(self, options: SessionOptions) -> Session:
         """A session that the caller closes."""
+        from mmsearch.searching.session import Session
+
         return Session(self.folder, self._open_reader, self.encoder_of, options)
 
     @contextmanager

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from mmsearch.nearest.chained import BLOCK_ROWS
 from mmsearch.nearest.codes import CodedQuery, Estimates, Words, best_places
 from mmsearch.nearest.recent import Recent
+from mmsearch.nearest.scan import GRAPH_FROM_ROWS, Scan
 from mmsearch.nearest.snapshot import Codes, SpaceSnapshot
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import places_in
@@ -25,10 +26,6 @@ from mmsearch.store.sqlite.store import SqliteStore
 if TYPE_CHECKING:
     from mmsearch.nearest.hnsw import Graph
 
-Scan = Literal["auto", "exact", "codes", "graph"]
-
-# Above this many rows of a space the graph answers a session sooner than codes do.
-GRAPH_FROM_ROWS = 50_000
 # With a filter the graph is asked for more than it need give: where so few rows are wanted, in that measure, or so
 # small a share of all, codes are sooner.
 GRAPH_FROM_WANTED = 1.5

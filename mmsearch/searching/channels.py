@@ -5,31 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import NotFound, Remedy
-from mmsearch.nearest.gallery import GRAPH_FROM_ROWS, Gallery, Scan, Wanted
+from mmsearch.nearest.gallery import Gallery, Wanted
 from mmsearch.nearest.spaces import ModelInUse, model_in_use
 from mmsearch.nearest.vectors import StoredVectors
 from mmsearch.records import Calibration, Filters, Medium, Modality
 from mmsearch.searching.calibration import own_calibration, stored_calibration
+from mmsearch.searching.options import SessionOptions
 from mmsearch.store.sqlite.store import SqliteStore
-
-
-@dataclass(frozen=True)
-class SessionOptions:
-    """With what a session searches: these models of the library, or the one in use where there are none, through that
-    adapter instead of the one in use ("none" for none).
-
-    `scan` says how vectors are compared; in "auto" the graph is asked from `graph_from_rows` rows of a space on.
-    """
-
-    models: tuple[str, ...] = ()
-    adapter: str | None = None
-    scan: Scan = "auto"
-    graph_from_rows: int = GRAPH_FROM_ROWS
 
 
 class StateKey(NamedTuple):

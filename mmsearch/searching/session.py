@@ -17,12 +17,12 @@ from mmsearch.records import Filters, FloatMatrix, Listing
 from mmsearch.searching import DEFAULT_LIMIT
 from mmsearch.searching.channels import (
     LibraryState,
-    SessionOptions,
     StateKey,
     channels_at,
     models_at,
 )
 from mmsearch.searching.connections import Connections
+from mmsearch.searching.options import SessionOptions
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import Query, Sort, Term, check_page, text_term
 from mmsearch.searching.query_vectors import QueryVectors, stored_picture

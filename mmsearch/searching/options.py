@@ -1,0 +1,20 @@
+"""With what a session searches."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mmsearch.nearest.scan import GRAPH_FROM_ROWS, Scan
+
+
+class SessionOptions(NamedTuple):
+    """With what a session searches: these models of the library, or the one in use where there are none, through that
+    adapter instead of the one in use ("none" for none).
+
+    `scan` says how vectors are compared; in "auto" the graph is asked from `graph_from_rows` rows of a space on.
+    """
+
+    models: tuple[str, ...] = ()
+    adapter: str | None = None
+    scan: Scan = "auto"
+    graph_from_rows: int = GRAPH_FROM_ROWS
