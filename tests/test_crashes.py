@@ -21,7 +21,10 @@ from test_offline import can_mount
 from mmsearch import Library, Query
 from mmsearch.files.crash_points import CRASH_POINTS, VARIABLE
 from mmsearch.indexing.journal import IN_FLIGHT_NAME, InFlight
+from mmsearch.indexing.suspects import fatal_files
+from mmsearch.indexing.trial import TrialSettings
 from mmsearch.nearest import row_file
+from mmsearch.reading import ReadLimits
 from mmsearch.searching.query import text_term
 
 TO_VERSION_5 = """ALTER TABLE contents DROP COLUMN reader;
@@ -61,6 +64,17 @@ def changed(module):
 """
 
 
+READ = ReadLimits()
+# A text with that word ends the process, as a crash of the model does.
+DEADLY_WORDS = """
+def changed(module):
+    encode = module.OnnxEncoder._encode_texts
+    def deadly(self, texts):
+        if any("abracadabra" in text for text in texts):
+            os.kill(os.getpid(), 9)
+        return encode(self, texts)
+    module.OnnxEncoder._encode_texts = deadly
+"""
 # So small a library has a file of rows too.
 WITH_ROWS = """
 def changed(module):
@@ -267,6 +281,38 @@ def test_a_file_that_ends_the_program_is_set_aside(tree: Path, tmp_path: Path, d
     assert "could not be read before" in again.stderr
     # Once the cause is mended, it is a picture like any other.
     assert "15 files searchable" in run(folder, "index", tree, "--retry").stdout
+
+
+def test_a_text_that_ends_the_program_while_it_is_encoded_is_set_aside(tree: Path, tmp_path: Path) -> None:
+    hooks = hooked(tmp_path, "mmsearch.encoding.onnx_model", DEADLY_WORDS)
+    (tree / "spell.txt").write_text("First come a few harmless words. " * 400 + "Then says the wizard abracadabra.")
+    folder = tmp_path / "library"
+    assert run(folder, "index", tree, hooks=hooks).returncode == -signal.SIGKILL
+    done = run(folder, "index", tree, hooks=hooks)
+    assert done.returncode == 0, done.stderr
+    assert f"skipped {tree / 'spell.txt'}: ended the program that read it" in done.stderr
+    assert "14 files searchable" in done.stdout
+    assert run(folder, "search", "wizard", hooks=hooks).returncode == 1
+    assert "15 files searchable" in run(folder, "index", tree, "--retry").stdout
+
+
+def test_a_trial_gives_a_sign_of_life_for_each_group_of_a_long_text(tree: Path) -> None:
+    (tree / "long.txt").write_text(" ".join(f"Word {number} of many." for number in range(1_000)))
+    paths = b"".join(os.fsencode(tree / name) + b"\0" for name in ("long.txt", "cat.png", "missing.png"))
+    command = [sys.executable, "-c", "from mmsearch.indexing.trial import main; main()"]
+    settings = TrialSettings("mmsearch-mini", "auto", READ).written()
+    said = subprocess.run([*command, settings], input=paths, capture_output=True, check=True)
+    words = said.stdout.decode().split()
+    assert words.count("alive") > 3
+    assert [word for word in words if word != "alive"] == ["ready", "done", "done", "done"]
+    assert words[words.index("done") :] == ["done", "alive", "done", "done"]
+
+
+def test_a_file_that_gives_no_sign_of_life_is_set_aside(tree: Path) -> None:
+    path = os.fsencode(tree / "cat.png")
+    settings = TrialSettings("mmsearch-mini", "auto", READ)
+    assert fatal_files([path], settings, seconds=0.0) == {path: "takes too long to read"}
+    assert fatal_files([path], settings) == {}
 
 
 def test_suspects_are_tried_without_code_of_the_folder_one_is_in(

@@ -18,7 +18,7 @@ from conftest import Mmsearch
 
 from mmsearch import Filters, IndexSettings, Library, Query, reading
 from mmsearch.files.crash_points import VARIABLE
-from mmsearch.reading import UnreachableFile, UnreadableFile, open_file
+from mmsearch.reading import ReadLimits, UnreachableFile, UnreadableFile, open_file
 from mmsearch.reading import opening as opening_module
 from mmsearch.records import Progress
 from mmsearch.searching.query import image_term, text_term
@@ -221,3 +221,23 @@ def test_an_album_that_is_damaged_in_the_middle_is_noted(album: Path, library: L
     assert library.index().failing == 1
     with pytest.raises(UnreadableFile), open_file(os.fsencode(album / "family.album")) as file:
         list(reading.read(file, 64).parts)
+
+
+def test_a_file_of_many_pages_has_no_more_passages_than_a_text_may_have(album: Path, library: Library) -> None:
+    report = library.index([album], settings=IndexSettings(ReadLimits(max_passages=10)))
+    assert [(os.path.basename(one.path), one.left_out) for one in report.thinned] == [(b"family.album", 30)]
+    pages = [page for (page,) in rows(library.folder, "SELECT page FROM items WHERE modality = 'text' ORDER BY id")]
+    assert pages == [4, 8, 12, 16, 20, 24, 28, 32, 36, 40]
+    pictures = rows(library.folder, "SELECT page FROM items WHERE modality = 'image' ORDER BY id")
+    assert pictures == [(17,), (30,)]
+
+
+def test_progress_tells_how_much_of_a_long_file_is_through(album: Path, library: Library) -> None:
+    told: list[Progress] = []
+    library.index([album], on_progress=told.append)
+    encoding = [(one.done, one.total, one.begun) for one in told if one.stage == "encoding"]
+    assert encoding[0] == (0, 1, 0.0)
+    assert encoding[-1] == (1, 1, 0.0)
+    begun = [share for done, _, share in encoding if not done and share]
+    assert len(begun) >= 2
+    assert begun == sorted(begun) and 0 < begun[0] < begun[-1] < 1

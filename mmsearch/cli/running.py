@@ -142,7 +142,7 @@ def progress_bar(quiet: bool, subject: str = "") -> Iterator[Callable[[Progress]
                 bar.reset(task, description=described, total=progress.total, unit=progress.unit, rate="")
             speed = bar.tasks[0].speed if progress.unit == "files" and progress.total is not None else None
             rate = f"{speed:.0f} files/s" if speed else ""
-            bar.update(task, completed=progress.done, total=progress.total, rate=rate)
+            bar.update(task, completed=progress.done + progress.begun, total=progress.total, rate=rate)
 
         yield show_progress
 

@@ -44,7 +44,7 @@ class Outcome:
     place `first` on, the last of them if `is_whole`. `out_of_reach` tells that the system would not give it: nothing is
     known of its content. `not_encoded` tells that it could be read, with that `digest`, and that the model failed.
     `left_out` counts passages of the file that were too many. `renewed` is the digest that the content gets
-    in the place of an older one.
+    in the place of an older one. `share` is how much of the file is through with it.
     """
 
     candidate: Candidate
@@ -60,6 +60,7 @@ class Outcome:
     digest: bytes | None = None
     left_out: int = 0
     renewed: bytes | None = None
+    share: float = 1.0
 
 
 # Hands on what became of some files.
@@ -139,7 +140,7 @@ class FileEncoder:
         reading = read(file, self.encoder.image_side)
         content = Content(digest, file.reader.medium, file.size, version, reading.facts)
         cutting = Cutting(self.encoder, self.limits.max_passages)
-        parts = cutting.encodable(reading.parts)
+        parts = cutting.encodable(reading)
         begun = list(islice(parts, GROUP_PARTS + 1))
         if len(begun) <= GROUP_PARTS and not stored:
             return _File(candidate, state, content, begun, cutting)
@@ -164,25 +165,17 @@ class FileEncoder:
             if not following:
                 emit([replace(outcome, left_out=file.cutting.left_out)])
                 return None
-            emit([outcome])
+            emit([replace(outcome, share=file.cutting.share)])
             first, group = first + len(group), following
 
     def _items(self, parts: Sequence[Part]) -> tuple[EncodedItem, ...]:
         """The items of some parts, in their order."""
-        rows: dict[int, FloatMatrix] = {}
-        for modality in dict.fromkeys(part.modality for part in parts):
-            places = [place for place, part in enumerate(parts) if part.modality == modality]
-            at_once = self._at_once(modality)
-            for start in range(0, len(places), at_once):
-                if self.stop.is_set() and modality == "text":
-                    raise Stopped
-                some = places[start : start + at_once]
-                encoded = self.encoder.encode(modality, [parts[place].payload for place in some])
-                rows.update(zip(some, encoded, strict=True))
-        return tuple(_item(part, rows[place]) for place, part in enumerate(parts))
+        rows = rows_of_parts(self.encoder, parts, self._check_stop)
+        return tuple(_item(part, row) for part, row in zip(parts, rows, strict=True))
 
-    def _at_once(self, modality: Modality) -> int:
-        return GROUP_PARTS if modality == "text" else self.encoder.pictures_at_once
+    def _check_stop(self, modality: Modality) -> None:
+        if self.stop.is_set() and modality == "text":
+            raise Stopped
 
     def _together(self, files: Sequence[_File]) -> list[Outcome]:
         """Encodes the parts of several files at once, or each for itself where one of them is more than it can."""
@@ -212,6 +205,22 @@ class FileEncoder:
             )
             for file in files
         ]
+
+
+def rows_of_parts(
+    encoder: Encoder, parts: Sequence[Part], on_piece: Callable[[Modality], None] = lambda modality: None
+) -> list[FloatMatrix]:
+    """The unit vector of each part, float32 [dimension]; `on_piece` is called before each piece of work."""
+    rows: dict[int, FloatMatrix] = {}
+    for modality in dict.fromkeys(part.modality for part in parts):
+        places = [place for place, part in enumerate(parts) if part.modality == modality]
+        at_once = GROUP_PARTS if modality == "text" else encoder.pictures_at_once
+        for start in range(0, len(places), at_once):
+            on_piece(modality)
+            some = places[start : start + at_once]
+            encoded = encoder.encode(modality, [parts[place].payload for place in some])
+            rows.update(zip(some, encoded, strict=True))
+    return [rows[place] for place in range(len(parts))]
 
 
 def _item(part: Part, row: FloatMatrix) -> EncodedItem:

@@ -1,29 +1,22 @@
-"""Which files were being read when a run was killed, and whether one of them killed it.
+"""Which files were being read when a run was killed.
 
-Decoders are native code, and pictures can be larger than memory: a file may end the process that reads it, and would
-do so in every run. So each batch is written down before it is read; what was never crossed out is read by a process of
-its own at the next run, and what ends that one is set aside.
+Decoders and models are native code, and pictures can be larger than memory: a file may end the process that reads it,
+and would do so in every run. So each batch is written down before it is read; what was never crossed out is tried at
+the next run by a process of its own (`suspects.py`), and what ends that one is set aside.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from mmsearch.files.private import PRIVATE_FILE
 from mmsearch.files.regular import check_regular
 
 IN_FLIGHT_NAME = "in-flight"
-# No picture within the limits takes nearly as long on a slow machine.
-SECONDS_PER_FILE = 300.0
-# What the trial prints once it can begin.
-READY = b"ready\n"
 
 
 class InFlight:
@@ -103,77 +96,3 @@ class InFlight:
             self._descriptor = -1
             if is_own and not self._begun:
                 os.remove(self._path)
-
-
-def fatal_files(paths: Sequence[bytes], side: int, seconds_per_file: float = SECONDS_PER_FILE) -> dict[bytes, str]:
-    """Those of the files that end a process which decodes them to that image side, each with a reason."""
-    found: dict[bytes, str] = {}
-    left = list(paths)
-    while left:
-        trial = _decode_elsewhere(left, side, seconds_per_file)
-        if not trial.started:  # nothing is known, so no file is blamed
-            return found
-        if trial.done == len(left):
-            return found
-        suspect = left[trial.done]
-        again = _decode_elsewhere([suspect], side, seconds_per_file)
-        if again.started and not again.done:  # else something other than the file had ended the first
-            found[suspect] = "takes too long to read" if again.too_slow else "ended the program that read it"
-        left = left[trial.done + 1 :]
-    return found
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """How many of the files another process came through, and whether it was stopped for its slowness."""
-
-    started: bool
-    done: int
-    too_slow: bool
-
-
-# Not by -m, which would look for modules in the current folder first: that may be one full of other people's files.
-_TRIAL = """
-import sys
-sys.path[:] = [*filter(None, sys.path), sys.argv[2]]
-from mmsearch.reading.trial import main
-main()
-"""
-
-
-def _decode_elsewhere(paths: Sequence[bytes], side: int, seconds_per_file: float) -> _Trial:
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    process = subprocess.Popen(
-        [sys.executable, "-c", _TRIAL, str(side), package],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        bufsize=0,
-        stderr=subprocess.DEVNULL,
-    )
-    assert process.stdin is not None and process.stdout is not None
-    too_slow = threading.Event()
-
-    def stop() -> None:
-        too_slow.set()
-        process.kill()
-
-    done = 0
-    started = False
-    with process:
-        try:
-            started = process.stdout.readline() == READY
-            for path in paths if started else ():
-                timer = threading.Timer(seconds_per_file, stop)
-                timer.start()
-                try:
-                    process.stdin.write(path + b"\0")
-                    if not process.stdout.readline():
-                        break
-                except BrokenPipeError:
-                    break
-                finally:
-                    timer.cancel()
-                done += 1
-        finally:
-            process.kill()
-    return _Trial(started, done, too_slow.is_set())

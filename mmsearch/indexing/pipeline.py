@@ -21,7 +21,7 @@ from mmsearch.encoding.protocol import Encoder
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.paths import with_parents
 from mmsearch.indexing.encoding import FileEncoder, Outcome, failed
-from mmsearch.indexing.journal import InFlight, fatal_files
+from mmsearch.indexing.journal import InFlight
 from mmsearch.indexing.reconciling import (
     Candidate,
     Known,
@@ -38,6 +38,7 @@ from mmsearch.records import Progress, Root
 from mmsearch.store.models import files_to_encode, note_caught_up
 
 if TYPE_CHECKING:
+    from mmsearch.encoding.devices import DeviceName
     from mmsearch.store.protocol import Store
 
 # How long a stop waits for the pictures in work.
@@ -50,7 +51,8 @@ _MOST_KINDS = 100
 
 @dataclass(frozen=True)
 class IndexOptions:
-    """How a run reads and encodes: limits of files, `workers` threads, whom it tells, and who may stop it.
+    """How a run reads and encodes: limits of files, `workers` threads, the device of models
+    that torch runs, whom it tells, and who may stop it.
 
     Once `stop` is set the run ends in good order, as after Ctrl-C: what was encoded is kept, and the next run goes on
     from there.
@@ -58,6 +60,7 @@ class IndexOptions:
 
     limits: ReadLimits = field(default_factory=ReadLimits)
     workers: int = 1
+    device: DeviceName = "auto"
     on_progress: Callable[[Progress], None] = lambda progress: None
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -165,7 +168,13 @@ class Indexer:
     def _without_fatal_files(self, candidates: Sequence[Candidate], suspects: set[bytes]) -> list[Candidate]:
         """Notes the files among the candidates that ended the run before."""
         suspected = [candidate.file.path for candidate in candidates if candidate.file.path in suspects]
-        fatal = fatal_files(suspected, self._encoder.image_side) if suspected else {}
+        if not suspected:
+            return list(candidates)
+        from mmsearch.indexing.suspects import fatal_files
+        from mmsearch.indexing.trial import TrialSettings
+
+        settings = TrialSettings(self._encoder.identity.name, self._options.device, self._options.limits)
+        fatal = fatal_files(suspected, settings)
         if fatal:
             self._commit([failed(one, fatal[one.file.path]) for one in candidates if one.file.path in fatal])
             crash_point("suspect noted")
@@ -199,7 +208,9 @@ class Indexer:
                 else:
                     self._gathering.add(result)
                 if self._gathering.is_due or not running:
-                    count.add(self._commit(self._gathering.taken()))
+                    outcomes = self._gathering.taken()
+                    self._commit(outcomes)
+                    count.add(outcomes)
         except KeyboardInterrupt:
             self._drain(running, results)
             executor.shutdown(wait=False)
@@ -245,16 +256,15 @@ class Indexer:
 
     # Storing, in the main thread
 
-    def _commit(self, outcomes: Sequence[Outcome]) -> int:
-        """Stores what came of some files in one transaction. Returns how many of them are through."""
+    def _commit(self, outcomes: Sequence[Outcome]) -> None:
+        """Stores what came of some files in one transaction."""
         if not outcomes:
-            return 0
+            return
         with self._store.transaction():
             for outcome in outcomes:
                 self._keep(outcome)
             crash_point("batch written")
         crash_point("batch committed")
-        return sum(outcome.is_whole for outcome in outcomes)
 
     def _keep(self, outcome: Outcome) -> None:
         candidate, report = outcome.candidate, self.report
@@ -371,18 +381,25 @@ class Indexer:
 
 @dataclass
 class _Count:
-    """Tells how many of the files are through."""
+    """Tells how many of the files are through, and how much of long ones."""
 
     on_progress: Callable[[Progress], None]
     total: int
     done: int = 0
+    begun: dict[bytes, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.add(0)
+        self.add(())
 
-    def add(self, more: int) -> None:
-        self.done += more
-        self.on_progress(Progress("encoding", self.done, self.total, "files"))
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            path = outcome.candidate.file.path
+            if outcome.is_whole:
+                self.done += 1
+                self.begun.pop(path, None)
+            else:
+                self.begun[path] = outcome.share
+        self.on_progress(Progress("encoding", self.done, self.total, "files", sum(self.begun.values())))
 
 
 def _batches(candidates: Sequence[Candidate], at_once: int) -> Iterator[Sequence[Candidate]]:

@@ -91,7 +91,7 @@ class IndexRun:
         self._refresh = refresh
         settings = request.settings
         workers = settings.workers or os.cpu_count() or 1
-        self._options = IndexOptions(settings.limits, workers, on_progress, settings.stop)
+        self._options = IndexOptions(settings.limits, workers, encoders.device, on_progress, settings.stop)
 
     def run(self, is_new: bool) -> IndexReport:
         """Brings the library up to date. `is_new` says that there is none yet."""
