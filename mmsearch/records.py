@@ -279,6 +279,14 @@ class FoundItem:
     text: str | None
 
 
+class Remark(NamedTuple):
+    """A file that is searchable only in part: what was missing in it, and how many of its passages were left out."""
+
+    path: bytes
+    note: str | None
+    left_out: int
+
+
 @dataclass(frozen=True)
 class Failure:
     """A file that was found but not taken, and why."""

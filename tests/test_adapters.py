@@ -284,12 +284,13 @@ def test_an_adapter_that_does_nothing_changes_nothing() -> None:
     assert still(rows[:0]).shape == (0, 16)
 
 
-def test_a_damaged_adapter_is_named(album: Path, known: Library) -> None:
+@pytest.mark.parametrize("damage", ["weights = substr(weights, 1, 100)", "model_fingerprint = 'another'"])
+def test_a_damaged_adapter_is_named(album: Path, known: Library, damage: str) -> None:
     pytest.importorskip("torch")
     known.adapters.train(read_dataset(album / "album.jsonl"), recipe=AdapterRecipe(epochs=2), force=True)
     known.close()
     with sqlite3.connect(Path(known.folder) / "library.db") as connection:
-        connection.execute("UPDATE adapters SET weights = substr(weights, 1, 100)")
+        connection.execute(f"UPDATE adapters SET {damage}")
     connection.close()
     with refused("adapter@1 is damaged; remove it"):
         known.search("zorbel")

@@ -92,6 +92,9 @@ def test_a_photo_that_breaks_off_is_found_and_named(home: Path, mmsearch: Mmsear
     assert f"{home / 'cut.jpg'} was read as far as it goes: incomplete JPEG" in done.err
     assert mmsearch("search", "a cat", "--paths", "--limit", "2").out.count("\n") == 2
     assert mmsearch("index", "--json").json["incomplete"] == []
+    assert mmsearch("status", "--json").json["incomplete"] == done.json["incomplete"]
+    assert mmsearch("status", "--partial").out == f"{home / 'cut.jpg'}\tincomplete JPEG\n"
+    assert "1 read as far as they go; `mmsearch status --partial` lists them" in mmsearch("status").out
 
 
 def test_files_that_never_end_or_are_no_files(home: Path, mmsearch: Mmsearch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Mmsearch
+from PIL import Image
 
 from mmsearch import Library
 from mmsearch.store.checksums import values_checksum
@@ -90,6 +91,36 @@ def test_values_that_are_none_of_their_column_are_found(
     change(own, statement)
     assert "Traceback" not in mmsearch("search", "a cat", library=own).err
     put_right(own, photos, mmsearch)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE failures SET size = size + 1",
+        "UPDATE failures SET path = CAST(replace(CAST(path AS TEXT), 'torn', 'born') AS BLOB)",
+        "UPDATE unread SET files = files + 4",
+        "UPDATE remarks SET left_out = 9",
+    ],
+)
+def test_what_is_noted_beside_files_is_what_was_noted(
+    own: Path, tmp_path: Path, mmsearch: Mmsearch, statement: str
+) -> None:
+    extra = tmp_path / "extra"
+    extra.mkdir()
+    (extra / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a picture")
+    (extra / "a.mp4").write_bytes(b"a film")
+    Image.new("RGB", (300, 300), "red").save(extra / "cut.jpg")
+    (extra / "cut.jpg").write_bytes((extra / "cut.jpg").read_bytes()[:-2])
+    before = mmsearch("index", extra, "--json", library=own).json
+    assert (before["failed"], before["unread"], len(before["incomplete"])) == (1, {".mp4": 1}, 1)
+    told = Library(own).status()
+    change(own, statement)
+    assert mmsearch("doctor", library=own).code == 1
+    assert mmsearch("doctor", "--repair", library=own).code == 0
+    mmsearch("index", extra, library=own)
+    again = Library(own).status()
+    assert again.counts.unread == told.counts.unread
+    assert [one.path for one in again.failures] == [one.path for one in told.failures]
 
 
 @pytest.mark.parametrize("place", [5, 16, 18, 19, 20, 47, 59, 63, 71])

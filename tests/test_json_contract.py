@@ -196,7 +196,7 @@ def test_the_status_has_these_fields(mmsearch: Mmsearch, indexed: Path, photos: 
     assert set(status) == {
         "schema_version", "library", "model", "dimension", "images", "texts", "files", "unread", "contents", "items",
         "bytes",
-        "interrupted", "roots", "failures", "models",
+        "interrupted", "roots", "failures", "models", "incomplete", "thinned",
     }  # fmt: skip
     assert (status["images"], status["texts"], status["items"]) == (14, 4, 18)
     assert status["bytes"] > 10_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import random
 import sqlite3
 from contextlib import closing
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from mmsearch import Library
 from mmsearch.indexing.cutting import spread
-from mmsearch.indexing.report import FailedFile
+from mmsearch.indexing.report import FailedFile, Thinned
 from mmsearch.indexing.run import IndexSettings
 from mmsearch.reading import READERS, ReadLimits
 from mmsearch.reading.noise import blank_noise
@@ -141,6 +142,7 @@ def test_a_long_text_has_no_more_passages_than_it_may_have(
     assert done.code == 0
     (thinned,) = done.json["thinned"]
     assert thinned == {"path": str(tree / "long.txt"), "left_out": len(everything) - 20}
+    assert library.status().thinned == (Thinned(os.fsencode(tree / "long.txt"), thinned["left_out"]),)
     assert f"{tree / 'long.txt'} is long: {len(everything) - 20:,} of its passages were left out" in done.err
     taken = starts(library)
     assert len(taken) == 20

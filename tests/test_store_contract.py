@@ -402,3 +402,23 @@ def test_files_are_listed_by_date_and_by_path_a_page_at_a_time(filled: Filled) -
     assert paths(True, Filters(folders=(b"/photos/c.jpg",))) == [b"/photos/c.jpg"]
     assert filled.store.list_files(models, EVERYTHING, Listing(True, 0, 1, False))[1] == 3
     assert filled.store.list_files([filled.model_id + 1], EVERYTHING, Listing(True, 0, 1, False)) == ([], 0)
+
+
+def test_what_is_missing_in_a_content_is_remarked_until_it_goes(filled: Filled) -> None:
+    store = filled.store
+    cut, long, whole = (filled.add(path, picture(1)) for path in (b"/photos/b.jpg", b"/photos/a.txt", b"/photos/c.jpg"))
+    with store.transaction():
+        store.remark(cut, "incomplete JPEG", 0)
+        store.remark(long, None, 12)
+        store.remark(whole, None, 0)
+        store.put_file(filled.file(b"/photos/copy.jpg"), cut)
+    remarks = [(b"/photos/a.txt", None, 12), (b"/photos/b.jpg", "incomplete JPEG", 0)]
+    assert store.remarks() == [*remarks, (b"/photos/copy.jpg", "incomplete JPEG", 0)]
+    with store.transaction():
+        store.remark(long, None, 0)
+        store.remove_path(b"/photos/copy.jpg")
+    assert store.remarks() == remarks[1:]
+    with store.transaction():
+        store.remove_path(b"/photos/b.jpg")
+        store.remove_orphans()
+    assert store.remarks() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -39,9 +40,10 @@ def tables(folder: Path) -> dict[str, int]:
 
 
 def test_a_command_brings_it_up_to_date(old: Path, mmsearch: Mmsearch) -> None:
+    counts = json.loads((LIBRARIES / "expected.json").read_text("utf-8"))[str(version(old))]["counts"]
     done = mmsearch("status", "--json", library=old)
     assert done.code == 0
-    assert (done.json["images"], done.json["texts"], done.json["items"]) == (6, 3, 41)
+    assert {name: done.json[name] for name in ("images", "texts", "items")}.items() <= counts.items()
     assert version(old) == SCHEMA_VERSION
     assert not [name for name in os.listdir(old) if "upgrade" in name]
 
@@ -95,8 +97,8 @@ def test_an_upgrade_that_fails_leaves_the_library_as_it_was(old: Path, monkeypat
     monkeypatch.undo()
     assert version(old) == old_version
     kept = sqlite3.connect(old / "library.db-before-upgrade")
-    assert kept.execute("SELECT count(*) FROM files").fetchone()[0] == 9
+    assert kept.execute("SELECT count(*) FROM files").fetchone()[0] == before["files"]
     kept.close()
     assert tables(old) == before
     with Library(old) as library:
-        assert library.status().counts.images == 6
+        assert sum(library.status().counts.files.values()) == before["files"]

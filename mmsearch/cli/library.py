@@ -11,6 +11,9 @@ from mmsearch.cli.running import JsonOption, LibraryOption, show
 
 def status(
     failed: Annotated[bool, typer.Option("--failed", help="List the files that could not be read, and why.")] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="List the files that are searched only in part, and why.")
+    ] = False,
     as_json: JsonOption = False,
     library: LibraryOption = None,
 ) -> None:
@@ -20,7 +23,7 @@ def status(
 
     with Library(library) as opened:
         found = opened.status()
-    show(found, as_json, lambda status: reports.print_status(status, failed))
+    show(found, as_json, lambda status: reports.print_status(status, failed, partial))
 
 
 def forget(

@@ -284,6 +284,8 @@ class Indexer:
         if outcome.content is not None:
             content_id = self._store.put_content(outcome.content)
             self._store.add_items(content_id, self._model_id, outcome.items, outcome.first, outcome.is_whole)
+            if outcome.is_whole:
+                self._store.remark(content_id, outcome.content.facts.note, outcome.left_out)
         if content_id is None:
             self._store.remove_path(path)
             report.others += 1

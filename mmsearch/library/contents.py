@@ -14,6 +14,7 @@ from mmsearch.nearest.spaces import model_in_use
 from mmsearch.records import Counts, Failure
 
 if TYPE_CHECKING:
+    from mmsearch.indexing.report import Incomplete, Thinned
     from mmsearch.indexing.roots import RootStatus
 
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 class Status:
     """What a library holds. `bytes` is what its folder takes on disk; `interrupted` tells of an unfinished run.
 
-    `model`, `dimension` and the items counted are those of the model that searches use, `models` are all.
+    `model`, `dimension` and the items counted are those of the model that searches use, `models` are all. `incomplete`
+    and `thinned` are files that are found, but not by all that is in them.
     """
 
     library: str
@@ -31,6 +33,8 @@ class Status:
     models: tuple[LibraryModel, ...]
     roots: tuple[RootStatus, ...]
     failures: tuple[Failure, ...]
+    incomplete: tuple[Incomplete, ...]
+    thinned: tuple[Thinned, ...]
     bytes: int
     interrupted: bool
 
@@ -52,6 +56,8 @@ class Status:
             "interrupted": self.interrupted,
             "roots": self.roots,
             "failures": self.failures,
+            "incomplete": self.incomplete,
+            "thinned": self.thinned,
         }
 
 
@@ -69,9 +75,11 @@ class Forgotten:
 
 def status(access: Access, models: tuple[LibraryModel, ...]) -> Status:
     """What the library holds now."""
+    from mmsearch.indexing.report import Incomplete, Thinned
     from mmsearch.indexing.roots import root_status
 
     store = access.reading()
+    remarks = store.remarks()
     in_use = model_in_use(store)
     identity = in_use.identity if in_use else None
     return Status(
@@ -82,6 +90,8 @@ def status(access: Access, models: tuple[LibraryModel, ...]) -> Status:
         models=models,
         roots=tuple(root_status(store, root) for root in store.roots()),
         failures=tuple(store.failures()),
+        incomplete=tuple(Incomplete(one.path, one.note) for one in remarks if one.note is not None),
+        thinned=tuple(Thinned(one.path, one.left_out) for one in remarks if one.left_out),
         bytes=access.bytes(),
         interrupted=store.setting("interrupted") is not None,
     )

@@ -150,11 +150,17 @@ def notes_on_forgetting(path: str, done: Forgotten) -> list[str]:
     ]
 
 
-def print_status(status: Status, failed: bool) -> None:
-    """A library's status for a person, on stdout; with `failed` the unreadable files, a line each."""
+def print_status(status: Status, failed: bool, partial: bool) -> None:
+    """A library's status for a person, on stdout; with `failed` or `partial` those files, a line each."""
+    if partial:
+        for incomplete in status.incomplete:
+            print(f"{visible(os.fsdecode(incomplete.path))}\t{visible(incomplete.reason)}")
+        for thinned in status.thinned:
+            print(f"{visible(os.fsdecode(thinned.path))}\t{thinned.left_out:,} passages left out")
     if failed:
         for failure in status.failures:
             print(f"{visible(os.fsdecode(failure.path))}\t{visible(failure.reason)}")
+    if failed or partial:
         return
     counts = status.counts
     print(f"library   {visible(status.library)} ({status.bytes / 1e6:,.1f} MB)")
@@ -174,5 +180,11 @@ def print_status(status: Status, failed: bool) -> None:
         print(f"not read  {unread_said(counts.unread)}")
     if counts.failures:
         print(f"failed    {counts.failures:,} files could not be read; `mmsearch status --failed` lists them")
+    parts = [
+        *([f"{len(status.incomplete):,} read as far as they go"] if status.incomplete else []),
+        *([f"{len(status.thinned):,} too long to be taken whole"] if status.thinned else []),
+    ]
+    if parts:
+        print(f"in part   {', '.join(parts)}; `mmsearch status --partial` lists them")
     if status.interrupted:
         print("note      the last run was cut off; `mmsearch index` goes on with it")

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoredAdapter:
-    """An adapter as the store holds it: `weights` is its file, `about` the JSON of how it was made and did."""
+    """An adapter as the store holds it: `weights` is its file, `about` the JSON of how it was made and did.
+
+    It is not sound where damage has changed something of it.
+    """
 
     id: int
     name: str
@@ -23,6 +26,7 @@ class StoredAdapter:
     weights: bytes
     about: str
     added: str
+    is_sound: bool = True
 
     @property
     def label(self) -> str:
@@ -35,6 +39,8 @@ class StoredAdapter:
         Raises:
             Damaged: what is stored is not readable.
         """
+        if not self.is_sound:
+            raise Damaged(f"The adapter {self.label} is damaged", Remedy("adapters.remove", self.label))
         try:
             return Adapter.from_bytes(self.name, self.version, self.model_fingerprint, self.weights)
         except Exception as error:  # numpy and zipfile raise many kinds on damaged bytes
@@ -50,7 +56,8 @@ def adapter_in_use(store: Store, model_fingerprint: str) -> StoredAdapter | None
     """The one that searches with that model go through."""
     chosen = store.number_setting(_in_use(model_fingerprint))
     known = [StoredAdapter(*row) for row in store.adapter_rows(chosen)]
-    return next((one for one in known if one.model_fingerprint == model_fingerprint), None)
+    # What is damaged is not passed over: its searches would be others without a word.
+    return next((one for one in known if one.model_fingerprint == model_fingerprint or not one.is_sound), None)
 
 
 def find_adapter(store: Store, written: str) -> StoredAdapter | None:

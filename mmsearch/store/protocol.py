@@ -34,6 +34,7 @@ from mmsearch.records import (
     Medium,
     Modality,
     ModelIdentity,
+    Remark,
     Root,
 )
 
@@ -220,7 +221,8 @@ class Ledger(Protocol):
         """Says that the model has encoded all files."""
 
     def adapter_rows(self, adapter_id: int | None = None) -> list[tuple[Any, ...]]:
-        """Id, name, version, fingerprint of the model, weights, description and moment of each adapter, by name.
+        """Id, name, version, fingerprint of the model, weights, description and moment of each adapter, by name, and
+        whether all of that is what was stored.
 
         With `adapter_id` only of that one.
         """
@@ -242,6 +244,12 @@ class VectorStore(Protocol):
         """How many items of that content, read by that version of its reader, this model has encoded: the first ones,
         where a run was cut off in the middle of it.
         """
+
+    def remark(self, content_id: int, note: str | None, left_out: int) -> None:
+        """Says of a content what was missing in it, and how many of its passages the last model left out."""
+
+    def remarks(self) -> list[Remark]:
+        """The files whose contents have something missing or left out, by path."""
 
     def add_items(
         self, content_id: int, model_id: int, items: Sequence[EncodedItem], first: int = 0, is_whole: bool = True

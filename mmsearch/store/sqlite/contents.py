@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mmsearch.records import Content, Counts, EncodedItem, Locator, Medium, Modality
+from mmsearch.records import Content, Counts, EncodedItem, Locator, Medium, Modality, Remark
 from mmsearch.store.sqlite.connected import Connected
 from mmsearch.store.sqlite.signing import checksums
 
@@ -117,6 +117,21 @@ class ContentTables(Connected):
             ),
         ).fetchone()  # fmt: skip
         return int(row[0])
+
+    def remark(self, content_id: int, note: str | None, left_out: int) -> None:
+        """Says of a content what was missing in it, and how many of its passages the last model left out."""
+        self.connection.execute("DELETE FROM remarks WHERE id = ?", (content_id,))
+        if note is not None or left_out:
+            self.connection.execute(
+                "INSERT INTO remarks (id, note, left_out) VALUES (?, ?, ?)", (content_id, note, left_out)
+            )
+
+    def remarks(self) -> list[Remark]:
+        """The files whose contents have something missing or left out, by path."""
+        rows = self.connection.execute(
+            """SELECT path, note, left_out FROM remarks JOIN files ON files.content_id = remarks.id ORDER BY path"""
+        )
+        return [Remark(*row) for row in rows]
 
     def add_items(
         self, content_id: int, model_id: int, items: Sequence[EncodedItem], first: int = 0, is_whole: bool = True

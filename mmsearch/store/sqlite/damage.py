@@ -22,6 +22,7 @@ _TABLES_OF_TEXT = (
     "adapters",
     "spaces",
     "unread",
+    "remarks",
 )
 _ROWS_AT_ONCE = 4_096
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from mmsearch.records import ModelIdentity
 from mmsearch.store.sqlite.connected import Connected
+from mmsearch.store.sqlite.signing import is_sound
 from mmsearch.store.sqlite.times import now
 
-_ADAPTER_COLUMNS = "id, name, version, model_fingerprint, weights, about, added"
+_ADAPTER_COLUMNS = f"id, name, version, model_fingerprint, weights, about, added, {is_sound('adapters')}"
 
 
 class ModelTables(Connected):
@@ -47,12 +48,14 @@ class ModelTables(Connected):
         self.connection.execute("UPDATE models SET behind = 0 WHERE id = ?", (model_id,))
 
     def adapter_rows(self, adapter_id: int | None = None) -> list[tuple[Any, ...]]:
-        """Id, name, version, fingerprint of the model, weights, description and moment of each adapter, by name.
+        """Id, name, version, fingerprint of the model, weights, description and moment of each adapter, by name, and
+        whether all of that is what was stored.
 
         With `adapter_id` only of that one.
         """
         rows = self.connection.execute(
-            f"SELECT {_ADAPTER_COLUMNS} FROM adapters WHERE id = ifnull(?, id) ORDER BY name, version", (adapter_id,)
+            f"SELECT {_ADAPTER_COLUMNS} FROM adapters WHERE id = ifnull(?, id) ORDER BY name, version",
+            (adapter_id,),
         )
         return rows.fetchall()
 

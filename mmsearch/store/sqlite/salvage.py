@@ -19,12 +19,12 @@ from mmsearch.files.crash_points import crash_point
 from mmsearch.files.replacing import replacing
 from mmsearch.store.sqlite.header import with_sound_header
 from mmsearch.store.sqlite.schema import migrate, note_spaces, number_items, settings_by_model
-from mmsearch.store.sqlite.signing import drop_unsound, sign, sign_all
+from mmsearch.store.sqlite.signing import SIGNED, drop_unsound, sign, sign_vectors
 from mmsearch.store.sqlite.store import read_only_uri
 from mmsearch.store.sqlite.types import TYPES, mistyped
 
 # What the others say can be found out again: which spaces there are, and what nothing reads.
-_TABLES = ("settings", "models", "roots", "contents", "files", "items", "vectors", "failures", "adapters")
+_TABLES = ("settings", "models", "roots", "contents", "files", "items", "vectors", "failures", "adapters", "remarks")
 _AT_ONCE = 256
 _FURTHEST_STEP = 2**40
 
@@ -108,7 +108,7 @@ def _copy(database: str, new: sqlite3.Connection) -> Salvaged:
                 # Passages may be missing without a trace. A picture has one item: it is whole or not there.
                 new.execute("DELETE FROM contents WHERE medium <> 'image'")
             number_items(new)
-            sign_all(new)
+        _sign_what_was_unsigned(old, new)
         _drop_mistyped(new)
         drop_unsound(new)
         _drop_incomplete(new)
@@ -121,6 +121,16 @@ def _has_places(old: sqlite3.Connection) -> bool:
     with suppress(sqlite3.DatabaseError):
         return "ordinal" in {row[1] for row in old.execute("PRAGMA table_info(items)")}
     return False
+
+
+def _sign_what_was_unsigned(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
+    """Of tables that had no checksums in the old schema, what could be read is held to be right."""
+    for table in (*SIGNED, "vectors"):
+        columns: set[str] = set()
+        with suppress(sqlite3.DatabaseError):
+            columns = {row[1] for row in old.execute(f"PRAGMA table_info({table})")}
+        if "checksum" not in columns:
+            sign_vectors(new) if table == "vectors" else sign(new, table)
 
 
 def _counted(new: sqlite3.Connection) -> Salvaged:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.private import make_private_file
-from mmsearch.store.sqlite.signing import add_checksums, own_settings
+from mmsearch.store.sqlite.signing import SIGNED_FIRST, add_checksums, add_vector_checksums, own_settings
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 APPLICATION_ID = 0x6D6D7365  # "mmse"
 
 
@@ -151,7 +151,19 @@ def _parts_with_places(db: Database) -> None:
     db.execute("CREATE INDEX contents_of_older_hash ON contents (id) WHERE hash = 'xxh3'")
     # Not known of files that were read before.
     db.execute("ALTER TABLE files ADD COLUMN ctime_ns INTEGER")
-    add_checksums(db.conn)
+    add_checksums(db.conn, *SIGNED_FIRST)
+    add_vector_checksums(db.conn)
+
+
+def _remarks(db: Database) -> None:
+    """From now on a content may say what was missing in it, and how many of its passages were left out."""
+    # `id` is that of the content.
+    db.execute("CREATE TABLE remarks (id INTEGER PRIMARY KEY, note TEXT, left_out INTEGER NOT NULL DEFAULT 0)")
+    db.execute(
+        """CREATE TRIGGER contents_removed AFTER DELETE ON contents
+           BEGIN DELETE FROM remarks WHERE id = OLD.id; END"""
+    )
+    add_checksums(db.conn, "failures", "adapters", "unread", "remarks")
 
 
 def number_items(connection: sqlite3.Connection) -> None:
@@ -182,6 +194,7 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _releases,
     _many_models,
     _parts_with_places,
+    _remarks,
 )
 assert len(MIGRATIONS) == SCHEMA_VERSION
 

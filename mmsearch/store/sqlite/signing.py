@@ -1,4 +1,4 @@
-"""Checksums in the tables: over each vector, and over what a row says of a file, content, item, model, root or setting.
+"""Checksums in the tables: over each vector, and over what a row says of a file, content, item, model, root, setting …
 
 Whatever a writer changes in such a row, triggers of its connection bring its checksum up to date. SQLite itself sees
 damage of its own structure alone, and takes a flipped bit within a value for the value.
@@ -23,8 +23,14 @@ _COVERED = {
     "models": ("id dimension", "name revision fingerprint added"),
     "roots": ("id path absent", "rules added changed mounts"),
     "settings": ("", "key value"),
+    "failures": ("id path root_id size mtime_ns model_id", "reason noted readers"),
+    "adapters": ("id version weights", "name model_fingerprint about added"),
+    "unread": ("id root_id files", "extension"),
+    "remarks": ("id left_out", "note"),
 }
 SIGNED = tuple(_COVERED)
+# Those that have had checksums since schema 6.
+SIGNED_FIRST = ("contents", "files", "items", "models", "roots", "settings")
 
 
 def add_functions(connection: sqlite3.Connection) -> None:
@@ -44,11 +50,18 @@ def keep_signed(connection: sqlite3.Connection) -> None:
         )
 
 
-def add_checksums(connection: sqlite3.Connection) -> None:
-    """Adds the checksums to a database that has none: what it says now is held to be right."""
-    for table in (*SIGNED, "vectors"):
+def add_checksums(connection: sqlite3.Connection, *tables: str) -> None:
+    """Adds checksums to the rows of tables that have none: what they say now is held to be right."""
+    add_functions(connection)
+    for table in tables:
         connection.execute(f"ALTER TABLE {table} ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
-    sign_all(connection)
+        sign(connection, table)
+
+
+def add_vector_checksums(connection: sqlite3.Connection) -> None:
+    """Adds checksums to vectors, which have none."""
+    connection.execute("ALTER TABLE vectors ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
+    sign_vectors(connection)
 
 
 def sign_all(connection: sqlite3.Connection) -> None:
@@ -56,6 +69,11 @@ def sign_all(connection: sqlite3.Connection) -> None:
     add_functions(connection)
     for table in SIGNED:
         sign(connection, table)
+    sign_vectors(connection)
+
+
+def sign_vectors(connection: sqlite3.Connection) -> None:
+    """Gives every vector the checksum of what it is now."""
     last = -(2**63)
     while rows := connection.execute(
         "SELECT item_id, vector FROM vectors WHERE item_id > ? ORDER BY item_id LIMIT ?", (last, _AT_ONCE)
@@ -145,7 +163,8 @@ def drop_unsound(connection: sqlite3.Connection) -> None:
     execute("UPDATE roots SET absent = 0 WHERE typeof(absent) <> 'integer'")
     execute("UPDATE roots SET mounts = '[]' WHERE typeof(mounts) <> 'text'")
     sign(connection, "roots")
-    execute(f"DELETE FROM settings WHERE rowid IN ({bad['settings']})")
+    for table in ("settings", "failures", "adapters", "unread", "remarks"):
+        execute(f"DELETE FROM {table} WHERE rowid IN ({bad[table]})")
     own_settings(connection)
 
 
