@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -140,3 +141,16 @@ def test_a_damaged_header_is_said_and_restored(own: Path, mmsearch: Mmsearch, pl
         assert [(hit.path, hit.score) for hit in library.search("a cat").hits] == [
             (hit.path, hit.score) for hit in first
         ]
+
+
+@pytest.mark.parametrize("table", ["contents", "files", "items", "models", "roots", "settings", "vectors", "adapters"])
+def test_a_damaged_name_in_the_schema_is_mended(own: Path, photos: Path, mmsearch: Mmsearch, table: str) -> None:
+    with closing(sqlite3.connect(own / DATABASE)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray((own / DATABASE).read_bytes())
+    begin = re.search(rb"CREATE TABLE \W?%s\W" % table.encode(), content)
+    assert begin is not None
+    content[content.index(b"checksum INTEGER", begin.start())] ^= 0xD9  # no UTF-8 any more
+    (own / DATABASE).write_bytes(content)
+    assert "Traceback" not in mmsearch("search", "a cat", library=own).err
+    put_right(own, photos, mmsearch)

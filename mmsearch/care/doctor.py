@@ -80,7 +80,7 @@ def examine(folder: str) -> Diagnosis:
                 damage = ["its header is damaged"]
             if not damage:
                 return Diagnosis(folder, tuple(_within(folder, store)))
-    except (DamagedDatabase, OlderLibrary) as error:
+    except (DamagedDatabase, OlderLibrary, UnicodeDecodeError) as error:  # the last in the schema itself
         damage = [str(error)]
     findings = tuple(Finding("database", problem) for problem in damage)
     return Diagnosis(folder, findings, count_readable(database))

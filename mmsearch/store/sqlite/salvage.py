@@ -118,18 +118,24 @@ def _copy(database: str, new: sqlite3.Connection) -> Salvaged:
 
 def _has_places(old: sqlite3.Connection) -> bool:
     """Whether items say which place they have among those of their content: in schemas before 6 they do not."""
-    with suppress(sqlite3.DatabaseError):
-        return "ordinal" in {row[1] for row in old.execute("PRAGMA table_info(items)")}
-    return False
+    return "ordinal" in _columns(old, "items")
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    """The names of the columns: none where the schema cannot be read, others where damage has changed them."""
+    text_factory, connection.text_factory = connection.text_factory, lambda raw: raw.decode("utf-8", "replace")
+    try:
+        return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+    except sqlite3.DatabaseError:
+        return []
+    finally:
+        connection.text_factory = text_factory
 
 
 def _sign_what_was_unsigned(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
     """Of tables that had no checksums in the old schema, what could be read is held to be right."""
     for table in (*SIGNED, "vectors"):
-        columns: set[str] = set()
-        with suppress(sqlite3.DatabaseError):
-            columns = {row[1] for row in old.execute(f"PRAGMA table_info({table})")}
-        if "checksum" not in columns:
+        if "checksum" not in _columns(old, table):
             sign_vectors(new) if table == "vectors" else sign(new, table)
 
 
@@ -140,10 +146,8 @@ def _counted(new: sqlite3.Connection) -> Salvaged:
 
 def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> bool:
     """Copies all rows that can be read. Returns whether these are all there are."""
-    columns = [row[1] for row in new.execute(f"PRAGMA table_info({table})")]
-    with suppress(sqlite3.DatabaseError):
-        there = {row[1] for row in old.execute(f"PRAGMA table_info({table})")}
-        columns = [name for name in columns if name in there]
+    there = set(_columns(old, table))
+    columns = [name for name in _columns(new, table) if name in there]
     if not columns:
         return False
     named = ", ".join(f'"{name}"' for name in columns)
