@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +40,15 @@ from recipe.data import (
 )
 from recipe.export import export_trunk
 from recipe.features import ActivationCache, ViewConfig
-from recipe.fitting import FitConfig, FrozenFeatures, encoder_vectors, fit_tail, frozen_features, head_vectors
+from recipe.fitting import (
+    FitConfig,
+    FrozenFeatures,
+    Lessons,
+    encoder_vectors,
+    fit_tail,
+    frozen_features,
+    head_vectors,
+)
 from recipe.joint import ImageEncoder, ImageHead, TextEncoder, TextHead
 from recipe.pairing import PairingConfig, TextVectors, own_texts
 from recipe.rounds import HeadTraining, RoundsConfig
@@ -194,28 +203,38 @@ def train_model(material: Material, split: Split, recipe: Recipe) -> Trained:
     encoder = ImageEncoder(copy.deepcopy(material.untrained.tower), heads.image)
     torch.manual_seed(recipe.seed)
     pairing = training.pairs(agreement, recipe.seed + 999)
-    scale = fit_tail(
-        encoder, text_head, material.cache, pairing, recipe.tail, heads.scale, agreement.teacher, recipe.seed, say
-    )
+    lessons = Lessons(pairing, recipe.tail, agreement.teacher, recipe.seed, say)
+    scale = fit_tail(encoder, text_head, material.cache, lessons, heads.scale)
     tail_text = copy.deepcopy(text_head)
     images = encoder_vectors(encoder, material.cache, sorted(material.cache.maps)[:2])
     texts = [*material.own_texts, *(material.bank_texts[row] for row in bank_rows)]
-    tower = fit_text_tower(material.text_tower, text_head, images, pairing, texts, recipe.text, scale, recipe.seed, say)
+    lessons = Lessons(pairing, recipe.text.fit, None, recipe.seed, say)
+    tower = fit_text_tower(material.text_tower, text_head, images, texts, lessons, recipe.text, scale)
     return Trained(encoder.eval(), tower, text_head.eval(), tail_text, heads_only, heads_text)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="recipe.builtin", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="the training folder (pairs.jsonl, text/)")
-    parser.add_argument("--out", type=Path, required=True, help="where the model's files go")
-    parser.add_argument("--work", type=Path, help="where activations are kept between runs (default: OUT/work)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--keep-held-out",
-        action="store_true",
-        help="write the very model that was measured, not one trained again on everything",
+def measured_model(
+    material: Material, trained: Trained, split: Split, recipe: Recipe, out: Path, work: Path
+) -> tuple[packaging.Packaged, dict[str, Any]]:
+    """The files of a model that was trained with photos held out, in ``out``, and their figures."""
+    encoder = trained.encoder
+    measured = packaging.package(
+        out, work / "measured-float", encoder, text_encoder(trained), material.photos, split, recipe.views
     )
-    options = parser.parse_args(arguments)
+    held = packaging.HeldOut(material.photos, split, material.folder, recipe.split.by_source)
+    stages = {
+        "untrained": (head_vectors(material.untrained.head, material.frozen), TextHead(material.centre)),
+        "heads only": (trained.heads_only, trained.heads_text),
+        "tail trained": (encoder_vectors(encoder, material.cache), trained.tail_text),
+    }
+    float_files = packaging.Packaged(work / "measured-float", recipe.views)
+    metrics = packaging.measure(measured, float_files, held, stages, material.own)
+    metrics["recipe"] = asdict(recipe)
+    return measured, metrics
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _options(arguments)
     keep_freed_memory()
     torch.set_num_threads(os.cpu_count() or 1)
     started = time.monotonic()
@@ -226,56 +245,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     split = split_photos(material.photos, recipe.split)
     say(f"training with {len(split.validation)} captioned photos and {len(split.distractors)} others held out")
     trained = train_model(material, split, recipe)
-    measured = packaging.package(
-        options.out if options.keep_held_out else work / "measured",
-        work / "measured-float",
-        trained.encoder,
-        text_encoder(trained),
-        material.photos,
-        split,
-        recipe.views,
-    )
-    metrics = packaging.measure(
-        measured,
-        packaging.Packaged(work / "measured-float", recipe.views),
-        material.photos,
-        split,
-        material.folder,
-        stages={
-            "untrained": (
-                head_vectors(material.untrained.head, material.frozen),
-                TextHead(material.centre),
-            ),
-            "heads only": (trained.heads_only, trained.heads_text),
-            "tail trained": (encoder_vectors(trained.encoder, material.cache), trained.tail_text),
-        },
-        own=material.own,
-        by_source=recipe.split.by_source,
-    )
-    metrics["recipe"] = asdict(recipe)
+    out = options.out if options.keep_held_out else work / "measured"
+    measured, metrics = measured_model(material, trained, split, recipe, out, work)
     say("with photos held out\n" + packaging.summary(metrics))
-    curves = packaging.calibrate(measured, material.photos, split, material.folder, recipe.split.by_source)
+    held = packaging.HeldOut(material.photos, split, material.folder, recipe.split.by_source)
+    curves = packaging.calibrate(measured, held)
     if options.keep_held_out:
         packaging.write_model_json(measured, curves)
     else:
         everything = split_everything(material.photos)
         say(f"training on all {len(everything.train)} photos")
         final = train_model(material, everything, recipe)
-        files = packaging.package(
-            options.out,
-            work / "float",
-            final.encoder,
-            text_encoder(final),
-            material.photos,
-            everything,
-            recipe.views,
-        )
+        texts, views = text_encoder(final), recipe.views
+        files = packaging.package(options.out, work / "float", final.encoder, texts, material.photos, everything, views)
         packaging.write_model_json(files, curves)
     metrics["minutes"] = round((time.monotonic() - started) / 60, 1)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "metrics.json").write_text(json.dumps(metrics, indent=2, default=str) + "\n")
     say(f"done in {metrics['minutes']} minutes")
     return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="recipe.builtin", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="the training folder (pairs.jsonl, text/)")
+    parser.add_argument("--out", type=Path, required=True, help="where the model's files go")
+    parser.add_argument("--work", type=Path, help="where activations are kept between runs (default: OUT/work)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--keep-held-out",
+        action="store_true",
+        help="write the very model that was measured, not one trained again on everything",
+    )
+    return parser.parse_args(arguments)
 
 
 def text_encoder(trained: Trained) -> TextEncoder:

@@ -75,6 +75,17 @@ class Teacher:
     scale: float
 
 
+@dataclass(frozen=True)
+class Lessons:
+    """What a stage learns from, and how: pairs, settings, a teacher if there is one, and where it reports."""
+
+    pairing: Pairing
+    config: FitConfig
+    teacher: Teacher | None
+    seed: int
+    log: Log
+
+
 @torch.no_grad()
 def frozen_features(encoder: ImageEncoder, cache: ActivationCache) -> FrozenFeatures:
     """Pooled features and class probabilities of all photos in every view."""
@@ -116,13 +127,11 @@ def _run(
     averaged: Sequence[nn.Module],
     vectors: Callable[[list[int]], Tensor],
     text_head: TextHead,
-    pairing: Pairing,
-    config: FitConfig,
+    lessons: Lessons,
     scale: float,
-    teacher: Teacher | None,
-    log: Log,
 ) -> float:
     """The loop both stages share; returns the learned inverse temperature."""
+    pairing, config, teacher = lessons.pairing, lessons.config, lessons.teacher
     log_scale = nn.Parameter(torch.tensor(math.log(scale)))
     groups = [*groups, {"params": [log_scale], "lr": config.head_rate, "weight_decay": 0.0}]
     groups.append({"params": [text_head.linear.weight], "lr": config.text_rate, "weight_decay": 0.0})
@@ -156,7 +165,7 @@ def _run(
                     for kept, now in zip(shadow.parameters(), module.parameters(), strict=True):
                         kept.lerp_(now, 1 - decay)
             total += float(loss.detach())
-        log(f"epoch {epoch + 1}: loss {total / len(batches):.4f}, {time.monotonic() - started:.0f} s")
+        lessons.log(f"epoch {epoch + 1}: loss {total / len(batches):.4f}, {time.monotonic() - started:.0f} s")
     for shadow, module in zip(shadows, averaged, strict=False):
         module.load_state_dict(shadow.state_dict())
     return float(log_scale.detach().exp())
@@ -168,24 +177,16 @@ def _trainable(head: ImageHead) -> list[nn.Parameter]:
     return [p for p in head.parameters() if id(p) not in frozen]
 
 
-def fit_heads(
-    head: ImageHead,
-    text_head: TextHead,
-    features: FrozenFeatures,
-    pairing: Pairing,
-    config: FitConfig,
-    teacher: Teacher | None,
-    log: Log,
-) -> float:
+def fit_heads(head: ImageHead, text_head: TextHead, features: FrozenFeatures, lessons: Lessons) -> float:
     """Stage one: both towers frozen, each photo in a view drawn at random."""
     head.train()
-    views = len(features.pooled)
+    views, config = len(features.pooled), lessons.config
 
     def vectors(batch: list[int]) -> Tensor:
         return F.normalize(head(*features.rows(torch.randint(views, (len(batch),)), torch.tensor(batch))), dim=-1)
 
     groups = [{"params": _trainable(head), "lr": config.head_rate, "weight_decay": config.weight_decay}]
-    scale = _run(groups, [head], vectors, text_head, pairing, config, config.start_scale, teacher, log)
+    scale = _run(groups, [head], vectors, text_head, lessons, config.start_scale)
     head.eval()
     return scale
 
@@ -194,15 +195,11 @@ def fit_tail(
     encoder: ImageEncoder,
     text_head: TextHead,
     cache: ActivationCache,
-    pairing: Pairing,
-    config: FitConfig,
+    lessons: Lessons,
     scale: float,
-    teacher: Teacher | None,
-    seed: int,
-    log: Log,
 ) -> float:
     """Stage two: the tower's tail, its classifier at the same low rate, and the heads."""
-    draw = random.Random(seed)
+    draw, config = random.Random(lessons.seed), lessons.config
     encoder.train()
     views = sorted(cache.maps)
 
@@ -216,6 +213,6 @@ def fit_tail(
         {"params": _trainable(encoder.head), "lr": config.head_rate, "weight_decay": config.weight_decay},
     ]
     averaged = [tower.tail_blocks, tower.top, encoder.head]
-    scale = _run(groups, averaged, vectors, text_head, pairing, config, scale, teacher, log)
+    scale = _run(groups, averaged, vectors, text_head, lessons, scale)
     encoder.eval()
     return scale

@@ -7,7 +7,7 @@ import json
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,22 +127,34 @@ def paraphrases(folder: Path, count: int = 1000, seed: int = 5) -> list[tuple[st
     return pairs[:count]
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """What a model is measured on: photos, those that were held out, the data's folder, and sources held out whole."""
+
+    photos: Sequence[Photo]
+    split: Split
+    folder: Path
+    by_source: Sequence[str]
+
+    @property
+    def labelled(self) -> list[Photo]:
+        """The photos of the sources that were held out whole, with what they show."""
+        return [photo for photo in self.photos if photo.source in self.by_source and photo.prompts]
+
+
 def measure(
     packaged: Packaged,
     float_files: Packaged,
-    photos: Sequence[Photo],
-    split: Split,
-    folder: Path,
+    held: HeldOut,
     stages: dict[str, tuple[Tensor, TextHead]],
     own: TextVectors,
-    by_source: Sequence[str],
 ) -> dict[str, Any]:
     """Recalls of every stage and of the files; text→text against the original; speed; zero-shot.
 
     Args:
         stages: per name the image vectors of all photos and the text head they go with.
     """
-    validation, distractors = list(split.validation), list(split.distractors)
+    photos, validation, distractors = held.photos, list(held.split.validation), list(held.split.distractors)
     captions = [photos[i].captions[0] for i in validation]
     rows: dict[str, Any] = {}
     own_vectors = own.vectors[[own.captions[i][0] for i in validation]]
@@ -150,8 +162,7 @@ def measure(
         with torch.no_grad():
             texts = head(own_vectors).numpy()
         rows[name] = both_ways(texts, vectors[validation].numpy(), vectors[distractors].numpy())
-    held = [photos[i] for i in validation + distractors]
-    pixels = read(held, 0, packaged.views)
+    pixels = read([photos[i] for i in validation + distractors], 0, packaged.views)
     by_files = {}
     for name, files in (("files fp32", float_files), ("files int8", packaged)):
         images, texts = files.pixels(pixels), files.texts(captions)
@@ -163,22 +174,9 @@ def measure(
     ]
     metrics["cosine int8 fp32"] = {"image": round(cosines[0], 4), "text": round(cosines[1], 4)}
 
-    pairs = paraphrases(folder)
-    left, right = [a for a, _ in pairs], [b for _, b in pairs]
-    original = torch.nn.functional.normalize(embed_texts(load_text_tower(), Tokeniser(), left + right), dim=-1).numpy()
-    ours = packaged.texts(left + right)
-    metrics["text-text"] = {
-        name: paired(v[: len(pairs)], v[len(pairs) :]) for name, v in (("all-MiniLM-L6-v2", original), (NAME, ours))
-    }
-    labelled = [p for p in photos if p.source in by_source and p.prompts]
-    if labelled:
-        names = sorted({p.label for p in labelled})
-        prompts = packaged.texts([next(p.prompts[0] for p in labelled if p.label == n) for n in names])
-        metrics["zero-shot"] = {
-            "photos": len(labelled),
-            "classes": names,
-            "top-1": zero_shot(packaged.photos(labelled), [p.label for p in labelled], names, prompts),
-        }
+    metrics["text-text"] = _text_to_text(packaged, paraphrases(held.folder))
+    if held.labelled:
+        metrics["zero-shot"] = _zero_shot(packaged, held.labelled)
     started = time.monotonic()
     packaged.pixels(pixels[:256])
     metrics["images per second"] = round(256 / (time.monotonic() - started))
@@ -189,19 +187,33 @@ def measure(
     return metrics
 
 
-def calibrate(
-    packaged: Packaged, photos: Sequence[Photo], split: Split, folder: Path, by_source: Sequence[str]
-) -> Calibration:
+def _text_to_text(packaged: Packaged, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    left, right = [a for a, _ in pairs], [b for _, b in pairs]
+    original = torch.nn.functional.normalize(embed_texts(load_text_tower(), Tokeniser(), left + right), dim=-1).numpy()
+    ours = packaged.texts(left + right)
+    return {
+        name: paired(v[: len(pairs)], v[len(pairs) :]) for name, v in (("all-MiniLM-L6-v2", original), (NAME, ours))
+    }
+
+
+def _zero_shot(packaged: Packaged, labelled: Sequence[Photo]) -> dict[str, Any]:
+    names = sorted({p.label for p in labelled})
+    prompts = packaged.texts([next(p.prompts[0] for p in labelled if p.label == n) for n in names])
+    top = zero_shot(packaged.photos(labelled), [p.label for p in labelled], names, prompts)
+    return {"photos": len(labelled), "classes": names, "top-1": top}
+
+
+def calibrate(packaged: Packaged, held: HeldOut) -> Calibration:
     """The four curves, on held-out photos and the files that ship."""
-    validation = [photos[i] for i in split.validation]
-    distractors = [photos[i] for i in split.distractors]
-    labelled = [p for p in photos if p.source in by_source and p.prompts]
+    validation = [held.photos[i] for i in held.split.validation]
+    distractors = [held.photos[i] for i in held.split.distractors]
+    labelled = held.labelled
     whole, cropped = packaged.photos(validation), packaged.photos(validation, view=2)
     others, labels = packaged.photos(distractors), packaged.photos(labelled)
     captions = packaged.texts([p.captions[0] for p in validation])
     # Short queries too: the class names of photos from sources that were held out whole.
     names = packaged.texts([p.prompts[k % 3] for k, p in enumerate(labelled)])
-    material = calibration.text_material(folder, seed=3)
+    material = calibration.text_material(held.folder, seed=3)
     nonsense = packaged.texts(noise_queries()) @ np.concatenate([whole, others]).T
     cross = calibration.text_image_curve(
         [(captions, whole), (names, labels)], others, [[], [p.label for p in labelled]], nonsense

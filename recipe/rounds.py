@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from recipe.fitting import FitConfig, FrozenFeatures, Teacher, fit_heads, head_vectors
+from recipe.fitting import FitConfig, FrozenFeatures, Lessons, Teacher, fit_heads, head_vectors
 from recipe.joint import ImageHead, TextHead
 from recipe.pairing import Pairing, PairingConfig, PseudoCaptions, TextVectors, find_pseudo_captions
 
@@ -73,8 +73,8 @@ class HeadTraining:
         image.hidden.reset_parameters()
         text.centre.requires_grad_(False)
         teacher = None if agreement is None else agreement.teacher
-        pairs = self.pairs(agreement, seed)
-        scale = fit_heads(image, text, self.frozen, pairs, self.fit, teacher, lambda _: None)
+        lessons = Lessons(self.pairs(agreement, seed), self.fit, teacher, seed, lambda _: None)
+        scale = fit_heads(image, text, self.frozen, lessons)
         return Heads(image, text, scale)
 
     @torch.no_grad()

@@ -20,9 +20,8 @@ from torch import Tensor
 
 from mmsearch.adapters.contrastive import soft_targets, symmetric_info_nce
 from mmsearch.adapters.schedule import cosine_rate
-from recipe.fitting import FitConfig, Log
+from recipe.fitting import FitConfig, Lessons
 from recipe.joint import TextHead
-from recipe.pairing import Pairing
 from recipe.towers import TextTower, Tokeniser
 
 
@@ -39,22 +38,20 @@ def fit_text_tower(
     tower: TextTower,
     text_head: TextHead,
     images: Tensor,
-    pairing: Pairing,
     texts: Sequence[str],
-    config: TextTuning,
+    lessons: Lessons,
+    tuning: TextTuning,
     scale: float,
-    seed: int,
-    log: Log,
 ) -> TextTower:
     """A copy of ``tower`` with its layers tuned; ``text_head`` is tuned in place.
 
     Args:
         images: joint unit vectors of all photos, float32 [photos, d].
-        texts: the texts behind the rows of ``pairing``, in their order.
+        texts: the texts behind the rows of the pairing, in their order.
         scale: inverse temperature, fixed.
     """
-    draw = random.Random(seed)
-    tuned, tokenise, fit = copy.deepcopy(tower), Tokeniser(), config.fit
+    draw, pairing = random.Random(lessons.seed), lessons.pairing
+    tuned, tokenise, fit = copy.deepcopy(tower), Tokeniser(), lessons.config
     for parameter in tuned.bert.embeddings.parameters():
         parameter.requires_grad_(False)
     layers = [parameter for parameter in tuned.parameters() if parameter.requires_grad]
@@ -70,14 +67,14 @@ def fit_text_tower(
         started, total, kept, batches = time.monotonic(), 0.0, 0.0, pairing.epoch(fit.batch)
         for batch in batches:
             rows = [pairing.pick(index) for index in batch]
-            rows += [draw.randrange(len(pairing.own.vectors), len(texts)) for _ in range(config.others)]
+            rows += [draw.randrange(len(pairing.own.vectors), len(texts)) for _ in range(tuning.others)]
             original = pairing.vectors[rows]
             pooled = _states(tuned, tokenise, [texts[row] for row in rows])
             count = len(batch)
             targets = soft_targets(original[:count], fit.sharpness, fit.own)
             matching = symmetric_info_nce(images[batch], text_head(pooled[:count]), temperature, targets)
             forgetting = 1.0 - (F.normalize(pooled, dim=-1) * original).sum(-1).mean()
-            loss = matching + config.keep * forgetting
+            loss = matching + tuning.keep * forgetting
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -85,7 +82,7 @@ def fit_text_tower(
             total += float(matching.detach())
             kept += 1.0 - float(forgetting.detach())
         seconds = time.monotonic() - started
-        log(
+        lessons.log(
             f"text, epoch {epoch + 1}: loss {total / len(batches):.4f}, cosine with the published tower "
             f"{kept / len(batches):.4f}, {seconds:.0f} s"
         )
