@@ -39,6 +39,7 @@ TO_VERSION_5 = """ALTER TABLE contents DROP COLUMN reader;
     ALTER TABLE items DROP COLUMN last;
     ALTER TABLE failures DROP COLUMN readers;
     DROP TRIGGER contents_removed;
+    ALTER TABLE models RENAME COLUMN may_lack_files TO behind;
     DROP TABLE remarks;
     ALTER TABLE failures DROP COLUMN checksum;
     ALTER TABLE adapters DROP COLUMN checksum;

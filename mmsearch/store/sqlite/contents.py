@@ -233,7 +233,7 @@ class ContentTables(Connected):
 
     def mark_files_to_encode(self) -> None:
         """Says that there may be files that the models of the library have not encoded."""
-        self.connection.execute("UPDATE models SET behind = 1")
+        self.connection.execute("UPDATE models SET may_lack_files = 1")
 
     def counts(self, model_id: int) -> Counts:
         """How much there is; items are those of that model."""

@@ -124,7 +124,7 @@ class FileTables(Connected):
             (path, size, mtime_ns, content_id),
         )
         self.connection.execute(
-            """UPDATE models SET behind = 1 WHERE behind = 0
+            """UPDATE models SET may_lack_files = 1 WHERE may_lack_files = 0
                AND NOT EXISTS (SELECT 1 FROM items WHERE content_id = ? AND model_id = models.id AND last)""",
             (content_id,),
         )
@@ -197,7 +197,8 @@ class FileTables(Connected):
     def _release(self, condition: str, values: tuple[Any, ...]) -> None:
         """Says that models have files to encode which they could not encode before: these failures are let go."""
         self.connection.execute(
-            f"UPDATE models SET behind = 1 WHERE id IN (SELECT model_id FROM failures WHERE {condition})", values
+            f"UPDATE models SET may_lack_files = 1 WHERE id IN (SELECT model_id FROM failures WHERE {condition})",
+            values,
         )
 
     def count_not_encoded(self, model_id: int) -> int:

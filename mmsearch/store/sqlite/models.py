@@ -23,7 +23,8 @@ class ModelTables(Connected):
     def insert_model(self, identity: ModelIdentity) -> int:
         """Adds a model that has encoded nothing yet. Returns its id."""
         cursor = self.connection.execute(
-            "INSERT INTO models (name, revision, dimension, fingerprint, added, behind) VALUES (?, ?, ?, ?, ?, 1)",
+            """INSERT INTO models (name, revision, dimension, fingerprint, added, may_lack_files)
+               VALUES (?, ?, ?, ?, ?, 1)""",
             (identity.name, identity.revision, identity.dimension, identity.fingerprint, now()),
         )
         return int(cursor.lastrowid or 0)
@@ -40,12 +41,12 @@ class ModelTables(Connected):
 
     def may_lack_files(self, model_id: int) -> bool:
         """Whether there may be files that the model has not encoded."""
-        row = self.connection.execute("SELECT behind FROM models WHERE id = ?", (model_id,)).fetchone()
+        row = self.connection.execute("SELECT may_lack_files FROM models WHERE id = ?", (model_id,)).fetchone()
         return bool(row and row[0])
 
     def set_caught_up(self, model_id: int) -> None:
         """Says that the model has encoded all files."""
-        self.connection.execute("UPDATE models SET behind = 0 WHERE id = ?", (model_id,))
+        self.connection.execute("UPDATE models SET may_lack_files = 0 WHERE id = ?", (model_id,))
 
     def adapter_rows(self, adapter_id: int | None = None) -> list[tuple[Any, ...]]:
         """Id, name, version, fingerprint of the model, weights, description and moment of each adapter, by name, and

@@ -252,7 +252,7 @@ def _drop_incomplete(new: sqlite3.Connection) -> None:
            OR id IN (SELECT content_id FROM items WHERE id NOT IN (SELECT item_id FROM vectors))
            OR id IN (SELECT content_id FROM items GROUP BY content_id, model_id HAVING count(*) <= max(ordinal))"""
     )
-    execute("UPDATE models SET behind = 1")  # pictures that only one of the models has now leave no other trace
+    execute("UPDATE models SET may_lack_files = 1")  # pictures that only one of the models has now leave no other trace
     execute("DELETE FROM files WHERE content_id NOT IN (SELECT id FROM contents)")
     execute("DELETE FROM files WHERE root_id NOT IN (SELECT id FROM roots)")
     execute("DELETE FROM failures WHERE root_id NOT IN (SELECT id FROM roots)")

@@ -108,12 +108,12 @@ def _many_models(db: Database) -> None:
     db.execute("ALTER TABLE failures ADD COLUMN model_id INTEGER")
     db.execute("DROP INDEX idx_failures_path")
     db.execute("CREATE UNIQUE INDEX failures_path ON failures (path, ifnull(model_id, 0))")
+    db.execute("UPDATE models SET behind = 1 WHERE EXISTS (SELECT 1 FROM settings WHERE key = 'unencoded')")
     settings_by_model(db.conn)
 
 
 def settings_by_model(connection: sqlite3.Connection) -> None:
     """Brings what was remembered for the one model of a library to what is remembered by model."""
-    connection.execute("UPDATE models SET behind = 1 WHERE EXISTS (SELECT 1 FROM settings WHERE key = 'unencoded')")
     connection.execute(
         """INSERT OR IGNORE INTO settings (key, value)
            SELECT 'adapter_id ' || model_fingerprint, CAST(id AS TEXT) FROM adapters
@@ -164,6 +164,7 @@ def _remarks(db: Database) -> None:
            BEGIN DELETE FROM remarks WHERE id = OLD.id; END"""
     )
     add_checksums(db.conn, "failures", "adapters", "unread", "remarks")
+    db.execute("ALTER TABLE models RENAME COLUMN behind TO may_lack_files")
 
 
 def number_items(connection: sqlite3.Connection) -> None:
