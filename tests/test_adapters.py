@@ -231,7 +231,7 @@ def test_without_torch_training_says_what_to_install(album: Path, known: Library
     environment = {**os.environ, "MMSEARCH_LIBRARY": known.folder}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "pip install -c constraints.txt '.[clip]'" in done.stderr
+    assert "-m pip install -c constraints.txt '.[clip]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

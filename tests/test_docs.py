@@ -76,7 +76,7 @@ def test_every_command_that_the_readme_shows_exists() -> None:
         name = max((name for name in COMMANDS if f"{line} ".startswith(f"{name} ")), key=len)
         assert name != "mmsearch", line
         options = line[len(name) :]
-        known = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+        known = {one for parameter in COMMANDS[name].params for one in (*parameter.opts, *parameter.secondary_opts)}
         shown = re.sub(r'"[^"]*"|\|.*', "", options)
         assert set(re.findall(r"(?<!\S)--[a-z-]+", shown)) <= known, options
 

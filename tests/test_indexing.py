@@ -347,6 +347,31 @@ def test_a_root_within_a_root_keeps_its_own_rules(library: Library, home: Path) 
     assert [root.files for root in library.status().roots] == [4, 1]
 
 
+def test_what_is_gone_from_a_folder_within_a_root_is_dropped_with_it(library: Library, home: Path) -> None:
+    inner = home / "inner"
+    inner.mkdir()
+    for number in range(3):
+        (inner / f"{number}.txt").write_text(f"Note {number} about trains.")
+    library.index([home])
+    (inner / "1.txt").unlink()
+    assert library.preview([inner]).removed == 1
+    report = library.index([inner])
+    assert (report.unchanged, report.removed) == (2, 1)
+    assert [os.path.basename(hit.path) for hit in library.search("Note 1 about trains").hits].count("1.txt") == 0
+    assert library.index([home]).removed == 0
+
+
+def test_rules_of_before_are_named_where_they_leave_nothing(home: Path, mmsearch: Mmsearch) -> None:
+    mmsearch("index", home, "--include", "*.xyz")
+    for arguments in (("index", home), ("index", home, "--dry-run")):
+        done = mmsearch(*arguments)
+        assert done.code == 1
+        assert "but for what the rules of before leave out (--include '*.xyz')" in done.err
+    assert "--include '*.xyz'" in mmsearch("status").out
+    assert mmsearch("index", home, "--no-hidden").code == 0
+    assert "--include" not in mmsearch("status").out
+
+
 def test_a_drive_within_a_root_is_unplugged(library: Library, home: Path) -> None:
     drive = home / "mnt" / "usb"
     drive.mkdir(parents=True)

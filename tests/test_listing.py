@@ -154,12 +154,39 @@ def test_a_list_on_a_terminal_has_a_date_and_no_score(listed: Path, capsys: pyte
         (["--type", "image", "--min-score", "0.1"], "leave out --min-score"),
         (["--type", "image", "--model", "mmsearch-mini"], "leave out --min-score, --adapter, --model and --scan"),
         (["--type", "image", "--limit", "0"], "must be 1 or more"),
+        (["--type", "image", "--offset", str(2**63)], "no more than 1,000,000,000"),
+        (["--in", ""], "An empty path names no folder"),
     ],
 )
 def test_what_a_list_cannot_have_is_said(mmsearch: Mmsearch, listed: Path, arguments: list[str], said: str) -> None:
     done = mmsearch("search", *arguments, library=listed)
     assert (done.code, done.out) == (2, "")
     assert said in done.err
+
+
+def test_a_list_that_is_cut_off_says_so(mmsearch: Mmsearch, listed: Path) -> None:
+    done = mmsearch("search", "--sort", "date", "--limit", "2", "--paths", library=listed)
+    assert len(done.out.splitlines()) == 2
+    assert done.err == "mmsearch: 2 of 3 files; -n N lists more, and --offset N goes on.\n"
+    assert mmsearch("search", "--sort", "date", "--offset", "1", library=listed).err == ""
+    done = mmsearch("search", "--sort", "date", "--offset", "5", library=listed)
+    assert (done.code, done.err) == (1, "mmsearch: nothing found from there on; there are only 3.\n")
+
+
+def test_files_of_one_second_are_in_order_too(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    for number, name in enumerate(("b.txt", "a.txt", "c.txt")):
+        (home / name).write_text(f"Note {number}.")
+        os.utime(home / name, ns=(10**18 + number, 10**18 + number))
+    with Library(tmp_path / "library") as library:
+        library.index(home)
+        assert names([one.path for one in library.list_files().hits]) == ["c.txt", "a.txt", "b.txt"]
+
+
+def test_there_is_no_other_order(listed: Path) -> None:
+    with Library(listed) as library, refused("Nothing is sorted by 'size'"):
+        library.list_files(sort="size")  # type: ignore[arg-type]
 
 
 def test_nothing_passes(mmsearch: Mmsearch, listed: Path) -> None:

@@ -506,7 +506,7 @@ def test_without_torch_the_original_says_what_to_install(fetched: Path, home: Pa
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-        assert "pip install -c constraints.txt '.[clip]'" in done.stderr
+        assert "-m pip install -c constraints.txt '.[clip]'" in done.stderr
 
 
 def test_a_library_of_the_original_stays_with_it(fetched: Path, library: Library, home: Path) -> None:

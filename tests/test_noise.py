@@ -150,6 +150,15 @@ def test_a_long_text_has_no_more_passages_than_it_may_have(
     assert taken[-1] > 0.9 * everything[-1]
     assert library.search("Chapter 397. It was a dark and stormy night").hits
     assert library.index([tree], settings=IndexSettings(ReadLimits(max_passages=20))).thinned == []
+    assert library.index([tree], settings=IndexSettings(ReadLimits(max_passages=10))).unchanged == 2
+    # Where it may have more, more of it are taken, and nothing else is encoded again.
+    more = library.index([tree], settings=IndexSettings(ReadLimits(max_passages=30)))
+    assert (more.encoded, more.unchanged, more.thinned[0].left_out) == (1, 1, len(everything) - 30)
+    assert len(starts(library)) == 30
+    assert library.index([tree]).encoded == 1
+    assert starts(library) == everything
+    assert library.status().thinned == ()
+    assert library.index([tree]).unchanged == 2
 
 
 def starts(library: Library) -> list[int]:

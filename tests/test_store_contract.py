@@ -408,14 +408,17 @@ def test_what_is_missing_in_a_content_is_remarked_until_it_goes(filled: Filled) 
     store = filled.store
     cut, long, whole = (filled.add(path, picture(1)) for path in (b"/photos/b.jpg", b"/photos/a.txt", b"/photos/c.jpg"))
     with store.transaction():
-        store.remark(cut, "incomplete JPEG", 0)
-        store.remark(long, None, 12)
-        store.remark(whole, None, 0)
+        store.remark(cut, "incomplete JPEG", 0, 20)
+        store.remark(long, None, 12, 20)
+        store.remark(whole, None, 0, 20)
         store.put_file(filled.file(b"/photos/copy.jpg"), cut)
     remarks = [(b"/photos/a.txt", None, 12), (b"/photos/b.jpg", "incomplete JPEG", 0)]
     assert store.remarks() == [*remarks, (b"/photos/copy.jpg", "incomplete JPEG", 0)]
+    assert [store.is_thinned(long, most) for most in (19, 20, 21)] == [False, False, True]
+    assert not store.is_thinned(cut, 21)
+    assert store.thinned_files(20) == set() != store.thinned_files(21)
     with store.transaction():
-        store.remark(long, None, 0)
+        store.remark(long, None, 0, 30)
         store.remove_path(b"/photos/copy.jpg")
     assert store.remarks() == remarks[1:]
     with store.transaction():

@@ -134,7 +134,7 @@ def index(
     show(report, as_json, reports.summary)
     if report.files == 0 and not report.offline and not report.absent:
         if not report.failed and not report.failing:
-            output.say(NOTHING_THERE)
+            output.say(_nothing_there(library, paths or []))
         raise typer.Exit(EXIT_NONE)
 
 
@@ -148,9 +148,26 @@ def _preview(paths: list[str], rules: WalkRules | None, as_json: bool, library: 
     if found.added + found.updated + found.encoded + found.unchanged + found.removed + found.absent == 0:
         if as_json:
             show(found, as_json, reports.previewed)
-        output.say(NOTHING_THERE)
+        output.say(_nothing_there(library, paths))
         raise typer.Exit(EXIT_NONE)
     show(found, as_json, reports.previewed)
+
+
+def _nothing_there(library: str | None, paths: list[str]) -> str:
+    """That there is nothing to index, and the rules of before that may be why."""
+    from mmsearch.indexing.roots import absolute
+    from mmsearch.library import Library
+    from mmsearch.output.reports import rules_said
+
+    with Library(library) as opened:
+        roots = opened.status().roots if opened.exists() else ()
+    asked = {absolute(path) for path in paths}
+    rules = {rules_said(root.rules) for root in roots if not asked or root.path in asked} - {""}
+    if not rules:
+        return NOTHING_THERE
+    return (
+        f"{NOTHING_THERE.removesuffix('.')}, but for what the rules of before leave out ({'; '.join(sorted(rules))})."
+    )
 
 
 def _rules(

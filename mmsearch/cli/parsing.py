@@ -55,6 +55,17 @@ SYNONYMS = {
 }
 
 
+# What a command is called elsewhere.
+COMMAND_SYNONYMS = {
+    "compact": ("optimize", "shrink", "vacuum"),
+    "doctor": ("check", "fsck", "repair", "verify"),
+    "forget": ("delete", "drop", "remove", "rm"),
+    "index": ("add", "import", "reindex", "scan", "sync", "update"),
+    "search": ("ask", "find", "grep", "list", "look", "ls", "query"),
+    "status": ("info", "stats"),
+}
+
+
 def _be_quiet(context: Any, parameter: Any, asked: bool) -> None:
     if asked:
         output.be_quiet()
@@ -78,6 +89,15 @@ class Command(TyperCommand):
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self.params.append(_quiet_option())
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parses the words behind the command; an error says of which command it is."""
+        try:
+            return super().parse_args(ctx, args)
+        except UsageError as error:
+            if getattr(error, "ctx", None) is None:
+                error.ctx = ctx  # type: ignore[attr-defined]
+            raise
 
 
 class Group(TyperGroup):
@@ -170,7 +190,8 @@ def likely_option(written: str, known: Sequence[str]) -> str | None:
 
 def _no_command(context: Any, commands: Sequence[str], words: Sequence[str]) -> str:
     path = context.command_path
-    near = get_close_matches(words[0], commands, n=1)
+    called = [name for name, others in COMMAND_SYNONYMS.items() if words[0] in others and name in commands]
+    near = [*called, *get_close_matches(words[0], commands, n=1)]
     if near:
         rest = f"did you mean `{path} {near[0]}`?"
     elif context.parent is None:

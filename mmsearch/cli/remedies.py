@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Callable
 
 from mmsearch.errors import MmsearchError, Remedy
@@ -21,7 +23,8 @@ def _install(name: str) -> str:
 
 
 # The constraints keep out gigabytes that torch would bring along for graphics cards; the quotes are for zsh.
-_EXTRA = "with `pip install -c constraints.txt '.[{subject}]'` in the folder of mmsearch's source"
+_PIP = f"{shlex.quote(sys.executable)} -m pip".replace("{", "{{").replace("}", "}}")
+_EXTRA = f"with `{_PIP} install -c constraints.txt '.[{{subject}}]'` in the folder of mmsearch's source"
 
 # Action → what follows the sentence and a semicolon; one that begins with a space or a comma goes on with the sentence.
 # {subject} is what the remedy names, or "" there.
@@ -67,7 +70,7 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "models_folder.or_room": "make room, or name another folder with MMSEARCH_MODELS",
     "photos": "choose another folder for --photos",
     "prune.gone": ", or take out what is gone with `mmsearch prune`",
-    "query": 'give a text ("dog on beach") or --image FILE',
+    "query": 'give a text ("dog on beach") or --image FILE, or list files with --sort date',
     "query.add": "add a text or --image FILE to look for",
     "reinstall": "install mmsearch again",
     "status": "`mmsearch status` lists what it holds",

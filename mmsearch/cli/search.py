@@ -111,7 +111,7 @@ SortOption = Annotated[
     SortChoice | None,
     typer.Option(
         metavar="[score|date|name]",
-        help="Show the hits of a page by score, the newest first (date), or by path (name). Without a query all "
+        help="Show the hits of a page by score, the newest first (date), or by path (name). Without a query "
         "files that pass the filters are listed, the newest first.",
     ),
 ]
@@ -124,13 +124,15 @@ AsNullOption = Annotated[
     bool, typer.Option("--null", "-0", help="Print paths only, each ended by a NUL byte, for xargs -0.")
 ]
 VerboseOption = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Show on a terminal what is known of each hit, and the passage.")
+    bool,
+    typer.Option("--verbose", "-v", help="Show on a terminal what is known of each hit, and how its passage begins."),
 ]
 BatchOption = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help="Answer many queries, one a line of FILE (- for stdin): one JSON object a query and line.",
+        help="Answer many queries, one text (or weight:text) a line of FILE (- for stdin): one JSON object a query "
+        "and line.",
     ),
 ]
 ScanOption = Annotated[

@@ -126,6 +126,8 @@ def _held(library: Library, typed: str) -> list[str]:
     """The folders that are meant, as far as the library has something of them."""
     from mmsearch.searching.query import folders_called
 
+    if not typed:
+        raise Invalid("An empty path names no folder; write . for the current one.")
     called = folders_called(typed)
     held = [folder for folder in called if library.holds(folder)]
     if held:

@@ -44,7 +44,8 @@ class Outcome:
     place `first` on, the last of them if `is_whole`. `out_of_reach` tells that the system would not give it: nothing is
     known of its content. `not_encoded` tells that it could be read, with that `digest`, and that the model failed.
     `left_out` counts passages of the file that were too many. `renewed` is the digest that the content gets
-    in the place of an older one. `share` is how much of the file is through with it.
+    in the place of an older one. `share` is how much of the file is through with it. `anew` tells that the model has
+    items of the content already, which are to be replaced.
     """
 
     candidate: Candidate
@@ -61,6 +62,7 @@ class Outcome:
     left_out: int = 0
     renewed: bytes | None = None
     share: float = 1.0
+    anew: bool = False
 
 
 # Hands on what became of some files.
@@ -80,6 +82,7 @@ class _File:
     content: Content
     parts: Sequence[Part]
     cutting: Cutting
+    anew: bool = False
 
 
 @dataclass
@@ -134,7 +137,8 @@ class FileEncoder:
             digest = older if older and self.known.has_older_digest(older) else file.digest
             content_id = self.known.content_with_items(digest, self.model_id, version)
             stored = 0 if content_id else self.known.items_stored(digest, self.model_id, version)
-        if content_id is not None:
+            anew = content_id is not None and self.known.is_thinned(content_id, self.limits.max_passages)
+        if content_id is not None and not anew:
             renewed = None if digest == file.digest else file.digest
             return Outcome(candidate, state, content_id=content_id, renewed=renewed)
         reading = read(file, self.encoder.image_side)
@@ -143,8 +147,8 @@ class FileEncoder:
         parts = cutting.encodable(reading)
         begun = list(islice(parts, GROUP_PARTS + 1))
         if len(begun) <= GROUP_PARTS and not stored:
-            return _File(candidate, state, content, begun, cutting)
-        return self._long(_File(candidate, state, content, (), cutting), chain(begun, parts), stored, emit)
+            return _File(candidate, state, content, begun, cutting, anew)
+        return self._long(_File(candidate, state, content, (), cutting, anew), chain(begun, parts), stored, emit)
 
     def _long(self, file: _File, parts: Iterator[Part], stored: int, emit: Emit) -> Outcome | None:
         """Encodes what the library lacks of a long file, group by group; `stored` items are there."""
@@ -162,6 +166,7 @@ class FileEncoder:
             except Exception as error:
                 return _not_encoded(file, f"{_COULD_NOT}: {error}")
             outcome = Outcome(file.candidate, file.state, None, file.content, items, first, not following)
+            outcome = replace(outcome, anew=file.anew)
             if not following:
                 emit([replace(outcome, left_out=file.cutting.left_out)])
                 return None
@@ -202,6 +207,7 @@ class FileEncoder:
                 content=file.content,
                 items=tuple(islice(items, len(file.parts))),
                 left_out=file.cutting.left_out,
+                anew=file.anew,
             )
             for file in files
         ]

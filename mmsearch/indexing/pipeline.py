@@ -65,9 +65,9 @@ class IndexOptions:
     stop: threading.Event = field(default_factory=threading.Event)
 
 
-def files_to_read(store: Store, model_id: int) -> set[int]:
+def files_to_read(store: Store, model_id: int, limits: ReadLimits) -> set[int]:
     """The ids of files that are to be read whether they have changed or not."""
-    found = files_to_encode(store, model_id)
+    found = files_to_encode(store, model_id) | store.thinned_files(limits.max_passages)
     if store.setting(_READERS_SETTING) != readers_label():
         found = found | store.files_read_otherwise(reader_versions())
     return found
@@ -114,7 +114,7 @@ class Indexer:
         """
         started = time.monotonic()
         self.report.resumed = self._store.setting("interrupted") is not None
-        known = Known(self._model_id, self._readers, files_to_read(self._store, self._model_id))
+        known = Known(self._model_id, self._readers, files_to_read(self._store, self._model_id, self._options.limits))
         # Innermost first: a root within another takes over its files before the outer one looks for them.
         inwards = sorted(roots, key=lambda pair: len(pair[0].path), reverse=True)
         changes = [self._walk_root(root, rules, known) for root, rules in inwards]
@@ -283,9 +283,13 @@ class Indexer:
         content_id = outcome.content_id
         if outcome.content is not None:
             content_id = self._store.put_content(outcome.content)
+            if outcome.anew and outcome.first == 0:
+                self._store.remove_items_of([content_id], self._model_id)
             self._store.add_items(content_id, self._model_id, outcome.items, outcome.first, outcome.is_whole)
             if outcome.is_whole:
-                self._store.remark(content_id, outcome.content.facts.note, outcome.left_out)
+                self._store.remark(
+                    content_id, outcome.content.facts.note, outcome.left_out, self._options.limits.max_passages
+                )
         if content_id is None:
             self._store.remove_path(path)
             report.others += 1

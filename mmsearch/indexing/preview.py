@@ -10,7 +10,7 @@ from mmsearch.indexing.pipeline import files_to_read
 from mmsearch.indexing.reconciling import Known, RootChanges, is_many, look_at_root
 from mmsearch.indexing.roots import check_root, roots_to_walk
 from mmsearch.indexing.walking import WalkProblem, WalkRules, check_rules
-from mmsearch.reading import readers_label
+from mmsearch.reading import ReadLimits, readers_label
 from mmsearch.records import Progress, Root
 from mmsearch.store.models import searched_model
 from mmsearch.store.protocol import Store
@@ -59,7 +59,7 @@ def preview(
     stored = {root.path: root for root in store.roots()}
     model = searched_model(store)
     number = model.id if model else 0
-    known = Known(number, readers_label(), files_to_read(store, number))
+    known = Known(number, readers_label(), files_to_read(store, number, ReadLimits()))
     found = IndexPreview(folder, offline=missing)
     seen = 0
 

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from mmsearch.files.crash_points import crash_point
@@ -204,7 +205,10 @@ def _find_gone(store: Store, changes: RootChanges) -> None:
     ]
     changes.offline += away
     out_of_reach = {*away, *(problem.path for problem in changes.problems)}
-    changes.gone = dict(_missing(store.files_of_root(root), changes.files, out_of_reach))
+    # What a root around this one brought is this one's from now on.
+    around = [other for other in store.roots() if other.path != root.path and is_below(root.path, other.path)]
+    known = chain(store.files_of_root(root), *(store.files_of_root(other, root.path) for other in around))
+    changes.gone = dict(_missing(known, changes.files, out_of_reach))
     changes.forgotten = [
         number for number, _ in _missing(store.failures_of_root(root.id), changes.failures, out_of_reach)
     ]

@@ -38,7 +38,13 @@ class RootStatus:
 
 
 def absolute(path: str | os.PathLike[str]) -> bytes:
-    """The path as the system names it, from the root on, with ~ resolved."""
+    """The path as the system names it, from the root on, with ~ resolved.
+
+    Raises:
+        Invalid: it is empty, as an unset variable of a shell is.
+    """
+    if not os.fspath(path):
+        raise Invalid("An empty path names no folder; write . for the current one.")
     return os.fsencode(os.path.abspath(os.path.expanduser(path)))
 
 

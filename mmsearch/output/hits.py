@@ -47,16 +47,32 @@ def print_result(result: SearchResult | FileList, form: Form, verbose: bool = Fa
 
 def notes(result: SearchResult | FileList, form: Form) -> list[str]:
     """What a person should know beside the hits: one sentence each."""
+    if form in (Form.JSON, Form.JSONL):
+        return []
+    more = result.total - result.offset - len(result.hits)
+    cut = [f"{len(result.hits):,} of {result.total:,} files; -n N lists more, and --offset N goes on."]
+    return [
+        *(cut if isinstance(result, FileList) and result.hits and more > 0 else []),
+        *_notes_on_presence(result, form),
+    ]
+
+
+def _notes_on_presence(result: SearchResult | FileList, form: Form) -> list[str]:
     away = sum(not hit.available for hit in result.hits)
-    if not away or form in (Form.JSON, Form.JSONL):
+    if not away:
         return []
     left_out = " and left out" if form in (Form.PATHS, Form.NULL) else ""
     what = "file found is" if away == 1 else "files found are"
-    return [f"{away:,} {what} not there now (a drive that is away?){left_out}; `mmsearch prune` drops what is gone."]
+    return [
+        f"{away:,} {what} not there now (a drive that is away?){left_out}; `mmsearch index` finds what was moved, "
+        "and `mmsearch prune` drops what is gone."
+    ]
 
 
 def nothing_found(result: SearchResult | FileList) -> str:
     """A sentence for a person whose query has no hits."""
+    if result.total:
+        return f"nothing found from there on; there {'is' if result.total == 1 else 'are'} only {result.total:,}."
     if isinstance(result, FileList) or result.nearest is None:
         return "nothing found."
     near = result.nearest

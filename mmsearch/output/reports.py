@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mmsearch.errors import Remedy
     from mmsearch.indexing.preview import IndexPreview
     from mmsearch.indexing.report import FailedFile, IndexReport
-    from mmsearch.indexing.walking import WalkProblem
+    from mmsearch.indexing.walking import WalkProblem, WalkRules
     from mmsearch.library.contents import Forgotten, Status
     from mmsearch.library.models import LibraryModel
 
@@ -42,10 +42,10 @@ def summary(report: IndexReport) -> str:
     said = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing found"
     rate = ""
     done = report.added + report.updated + report.encoded + report.moved + report.failed
-    if done and report.seconds >= 1:
+    if report.seconds >= 1 and done >= report.seconds:
         rate = f" ({done / report.seconds:,.0f} files/s)"
     what = f"encoded with {visible(report.model)}" if _is_beside(report) else "searchable"
-    return f"{report.files:,} files {what}: {said} in {report.seconds:.1f} s{rate}"
+    return f"{report.files:,} {'file' if report.files == 1 else 'files'} {what}: {said} in {report.seconds:.1f} s{rate}"
 
 
 def previewed(preview: IndexPreview) -> str:
@@ -55,12 +55,17 @@ def previewed(preview: IndexPreview) -> str:
         (preview.updated, "would be updated"),
         (preview.encoded, "would be encoded again"),
         (preview.removed, "would be removed"),
-        (preview.absent, "are gone at once and would stay until `mmsearch prune`"),
+        (preview.absent, "are gone at once and would stay until `mmsearch prune`, but for those that were moved"),
         (preview.unchanged, "are unchanged"),
         (preview.failing, "could not be read before and have not changed"),
         (preview.others, "are of kinds that are not read"),
     ]
-    return "\n".join(f"{count:>9,}  {what}" for count, what in counts if count)
+    said = [f"{count:>9,}  {what}" for count, what in counts if count]
+    said += [
+        f"{visible(os.fsdecode(path))} is missing or empty (a drive that is away?); its files would stay"
+        for path in preview.offline
+    ]
+    return "\n".join(said)
 
 
 def _is_beside(report: IndexReport) -> bool:
@@ -136,6 +141,17 @@ def _media(files: Mapping[str, int]) -> str:
     return ", ".join(f"{files.get(medium, 0):,} {name}" for medium, name in named.items())
 
 
+def rules_said(rules: WalkRules) -> str:
+    """The rules of a root as they would be typed; nothing for those that hold by themselves."""
+    said = [
+        *(f"--include {visible(pattern)!r}" for pattern in rules.include),
+        *(f"--exclude {visible(pattern)!r}" for pattern in rules.exclude),
+        *(["--hidden"] if rules.hidden else []),
+        *([] if rules.ignore_files else ["--no-ignore-files"]),
+    ]
+    return " ".join(said)
+
+
 def forgotten(done: Forgotten) -> str:
     """How many files were taken out."""
     return f"{done.files:,} {'file' if done.files == 1 else 'files'} forgotten"
@@ -170,8 +186,11 @@ def print_status(status: Status, failed: bool, partial: bool) -> None:
             print(f"          {visible(model_state(model))}")
     print(f"files     {_media(counts.files)} ({counts.items:,} items)")
     for root in status.roots:
-        state = "offline" if root.offline else f"last change {root.changed or 'never'}"
-        print(f"root      {visible(os.fsdecode(root.path))}: {root.files:,} files, {state}")
+        state = ", offline" if root.offline else f", last change {root.changed}" if root.changed else ""
+        count = "1 file" if root.files == 1 else f"{root.files:,} files"
+        print(f"root      {visible(os.fsdecode(root.path))}: {count}{state}")
+        if rules := rules_said(root.rules):
+            print(f"          {rules}")
         for mount in root.unmounted:
             print(f"          {visible(os.fsdecode(mount))} is offline; its files stay")
         if root.absent and not root.offline:

@@ -18,6 +18,8 @@ from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
 _COLOURS = ((0.5, "green"), (0.2, "yellow"), (0.0, "dim"))
 _GAP = "  "
 _LEAST_WIDTH = 8
+# The head of a column of dates, as wide as they are.
+_DATE = "date".ljust(10)
 
 
 def print_table(result: SearchResult | FileList, verbose: bool) -> None:
@@ -39,14 +41,14 @@ def print_table(result: SearchResult | FileList, verbose: bool) -> None:
         name = shortened(visible(place.shown(hit.path)), room)
         line.append(name + suffix, style=Style(link=_link(hit.path))).append(copies, style="dim")
         _print(console, line)
-        for detail in _details(hit) if verbose else ():
+        for detail in _details(hit, columns) if verbose else ():
             _print(console, Text(indent + shortened_at_end(detail, console.width - len(indent)), style="dim"))
 
 
 def _columns(result: SearchResult | FileList) -> list[str]:
     """The heads of what stands before a file: its score where it has one, and the date that files are sorted by."""
     by_date = (result.sort if isinstance(result, FileList) else result.query.sort) == "date"
-    return [*([] if isinstance(result, FileList) else ["score"]), *(["date".ljust(10)] if by_date else [])]
+    return [*([] if isinstance(result, FileList) else ["score"]), *([_DATE] if by_date else [])]
 
 
 def _measures(hit: Hit | ListedFile, columns: Sequence[str]) -> Iterator[Text]:
@@ -98,10 +100,10 @@ class _Place:
         return path
 
 
-def _details(hit: Hit | ListedFile) -> list[str]:
+def _details(hit: Hit | ListedFile, columns: Sequence[str]) -> list[str]:
     facts = [
         f"{hit.width}×{hit.height}" if hit.width is not None else hit.type,
-        hit.moment[:10],
+        *([] if _DATE in columns else [hit.moment[:10]]),
         f"{hit.bytes:,} bytes",
         *([f"similarity {hit.similarity:.2f}"] if isinstance(hit, Hit) else []),
     ]

@@ -14,12 +14,16 @@ from mmsearch.searching import DEFAULT_LIMIT
 
 # By what hits are ordered: the best, the newest, or the first path first.
 Sort = Literal["score", "date", "name"]
+SORTS: tuple[Sort, ...] = ("score", "date", "name")
+# Of hits and files that can be asked for.
+LARGEST_NUMBER = 1_000_000_000
 
 LARGEST_WEIGHT = 1_000
 # SQLite takes a condition of so many alternatives, each perhaps under two names.
 MOST_FOLDERS = 400
 
-_WEIGHTED = re.compile(r"(\d+(?:\.\d*)?|\.\d+):(.+)", re.DOTALL)
+# `12:30 train` and `7:05` begin with a time of day, which is no weight.
+_WEIGHTED = re.compile(r"(?!\d\d?:[0-5]\d\b(?!:\d))(\d+(?:\.\d*)?|\.\d+):(.+)", re.DOTALL)
 _FILE_URL = "file://"
 _DATES = (("%Y", 4), ("%Y-%m", 7), ("%Y-%m-%d", 10))
 
@@ -64,23 +68,26 @@ class Query:
             raise Invalid("The query is empty.", Remedy("query"))
         if not any(term.weight > 0 for term in self.terms):
             raise Invalid("The query only says what to avoid.", Remedy("query.add"))
-        check_page(self.limit, self.offset)
+        check_page(self.limit, self.offset, self.sort)
         if self.min_score is not None and not 0 <= self.min_score <= 1:
             raise Invalid(f"The lowest score is {self.min_score:g}; scores lie between 0 and 1.")
 
 
-def check_page(limit: int, offset: int) -> None:
-    """Raises Invalid for what is no page of a list."""
-    if limit < 1:
-        raise Invalid(f"The limit is {limit}; it must be 1 or more.")
-    if offset < 0:
-        raise Invalid(f"The offset is {offset}; it must be 0 or more.")
+def check_page(limit: int, offset: int, sort: Sort) -> None:
+    """Raises Invalid for what is no page of a list, or no order."""
+    if not 1 <= limit <= LARGEST_NUMBER:
+        raise Invalid(f"The limit is {limit}; it must be 1 or more, and no more than {LARGEST_NUMBER:,}.")
+    if not 0 <= offset <= LARGEST_NUMBER:
+        raise Invalid(f"The offset is {offset}; it must be 0 or more, and no more than {LARGEST_NUMBER:,}.")
+    if sort not in SORTS:
+        raise Invalid(f"Nothing is sorted by {sort!r}; it is score, date or name.")
 
 
 def parse_weight(written: str) -> tuple[float, str]:
     """`2:dog` → (2.0, "dog"); without a leading number and colon the weight is 1.
 
-    A text that itself begins so is written with a weight of its own: `1:10:30 train`.
+    A time of day at the beginning (`10:30 train`) is none. Another text that begins so is written with a weight of its
+    own: `1:5:a letter`, `1:10:30 train`.
     """
     match = _WEIGHTED.fullmatch(written)
     if not match:

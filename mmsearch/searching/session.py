@@ -119,7 +119,7 @@ class Session:
             MmsearchError: the library is empty, damaged or gone; the session is closed; numbers are out of range.
         """
         started = time.perf_counter()
-        check_page(limit, offset)
+        check_page(limit, offset, sort)
         if sort == "score":
             raise Invalid("Without a query no file has a score; sort by date or name.")
         wanted, listing = filters or Filters(), Listing(sort == "date", offset, limit, copies)

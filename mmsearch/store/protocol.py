@@ -86,8 +86,8 @@ class Ledger(Protocol):
         A file that other `readers` than these could not read has failed in another state than it has now.
         """
 
-    def files_of_root(self, root: Root) -> Iterator[tuple[int, bytes]]:
-        """The id and path of each file that this root brought: all of them lie below it."""
+    def files_of_root(self, root: Root, folder: bytes | None = None) -> Iterator[tuple[int, bytes]]:
+        """The id and path of each file that this root brought, all of which lie below it; or those below `folder`."""
 
     def files_below(self, folder: bytes) -> list[int]:
         """The ids of the file `folder` itself or of all files below the folder, whichever root brought them."""
@@ -245,8 +245,16 @@ class VectorStore(Protocol):
         where a run was cut off in the middle of it.
         """
 
-    def remark(self, content_id: int, note: str | None, left_out: int) -> None:
-        """Says of a content what was missing in it, and how many of its passages the last model left out."""
+    def remark(self, content_id: int, note: str | None, left_out: int, most: int) -> None:
+        """Says of a content what was missing in it, and how many of its passages the last model left out, as it was to
+        take no more than `most`.
+        """
+
+    def is_thinned(self, content_id: int, most: int) -> bool:
+        """Whether passages of that content were left out of which some would be taken if it might have `most`."""
+
+    def thinned_files(self, most: int) -> set[int]:
+        """The ids of the files of all such contents."""
 
     def remarks(self) -> list[Remark]:
         """The files whose contents have something missing or left out, by path."""
@@ -259,8 +267,8 @@ class VectorStore(Protocol):
         What is there already, of another file of that content, stays as it is.
         """
 
-    def remove_items_of(self, content_ids: Iterable[int]) -> None:
-        """Drops the items and vectors of those contents; the next index run encodes their files again."""
+    def remove_items_of(self, content_ids: Iterable[int], model_id: int | None = None) -> None:
+        """Drops the items and vectors of those contents, or those of one model; the next run encodes them again."""
 
     def remove_items_of_model(self, model_id: int) -> int:
         """Drops all items and vectors that this model made. Returns how many there were."""
@@ -310,7 +318,7 @@ class VectorStore(Protocol):
     ) -> tuple[list[tuple[int, bytes]], int]:
         """A page of the files that pass the filters and have items of those models, each by its first item and path.
 
-        And how many there are on all pages. Of files of the same date the first path comes first.
+        And how many there are on all pages. Of files of the same second the one that was modified last comes first.
         """
 
     def found_items(self, item_ids: Iterable[int], filters: Filters) -> list[FoundItem]:

@@ -118,12 +118,15 @@ class ContentTables(Connected):
         ).fetchone()  # fmt: skip
         return int(row[0])
 
-    def remark(self, content_id: int, note: str | None, left_out: int) -> None:
-        """Says of a content what was missing in it, and how many of its passages the last model left out."""
+    def remark(self, content_id: int, note: str | None, left_out: int, most: int) -> None:
+        """Says of a content what was missing in it, and how many of its passages the last model left out, as it was to
+        take no more than `most`.
+        """
         self.connection.execute("DELETE FROM remarks WHERE id = ?", (content_id,))
         if note is not None or left_out:
             self.connection.execute(
-                "INSERT INTO remarks (id, note, left_out) VALUES (?, ?, ?)", (content_id, note, left_out)
+                "INSERT INTO remarks (id, note, left_out, most) VALUES (?, ?, ?, ?)",
+                (content_id, note, left_out, most),
             )
 
     def remarks(self) -> list[Remark]:
@@ -132,6 +135,22 @@ class ContentTables(Connected):
             """SELECT path, note, left_out FROM remarks JOIN files ON files.content_id = remarks.id ORDER BY path"""
         )
         return [Remark(*row) for row in rows]
+
+    def is_thinned(self, content_id: int, most: int) -> bool:
+        """Whether passages of that content were left out of which some would be taken if it might have `most`."""
+        row = self.connection.execute(
+            "SELECT 1 FROM remarks WHERE id = ? AND left_out > 0 AND most < ?", (content_id, most)
+        ).fetchone()
+        return row is not None
+
+    def thinned_files(self, most: int) -> set[int]:
+        """The ids of the files of all such contents."""
+        rows = self.connection.execute(
+            """SELECT files.id FROM remarks JOIN files ON files.content_id = remarks.id
+               WHERE left_out > 0 AND most < ?""",
+            (most,),
+        )
+        return {row[0] for row in rows}
 
     def add_items(
         self, content_id: int, model_id: int, items: Sequence[EncodedItem], first: int = 0, is_whole: bool = True
@@ -213,9 +232,12 @@ class ContentTables(Connected):
         """Whether there are contents that no file holds, or did not hold for a while."""
         return self.connection.execute("SELECT 1 FROM contents WHERE orphaned > 0 LIMIT 1").fetchone() is not None
 
-    def remove_items_of(self, content_ids: Iterable[int]) -> None:
-        """Drops the items and vectors of those contents; the next index run encodes their files again."""
-        self._remove_items("content_id IN (SELECT value FROM json_each(?))", (json.dumps(list(content_ids)),))
+    def remove_items_of(self, content_ids: Iterable[int], model_id: int | None = None) -> None:
+        """Drops the items and vectors of those contents, or those of one model; the next run encodes them again."""
+        self._remove_items(
+            "content_id IN (SELECT value FROM json_each(?)) AND model_id = ifnull(?, model_id)",
+            (json.dumps(list(content_ids)), model_id),
+        )
         self.mark_files_to_encode()
 
     def remove_items_of_model(self, model_id: int) -> int:

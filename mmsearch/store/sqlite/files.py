@@ -81,9 +81,9 @@ class FileTables(Connected):
                     found.failing.add(path)
         return found
 
-    def files_of_root(self, root: Root) -> Iterator[tuple[int, bytes]]:
-        """The id and path of each file that this root brought: all of them lie below it."""
-        condition, values = below("path", root.path)
+    def files_of_root(self, root: Root, folder: bytes | None = None) -> Iterator[tuple[int, bytes]]:
+        """The id and path of each file that this root brought, all of which lie below it; or those below `folder`."""
+        condition, values = below("path", root.path if folder is None else folder)
         return iter(
             self.connection.execute(f"SELECT id, path FROM files WHERE {condition} AND root_id = ?", (*values, root.id))
         )

@@ -182,13 +182,13 @@ class ItemTables(Connected):
         models = json.dumps(list(model_ids))
         one_each = "1" if listing.copies else "place = 1"
         listed = f"""WITH listed AS (
-              SELECT files.path, files.content_id, {MOMENT} AS moment
+              SELECT files.path, files.content_id, files.mtime_ns, {MOMENT} AS moment
               FROM files JOIN contents ON contents.id = files.content_id
               WHERE {condition} AND EXISTS (SELECT 1 FROM items WHERE items.content_id = contents.id
                 AND items.model_id IN (SELECT value FROM json_each(?))))"""
         counted = "count(*)" if listing.copies else "count(DISTINCT content_id)"
         (total,) = self.connection.execute(f"{listed} SELECT {counted} FROM listed", (*values, models)).fetchone()
-        order = "moment DESC, path" if listing.by_date else "path"
+        order = "moment DESC, mtime_ns DESC, path" if listing.by_date else "path"
         rows = self.connection.execute(
             f"""{listed}, numbered AS (
                   SELECT *, row_number() OVER (PARTITION BY content_id ORDER BY {order}) AS place FROM listed)

@@ -157,8 +157,10 @@ def _parts_with_places(db: Database) -> None:
 
 def _remarks(db: Database) -> None:
     """From now on a content may say what was missing in it, and how many of its passages were left out."""
-    # `id` is that of the content.
-    db.execute("CREATE TABLE remarks (id INTEGER PRIMARY KEY, note TEXT, left_out INTEGER NOT NULL DEFAULT 0)")
+    # `id` is that of the content, `most` how many passages it might have.
+    db.execute(
+        "CREATE TABLE remarks (id INTEGER PRIMARY KEY, note TEXT, left_out INTEGER NOT NULL, most INTEGER NOT NULL)"
+    )
     db.execute(
         """CREATE TRIGGER contents_removed AFTER DELETE ON contents
            BEGIN DELETE FROM remarks WHERE id = OLD.id; END"""
