@@ -9,7 +9,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,10 +20,10 @@ from library_state import assert_like_a_fresh_one, held_files
 from PIL import Image
 from test_offline import can_mount
 
-from mmsearch import Library, Query
+from mmsearch import IndexSettings, Library, Query
 from mmsearch.files.crash_points import CRASH_POINTS, VARIABLE
 from mmsearch.indexing.journal import IN_FLIGHT_NAME, InFlight
-from mmsearch.indexing.suspects import fatal_files
+from mmsearch.indexing.suspects import Fatal, Suspect, fatal_files
 from mmsearch.indexing.trial import TrialSettings
 from mmsearch.nearest import row_file
 from mmsearch.reading import ReadLimits
@@ -39,6 +41,7 @@ TO_VERSION_5 = """ALTER TABLE contents DROP COLUMN reader;
     ALTER TABLE items DROP COLUMN last;
     ALTER TABLE failures DROP COLUMN readers;
     DROP TRIGGER contents_removed;
+    DROP TRIGGER models_removed;
     ALTER TABLE models RENAME COLUMN may_lack_files TO behind;
     DROP TABLE remarks;
     ALTER TABLE failures DROP COLUMN checksum;
@@ -79,6 +82,13 @@ def changed(module):
             os.kill(os.getpid(), 9)
         return encode(self, texts)
     module.OnnxEncoder._encode_texts = deadly
+"""
+# The model cannot be loaded: the process ends, as for want of memory.
+DEADLY_MODEL = """
+def changed(module):
+    def deadly(self, *rest):
+        os.kill(os.getpid(), 9)
+    module.OnnxEncoder._load = deadly
 """
 # So small a library has a file of rows too.
 WITH_ROWS = """
@@ -295,29 +305,78 @@ def test_a_text_that_ends_the_program_while_it_is_encoded_is_set_aside(tree: Pat
     assert run(folder, "index", tree, hooks=hooks).returncode == -signal.SIGKILL
     done = run(folder, "index", tree, hooks=hooks)
     assert done.returncode == 0, done.stderr
-    assert f"skipped {tree / 'spell.txt'}: ended the program that read it" in done.stderr
+    assert f"skipped {tree / 'spell.txt'}: ended the program that encoded it" in done.stderr
     assert "14 files searchable" in done.stdout
     assert run(folder, "search", "wizard", hooks=hooks).returncode == 1
     assert "15 files searchable" in run(folder, "index", tree, "--retry").stdout
 
 
-def test_a_trial_gives_a_sign_of_life_for_each_group_of_a_long_text(tree: Path) -> None:
+def test_a_trial_says_how_far_it_came_with_each_file(tree: Path) -> None:
     (tree / "long.txt").write_text(" ".join(f"Word {number} of many." for number in range(1_000)))
-    paths = b"".join(os.fsencode(tree / name) + b"\0" for name in ("long.txt", "cat.png", "missing.png"))
+    told = [(0, "long.txt"), (40, "long.txt"), (0, "cat.png"), (0, "missing.png")]
+    suspects = b"".join(b"%d %b\0" % (stored, os.fsencode(tree / name)) for stored, name in told)
     command = [sys.executable, "-c", "from mmsearch.indexing.trial import main; main()"]
     settings = TrialSettings("mmsearch-mini", "auto", READ).written()
-    said = subprocess.run([*command, settings], input=paths, capture_output=True, check=True)
-    words = said.stdout.decode().split()
-    assert words.count("alive") > 3
-    assert [word for word in words if word != "alive"] == ["ready", "done", "done", "done"]
-    assert words[words.index("done") :] == ["done", "alive", "done", "done"]
+    said = subprocess.run([*command, settings], input=suspects, capture_output=True, check=True)
+    group = ["read", "alive"]
+    assert said.stdout.decode().split() == [
+        "ready", *group, *group, "done", *group, *group, "done", *group, "read", "done", "done",
+    ]  # fmt: skip
 
 
 def test_a_file_that_gives_no_sign_of_life_is_set_aside(tree: Path) -> None:
-    path = os.fsencode(tree / "cat.png")
+    suspect = Suspect(os.fsencode(tree / "cat.png"))
     settings = TrialSettings("mmsearch-mini", "auto", READ)
-    assert fatal_files([path], settings, seconds=0.0) == {path: "takes too long to read"}
-    assert fatal_files([path], settings) == {}
+    assert fatal_files([suspect], settings, seconds=0.0) == {suspect.path: Fatal("takes too long to be read", False)}
+    assert fatal_files([suspect], settings) == {}
+    stop = threading.Event()
+    stop.set()
+    assert fatal_files([suspect], settings, stop, seconds=0.0) == {}
+
+
+def test_no_file_is_blamed_for_a_model_that_cannot_be_loaded(tree: Path, tmp_path: Path) -> None:
+    hooks = hooked(tmp_path, "mmsearch.encoding.onnx_model", DEADLY_MODEL)
+    folder = tmp_path / "library"
+    for _ in range(3):
+        assert run(folder, "index", tree, hooks=hooks).returncode == -signal.SIGKILL
+    done = run(folder, "index", tree)
+    assert (done.returncode, "skipped" in done.stderr) == (0, False)
+    assert "14 files searchable" in done.stdout
+
+
+def test_a_long_file_goes_on_however_often_a_run_is_killed(tree: Path, tmp_path: Path) -> None:
+    (tree / "long.txt").write_text(" ".join(f"Word {number} of many." for number in range(3_000)))
+    folder = tmp_path / "library"
+    assert run(folder, "index", tree / "cat.png").returncode == 0
+    before = 0
+    for _ in range(3):
+        killed = run(folder, "index", tree / "long.txt", crash="batch committed:2")
+        assert killed.returncode == -signal.SIGKILL
+        with closing(sqlite3.connect(folder / "library.db")) as connection:
+            (stored,) = connection.execute("SELECT count(*) FROM items WHERE modality = 'text'").fetchone()
+        assert stored > before
+        before = stored
+    assert run(folder, "index").returncode == 0
+    assert_like_a_fresh_one(Library(folder), [tree / "cat.png", tree / "long.txt"], tmp_path / "fresh")
+
+
+@pytest.mark.parametrize(("first", "then"), [(2_000, 20), (60, 40), (20, 2_000)])
+def test_a_long_text_goes_on_within_another_limit(tree: Path, tmp_path: Path, first: int, then: int) -> None:
+    long = tree / "long.txt"
+    long.write_text(" ".join(f"Word {number} of many." for number in range(3_000)))
+    folder = tmp_path / "library"
+    killed = run(folder, "index", long, "--max-passages", str(first), crash="batch committed:1")
+    assert killed.returncode == -signal.SIGKILL
+    settings = IndexSettings(ReadLimits(max_passages=then))
+    places = []
+    for place in (folder, tmp_path / "fresh"):
+        with Library(place) as library:
+            library.index([long], settings=settings)
+            thinned = [one.left_out for one in library.status().thinned]
+        with closing(sqlite3.connect(place / "library.db")) as connection:
+            starts = connection.execute("SELECT start FROM items ORDER BY ordinal").fetchall()
+        places.append((thinned, starts))
+    assert places[0] == places[1]
 
 
 def test_suspects_are_tried_without_code_of_the_folder_one_is_in(

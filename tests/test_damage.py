@@ -154,3 +154,18 @@ def test_a_damaged_name_in_the_schema_is_mended(own: Path, photos: Path, mmsearc
     (own / DATABASE).write_bytes(content)
     assert "Traceback" not in mmsearch("search", "a cat", library=own).err
     put_right(own, photos, mmsearch)
+
+
+@pytest.mark.parametrize("kind", ["INDEX", "TRIGGER", "VIEW"])
+def test_a_senseless_definition_keeps_nothing_else_from_being_saved(own: Path, mmsearch: Mmsearch, kind: str) -> None:
+    with closing(sqlite3.connect(own / DATABASE)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray((own / DATABASE).read_bytes())
+    begin = re.search(rb"CREATE (UNIQUE )?%s" % kind.encode(), content)
+    assert begin is not None
+    content[begin.start()] ^= 2
+    (own / DATABASE).write_bytes(content)
+    assert "Traceback" not in mmsearch("search", "a cat", library=own).err
+    assert mmsearch("doctor", "--repair", library=own).code == 0
+    assert mmsearch("doctor", library=own).code == 0
+    assert sum(Library(own).status().counts.files.values()) == 18

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import NOTES, Mmsearch, refused
+from interrupting import hooked
 
 from mmsearch import Library, MmsearchError
 from mmsearch.encoding.onnx_model import OnnxEncoder
@@ -481,3 +482,41 @@ def test_the_commands(command: Mmsearch, home: Path, tiny: str) -> None:
     early = command("models", "--library", home, "drop", tiny)
     assert (early.code, early.err.count("\n")) == (2, 1)
     assert command("search", "a cat", "--model", "nothing").code == 2
+
+
+DEADLY_WORDS = """
+def changed(module):
+    encode = module.OnnxEncoder._encode_texts
+    def deadly(self, texts):
+        if self.identity.name != "mmsearch-mini" and any("abracadabra" in text for text in texts):
+            os.kill(os.getpid(), 9)
+        return encode(self, texts)
+    module.OnnxEncoder._encode_texts = deadly
+"""
+
+
+def test_a_text_that_ends_the_model_that_is_waited_for_is_set_aside_for_it_alone(
+    home: Path, tiny: str, tmp_path: Path
+) -> None:
+    (home / "spell.txt").write_text("Then says the wizard abracadabra.")
+    folder = tmp_path / "library"
+    environment = {**os.environ, "MMSEARCH_LIBRARY": str(folder)}
+    hooks = hooked(tmp_path, "mmsearch.encoding.onnx_model", DEADLY_WORDS)
+
+    def index(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "mmsearch", "index", *map(str, arguments)]
+        return subprocess.run(command, env=environment | hooks, capture_output=True, text=True, check=False)
+
+    with Library(folder) as library:
+        library.index([home])
+        library.index([home / "cat.png"], model=tiny)
+        library.models.use(tiny)
+    assert index().returncode == -signal.SIGKILL
+    done = index()
+    assert done.returncode == 0, done.stderr
+    with Library(folder) as library:
+        (failure,) = library.status().failures
+        assert (os.path.basename(failure.path), failure.reason) == (b"spell.txt", "ended the program that encoded it")
+        wizard = Query((Term("text", "a wizard"),), min_score=0)
+        hits = library.search(wizard, model="mmsearch-mini").hits
+        assert os.path.basename(hits[0].path) == "spell.txt"

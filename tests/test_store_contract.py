@@ -405,23 +405,41 @@ def test_files_are_listed_by_date_and_by_path_a_page_at_a_time(filled: Filled) -
 
 
 def test_what_is_missing_in_a_content_is_remarked_until_it_goes(filled: Filled) -> None:
-    store = filled.store
+    store, model = filled.store, filled.model_id
     cut, long, whole = (filled.add(path, picture(1)) for path in (b"/photos/b.jpg", b"/photos/a.txt", b"/photos/c.jpg"))
     with store.transaction():
-        store.remark(cut, "incomplete JPEG", 0, 20)
-        store.remark(long, None, 12, 20)
-        store.remark(whole, None, 0, 20)
+        other = add_model(store, ModelIdentity("another", "1", DIMENSION, "e" * 32))
+        store.remark(cut, model, "incomplete JPEG", 0, 20)
+        store.remark(long, model, None, 12, 20)
+        store.remark(whole, model, None, 0, 20)
+        store.remark(long, other, None, 300, 5)
         store.put_file(filled.file(b"/photos/copy.jpg"), cut)
     remarks = [(b"/photos/a.txt", None, 12), (b"/photos/b.jpg", "incomplete JPEG", 0)]
-    assert store.remarks() == [*remarks, (b"/photos/copy.jpg", "incomplete JPEG", 0)]
-    assert [store.is_thinned(long, most) for most in (19, 20, 21)] == [False, False, True]
-    assert not store.is_thinned(cut, 21)
-    assert store.thinned_files(20) == set() != store.thinned_files(21)
+    assert store.remarks(model) == [*remarks, (b"/photos/copy.jpg", "incomplete JPEG", 0)]
+    assert store.remarks(other) == [(b"/photos/a.txt", None, 300)]
+    assert [store.is_thinned(long, model, most) for most in (19, 20, 21)] == [False, False, True]
+    assert not store.is_thinned(cut, model, 21)
+    assert store.thinned_files(model, 20) == set() != store.thinned_files(model, 21)
     with store.transaction():
-        store.remark(long, None, 0, 30)
+        store.remark(long, model, None, 0, 30)
         store.remove_path(b"/photos/copy.jpg")
-    assert store.remarks() == remarks[1:]
+        store.delete_model(other)
+    assert (store.remarks(model), store.remarks(other)) == (remarks[1:], [])
     with store.transaction():
         store.remove_path(b"/photos/b.jpg")
         store.remove_orphans()
-    assert store.remarks() == []
+    assert store.remarks(model) == []
+
+
+def test_a_content_that_was_begun_keeps_the_limit_within_which_it_was(filled: Filled) -> None:
+    store, model = filled.store, filled.model_id
+    with store.transaction():
+        content = store.put_content(Content(b"d" * 16, "text", 10, 1, NO_FACTS))
+        store.add_items(content, model, [picture(1), picture(2)], 0, is_whole=False)
+        store.note_budget(content, model, 40)
+    assert store.items_begun(content, model) == 2
+    assert (store.budget_of(b"d" * 16, model), store.budget_of(b"e" * 16, model)) == (40, None)
+    assert store.remarks(model) == [] and store.thinned_files(model, 100) == set()
+    with store.transaction():
+        store.add_items(content, model, [picture(3)], 2, is_whole=True)
+    assert store.items_begun(content, model) == 0

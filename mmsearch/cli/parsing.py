@@ -113,7 +113,7 @@ class Group(TyperGroup):
         Raises:
             Invalid: there is none of that name.
         """
-        if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+        if not ctx.resilient_parsing and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             raise Invalid(_no_command(ctx, self.list_commands(ctx), args))
         return super().resolve_command(ctx, args)
 

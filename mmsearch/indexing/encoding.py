@@ -137,8 +137,14 @@ class FileEncoder:
             digest = older if older and self.known.has_older_digest(older) else file.digest
             content_id = self.known.content_with_items(digest, self.model_id, version)
             stored = 0 if content_id else self.known.items_stored(digest, self.model_id, version)
-            anew = content_id is not None and self.known.is_thinned(content_id, self.limits.max_passages)
-        if content_id is not None and not anew:
+            most = self.limits.max_passages
+            if content_id is not None:
+                anew = self.known.is_thinned(content_id, self.model_id, most)
+            else:  # what was begun within another limit has other passages
+                anew = stored > 0 and self.known.budget_of(digest, self.model_id) != most
+        if anew:
+            stored = 0
+        elif content_id is not None:
             renewed = None if digest == file.digest else file.digest
             return Outcome(candidate, state, content_id=content_id, renewed=renewed)
         reading = read(file, self.encoder.image_side)

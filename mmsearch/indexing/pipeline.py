@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import Empty
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ from mmsearch.indexing.report import Absence, FailedFile, Incomplete, IndexRepor
 from mmsearch.indexing.results import Gathering, Results
 from mmsearch.indexing.walking import WalkRules
 from mmsearch.reading import ReadLimits, reader_versions, readers_label
-from mmsearch.records import Progress, Root
+from mmsearch.records import Content, Progress, Root
 from mmsearch.store.models import files_to_encode, note_caught_up
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class IndexOptions:
 
 def files_to_read(store: Store, model_id: int, limits: ReadLimits) -> set[int]:
     """The ids of files that are to be read whether they have changed or not."""
-    found = files_to_encode(store, model_id) | store.thinned_files(limits.max_passages)
+    found = files_to_encode(store, model_id) | store.thinned_files(model_id, limits.max_passages)
     if store.setting(_READERS_SETTING) != readers_label():
         found = found | store.files_read_otherwise(reader_versions())
     return found
@@ -132,6 +132,9 @@ class Indexer:
                 for path in suspects
                 if here.isdisjoint(with_parents(path)) and not others.isdisjoint(with_parents(path))
             ]
+            if not self._is_last:  # the next model of this command may have been at the others
+                ours = {candidate.file.path for candidate in candidates}
+                elsewhere += [path for path in suspects if path not in ours and path not in elsewhere]
             self._read_all(candidates, suspects, elsewhere)
         self.report.stopped = self._options.stop.is_set()
         if not self.report.stopped:
@@ -156,7 +159,8 @@ class Indexer:
     def _read_all(self, candidates: Sequence[Candidate], suspects: set[bytes], elsewhere: Sequence[bytes]) -> None:
         """Reads, encodes and stores the candidates: what the run before was killed over first, one file at a time."""
         candidates = self._without_fatal_files(candidates, suspects)
-        self._in_flight.start(elsewhere)
+        is_stopped = self._options.stop.is_set()
+        self._in_flight.start([*elsewhere, *suspects] if is_stopped else elsewhere)
         try:
             # Together they may be larger than memory.
             self._take([one for one in candidates if one.file.path in suspects], workers=1, at_once=1)
@@ -170,15 +174,31 @@ class Indexer:
         suspected = [candidate.file.path for candidate in candidates if candidate.file.path in suspects]
         if not suspected:
             return list(candidates)
-        from mmsearch.indexing.suspects import fatal_files
+        from mmsearch.indexing.suspects import Suspect, fatal_files
         from mmsearch.indexing.trial import TrialSettings
 
         settings = TrialSettings(self._encoder.identity.name, self._options.device, self._options.limits)
-        fatal = fatal_files(suspected, settings)
+        stored = {one.file.path: self._items_begun(one) for one in candidates if one.file.path in suspects}
+        self._options.on_progress(Progress("trying what may have ended the last run", 0, None, "files"))
+        fatal = fatal_files([Suspect(path, stored[path]) for path in suspected], settings, self._options.stop)
         if fatal:
-            self._commit([failed(one, fatal[one.file.path]) for one in candidates if one.file.path in fatal])
+            outcomes = []
+            for one in candidates:
+                if one.file.path in fatal:
+                    reason, of_model = fatal[one.file.path]
+                    outcomes.append(replace(failed(one, reason), not_encoded=of_model))
+            self._commit(outcomes)
             crash_point("suspect noted")
         return [candidate for candidate in candidates if candidate.file.path not in fatal]
+
+    def _items_begun(self, candidate: Candidate) -> int:
+        """How many parts of a long file are stored, of which no more had come when the run before ended."""
+        file = candidate.file
+        known = self._store.files_at([file.path], self._model_id, self._readers).files.get(file.path)
+        content_id = self._store.content_at(file.path)
+        if content_id is None or known is None or (known.size, known.mtime_ns) != (file.size, file.mtime_ns):
+            return 0
+        return self._store.items_begun(content_id, self._model_id)
 
     # Reading and encoding, in worker threads
 
@@ -286,10 +306,7 @@ class Indexer:
             if outcome.anew and outcome.first == 0:
                 self._store.remove_items_of([content_id], self._model_id)
             self._store.add_items(content_id, self._model_id, outcome.items, outcome.first, outcome.is_whole)
-            if outcome.is_whole:
-                self._store.remark(
-                    content_id, outcome.content.facts.note, outcome.left_out, self._options.limits.max_passages
-                )
+            self._remark(content_id, outcome.content, outcome)
         if content_id is None:
             self._store.remove_path(path)
             report.others += 1
@@ -308,6 +325,14 @@ class Indexer:
             self._count(outcome, content_id, held)
             if outcome.content is not None and outcome.content.facts.note:
                 report.incomplete.append(Incomplete(path, outcome.content.facts.note))
+
+    def _remark(self, content_id: int, content: Content, outcome: Outcome) -> None:
+        """Notes what is missing in a content that is whole, and within which limit one was begun that is not."""
+        most = self._options.limits.max_passages
+        if outcome.is_whole:
+            self._store.remark(content_id, self._model_id, content.facts.note, outcome.left_out, most)
+        elif outcome.first == 0:
+            self._store.note_budget(content_id, self._model_id, most)
 
     def _count(self, outcome: Outcome, content_id: int, held: int | None) -> None:
         """Counts a file that is stored; `held` is the content that a file which was only touched held before."""
@@ -336,7 +361,7 @@ class Indexer:
             if not candidate.known:
                 self._new_contents.add(content_id)
         if outcome.not_encoded or candidate.unchanged:
-            is_held = content_id is not None or candidate.unchanged
+            is_held = content_id is not None or candidate.unchanged or candidate.touched
             store.note_not_encoded(outcome.state, reason, self._readers, self._model_id, is_held)
         else:
             store.note_failure(outcome.state, reason, self._readers)

@@ -8,41 +8,64 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, NamedTuple
 
-from mmsearch.indexing.trial import DONE, READY, TrialSettings
+from mmsearch.indexing.trial import DONE, READ, READY, TrialSettings
 
 # No picture within the limits takes nearly as long on a slow machine, and no group of passages.
 SECONDS = 300.0
 
 
-def fatal_files(paths: Sequence[bytes], settings: TrialSettings, seconds: float = SECONDS) -> dict[bytes, str]:
-    """Those of the files that end a process which reads and encodes them, each with a reason.
+class Suspect(NamedTuple):
+    """A file that may have killed a run, and how many of its parts the library has: those have not."""
 
-    Or hold it up, without a sign of life for so many seconds.
+    path: bytes
+    stored: int = 0
+
+
+class Fatal(NamedTuple):
+    """Why a file is set aside, and whether it is the model that it ends: others may encode it."""
+
+    reason: str
+    of_model: bool
+
+
+def fatal_files(
+    suspects: Sequence[Suspect],
+    settings: TrialSettings,
+    stop: threading.Event | None = None,
+    seconds: float = SECONDS,
+) -> dict[bytes, Fatal]:
+    """Those of the files that end a process which reads and encodes what comes next of them, or that hold it up without
+    a sign of life for so many seconds. Once `stop` is set, those that were found so far.
     """
-    found: dict[bytes, str] = {}
-    left = list(paths)
-    while left:
-        trial = _tried_elsewhere(left, settings, seconds)
-        if not trial.started:  # nothing is known, so no file is blamed
-            return found
-        if trial.done == len(left):
+    found: dict[bytes, Fatal] = {}
+    left = list(suspects)
+    stop = stop or threading.Event()
+    while left and not stop.is_set():
+        trial = _tried_elsewhere(left, settings, stop, seconds)
+        # Where it has not begun nothing is known, so no file is blamed.
+        if not trial.started or trial.done == len(left) or stop.is_set():
             return found
         suspect = left[trial.done]
-        again = _tried_elsewhere([suspect], settings, seconds)
-        if again.started and not again.done:  # else something other than the file had ended the first
-            found[suspect] = "takes too long to read" if again.too_slow else "ended the program that read it"
+        again = _tried_elsewhere([suspect], settings, stop, seconds)
+        if again.started and not again.done and not stop.is_set():  # else something else had ended the first
+            what = "encoded" if again.was_read else "read"
+            reason = f"takes too long to be {what}" if again.too_slow else f"ended the program that {what} it"
+            found[suspect.path] = Fatal(reason, again.was_read)
         left = left[trial.done + 1 :]
     return found
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """How many of the files another process came through, and whether it was stopped for its slowness."""
+    """How many of the files another process came through, whether the next one could be read, and whether the process
+    was stopped for its slowness.
+    """
 
     started: bool
     done: int
+    was_read: bool
     too_slow: bool
 
 
@@ -55,7 +78,9 @@ main()
 """
 
 
-def _tried_elsewhere(paths: Sequence[bytes], settings: TrialSettings, seconds: float) -> _Trial:
+def _tried_elsewhere(
+    suspects: Sequence[Suspect], settings: TrialSettings, stop: threading.Event, seconds: float
+) -> _Trial:
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     process = subprocess.Popen(
         [sys.executable, "-c", _TRIAL, settings.written(), package],
@@ -67,18 +92,22 @@ def _tried_elsewhere(paths: Sequence[bytes], settings: TrialSettings, seconds: f
     assert process.stdin is not None and process.stdout is not None
     too_slow = threading.Event()
 
-    def stop() -> None:
+    def end() -> None:
         too_slow.set()
         process.kill()
 
-    done, started = 0, False
+    done, started, was_read = 0, False, False
     with process:
         try:
             started = process.stdout.readline().strip() == READY.encode()
-            for path in paths if started else ():
-                process.stdin.write(path + b"\0")
-                while line := _next_line(process.stdout, seconds, stop):
-                    if line.strip() == DONE.encode():
+            for suspect in suspects if started else ():
+                if stop.is_set():
+                    break
+                process.stdin.write(b"%d %b\0" % (suspect.stored, suspect.path))
+                was_read = False
+                while line := _next_line(process.stdout, seconds, end).strip():
+                    was_read = line == READ.encode()
+                    if line == DONE.encode():
                         break
                 else:
                     break
@@ -87,12 +116,12 @@ def _tried_elsewhere(paths: Sequence[bytes], settings: TrialSettings, seconds: f
             pass
         finally:
             process.kill()
-    return _Trial(started, done, too_slow.is_set())
+    return _Trial(started, done, was_read, too_slow.is_set())
 
 
-def _next_line(stream: IO[bytes], seconds: float, stop: Callable[[], None]) -> bytes:
-    """The next line, or nothing where the process has ended; it is stopped if it says nothing for so long."""
-    timer = threading.Timer(seconds, stop)
+def _next_line(stream: IO[bytes], seconds: float, end: Callable[[], None]) -> bytes:
+    """The next line, or nothing where the process has ended; it is ended if it says nothing for so long."""
+    timer = threading.Timer(seconds, end)
     timer.start()
     try:
         return stream.readline()

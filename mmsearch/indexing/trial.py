@@ -1,7 +1,8 @@
-"""Reads and encodes files whose paths come in, ended by NUL, on stdin; prints a line for each group of parts that it
-came through, and "done" for each file.
+"""Reads and encodes what comes next of files that come in on stdin, each as its number of parts to be passed over, a
+space, its path, and NUL. Prints a line when a file was read, for each group of parts that was encoded, and at its end.
 
-Run in a process of its own on files that may end it; that they are damaged does not matter. First it says "ready".
+Run in a process of its own on files that may end it; that they are damaged does not matter. First, once the model is
+loaded, it says "ready".
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from mmsearch.reading import ReadLimits, open_file, read
 if TYPE_CHECKING:
     from mmsearch.encoding.devices import DeviceName
 
-READY, ALIVE, DONE = "ready", "alive", "done"
+READY, READ, ALIVE, DONE = "ready", "read", "alive", "done"
+# Of a long file so many groups are tried: the one that a run was at, and the one that it was about to begin.
+GROUPS = 2
 
 
 @dataclass(frozen=True)
@@ -49,27 +52,45 @@ def main() -> None:
     """Takes files until stdin ends."""
     settings = TrialSettings.read(sys.argv[1])
     encoder = open_encoder(settings.model, settings.device)
+    _load(encoder)
     print(READY, flush=True)
-    for path in _paths():
+    for told in _told():
+        passed_over, _, path = told.partition(b" ")
         # What goes wrong within this process does so in a run as well, and is told there.
         with suppress(Exception):
-            _take(path, encoder, settings.limits)
+            _take(path, int(passed_over), encoder, settings.limits)
         print(DONE, flush=True)
 
 
-def _paths() -> Iterator[bytes]:
-    path = b""
+def _load(encoder: Encoder) -> None:
+    """Loads all that the encoder needs: what ends the process here is no file."""
+    from PIL import Image
+
+    side = encoder.image_side
+    harmless = {"text": "a text", "image": Image.new("RGB", (side, side))}
+    for modality in sorted(encoder.modalities & harmless.keys()):
+        encoder.encode(modality, [harmless[modality]])
+
+
+def _told() -> Iterator[bytes]:
+    told = b""
     while byte := sys.stdin.buffer.read(1):
         if byte == b"\0":
-            yield path
-            path = b""
+            yield told
+            told = b""
         else:
-            path += byte
+            told += byte
 
 
-def _take(path: bytes, encoder: Encoder, limits: ReadLimits) -> None:
+def _take(path: bytes, passed_over: int, encoder: Encoder, limits: ReadLimits) -> None:
     with open_file(path, limits) as file:
         parts = Cutting(encoder, limits.max_passages).encodable(read(file, encoder.image_side))
-        while group := list(islice(parts, GROUP_PARTS)):
+        for _ in islice(parts, passed_over):
+            pass
+        for _ in range(GROUPS):
+            group = list(islice(parts, GROUP_PARTS))
+            print(READ, flush=True)
+            if not group:
+                return
             rows_of_parts(encoder, group)
             print(ALIVE, flush=True)

@@ -197,7 +197,7 @@ class Library:
         copies: bool = False,
     ) -> FileList:
         """The files that pass the filters, the newest first or by path; of one content one, or with `copies` each."""
-        session = self._access.session(SessionOptions())
+        session = self._access.session(SessionOptions(adapter="none"))  # nothing is compared
         return session.list_files(filters, sort=sort, limit=limit, offset=offset, copies=copies)
 
     def evaluate(

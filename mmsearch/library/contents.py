@@ -79,9 +79,9 @@ def status(access: Access, models: tuple[LibraryModel, ...]) -> Status:
     from mmsearch.indexing.roots import root_status
 
     store = access.reading()
-    remarks = store.remarks()
     in_use = model_in_use(store)
     identity = in_use.identity if in_use else None
+    remarks = store.remarks(in_use.model_id) if in_use else []
     return Status(
         library=access.folder,
         model=identity.label if identity else "none yet",

@@ -26,7 +26,7 @@ def print_table(result: SearchResult | FileList, verbose: bool) -> None:
     """Prints a header and a line for each hit; where it is `verbose`, what is known of each below it."""
     console = Console()
     place = _Place()
-    number_width = len(str(result.hits[-1].rank))
+    number_width = len(str(max(hit.rank for hit in result.hits)))
     columns = _columns(result)
     indent = " " * (number_width + len(_GAP) + sum(len(name) + len(_GAP) for name in columns))
     _print(console, Text(_GAP.join([f"{'#':>{number_width}}", *columns, "file"]), style="dim"))

@@ -165,6 +165,9 @@ class Ledger(Protocol):
     def content_with_items(self, digest: bytes, model_id: int, reader: int) -> int | None:
         """The id of that content if it was read by that version of its reader, and this model has encoded all of it."""
 
+    def items_begun(self, content_id: int, model_id: int) -> int:
+        """How many items of that content this model has encoded, where there are more to come; else 0."""
+
     def files_without_items(self, model_id: int) -> set[int]:
         """Files whose content this model has not encoded whole, but for those that it could not encode as they are."""
 
@@ -245,19 +248,25 @@ class VectorStore(Protocol):
         where a run was cut off in the middle of it.
         """
 
-    def remark(self, content_id: int, note: str | None, left_out: int, most: int) -> None:
-        """Says of a content what was missing in it, and how many of its passages the last model left out, as it was to
-        take no more than `most`.
+    def remark(self, content_id: int, model_id: int, note: str | None, left_out: int, most: int) -> None:
+        """Says of a content what was missing in it, and how many of its passages the model left out, as it was to take
+        no more than `most`.
         """
 
-    def is_thinned(self, content_id: int, most: int) -> bool:
-        """Whether passages of that content were left out of which some would be taken if it might have `most`."""
+    def note_budget(self, content_id: int, model_id: int, most: int) -> None:
+        """Says of a content of which the model has encoded a part that no more passages than `most` are to be taken."""
 
-    def thinned_files(self, most: int) -> set[int]:
-        """The ids of the files of all such contents."""
+    def remarks(self, model_id: int) -> list[Remark]:
+        """The files in whose contents something is missing, or of which the model left something out, by path."""
 
-    def remarks(self) -> list[Remark]:
-        """The files whose contents have something missing or left out, by path."""
+    def budget_of(self, digest: bytes, model_id: int) -> int | None:
+        """How many passages of that content the model was to take no more than, where that is known."""
+
+    def thinned_files(self, model_id: int, most: int) -> set[int]:
+        """The ids of the files of contents that are thinned; see `is_thinned`."""
+
+    def is_thinned(self, content_id: int, model_id: int, most: int) -> bool:
+        """Whether the model left passages of that content out, some of which it would take if it might have `most`."""
 
     def add_items(
         self, content_id: int, model_id: int, items: Sequence[EncodedItem], first: int = 0, is_whole: bool = True

@@ -69,6 +69,14 @@ class ContentTables(Connected):
         ).fetchone()
         return int(row[0])
 
+    def items_begun(self, content_id: int, model_id: int) -> int:
+        """How many items of that content this model has encoded, where there are more to come; else 0."""
+        row = self.connection.execute(
+            "SELECT count(*) FROM items WHERE content_id = ? AND model_id = ? HAVING NOT max(last)",
+            (content_id, model_id),
+        ).fetchone()
+        return 0 if row is None else int(row[0])
+
     def files_without_items(self, model_id: int) -> set[int]:
         """Files whose content this model has not encoded whole, but for those that it could not encode as they are."""
         rows = self.connection.execute(
@@ -118,39 +126,58 @@ class ContentTables(Connected):
         ).fetchone()  # fmt: skip
         return int(row[0])
 
-    def remark(self, content_id: int, note: str | None, left_out: int, most: int) -> None:
-        """Says of a content what was missing in it, and how many of its passages the last model left out, as it was to
-        take no more than `most`.
+    def remark(self, content_id: int, model_id: int, note: str | None, left_out: int, most: int) -> None:
+        """Says of a content what was missing in it, and how many of its passages the model left out, as it was to take
+        no more than `most`.
         """
-        self.connection.execute("DELETE FROM remarks WHERE id = ?", (content_id,))
+        self.connection.execute("DELETE FROM remarks WHERE content_id = ? AND model_id = ?", (content_id, model_id))
         if note is not None or left_out:
-            self.connection.execute(
-                "INSERT INTO remarks (id, note, left_out, most) VALUES (?, ?, ?, ?)",
-                (content_id, note, left_out, most),
-            )
+            self._put_remark(content_id, model_id, note, left_out, most)
 
-    def remarks(self) -> list[Remark]:
-        """The files whose contents have something missing or left out, by path."""
+    def note_budget(self, content_id: int, model_id: int, most: int) -> None:
+        """Says of a content of which the model has encoded a part that no more passages than `most` are to be taken."""
+        self._put_remark(content_id, model_id, None, 0, most)
+
+    def _put_remark(self, content_id: int, model_id: int, note: str | None, left_out: int, most: int) -> None:
+        self.connection.execute(
+            "INSERT OR REPLACE INTO remarks (content_id, model_id, note, left_out, most) VALUES (?, ?, ?, ?, ?)",
+            (content_id, model_id, note, left_out, most),
+        )
+
+    def remarks(self, model_id: int) -> list[Remark]:
+        """The files in whose contents something is missing, or of which the model left something out, by path."""
         rows = self.connection.execute(
-            """SELECT path, note, left_out FROM remarks JOIN files ON files.content_id = remarks.id ORDER BY path"""
+            """SELECT path, note, left_out FROM remarks JOIN files ON files.content_id = remarks.content_id
+               WHERE model_id = ? AND (note IS NOT NULL OR left_out > 0) ORDER BY path""",
+            (model_id,),
         )
         return [Remark(*row) for row in rows]
 
-    def is_thinned(self, content_id: int, most: int) -> bool:
-        """Whether passages of that content were left out of which some would be taken if it might have `most`."""
+    def budget_of(self, digest: bytes, model_id: int) -> int | None:
+        """How many passages of that content the model was to take no more than, where that is known."""
         row = self.connection.execute(
-            "SELECT 1 FROM remarks WHERE id = ? AND left_out > 0 AND most < ?", (content_id, most)
+            """SELECT most FROM remarks JOIN contents ON contents.id = content_id
+               WHERE digest = ? AND model_id = ?""",
+            (digest, model_id),
         ).fetchone()
-        return row is not None
+        return None if row is None else int(row[0])
 
-    def thinned_files(self, most: int) -> set[int]:
-        """The ids of the files of all such contents."""
+    def thinned_files(self, model_id: int, most: int) -> set[int]:
+        """The ids of the files of contents that are thinned; see `is_thinned`."""
         rows = self.connection.execute(
-            """SELECT files.id FROM remarks JOIN files ON files.content_id = remarks.id
-               WHERE left_out > 0 AND most < ?""",
-            (most,),
+            """SELECT files.id FROM remarks JOIN files ON files.content_id = remarks.content_id
+               WHERE model_id = ? AND left_out > 0 AND most < ?""",
+            (model_id, most),
         )
         return {row[0] for row in rows}
+
+    def is_thinned(self, content_id: int, model_id: int, most: int) -> bool:
+        """Whether the model left passages of that content out, some of which it would take if it might have `most`."""
+        row = self.connection.execute(
+            "SELECT 1 FROM remarks WHERE content_id = ? AND model_id = ? AND left_out > 0 AND most < ?",
+            (content_id, model_id, most),
+        ).fetchone()
+        return row is not None
 
     def add_items(
         self, content_id: int, model_id: int, items: Sequence[EncodedItem], first: int = 0, is_whole: bool = True

@@ -8,9 +8,11 @@ from typing import Any
 from mmsearch.files.paths import with_separator
 from mmsearch.records import Filters
 
-# When a file was taken, else modified: a local time to the second, ISO 8601, in SQL over files and contents.
+# When a file was taken, else modified: a local time to the second, ISO 8601, in SQL over files and contents. SQLite's
+# division cuts off towards zero, which before 1970 is a second late.
 MOMENT = """CASE WHEN contents.taken IS NULL
-    THEN strftime('%Y-%m-%dT%H:%M:%S', files.mtime_ns / 1000000000, 'unixepoch', 'localtime')
+    THEN strftime('%Y-%m-%dT%H:%M:%S', files.mtime_ns / 1000000000 - (files.mtime_ns % 1000000000 < 0),
+      'unixepoch', 'localtime')
     ELSE substr(contents.taken, 1, 19) END"""
 
 

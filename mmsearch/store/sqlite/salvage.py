@@ -18,7 +18,7 @@ from typing import Any
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.replacing import replacing
 from mmsearch.store.sqlite.header import with_sound_header
-from mmsearch.store.sqlite.schema import migrate, note_spaces, number_items, settings_by_model
+from mmsearch.store.sqlite.schema import SCHEMA_VERSION, migrate, note_spaces, number_items, settings_by_model
 from mmsearch.store.sqlite.signing import SIGNED, drop_unsound, sign, sign_vectors
 from mmsearch.store.sqlite.store import read_only_uri
 from mmsearch.store.sqlite.types import TYPES, mistyped
@@ -101,6 +101,8 @@ def _new(path: str) -> sqlite3.Connection:
 
 def _copy(database: str, new: sqlite3.Connection) -> Salvaged:
     with with_sound_header(database) as readable, closing(sqlite3.connect(read_only_uri(readable), uri=True)) as old:
+        # A definition of an index or a trigger that damage has made senseless keeps nothing else from being read then.
+        old.execute("PRAGMA writable_schema = ON")
         new.execute("BEGIN")
         damaged = {table for table in _TABLES if not _copy_table(old, new, table)}
         if not _has_places(old):
@@ -121,12 +123,18 @@ def _has_places(old: sqlite3.Connection) -> bool:
     return "ordinal" in _columns(old, "items")
 
 
+def _is_of_todays_schema(old: sqlite3.Connection) -> bool:
+    with suppress(sqlite3.DatabaseError, UnicodeDecodeError):
+        return bool(old.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION)
+    return False
+
+
 def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
     """The names of the columns: none where the schema cannot be read, others where damage has changed them."""
     text_factory, connection.text_factory = connection.text_factory, lambda raw: raw.decode("utf-8", "replace")
     try:
         return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):  # the message on a damaged schema may be no text
         return []
     finally:
         connection.text_factory = text_factory
@@ -134,6 +142,8 @@ def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
 
 def _sign_what_was_unsigned(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
     """Of tables that had no checksums in the old schema, what could be read is held to be right."""
+    if _is_of_todays_schema(old):
+        return
     for table in (*SIGNED, "vectors"):
         if "checksum" not in _columns(old, table):
             sign_vectors(new) if table == "vectors" else sign(new, table)
@@ -146,14 +156,18 @@ def _counted(new: sqlite3.Connection) -> Salvaged:
 
 def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> bool:
     """Copies all rows that can be read. Returns whether these are all there are."""
-    there = set(_columns(old, table))
-    columns = [name for name in _columns(new, table) if name in there]
+    there, own = _columns(old, table), _columns(new, table)
+    columns = [name for name in own if name in there]
+    # Of today's schema the columns are known by their places, whatever has become of their names.
+    by_place = len(there) == len(own) and _is_of_todays_schema(old)
+    if by_place:
+        columns = own
     if not columns:
         return False
     named = ", ".join(f'"{name}"' for name in columns)
     places = ", ".join("?" * len(columns))
     whole = True
-    for row in _readable_rows(old, table, named):
+    for row in _readable_rows(old, table, "*" if by_place else named):
         if row is None:
             whole = False
         # The new library's own id stays: files derived from the damaged one are not to be believed.
@@ -169,7 +183,7 @@ def _readable_rows(old: sqlite3.Connection, table: str, columns: str) -> Iterato
     while True:
         try:
             rows = _rows_after(old, table, columns, last, count)
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             if count > 1:
                 count = 1
                 continue
@@ -208,7 +222,7 @@ def _next_readable(old: sqlite3.Connection, table: str, columns: str, last: int)
     def is_readable(place: int) -> bool:
         try:
             rows = _rows_after(old, table, columns, place, 1)
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             return False
         return not rows or rows[0][0] > place
 
@@ -258,6 +272,7 @@ def _drop_incomplete(new: sqlite3.Connection) -> None:
     execute("DELETE FROM failures WHERE root_id NOT IN (SELECT id FROM roots)")
     execute("DELETE FROM failures WHERE model_id NOT IN (SELECT id FROM models)")
     execute("DELETE FROM items WHERE content_id NOT IN (SELECT id FROM contents)")
+    execute("DELETE FROM remarks WHERE content_id NOT IN (SELECT id FROM contents)")
     execute("DELETE FROM vectors WHERE item_id NOT IN (SELECT id FROM items)")
     note_spaces(new)
     sign(new, "settings", "checksum = 0")

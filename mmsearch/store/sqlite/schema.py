@@ -156,14 +156,19 @@ def _parts_with_places(db: Database) -> None:
 
 
 def _remarks(db: Database) -> None:
-    """From now on a content may say what was missing in it, and how many of its passages were left out."""
-    # `id` is that of the content, `most` how many passages it might have.
+    """From now on it is known what was missing in a content, and how many of its passages a model left out."""
+    # `most` is how many passages it might have.
     db.execute(
-        "CREATE TABLE remarks (id INTEGER PRIMARY KEY, note TEXT, left_out INTEGER NOT NULL, most INTEGER NOT NULL)"
+        """CREATE TABLE remarks (id INTEGER PRIMARY KEY, content_id INTEGER NOT NULL, model_id INTEGER NOT NULL,
+             note TEXT, left_out INTEGER NOT NULL, most INTEGER NOT NULL, UNIQUE (content_id, model_id))"""
     )
     db.execute(
         """CREATE TRIGGER contents_removed AFTER DELETE ON contents
-           BEGIN DELETE FROM remarks WHERE id = OLD.id; END"""
+           BEGIN DELETE FROM remarks WHERE content_id = OLD.id; END"""
+    )
+    db.execute(
+        """CREATE TRIGGER models_removed AFTER DELETE ON models
+           BEGIN DELETE FROM remarks WHERE model_id = OLD.id; END"""
     )
     add_checksums(db.conn, "failures", "adapters", "unread", "remarks")
     db.execute("ALTER TABLE models RENAME COLUMN behind TO may_lack_files")

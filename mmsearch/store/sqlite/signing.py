@@ -26,7 +26,7 @@ _COVERED = {
     "failures": ("id path root_id size mtime_ns model_id", "reason noted readers"),
     "adapters": ("id version weights", "name model_fingerprint about added"),
     "unread": ("id root_id files", "extension"),
-    "remarks": ("id left_out most", "note"),
+    "remarks": ("id content_id model_id left_out most", "note"),
 }
 SIGNED = tuple(_COVERED)
 # Those that have had checksums since schema 6.

@@ -14,7 +14,10 @@ TYPES: dict[str, dict[str, tuple[str, ...]]] = {
         "added": (_TEXT,),
     },
     "spaces": {"model_id": (_NUMBER,), "modality": (_TEXT,), "medium": (_TEXT,)},
-    "remarks": {"note": (_TEXT, _NOTHING), "left_out": (_NUMBER,), "most": (_NUMBER,)},
+    "remarks": {
+        "content_id": (_NUMBER,), "model_id": (_NUMBER,), "note": (_TEXT, _NOTHING), "left_out": (_NUMBER,),
+        "most": (_NUMBER,),
+    },
     "unread": {"root_id": (_NUMBER,), "extension": (_TEXT,), "files": (_NUMBER,)},
 }  # fmt: skip
 
