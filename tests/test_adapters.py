@@ -12,8 +12,10 @@ import sys
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from conftest import Mmsearch, place_photographs, refused
 
@@ -420,7 +422,7 @@ def test_an_adapter_that_judges_worse_is_refused_and_one_that_is_as_good_is_not(
 def labelled_space(photos: int = 60, classes: int = 3, dimension: int = 32) -> EmbeddedDataset:
     chance = np.random.default_rng(0)
 
-    def unit(rows: np.ndarray) -> np.ndarray:
+    def unit(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
     labels = np.arange(photos) % classes

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from conftest import Mmsearch
 
@@ -23,7 +25,7 @@ def calibration() -> Calibration:
     return {(asked, answering): OWN for asked in ("image", "text") for answering in ("image", "text")}
 
 
-def unit(rows: np.ndarray) -> np.ndarray:
+def unit(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 

@@ -7,8 +7,10 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,7 +52,7 @@ def covered(library: MadeUpLibrary, modality: Modality = "image") -> list[int]:
     return found
 
 
-def best(library: MadeUpLibrary, query: np.ndarray, scan: Scan, count: int = 10) -> list[int]:
+def best(library: MadeUpLibrary, query: npt.NDArray[Any], scan: Scan, count: int = 10) -> list[int]:
     gallery = Gallery(library.folder, library.space(), scan)
     ranking, _ = gallery.ranking(library.store, query)
     assert gallery.troubles() == []
@@ -391,7 +393,7 @@ def test_a_million_equal_pictures_are_not_all_compared(library: MadeUpLibrary, m
     asked: list[int] = []
     vectors_of: Callable[..., object] = library.store.vectors_of
 
-    def count(item_ids: np.ndarray) -> object:
+    def count(item_ids: npt.NDArray[Any]) -> object:
         asked.append(len(item_ids))
         return vectors_of(item_ids)
 

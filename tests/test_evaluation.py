@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from conftest import Mmsearch, place_photographs
 
@@ -183,7 +185,7 @@ def test_a_folder_with_nothing_to_measure_by_is_told(command: Mmsearch, photos: 
 # On vectors that are made up
 
 
-def unit(rows: np.ndarray) -> np.ndarray:
+def unit(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 

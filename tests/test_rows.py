@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,7 +57,7 @@ def assert_covers(library: MadeUpLibrary, expected: list[int]) -> None:
         assert (rows.vectors == block.vectors).all()
 
 
-def best(library: MadeUpLibrary, query: np.ndarray, scan: str = "codes") -> tuple[list[int], list[str]]:
+def best(library: MadeUpLibrary, query: npt.NDArray[Any], scan: str = "codes") -> tuple[list[int], list[str]]:
     """The nearest ten of the second of two searches, which keeps what it reads, and what was in the way."""
     gallery = Gallery(library.folder, library.space(), scan)  # type: ignore[arg-type]
     for _ in range(2):
@@ -131,7 +133,7 @@ def test_answers_come_from_the_file_and_are_those_of_the_store(
     asked: list[int] = []
     vectors_of = library.store.vectors_of
 
-    def count(item_ids: np.ndarray) -> object:
+    def count(item_ids: npt.NDArray[Any]) -> object:
         asked.append(len(item_ids))
         return vectors_of(item_ids)
 

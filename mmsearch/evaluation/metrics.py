@@ -205,7 +205,8 @@ def _estimates(values: Floats, seed: int, draws: int, groups: npt.ArrayLike | No
     """One estimate per column of `values` [q, metrics]; all columns share the resamples."""
     if not len(values) or draws < 1:
         raise ValueError("an estimate needs at least one query and one draw")
-    sums, sizes = values, np.ones(len(values))
+    sums = values
+    sizes: npt.NDArray[np.float64] = np.ones(len(values))
     if groups is not None:
         if np.shape(groups) != (len(values),):
             raise ValueError("groups has one number per query")

@@ -215,7 +215,9 @@ def _gap(position: int, size: int) -> int:
 def _read(file: BinaryIO, record: Record) -> RowFile:
     description, _, checksum = read_head(file, _MAGIC)
     size = 8 * -(-description.owner.dimension // 4)
-    item_ids, checksums, starts, shifts, count = [np.empty(0, np.int64)], [np.empty(0, np.uint64)], [], [], 0
+    item_ids: list[ItemIds] = [np.empty(0, np.int64)]
+    checksums: list[Words] = [np.empty(0, np.uint64)]
+    starts, shifts, count = [], [], 0
     while file.tell() < record.end:
         rows, payload, checksum = read_block(file, checksum, bytes_a_row=16)
         values = np.frombuffer(payload, "<u8")

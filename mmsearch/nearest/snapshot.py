@@ -140,7 +140,8 @@ class SpaceSnapshot:
         return Codes(item_ids, codes.record.covers_to, words, codes.record, codes.head)
 
     def _estimated(self, store: Store, query: CodedQuery) -> tuple[Codes, Estimates | None]:
-        item_ids, estimates = [np.empty(0, np.int64)], [np.empty(0, np.int16)]
+        item_ids: list[ItemIds] = [np.empty(0, np.int64)]
+        estimates: list[Estimates] = [np.empty(0, np.int16)]
         with open_codes(self._folder, store, self.space) as codes:
             for block in codes.blocks():
                 item_ids.append(block.item_ids)
@@ -320,7 +321,8 @@ def _no_words(space: Space) -> Words:
 
 
 def _cosines(blocks: Iterable[VectorRows], vector: FloatMatrix) -> tuple[ItemIds, FloatMatrix]:
-    item_ids, cosines = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+    item_ids: list[ItemIds] = [np.empty(0, np.int64)]
+    cosines: list[FloatMatrix] = [np.empty(0, np.float32)]
     for block in blocks:
         item_ids.append(block.item_ids)
         cosines.append(block.cosines_with(vector))

@@ -35,7 +35,7 @@ def vector_checksums(item_ids: ItemIds, vectors: Sequence[bytes]) -> npt.NDArray
         return np.empty(0, np.int64)
     if set(map(type, vectors)) == {bytes} and len(set(map(len, vectors))) == 1:
         size = len(vectors[0])
-        rows = np.frombuffer(b"".join(vectors), np.uint8).reshape(len(vectors), size)
+        rows: npt.NDArray[np.uint8] = np.frombuffer(b"".join(vectors), np.uint8).reshape(len(vectors), size)
         if size % 8:
             rows = np.pad(rows, ((0, 0), (0, -size % 8)))
         return row_checksums(item_ids, rows.view("<u8")).view(np.int64)

@@ -150,7 +150,8 @@ class ItemTables(Connected):
                 ORDER BY items.id""",
             (model_id, modality, *values),
         )
-        item_ids, cosines = np.empty(0, np.int64), np.empty(0, np.float32)
+        item_ids: ItemIds = np.empty(0, np.int64)
+        cosines: FloatMatrix = np.empty(0, np.float32)
         while block := rows.fetchmany(_BLOCK_ROWS):
             found, stored = _verified(block)
             matrix = np.frombuffer(b"".join(stored), "<f2").reshape(len(block), -1)
