@@ -124,8 +124,8 @@ class SentenceTransformersEncoder:
             with self._turn, torch.inference_mode(), self._device.precision():
                 found = tower(self._device.moved(features))["sentence_embedding"]
                 rows: FloatMatrix = found.float().cpu().numpy()
-            unit: FloatMatrix = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-            return unit
+            lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+            return np.asarray(rows / np.maximum(lengths, 1e-12), np.float32)
 
         rows = self._device.in_batches(inputs, encode)
         return np.concatenate([np.empty((0, self.identity.dimension), np.float32), *rows])

@@ -84,14 +84,15 @@ class _Flat:
     @property
     def first(self) -> npt.NDArray[np.int64]:
         """The rank of each query's best relevant item, int64 [q]."""
-        return self.rank[self.counts.cumsum() - self.counts]
+        found: npt.NDArray[np.int64] = self.rank[self.counts.cumsum() - self.counts]
+        return found
 
     @property
     def nth(self) -> npt.NDArray[np.int64]:
         """The how many-th relevant item of its query each one is, from 1, int64 [all]."""
         return np.arange(1, len(self.rank) + 1) - np.repeat(self.counts.cumsum() - self.counts, self.counts)
 
-    def summed(self, amounts: npt.NDArray[np.generic]) -> Floats:
+    def summed(self, amounts: npt.NDArray[np.floating | np.integer | np.bool_]) -> Floats:
         """The sum of `amounts` [all] per query, float64 [q]."""
         return np.bincount(self.query, weights=amounts, minlength=len(self.counts)).astype(np.float64)
 

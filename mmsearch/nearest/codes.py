@@ -40,7 +40,7 @@ def words_of(dimension: int) -> int:
     return -(-dimension // _WORD_BITS)
 
 
-def sign_words(vectors: npt.NDArray[np.floating], mean: FloatMatrix) -> Words:
+def sign_words(vectors: npt.NDArray[np.number], mean: FloatMatrix) -> Words:
     """One bit a number: whether it is above the mean, float32 [d]. Vectors [n, d] to words uint64 [d / 64, n].
 
     Random hyperplane hashing (Charikar, "Similarity Estimation Techniques from Rounding Algorithms", 2002) with the
