@@ -171,8 +171,9 @@ class FileEncoder:
                 raise
             except Exception as error:
                 return _not_encoded(file, f"{_COULD_NOT}: {error}")
-            outcome = Outcome(file.candidate, file.state, None, file.content, items, first, not following)
-            outcome = replace(outcome, anew=file.anew)
+            outcome = Outcome(
+                file.candidate, file.state, None, file.content, items, first, not following, anew=file.anew
+            )
             if not following:
                 emit([replace(outcome, left_out=file.cutting.left_out)])
                 return None

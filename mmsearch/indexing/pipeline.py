@@ -171,23 +171,19 @@ class Indexer:
 
     def _without_fatal_files(self, candidates: Sequence[Candidate], suspects: set[bytes]) -> list[Candidate]:
         """Notes the files among the candidates that ended the run before."""
-        suspected = [candidate.file.path for candidate in candidates if candidate.file.path in suspects]
+        suspected = [candidate for candidate in candidates if candidate.file.path in suspects]
         if not suspected:
             return list(candidates)
         from mmsearch.indexing.suspects import Suspect, fatal_files
         from mmsearch.indexing.trial import TrialSettings
 
         settings = TrialSettings(self._encoder.identity.name, self._options.device, self._options.limits)
-        stored = {one.file.path: self._items_begun(one) for one in candidates if one.file.path in suspects}
+        tried = [Suspect(one.file.path, self._items_begun(one)) for one in suspected]
         self._options.on_progress(Progress("trying what may have ended the last run", 0, None, "files"))
-        fatal = fatal_files([Suspect(path, stored[path]) for path in suspected], settings, self._options.stop)
+        fatal = fatal_files(tried, settings, self._options.stop)
         if fatal:
-            outcomes = []
-            for one in candidates:
-                if one.file.path in fatal:
-                    reason, of_model = fatal[one.file.path]
-                    outcomes.append(replace(failed(one, reason), not_encoded=of_model))
-            self._commit(outcomes)
+            ended = [(one, fatal[one.file.path]) for one in suspected if one.file.path in fatal]
+            self._commit([replace(failed(one, why.reason), not_encoded=why.of_model) for one, why in ended])
             crash_point("suspect noted")
         return [candidate for candidate in candidates if candidate.file.path not in fatal]
 

@@ -21,17 +21,12 @@ def listed_files(
     copies: dict[int, list[bytes]] = {}
     for item_id, path in () if listing.copies else sorted(items):
         copies.setdefault(item_id, []).append(path)
-    there = presence.look(path for _, path in found)
-    there |= presence.look(path for item_id, one in found if there[one] is None for path in copies.get(item_id, ()))
-
-    def listed(rank: int, item_id: int, path: bytes) -> ListedFile:
-        others = [other for other in copies.get(item_id, ()) if other != path]
-        # A copy that is there stands for one that is not.
-        shown = next((one for one in (path, *others) if there.get(one) is not None), path)
-        rest = [other for other in (path, *others) if other != shown]
-        return _listed(rank, items[item_id, shown], rest, there[shown] is not None)
-
-    return tuple(listed(listing.offset + place, *one) for place, one in enumerate(found, start=1)), total
+    shown = presence.shown((path, [one for one in copies.get(item_id, ()) if one != path]) for item_id, path in found)
+    files = tuple(
+        _listed(rank, items[item_id, one.path], one.copies, one.is_there)
+        for rank, ((item_id, _), one) in enumerate(zip(found, shown, strict=True), start=listing.offset + 1)
+    )
+    return files, total
 
 
 def _listed(rank: int, item: FoundItem, copies: Sequence[bytes], is_there: bool) -> ListedFile:

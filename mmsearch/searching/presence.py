@@ -6,7 +6,8 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from mmsearch.files.paths import is_below
 
@@ -14,6 +15,14 @@ from mmsearch.files.paths import is_below
 PATIENCE = 1.0
 # and so long for any one of them, before the others are asked for without its folder.
 PATIENCE_EACH = 0.25
+
+
+class Shown(NamedTuple):
+    """The file that stands for all of one content: its path, those of the others, and whether it is there."""
+
+    path: bytes
+    copies: tuple[bytes, ...]
+    is_there: bool
 
 
 class Presence:
@@ -37,6 +46,18 @@ class Presence:
             self._wait(asked, end)
             found.update(zip(asked.paths, asked.statuses, strict=False))
             waiting = asked.paths[len(asked.statuses) + 1 :]
+        return found
+
+    def shown(self, files: Iterable[tuple[bytes, Sequence[bytes]]]) -> list[Shown]:
+        """Of each path and its copies the one to be shown: a copy that is there stands for a file that is not."""
+        files = list(files)
+        there = self.look(path for path, _ in files)
+        there |= self.look(copy for path, copies in files if there[path] is None for copy in copies)
+        found: list[Shown] = []
+        for path, copies in files:
+            paths = [path, *copies]
+            shown = next((one for one in paths if there.get(one) is not None), path)
+            found.append(Shown(shown, tuple(one for one in paths if one != shown), there[shown] is not None))
         return found
 
     def _wait(self, asked: _Look, end: float) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from mmsearch.errors import Invalid, NotFound, Remedy
 from mmsearch.records import Filters, Medium, Modality
@@ -14,7 +14,6 @@ from mmsearch.searching import DEFAULT_LIMIT
 
 # By what hits are ordered: the best, the newest, or the first path first.
 Sort = Literal["score", "date", "name"]
-SORTS: tuple[Sort, ...] = ("score", "date", "name")
 # Of hits and files that can be asked for.
 LARGEST_NUMBER = 1_000_000_000
 
@@ -79,7 +78,7 @@ def check_page(limit: int, offset: int, sort: Sort) -> None:
         raise Invalid(f"The limit is {limit}; it must be 1 or more, and no more than {LARGEST_NUMBER:,}.")
     if not 0 <= offset <= LARGEST_NUMBER:
         raise Invalid(f"The offset is {offset}; it must be 0 or more, and no more than {LARGEST_NUMBER:,}.")
-    if sort not in SORTS:
+    if sort not in get_args(Sort):
         raise Invalid(f"Nothing is sorted by {sort!r}; it is score, date or name.")
 
 

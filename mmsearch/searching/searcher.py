@@ -122,20 +122,16 @@ class Searcher:
         looked_at = [*page, nearest] if nearest else page
         items = self._store.found_items({found.item_id for found in looked_at}, query.filters)
         of_place = {(item.item_id, item.path): item for item in items}
-        there = self._presence.look(found.path for found in looked_at)
-        away = [found for found in looked_at if there[found.path] is None]
-        there |= self._presence.look(path for found in away for path in found.copies)
-
-        def hit(rank: int, found: _Found) -> Hit:
-            paths = [found.path, *found.copies]
-            # A copy that is there stands for one that is not.
-            path = next((path for path in paths if there.get(path) is not None), found.path)
-            copies = tuple(other for other in paths if other != path)
-            shown = found._replace(path=path, copies=copies)
-            return _hit(rank, shown, of_place[found.item_id, path], there[path] is not None)
-
-        hits = tuple(hit(query.offset + place, found) for place, found in enumerate(page, start=1))
-        return Answer(_in_order(hits, query.sort), total, is_exact, thresholds, hit(0, nearest) if nearest else None)
+        shown = self._presence.shown((found.path, found.copies) for found in looked_at)
+        ranks = [*range(query.offset + 1, query.offset + len(page) + 1), *([0] if nearest else [])]
+        hits = [
+            _hit(
+                rank, found._replace(path=one.path, copies=one.copies), of_place[found.item_id, one.path], one.is_there
+            )
+            for rank, found, one in zip(ranks, looked_at, shown, strict=True)
+        ]
+        best = hits.pop() if nearest else None
+        return Answer(_in_order(tuple(hits), query.sort), total, is_exact, thresholds, best)
 
     def _page(self, query: Query, asked: Sequence[_Asked]) -> tuple[list[_Found], int, bool, _Found | None]:
         """The files of the page, how many there are in all, whether that is exact, and the nearest if there are none.

@@ -10,6 +10,9 @@ from mmsearch.records import Content, Counts, EncodedItem, Locator, Medium, Moda
 from mmsearch.store.sqlite.connected import Connected
 from mmsearch.store.sqlite.signing import checksums
 
+# Of remarks: a model left passages out, some of which it would take if it might have more of them.
+_THINNED = "model_id = ? AND left_out > 0 AND most < ?"
+
 
 class ContentTables(Connected):
     """Contents by their digest, with the items that models made of them. What writes does so within the caller's
@@ -165,8 +168,8 @@ class ContentTables(Connected):
     def thinned_files(self, model_id: int, most: int) -> set[int]:
         """The ids of the files of contents that are thinned; see `is_thinned`."""
         rows = self.connection.execute(
-            """SELECT files.id FROM remarks JOIN files ON files.content_id = remarks.content_id
-               WHERE model_id = ? AND left_out > 0 AND most < ?""",
+            f"""SELECT files.id FROM remarks JOIN files ON files.content_id = remarks.content_id
+                WHERE {_THINNED}""",
             (model_id, most),
         )
         return {row[0] for row in rows}
@@ -174,7 +177,7 @@ class ContentTables(Connected):
     def is_thinned(self, content_id: int, model_id: int, most: int) -> bool:
         """Whether the model left passages of that content out, some of which it would take if it might have `most`."""
         row = self.connection.execute(
-            "SELECT 1 FROM remarks WHERE content_id = ? AND model_id = ? AND left_out > 0 AND most < ?",
+            f"SELECT 1 FROM remarks WHERE content_id = ? AND {_THINNED}",
             (content_id, model_id, most),
         ).fetchone()
         return row is not None
