@@ -16,20 +16,21 @@ from pathlib import Path
 
 COCO_CAPTIONS = ("coco_val2017", "coco_karpathy_test_dev", "coco_30k_tjbui", "coco_30k_erasing")
 OTHER_CAPTIONS = ("flickr30k_multi30k", "flickr8k", "iaprtc12")
-# Sources whose photos are narrow (one kind of thing, or no photo at all): at most this many of each train.
-NARROW_CAPS = {
-    "memes": 20,
-    "receipts-sroie": 15,
-    "face-mask": 40,
-    "cars": 40,
-    "camera-meta": 100,
-    "nyu-indoor": 150,
-    "houses": 100,
-    "pets-sample": 120,
-    "ucm-aerial": 60,
-    "clothing": 200,
-    "grocery": 250,
+# Sources that repeat their kind (one sport, one thing, frames of one room): each of their photos is drawn in this share
+# of the epochs. So is a photo that has only a label, whatever its source.
+SHARES = {
+    "lspet": 0.4,
+    "sports100": 0.6,
+    "flickrlogos27": 0.5,
+    "ccp": 0.5,
+    "sun-scenes": 0.7,
+    "nyu-indoor": 0.6,
+    "houses": 0.5,
+    "pets-sample": 0.6,
+    "clothing": 0.6,
+    "ucm-aerial": 0.3,
 }
+SHARE_OF_LABELLED = 0.3
 # Sources whose labels name the place or the weather rather than a thing in the picture.
 PLACE_SOURCES = frozenset({"sun-scenes"})
 WEATHER_PHRASES = {
@@ -67,33 +68,47 @@ SPORT_TEMPLATES = ("a photo of {n}", "people doing {n}", "{n}", "a person doing 
 
 @dataclass(frozen=True)
 class Photo:
-    """One photo; ``captions`` are human, ``prompts`` come from its class label, both may be empty."""
+    """One photo and its texts, each of which may be missing.
+
+    ``captions`` are human; ``by_eye`` are a sentence and what its owner would type to find it; ``prompts`` come from
+    its class label.
+    """
 
     path: Path
     source: str
     captions: tuple[str, ...] = ()
+    by_eye: tuple[str, ...] = ()
     label: str = ""
     prompts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Split:
-    """Indices into the photos: what trains, and what validates (captioned photos, then distractors)."""
+    """Indices into the photos: what trains, and what validates.
+
+    ``captioned`` are held-out photos with human captions, ``others`` those of whole sources with captions by eye.
+    """
 
     train: tuple[int, ...]
-    validation: tuple[int, ...]
-    distractors: tuple[int, ...]
+    captioned: tuple[int, ...]
+    others: tuple[int, ...]
+
+    @property
+    def held_out(self) -> tuple[int, ...]:
+        return (*self.captioned, *self.others)
 
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """What is held out; ``by_source`` sources are held out whole and serve zero-shot classification."""
+    """What is held out: so many photos with human captions, and sources whole.
+
+    ``labelled`` sources serve zero-shot classification.
+    """
 
     seed: int = 20
     captioned: int = 400
-    distractors: int = 610
-    distractor_sources: tuple[str, ...] = ("vn-caption-web", "osie")
-    by_source: tuple[str, ...] = ("pacs-photo",)
+    others: tuple[str, ...] = ("osie", "unsplash-web", "bsds500")
+    labelled: tuple[str, ...] = ("pacs-photo",)
 
 
 def label_prompts(label: str, source: str) -> tuple[str, ...]:
@@ -132,6 +147,7 @@ def load_photos(folder: Path) -> list[Photo]:
                     path=folder / row["file"],
                     source=row["source"],
                     captions=tuple(row.get("captions", ())),
+                    by_eye=tuple(row.get("by_eye", ())),
                     label=label,
                     prompts=label_prompts(label, row["source"]) if label else (),
                 )
@@ -140,31 +156,24 @@ def load_photos(folder: Path) -> list[Photo]:
 
 
 def split_photos(photos: Sequence[Photo], config: SplitConfig) -> Split:
-    """A seeded split; narrow sources are capped among the training photos."""
+    """A seeded split."""
     draw = random.Random(config.seed)
     by_source: dict[str, list[int]] = defaultdict(list)
     for index, photo in enumerate(photos):
         by_source[photo.source].append(index)
     for rows in by_source.values():
         draw.shuffle(rows)
-    validation = by_source["coco"][: config.captioned]
-    distractors: list[int] = []
-    share = config.distractors // max(1, len(config.distractor_sources))
-    for source in config.distractor_sources:
-        distractors += by_source[source][:share]
-    held = {*validation, *distractors}
-    train: list[int] = []
-    for source, rows in by_source.items():
-        if source in config.by_source:
-            continue
-        free = [i for i in rows if i not in held]
-        train += free[: NARROW_CAPS.get(source, len(free))]
-    return Split(tuple(sorted(train)), tuple(sorted(validation)), tuple(sorted(distractors)))
+    captioned = by_source["coco"][: config.captioned]
+    others = [i for source in config.others for i in by_source[source] if photos[i].by_eye]
+    held = {*captioned, *others}
+    whole = {*config.others, *config.labelled}
+    train = [i for source, rows in by_source.items() if source not in whole for i in rows if i not in held]
+    return Split(tuple(sorted(train)), tuple(sorted(captioned)), tuple(sorted(others)))
 
 
 def split_everything(photos: Sequence[Photo]) -> Split:
-    """All photos train, narrow sources capped: for the model that ships, whose recipe was validated."""
-    return split_photos(photos, SplitConfig(captioned=0, distractors=0, by_source=()))
+    """All photos train."""
+    return split_photos(photos, SplitConfig(captioned=0, others=(), labelled=()))
 
 
 def tidy_caption(text: str) -> str:
@@ -180,24 +189,23 @@ def read_lines(folder: Path, name: str) -> list[str]:
         return [line.strip() for line in lines if line.strip()]
 
 
-def load_caption_bank(folder: Path, others: int, seed: int) -> list[str]:
-    """Human captions of photos, tidied, without repetitions: all of COCO's, and ``others`` drawn from the rest.
+def load_caption_bank(folder: Path, coco: int, others: int, seed: int) -> list[str]:
+    """Human captions of photos, tidied, without repetitions: so many of COCO's, and ``others`` drawn from the rest.
 
     COCO's captions speak of everyday scenes with many things in them; the others add people and what they do.
     """
     seen: set[str] = set()
 
-    def fresh(names: Sequence[str]) -> list[str]:
+    def fresh(names: Sequence[str], most: int) -> list[str]:
         kept = []
         for caption in (tidy_caption(line) for name in names for line in read_lines(folder, name)):
             key = caption.lower().rstrip(". ")
             if 3 <= len(caption.split()) <= 30 and key not in seen:
                 seen.add(key)
                 kept.append(caption)
-        return kept
+        return random.Random(seed).sample(kept, min(most, len(kept)))
 
-    captions, rest = fresh(COCO_CAPTIONS), fresh(OTHER_CAPTIONS)
-    return captions + random.Random(seed).sample(rest, min(others, len(rest)))
+    return fresh(COCO_CAPTIONS, coco) + fresh(OTHER_CAPTIONS, others)
 
 
 def load_class_names(folder: Path) -> list[str]:

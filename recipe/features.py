@@ -1,9 +1,8 @@
 """Activations of the frozen trunk for several views of every photo, computed once and kept on disk.
 
-Training touches only what lies behind the trunk, so an epoch costs a tenth of what it would from pixels.
-View 0 is the whole picture as the engine will show it, view 1 its mirror image, the others are random
-crops with mild colour changes (as in SimCLR, Chen et al. 2020, with gentler crops: a caption speaks of the
-whole picture).
+Training touches only what lies behind the trunk, so an epoch costs a fraction of what it would from pixels.
+View 0 is the whole picture as the engine will show it, the others are random crops, half of them mirrored, with
+mild colour changes (as in SimCLR, Chen et al. 2020, with gentler crops: a caption speaks of the whole picture).
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ import numpy.typing as npt
 import torch
 from PIL import Image, ImageEnhance, ImageOps
 
-TRUNK_CHANNELS = 192
-TRUNK_STRIDE = 32
+from recipe.towers import VisionConfig
+
 # Batches decoded ahead of the tower.
 AHEAD = 4
-# uint8 [n, S, S, 3] to activations float32 [n, 192, S/32, S/32].
+# uint8 [n, S, S, 3] to activations float32 [n, c, g, g].
 Trunk = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 
 
@@ -34,7 +33,7 @@ class ViewConfig:
     """How photos are shown while training."""
 
     side: int = 256
-    views: int = 5
+    views: int = 3
     smallest_crop: float = 0.45
     colour: float = 0.25
     seed: int = 7
@@ -69,13 +68,10 @@ def random_view(image: Image.Image, config: ViewConfig, draw: random.Random) -> 
 def load_view(path: Path, view: int, config: ViewConfig) -> npt.NDArray[np.uint8]:
     """One view of one photo, uint8 [side, side, 3]; the same for the same photo, view and seed."""
     with Image.open(path) as image:
-        if view < 2:
-            shown = show(image, config.side)
-            shown = ImageOps.mirror(shown) if view == 1 else shown
-        else:
-            draw = random.Random(f"{config.seed}/{view}/{path.name}")
-            shown = random_view(image, config, draw)
-        return np.asarray(shown)
+        if view == 0:
+            return np.asarray(show(image, config.side))
+        draw = random.Random(f"{config.seed}/{view}/{path.parent.name}/{path.name}")
+        return np.asarray(random_view(image, config, draw))
 
 
 def load_batches(
@@ -97,24 +93,26 @@ def load_batches(
 
 
 class ActivationCache:
-    """Trunk activations, float16 [photos, 8, 8, 192] per view, one file per view."""
+    """Trunk activations, float16 [photos, g, g, c] per view, one file per view, read from disk as needed."""
 
-    def __init__(self, folder: Path, paths: Sequence[Path], config: ViewConfig) -> None:
+    def __init__(self, folder: Path, paths: Sequence[Path], tower: VisionConfig, config: ViewConfig) -> None:
         self.folder = folder
         self.paths = list(paths)
+        self.tower = tower
         self.config = config
-        grid = config.side // TRUNK_STRIDE
-        self.shape = (len(self.paths), grid, grid, TRUNK_CHANNELS)
+        grid = config.side // tower.stride
+        self.shape = (len(self.paths), grid, grid, tower.channels)
         self.maps: dict[int, npt.NDArray[np.float16]] = {}
 
     def _file(self, view: int) -> Path:
-        c = self.config
-        return self.folder / f"trunk-{c.side}-{c.seed}-{len(self.paths)}-view{view}.npy"
+        c, t = self.config, self.tower
+        name = f"trunk-lite{t.variant}-{t.first_tail_block}-{c.side}-{c.seed}-{len(self.paths)}-view{view}.npy"
+        return self.folder / name
 
-    def fill(self, trunk: Trunk, views: Sequence[int] | None = None) -> None:
+    def fill(self, trunk: Trunk) -> None:
         """Compute what is missing; a finished view is found again by the next run."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for view in range(self.config.views) if views is None else views:
+        for view in range(self.config.views):
             target = self._file(view)
             if not target.exists():
                 partial = target.with_suffix(".partial.npy")
@@ -124,9 +122,9 @@ class ActivationCache:
                 rows.flush()
                 del rows
                 partial.rename(target)
-            self.maps[view] = np.load(target)
+            self.maps[view] = np.load(target, mmap_mode="r")
 
     def rows(self, indices: Sequence[int], views: Sequence[int]) -> torch.Tensor:
-        """float32 [n, 192, 8, 8] (channels last in memory): photo ``indices[k]`` in view ``views[k]``."""
+        """float32 [n, c, g, g] (channels last in memory): photo ``indices[k]`` in view ``views[k]``."""
         out = np.stack([self.maps[view][index] for index, view in zip(indices, views, strict=True)])
         return torch.from_numpy(out).float().permute(0, 3, 1, 2)

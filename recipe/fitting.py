@@ -41,9 +41,11 @@ class FitConfig:
     sharpness: float = 25.0
     # Exponential moving average of the weights (Polyak & Juditsky, 1992); 0 switches it off.
     averaging: float = 0.0
-    # Weight of the distillation from a teacher, if there is one, over this many texts of the bank a step.
+    # Weight of the distillation from a teacher, if there is one, over this many texts a step.
     distil: float = 0.0
     distil_texts: int = 2048
+    # A block of the tail learns at so much of the rate of the block behind it (Clark et al., "ELECTRA", 2020).
+    layer_decay: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,15 @@ class FrozenFeatures:
 
 @dataclass(frozen=True)
 class Teacher:
-    """What a student's similarities are held to: joint unit vectors of all photos and of the bank's texts.
+    """What a student's similarities are held to: joint unit vectors of all photos and of all texts of the pairing.
 
-    ``images`` float32 [photos, d], ``texts`` float32 [m, d]; ``scale`` is the inverse temperature of its softmax.
+    ``images`` float32 [photos, d], ``texts`` float32 [m, d], of which the ``taught`` rows are asked about, int64 [k];
+    ``scale`` is the inverse temperature of its softmax.
     """
 
     images: Tensor
     texts: Tensor
+    taught: Tensor
     scale: float
 
 
@@ -87,10 +91,10 @@ class Lessons:
 
 
 @torch.no_grad()
-def frozen_features(encoder: ImageEncoder, cache: ActivationCache) -> FrozenFeatures:
-    """Pooled features and class probabilities of all photos in every view."""
+def frozen_features(encoder: ImageEncoder, cache: ActivationCache, views: int) -> FrozenFeatures:
+    """Pooled features and class probabilities of all photos in the first so many views."""
     encoder.eval()
-    views, count = len(cache.maps), len(cache.paths)
+    count = len(cache.paths)
     columns = [torch.empty(views, count, size, dtype=torch.float16) for size in (POOLED, CLASSES, CLASSES)]
     for view in range(views):
         for start in range(0, count, 128):
@@ -136,7 +140,7 @@ def _run(
     groups = [*groups, {"params": [log_scale], "lr": config.head_rate, "weight_decay": 0.0}]
     groups.append({"params": [text_head.linear.weight], "lr": config.text_rate, "weight_decay": 0.0})
     optimiser = torch.optim.AdamW(groups)
-    steps = config.epochs * len(pairing.epoch(config.batch))
+    steps = config.epochs * pairing.steps(config.batch)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: cosine_rate(step, steps, config.warm_up))
     shadows = [copy.deepcopy(module) for module in averaged] if config.averaging else []
     done = 0
@@ -148,9 +152,9 @@ def _run(
             images = vectors(batch)
             loss = symmetric_info_nce(images, text_head(original), log_scale.exp(), targets)
             if teacher is not None:
-                texts = torch.randint(len(teacher.texts), (config.distil_texts,))
+                texts = teacher.taught[torch.randint(len(teacher.taught), (config.distil_texts,))]
                 expected = teacher.scale * teacher.images[batch] @ teacher.texts[texts].T
-                given = log_scale.exp() * images @ text_head(pairing.bank[texts]).T
+                given = log_scale.exp() * images @ text_head(pairing.vectors[texts]).T
                 loss = loss + config.distil * distribution_distillation(given, expected)
             optimiser.zero_grad()
             loss.backward()
@@ -201,15 +205,20 @@ def fit_tail(
     """Stage two: the tower's tail, its classifier at the same low rate, and the heads."""
     draw, config = random.Random(lessons.seed), lessons.config
     encoder.train()
-    views = sorted(cache.maps)
+    # What is searched is the whole picture: it is shown twice as often as each crop.
+    views = [0, *sorted(cache.maps)]
 
     def vectors(batch: list[int]) -> Tensor:
         return encoder.from_activations(cache.rows(batch, [draw.choice(views) for _ in batch]))
 
     tower = encoder.tower
-    tail = [*tower.tail_blocks.parameters(), *tower.top.parameters(), *encoder.head.classifier.parameters()]
+    top = [*tower.top.parameters(), *encoder.head.classifier.parameters()]
+    layers = [[*block.parameters()] for block in tower.tail_blocks] + [top]
     groups = [
-        {"params": tail, "lr": config.tail_rate, "weight_decay": 0.0},
+        {"params": layer, "lr": config.tail_rate * config.layer_decay**depth, "weight_decay": 0.0}
+        for depth, layer in enumerate(reversed(layers))
+    ]
+    groups += [
         {"params": _trainable(encoder.head), "lr": config.head_rate, "weight_decay": config.weight_decay},
     ]
     averaged = [tower.tail_blocks, tower.top, encoder.head]

@@ -84,9 +84,9 @@ class TextHead(nn.Module):
 
 
 def pool(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Tail features [n, 1280, g, g] to pooled [n, 1280] and regions [n, 9, 1280]; g is even."""
-    window = features.shape[-1] // 2
-    parts = F.avg_pool2d(features, window, window // 2)
+    """Tail features [n, 1280, g, g] to pooled [n, 1280] and regions [n, 9, 1280]."""
+    grid = features.shape[-1]
+    parts = F.avg_pool2d(features, (grid + 1) // 2, grid // 4)
     return features.mean((2, 3)), parts.flatten(2).transpose(1, 2)
 
 

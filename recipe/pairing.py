@@ -1,8 +1,8 @@
 """Which text a photo is shown with in a training step.
 
-A photo with human captions keeps them most of the time, a labelled photo its class name half the time;
-otherwise, and for photos with no text at all, a human caption of another photo stands in: one of the nearest
-under the current model (pseudo-labels as in Lee, 2013; noisy-student rounds as in Xie et al., 2020).
+A photo with captions keeps one of its own most of the time, a photo with a label alone its class name half the time;
+otherwise a human caption of another photo stands in: one of the nearest under the current model (pseudo-labels as in
+Lee, 2013; noisy-student rounds as in Xie et al., 2020).
 """
 
 from __future__ import annotations
@@ -15,29 +15,36 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from recipe.data import Photo
-from recipe.joint import TextHead
+from recipe.data import SHARE_OF_LABELLED, SHARES, Photo
 
 
 @dataclass(frozen=True)
 class PairingConfig:
-    """How often each kind of photo is drawn per epoch, and how often it keeps its own text."""
+    """How often a photo keeps its own text, by the kind of text: the weights of the kinds that it has are compared.
 
-    captioned_repeats: int = 3
-    labelled_repeats: int = 1
-    plain_repeats: int = 1
-    keep_caption: float = 0.8
-    keep_label: float = 0.5
+    ``bank`` is the weight of a human caption of another photo, once there are some, ``repeats`` how often a photo with
+    human captions of its own is drawn in an epoch.
+    """
+
+    human: float = 0.4
+    sentence: float = 0.3
+    query: float = 0.3
+    prompt: float = 0.15
+    bank: float = 0.15
+    repeats: int = 2
     candidates: int = 15
 
 
 @dataclass(frozen=True)
 class TextVectors:
-    """Unit vectors of the unchanged text tower, float32 [m, 384], and where a photo's own texts are."""
+    """Unit vectors of the unchanged text tower, float32 [m, 384], and where a photo's own texts are, by kind."""
 
     vectors: Tensor
-    captions: dict[int, list[int]]
-    prompts: dict[int, list[int]]
+    rows: dict[str, dict[int, list[int]]]
+
+    def of(self, kind: str, photos: Sequence[int]) -> Tensor:
+        """The vector of the first text of a kind of each photo, float32 [n, 384]."""
+        return self.vectors[[self.rows[kind][index][0] for index in photos]]
 
 
 @dataclass(frozen=True)
@@ -48,30 +55,45 @@ class PseudoCaptions:
     weights: Tensor
 
 
-def own_texts(photos: Sequence[Photo]) -> tuple[list[str], dict[int, list[int]], dict[int, list[int]]]:
-    """All distinct captions and prompts, and per photo the indices of its own."""
+def own_texts(photos: Sequence[Photo]) -> tuple[list[str], dict[str, dict[int, list[int]]]]:
+    """All distinct texts of photos, and by kind the places of each photo's own."""
     ids: dict[str, int] = {}
-    captions = {i: [ids.setdefault(t, len(ids)) for t in p.captions] for i, p in enumerate(photos) if p.captions}
-    prompts = {i: [ids.setdefault(t, len(ids)) for t in p.prompts] for i, p in enumerate(photos) if p.prompts}
-    return list(ids), captions, prompts
+    rows: dict[str, dict[int, list[int]]] = {kind: {} for kind in ("human", "sentence", "query", "prompt")}
+    for index, photo in enumerate(photos):
+        of_kind = {
+            "human": photo.captions,
+            "sentence": photo.by_eye[:1],
+            "query": photo.by_eye[1:],
+            "prompt": photo.prompts,
+        }
+        for kind, texts in of_kind.items():
+            if texts:
+                rows[kind][index] = [ids.setdefault(text, len(ids)) for text in texts]
+    return list(ids), rows
 
 
 @torch.no_grad()
-def find_pseudo_captions(image: Tensor, head: TextHead, bank: Tensor, scale: float, candidates: int) -> PseudoCaptions:
+def find_pseudo_captions(image: Tensor, texts: Tensor, scale: float, candidates: int) -> PseudoCaptions:
     """The captions of the bank nearest each photo.
 
     Args:
-        image: joint unit vectors float32 [photos, d], the mean of several models' being best.
-        bank: unit vectors of the unchanged text tower, float32 [m, d].
+        image, texts: joint unit vectors float32 [photos, d] and [m, d], those of several models being best.
         scale: inverse temperature of the weights.
     """
-    texts = head(bank).bfloat16()
     rows, weights = [], []
     for start in range(0, len(image), 512):
-        near = (image[start : start + 512].bfloat16() @ texts.T).float().topk(candidates, -1)
+        near = (image[start : start + 512] @ texts.T).topk(candidates, -1)
         rows.append(near.indices)
         weights.append(F.softmax(scale * near.values, dim=-1))
     return PseudoCaptions(torch.cat(rows), torch.cat(weights))
+
+
+@dataclass(frozen=True)
+class OwnAndBank:
+    """The photos' own texts, and unit vectors of human captions of other photos, float32 [m, 384]."""
+
+    own: TextVectors
+    bank: Tensor
 
 
 class Pairing:
@@ -79,24 +101,30 @@ class Pairing:
 
     def __init__(
         self,
+        photos: Sequence[Photo],
         train: Sequence[int],
-        own: TextVectors,
-        bank: Tensor,
+        texts: OwnAndBank,
         pseudo: PseudoCaptions | None,
         config: PairingConfig,
         seed: int,
     ) -> None:
-        self.own, self.bank, self.pseudo, self.config = own, bank, pseudo, config
-        self.vectors = torch.cat([own.vectors, bank])
+        self.own, self.bank, self.pseudo, self.config = texts.own, texts.bank, pseudo, config
+        self.vectors = torch.cat([texts.own.vectors, texts.bank])
         self.draw = random.Random(seed)
-        self.pool: list[int] = []
+        self.shares: dict[int, float] = {}
         for index in train:
-            if index in own.captions:
-                self.pool += [index] * config.captioned_repeats
-            elif index in own.prompts:
-                self.pool += [index] * config.labelled_repeats
-            elif pseudo is not None:
-                self.pool += [index] * config.plain_repeats
+            share = self._share(photos[index], index)
+            if share:
+                self.shares[index] = share
+
+    def _share(self, photo: Photo, index: int) -> float:
+        """How often a photo is drawn in an epoch."""
+        rows = self.own.rows
+        if index in rows["sentence"]:
+            return SHARES.get(photo.source, self.config.repeats if index in rows["human"] else 1.0)
+        if index in rows["human"]:
+            return SHARES.get(photo.source, 1.0)
+        return SHARE_OF_LABELLED if index in rows["prompt"] else 0.0
 
     def text(self, index: int) -> Tensor:
         """The vector of a text for one photo, float32 [384]."""
@@ -104,16 +132,26 @@ class Pairing:
 
     def pick(self, index: int) -> int:
         """A text for one photo, as a row of ``vectors``: the photos' own texts, then those of the bank."""
-        captions, prompts = self.own.captions.get(index), self.own.prompts.get(index)
-        if captions and (self.pseudo is None or self.draw.random() < self.config.keep_caption):
-            return self.draw.choice(captions)
-        if prompts and (self.pseudo is None or self.draw.random() < self.config.keep_label):
-            return self.draw.choice(prompts)
+        weights = {kind: getattr(self.config, kind) for kind, of_kind in self.own.rows.items() if index in of_kind}
+        if self.pseudo is not None:
+            weights["bank"] = self.config.bank
+        (kind,) = self.draw.choices(list(weights), list(weights.values()))
+        if kind != "bank":
+            return self.draw.choice(self.own.rows[kind][index])
         assert self.pseudo is not None
         pick = self.draw.choices(range(self.pseudo.rows.shape[1]), self.pseudo.weights[index].tolist())[0]
         return len(self.own.vectors) + int(self.pseudo.rows[index, pick])
 
+    def steps(self, batch: int) -> int:
+        """How many batches an epoch has at most."""
+        return int(sum(self.shares.values())) // batch
+
     def epoch(self, batch: int) -> list[list[int]]:
-        """Shuffled batches of photo indices; the incomplete last one is left out."""
-        self.draw.shuffle(self.pool)
-        return [self.pool[s : s + batch] for s in range(0, len(self.pool) - batch + 1, batch)]
+        """Shuffled batches of photo indices, each photo as often as its share says, by chance where that is broken."""
+        pool: list[int] = []
+        for index, share in self.shares.items():
+            times = int(share) + (self.draw.random() < share % 1)
+            pool += [index] * times
+        self.draw.shuffle(pool)
+        count = min(self.steps(batch), len(pool) // batch)
+        return [pool[k * batch : (k + 1) * batch] for k in range(count)]

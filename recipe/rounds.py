@@ -1,8 +1,8 @@
 """Heads on frozen features, in rounds: several are fitted, and what they agree on teaches those of the next round.
 
-An agreement of heads gives every photo without a caption its pseudo-captions, and a softer lesson besides: how
-alike each photo is to thousands of captions (born-again networks, Furlanello et al., 2018; noisy students, Xie et
-al., 2020).
+An agreement of heads, of several towers, gives every photo pseudo-captions beside its own, and a softer lesson
+besides: how alike each photo is to thousands of captions (born-again networks, Furlanello et al., 2018; noisy students,
+Xie et al., 2020).
 """
 
 from __future__ import annotations
@@ -12,29 +12,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from recipe.data import Photo
 from recipe.fitting import FitConfig, FrozenFeatures, Lessons, Teacher, fit_heads, head_vectors
 from recipe.joint import ImageHead, TextHead
-from recipe.pairing import Pairing, PairingConfig, PseudoCaptions, TextVectors, find_pseudo_captions
+from recipe.pairing import OwnAndBank, Pairing, PairingConfig, PseudoCaptions, find_pseudo_captions
 
 
 @dataclass(frozen=True)
 class RoundsConfig:
-    """``heads`` holds how many are fitted in each round before the last, which fits one.
+    """``towers`` holds of which tower each member of a round is; so many ``rounds`` come before the last heads.
 
     ``sharpness`` multiplies the inverse temperature of an agreement when it teaches.
     """
 
-    heads: tuple[int, ...] = (2, 2)
+    rounds: int = 2
+    towers: tuple[int, ...] = (0, 0, 1)
     sharpness: float = 1.5
 
 
 @dataclass(frozen=True)
 class Heads:
-    """A fitted pair of heads and its inverse temperature."""
+    """A fitted pair of heads, the tower whose features they take, and their inverse temperature."""
 
+    tower: int
     image: ImageHead
     text: TextHead
     scale: float
@@ -49,51 +51,67 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class HeadTraining:
-    """What every round shares. ``start`` and ``centre`` are the untrained heads', ``bank`` float32 [m, 384]."""
+class Start:
+    """The untrained heads of a tower, and its features of all photos."""
 
-    start: ImageHead
-    centre: Tensor
+    image: ImageHead
     frozen: FrozenFeatures
+
+
+@dataclass(frozen=True)
+class HeadTraining:
+    """What every round shares: a start for each tower, the untrained text ``centre``, and what trains.
+
+    ``taught`` are the rows of the pairing's texts that a teacher may speak of, int64 [k].
+    """
+
+    starts: Sequence[Start]
+    centre: Tensor
+    photos: Sequence[Photo]
     train: Sequence[int]
-    own: TextVectors
-    bank: Tensor
+    texts: OwnAndBank
+    taught: Tensor
     pairing: PairingConfig
     fit: FitConfig
 
     def pairs(self, agreement: Agreement | None, seed: int) -> Pairing:
         """Pairs to train on, with pseudo-captions where there are some."""
         pseudo = None if agreement is None else agreement.pseudo
-        return Pairing(self.train, self.own, self.bank, pseudo, self.pairing, seed)
+        return Pairing(self.photos, self.train, self.texts, pseudo, self.pairing, seed)
 
-    def fit_one(self, agreement: Agreement | None, seed: int) -> Heads:
-        """A new pair of heads, taught by an agreement if there is one."""
+    def fit_one(self, tower: int, agreement: Agreement | None, seed: int) -> Heads:
+        """A new pair of heads of a tower, taught by an agreement if there is one."""
         torch.manual_seed(seed)
-        image, text = copy.deepcopy(self.start), TextHead(self.centre)
+        image, text = copy.deepcopy(self.starts[tower].image), TextHead(self.centre)
         image.hidden.reset_parameters()
         text.centre.requires_grad_(False)
         teacher = None if agreement is None else agreement.teacher
         lessons = Lessons(self.pairs(agreement, seed), self.fit, teacher, seed, lambda _: None)
-        scale = fit_heads(image, text, self.frozen, lessons)
-        return Heads(image, text, scale)
+        scale = fit_heads(image, text, self.starts[tower].frozen, lessons)
+        return Heads(tower, image, text, scale)
 
     @torch.no_grad()
     def agree(self, members: Sequence[Heads], sharpness: float) -> Agreement:
-        """The mean of the members' photo vectors over all views, of their text maps and of their temperatures."""
-        views = range(len(self.frozen.pooled))
-        images = sum((head_vectors(m.image, self.frozen, views) for m in members), torch.zeros(()))
-        images = F.normalize(images, dim=-1)
-        text = copy.deepcopy(members[0].text)
-        text.linear.weight.copy_(torch.stack([m.text.linear.weight for m in members]).mean(0))
+        """The mean of the members' cosines: their vectors side by side, those of photos averaged over views."""
+        share = len(members) ** -0.5
+        images, texts = [], []
+        vectors = torch.cat([self.texts.own.vectors, self.texts.bank])
+        for member in members:
+            frozen = self.starts[member.tower].frozen
+            images.append(share * head_vectors(member.image, frozen, range(len(frozen.pooled))))
+            texts.append(share * member.text(vectors))
+        photos, sentences = torch.cat(images, dim=1), torch.cat(texts, dim=1)
         scale = sum(m.scale for m in members) / len(members)
-        pseudo = find_pseudo_captions(images, text, self.bank, scale, self.pairing.candidates)
-        return Agreement(pseudo, Teacher(images, text(self.bank), sharpness * scale))
+        # Only those of the bank may stand in.
+        bank = sentences[len(self.texts.own.vectors) :]
+        pseudo = find_pseudo_captions(photos, bank, scale, self.pairing.candidates)
+        return Agreement(pseudo, Teacher(photos, sentences, self.taught, sharpness * scale))
 
     def run(self, config: RoundsConfig, seed: int) -> tuple[Heads, Agreement]:
-        """All rounds; the last round's heads, and the agreement that taught them."""
+        """All rounds; heads of the first tower, and the agreement that taught them."""
         agreement: Agreement | None = None
-        for stage, count in enumerate(config.heads):
-            members = [self.fit_one(agreement, seed + 100 * stage + k) for k in range(count)]
+        for stage in range(config.rounds):
+            members = [self.fit_one(tower, agreement, seed + 100 * stage + k) for k, tower in enumerate(config.towers)]
             agreement = self.agree(members, config.sharpness)
         assert agreement is not None
-        return self.fit_one(agreement, seed + 100 * len(config.heads)), agreement
+        return self.fit_one(0, agreement, seed + 100 * config.rounds), agreement

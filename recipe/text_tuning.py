@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import random
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,16 +23,45 @@ from mmsearch.adapters.contrastive import soft_targets, symmetric_info_nce
 from mmsearch.adapters.schedule import cosine_rate
 from recipe.fitting import FitConfig, Lessons
 from recipe.joint import TextHead
-from recipe.towers import TextTower, Tokeniser
+from recipe.towers import TextTower, Tokeniser, half_where_fast
 
 
 @dataclass(frozen=True)
 class TextTuning:
-    """``keep`` weighs the distillation; ``others`` texts a step, drawn from the bank, are only distilled."""
+    """``keep`` weighs the distillation; ``others`` texts a step, drawn from the bank, are only distilled.
+
+    Such a share of the captions is written ``as_asked``.
+    """
 
     fit: FitConfig
     keep: float = 2.0
     others: int = 64
+    asked: float = 0.15
+
+
+# What people put before what they look for.
+ASKED = (
+    "photo of {}",
+    "a photo of {}",
+    "photos of {}",
+    "picture of {}",
+    "pictures of {}",
+    "show me {}",
+    "find {}",
+    "my {}",
+    "image of {}",
+    "the one with {}",
+)
+
+
+def as_asked(text: str, draw: random.Random) -> str:
+    """A caption as somebody asks for the photo: "my dog on the beach", "photo of a dog on the beach"."""
+    bare = text.rstrip(". ")
+    bare = bare[:1].lower() + bare[1:]
+    form = draw.choice(ASKED)
+    if form.startswith(("my", "photos", "pictures")):
+        bare = re.sub(r"^(a|an|the|some|two|three) ", "", bare)
+    return form.format(bare)
 
 
 def fit_text_tower(
@@ -60,16 +90,17 @@ def fit_text_tower(
         {"params": [text_head.linear.weight], "lr": fit.text_rate},
     ]
     optimiser = torch.optim.AdamW(groups, weight_decay=0.0)
-    steps = fit.epochs * len(pairing.epoch(fit.batch))
+    steps = fit.epochs * pairing.steps(fit.batch)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: cosine_rate(step, steps, fit.warm_up))
     temperature = torch.tensor(scale)
     for epoch in range(fit.epochs):
         started, total, kept, batches = time.monotonic(), 0.0, 0.0, pairing.epoch(fit.batch)
         for batch in batches:
             rows = [pairing.pick(index) for index in batch]
+            asked = [as_asked(texts[row], draw) if draw.random() < tuning.asked else texts[row] for row in rows]
             rows += [draw.randrange(len(pairing.own.vectors), len(texts)) for _ in range(tuning.others)]
             original = pairing.vectors[rows]
-            pooled = _states(tuned, tokenise, [texts[row] for row in rows])
+            pooled = _states(tuned, tokenise, asked + [texts[row] for row in rows[len(batch) :]])
             count = len(batch)
             targets = soft_targets(original[:count], fit.sharpness, fit.own)
             matching = symmetric_info_nce(images[batch], text_head(pooled[:count]), temperature, targets)
@@ -97,7 +128,7 @@ def _states(tower: TextTower, tokenise: Tokeniser, texts: Sequence[str]) -> Tens
     pieces = []
     for start in range(0, len(order), size):
         tokens = tokenise([texts[row] for row in order[start : start + size]])
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with half_where_fast():
             pieces.append(tower(tokens.input_ids, tokens.attention_mask).float())
     back = torch.empty(len(order), dtype=torch.int64)
     back[torch.tensor(order)] = torch.arange(len(order))

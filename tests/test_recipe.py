@@ -1,0 +1,82 @@
+"""How the built-in model is made: what is held out, which text a photo is shown with, how people ask."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch", reason="the recipe trains with torch")
+
+
+@pytest.fixture(autouse=True)
+def recipe_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lies beside the package and is never installed with it."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A training folder without its pictures: five sources of ten photos."""
+    rows = []
+    for source in ("coco", "osie", "pacs-photo", "lspet", "flowers102"):
+        for number in range(10):
+            row: dict[str, Any] = {"file": f"images/{source}/{number}.jpg", "source": source}
+            if source in ("pacs-photo", "flowers102"):
+                row["label"] = "dog"
+            else:
+                row["by_eye"] = [f"a sentence of {source} {number}", f"{source} {number}"]
+            if source == "coco":
+                row["captions"] = [f"what a person said of {number}"]
+            rows.append(json.dumps(row))
+    (tmp_path / "pairs.jsonl").write_text("\n".join(rows) + "\n")
+    return tmp_path
+
+
+def test_what_is_held_out_trains_nothing(folder: Path) -> None:
+    from recipe.data import SplitConfig, load_photos, split_everything, split_photos
+
+    photos = load_photos(folder)
+    split = split_photos(photos, SplitConfig(captioned=4, others=("osie",)))
+    assert Counter(photos[i].source for i in split.held_out) == {"coco": 4, "osie": 10}
+    assert Counter(photos[i].source for i in split.train) == {"coco": 6, "lspet": 10, "flowers102": 10}
+    assert not set(split.train) & set(split.held_out)
+    assert split == split_photos(photos, SplitConfig(captioned=4, others=("osie",)))
+    assert len(split_everything(photos).train) == len(photos)
+
+
+def test_a_photo_is_shown_with_its_own_texts_and_those_of_narrow_sources_less_often(folder: Path) -> None:
+    import torch
+
+    from recipe.data import load_photos
+    from recipe.pairing import OwnAndBank, Pairing, PairingConfig, TextVectors, own_texts
+
+    photos = load_photos(folder)
+    texts, rows = own_texts(photos)
+    own = TextVectors(torch.zeros(len(texts), 3), rows)
+    everything = range(len(photos))
+    pairing = Pairing(photos, everything, OwnAndBank(own, torch.zeros(0, 3)), None, PairingConfig(), seed=0)
+    coco = next(i for i, photo in enumerate(photos) if photo.source == "coco")
+    drawn = {texts[pairing.pick(coco)] for _ in range(200)}
+    assert drawn == {*photos[coco].captions, *photos[coco].by_eye}
+
+    times: Counter[str] = Counter()
+    for _ in range(50):
+        times.update(photos[index].source for batch in pairing.epoch(1) for index in batch)
+    assert times["coco"] > times["osie"] > times["lspet"] > times["flowers102"] > 0
+
+
+@pytest.mark.parametrize("caption", ["A dog on the beach.", "two red cars", "my old house"])
+def test_a_caption_is_asked_for_in_many_ways_that_keep_its_words(caption: str) -> None:
+    from recipe.text_tuning import ASKED, as_asked
+
+    draw = random.Random(1)
+    asked = {as_asked(caption, draw) for _ in range(200)}
+    assert len(asked) == len(ASKED)
+    last = caption.rstrip(".").split()[-1]
+    assert all(one.endswith(last) and one != caption for one in asked)
+    assert not any(article in one.split()[1:2] for one in asked if one.startswith("my ") for article in ("a", "the"))
