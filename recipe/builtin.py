@@ -311,14 +311,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     held = packaging.HeldOut(material.photos, split, material.folder, recipe.split.labelled)
     curves = packaging.calibrate(measured, held)
     if not options.everything:
-        packaging.write_model_json(measured, curves)
+        packaging.write_model_json(measured, options.data, curves)
     else:
         everything = split_everything(material.photos)
         say(f"training on all {len(everything.train)} photos")
         final = train_model(material, everything, recipe)
         texts, views = text_encoder(final), recipe.student_views
         files = packaging.package(options.out, work / "float", final.encoder, texts, material.photos, everything, views)
-        packaging.write_model_json(files, curves)
+        packaging.write_model_json(files, options.data, curves)
     metrics["minutes"] = round((time.monotonic() - started) / 60, 1)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "metrics.json").write_text(json.dumps(metrics, indent=2, default=str) + "\n")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mmsearch.encoding.query_bank import QueryBank
 from mmsearch.evaluation.metrics import relevant_ranks, retrieval_metrics
 
 Floats = npt.NDArray[np.float32]
@@ -30,12 +31,26 @@ def paired(queries: Floats, gallery: Floats) -> dict[str, Any]:
     }
 
 
-def both_ways(texts: Floats, images: Floats, distractors: Floats) -> dict[str, dict[str, Any]]:
-    """text→image over photos and distractors, image→text over the captions; row k matches row k."""
-    return {
-        "text-image": paired(texts, np.concatenate([images, distractors])),
-        "image-text": paired(images, texts),
-    }
+def both_ways(
+    texts: Floats, images: Floats, distractors: Floats, bank: QueryBank | None = None
+) -> dict[str, dict[str, Any]]:
+    """text→image over photos and distractors, image→text over the captions; row k matches row k.
+
+    With a query bank hubs among the photos are corrected.
+    """
+    gallery = np.concatenate([images, distractors])
+    found = paired(texts, gallery) if bank is None else paired(as_asked(texts), as_answered(gallery, bank))
+    return {"text-image": found, "image-text": paired(images, texts)}
+
+
+def as_answered(images: Floats, bank: QueryBank) -> Floats:
+    """Photos with their hub numbers, float32 [n, d + 1]."""
+    return np.column_stack([images, bank.numbers(images).astype(np.float32)])
+
+
+def as_asked(texts: Floats) -> Floats:
+    """Texts whose products with what `as_answered` gives are corrected cosines, float32 [q, d + 1]."""
+    return np.column_stack([texts, np.ones(len(texts), np.float32)])
 
 
 def zero_shot(images: Floats, labels: Sequence[str], names: Sequence[str], class_vectors: Floats) -> float:

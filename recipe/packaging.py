@@ -18,11 +18,12 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from mmsearch.encoding.calibration import as_json
+from mmsearch.encoding.query_bank import QueryBank, bank_texts, constants, packed, unpacked
 from mmsearch.records import Calibration
 from mmsearch.searching.scoring import noise_figures, noise_queries
 from recipe import calibration
-from recipe.data import Photo, Split, read_lines, tidy_caption
-from recipe.evaluation import both_ways, paired, table, zero_shot
+from recipe.data import Photo, Split, load_caption_bank, read_lines, tidy_caption
+from recipe.evaluation import as_answered, as_asked, both_ways, paired, table, zero_shot
 from recipe.export import (
     export_image_float,
     export_text_float,
@@ -46,6 +47,8 @@ SIZE_LIMIT = 44_000_000
 DISTRACTORS = 610
 CALIBRATION_PHOTOS = 256
 FILES = ("image.onnx", "text.onnx", "tokenizer.json")
+BANK = "query_bank.int8"
+HUMAN_IN_BANK = 1_000
 Floats = npt.NDArray[np.float32]
 
 
@@ -196,6 +199,9 @@ def measure(
         of_sets = {one: files.texts(held.texts(of)) for one, of in held.sets.items()}
         rows[name] = _recalls(held, images, of_sets)
         by_files[name] = images[places], np.concatenate(list(of_sets.values()))
+        distant = np.concatenate([_unrelated(of_sets[one], images[list(of.asked)]) for one, of in held.sets.items()])
+        bank = query_bank(files, held.folder, float(distant.mean()), float(distant.std()))
+        rows[f"{name}, hubs corrected"] = _recalls(held, images, of_sets, bank)
     metrics: dict[str, Any] = {"retrieval": rows}
     cosines = [
         float((a * b).sum(1).mean()) for a, b in zip(by_files["files fp32"], by_files["files int8"], strict=True)
@@ -215,11 +221,14 @@ def measure(
     return metrics
 
 
-def _recalls(held: HeldOut, images: Floats, texts: dict[str, Floats]) -> dict[str, Any]:
-    """Both ways for each set. ``images`` holds a row for every photo, of which those held out count."""
+def _recalls(held: HeldOut, images: Floats, texts: dict[str, Floats], bank: QueryBank | None = None) -> dict[str, Any]:
+    """Both ways for each set. ``images`` holds a row for every photo, of which those held out count.
+
+    With a query bank hubs among the photos are corrected.
+    """
     found = {}
     for name, of in held.sets.items():
-        for way, figures in both_ways(texts[name], images[list(of.asked)], images[list(of.beside)]).items():
+        for way, figures in both_ways(texts[name], images[list(of.asked)], images[list(of.beside)], bank).items():
             found[f"{name}, {way}"] = figures
     return found
 
@@ -240,8 +249,28 @@ def _zero_shot(packaged: Packaged, labelled: Sequence[Photo]) -> dict[str, Any]:
     return {"photos": len(labelled), "classes": names, "top-1": top}
 
 
+def _unrelated(texts: Floats, images: Floats) -> Floats:
+    """Cosines of texts with the photos that they do not belong to, flat."""
+    cosines: Floats = texts @ images.T
+    return cosines[~np.eye(len(cosines), dtype=bool)]
+
+
+def query_bank(packaged: Packaged, folder: Path, mean: float, std: float) -> QueryBank:
+    """The query bank of a model whose cosines of unrelated texts and photos have that mean and deviation.
+
+    Beside the texts that ship it has human captions, of which the model's folder holds the vectors alone: a bank
+    corrects best for queries of its own kind.
+    """
+    human = load_caption_bank(folder, coco=HUMAN_IN_BANK, others=0, seed=1)
+    vectors = packaged.texts([*bank_texts(), *human])
+    return QueryBank(unpacked(packed(vectors), vectors.shape[1]), *constants(mean, std))
+
+
 def calibrate(packaged: Packaged, held: HeldOut) -> Calibration:
-    """The four curves, on held-out photos and the files that ship."""
+    """The four curves, on held-out photos and the files that ship.
+
+    That of texts on photos is one of cosines that are corrected for hubs; its mirror image is of those that are not.
+    """
     of = held.sets["COCO, human"]
     validation, distractors = ([held.photos[i] for i in places] for places in (of.asked, of.beside))
     labelled = held.labelled
@@ -251,21 +280,31 @@ def calibrate(packaged: Packaged, held: HeldOut) -> Calibration:
     # Short queries too: the class names of photos from sources that were held out whole.
     names = packaged.texts([p.prompts[k % 3] for k, p in enumerate(labelled)])
     material = calibration.text_material(held.folder, seed=3)
-    nonsense = packaged.texts(noise_queries()) @ np.concatenate([whole, others]).T
-    cross = calibration.text_image_curve(
-        [(captions, whole), (names, labels)], others, [[], [p.label for p in labelled]], nonsense
+    noise, classes = packaged.texts(noise_queries()), [[], [p.label for p in labelled]]
+    nonsense = noise @ np.concatenate([whole, others]).T
+    cross = calibration.text_image_curve([(captions, whole), (names, labels)], others, classes, nonsense)
+    bank = query_bank(packaged, held.folder, cross.mean, cross.std)
+    wide_whole, wide_others, wide_labels = (as_answered(one, bank) for one in (whole, others, labels))
+    corrected = calibration.text_image_curve(
+        [(as_asked(captions), wide_whole), (as_asked(names), wide_labels)],
+        wide_others,
+        classes,
+        as_asked(noise) @ np.concatenate([wide_whole, wide_others]).T,
     )
     unasked_mean, unasked_std = noise_figures(whole @ packaged.texts(material.wordy).T)
     return {
-        ("text", "image"): cross,
+        ("text", "image"): corrected,
         ("image", "text"): replace(cross, noise_mean=unasked_mean, noise_std=unasked_std),
         ("text", "text"): calibration.text_text_curve(packaged.texts, material),
         ("image", "image"): calibration.image_image_curve(whole, cropped, labels, labelled, seed=3),
     }
 
 
-def write_model_json(packaged: Packaged, curves: Calibration) -> None:
-    """The manifest that the engine reads, last: it names the digests of the other files."""
+def write_model_json(packaged: Packaged, folder: Path, curves: Calibration) -> None:
+    """The query bank, and the manifest that the engine reads, last: it names the digests of the other files."""
+    uncorrected = curves["image", "text"]
+    bank = query_bank(packaged, folder, uncorrected.mean, uncorrected.std)
+    (packaged.folder / BANK).write_bytes(packed(bank.vectors))
     files = {name: hashlib.sha256((packaged.folder / name).read_bytes()).hexdigest() for name in FILES}
     manifest = {
         "name": NAME,
@@ -280,6 +319,12 @@ def write_model_json(packaged: Packaged, curves: Calibration) -> None:
             "pad_id": 0,
         },
         "sha256": files,
+        "query_bank": {
+            "file": BANK,
+            "sha256": hashlib.sha256((packaged.folder / BANK).read_bytes()).hexdigest(),
+            "sharpness": round(bank.sharpness, 5),
+            "centre": round(bank.centre, 5),
+        },
         "calibration": as_json(curves),
     }
     (packaged.folder / "model.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

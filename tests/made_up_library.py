@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmsearch.encoding.query_bank import QueryBank
 from mmsearch.nearest.spaces import Space
 from mmsearch.records import Content, EncodedItem, FileState, FloatMatrix, Modality, ModelIdentity
 from mmsearch.store.models import add_model
@@ -41,7 +42,13 @@ class MadeUpLibrary:
         self.added = 0
 
     def space(self, modality: Modality = "image") -> Space:
-        return Space(self.model_id, self.identity, modality)
+        bank = self.store.query_bank_name(self.model_id) if modality == "image" else None
+        return Space(self.model_id, self.identity, modality, query_bank=bank or "")
+
+    def give_query_bank(self, texts: FloatMatrix) -> None:
+        """Gives the model the query bank of those texts, unit float32 [b, DIMENSION]."""
+        with self.store.transaction():
+            self.store.put_query_bank(self.model_id, QueryBank(texts, sharpness=8.0, centre=0.1))
 
     def add(self, rows: FloatMatrix, modality: Modality = "image", extension: str = ".jpg") -> list[int]:
         """Adds a file for each vector. Returns the ids of the items."""

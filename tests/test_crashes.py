@@ -44,6 +44,8 @@ TO_VERSION_5 = """ALTER TABLE contents DROP COLUMN reader;
     DROP TRIGGER models_removed;
     ALTER TABLE models RENAME COLUMN may_lack_files TO behind;
     DROP TABLE remarks;
+    DROP TRIGGER models_with_banks_removed;
+    DROP TABLE query_banks;
     ALTER TABLE failures DROP COLUMN checksum;
     ALTER TABLE adapters DROP COLUMN checksum;
     DROP TABLE spaces;

@@ -490,7 +490,8 @@ def test_two_models_make_one_list(home: Path, tmp_path: Path, monkeypatch: pytes
 
 
 def test_what_a_model_was_not_measured_for_has_typical_scores() -> None:
-    from mmsearch.searching.scoring import TYPICAL_ACROSS, WeightedTerm, combined
+    from mmsearch.encoding.calibration import TYPICAL_ACROSS
+    from mmsearch.searching.scoring import WeightedTerm, combined
 
     vector = np.array([1, 0], np.float32)
     background = combined({}, [WeightedTerm("text", 1.0, vector)], "audio")

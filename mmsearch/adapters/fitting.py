@@ -22,6 +22,7 @@ from mmsearch.adapters.margins import contrastive_margin, hardest_triplets
 from mmsearch.adapters.recipe import FEWEST_PHOTOS, AdapterRecipe, AdapterReport, Epoch, TrainingLoss
 from mmsearch.adapters.schedule import cosine_rate
 from mmsearch.encoding.adapted import Adapter, LowRankMap
+from mmsearch.encoding.query_bank import QueryBank
 from mmsearch.errors import Invalid
 from mmsearch.evaluation.embedding import EmbeddedDataset, Integers
 from mmsearch.evaluation.metrics import average_precision, estimate, hit_at, relevant_ranks
@@ -185,10 +186,11 @@ def moved_calibration(
     moved = {}
     for (asked, answering), curve in known.items():
         ask, answer = maps[asked], maps[answering]
-        mean, stretch = _change(sampled[asked], sampled[answering], ask, answer)
+        bank = dataset.query_bank if (asked, answering) == ("text", "image") else None
+        mean, stretch = _change(sampled[asked], sampled[answering], ask, answer, bank)
         shift, spread = mean, stretch
         if asked == "text":
-            shift, spread = _change(noise, sampled[answering], ask, answer)
+            shift, spread = _change(noise, sampled[answering], ask, answer, bank)
         moved[asked, answering] = replace(
             curve,
             mean=curve.mean + mean,
@@ -199,8 +201,12 @@ def moved_calibration(
     return moved
 
 
-def _change(queries: FloatMatrix, items: FloatMatrix, ask: LowRankMap, answer: LowRankMap) -> tuple[float, float]:
+def _change(
+    queries: FloatMatrix, items: FloatMatrix, ask: LowRankMap, answer: LowRankMap, bank: QueryBank | None
+) -> tuple[float, float]:
     """By how much the mean of their cosines moves, and by what factor the deviation grows, within bounds.
+
+    With a query bank these are cosines that are corrected for hubs.
 
     What is nearly the same (a row and itself, captions that repeat) is no unrelated pair and is left out.
     """
@@ -208,7 +214,11 @@ def _change(queries: FloatMatrix, items: FloatMatrix, ask: LowRankMap, answer: L
     unrelated = before < _NEARLY_THE_SAME
     if unrelated.sum() < _FEWEST_PAIRS:
         return 0.0, 1.0
-    first, second = before[unrelated], (ask(queries) @ answer(items).T)[unrelated]
+    after = ask(queries) @ answer(items).T
+    if bank is not None:
+        before = before + bank.numbers(items)
+        after += replace(bank, vectors=ask(bank.vectors)).numbers(answer(items))
+    first, second = before[unrelated], after[unrelated]
     stretch = float(second.std()) / max(1e-6, float(first.std()))
     return float(second.mean() - first.mean()), min(2.0, max(0.5, stretch))
 
@@ -301,5 +311,5 @@ def trained_adapter(
 ) -> Adapter:
     """The maps under their name, with the calibration that goes with them."""
     texts = np.concatenate([dataset.texts, dataset.class_texts])
-    curves = known or calibration.measured({"image": dataset.images, "text": texts})
+    curves = known or calibration.measured({"image": dataset.images, "text": texts}, {"image": dataset.hub_numbers()})
     return Adapter(name, version, model_fingerprint, maps, moved_calibration(curves, maps, dataset, noise))

@@ -69,7 +69,10 @@ def train_adapter(store: Store, in_use: ModelInUse, encoder: Encoder, training: 
         raise Unsupported("Training needs torch", Remedy("extra", "clip")) from error
     stored = stored_vectors(store, in_use.model_id)
     tell = training.on_progress
-    embedded = embed(training.dataset, encoder, stored=stored, workers=training.workers, on_progress=tell)
+    bank = store.query_bank(in_use.model_id) if in_use.query_bank else None
+    embedded = embed(
+        training.dataset, encoder, stored=stored, workers=training.workers, on_progress=tell, query_bank=bank
+    )
     recipe = training.recipe or AdapterRecipe()
     maps, report = fit_adapter(embedded, recipe, on_progress=tell)
     noise = encoder.encode("text", calibration.noise_queries())

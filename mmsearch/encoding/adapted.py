@@ -25,7 +25,7 @@ from mmsearch.errors import Invalid
 from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity, TextSpan
 
 if TYPE_CHECKING:
-    pass
+    from mmsearch.encoding.query_bank import QueryBank
 
 NO_ADAPTER = "none"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -91,6 +91,10 @@ class Adapter:
         own_map = self.maps.get(modality)
         return vectors.astype(np.float32) if own_map is None else own_map(vectors)
 
+    def moved_bank(self, bank: QueryBank) -> QueryBank:
+        """The query bank for moved pictures."""
+        return replace(bank, vectors=self.moved("text", bank.vectors))
+
     def to_bytes(self) -> bytes:
         """The maps and the calibration as one file in numpy's npz form."""
         described = json.dumps(as_json(self.calibration))
@@ -134,6 +138,11 @@ class AdaptedEncoder:
     @property
     def calibration(self) -> Calibration:
         return self._adapter.calibration
+
+    @cached_property
+    def query_bank(self) -> QueryBank | None:
+        bank = self._encoder.query_bank
+        return None if bank is None else self._adapter.moved_bank(bank)
 
     @property
     def modalities(self) -> frozenset[Modality]:

@@ -7,6 +7,9 @@ from typing import cast
 
 from mmsearch.records import Background, Calibration, Modality
 
+# Mean and deviation of the cosines of unrelated texts and pictures that are typical of CLIP-style models.
+TYPICAL_ACROSS = (0.18, 0.03)
+
 
 def as_json(calibration: Calibration) -> dict[str, dict[str, float]]:
     """As it is written to files: `{"text-image": {"mean": ...}, ...}`, to five digits."""

@@ -75,6 +75,8 @@ class _Entries:
         digests = self._within("sha256")
         for key in {text._found["file"], *digests._found}:
             digests._check(key, _is_digest, "a SHA-256 in hexadecimal digits")
+        if self._found.get("query_bank") is not None:
+            self._within("query_bank")._check_query_bank()
         if self._found.get("calibration") is not None:
             curves = self._within("calibration")
             for pair in curves._found:
@@ -85,6 +87,12 @@ class _Entries:
                     raise WrongDescription(f"{curve._name} does not have the entries {', '.join(_CURVE)}")
                 for key in _CURVE:
                     curve._check(key, _is_number, "a number")
+
+    def _check_query_bank(self) -> None:
+        self._check("file", _is_plain, "the name of a file in its folder")
+        self._check("sha256", _is_digest, "a SHA-256 in hexadecimal digits")
+        self._check("sharpness", lambda value: _is_number(value) and value > 0, "a number above 0")
+        self._check("centre", _is_number, "a number")
 
     def _within(self, key: str) -> _Entries:
         return _Entries(self._found.get(key), f"its entry {key!r}")

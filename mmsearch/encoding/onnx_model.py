@@ -20,6 +20,7 @@ from mmsearch.encoding.calibration import from_json
 from mmsearch.encoding.description import DESCRIPTION, read_description
 from mmsearch.encoding.optimised_graph import load_optimised
 from mmsearch.encoding.protocol import Family, ModelFolder
+from mmsearch.encoding.query_bank import QueryBank, unpacked
 from mmsearch.encoding.runtime import silenced
 from mmsearch.encoding.token_windows import token_windows
 from mmsearch.encoding.verifying import known_sha256
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 IMAGE_BATCH = 8
+# Entries of the description that say nothing of how vectors are made.
+_BESIDE_VECTORS = ("calibration", "query_bank")
 
 
 class OnnxEncoder:
@@ -60,7 +63,7 @@ class OnnxEncoder:
         import xxhash
 
         described = json.dumps(
-            {key: value for key, value in self._description.items() if key != "calibration"}, sort_keys=True
+            {key: value for key, value in self._description.items() if key not in _BESIDE_VECTORS}, sort_keys=True
         )
         return ModelIdentity(
             name=self._name or self._description["name"],
@@ -81,6 +84,19 @@ class OnnxEncoder:
     def calibration(self) -> Calibration | None:
         known = self._description.get("calibration")
         return None if known is None else from_json(known)
+
+    @cached_property
+    def query_bank(self) -> QueryBank | None:
+        described = self._description.get("query_bank")
+        if described is None:
+            return None
+        path = self._checked(described["file"], described["sha256"])
+        try:
+            with open(path, "rb") as file:
+                vectors = unpacked(file.read(), self.identity.dimension)
+        except (OSError, ValueError) as error:
+            raise Damaged(f"The model file {path} cannot be loaded", self._remedy) from error
+        return QueryBank(vectors, described["sharpness"], described["centre"])
 
     @property
     def modalities(self) -> frozenset[Modality]:
@@ -158,8 +174,11 @@ class OnnxEncoder:
         """The path of that file of the model, which is the one that the description tells of: so the fingerprint, which
         covers the description, covers the weights too.
         """
+        return self._checked(name, self._description.get("sha256", {}).get(name))
+
+    def _checked(self, name: str, expected: str | None) -> str:
+        """The path of that file of the model, of that SHA-256."""
         path = os.path.join(self._folder, name)
-        expected = self._description.get("sha256", {}).get(name)
         try:
             is_it = expected is None or known_sha256(path) == expected
         except OSError as error:

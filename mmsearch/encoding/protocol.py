@@ -12,6 +12,7 @@ from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity, 
 
 if TYPE_CHECKING:
     from mmsearch.encoding.devices import DeviceName
+    from mmsearch.encoding.query_bank import QueryBank
 
 
 class Encoder(Protocol):
@@ -39,6 +40,10 @@ class Encoder(Protocol):
     @property
     def calibration(self) -> Calibration | None:
         """The model's own calibration, or None where it has to be read off a library's vectors."""
+
+    @property
+    def query_bank(self) -> QueryBank | None:
+        """The query bank that comes with the model, or None where its texts are to be encoded."""
 
     def encode(self, modality: Modality, payloads: Sequence[Any]) -> FloatMatrix:
         """Unit rows, float32 [len(payloads), dimension], in order, of parts of one of its modalities.

@@ -85,6 +85,10 @@ class SentenceTransformersEncoder:
         return None
 
     @property
+    def query_bank(self) -> None:
+        return None
+
+    @property
     def modalities(self) -> frozenset[Modality]:
         return frozenset({"image", "text"})
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +20,8 @@ from mmsearch.evaluation.embedding import Integers
 from mmsearch.evaluation.retrieval import Direction
 from mmsearch.nearest import codes
 from mmsearch.nearest import hnsw as graph
-from mmsearch.nearest.vectors import VectorRows
-from mmsearch.records import FloatMatrix
+from mmsearch.nearest.vectors import SpaceQuery, VectorRows
+from mmsearch.records import FloatMatrix, HalfMatrix
 
 FOUND = 10
 SHORTLISTS = (100, 1_000)
@@ -72,8 +73,10 @@ def compare(direction: Direction, comparison: Comparison) -> list[ComparisonResu
     """
     chosen = np.random.default_rng(0).permutation(len(direction.queries))[:_MOST_QUERIES]
     chosen.sort()
-    ways = [_exact("exact, float32", direction.gallery, 4.0)]
-    ways += _graphs(direction.gallery) if comparison is Comparison.GRAPH else _codes(direction.gallery)
+    numbers = np.zeros(len(direction.gallery), np.float16) if direction.numbers is None else direction.numbers
+    gallery = _Gallery(direction.gallery, numbers, by_text=float(direction.numbers is not None))
+    ways = [_exact("exact, float32", gallery, 4.0)]
+    ways += _graphs(gallery) if comparison is Comparison.GRAPH else _codes(gallery)
     return [_measured(way, direction, chosen) for way in ways]
 
 
@@ -87,7 +90,7 @@ def _measured(way: _Way, direction: Direction, chosen: Integers) -> ComparisonRe
         times.append(time.perf_counter() - started)
         inside = np.ones(len(direction.gallery), bool) if left_out is None else ~left_out[0]
         found = found[inside[found]][:FOUND]
-        cosines = direction.gallery @ query
+        cosines = direction.cosines(query[np.newaxis])[0]
         count = min(FOUND, int(inside.sum()))
         tenth = np.partition(cosines[inside], -count)[-count]
         agreed.append((cosines[found] >= tenth - _ROUNDING).sum() / count)
@@ -106,42 +109,59 @@ def _measured(way: _Way, direction: Direction, chosen: Integers) -> ComparisonRe
     )
 
 
-def _exact(name: str, vectors: FloatMatrix, bytes_per_number: float, more: float = 0.0) -> _Way:
+class _Gallery(NamedTuple):
+    """What is asked: vectors float32 [n, d], and hub numbers float16 [n] with their weight."""
+
+    vectors: FloatMatrix
+    numbers: HalfMatrix
+    by_text: float
+
+    def cosines(self, query: FloatMatrix, rows: Integers | slice = slice(None)) -> FloatMatrix:
+        """Corrected cosines of those rows with a query, float32 [d]."""
+        found: FloatMatrix = self.vectors[rows] @ query
+        return found + np.float32(self.by_text) * self.numbers[rows].astype(np.float32)
+
+
+def _exact(name: str, gallery: _Gallery, bytes_per_number: float, more: float = 0.0) -> _Way:
     return _Way(
         name,
-        bytes_per_number * vectors.shape[1] + more,
-        lambda query: _best(vectors @ query),
+        bytes_per_number * gallery.vectors.shape[1] + more,
+        lambda query: _best(gallery.cosines(query)),
     )
 
 
-def _codes(vectors: FloatMatrix) -> Iterator[_Way]:
-    yield _exact("exact, float16", codes.as_float16(vectors), 2.0)
-    yield _exact("exact, int8", codes.as_int8(vectors), 1.0, more=4.0)
-    signs = codes.SignCodes.of(vectors)
+def _codes(gallery: _Gallery) -> Iterator[_Way]:
+    vectors = gallery.vectors
+    yield _exact("exact, float16", gallery._replace(vectors=codes.as_float16(vectors)), 2.0)
+    yield _exact("exact, int8", gallery._replace(vectors=codes.as_int8(vectors)), 1.0, more=4.0)
+    signs = codes.SignCodes.of(vectors, gallery.numbers)
     for count in SHORTLISTS:
         if count < len(vectors):
-            yield _Way(f"sign bits, {count:,} re-ranked", vectors.shape[1] / 8, _two_stage(signs, vectors, count))
+            yield _Way(f"sign bits, {count:,} re-ranked", vectors.shape[1] / 8, _two_stage(signs, gallery, count))
 
 
-def _two_stage(signs: codes.SignCodes, vectors: FloatMatrix, count: int) -> Answer:
+def _two_stage(signs: codes.SignCodes, gallery: _Gallery, count: int) -> Answer:
     def answer(query: FloatMatrix) -> Integers:
-        near = signs.nearest(query, count)
-        return np.asarray(near[_best(vectors[near] @ query)])
+        near = signs.nearest(query, count, gallery.by_text)
+        return np.asarray(near[_best(gallery.cosines(query, near))])
 
     return answer
 
 
-def _graphs(vectors: FloatMatrix) -> Iterator[_Way]:
+def _graphs(gallery: _Gallery) -> Iterator[_Way]:
     if not graph.is_available():
         raise Unsupported("The graph needs hnswlib, which is not installed; `pip install hnswlib` builds it.")
-    rows = VectorRows(np.arange(len(vectors)), vectors.astype(np.float16))
-    index = graph.built([rows], vectors.shape[1], len(vectors))
-    per_vector = 4.0 * vectors.shape[1] + 8 + 4 * (2 * graph.LINKS + 1)
+    vectors = gallery.vectors
+    width = vectors.shape[1] + bool(gallery.by_text)
+    rows = VectorRows(np.arange(len(vectors)), vectors.astype(np.float16), gallery.numbers)
+    index = graph.built([rows], width, len(vectors))
+    per_vector = 4.0 * width + 8 + 4 * (2 * graph.LINKS + 1)
 
     def at(ef: int) -> Answer:
         def answer(query: FloatMatrix) -> Integers:
             index.set_ef(max(ef, FOUND + 1))
-            labels, _ = index.knn_query(query[np.newaxis], k=min(FOUND + 1, len(vectors)))
+            widened = SpaceQuery(query, gallery.by_text).widened(width)
+            labels, _ = index.knn_query(widened[np.newaxis], k=min(FOUND + 1, len(vectors)))
             return np.asarray(labels[0].astype(np.int64))
 
         return answer

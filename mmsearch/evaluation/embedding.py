@@ -13,10 +13,11 @@ import numpy.typing as npt
 
 from mmsearch.encoding.adapted import Adapter
 from mmsearch.encoding.protocol import Encoder, text_vectors
+from mmsearch.encoding.query_bank import QueryBank
 from mmsearch.errors import Invalid
 from mmsearch.evaluation.datasets import Dataset, Example
 from mmsearch.reading import UnreadableFile, picture_in
-from mmsearch.records import FloatMatrix, Progress
+from mmsearch.records import FloatMatrix, HalfMatrix, Progress
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,7 +39,7 @@ class EmbeddedDataset:
     `images` float32 [n, d] are those of `examples`; `texts` float32 [m, d] those of `captions`, caption k being
     written for photo `owners[k]`. `labels` int64 [n] is each photo's place in `classes`, -1 for none, and
     `class_texts` float32 [c, d] says "a photo of a" each class. `from_library` photos were not encoded for this;
-    `unreadable` ones were left out.
+    `unreadable` ones were left out. `query_bank` is that by which searches would correct hubs among the photos.
     """
 
     name: str
@@ -53,6 +54,13 @@ class EmbeddedDataset:
     class_texts: FloatMatrix
     from_library: int = 0
     unreadable: tuple[str, ...] = ()
+    query_bank: QueryBank | None = None
+
+    def hub_numbers(self) -> HalfMatrix:
+        """What searches add to the cosines of the photos with a text, float16 [n]."""
+        if self.query_bank is None:
+            return np.zeros(len(self.images), np.float16)
+        return self.query_bank.numbers(self.images)
 
     def through(self, adapter: Adapter, model: str) -> EmbeddedDataset:
         """The same dataset in the space of an adapter; `model` is the label of the model with it."""
@@ -62,6 +70,7 @@ class EmbeddedDataset:
             images=adapter.moved("image", self.images),
             texts=adapter.moved("text", self.texts),
             class_texts=adapter.moved("text", self.class_texts),
+            query_bank=None if self.query_bank is None else adapter.moved_bank(self.query_bank),
         )
 
 
@@ -72,8 +81,9 @@ def embed(
     stored: StoredVector = lambda path: None,
     workers: int | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    query_bank: QueryBank | None = None,
 ) -> EmbeddedDataset:
-    """Encodes what a dataset holds and the library does not.
+    """Encodes what a dataset holds and the library does not. With `query_bank` hubs are corrected where it is measured.
 
     `on_progress` is told how many photos and texts are done, and of how many.
 
@@ -120,6 +130,7 @@ def embed(
         class_texts=vectors[len(captions) :],
         from_library=known,
         unreadable=tuple(example.path for example, row in zip(examples, rows, strict=True) if row is None),
+        query_bank=query_bank,
     )
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmsearch.encoding.adapted import NO_ADAPTER, AdaptedEncoder
+from mmsearch.encoding.protocol import Encoder
+from mmsearch.encoding.query_bank import QueryBank, query_bank_of
 from mmsearch.errors import Invalid, NotFound, Remedy
 from mmsearch.evaluation.comparison import Comparison
 from mmsearch.evaluation.datasets import Dataset
@@ -63,10 +65,13 @@ def evaluate_models(
         encoder = encoders.called(name)
         model_known = known.get(encoder.identity.fingerprint)
         if store is None or model_known is None:
-            found.append(measured(embedded_by(encoder), encoder))
+            bank = _query_bank(encoder, on_progress)
+            found.append(measured(embedded_by(encoder, query_bank=bank), encoder))
             continue
+        has_bank = store.query_bank_name(model_known.id) is not None
+        bank = store.query_bank(model_known.id) if has_bank else _query_bank(encoder, on_progress)
         stored = stored_vectors(store, model_known.id)
-        embedded = embedded_by(encoder, stored=stored)
+        embedded = embedded_by(encoder, stored=stored, query_bank=bank)
         its_own = wanted.get(model_known.identity.fingerprint, [])
         wishes: Sequence[str | None] = [one for one in adapters if one == NO_ADAPTER or one in its_own] or (
             [NO_ADAPTER] if adapters else [None]
@@ -79,6 +84,13 @@ def evaluate_models(
             adapted = AdaptedEncoder(encoder, adapter)
             found.append(measured(embedded.through(adapter, adapted.identity.label), adapted))
     return Evaluations(dataset, tuple(found))
+
+
+def _query_bank(encoder: Encoder, on_progress: Callable[[Progress], None]) -> QueryBank | None:
+    def tell(done: int, total: int) -> None:
+        on_progress(Progress("encoding the query bank", done, total, "texts"))
+
+    return query_bank_of(encoder, tell)
 
 
 def _adapters_by_model(store: Store | None, adapters: Sequence[str]) -> dict[str, list[str]]:

@@ -64,7 +64,9 @@ def evaluate(
             "class folders."
         )
     texts = np.concatenate([dataset.texts, dataset.class_texts])
-    curves = encoder.calibration or calibration.measured({"image": dataset.images, "text": texts})
+    curves = encoder.calibration or calibration.measured(
+        {"image": dataset.images, "text": texts}, {"image": dataset.hub_numbers()}
+    )
     noise = encoder.encode("text", calibration.noise_queries())
     nonsense = encoder.encode("text", calibration.noise_queries(seed=NONSENSE_SEED))
     separations = [separation(dataset, one, curves, noise, nonsense) for one in asked if one.asked == "text"]

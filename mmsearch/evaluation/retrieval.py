@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from mmsearch.evaluation.embedding import EmbeddedDataset, Integers
 from mmsearch.evaluation.metrics import Estimate, estimate, relevant_ranks, retrieval_metrics
-from mmsearch.records import FloatMatrix, Modality
+from mmsearch.records import FloatMatrix, HalfMatrix, Modality
 
 Flags = npt.NDArray[np.bool_]
 # For a block of queries, which items are right and which are not in their gallery: bool [q, n] each.
@@ -28,7 +28,8 @@ _QUERIES_AT_ONCE = 256
 class Direction:
     """One kind of question on a dataset: query vectors float32 [q, d], gallery float32 [n, d], what is right.
 
-    `groups` int64 [q] ties queries that succeed and fail together (the captions of one photo).
+    `numbers` float16 [n] are added to the cosines with each query, as searches do it: texts on photos. `groups`
+    int64 [q] ties queries that succeed and fail together (the captions of one photo).
     """
 
     name: str
@@ -38,13 +39,19 @@ class Direction:
     gallery: FloatMatrix
     judge: Judgement
     groups: Integers
+    numbers: HalfMatrix | None = None
+
+    def cosines(self, queries: FloatMatrix) -> FloatMatrix:
+        """Those of queries float32 [b, d] with the gallery, corrected for hubs: float32 [b, n]."""
+        found: FloatMatrix = queries @ self.gallery.T
+        return found if self.numbers is None else found + self.numbers.astype(np.float32)
 
     def blocks(self) -> Iterator[tuple[FloatMatrix, Flags, Flags | None]]:
-        """Cosines [b, n], what is right [b, n] and what is left out, for some queries after another."""
+        """Corrected cosines [b, n], what is right [b, n] and what is left out, for some queries after another."""
         for start in range(0, len(self.queries), _QUERIES_AT_ONCE):
             rows = np.arange(start, min(len(self.queries), start + _QUERIES_AT_ONCE))
             relevant, left_out = self.judge(rows)
-            yield self.queries[rows] @ self.gallery.T, relevant, left_out
+            yield self.cosines(self.queries[rows]), relevant, left_out
 
     def ranks(self) -> list[npt.NDArray[np.int64]]:
         """Per query the ranks of what is right, from 1, ascending."""
@@ -76,11 +83,12 @@ class ZeroShot:
 def directions(dataset: EmbeddedDataset) -> list[Direction]:
     """All that can be asked of the dataset."""
     found: list[Direction] = []
+    numbers = dataset.hub_numbers()
     if len(dataset.captions):
-        found += _between_captions_and_photos(dataset)
+        found += _between_captions_and_photos(dataset, numbers)
         found += _between_captions(dataset)
     if (dataset.labels >= 0).any():
-        found += _by_label(dataset)
+        found += _by_label(dataset, numbers)
     return found
 
 
@@ -102,7 +110,7 @@ def zero_shot(dataset: EmbeddedDataset) -> ZeroShot | None:
     return ZeroShot(len(rows), len(dataset.classes), estimate(ranks <= 1), estimate(ranks <= 5))
 
 
-def _between_captions_and_photos(dataset: EmbeddedDataset) -> list[Direction]:
+def _between_captions_and_photos(dataset: EmbeddedDataset, numbers: HalfMatrix) -> list[Direction]:
     meaning = same_text(dataset.captions)
     owners, photos = dataset.owners, len(dataset.images)
     # A table of all captions by all photos would take 5 GB for Flickr30k: rows are made when they are asked for.
@@ -118,7 +126,7 @@ def _between_captions_and_photos(dataset: EmbeddedDataset) -> list[Direction]:
         return flags(right, len(meaning)), None
 
     return [
-        Direction("text→image", "text", "image", dataset.texts, dataset.images, of_texts, owners),
+        Direction("text→image", "text", "image", dataset.texts, dataset.images, of_texts, owners, numbers),
         Direction("image→text", "image", "text", dataset.images[captioned], dataset.texts, of_photos, captioned),
     ]
 
@@ -136,7 +144,7 @@ def _between_captions(dataset: EmbeddedDataset) -> list[Direction]:
     return [Direction("text→text", "text", "text", dataset.texts[several], dataset.texts, others, owners[several])]
 
 
-def _by_label(dataset: EmbeddedDataset) -> list[Direction]:
+def _by_label(dataset: EmbeddedDataset, numbers: HalfMatrix) -> list[Direction]:
     labelled = np.flatnonzero(dataset.labels >= 0)
     labels, images = dataset.labels[labelled], dataset.images[labelled]
     present = np.unique(labels)
@@ -149,7 +157,8 @@ def _by_label(dataset: EmbeddedDataset) -> list[Direction]:
         itself = company[rows, None] == np.arange(len(labels))
         return (labels[company[rows], None] == labels) & ~itself, itself
 
-    found = [Direction("label→image", "text", "image", dataset.class_texts[present], images, of_class, present)]
+    asked, added = dataset.class_texts[present], numbers[labelled]
+    found = [Direction("label→image", "text", "image", asked, images, of_class, present, added)]
     if len(company):
         queries = images[company]
         found.append(Direction("image→image", "image", "image", queries, images, alike, np.arange(len(company))))

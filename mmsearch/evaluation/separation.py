@@ -52,7 +52,8 @@ def separation(
         nonsense: vectors of other queries of random letters, float32 [p, d].
     """
     gallery = direction.gallery
-    curves = calibration.refreshed(known, noise, {direction.answering: [gallery.astype(np.float16)]})
+    numbers = np.zeros(len(gallery), np.float16) if direction.numbers is None else direction.numbers
+    curves = calibration.refreshed(known, noise, {direction.answering: [(gallery.astype(np.float16), numbers)]})
     curve = curves["text", direction.answering]
     bound = calibration.nothing_close(curve, len(gallery))
     shown = right = relevant_in_all = 0
@@ -83,8 +84,8 @@ def separation(
         recall=recall,
         f1=2 * precision * recall / max(1e-12, precision + recall),
         answered=estimate(np.concatenate(answered)),
-        refused=estimate((nonsense @ gallery.T).max(axis=1) <= bound),
-        refused_absent=_refused_absent(dataset, bound) if direction.name == "label→image" else None,
+        refused=estimate(direction.cosines(nonsense).max(axis=1) <= bound),
+        refused_absent=_refused_absent(dataset, direction, bound) if direction.name == "label→image" else None,
     )
 
 
@@ -95,13 +96,13 @@ def _best(cosines: FloatMatrix) -> npt.NDArray[np.int64]:
     return np.asarray(np.argpartition(-cosines, SHOWN, axis=1)[:, :SHOWN], np.int64)
 
 
-def _refused_absent(dataset: EmbeddedDataset, bound: float) -> Estimate | None:
+def _refused_absent(dataset: EmbeddedDataset, direction: Direction, bound: float) -> Estimate | None:
     """Each class asked for where its photos are taken away."""
     labelled = np.flatnonzero(dataset.labels >= 0)
     labels = dataset.labels[labelled]
     present = np.unique(labels)
     if len(present) < 2:
         return None
-    cosines = dataset.class_texts[present] @ dataset.images[labelled].T
+    cosines = direction.cosines(direction.queries)
     cosines[present[:, None] == labels] = -np.inf
     return estimate(cosines.max(axis=1) <= bound)

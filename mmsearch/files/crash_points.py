@@ -19,6 +19,7 @@ CRASH_POINTS = (
     "suspect noted",
     "gone files removed",
     "run finished",
+    "query bank kept",
     "codes begun",
     "record kept",
     "codes added",

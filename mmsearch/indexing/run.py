@@ -15,6 +15,7 @@ from mmsearch.files.locking import WriterLock
 from mmsearch.files.private import make_private_folder
 from mmsearch.indexing.journal import InFlight
 from mmsearch.indexing.pipeline import Indexer, IndexOptions
+from mmsearch.indexing.query_bank import keep_query_bank
 from mmsearch.indexing.report import IndexReport
 from mmsearch.indexing.roots import check_root, choose_roots, is_of_unread_kind, root_status
 from mmsearch.indexing.walking import WalkProblem, WalkRules, check_rules
@@ -190,6 +191,7 @@ class IndexRun:
         indexer.report.library = self._folder
         indexer.report.offline += roots.missing
         report = indexer.run([(rows[root.id], rules) for root, rules in roots.there])
+        keep_query_bank(store, model.id, encoder, self._options)
         # Not after Ctrl-C: searches read what is missing there from the store.
         report.rebuilt += self._refresh(store, encoder)
         return report

@@ -93,19 +93,23 @@ def write_head(file: IO[bytes], magic: bytes, description: Description, numbers:
     return checksum
 
 
-def read_head(file: BinaryIO, magic: bytes, bytes_a_number: int = 0) -> tuple[Description, bytes, int]:
-    """The description, what belongs to it (so many bytes for each dimension of its owner), and the checksum.
+def read_head(
+    file: BinaryIO, magic: bytes, size_of_numbers: Callable[[int], int] = lambda dimension: 0
+) -> tuple[Description, bytes, int]:
+    """The description, what belongs to it (its size in bytes is told by the owner's dimension), and the checksum.
 
     Raises:
-        NotUsable: it is damaged, or that of another kind of file.
+        NotUsable: it is damaged, or that of another kind of file. Missing, where it is of an older version.
         OSError, ValueError, KeyError, TypeError, struct.error: it is damaged in other ways.
     """
     found, length, checksum = _HEAD.unpack(read(file, _HEAD.size))
+    if found[:-1] == magic[:-1] and found < magic:
+        raise Missing("of an older version")
     if found != magic:
         raise NotUsable("cut short or not a derived file")
     written = read(file, length)
     fields = json.loads(written)
-    numbers = read(file, bytes_a_number * fields["owner"]["dimension"])
+    numbers = read(file, size_of_numbers(fields["owner"]["dimension"]))
     if _checksum(written, numbers) != checksum:
         raise NotUsable("damaged: its checksum is wrong")
     return Description(Owner(**fields.pop("owner")), **fields), numbers, checksum

@@ -1,11 +1,11 @@
 """The code file of one space: the ids and sign codes of all its rows, one after another, added to as a library grows.
 
-It is small (56 bytes a row of 384 numbers) and read from beginning to end by a search of a fresh process, which then
+It is small (58 bytes a row of 384 numbers) and read from beginning to end by a search of a fresh process, which then
 asks the store for the full vectors of the rows that seem nearest.
 
-The head (`nearest.chained`) is followed by the mean, float32 [d], and each block's head by ids, int64 [n], and words,
-uint64 [w, n]. The file is written anew, beside the old one, when too much of it is dead, when it has come to consist of
-many small blocks, or when the mean is that of a far smaller library.
+The head (`nearest.chained`) is followed by the mean, float32 [d], and the spread, float32; each block's head by ids,
+int64 [n], words, uint64 [w, n], and hub numbers, float16 [n]. The file is written anew, beside the old one, when too
+much of it is dead, when it has come to consist of many small blocks, or when the mean is that of a far smaller library.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from mmsearch.nearest.chained import (
     read_head,
     write_head,
 )
-from mmsearch.nearest.codes import Words, sign_words, words_of
+from mmsearch.nearest.codes import Words, mean_and_spread, sign_words, words_of
 from mmsearch.nearest.derived import CODES, Missing, NotUsable, Record
 from mmsearch.nearest.spaces import Space
-from mmsearch.nearest.vectors import StoredVectors, VectorRows, blocks_after
-from mmsearch.records import FloatMatrix, ItemIds
+from mmsearch.nearest.vectors import KnownNumbers, StoredVectors, VectorRows, blocks_after, with_numbers
+from mmsearch.records import FloatMatrix, HalfMatrix, ItemIds
 
 if TYPE_CHECKING:
     from mmsearch.store.protocol import Store
@@ -50,15 +50,16 @@ GROWTH_FOR_MEAN = 8
 # So many small blocks beyond what full ones would be do no harm.
 MOST_SMALL_BLOCKS = 16
 
-_MAGIC = b"mmcodes1"
+_MAGIC = b"mmcodes2"
 
 
 @dataclass(frozen=True)
 class CodeBlock:
-    """Codes of some rows: `item_ids` int64 [n], ascending; `words` uint64 [d / 64, n]."""
+    """Codes of some rows: `item_ids` int64 [n], ascending; `words` uint64 [d / 64, n]; hub `numbers` float16 [n]."""
 
     item_ids: ItemIds
     words: Words
+    numbers: HalfMatrix
 
 
 @dataclass
@@ -69,6 +70,7 @@ class OpenCodes:
 
     description: Description
     mean: FloatMatrix
+    spread: float
     record: Record
     file: BinaryIO
     end: int
@@ -101,10 +103,11 @@ class OpenCodes:
     def _next(self) -> CodeBlock:
         words = words_of(self.description.owner.dimension)
         self.file.seek(self.end)
-        rows, payload, self.checksum = read_block(self.file, self.checksum, 8 * (1 + words))
+        rows, payload, self.checksum = read_block(self.file, self.checksum, 8 * (1 + words) + 2)
         self.end += BLOCK.size + len(payload)
-        values = np.frombuffer(payload, "<u8")
-        return CodeBlock(values[:rows].view(np.int64), values[rows:].reshape(words, rows))
+        values = np.frombuffer(payload, "<u8", count=rows * (1 + words))
+        numbers = np.frombuffer(payload, "<f2", offset=values.nbytes)
+        return CodeBlock(values[:rows].view(np.int64), values[rows:].reshape(words, rows), numbers)
 
 
 def open_codes(folder: str, store: Store, space: Space) -> AbstractContextManager[OpenCodes]:
@@ -138,7 +141,19 @@ def refresh_codes(folder: str, store: Store, space: Space) -> tuple[StoredVector
         if _is_in_pieces(known):
             known = _in_fewer_pieces(known, path, folder, store, space)
         rows = known.rows + _add(path, store, space, known)
-    return StoredVectors(store, space, rows), trouble
+    return StoredVectors(store, space, rows, _known_numbers(folder, store, space)), trouble
+
+
+def _known_numbers(folder: str, store: Store, space: Space) -> KnownNumbers | None:
+    """The hub numbers in the code file, which is up to date."""
+    if not space.query_bank:
+        return None
+    with open_codes(folder, store, space) as codes:
+        blocks = list(codes.blocks())
+    return KnownNumbers(
+        np.concatenate([np.empty(0, np.int64), *(block.item_ids for block in blocks)]),
+        np.concatenate([np.empty(0, np.float16), *(block.numbers for block in blocks)]),
+    )
 
 
 def _whole(folder: str, store: Store, space: Space) -> OpenCodes:
@@ -182,11 +197,11 @@ def _add(path: str, store: Store, space: Space, known: OpenCodes) -> int:
 
 
 def _write_from_store(path: str, store: Store, space: Space) -> int:
-    mean, latest = _mean(store, space), store.latest_item()
+    (mean, spread), latest = _mean_and_spread(store, space), store.latest_item()
     description = describe(store, space)
 
     def write(file: IO[bytes]) -> tuple[int, int, int]:
-        head = _write_head(file, description, mean)
+        head = _write_head(file, description, mean, spread)
         return *_write_rows_after(file, store, space, mean, 0, head), file.tell()
 
     count, checksum, end = write_whole(path, write)
@@ -198,7 +213,7 @@ def _in_fewer_pieces(known: OpenCodes, path: str, folder: str, store: Store, spa
     """Writes the file anew from its own blocks. Returns it with its new record."""
 
     def write(file: IO[bytes]) -> Record:
-        checksum = _write_head(file, known.description, known.mean)
+        checksum = _write_head(file, known.description, known.mean, known.spread)
         with open_codes(folder, store, space) as codes:
             for block in _in_full_blocks(codes.blocks(), words_of(space.identity.dimension)):
                 checksum = _write_block(file, block, checksum)
@@ -213,51 +228,65 @@ def _write_rows_after(
     file: IO[bytes], store: Store, space: Space, mean: FloatMatrix, after: int, checksum: int
 ) -> tuple[int, int]:
     """Blocks of all rows of items with higher ids than `after`. Returns how many rows, and the last checksum."""
-    stored = blocks_after(store, space, after)
-    pieces = (CodeBlock(block.item_ids, sign_words(block.vectors.astype(np.float32), mean)) for block in stored)
+    stored = (with_numbers(store, space, rows) for rows in blocks_after(store, space, after))
     rows = 0
-    for block in _in_full_blocks(pieces, words_of(space.identity.dimension)):
+    for block in _in_full_blocks((_coded(one, mean) for one in stored), words_of(space.identity.dimension)):
         checksum = _write_block(file, block, checksum)
         rows += len(block.item_ids)
     return rows, checksum
 
 
+def _coded(rows: VectorRows, mean: FloatMatrix) -> CodeBlock:
+    assert rows.numbers is not None
+    return CodeBlock(rows.item_ids, sign_words(rows.vectors.astype(np.float32), mean), rows.numbers)
+
+
 def _in_full_blocks(pieces: Iterable[CodeBlock], words: int) -> Iterator[CodeBlock]:
     """The same rows in blocks of BLOCK_ROWS, the last one as it comes."""
-    waiting = CodeBlock(np.empty(0, np.int64), np.empty((words, 0), np.uint64))
+    waiting = CodeBlock(np.empty(0, np.int64), np.empty((words, 0), np.uint64), np.empty(0, np.float16))
     for piece in pieces:
         waiting = CodeBlock(
-            np.concatenate([waiting.item_ids, piece.item_ids]), np.concatenate([waiting.words, piece.words], axis=1)
+            np.concatenate([waiting.item_ids, piece.item_ids]),
+            np.concatenate([waiting.words, piece.words], axis=1),
+            np.concatenate([waiting.numbers, piece.numbers]),
         )
         while len(waiting.item_ids) >= BLOCK_ROWS:
-            yield CodeBlock(waiting.item_ids[:BLOCK_ROWS], waiting.words[:, :BLOCK_ROWS])
-            waiting = CodeBlock(waiting.item_ids[BLOCK_ROWS:], waiting.words[:, BLOCK_ROWS:])
+            yield _cut(waiting, slice(BLOCK_ROWS))
+            waiting = _cut(waiting, slice(BLOCK_ROWS, None))
     if len(waiting.item_ids):
         yield waiting
 
 
-def _mean(store: Store, space: Space) -> FloatMatrix:
-    """The mean of rows from four parts of the library, or of all where there are few."""
+def _cut(block: CodeBlock, places: slice) -> CodeBlock:
+    return CodeBlock(block.item_ids[places], block.words[:, places], block.numbers[places])
+
+
+def _mean_and_spread(store: Store, space: Space) -> tuple[FloatMatrix, float]:
+    """Those of rows from four parts of the library, or of all where there are few."""
     latest = store.latest_item()
     parts: list[VectorRows] = []
     for quarter in range(4):
         block = next(blocks_after(store, space, latest * quarter // 4), None)
         if block is not None:
             parts.append(block)
-    if not parts:
-        return np.zeros(space.identity.dimension, np.float32)
-    mean: FloatMatrix = np.concatenate([part.vectors for part in parts]).astype(np.float32).mean(axis=0)
-    return mean
+    nothing = np.empty((0, space.identity.dimension), np.float16)
+    return mean_and_spread(np.concatenate([nothing, *(part.vectors for part in parts)]).astype(np.float32))
 
 
-def _write_head(file: IO[bytes], description: Description, mean: FloatMatrix) -> int:
+def _write_head(file: IO[bytes], description: Description, mean: FloatMatrix, spread: float) -> int:
     """Returns its checksum."""
-    return write_head(file, _MAGIC, description, mean.astype("<f4").tobytes())
+    return write_head(file, _MAGIC, description, np.append(mean, spread).astype("<f4").tobytes())
 
 
 def _write_block(file: IO[bytes], block: CodeBlock, before: int) -> int:
     """Writes the block at the present place; `before` is the checksum of what is before it. Returns its own."""
-    payload = block.item_ids.astype("<i8").tobytes() + np.ascontiguousarray(block.words, "<u8").tobytes()
+    payload = b"".join(
+        (
+            block.item_ids.astype("<i8").tobytes(),
+            np.ascontiguousarray(block.words, "<u8").tobytes(),
+            block.numbers.astype("<f2").tobytes(),
+        )
+    )
     checksum = block_checksum(before, payload)
     file.write(BLOCK.pack(BLOCK_MAGIC, len(block.item_ids), checksum))
     file.flush()
@@ -267,6 +296,6 @@ def _write_block(file: IO[bytes], block: CodeBlock, before: int) -> int:
 
 
 def _begun(file: BinaryIO, record: Record) -> OpenCodes:
-    description, numbers, checksum = read_head(file, _MAGIC, bytes_a_number=4)
-    mean = np.frombuffer(numbers, "<f4").astype(np.float32)
-    return OpenCodes(description, mean, record, file, file.tell(), checksum, head=checksum)
+    description, numbers, checksum = read_head(file, _MAGIC, lambda dimension: 4 * (dimension + 1))
+    values = np.frombuffer(numbers, "<f4").astype(np.float32)
+    return OpenCodes(description, values[:-1], float(values[-1]), record, file, file.tell(), checksum, head=checksum)

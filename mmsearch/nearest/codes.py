@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mmsearch.records import FloatMatrix
+from mmsearch.records import FloatMatrix, HalfMatrix
 
 Words = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
@@ -21,6 +21,8 @@ _WORD_BITS = 64
 _AT_ONCE = 4_096
 # A query's numbers as signed integers of four bits, bit by bit: two's complement.
 _LARGEST = 7
+# With what a query of some 4,000 numbers adds up to, it is a number of 16 bits.
+_LARGEST_CORRECTION = 4_095
 _PLANE_WEIGHTS = np.array([1, 2, 4, -8], np.int16)
 
 
@@ -53,9 +55,19 @@ def sign_words(vectors: npt.NDArray[np.number], mean: FloatMatrix) -> Words:
     return np.ascontiguousarray(np.packbits(bits, axis=1).view("<u8").T)
 
 
+def mean_and_spread(vectors: FloatMatrix) -> tuple[FloatMatrix, float]:
+    """The mean of vectors float32 [n, d], float32 [d], and how far from it their numbers are on average."""
+    if not len(vectors):
+        return np.zeros(vectors.shape[1], np.float32), 0.0
+    mean: FloatMatrix = vectors.mean(axis=0)
+    return mean, float(np.abs(vectors - mean).mean())
+
+
 @dataclass(frozen=True)
 class CodedQuery:
     """A query to be held against sign codes: bit planes of its numbers in four bits, uint64 [4, d / 64].
+
+    `step` is what 1 of these four bits stands for, and `by_text` the weight that hub numbers have.
 
     The query stays nearly whole while the rows are cut to signs, which tells near rows apart far better than signs
     on both sides do, above all for a text among pictures (Gao and Long, "RaBitQ", 2024, without its rotation, which
@@ -63,13 +75,17 @@ class CodedQuery:
     """
 
     planes: Words
+    step: float
+    by_text: float = 0.0
 
     @classmethod
-    def of(cls, query: FloatMatrix) -> CodedQuery:
+    def of(cls, query: FloatMatrix, by_text: float = 0.0) -> CodedQuery:
         """The coded form of a query, float32 [d]."""
-        rounded = np.rint(query * (_LARGEST / max(float(np.abs(query).max()), 1e-12))).astype(np.int64)
+        largest = max(float(np.abs(query).max()), 1e-12)
+        rounded = np.rint(query * (_LARGEST / largest)).astype(np.int64)
         bits = rounded >> np.arange(4)[:, np.newaxis] & 1
-        return cls(np.ascontiguousarray(sign_words(bits, np.zeros(len(query), np.float32)).T))
+        planes = np.ascontiguousarray(sign_words(bits, np.zeros(len(query), np.float32)).T)
+        return cls(planes, largest / _LARGEST, by_text)
 
     def estimates(self, words: Words) -> Estimates:
         """For rows of sign codes, uint64 [d / 64, n], numbers that rise with their cosines, int16 [n].
@@ -78,6 +94,17 @@ class CodedQuery:
         """
         parts = [self._of_few(words[:, start : start + _AT_ONCE]) for start in range(0, words.shape[1], _AT_ONCE)]
         return np.concatenate([np.empty(0, np.int16), *parts])
+
+    def corrected(self, estimates: Estimates, numbers: HalfMatrix, spread: float) -> Estimates:
+        """Estimates of rows with their hub numbers, float16 [n], int16 [n].
+
+        A cosine rises by twice the spread of the vectors' numbers and `step` where the estimate rises by 1.
+        """
+        if not self.by_text:
+            return estimates
+        units = numbers.astype(np.float32) * np.float32(self.by_text / max(2 * spread * self.step, 1e-9))
+        corrections = np.clip(np.rint(units), -_LARGEST_CORRECTION, _LARGEST_CORRECTION).astype(np.int16)
+        return np.asarray(estimates + corrections, np.int16)
 
     def _of_few(self, words: Words) -> Estimates:
         set_bits = np.bitwise_count(words[np.newaxis] & self.planes[:, :, np.newaxis])
@@ -99,17 +126,22 @@ def best_places(estimates: Estimates, count: int) -> Places:
 
 @dataclass(frozen=True)
 class SignCodes:
-    """Sign codes of some vectors: `mean` float32 [d], `words` uint64 [d / 64, n]."""
+    """Sign codes of some vectors: `mean` float32 [d], `words` uint64 [d / 64, n]; their hub numbers, float16 [n]."""
 
     mean: FloatMatrix
+    spread: float
     words: Words
+    numbers: HalfMatrix
 
     @classmethod
-    def of(cls, vectors: FloatMatrix) -> SignCodes:
+    def of(cls, vectors: FloatMatrix, numbers: HalfMatrix | None = None) -> SignCodes:
         """The codes of vectors float32 [n, d]."""
-        mean = vectors.mean(axis=0) if len(vectors) else np.zeros(vectors.shape[1], np.float32)
-        return cls(mean, sign_words(vectors, mean))
+        mean, spread = mean_and_spread(vectors)
+        return cls(
+            mean, spread, sign_words(vectors, mean), np.zeros(len(vectors), np.float16) if numbers is None else numbers
+        )
 
-    def nearest(self, query: FloatMatrix, count: int) -> Places:
+    def nearest(self, query: FloatMatrix, count: int, by_text: float = 0.0) -> Places:
         """The `count` rows that seem nearest to the query, float32 [d], in the order of the rows."""
-        return best_places(CodedQuery.of(query).estimates(self.words), count)
+        coded = CodedQuery.of(query, by_text)
+        return best_places(coded.corrected(coded.estimates(self.words), self.numbers, self.spread), count)

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from mmsearch.files.crash_points import crash_point
@@ -36,12 +36,13 @@ class Missing(NotUsable):
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose derived file it is: the library and the space."""
+    """Whose derived file it is: the library and the space, and by which query bank hubs are corrected in it."""
 
     library_id: str
     fingerprint: str
     modality: Modality
     dimension: int
+    query_bank: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,16 @@ class Record:
 def owner_of(store: Store, space: Space) -> Owner:
     """The owner that a file made now of that space has."""
     identity = space.identity
-    return Owner(store.setting("library_id") or "", identity.fingerprint, space.modality, identity.dimension)
+    library_id = store.setting("library_id") or ""
+    return Owner(library_id, identity.fingerprint, space.modality, identity.dimension, space.query_bank)
 
 
 def check_owner(owner: Owner, store: Store, space: Space) -> None:
-    """Raises NotUsable for a file of another library or space."""
-    if owner != owner_of(store, space):
+    """Raises NotUsable for a file of another library or space; Missing for one of before the query bank."""
+    right = owner_of(store, space)
+    if owner == replace(right, query_bank="") != right:
+        raise Missing("made before hubs were corrected")
+    if owner != right:
         raise NotUsable("of another library or model")
 
 

@@ -19,8 +19,8 @@ from mmsearch.nearest.recent import Recent
 from mmsearch.nearest.scan import GRAPH_FROM_ROWS, Scan
 from mmsearch.nearest.snapshot import Codes, SpaceSnapshot
 from mmsearch.nearest.spaces import Space
-from mmsearch.nearest.vectors import places_in
-from mmsearch.records import Filters, FloatMatrix, ItemIds
+from mmsearch.nearest.vectors import Compared, SpaceQuery, places_in
+from mmsearch.records import Filters, FloatMatrix, HalfMatrix, ItemIds
 from mmsearch.store.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
@@ -39,13 +39,15 @@ MOST_FILTERS = 16
 
 
 class Nearest(NamedTuple):
-    """Items near a query, best first: ids [k] and cosines [k]; `complete` if there are no others.
+    """Items near a query, best first: ids [k], cosines [k] and those corrected for hubs [k], by which they are ranked.
 
-    `exact` tells that all items were compared exactly: none that was left out is nearer than the last.
+    `complete` if there are no others. `exact` tells that all items were compared exactly: none that was left out is
+    nearer than the last.
     """
 
     item_ids: ItemIds
     cosines: FloatMatrix
+    corrected: FloatMatrix
     complete: bool
     exact: bool
 
@@ -64,7 +66,7 @@ class Wanted:
         self.item_ids = item_ids
         self._lock = threading.Lock()
         self._places: dict[tuple[int, int], tuple[ItemIds, ItemIds]] = {}
-        self._words: tuple[Codes, Words] | None = None
+        self._words: tuple[Codes, Words, HalfMatrix] | None = None
 
     def __len__(self) -> int:
         return len(self.item_ids)
@@ -85,12 +87,13 @@ class Wanted:
         places, _ = self.places(codes, 0)
         if len(places) > KEPT_CODES:
             blocks = (places[start : start + BLOCK_ROWS] for start in range(0, len(places), BLOCK_ROWS))
-            return np.concatenate([query.estimates(codes.words[:, block]) for block in blocks])
+            estimates = np.concatenate([query.estimates(codes.words[:, block]) for block in blocks])
+            return query.corrected(estimates, codes.numbers[places], codes.spread)
         with self._lock:
             if self._words is None or self._words[0] is not codes:
-                self._words = codes, np.ascontiguousarray(codes.words[:, places])
-            words = self._words[1]
-        return query.estimates(words)
+                self._words = codes, np.ascontiguousarray(codes.words[:, places]), codes.numbers[places]
+            _, words, numbers = self._words
+        return query.corrected(query.estimates(words), numbers, codes.spread)
 
 
 class Gallery:
@@ -120,39 +123,37 @@ class Gallery:
         return self._wanted.get(filters, lambda: Wanted(store.matching_items(filters, model_id, modality)))
 
     def ranking(
-        self, store: SqliteStore, vector: FloatMatrix, wanted: Wanted | None = None, patient: bool = False
+        self,
+        store: SqliteStore,
+        vector: FloatMatrix,
+        wanted: Wanted | None = None,
+        patient: bool = False,
+        by_text: float = 0.0,
     ) -> tuple[Ranking, int]:
         """What gives the items nearest to a unit vector, float32 [dimension], and of how many items it chooses.
 
-        The store is to be at the gallery's state until the last item was given.
+        `by_text` is how much of the vector are texts (see `SpaceQuery`): for so much hubs are corrected. The store is
+        to be at the gallery's state until the last item was given.
 
         Raises:
             NotUsable: where `patient`: a derived file is not that of this state, but may be that of the next. Without,
                 it is done without.
         """
         again = self._snapshot.is_asked_again()
+        query = SpaceQuery(vector, by_text)
         among = None if wanted is None else wanted.item_ids
         if among is not None and len(among) <= FEW_ROWS:
-            found = self._snapshot.cosines_of(store, among, vector, again)
-            return _of_cosines(*found), len(among)
+            return _of_all(self._snapshot.compared(store, among, query, again)), len(among)
+        coded = CodedQuery.of(vector, by_text)
         if self._scan == "exact":
-            item_ids, cosines = self._snapshot.cosines_after(store, 0, vector, again)
-            return _of_cosines(*_only(among, item_ids, cosines)), len(item_ids) if among is None else len(among)
-        coded = CodedQuery.of(vector)
+            if self._snapshot.corrected(query):  # the code file has the hub numbers
+                self._snapshot.codes(store, coded, again, patient=False)
+            found = self._snapshot.compared_after(store, 0, query, again)
+            return _of_all(found.among(among)), len(found.item_ids) if among is None else len(among)
         codes, estimates = self._snapshot.codes(store, coded, again, patient)
-        newer, newer_cosines = self._snapshot.cosines_after(store, codes.covers_to, vector, again)
-        count = len(codes.item_ids) + len(newer)
-        asked = _Asked(
-            self._snapshot,
-            store,
-            vector,
-            coded,
-            again,
-            wanted,
-            codes,
-            estimates,
-            *_only(among, newer, newer_cosines),
-        )
+        newer = self._snapshot.compared_after(store, codes.covers_to, query, again)
+        count = len(codes.item_ids) + len(newer.item_ids)
+        asked = _Asked(self._snapshot, store, query, coded, again, wanted, codes, estimates, newer=newer.among(among))
         size = count if among is None else len(among)
         graph = self._graph_for(store, count, size, patient)
         if graph is None:
@@ -169,20 +170,19 @@ class Gallery:
 
 
 class _Asked(NamedTuple):
-    """One query: its vector, also coded, which items are wanted, the codes, and estimates for all of them where they
-    are known; the ids and cosines of all wanted rows without codes.
+    """One query, also coded, which items are wanted, the codes, and estimates for all of them where they are known; all
+    wanted items without codes, compared.
     """
 
     snapshot: SpaceSnapshot
     store: SqliteStore
-    vector: FloatMatrix
+    query: SpaceQuery
     coded: CodedQuery
     again: bool
     wanted: Wanted | None
     codes: Codes
     estimates: Estimates | None
-    newer: ItemIds
-    newer_cosines: FloatMatrix
+    newer: Compared
 
     def by_codes(self, after: int) -> Ranking:
         """Ranks items with higher ids than `after`."""
@@ -200,24 +200,22 @@ class _Asked(NamedTuple):
         assert codes.words is not None
         if wanted is not None and after == 0:
             return self._reranking(after, item_ids, wanted.estimates(codes, coded))
-        return self._reranking(after, item_ids, coded.estimates(codes.words[:, places]))
+        estimates = coded.estimates(codes.words[:, places])
+        return self._reranking(after, item_ids, coded.corrected(estimates, codes.numbers[places], codes.spread))
 
     def _reranking(self, after: int, item_ids: ItemIds, estimates: Estimates) -> Ranking:
         """Ranks by cosines the items of the highest estimates, and all that have no codes."""
-        first = int(np.searchsorted(self.newer, after, side="right"))
+        first = int(np.searchsorted(self.newer.item_ids, after, side="right"))
         fewest = candidates_among(len(item_ids))
-        known: dict[int, tuple[ItemIds, FloatMatrix]] = {}
+        known: dict[int, Compared] = {}
 
         def nearest(count: int) -> Nearest:
             candidates = max(fewest, 4 * count)
             if candidates not in known:
                 best = item_ids[best_places(estimates, candidates)]
-                near, cosines = self.snapshot.cosines_of(self.store, best, self.vector, self.again)
-                known[candidates] = (
-                    np.concatenate([near, self.newer[first:]]),
-                    np.concatenate([cosines, self.newer_cosines[first:]]),
-                )
-            return _best(*known[candidates], count, exact=candidates >= len(item_ids))
+                near = self.snapshot.compared(self.store, best, self.query, self.again)
+                known[candidates] = Compared.together([near, self.newer.at(slice(first, None))])
+            return _best(known[candidates], count, exact=candidates >= len(item_ids))
 
         return nearest
 
@@ -225,19 +223,25 @@ class _Asked(NamedTuple):
         """Ranks by the graph, which is asked for `wider` times as many items, and what is newer than it by codes."""
         later = self.by_codes(after=graph.covers_to)
         among = None if self.wanted is None else self.wanted.item_ids
+        widened = self.query.widened(self.snapshot.space.width)
 
         def nearest(count: int) -> Nearest:
-            near = graph.nearest(self.vector, int(count * wider))
-            item_ids, cosines = _only(among, *near)
+            near = self._uncorrected(*graph.nearest(widened, int(count * wider)))
             beside = later(count)
             return _best(
-                np.concatenate([item_ids, beside.item_ids]),
-                np.concatenate([cosines, beside.cosines]),
+                Compared.together([near.among(among), Compared(beside.item_ids, beside.cosines, beside.corrected)]),
                 count,
-                exact=beside.complete and len(near[0]) >= graph.rows,
+                exact=beside.complete and len(near.item_ids) >= graph.rows,
             )
 
         return nearest
+
+    def _uncorrected(self, item_ids: ItemIds, corrected: FloatMatrix) -> Compared:
+        """Items with what the graph knows of them, and their cosines."""
+        if not self.snapshot.corrected(self.query):
+            return Compared(item_ids, corrected, corrected)
+        numbers = self.snapshot.numbers_of(self.store, item_ids).astype(np.float32)
+        return Compared(item_ids, corrected - np.float32(self.query.by_text) * numbers, corrected)
 
 
 def candidates_among(rows: int) -> int:
@@ -248,20 +252,14 @@ def candidates_among(rows: int) -> int:
     return max(FEW_ROWS, min(1_000, rows // 100), rows // 500)
 
 
-def _only(among: ItemIds | None, item_ids: ItemIds, cosines: FloatMatrix) -> tuple[ItemIds, FloatMatrix]:
-    if among is None:
-        return item_ids, cosines
-    _, wanted = places_in(among, item_ids)
-    return item_ids[wanted], cosines[wanted]
+def _of_all(found: Compared) -> Ranking:
+    return lambda count: _best(found, count, exact=True)
 
 
-def _of_cosines(item_ids: ItemIds, cosines: FloatMatrix) -> Ranking:
-    return lambda count: _best(item_ids, cosines, count, exact=True)
-
-
-def _best(item_ids: ItemIds, cosines: FloatMatrix, count: int, exact: bool) -> Nearest:
+def _best(found: Compared, count: int, exact: bool) -> Nearest:
     """The best so many of those items, which are all, or of which the others are known to be worse if `exact`."""
-    everything = count >= len(item_ids)
-    places = np.arange(len(item_ids)) if everything else np.argpartition(-cosines, count)[:count]
-    places = places[np.argsort(-cosines[places], kind="stable")]
-    return Nearest(item_ids[places], cosines[places], everything and exact, exact)
+    corrected = found.corrected
+    everything = count >= len(corrected)
+    places = np.arange(len(corrected)) if everything else np.argpartition(-corrected, count)[:count]
+    places = places[np.argsort(-corrected[places], kind="stable")]
+    return Nearest(*found.at(places), everything and exact, exact)

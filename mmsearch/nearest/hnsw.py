@@ -25,7 +25,7 @@ from mmsearch.files.replacing import replacing, write_whole
 from mmsearch.nearest import derived
 from mmsearch.nearest.derived import GRAPH, Missing, NotUsable, Owner, Record
 from mmsearch.nearest.spaces import Space
-from mmsearch.nearest.vectors import StoredVectors, VectorRows, rows_of
+from mmsearch.nearest.vectors import StoredVectors, VectorRows
 from mmsearch.records import FloatMatrix, ItemIds
 
 if TYPE_CHECKING:
@@ -77,7 +77,9 @@ class Graph:
         return self.record.covers_to
 
     def nearest(self, query: FloatMatrix, count: int) -> tuple[ItemIds, FloatMatrix]:
-        """The nearest items of a unit query, float32 [dimension]: ids [k] and cosines [k], best first.
+        """The nearest items of a query, float32 [width]: ids [k] and their products with it [k], best first.
+
+        Where rows have hub numbers, the query's last number is the weight of these.
 
         k is `count`, or less where there are fewer rows, or where fewer can be reached: among many equal rows.
         """
@@ -137,12 +139,12 @@ def refresh_graph(folder: str, store: Store, stored: StoredVectors, asked: bool 
             if newer == 0 and latest > record.covers_to + LARGEST_LAG:
                 derived.keep_record(store, space, GRAPH, replace(record, covers_to=latest))
             return None
-        index = _extended(_load(path, space, description), store, space)
+        index = _extended(_load(path, space, description), stored)
     except (Missing, FileNotFoundError):
         pass
     except NotUsable as reason:
         trouble = str(reason)
-    index = index if index is not None else built(stored.blocks(), space.identity.dimension, len(stored))
+    index = index if index is not None else built(stored.blocks(), space.width, len(stored))
     _save(path, store, space, index)
     return trouble
 
@@ -176,11 +178,11 @@ def check_graph(folder: str, store: Store, space: Space) -> None:
     _verify(path, description)
 
 
-def built(blocks: Iterable[VectorRows], dimension: int, rows: int) -> Any:
-    """A new hnswlib index of those rows, about `rows` of them, under their items' ids."""
+def built(blocks: Iterable[VectorRows], width: int, rows: int) -> Any:
+    """A new hnswlib index of those rows of `width` numbers, about `rows` of them, under their items' ids."""
     import hnswlib
 
-    index = hnswlib.Index(space="ip", dim=dimension)
+    index = hnswlib.Index(space="ip", dim=width)
     index.init_index(max_elements=max(1, rows), M=LINKS, ef_construction=EF_CONSTRUCTION, random_seed=1)
     for block in blocks:
         if index.get_current_count() + len(block) > index.get_max_elements():
@@ -274,15 +276,15 @@ def _load(path: str, space: Space, description: Description) -> Any:
     import hnswlib
 
     _verify(path, description)
-    index = hnswlib.Index(space="ip", dim=space.identity.dimension)
+    index = hnswlib.Index(space="ip", dim=space.width)
     index.load_index(path)
     return index
 
 
-def _extended(index: Any, store: Store, space: Space) -> Any | None:
+def _extended(index: Any, stored: StoredVectors) -> Any | None:
     """The graph with new rows added and dead ones marked, or None where too much of it is dead."""
-    known = np.sort(np.array(index.get_ids_list(), np.int64))
-    live = store.item_ids(space.model_id, space.modality)
+    known, space = np.sort(np.array(index.get_ids_list(), np.int64)), stored.space
+    live = stored.store.item_ids(space.model_id, space.modality)
     dead = np.setdiff1d(known, live)
     if len(dead) > LARGEST_DEAD_SHARE * max(1, len(known)):
         return None
@@ -293,11 +295,12 @@ def _extended(index: Any, store: Store, space: Space) -> Any | None:
         with suppress(RuntimeError):
             index.mark_deleted(int(item_id))
     for start in range(0, len(new), _ADD_ROWS):
-        _add(index, rows_of(store, space, new[start : start + _ADD_ROWS]))
+        _add(index, stored.of_items(new[start : start + _ADD_ROWS]))
     return index
 
 
 def _add(index: Any, rows: VectorRows) -> None:
+    widened = rows.widened(index.dim)
     for start in range(0, len(rows), _ADD_ROWS):
         end = start + _ADD_ROWS
-        index.add_items(rows.vectors[start:end].astype(np.float32), rows.item_ids[start:end])
+        index.add_items(widened[start:end], rows.item_ids[start:end])

@@ -21,8 +21,17 @@ from mmsearch.nearest.code_file import OpenCodes, open_codes
 from mmsearch.nearest.codes import CodedQuery, Estimates, Words, words_of
 from mmsearch.nearest.derived import CODES, GRAPH, ROWS, Missing, NotUsable, Record
 from mmsearch.nearest.spaces import Space
-from mmsearch.nearest.vectors import VectorRows, blocks_after, rows_of
-from mmsearch.records import FloatMatrix, ItemIds
+from mmsearch.nearest.vectors import (
+    Compared,
+    KnownNumbers,
+    SpaceQuery,
+    VectorRows,
+    blocks_after,
+    places_in,
+    rows_of,
+    with_numbers,
+)
+from mmsearch.records import HalfMatrix, ItemIds
 
 # A search of a fresh process needs no full rows: they are imported where they are first asked for.
 if TYPE_CHECKING:
@@ -39,12 +48,15 @@ Part = TypeVar("Part")
 class Codes(NamedTuple):
     """What the code file holds: ids [n], ascending, of all items up to `covers_to`, and codes where they are kept.
 
-    `record` is what the store says of the file, `head` the checksum of its head; None where no file can be used.
+    `numbers` are the items' hub numbers, float16 [n], and `spread` tells how much they count. `record` is what the
+    store says of the file, `head` the checksum of its head; None where no file can be used.
     """
 
     item_ids: ItemIds
     covers_to: int
     words: Words | None
+    numbers: HalfMatrix
+    spread: float = 0.0
     record: Record | None = None
     head: int = 0
 
@@ -129,7 +141,7 @@ class SpaceSnapshot:
                 with suppress(NotUsable):  # it was written anew
                     return self._extended(known, codes)
                 codes.go_on_from(*beginning)
-            return self._extended(Codes(np.empty(0, np.int64), 0, _no_words(self.space)), codes)
+            return self._extended(self._none(), codes)
 
     def _extended(self, known: Codes, codes: OpenCodes) -> Codes:
         """The codes that are known with those that follow in the file."""
@@ -137,41 +149,79 @@ class SpaceSnapshot:
         blocks = list(codes.blocks())
         item_ids = np.concatenate([known.item_ids, *(block.item_ids for block in blocks)])
         words = np.concatenate([known.words, *(block.words for block in blocks)], axis=1)
-        return Codes(item_ids, codes.record.covers_to, words, codes.record, codes.head)
+        numbers = np.concatenate([known.numbers, *(block.numbers for block in blocks)])
+        return Codes(item_ids, codes.record.covers_to, words, numbers, codes.spread, codes.record, codes.head)
 
     def _estimated(self, store: Store, query: CodedQuery) -> tuple[Codes, Estimates | None]:
         item_ids: list[ItemIds] = [np.empty(0, np.int64)]
         estimates: list[Estimates] = [np.empty(0, np.int16)]
+        numbers: list[HalfMatrix] = [np.empty(0, np.float16)]
         with open_codes(self._folder, store, self.space) as codes:
             for block in codes.blocks():
                 item_ids.append(block.item_ids)
-                estimates.append(query.estimates(block.words))
-        known = Codes(np.concatenate(item_ids), codes.record.covers_to, None, codes.record, codes.head)
+                estimates.append(query.corrected(query.estimates(block.words), block.numbers, codes.spread))
+                numbers.append(block.numbers)
+        ids, covers_to = np.concatenate(item_ids), codes.record.covers_to
+        known = Codes(ids, covers_to, None, np.concatenate(numbers), codes.spread, codes.record, codes.head)
         return known, np.concatenate(estimates)
 
     def _none(self) -> Codes:
-        return Codes(np.empty(0, np.int64), 0, _no_words(self.space))
+        no_words = np.empty((words_of(self.space.identity.dimension), 0), np.uint64)
+        return Codes(np.empty(0, np.int64), 0, no_words, np.empty(0, np.float16))
+
+    # Hub numbers
+
+    def _with_numbers(self, store: Store, rows: VectorRows) -> VectorRows:
+        """The rows with their hub numbers: those of the code file, as far as it was read, and the others computed."""
+        if rows.numbers is not None:
+            return rows
+        codes = self._codes
+        known = None if codes is None else KnownNumbers(codes.item_ids, codes.numbers)
+        return with_numbers(store, self.space, rows, known)
+
+    def numbers_of(self, store: Store, item_ids: ItemIds) -> HalfMatrix:
+        """The hub numbers of items in any order, float16 [n]; 0 for those that are not there any more."""
+        asked = np.unique(item_ids)
+        numbers = np.zeros(len(asked), np.float16)
+        codes = self._codes or self._none()
+        places, there = places_in(codes.item_ids, asked)
+        numbers[there] = codes.numbers[places[there]]
+        if not there.all():
+            rows = self._with_numbers(store, rows_of(store, self.space, asked[~there]))
+            assert rows.numbers is not None
+            numbers[np.searchsorted(asked, rows.item_ids)] = rows.numbers
+        return numbers[np.searchsorted(asked, item_ids)]
+
+    def corrected(self, query: SpaceQuery) -> bool:
+        """Whether hub numbers are added to the cosines with that query."""
+        return bool(query.by_text and self.space.query_bank)
 
     # Rows
 
-    def cosines_after(
-        self, store: Store, item_id: int, vector: FloatMatrix, again: bool
-    ) -> tuple[ItemIds, FloatMatrix]:
-        """Ids [n], ascending, and cosines [n] with a vector, of all items with higher ids."""
+    def compared_after(self, store: Store, item_id: int, query: SpaceQuery, again: bool) -> Compared:
+        """All items with higher ids, ascending, held against a query."""
         kept = self._rows_after(store, item_id).kept if again else None
         if kept is not None:
-            newer = kept.after(item_id)
-            return newer.item_ids, newer.cosines_with(vector)
-        return _cosines(blocks_after(store, self.space, item_id), vector)
+            return self._compared(store, [kept.after(item_id)], query)
+        return self._compared(store, blocks_after(store, self.space, item_id), query)
 
-    def cosines_of(
-        self, store: Store, item_ids: ItemIds, vector: FloatMatrix, again: bool
-    ) -> tuple[ItemIds, FloatMatrix]:
-        """Those of the items, ascending, that are there, and their cosines with a vector."""
+    def compared(self, store: Store, item_ids: ItemIds, query: SpaceQuery, again: bool) -> Compared:
+        """Those of the items, ascending, that are there, held against a query."""
         parts = [item_ids[start : start + BLOCK_ROWS] for start in range(0, len(item_ids), BLOCK_ROWS)]
         if not again:
-            return _cosines((rows_of(store, self.space, part) for part in parts), vector)
-        return _cosines((rows for part in parts for rows in self._rows_of(store, part)), vector)
+            return self._compared(store, (rows_of(store, self.space, part) for part in parts), query)
+        return self._compared(store, (rows for part in parts for rows in self._rows_of(store, part)), query)
+
+    def _compared(self, store: Store, blocks: Iterable[VectorRows], query: SpaceQuery) -> Compared:
+        parts: list[Compared] = []
+        for rows in blocks:
+            cosines = corrected = rows.cosines_with(query.vector)
+            if self.corrected(query):
+                numbers = self._with_numbers(store, rows).numbers
+                assert numbers is not None
+                corrected = cosines + np.float32(query.by_text) * numbers.astype(np.float32)
+            parts.append(Compared(rows.item_ids, cosines, corrected))
+        return Compared.together(parts)
 
     def _rows_of(self, store: Store, item_ids: ItemIds) -> list[VectorRows]:
         """The rows of those items from memory, from the row file, or from the store."""
@@ -224,13 +274,15 @@ class SpaceSnapshot:
         size = sum(part.vectors.nbytes for part in parts)
         if latest > known.seen_to:
             for block in blocks_after(store, self.space, known.seen_to):
-                parts.append(block)
+                # Where no codes were read, nothing was asked yet for which the numbers are needed.
+                parts.append(block if self._codes is None else self._with_numbers(store, block))
                 size += block.vectors.nbytes
                 if size > KEPT_BYTES:
                     return Rows(after, latest, removed, None)
         if not parts:
             dimension = self.space.identity.dimension
-            parts = [VectorRows(np.empty(0, np.int64), np.empty((0, dimension), np.float16))]
+            nothing = np.empty(0, np.float16)
+            parts = [VectorRows(np.empty(0, np.int64), np.empty((0, dimension), np.float16), nothing)]
         return Rows(after, max(latest, known.seen_to), removed, VectorRows.together(parts))
 
     def _row_file(self, store: Store) -> RowFile | None:
@@ -314,16 +366,3 @@ class SpaceSnapshot:
 
     def _of_kind(self, kind: str) -> Space:
         return self.space.without_adapter() if kind == ROWS else self.space
-
-
-def _no_words(space: Space) -> Words:
-    return np.empty((words_of(space.identity.dimension), 0), np.uint64)
-
-
-def _cosines(blocks: Iterable[VectorRows], vector: FloatMatrix) -> tuple[ItemIds, FloatMatrix]:
-    item_ids: list[ItemIds] = [np.empty(0, np.int64)]
-    cosines: list[FloatMatrix] = [np.empty(0, np.float32)]
-    for block in blocks:
-        item_ids.append(block.item_ids)
-        cosines.append(block.cosines_with(vector))
-    return np.concatenate(item_ids), np.concatenate(cosines)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmsearch.encoding.adapted import Adapter
+from mmsearch.encoding.query_bank import QueryBank
 from mmsearch.errors import Invalid, Remedy
+from mmsearch.nearest.recent import Recent
 from mmsearch.records import HalfMatrix, Modality, ModelIdentity
 from mmsearch.store.adapters import adapter_in_use, find_adapter
 from mmsearch.store.models import StoredModel, find_model, searched_model
@@ -17,26 +19,52 @@ if TYPE_CHECKING:
     from mmsearch.store.protocol import Store
 
 _BLOCK_ROWS = 8_192
+# By name and model: each is read once.
+_query_banks: Recent[tuple[str, str], QueryBank] = Recent(8)
 
 
 @dataclass(frozen=True)
 class Space:
     """The vectors of one model and one modality in a library, moved by an adapter where there is one.
 
-    `identity` is that of the model with its adapter; the store holds the vectors as the model made them.
+    `identity` is that of the model with its adapter; the store holds the vectors as the model made them. `query_bank`
+    is the name of the model's query bank where hubs are corrected, and empty where they are not.
     """
 
     model_id: int
     identity: ModelIdentity
     modality: Modality
     adapter: Adapter | None = None
+    query_bank: str = ""
 
     def without_adapter(self) -> Space:
-        """The space of the vectors as the model made them."""
+        """The space of the vectors as the model made them, without what corrects hubs among them."""
         if self.adapter is None:
-            return self
+            return replace(self, query_bank="")
         identity = replace(self.identity, fingerprint=self.adapter.model_fingerprint, adapter="")
         return Space(self.model_id, identity, self.modality)
+
+    @property
+    def width(self) -> int:
+        """How many numbers a row has with the one that corrects hubs, where they are corrected."""
+        return self.identity.dimension + bool(self.query_bank)
+
+    def hub_numbers(self, store: Store, vectors: HalfMatrix) -> HalfMatrix:
+        """What is added to the cosines of vectors of this space, float16 [n, dimension], with a text: float16 [n].
+
+        The store is one of the library.
+
+        Raises:
+            DatabaseError: the query bank is damaged.
+        """
+        if not self.query_bank:
+            return np.zeros(len(vectors), np.float16)
+        key = self.query_bank, self.identity.fingerprint
+        return _query_banks.get(key, lambda: self._moved_bank(store)).numbers(vectors)
+
+    def _moved_bank(self, store: Store) -> QueryBank:
+        bank = store.query_bank(self.model_id)
+        return bank if self.adapter is None else self.adapter.moved_bank(bank)
 
     def of_stored(self, vectors: HalfMatrix) -> HalfMatrix:
         """Vectors of this space, float16 [n, dimension], of vectors as the store holds them."""
@@ -51,11 +79,15 @@ class Space:
 
 @dataclass(frozen=True)
 class ModelInUse:
-    """A model that a library's files were encoded with, and the adapter that searches with it go through."""
+    """A model that a library's files were encoded with, and the adapter that searches with it go through.
+
+    `query_bank` is the name of its query bank, and empty where it has none.
+    """
 
     model_id: int
     model: ModelIdentity
     adapter: Adapter | None = None
+    query_bank: str = ""
 
     @property
     def identity(self) -> ModelIdentity:
@@ -63,7 +95,8 @@ class ModelInUse:
         return self.adapter.identity(self.model) if self.adapter else self.model
 
     def space(self, modality: Modality) -> Space:
-        return Space(self.model_id, self.identity, modality, self.adapter)
+        bank = self.query_bank if modality == "image" else ""
+        return Space(self.model_id, self.identity, modality, self.adapter, bank)
 
 
 def model_in_use(store: Store, adapter: str | None = None, model: str | None = None) -> ModelInUse | None:
@@ -96,4 +129,5 @@ def with_adapter(store: Store, model: StoredModel, adapter: str | None = None) -
                 f"The adapter {stored.label} was made for another model than {identity.label}.",
                 Remedy("train", identity.name),
             )
-    return ModelInUse(model.id, identity, stored.open() if stored else None)
+    bank = store.query_bank_name(model.id) or ""
+    return ModelInUse(model.id, identity, stored.open() if stored else None, bank)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,9 +31,10 @@ _KEPT = 16
 _noise: dict[str, FloatMatrix] = {}
 
 
-def stored_calibration(store: Store, identity: ModelIdentity) -> Calibration | None:
-    """What was last measured in this library for that model, or None."""
-    return _curves(_stored(store).get(identity.fingerprint))
+def stored_calibration(store: Store, identity: ModelIdentity, query_bank: str = "") -> Calibration | None:
+    """What was last measured in this library for that model with hubs corrected by that query bank, or None."""
+    known = _stored(store).get(identity.fingerprint)
+    return _curves(known) if known is not None and known.get("query_bank", "") == query_bank else None
 
 
 def _curves(measured: dict[str, Any] | None) -> Calibration | None:
@@ -43,26 +44,29 @@ def _curves(measured: dict[str, Any] | None) -> Calibration | None:
         return None
 
 
-def refresh_calibration(store: Store, encoder: Encoder, vectors: Mapping[Modality, StoredVectors]) -> None:
-    """Measures again where the library has changed by a tenth since it was last measured."""
+def refresh_calibration(
+    store: Store, encoder: Encoder, vectors: Mapping[Modality, StoredVectors], query_bank: str = ""
+) -> None:
+    """Measures again where the library has changed by a tenth since it was last measured, or has another query bank."""
     fingerprint = encoder.identity.fingerprint
     counts = {modality: len(of_modality) for modality, of_modality in vectors.items()}
     removed, last_item = store.items_removed(), store.latest_item()
     stored = _stored(store)
     known = stored.pop(fingerprint, None)
-    if known is not None and _curves(known) is not None:
+    if known is not None and _curves(known) is not None and known.get("query_bank", "") == query_bank:
         changed = removed - known["removed"] + max(0, last_item - known.get("last_item", 0))
         if changed <= _STALE_SHARE * sum(known["rows"].values()):
             return
     found = own_calibration(encoder, vectors)
     if fingerprint not in _noise:
         _noise[fingerprint] = _noise_vectors(encoder)
-    blocks = {modality: (block.vectors for block in of_modality.blocks()) for modality, of_modality in vectors.items()}
+    blocks = {modality: _corrected(of_modality) for modality, of_modality in vectors.items()}
     found = calibration.refreshed(found, _noise[fingerprint], blocks)
     stored[fingerprint] = {
         "rows": counts,
         "removed": removed,
         "last_item": last_item,
+        "query_bank": query_bank,
         "curves": as_json(found),
     }
     latest = dict(list(stored.items())[-_KEPT:])
@@ -96,6 +100,14 @@ def own_calibration(encoder: Encoder, vectors: Mapping[Modality, StoredVectors])
     known = encoder.calibration
     if known is not None:
         return known
+    drawn = {modality: of_modality.sample(calibration.SAMPLE_ROWS) for modality, of_modality in vectors.items()}
     return calibration.measured(
-        {modality: of_modality.sample(calibration.SAMPLE_ROWS) for modality, of_modality in vectors.items()}
+        {modality: rows.vectors.astype(np.float32) for modality, rows in drawn.items()},
+        {modality: rows.numbers for modality, rows in drawn.items() if rows.numbers is not None},
     )
+
+
+def _corrected(vectors: StoredVectors) -> Iterator[calibration.Corrected]:
+    for rows in vectors.blocks():
+        assert rows.numbers is not None
+        yield rows.vectors, rows.numbers

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import NotFound, Remedy
 from mmsearch.nearest.gallery import Gallery, Wanted
-from mmsearch.nearest.spaces import ModelInUse, model_in_use
+from mmsearch.nearest.spaces import ModelInUse, Space, model_in_use
 from mmsearch.nearest.vectors import StoredVectors
 from mmsearch.records import Calibration, Filters, Medium, Modality
 from mmsearch.searching.calibration import own_calibration, stored_calibration
@@ -86,7 +86,7 @@ class LibraryState:
             return self._calibrations[fingerprint]
 
     def _measured(self, store: SqliteStore, in_use: ModelInUse) -> Calibration:
-        stored = stored_calibration(store, in_use.identity)
+        stored = stored_calibration(store, in_use.identity, in_use.query_bank)
         if stored is not None:
             return stored
         # Without a measurement there are few rows, or a run was cut off.
@@ -118,23 +118,18 @@ def channels_at(
     before: Sequence[Channel],
 ) -> list[Channel]:
     """The channels of those models; each takes over what it can of that of an earlier state of the same library."""
-    known = {_space_of(channel.in_use, channel.modality): channel.gallery for channel in before}
+    known = {_known_by(channel.in_use.space(channel.modality)): channel.gallery for channel in before}
     found: list[Channel] = []
     for in_use in models:
         media: dict[Modality, set[Medium]] = {}
         for modality, medium in store.spaces(in_use.model_id):
             media.setdefault(modality, set()).add(medium)
         for modality, of_modality in media.items():
-            gallery = Gallery(
-                folder,
-                in_use.space(modality),
-                options.scan,
-                options.graph_from_rows,
-                known.get(_space_of(in_use, modality)),
-            )
+            space = in_use.space(modality)
+            gallery = Gallery(folder, space, options.scan, options.graph_from_rows, known.get(_known_by(space)))
             found.append(Channel(in_use, modality, frozenset(of_modality), gallery))
     return found
 
 
-def _space_of(in_use: ModelInUse, modality: Modality) -> tuple[int, str, Modality]:
-    return in_use.model_id, in_use.identity.fingerprint, modality
+def _known_by(space: Space) -> tuple[int, str, Modality, str]:
+    return space.model_id, space.identity.fingerprint, space.modality, space.query_bank

@@ -20,15 +20,14 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from mmsearch.records import Background, Calibration, FloatMatrix, Modality
+from mmsearch.encoding.calibration import TYPICAL_ACROSS
+from mmsearch.records import Background, Calibration, FloatMatrix, HalfMatrix, Modality
 
 # For a model without a calibration of its own: how far from the background a match lies, in standard deviations.
 TYPICAL_MIDPOINT = 3.5
 TYPICAL_SLOPE = 1.5
 SAMPLE_ROWS = 1_000
-# Where nothing was measured, mean and deviation that are typical of CLIP-style models: of two different modalities, and
-# of one.
-TYPICAL_ACROSS = (0.18, 0.03)
+# Where nothing was measured, mean and deviation that are typical of CLIP-style models, of one modality.
 TYPICAL_WITHIN = (0.5, 0.1)
 FEWEST_ROWS = 20
 
@@ -120,8 +119,12 @@ def noise_queries(count: int = NOISE_QUERIES, seed: int = 0) -> list[str]:
     return [" ".join(word() for _ in range(draw.randint(1, 4))) for _ in range(count)]
 
 
+# Vectors float16 [n, d], and what is added to their cosines with a text, float16 [n].
+Corrected = tuple[HalfMatrix, HalfMatrix]
+
+
 def refreshed(
-    calibration: Calibration, noise: FloatMatrix, blocks: Mapping[Modality, Iterable[npt.NDArray[np.float16]]]
+    calibration: Calibration, noise: FloatMatrix, blocks: Mapping[Modality, Iterable[Corrected]]
 ) -> Calibration:
     """The calibration of a model, brought nearer to a library: what nonsense finds there, for queries by text.
 
@@ -130,7 +133,7 @@ def refreshed(
 
     Args:
         noise: vectors of `noise_queries`, unit, float32 [q, d].
-        blocks: per modality the library's vectors, unit, float16 [n, d], a block at a time.
+        blocks: per modality the library's vectors, unit, with their hub numbers, a block at a time.
     """
     found = dict(calibration)
     for modality, of_modality in blocks.items():
@@ -167,14 +170,12 @@ def noise_figures(cosines: npt.NDArray[np.float32], seed: int = 0) -> tuple[floa
     return mean, float(np.mean(deviations))
 
 
-def _noise_over(
-    noise: FloatMatrix, blocks: Iterable[npt.NDArray[np.float16]]
-) -> tuple[int, float, npt.NDArray[np.float32]]:
+def _noise_over(noise: FloatMatrix, blocks: Iterable[Corrected]) -> tuple[int, float, npt.NDArray[np.float32]]:
     """How many vectors there are, the mean of all cosines, and per query the highest, float32 [q]."""
     rows, total, nearest = 0, 0.0, np.full(len(noise), -1.0, np.float32)
-    for block in blocks:
-        cosines = block.astype(np.float32) @ noise.T
-        rows += len(block)
+    for vectors, numbers in blocks:
+        cosines = vectors.astype(np.float32) @ noise.T + numbers.astype(np.float32)[:, np.newaxis]
+        rows += len(vectors)
         total += float(cosines.sum(dtype=np.float64))
         np.maximum(nearest, cosines.max(axis=0), out=nearest)
     return rows, total / max(1, rows * len(noise)), nearest
@@ -184,17 +185,22 @@ def _quantile_of_nearest(rows: int) -> float:
     return NormalDist().inv_cdf(1 - FALSE_ALARMS / max(1, rows))
 
 
-def measured(samples: Mapping[Modality, FloatMatrix]) -> Calibration:
+def measured(
+    samples: Mapping[Modality, FloatMatrix], numbers: Mapping[Modality, HalfMatrix] | None = None
+) -> Calibration:
     """A calibration read off a library's own vectors: its items stand for unrelated queries.
 
-    `samples` holds, per modality, unit vectors, float32 [n, dimension], of items drawn at random. Pairings with too few
-    are left out.
+    `samples` holds, per modality, unit vectors, float32 [n, dimension], of items drawn at random, and `numbers` hub
+    numbers of some modalities, float16 [n], which are added to their cosines with texts. Pairings with too few are left
+    out.
     """
     calibration = {}
     for asked, queries in samples.items():
         for answering, items in samples.items():
             if min(len(queries), len(items)) >= FEWEST_ROWS:
                 cosines = queries @ items.T
+                if asked == "text" and numbers and answering in numbers:
+                    cosines += numbers[answering].astype(np.float32)
                 # Pairs that are alike (a row with itself, copies, bursts) are no background: median and quartiles.
                 low, mean, high = np.percentile(cosines, (25, 50, 75))
                 std = max(float(high - low) / 1.349, 1e-3)

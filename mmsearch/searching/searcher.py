@@ -30,6 +30,11 @@ class QueryVector(NamedTuple):
     vector: FloatMatrix
     terms: tuple[WeightedTerm, ...]
 
+    @property
+    def by_text(self) -> float:
+        """How much of the vector are texts; see `nearest.vectors.SpaceQuery`."""
+        return sum(term.weight for term in self.terms if term.modality == "text")
+
     @classmethod
     def of(cls, terms: Sequence[Term], vectors: Sequence[FloatMatrix]) -> QueryVector:
         """Of terms and their unit vectors, float32 [dimension].
@@ -67,13 +72,22 @@ class _Asked(NamedTuple):
     rows: int
 
 
+class _Measured(NamedTuple):
+    """An item's score, whether it is enough, and the cosines: corrected for hubs, which ranks, and as it is."""
+
+    is_hit: bool
+    score: float
+    corrected: float
+    cosine: float
+
+
 class _Near(NamedTuple):
-    """What was looked at: (score, cosine, whether it is enough) by item, and the highest score that the rest may have.
+    """What was looked at, by item, and the highest score that the rest may have.
 
     `is_all` tells that nothing of the rest is a hit, `is_exact` that this is known and not estimated.
     """
 
-    items: dict[int, tuple[bool, float, float]]
+    items: dict[int, _Measured]
     unseen: float
     is_all: bool
     is_exact: bool
@@ -82,16 +96,14 @@ class _Near(NamedTuple):
 class _Found(NamedTuple):
     """A file at its best place, and those of the same content, unless each is to be a hit of its own."""
 
-    is_hit: bool
-    score: float
-    cosine: float
+    measured: _Measured
     item_id: int
     path: bytes
     copies: tuple[bytes, ...] = ()
 
     @property
     def order(self) -> tuple[float, float, bytes]:
-        return -self.score, -self.cosine, self.path
+        return -self.measured.score, -self.measured.corrected, self.path
 
 
 class Searcher:
@@ -114,7 +126,9 @@ class Searcher:
             in_space = vectors[channel.in_use.model_id]
             calibration = self._state.calibration(self._store, channel.in_use)
             background = scoring.combined(calibration, in_space.terms, channel.modality)
-            ranking, rows = channel.gallery.ranking(self._store, in_space.vector, wanted, self._patient)
+            ranking, rows = channel.gallery.ranking(
+                self._store, in_space.vector, wanted, self._patient, in_space.by_text
+            )
             threshold = _threshold(query, rows, background)
             asked.append(_Asked(ranking, background, threshold, rows))
             thresholds[channel.modality] = min(threshold, thresholds.get(channel.modality, math.inf))
@@ -145,10 +159,10 @@ class Searcher:
         while True:
             near = _near(asked, count)
             files = self._best_per_file(near, query, images)
-            hits = [found for found in files if found.is_hit]
+            hits = [found for found in files if found.measured.is_hit]
             is_last = near.is_all or count >= most
             for found in hits:
-                if is_last or found.score >= near.unseen:
+                if is_last or found.measured.score >= near.unseen:
                     settled.setdefault(found.path, found)
             if is_last or len(settled) >= query.offset + query.limit:
                 break
@@ -161,12 +175,12 @@ class Searcher:
         """Each file at its best place, best first; ties in the order of paths."""
         places = self._store.places_of(near.items, query.filters)
         own = images.among({path for _, path, size in places if images.may_be(size)})
-        best: dict[bytes, tuple[tuple[bool, float, float], int]] = {}
+        best: dict[bytes, tuple[_Measured, int]] = {}
         for item_id, path, _ in sorted(places):
             measured, known = near.items[item_id], best.get(path)
             if (known is None or measured > known[0]) and path not in own:
                 best[path] = measured, item_id
-        found = [_Found(*measured, item_id, path) for path, (measured, item_id) in best.items()]
+        found = [_Found(measured, item_id, path) for path, (measured, item_id) in best.items()]
         files = sorted(found, key=lambda one: one.order)
         return files if query.copies else _one_per_content(files)
 
@@ -214,8 +228,8 @@ def _hit(rank: int, found: _Found, item: FoundItem, is_there: bool) -> Hit:
         id=item.digest.hex(),
         path=os.fsdecode(item.path),
         type=item.medium,
-        score=found.score,
-        similarity=found.cosine,
+        score=found.measured.score,
+        similarity=found.measured.cosine,
         width=item.facts.width,
         height=item.facts.height,
         bytes=item.size,
@@ -235,15 +249,14 @@ def _hit(rank: int, found: _Found, item: FoundItem, is_there: bool) -> Hit:
 
 def _near(asked: Sequence[_Asked], count: int) -> _Near:
     """The best so many items of each channel."""
-    items: dict[int, tuple[bool, float, float]] = {}
+    items: dict[int, _Measured] = {}
     unseen, is_all, is_exact = 0.0, True, True
     for one in asked:
         nearest = one.ranking(count)
-        scores = scoring.scores(nearest.cosines, one.background)
-        for item_id, score, cosine in zip(
-            nearest.item_ids.tolist(), scores.tolist(), nearest.cosines.tolist(), strict=True
-        ):
-            items[item_id] = score >= one.threshold, score, cosine
+        scores = scoring.scores(nearest.corrected, one.background)
+        columns = (nearest.item_ids, scores, nearest.corrected, nearest.cosines)
+        for item_id, score, corrected, cosine in zip(*(column.tolist() for column in columns), strict=True):
+            items[item_id] = _Measured(score >= one.threshold, score, corrected, cosine)
         if not nearest.complete:
             # What was not looked at can be no better than the last that was. Where all of that is gone by now, nothing
             # is known of the rest.

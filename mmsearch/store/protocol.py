@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from mmsearch.encoding.query_bank import QueryBank
 from mmsearch.records import (
     Content,
     Counts,
@@ -222,6 +223,15 @@ class Ledger(Protocol):
 
     def set_caught_up(self, model_id: int) -> None:
         """Says that the model has encoded all files."""
+
+    def query_bank_name(self, model_id: int) -> str | None:
+        """By what the query bank of the model is known, without reading it; None where it has none."""
+
+    def query_bank(self, model_id: int) -> QueryBank:
+        """The query bank of a model that has one."""
+
+    def put_query_bank(self, model_id: int, bank: QueryBank) -> None:
+        """Gives the model that query bank, in the place of an earlier one."""
 
     def adapter_rows(self, adapter_id: int | None = None) -> list[tuple[Any, ...]]:
         """Id, name, version, fingerprint of the model, weights, description and moment of each adapter, by name, and

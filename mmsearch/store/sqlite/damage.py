@@ -23,6 +23,7 @@ _TABLES_OF_TEXT = (
     "spaces",
     "unread",
     "remarks",
+    "query_banks",
 )
 _ROWS_AT_ONCE = 4_096
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
+from mmsearch.encoding.query_bank import QueryBank, packed, unpacked
 from mmsearch.records import ModelIdentity
 from mmsearch.store.sqlite.connected import Connected
 from mmsearch.store.sqlite.signing import is_sound
@@ -47,6 +49,42 @@ class ModelTables(Connected):
     def set_caught_up(self, model_id: int) -> None:
         """Says that the model has encoded all files."""
         self.connection.execute("UPDATE models SET may_lack_files = 0 WHERE id = ?", (model_id,))
+
+    def query_bank_name(self, model_id: int) -> str | None:
+        """By what the query bank of the model is known, without reading it; None where it has none."""
+        row = self.connection.execute("SELECT fingerprint FROM query_banks WHERE model_id = ?", (model_id,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def query_bank(self, model_id: int) -> QueryBank:
+        """The query bank of a model that has one.
+
+        Raises:
+            DatabaseError: damage has changed it.
+        """
+        row = self.connection.execute(
+            f"""SELECT vectors, dimension, sharpness, centre, {is_sound("query_banks")}
+                FROM query_banks JOIN models ON models.id = model_id WHERE model_id = ?""",
+            (model_id,),
+        ).fetchone()
+        try:
+            if row is not None and row[4]:
+                return QueryBank(unpacked(row[0], row[1]), *row[2:4])
+        except ValueError:  # the model's dimension is damaged
+            pass
+        raise sqlite3.DatabaseError("the checksum of a query bank is wrong")
+
+    def put_query_bank(self, model_id: int, bank: QueryBank) -> None:
+        """Gives the model that query bank, in the place of an earlier one."""
+        import xxhash
+
+        vectors = packed(bank.vectors)
+        digest = xxhash.xxh3_128(vectors)
+        digest.update(repr((bank.sharpness, bank.centre)).encode())
+        self.connection.execute(
+            """INSERT OR REPLACE INTO query_banks (model_id, fingerprint, sharpness, centre, vectors)
+               VALUES (?, ?, ?, ?, ?)""",
+            (model_id, digest.hexdigest(), float(bank.sharpness), float(bank.centre), vectors),
+        )
 
     def adapter_rows(self, adapter_id: int | None = None) -> list[tuple[Any, ...]]:
         """Id, name, version, fingerprint of the model, weights, description and moment of each adapter, by name, and

@@ -24,7 +24,10 @@ from mmsearch.store.sqlite.store import read_only_uri
 from mmsearch.store.sqlite.types import TYPES, mistyped
 
 # What the others say can be found out again: which spaces there are, and what nothing reads.
-_TABLES = ("settings", "models", "roots", "contents", "files", "items", "vectors", "failures", "adapters", "remarks")
+_TABLES = (
+    *("settings", "models", "roots", "contents", "files", "items", "vectors", "failures", "adapters", "remarks"),
+    "query_banks",
+)
 _AT_ONCE = 256
 _FURTHEST_STEP = 2**40
 
@@ -271,6 +274,7 @@ def _drop_incomplete(new: sqlite3.Connection) -> None:
     execute("DELETE FROM files WHERE root_id NOT IN (SELECT id FROM roots)")
     execute("DELETE FROM failures WHERE root_id NOT IN (SELECT id FROM roots)")
     execute("DELETE FROM failures WHERE model_id NOT IN (SELECT id FROM models)")
+    execute("DELETE FROM query_banks WHERE model_id NOT IN (SELECT id FROM models)")
     execute("DELETE FROM items WHERE content_id NOT IN (SELECT id FROM contents)")
     execute("DELETE FROM remarks WHERE content_id NOT IN (SELECT id FROM contents)")
     execute("DELETE FROM vectors WHERE item_id NOT IN (SELECT id FROM items)")

@@ -16,7 +16,7 @@ from mmsearch.store.sqlite.signing import SIGNED_FIRST, add_checksums, add_vecto
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 APPLICATION_ID = 0x6D6D7365  # "mmse"
 
 
@@ -174,6 +174,19 @@ def _remarks(db: Database) -> None:
     db.execute("ALTER TABLE models RENAME COLUMN behind TO may_lack_files")
 
 
+def _query_banks(db: Database) -> None:
+    """From now on a model may have a query bank, by which pictures that are near to every text are known."""
+    db.execute(
+        """CREATE TABLE query_banks (model_id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL, sharpness REAL NOT NULL,
+             centre REAL NOT NULL, vectors BLOB NOT NULL)"""
+    )
+    db.execute(
+        """CREATE TRIGGER models_with_banks_removed AFTER DELETE ON models
+           BEGIN DELETE FROM query_banks WHERE model_id = OLD.id; END"""
+    )
+    add_checksums(db.conn, "query_banks")
+
+
 def number_items(connection: sqlite3.Connection) -> None:
     """Gives the items of each content and model their places, of a library whose items are in order and whole."""
     connection.execute(
@@ -203,6 +216,7 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _many_models,
     _parts_with_places,
     _remarks,
+    _query_banks,
 )
 assert len(MIGRATIONS) == SCHEMA_VERSION
 

@@ -27,6 +27,7 @@ _COVERED = {
     "adapters": ("id version weights", "name model_fingerprint about added"),
     "unread": ("id root_id files", "extension"),
     "remarks": ("id content_id model_id left_out most", "note"),
+    "query_banks": ("model_id sharpness centre vectors", "fingerprint"),
 }
 SIGNED = tuple(_COVERED)
 # Those that have had checksums since schema 6.
@@ -163,7 +164,7 @@ def drop_unsound(connection: sqlite3.Connection) -> None:
     execute("UPDATE roots SET absent = 0 WHERE typeof(absent) <> 'integer'")
     execute("UPDATE roots SET mounts = '[]' WHERE typeof(mounts) <> 'text'")
     sign(connection, "roots")
-    for table in ("settings", "failures", "adapters", "unread", "remarks"):
+    for table in ("settings", "failures", "adapters", "unread", "remarks", "query_banks"):
         execute(f"DELETE FROM {table} WHERE rowid IN ({bad[table]})")
     own_settings(connection)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_TEXT, _NUMBER, _BYTES, _NOTHING = "text", "integer", "blob", "null"
+_TEXT, _NUMBER, _REAL, _BYTES, _NOTHING = "text", "integer", "real", "blob", "null"
 TYPES: dict[str, dict[str, tuple[str, ...]]] = {
     "settings": {"key": (_TEXT,), "value": (_TEXT, _NUMBER)},
     "failures": {
@@ -17,6 +17,10 @@ TYPES: dict[str, dict[str, tuple[str, ...]]] = {
     "remarks": {
         "content_id": (_NUMBER,), "model_id": (_NUMBER,), "note": (_TEXT, _NOTHING), "left_out": (_NUMBER,),
         "most": (_NUMBER,),
+    },
+    "query_banks": {
+        "model_id": (_NUMBER,), "fingerprint": (_TEXT,), "sharpness": (_REAL,), "centre": (_REAL,),
+        "vectors": (_BYTES,),
     },
     "unread": {"root_id": (_NUMBER,), "extension": (_TEXT,), "files": (_NUMBER,)},
 }  # fmt: skip
