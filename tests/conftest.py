@@ -128,6 +128,15 @@ def indexed(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def newer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built-in model's folder of a package one revision on, which keeps the shipped one as the revision before."""
+    pytest.importorskip("onnx", reason="the clip extra is not installed")
+    from older_revision import make_newer
+
+    return make_newer(tmp_path_factory.mktemp("upgraded") / "builtin")
+
+
 @pytest.fixture
 def own(indexed: Path, tmp_path: Path) -> Path:
     """A copy of the indexed library, to be damaged."""

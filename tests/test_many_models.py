@@ -422,6 +422,7 @@ def test_a_killed_change_of_model_goes_on_and_searches_never_notice(
 def test_each_model_has_its_own_adapter_setting_and_calibration(library: Library, home: Path, tiny: str) -> None:
     from mmsearch.encoding.adapted import Adapter, LowRankMap
     from mmsearch.models.opening import open_encoder
+    from mmsearch.nearest.spaces import with_adapter
     from mmsearch.searching.calibration import stored_calibration
     from mmsearch.store.adapters import add_adapter, use_adapter
 
@@ -429,7 +430,9 @@ def test_each_model_has_its_own_adapter_setting_and_calibration(library: Library
     library.index([home], model=tiny)
     encoder = open_encoder()
     with closing(SqliteStore.write(library.folder)) as store:
-        curves = [stored_calibration(store, one.identity) for one in stored_models(store)]
+        curves = [
+            stored_calibration(store, one.identity, with_adapter(store, one).query_bank) for one in stored_models(store)
+        ]
         assert None not in curves
         assert curves[0] != curves[1]
         still = LowRankMap(np.zeros((384, 1), np.float32), np.zeros((1, 384), np.float32))

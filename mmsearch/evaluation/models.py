@@ -20,6 +20,7 @@ from mmsearch.evaluation.embedding import StoredVector, embed
 from mmsearch.evaluation.report import Evaluation, Evaluations, evaluate
 from mmsearch.models.opening import Encoders
 from mmsearch.models.reference import ModelRef
+from mmsearch.models.revisions import opened_as
 from mmsearch.nearest.spaces import with_adapter
 from mmsearch.records import BUILTIN_MODEL, FloatMatrix, Progress
 from mmsearch.store.adapters import find_adapter
@@ -51,7 +52,7 @@ def evaluate_models(
     dataset, adapters = request.dataset, request.adapters
     searched = searched_model(store) if store else None
     asked = [ModelRef.of(name).name for name in request.models]
-    names = list(dict.fromkeys(asked or [searched.name if searched else BUILTIN_MODEL]))
+    names = list(dict.fromkeys(asked or [opened_as(searched.identity) if searched else BUILTIN_MODEL]))
     wanted = _adapters_by_model(store, adapters)
     measured = partial(evaluate, ks=request.ks, comparisons=request.comparisons)
     embedded_by = partial(embed, dataset, workers=request.workers, on_progress=on_progress)

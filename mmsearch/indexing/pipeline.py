@@ -33,6 +33,7 @@ from mmsearch.indexing.reconciling import (
 from mmsearch.indexing.report import Absence, FailedFile, Incomplete, IndexReport, Thinned
 from mmsearch.indexing.results import Gathering, Results
 from mmsearch.indexing.walking import WalkRules
+from mmsearch.models.revisions import name_of
 from mmsearch.reading import ReadLimits, reader_versions, readers_label
 from mmsearch.records import Content, Progress, Root
 from mmsearch.store.models import files_to_encode, note_caught_up
@@ -177,7 +178,7 @@ class Indexer:
         from mmsearch.indexing.suspects import Suspect, fatal_files
         from mmsearch.indexing.trial import TrialSettings
 
-        settings = TrialSettings(self._encoder.identity.name, self._options.device, self._options.limits)
+        settings = TrialSettings(name_of(self._encoder.identity), self._options.device, self._options.limits)
         tried = [Suspect(one.file.path, self._items_begun(one)) for one in suspected]
         self._options.on_progress(Progress("trying what may have ended the last run", 0, None, "files"))
         fatal = fatal_files(tried, settings, self._options.stop)

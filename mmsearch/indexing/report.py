@@ -54,8 +54,9 @@ class IndexReport:
     were left as they are; `absent` tells of roots that have lost so much that their lost files stay until `prune`.
     `resumed` tells that the run before was cut off, `stopped` that this one was asked to stop. `rebuilt` says what was
     wrong with derived files that had to be made again. `searched` is the model that searches use after the run, and
-    `lacking` how many files it has not encoded; `switched` tells that it was another one before. `catching_up` is what
-    was done for a model that they wait for, and `hindered` why nothing was, `remedy` what helps.
+    `lacking` how many files it has not encoded; `newer` is the newest revision of the built-in model where searches use
+    an older one and wait for no model. `switched` tells that it was another one before. `catching_up` is what was done
+    for a model that they wait for, and `hindered` why nothing was, `remedy` what helps.
     """
 
     library: str = ""
@@ -82,6 +83,7 @@ class IndexReport:
     absent: list[Absence] = field(default_factory=list)
     searched: str = ""
     lacking: int = 0
+    newer: str | None = None
     hindered: str | None = None
     switched: bool = False
     catching_up: IndexReport | None = field(default=None, metadata={"document": True})

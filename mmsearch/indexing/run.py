@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,13 +20,15 @@ from mmsearch.indexing.report import IndexReport
 from mmsearch.indexing.roots import check_root, choose_roots, is_of_unread_kind, root_status
 from mmsearch.indexing.walking import WalkProblem, WalkRules, check_rules
 from mmsearch.models.opening import Encoders
+from mmsearch.models.revisions import newest_revision
 from mmsearch.reading import ReadLimits
-from mmsearch.records import Progress, Root
+from mmsearch.records import BUILTIN_MODEL, Progress, Root
 from mmsearch.store.models import (
     StoredModel,
     add_model,
     check_same_model,
     files_to_encode,
+    lost_revisions,
     model_called,
     model_of,
     rename,
@@ -146,32 +148,47 @@ class IndexRun:
             if searched is not None:
                 report.searched = searched.identity.label
                 report.lacking = len(files_to_encode(store, searched.id))
+                if request.model is None:
+                    report.newer = _newer_revision(store, searched)
             compact_if_wasteful(store, self._folder)
             return report
 
     def _chosen_model(self, store: SqliteStore) -> tuple[StoredModel, Encoder]:
         """The model that is asked for, or the one that searches use, taken into the library if it is new."""
-        name, rebuild = self._request.model, self._request.rebuild
+        name = self._request.model
         known = model_called(store, name) if name else searched_model(store)
+        if self._request.rebuild:
+            return self._begun_anew(store, known)
+        if known is not None:
+            return self._known_model(known)
+        encoder = self._encoders.new(name)
+        same = model_of(store, encoder.identity)
+        if same is not None:
+            try:
+                return self._known_model(same)
+            except MmsearchError:  # its folder is not where it was
+                return rename(store, same, encoder.identity), encoder
+        return _taken_in(store, encoder)
+
+    def _begun_anew(self, store: SqliteStore, known: StoredModel | None) -> tuple[StoredModel, Encoder]:
+        """The model with nothing encoded, in the place of the one that is `known`.
+
+        Without a name an older revision of the built-in one makes room for the newest: what is encoded again anyway is
+        so with the better one. The newest takes the place, too, of revisions that are not there any more.
+        """
+        name = self._request.model
         if known is None:
             encoder = self._encoders.new(name)
-            same = model_of(store, encoder.identity)
-            if same is not None and not rebuild:
-                try:
-                    return self._known_model(same)
-                except MmsearchError:  # its folder is not where it was
-                    return rename(store, same, encoder.identity), encoder
+            replaced = lost_revisions(store) if encoder.identity.name == BUILTIN_MODEL else []
         else:
-            if not rebuild:
-                return self._known_model(known)
-            encoder = self._encoders.called(known.name)
+            encoder = self._encoders.of(known.identity) if name else self._encoders.called(known.identity.name)
+            replaced = [known]
+        if replaced:
             _check_nothing_is_away(store)
-        identity = encoder.identity
-        with store.transaction():
-            return StoredModel(add_model(store, identity), identity), encoder
+        return _taken_in(store, encoder, replaced)
 
     def _known_model(self, known: StoredModel) -> tuple[StoredModel, Encoder]:
-        encoder = self._encoders.called(known.name)
+        encoder = self._encoders.of(known.identity)
         check_same_model(self._folder, known.identity, encoder.identity)
         return known, encoder
 
@@ -197,12 +214,27 @@ class IndexRun:
         return report
 
 
+def _taken_in(
+    store: SqliteStore, encoder: Encoder, instead_of: Sequence[StoredModel] = ()
+) -> tuple[StoredModel, Encoder]:
+    """The encoder's model, new in the library, where it takes the place of those."""
+    with store.transaction():
+        return StoredModel(add_model(store, encoder.identity, instead_of), encoder.identity), encoder
+
+
 @dataclass(frozen=True)
 class _ChosenRoots:
     """The roots of a run that are there, with their rules, and the paths of those that are not at present."""
 
     there: list[tuple[Root, WalkRules]]
     missing: list[bytes]
+
+
+def _newer_revision(store: SqliteStore, searched: StoredModel) -> str | None:
+    """The label of the newest revision of the built-in model, where searches use an older one and wait for none."""
+    if searched.identity.name != BUILTIN_MODEL or searched.name == BUILTIN_MODEL or wanted_model(store) is not None:
+        return None
+    return f"{BUILTIN_MODEL}@{newest_revision()}"
 
 
 def make_folder(folder: str) -> None:

@@ -140,9 +140,9 @@ class Access:
         """The encoder that made the vectors of that model, through its adapter.
 
         Raises:
-            Damaged: the model of that name on this disk is another one.
+            Damaged: the model of that name and revision on this disk is another one, or none.
         """
-        encoder = self.encoders.called(in_use.model.name)
+        encoder = self.encoders.of(in_use.model)
         check_same_model(self.folder, in_use.model, encoder.identity)
         return adapted(encoder, in_use)
 

@@ -102,7 +102,7 @@ class Models:
                 identity = model.identity
                 found.append(
                     LibraryModel(
-                        name=identity.name,
+                        name=model.name,
                         label=identity.label,
                         dimension=identity.dimension,
                         files=files - lacking - failed,

@@ -23,7 +23,7 @@ from mmsearch.errors import Damaged, Invalid, MmsearchError, NotFound, Refused, 
 from mmsearch.files.hashing import sha256_of
 from mmsearch.files.locking import WriterLock
 from mmsearch.files.replacing import sync, write_whole
-from mmsearch.records import BUILTIN_MODEL
+from mmsearch.models.revisions import is_builtin
 
 MODELS_VARIABLE = "MMSEARCH_MODELS"
 # What a folder is called while it is not whole yet.
@@ -158,8 +158,8 @@ def check_model_name(name: str) -> str:
     Raises:
         Invalid: no model can be called so. Refused: it is the one that is built in.
     """
-    if name == BUILTIN_MODEL:
-        raise Refused(f"{BUILTIN_MODEL} is built in; there is nothing to be done about it.")
+    if is_builtin(name):
+        raise Refused(f"{name} is built in; there is nothing to be done about it.")
     if not _NAME.fullmatch(name) or name.endswith(PARTIAL_ENDING):
         raise Invalid(
             f"A model cannot be called {name!r}; write it as the hub does: NAME, or OWNER/NAME, or with a revision "

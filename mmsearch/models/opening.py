@@ -12,14 +12,16 @@ from mmsearch.encoding.protocol import Encoder
 from mmsearch.encoding.runtime import silenced
 from mmsearch.errors import NotFound, Remedy
 from mmsearch.models.reference import ModelRef
-from mmsearch.records import BUILTIN_MODEL
+from mmsearch.models.revisions import folder_of_revision, is_builtin, opened_as, revision_names
+from mmsearch.records import BUILTIN_MODEL, ModelIdentity
 
 if TYPE_CHECKING:
     from mmsearch.encoding.devices import DeviceName
 
 
 def open_encoder(model: str = BUILTIN_MODEL, device: DeviceName = "auto") -> Encoder:
-    """The encoder of that name: the built-in one, one on this disk (`Library().models.installed()`), or of a folder.
+    """The encoder of that name: the built-in one, in its newest revision or as `mmsearch-mini@2` in an older one, one
+    on this disk (`Library().models.installed()`), or of a folder.
 
     Raises:
         MmsearchError: the model is not there or not whole, lacks what it needs, or cannot run on `device`.
@@ -29,10 +31,12 @@ def open_encoder(model: str = BUILTIN_MODEL, device: DeviceName = "auto") -> Enc
 
 def _folder_of(model: str, device: DeviceName) -> ModelFolder:
     """Where the model lies, and how it is to be opened."""
-    if model == BUILTIN_MODEL:
-        from mmsearch.encoding.builtin import MODEL_FOLDER
-
-        return ModelFolder(MODEL_FOLDER, model, device)
+    if is_builtin(model):
+        folder = folder_of_revision(model)
+        if folder is None:
+            there = ", ".join(revision_names())
+            raise NotFound(f"There is no {model} in this installation, which has {there}", Remedy("models.choose"))
+        return ModelFolder(folder, model, device)
     ref = ModelRef.of(model)
     if ref.is_folder:
         return ModelFolder(ref.name, model, device)
@@ -83,6 +87,14 @@ class Encoders:
             if name not in self._opened:
                 self._opened[name] = open_encoder(name, self.device)
             return self._opened[name]
+
+    def of(self, identity: ModelIdentity) -> Encoder:
+        """The encoder of a library's model, that of its revision where it is the built-in one.
+
+        Where this package does not have that revision, or the model of that name has changed, it is another one:
+        `mmsearch.store.models.check_same_model` tells.
+        """
+        return self.called(opened_as(identity))
 
     def new(self, written: str | None) -> Encoder:
         """The encoder of a model that a library does not know yet: its optimised form where that is on this disk.

@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mmsearch.records import BUILTIN_MODEL, OPTIMISED_ENDING
+from mmsearch.models.revisions import is_builtin, short_name
+from mmsearch.records import OPTIMISED_ENDING
 
 if TYPE_CHECKING:
     from mmsearch.encoding.devices import DeviceName
@@ -29,8 +30,8 @@ class ModelRef:
     @classmethod
     def of(cls, written: str) -> ModelRef:
         """What a person means by that: a model on this disk comes before a folder of that name, `./NAME` does not."""
-        if written == BUILTIN_MODEL:
-            return cls(written)
+        if is_builtin(written):
+            return cls(short_name(written))
         from mmsearch.models.installed import installed_model
 
         path = os.path.expanduser(written)

@@ -13,7 +13,7 @@ from mmsearch.errors import Invalid, Remedy
 from mmsearch.nearest.recent import Recent
 from mmsearch.records import HalfMatrix, Modality, ModelIdentity
 from mmsearch.store.adapters import adapter_in_use, find_adapter
-from mmsearch.store.models import StoredModel, find_model, searched_model
+from mmsearch.store.models import StoredModel, model_to_search, searched_model
 
 if TYPE_CHECKING:
     from mmsearch.store.protocol import Store
@@ -108,7 +108,7 @@ def model_in_use(store: Store, adapter: str | None = None, model: str | None = N
         NotFound: there is no such model or adapter.
         Invalid: the adapter was made for another model.
     """
-    stored = searched_model(store) if model is None else find_model(store, model)
+    stored = searched_model(store) if model is None else model_to_search(store, model)
     return None if stored is None else with_adapter(store, stored, adapter)
 
 

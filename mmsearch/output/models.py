@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mmsearch.models.known import known_model
+from mmsearch.models.revisions import revision_names
 from mmsearch.output import visible
 from mmsearch.records import BUILTIN_MODEL, OPTIMISED_ENDING
 
@@ -23,7 +24,7 @@ def print_models(overview: ModelOverview) -> None:
     states = {model.name: _state(model) for model in overview.library}
     here = [(BUILTIN_MODEL, "30 MB", states.pop(BUILTIN_MODEL, ""))]
     here += [(model.name, f"{model.bytes / 1e6:,.0f} MB", states.pop(model.name, "")) for model in installed]
-    here += [(name, "", states.pop(name)) for name in list(states) if os.path.isdir(name)]
+    here += [(name, "", states.pop(name)) for name in list(states) if os.path.isdir(name) or name in revision_names()]
     print("on this disk")
     _print_table(here)
     if states:

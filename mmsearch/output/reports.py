@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from mmsearch.output import visible
+from mmsearch.records import BUILTIN_MODEL
 
 if TYPE_CHECKING:
     from mmsearch.errors import Remedy
@@ -101,6 +102,12 @@ def notes(report: IndexReport, worded: Callable[[str, Remedy | None], str]) -> l
             said.append(
                 f"{report.lacking:,} files are not found before `mmsearch index` has encoded them with that one too"
             )
+    if report.newer:
+        said.append(
+            f"{visible(report.newer)}, a better model than {visible(report.searched)}, is there: "
+            f"`mmsearch index --model {BUILTIN_MODEL}` encodes all files with it too, and "
+            f"`mmsearch models use {BUILTIN_MODEL}` lets searches use it; before that nothing changes"
+        )
     if report.hindered:
         said.append(visible(worded(report.hindered, report.remedy)))
     noted: list[FailedFile | WalkProblem] = [*report.failures, *report.problems]

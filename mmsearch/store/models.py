@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mmsearch.errors import Damaged, NotFound, Remedy
 from mmsearch.models.reference import ModelRef
-from mmsearch.records import ModelIdentity
+from mmsearch.models.revisions import name_of, opened_as
+from mmsearch.records import BUILTIN_MODEL, ModelIdentity
 
 if TYPE_CHECKING:
     from mmsearch.store.protocol import Store
@@ -25,7 +27,8 @@ class StoredModel:
 
     @property
     def name(self) -> str:
-        return self.identity.name
+        """What it is called: an older revision of the built-in model with its revision, as `mmsearch-mini@2`."""
+        return name_of(self.identity)
 
 
 def stored_models(store: Store) -> list[StoredModel]:
@@ -55,6 +58,26 @@ def model_called(store: Store, name: str) -> StoredModel | None:
     known = {**{ModelRef.of(one.name).name: one for one in models}, **{one.name: one for one in models}}
     names = (name, *ModelRef.of(name).forms)
     return next((known[one] for one in names if one in known), None)
+
+
+def model_to_search(store: Store, name: str) -> StoredModel:
+    """The library's model of that name; the built-in one is that in the revision which the library took in last.
+
+    So scripts that name it go on working when there is a newer one that has encoded nothing yet.
+
+    Raises:
+        NotFound: no file of the library was encoded with it.
+    """
+    if name == BUILTIN_MODEL and model_called(store, name) is None:
+        older = [one for one in stored_models(store) if one.identity.name == BUILTIN_MODEL]
+        if older:
+            return older[-1]
+    return find_model(store, name)
+
+
+def lost_revisions(store: Store) -> list[StoredModel]:
+    """Models of the library that are the built-in one in revisions that this package does not have."""
+    return [one for one in stored_models(store) if opened_as(one.identity) != one.name]
 
 
 def model_of(store: Store, identity: ModelIdentity) -> StoredModel | None:
@@ -97,17 +120,17 @@ def check_same_model(folder: str, indexed: ModelIdentity, installed: ModelIdenti
         )
 
 
-def add_model(store: Store, identity: ModelIdentity) -> int:
+def add_model(store: Store, identity: ModelIdentity, instead_of: Sequence[StoredModel] = ()) -> int:
     """Takes a model into the library, within the caller's transaction. The first is the one that searches use.
 
-    What another one of that name, or with the same vectors, has encoded is dropped, and searches use the new one where
-    they used that. Returns its id.
+    What another one of that name, or with the same vectors, has encoded is dropped, as is that of the models
+    `instead_of` which it comes; searches use the new one where they used such a one. Returns its id.
     """
     used, wanted = searched_model(store), wanted_model(store)
     replaced = [
         one
         for one in stored_models(store)
-        if one.name == identity.name or one.identity.fingerprint == identity.fingerprint
+        if one.name == name_of(identity) or one.identity.fingerprint == identity.fingerprint or one in instead_of
     ]
     for known in replaced:
         store.remove_items_of_model(known.id)
