@@ -19,6 +19,8 @@ ItemIds: TypeAlias = "npt.NDArray[np.int64]"
 BUILTIN_MODEL = "mmsearch-mini"
 # What the name of a model that `models optimise` made ends with.
 OPTIMISED_ENDING = "-int8"
+# And that of one that sees pictures by their end squares as well.
+CROPS_ENDING = "+crops"
 
 # What kind of vector a part gets ("image", "text"), and what kind of file it came from ("image", "text", …): whatever
 # readers give and encoders take.

@@ -8,6 +8,7 @@ bridge costs: its cosines with the true vectors on held-out texts, and what is f
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import shutil
 import string
@@ -206,9 +207,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bridge, ridge = fit(texts, described["sha256"][described["text"]["file"]])
     print(f"ridge {ridge:g}")
     options.out.mkdir(parents=True, exist_ok=True)
-    image = read_description(str(options.before))["image"]["file"]
-    for name in (image, DESCRIPTION):
-        shutil.copyfile(options.before / name, options.out / name)
+    before = read_description(str(options.before))
+    image = before["image"]["file"]
+    shutil.copyfile(options.before / image, options.out / image)
+    # The bank's vectors are those of the text tower that is gone: a library has it encoded over the bridge.
+    before.pop("query_bank", None)
+    (options.out / DESCRIPTION).write_text(json.dumps(before, indent=2) + "\n", encoding="utf-8")
     (options.out / BRIDGE).write_bytes(bridge.to_bytes())
     sizes = {path.name: path.stat().st_size for path in sorted(options.out.iterdir())}
     print("; ".join(f"{name} {size:,} bytes" for name, size in sizes.items()), flush=True)

@@ -27,7 +27,9 @@ TEXTS = ["a cat", "a photo of a dog on the beach", "income tax", "x", "coffee " 
 
 KINDS = [
     "mmsearch-mini",
+    "mmsearch-mini, crops",
     "CLIP",
+    "CLIP, crops",
     "CLIP, optimised",
     "SigLIP",
     "SigLIP, optimised",
@@ -37,8 +39,10 @@ KINDS = [
 
 @pytest.fixture(scope="module", params=KINDS)
 def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
-    if request.param == "mmsearch-mini":
-        return open_encoder()
+    kind, _, form = request.param.partition(", ")
+    ending = "+crops" if form == "crops" else ""
+    if kind == "mmsearch-mini":
+        return open_encoder(f"{kind}{ending}")
     pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
     from tiny_clip import make_tiny_clip, make_tiny_pair, make_tiny_siglip
 
@@ -47,10 +51,9 @@ def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         "SigLIP": make_tiny_siglip,
         "student and teacher": make_tiny_pair,
     }
-    kind, _, optimised = request.param.partition(", ")
     folder = str(makers[kind](tmp_path_factory.mktemp("models") / "tiny"))
-    if not optimised:
-        return open_encoder(folder)
+    if form != "optimised":
+        return open_encoder(f"{folder}{ending}")
     from mmsearch.models.optimise.building import optimise
 
     return open_encoder(optimise(folder, f"{folder}-int8").folder)
@@ -344,6 +347,9 @@ MALFORMED: dict[str, str] = {
     "fit unknown": mutated(within("image", "fit", value="stretch")),
     "fit of another kind": mutated(within("image", "fit", value=["squash"])),
     "resampling unknown": mutated(within("image", "resampling", value="magic")),
+    "ends of no length": mutated(within("image", "ends_from", value=0.5)),
+    "ends of another kind": mutated(within("image", "ends_from", value=True)),
+    "ends without end": mutated(within("image", "ends_from", value=float("inf"))),
     "batch zero": mutated(within("image", "batch", value=0)),
     "no file": mutated(within("image", "file", value=...)),
     "file elsewhere": mutated(within("image", "file", value="../../image.onnx")),

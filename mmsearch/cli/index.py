@@ -52,6 +52,14 @@ ModelOption = Annotated[
         "until `mmsearch models use NAME`.",
     ),
 ]
+CropsOption = Annotated[
+    bool,
+    typer.Option(
+        "--crops",
+        help="Encode each picture three times, whole and by its two end squares: a model of its own, NAME+crops, that "
+        "later runs go on with.",
+    ),
+]
 RebuildOption = Annotated[bool, typer.Option("--rebuild", help="Encode all files of the library again.")]
 RetryOption = Annotated[
     bool, typer.Option("--retry", help="Read again what could not be read before, though it has not changed.")
@@ -87,6 +95,7 @@ def index(
     hidden: HiddenOption = None,
     ignore_files: IgnoreFilesOption = None,
     model: ModelOption = None,
+    crops: CropsOption = False,
     rebuild: RebuildOption = False,
     retry: RetryOption = False,
     dry_run: DryRunOption = False,
@@ -114,8 +123,8 @@ def index(
 
     rules = _rules(include, exclude, hidden, ignore_files)
     if dry_run:
-        if model is not None or rebuild or retry or graph is not None:
-            raise Invalid("--dry-run only compares; leave out --model, --rebuild, --retry and --graph.")
+        if model is not None or crops or rebuild or retry or graph is not None:
+            raise Invalid("--dry-run only compares; leave out --model, --crops, --rebuild, --retry and --graph.")
         _preview(paths or [], rules, as_json, library)
         return
     settings = IndexSettings(ReadLimits({"text": int(max_text_mb * 1e6)}, max_passages=max_passages), workers, graph)
@@ -123,7 +132,7 @@ def index(
         report = opened.index(
             paths or [],
             rules=rules,
-            model=model,
+            model=opened.models.with_crops(model) if crops else model,
             rebuild=rebuild,
             retry=retry,
             settings=settings,

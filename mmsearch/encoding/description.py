@@ -66,6 +66,9 @@ class _Entries:
         image._check(
             "resampling", lambda value: value in _RESAMPLINGS, f"one of {', '.join(_RESAMPLINGS)}", is_optional=True
         )
+        image._check(
+            "ends_from", lambda value: _is_number(value) and value >= 1, "a number from 1 on", is_optional=True
+        )
         text._check_whole("window", 4, 100_000)
         text._check("tokenizer", _is_plain, "the name of a file in its folder")
         text._check_whole("overlap", 0, text._found["window"] - 3)  # less than what is left for the text's own tokens

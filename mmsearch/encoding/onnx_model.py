@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmsearch.encoding.calibration import from_json
+from mmsearch.encoding.crops import encoded_with_ends
 from mmsearch.encoding.description import DESCRIPTION, read_description
 from mmsearch.encoding.optimised_graph import load_optimised
 from mmsearch.encoding.protocol import Family, ModelFolder
@@ -106,6 +107,13 @@ class OnnxEncoder:
         return self._encode_images(payloads) if modality == "image" else self._encode_texts(payloads)
 
     def _encode_images(self, pictures: Sequence[Image]) -> FloatMatrix:
+        """Panoramas by their end squares as well, where the description says from which length on."""
+        ends_from = self._description["image"].get("ends_from")
+        if ends_from is None:
+            return self._encode_views(pictures)
+        return encoded_with_ends(self._encode_views, pictures, ends_from, IMAGE_BATCH)
+
+    def _encode_views(self, pictures: Sequence[Image]) -> FloatMatrix:
         rows = np.empty((len(pictures), self.identity.dimension), np.float32)
         size = int(self._description["image"].get("batch", IMAGE_BATCH))
         for start in range(0, len(pictures), size):

@@ -142,6 +142,20 @@ class Models:
                 access.refresh(store)
             return next(one for one in self.list() if one.name == model.name)
 
+    def with_crops(self, name: str | None = None) -> str:
+        """The name of the model that sees pictures by their two end squares as well, for all that takes a name.
+
+        Without a name that of the model that searches use, or of the built-in one where there is no library.
+        """
+        from mmsearch.models.reference import without_crops
+        from mmsearch.records import BUILTIN_MODEL, CROPS_ENDING
+
+        if name is None and self._access.exists():
+            with self._access.guarded():
+                searched = searched_model(self._access.reading())
+            name = searched.name if searched else None
+        return f"{without_crops(name or BUILTIN_MODEL)[0]}{CROPS_ENDING}"
+
     def drop(self, name: str) -> DroppedModel:
         """Takes a model's vectors out of the library. The model itself stays on the disk."""
         from mmsearch.store.sqlite.compaction import compact_if_wasteful
@@ -259,9 +273,10 @@ class Models:
             Refused: searches of this library use it, or wait for it.
         """
         from mmsearch.models.installed import remove_model
+        from mmsearch.models.reference import without_crops
 
         of_library = self.list() if self._access.exists() else ()
-        if any(one.name == name and (one.searched or one.wanted) for one in of_library):
+        if any(name in (one.name, without_crops(one.name)[0]) and (one.searched or one.wanted) for one in of_library):
             raise Refused(
                 f"Searches in {self._access.folder} use {name}, or wait for it",
                 Remedy("models.use"),

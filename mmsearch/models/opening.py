@@ -8,10 +8,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mmsearch.encoding import ModelFolder, open_folder
+from mmsearch.encoding.crops import CroppedEncoder
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.encoding.runtime import silenced
 from mmsearch.errors import NotFound, Remedy
-from mmsearch.models.reference import ModelRef
+from mmsearch.models.reference import ModelRef, without_crops
 from mmsearch.models.revisions import folder_of_revision, is_builtin, opened_as, revision_names
 from mmsearch.records import BUILTIN_MODEL, ModelIdentity
 
@@ -23,10 +24,14 @@ def open_encoder(model: str = BUILTIN_MODEL, device: DeviceName = "auto") -> Enc
     """The encoder of that name: the built-in one, in its newest revision or as `mmsearch-mini@2` in an older one, one
     on this disk (`Library().models.installed()`), or of a folder.
 
+    `NAME+crops` is the model NAME that sees pictures whole and by their two end squares.
+
     Raises:
         MmsearchError: the model is not there or not whole, lacks what it needs, or cannot run on `device`.
     """
-    return open_folder(_folder_of(model, device))
+    beneath, crops = without_crops(model)
+    encoder = open_folder(_folder_of(beneath, device))
+    return CroppedEncoder(encoder) if crops else encoder
 
 
 def _folder_of(model: str, device: DeviceName) -> ModelFolder:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mmsearch.models.revisions import is_builtin, short_name
-from mmsearch.records import OPTIMISED_ENDING
+from mmsearch.records import CROPS_ENDING, OPTIMISED_ENDING
 
 if TYPE_CHECKING:
     from mmsearch.encoding.devices import DeviceName
@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 
 # Where the hub keeps models whose names have no owner.
 _USUAL_OWNER = "sentence-transformers"
+
+
+def without_crops(name: str) -> tuple[str, str]:
+    """The name of the model beneath one that sees end squares too, and the ending that says so; else itself, and "".
+
+    A folder may be called so.
+    """
+    if not name.endswith(CROPS_ENDING) or os.path.isdir(os.path.expanduser(name)):
+        return name, ""
+    return name.removesuffix(CROPS_ENDING), CROPS_ENDING
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,10 @@ class ModelRef:
     @classmethod
     def of(cls, written: str) -> ModelRef:
         """What a person means by that: a model on this disk comes before a folder of that name, `./NAME` does not."""
+        beneath, crops = without_crops(written)
+        if crops:
+            ref = cls.of(beneath)
+            return cls(f"{ref.name}{crops}", ref.is_folder)
         if is_builtin(written):
             return cls(short_name(written))
         from mmsearch.models.installed import installed_model
@@ -49,13 +63,14 @@ class ModelRef:
 
     @property
     def base(self) -> str:
-        """The name without a revision."""
-        return self.name if self.is_folder else self.name.partition("@")[0]
+        """The name without a revision, and without crops."""
+        beneath = without_crops(self.name)[0]
+        return beneath if self.is_folder else beneath.partition("@")[0]
 
     @property
     def revision(self) -> str:
         """The revision that the name ends with, or ""."""
-        return "" if self.is_folder else self.name.partition("@")[2]
+        return "" if self.is_folder else without_crops(self.name)[0].partition("@")[2]
 
     @property
     def known(self) -> KnownModel | None:
@@ -74,7 +89,8 @@ class ModelRef:
     @property
     def forms(self) -> tuple[str, ...]:
         """The names under which a library may hold it: its own, and that of its optimised form."""
-        return (self.name,) if os.path.isabs(self.name) else (self.name, f"{self.name}{OPTIMISED_ENDING}")
+        beneath, crops = without_crops(self.name)
+        return (self.name,) if os.path.isabs(self.name) else (self.name, f"{beneath}{OPTIMISED_ENDING}{crops}")
 
     def preferred_form(self, device: DeviceName) -> str:
         """The name of its optimised form where there is one on this disk, else its own.
@@ -85,7 +101,7 @@ class ModelRef:
 
         if device not in ("auto", "cpu"):
             return self.name
-        return next((name for name in self.forms[1:] if installed_model(name)), self.name)
+        return next((name for name in self.forms[1:] if installed_model(without_crops(name)[0])), self.name)
 
     def at(self, revision: str | None) -> ModelRef:
         """The same model at that revision, as a name of this disk: a branch may have slashes, a name none there."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mmsearch.models.known import known_model
+from mmsearch.models.reference import without_crops
 from mmsearch.models.revisions import revision_names
 from mmsearch.output import visible
 from mmsearch.records import BUILTIN_MODEL, OPTIMISED_ENDING
@@ -18,13 +19,21 @@ if TYPE_CHECKING:
     from mmsearch.models.packing import ExportedModel
 
 
+def _is_here(name: str) -> bool:
+    """Whether a library's model that is neither installed nor the newest built-in one can be opened."""
+    return os.path.isdir(name) or name in revision_names()
+
+
 def print_models(overview: ModelOverview) -> None:
     """What is on this disk, what the library has of each, and what could be fetched, for a person, on stdout."""
     installed = overview.installed
     states = {model.name: _state(model) for model in overview.library}
     here = [(BUILTIN_MODEL, "30 MB", states.pop(BUILTIN_MODEL, ""))]
     here += [(model.name, f"{model.bytes / 1e6:,.0f} MB", states.pop(model.name, "")) for model in installed]
-    here += [(name, "", states.pop(name)) for name in list(states) if os.path.isdir(name) or name in revision_names()]
+    sizes = {without_crops(name)[0]: "" for name in states if _is_here(without_crops(name)[0])}
+    sizes |= {name: size for name, size, _ in here}
+    beneath = [(name, without_crops(name)[0]) for name in states]
+    here += [(name, sizes[one], states.pop(name)) for name, one in beneath if one in sizes]
     print("on this disk")
     _print_table(here)
     if states:

@@ -32,7 +32,7 @@ from mmsearch.models.installed import (
 )
 from mmsearch.models.opening import open_encoder
 from mmsearch.models.optimise.graphs import Exportable, export, exportable, quantise
-from mmsearch.models.reference import ModelRef
+from mmsearch.models.reference import ModelRef, without_crops
 from mmsearch.records import OPTIMISED_ENDING, FloatMatrix, Progress
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def optimise(
         MmsearchError: the extra is missing, the model is of another kind, its export does not agree with it, or the
             folder is in use.
     """
-    ref = ModelRef.of(model)
+    ref = ModelRef.of(without_crops(model)[0])  # the graphs are the same
     if folder is None:
         if ref.is_folder:
             raise Invalid(f"The model {model} is a folder; name another one, a new one, for what is made of it.")
