@@ -55,7 +55,10 @@ def main() -> None:
             make_library(library, seeds, size, graph=False)
             print(f"{size:,} rows made", file=sys.stderr)
         runs = measure(libraries, seeds, asked)
-        recalls = {size: (recall(library, texts), recall(library, held_out)) for size, library in libraries.items()}
+        recalls = {
+            size: (recall(library, texts, by_text=1.0), recall(library, held_out))
+            for size, library in libraries.items()
+        }
     text = report(runs, recalls, asked)
     print(text)
     if asked.document:
@@ -115,7 +118,7 @@ def write_as_rclip(database: Path, seeds: FloatMatrix, rows: int) -> None:
     connection.close()
 
 
-def recall(library: Path, queries: FloatMatrix) -> float:
+def recall(library: Path, queries: FloatMatrix, by_text: float = 0.0) -> float:
     """The share of the exact ten that a search finds, over all queries."""
     store = SqliteStore.read(str(library))
     in_use = model_in_use(store)
@@ -123,8 +126,9 @@ def recall(library: Path, queries: FloatMatrix) -> float:
     space = in_use.space("image")
     codes = Gallery(str(library), space, "codes")
     shared = []
-    for query, right in zip(queries, exact_best(StoredVectors(store, space, 0), queries), strict=True):
-        found = set(codes.ranking(store, query)[0](FIRST_CANDIDATES).item_ids[:10].tolist())
+    exact = exact_best(StoredVectors(store, space, 0), queries, by_text=by_text)
+    for query, right in zip(queries, exact, strict=True):
+        found = set(codes.ranking(store, query, by_text=by_text)[0](FIRST_CANDIDATES).item_ids[:10].tolist())
         shared.append(len(right & found) / 10)
     store.close()
     return float(np.mean(shared))

@@ -148,13 +148,20 @@ def modified(number: int) -> int:
     return 1_100_000_000_000_000_000 + number * 600_000_000_000
 
 
-def exact_best(vectors: StoredVectors, queries: FloatMatrix, among: ItemIds | None = None) -> list[set[int]]:
-    """For each query, float32 [q, d], the ids of the ten items of the highest cosines, in one pass over all vectors."""
+def exact_best(
+    vectors: StoredVectors, queries: FloatMatrix, among: ItemIds | None = None, by_text: float = 0.0
+) -> list[set[int]]:
+    """For each query, float32 [q, d], the ids of the ten items of the highest cosines, in one pass over all vectors.
+
+    For as much of the queries as are texts hubs are corrected.
+    """
     best = np.empty((0, len(queries)), np.float32)
     ids = np.empty((0, len(queries)), np.int64)
     for block in vectors.blocks():
         rows = block if among is None else VectorRows(*(part[np.isin(block.item_ids, among)] for part in _parts(block)))
-        best = np.concatenate([best, rows.cosines(queries)])
+        assert rows.numbers is not None
+        cosines = rows.cosines(queries) + np.float32(by_text) * rows.numbers.astype(np.float32)[:, np.newaxis]
+        best = np.concatenate([best, cosines])
         ids = np.concatenate([ids, np.repeat(rows.item_ids[:, np.newaxis], len(queries), axis=1)])
         if len(best) > 10:
             places = np.argpartition(-best, 9, axis=0)[:10]
@@ -162,8 +169,9 @@ def exact_best(vectors: StoredVectors, queries: FloatMatrix, among: ItemIds | No
     return [set(column.tolist()) for column in ids.T]
 
 
-def _parts(block: VectorRows) -> tuple[ItemIds, HalfMatrix]:
-    return block.item_ids, block.vectors
+def _parts(block: VectorRows) -> tuple[ItemIds, HalfMatrix, HalfMatrix]:
+    assert block.numbers is not None
+    return block.item_ids, block.vectors, block.numbers
 
 
 def main() -> None:
