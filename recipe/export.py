@@ -2,7 +2,7 @@
 
 Image tower: static int8 in QDQ form, weights per channel and with 7 bits (``reduce_range``), so that the
 pair sums of 8-bit products stay below 2**15 and the result is the same on processors without VNNI.
-Text tower: int8 weights and an int8 table of word vectors, float32 products.
+Text tower: exported in float32 here, and quantised by ``recipe.text_quantisation``.
 """
 
 from __future__ import annotations
@@ -27,9 +27,6 @@ ort, quantization = silenced("onnxruntime"), silenced("onnxruntime.quantization"
 shapes = silenced("onnxruntime.quantization.shape_inference")
 
 OPSET = 17
-FLOAT = onnx.TensorProto.FLOAT
-# The map after the text tower is near the identity: a scale that fits its diagonal rounds the rest of it away.
-FINE_LAYERS = ("/head/linear/",)
 # Node names start with the module's path, with the outermost module's own name sometimes left out.
 FLOAT_LAYERS = ("/head", "/stem/", "/tower/stem/", "/trunk_blocks/trunk_blocks.0/")
 
@@ -120,7 +117,7 @@ def merge_padding(source: Path, target: Path) -> None:
 
 
 def store_weights_as_int8(source: Path, target: Path) -> None:
-    """Keep matrix products in float32 but their weights in int8 on disk, those of ``FINE_LAYERS`` as a sum of two.
+    """Keep matrix products in float32 but their weights in int8 on disk.
 
     Symmetric, one scale per output column or row; a DequantizeLinear in the graph restores them on loading.
     The image heads lose three times as much cosine with quantised activations, for hardly any time.
@@ -135,27 +132,21 @@ def store_weights_as_int8(source: Path, target: Path) -> None:
         if tensor is None:
             continue
         graph.initializer.remove(tensor)
-        rest = numpy_helper.to_array(tensor)
+        values = numpy_helper.to_array(tensor)
         transposed = any(a.name == "transB" and a.i for a in node.attribute)
         axis = 0 if transposed else 1
-        fine = node.name.startswith(FINE_LAYERS)
-        terms = [f"{stem}_coarse", f"{stem}_fine"] if fine else [stem]
-        if fine:
-            graph.node.insert(0, onnx.helper.make_node("Add", terms, [stem], name=f"{stem}_sum"))
-        for term in terms:
-            scale = (np.abs(rest).max(axis=1 - axis) / 127.0 + 1e-12).astype(np.float32)
-            rounded = np.rint(rest / np.expand_dims(scale, 1 - axis)).astype(np.int8)
-            rest = rest - rounded * np.expand_dims(scale, 1 - axis)
-            graph.initializer.extend(
-                [
-                    numpy_helper.from_array(rounded, f"{term}_int8"),
-                    numpy_helper.from_array(scale, f"{term}_scale"),
-                ]
-            )
-            restore = onnx.helper.make_node(
-                "DequantizeLinear", [f"{term}_int8", f"{term}_scale"], [term], name=f"{term}_restore", axis=axis
-            )
-            graph.node.insert(0, restore)
+        scale = (np.abs(values).max(axis=1 - axis) / 127.0 + 1e-12).astype(np.float32)
+        rounded = np.rint(values / np.expand_dims(scale, 1 - axis)).astype(np.int8)
+        graph.initializer.extend(
+            [
+                numpy_helper.from_array(rounded, f"{stem}_int8"),
+                numpy_helper.from_array(scale, f"{stem}_scale"),
+            ]
+        )
+        restore = onnx.helper.make_node(
+            "DequantizeLinear", [f"{stem}_int8", f"{stem}_scale"], [stem], name=f"{stem}_restore", axis=axis
+        )
+        graph.node.insert(0, restore)
     onnx.save(model, str(target))
 
 
@@ -200,51 +191,6 @@ def export_text_float(encoder: TextEncoder, target: Path) -> None:
             dynamo=False,
         )
         shapes.quant_pre_process(str(raw), str(target), skip_symbolic_shape=True)
-
-
-def store_tables_as_int8(source: Path, target: Path) -> None:
-    """Keep looked-up tables in int8, symmetric with one scale per row; only the rows looked up are restored."""
-    model = onnx.load(str(source))
-    graph = model.graph
-    tables = {t.name: t for t in graph.initializer if t.data_type == FLOAT and len(t.dims) == 2}
-    for place, node in reversed(list(enumerate(graph.node))):
-        tensor = tables.get(node.input[0]) if node.op_type == "Gather" else None
-        if tensor is None:
-            continue
-        values, stem = numpy_helper.to_array(tensor), node.output[0]
-        scale = (np.abs(values).max(axis=1, keepdims=True) / 127.0 + 1e-12).astype(np.float32)
-        rows, scales = f"{tensor.name}_int8", f"{tensor.name}_scale"
-        graph.initializer.remove(tensor)
-        graph.initializer.extend(
-            [
-                numpy_helper.from_array(np.rint(values / scale).astype(np.int8), rows),
-                numpy_helper.from_array(scale, scales),
-            ]
-        )
-        restore = [
-            onnx.helper.make_node("Gather", [rows, node.input[1]], [f"{stem}_rows"], name=f"{stem}_rows"),
-            onnx.helper.make_node("Gather", [scales, node.input[1]], [f"{stem}_scales"], name=f"{stem}_scales"),
-            onnx.helper.make_node(
-                "Cast", [f"{stem}_rows"], [f"{stem}_cast"], name=f"{stem}_cast", to=onnx.TensorProto.FLOAT
-            ),
-            onnx.helper.make_node("Mul", [f"{stem}_cast", f"{stem}_scales"], [stem], name=f"{stem}_restore"),
-        ]
-        graph.node.remove(node)
-        for step in reversed(restore):
-            graph.node.insert(place, step)
-    onnx.save(model, str(target))
-
-
-def quantise_text(source: Path, target: Path) -> None:
-    """Weights and tables in int8, products in float32.
-
-    With activations in int8 too (dynamic quantisation) a text's vector depends on what else is in its batch
-    (cosine 0.99, against 1.00 here) and on the processor, for a quarter less time per query.
-    """
-    with tempfile.TemporaryDirectory() as scratch:
-        tables = Path(scratch) / "tables.onnx"
-        store_tables_as_int8(source, tables)
-        store_weights_as_int8(tables, target)
 
 
 def optimise_offline(source: Path, target: Path) -> None:

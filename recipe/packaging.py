@@ -30,11 +30,12 @@ from recipe.export import (
     open_session,
     optimise_offline,
     quantise_image,
-    quantise_text,
 )
 from recipe.features import ViewConfig, load_view
 from recipe.joint import ImageEncoder, TextEncoder, TextHead
 from recipe.pairing import TextVectors, own_texts
+from recipe.text_quantisation import quantise_text
+from recipe.text_samples import representative_texts, training_folder
 from recipe.towers import Tokeniser, embed_texts, load_text_tower, minilm_folder, prune_vocabulary
 
 NAME = "mmsearch-mini"
@@ -66,8 +67,7 @@ class Packaged:
 
     def texts(self, texts: Sequence[str], batch: int = 32) -> Floats:
         """Joint unit vectors float32 [n, 384]; what does not fit the window is cut."""
-        rows = [e.ids for e in self.tokenizer.encode_batch(list(texts))]
-        rows = [ids if len(ids) <= WINDOW else [*ids[: WINDOW - 1], ids[-1]] for ids in rows]
+        rows = token_rows(self.tokenizer, texts)
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         dimension = self.text.get_outputs()[0].shape[-1]
         out = np.empty((len(rows), dimension), np.float32)
@@ -89,6 +89,12 @@ class Packaged:
     def photos(self, photos: Sequence[Photo], view: int = 0) -> Floats:
         """Joint unit vectors of photos in one view."""
         return self.pixels(read(photos, view, self.views))
+
+
+def token_rows(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    """The token ids of each text; what does not fit the window is cut, the closing token kept."""
+    rows = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+    return [ids if len(ids) <= WINDOW else [*ids[: WINDOW - 1], ids[-1]] for ids in rows]
 
 
 def read(photos: Sequence[Photo], view: int, config: ViewConfig) -> npt.NDArray[np.uint8]:
@@ -117,9 +123,9 @@ def package(
     chosen = random.Random(0).sample(list(split.train), CALIBRATION_PHOTOS)
     pixels = read([photos[i] for i in chosen], 0, views)
     quantise_image(floats / "image.onnx", floats / "image-int8.onnx", pixels)
-    quantise_text(floats / "text.onnx", floats / "text-int8.onnx")
-    for name in ("image", "text"):
-        optimise_offline(floats / f"{name}-int8.onnx", folder / f"{name}.onnx")
+    optimise_offline(floats / "image-int8.onnx", folder / "image.onnx")
+    rows = token_rows(Tokenizer.from_str(tokenizer), representative_texts(training_folder(photos)))
+    quantise_text(floats / "text.onnx", folder / "text.onnx", [np.array([ids], np.int64) for ids in rows])
     size = sum((folder / name).stat().st_size for name in FILES)
     if size > SIZE_LIMIT:
         raise ValueError(f"the model's files take {size:,} bytes, more than {SIZE_LIMIT:,}")

@@ -20,6 +20,9 @@ import pytest
 from mmsearch import Library, MmsearchError
 from mmsearch.cli.remedies import in_words
 
+# The recipe of the built-in model lies beside the package and is never installed with it.
+sys.path.append(str(Path(__file__).parents[1]))
+
 PHOTOGRAPHS = {
     "cat.png": "chelsea.png",
     "coffee.png": "coffee.png",

@@ -13,12 +13,6 @@ import pytest
 pytest.importorskip("torch", reason="the recipe trains with torch")
 
 
-@pytest.fixture(autouse=True)
-def recipe_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It lies beside the package and is never installed with it."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A training folder without its pictures: five sources of ten photos."""
