@@ -42,7 +42,7 @@ def names(
     ],
 )
 def test_words_find_their_photograph_first(found: Library, words: str, photo: str) -> None:
-    assert names(found, text_term(words), filters=Filters(medium="image"))[0] == photo
+    assert names(found, text_term(words), filters=Filters(medium="image"), min_score=0)[0] == photo
 
 
 def test_a_photograph_of_coffee_finds_the_note_about_coffee(found: Library, photos: Path) -> None:

@@ -82,9 +82,11 @@ class ModelTables(Connected):
         digest.update(repr((bank.sharpness, bank.centre)).encode())
         self.connection.execute(
             """INSERT OR REPLACE INTO query_banks (model_id, fingerprint, sharpness, centre, vectors)
-               VALUES (?, ?, ?, ?, ?)""",
-            (model_id, digest.hexdigest(), float(bank.sharpness), float(bank.centre), vectors),
+               VALUES (?, ?, ?, ?, x'')""",
+            (model_id, digest.hexdigest(), float(bank.sharpness), float(bank.centre)),
         )
+        # A row that has a checksum already stays where it is when it gets another: its pages are written once.
+        self.connection.execute("UPDATE query_banks SET vectors = ? WHERE model_id = ?", (vectors, model_id))
 
     def adapter_rows(self, adapter_id: int | None = None) -> list[tuple[Any, ...]]:
         """Id, name, version, fingerprint of the model, weights, description and moment of each adapter, by name, and
