@@ -322,17 +322,18 @@ def write_layer(graph: Graph, name: str, values: str, layer: Layer, products: Se
 def write_head(graph: Graph, tower: Tower, states: str) -> None:
     """Pooled over the tokens, centred and mapped in float32; the map is near the identity, and kept in float16.
 
-    Both products are one for each text, of one row: so they add up in the same order whatever the batch.
+    Both products are one for each text, with a vector: so they add up in the same order however many texts there are.
     """
     mask = graph.add("Cast", ["attention_mask"], "mask.float", to=TensorProto.FLOAT)
     mask = graph.add("Unsqueeze", [mask, graph.constant("row", np.array([1]))], "mask.row")
     pooled = graph.add("MatMul", [mask, states], "pooled")
     pooled = graph.add("LpNormalization", [pooled], "pooled.unit", axis=-1, p=2)
     pooled = graph.add("Sub", [pooled, graph.constant("centre", tower.centre)], "pooled.centred")
-    half = graph.constant("map.half", tower.linear.astype(np.float16)[None])
-    joint = graph.add("MatMul", [pooled, graph.add("Cast", [half], "map", to=TensorProto.FLOAT)], "joint")
-    joint = graph.add("LpNormalization", [joint], "joint.unit", axis=-1, p=2)
-    graph.add("Squeeze", [joint, "row"], "embedding")
+    pooled = graph.add("Transpose", [pooled], "pooled.column", perm=[0, 2, 1])
+    half = graph.constant("map.half", np.ascontiguousarray(tower.linear.T).astype(np.float16))
+    joint = graph.add("MatMul", [graph.add("Cast", [half], "map", to=TensorProto.FLOAT), pooled], "joint")
+    joint = graph.add("LpNormalization", [joint], "joint.unit", axis=1, p=2)
+    graph.add("Squeeze", [joint, graph.constant("column", np.array([2]))], "embedding")
 
 
 def quantise_text(source: Path, target: Path, batches: Sequence[TokenIds]) -> None:

@@ -28,6 +28,7 @@ from mmsearch.indexing.trial import TrialSettings
 from mmsearch.nearest import row_file
 from mmsearch.reading import ReadLimits
 from mmsearch.searching.query import text_term
+from mmsearch.store.sqlite.store import SqliteStore
 
 TO_VERSION_5 = """ALTER TABLE contents DROP COLUMN reader;
     ALTER TABLE contents DROP COLUMN duration;
@@ -157,6 +158,11 @@ def lost(folder: Path, tree: Path) -> None:
     (tree / "4.txt").unlink()
 
 
+def without_bank(folder: Path, tree: Path) -> None:
+    with closing(SqliteStore.write(str(folder))) as store, store.transaction():
+        store.connection.execute("DELETE FROM query_banks")
+
+
 def nothing(folder: Path, tree: Path) -> None:
     pass
 
@@ -167,6 +173,7 @@ BEFORE: dict[str, tuple[Callable[[Path, Path], None], tuple[str, ...]]] = {
     "library copied before upgrade": (older, INDEX),
     "library upgraded": (older, INDEX),
     "suspect noted": (suspected, INDEX),
+    "query bank kept": (without_bank, INDEX),
     "files pruned": (lost, ("prune", "--yes")),
     "compacted": (lost, ("compact",)),
     "backup written": (nothing, ("backup", "backup.db")),

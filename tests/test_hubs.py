@@ -75,7 +75,8 @@ def test_the_bank_that_ships_is_that_of_the_texts_that_ship() -> None:
     assert len(set(texts)) == len(texts) == 1_500
     bank = encoder.query_bank
     assert bank is not None
-    assert len(bank.vectors) == len(texts)
+    # Behind those of the texts are vectors of human captions, whose words do not ship.
+    assert len(bank.vectors) > len(texts)
     some = range(0, len(texts), 100)
     assert (encoder.encode("text", [texts[one] for one in some]) * bank.vectors[some]).sum(axis=1).min() > 0.99
 

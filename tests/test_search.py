@@ -34,7 +34,7 @@ def names(
     [
         ("a cat", "cat.png"),
         ("a cup of coffee", "coffee.png"),
-        ("an astronaut", "astronaut.png"),
+        ("a man with a camera on a tripod", "cameraman.png"),
         ("a rocket launch", "rocket.jpg"),
         ("a pagoda", "temple.jpg"),
         ("a flower", "flower.jpg"),
@@ -77,7 +77,7 @@ def test_photographs_and_notes_are_one_list_with_both_kinds_on_top(found: Librar
 
 
 def test_the_note_about_taxes_does_not_swamp_photographs(found: Library) -> None:
-    assert names(found, text_term("an astronaut"), limit=1) == ["astronaut.png"]
+    assert names(found, text_term("a motorcycle"), limit=1) == ["motorcycle.png"]
     assert names(found, text_term("income tax"), limit=1) == ["tax.txt"]
 
 

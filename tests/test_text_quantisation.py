@@ -70,6 +70,12 @@ def test_a_text_has_the_same_vector_beside_longer_ones(towers: tuple[Path, Path]
     assert ((together * vectors(session, fresh)).sum(axis=1) > 0.9999).all()
 
 
+def test_texts_of_one_length_have_the_same_vectors_alone_and_together(towers: tuple[Path, Path]) -> None:
+    session = open_session(towers[1])
+    alone = [text for text in texts(24, seed=4) if text.size == 14]
+    assert np.array_equal(vectors(session, [np.concatenate(alone)]), vectors(session, alone))
+
+
 def test_no_sum_of_two_products_leaves_16_bits(towers: tuple[Path, Path]) -> None:
     weights = [
         onnx.numpy_helper.to_array(one)

@@ -28,7 +28,7 @@ def print_models(overview: ModelOverview) -> None:
     """What is on this disk, what the library has of each, and what could be fetched, for a person, on stdout."""
     installed = overview.installed
     states = {model.name: _state(model) for model in overview.library}
-    here = [(BUILTIN_MODEL, "30 MB", states.pop(BUILTIN_MODEL, ""))]
+    here = [(BUILTIN_MODEL, "33 MB", states.pop(BUILTIN_MODEL, ""))]
     here += [(model.name, f"{model.bytes / 1e6:,.0f} MB", states.pop(model.name, "")) for model in installed]
     sizes = {without_crops(name)[0]: "" for name in states if _is_here(without_crops(name)[0])}
     sizes |= {name: size for name, size, _ in here}
