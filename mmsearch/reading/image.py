@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 _ORIENTATION = 0x0112
 # JPEGs are decoded at an eighth, a quarter or half of their size, at this many times the wanted side or more: then
-# vectors have a cosine of 0.996 and more with those of pictures decoded whole.
-LEAST_DRAFT = 1.4
+# vectors have a cosine of 0.997 and more with those of pictures decoded whole.
+LEAST_DRAFT = 1.3
 # Pictures that take more memory are decoded one after the other, whatever the number of threads.
 _GIANT_BYTES = 200_000_000
 # What decoders of these formats take for themselves while they work, in bytes a pixel.
