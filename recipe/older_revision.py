@@ -20,10 +20,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mmsearch.encoding.builtin import BRIDGE, BuiltinEncoder
+from mmsearch.encoding.builtin import BuiltinEncoder
+from mmsearch.encoding.builtin_files import BRIDGE
 from mmsearch.encoding.description import DESCRIPTION, read_description
 from mmsearch.encoding.text_bridge import TextBridge
 from recipe.data import Photo, load_photos, read_lines, tidy_caption
+from recipe.evaluation import paired
 from recipe.features import ViewConfig
 from recipe.packaging import Packaged
 
@@ -133,9 +135,8 @@ def _cosines(bridge: TextBridge, texts: Texts) -> Floats:
 
 def recalls(queries: Floats, gallery: Floats) -> str:
     """R@1/5/10 in per cent where row k of the queries belongs to row k of the gallery."""
-    similarities = queries @ gallery.T
-    ranks = (similarities > similarities[np.arange(len(queries)), np.arange(len(queries))][:, None]).sum(1)
-    return " / ".join(f"{100 * float((ranks < k).mean()):.1f}" for k in KS)
+    metrics = paired(queries, gallery)["metrics"]
+    return " / ".join(f"{100 * metrics[f'R@{k}']['value']:.1f}" for k in KS)
 
 
 def kept_neighbours(true: Floats, bridged: Floats, gallery: Floats, count: int = 10) -> float:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmsearch.encoding.builtin import BRIDGE, MODEL_FOLDER
+from mmsearch.encoding.builtin_files import BRIDGE, MODEL_FOLDER
 from mmsearch.encoding.text_bridge import TextBridge
 from mmsearch.records import FloatMatrix
 

@@ -14,7 +14,7 @@ from conftest import Mmsearch
 from PIL import Image
 
 from mmsearch import Library, MmsearchError
-from mmsearch.encoding.builtin import MODEL_FOLDER
+from mmsearch.encoding.builtin_files import MODEL_FOLDER
 from mmsearch.encoding.onnx_model import IMAGE_BATCH, OnnxEncoder
 from mmsearch.models.opening import open_encoder
 from mmsearch.reading import picture_in

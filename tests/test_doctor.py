@@ -18,7 +18,7 @@ from interrupting import signal_at
 from library_state import everything
 
 from mmsearch import Library, MmsearchError
-from mmsearch.encoding.builtin import MODEL_FOLDER
+from mmsearch.encoding.builtin_files import MODEL_FOLDER
 
 DATABASE = "library.db"
 

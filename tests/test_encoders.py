@@ -17,7 +17,8 @@ from conftest import place_photographs
 from PIL import Image
 
 from mmsearch import Damaged, MmsearchError, Remedy
-from mmsearch.encoding.builtin import MODEL_FOLDER, BuiltinEncoder
+from mmsearch.encoding.builtin import BuiltinEncoder
+from mmsearch.encoding.builtin_files import MODEL_FOLDER
 from mmsearch.encoding.onnx_model import OnnxEncoder
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.models.opening import open_encoder

@@ -38,6 +38,12 @@ def test_a_search_by_words_loads_nothing_heavy(indexed: Path, arguments: list[st
     assert loaded_by(arguments, HEAVY, indexed) == "loaded []"
 
 
+def test_a_query_that_was_asked_before_loads_no_encoder(indexed: Path) -> None:
+    encoders = ("mmsearch.encoding.builtin", "mmsearch.encoding.crops", "mmsearch.encoding.onnx_model", "zipfile")
+    loaded_by(["search", "a cat"], encoders, indexed)
+    assert loaded_by(["search", "a cat"], encoders, indexed) == "loaded []"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -288,7 +288,7 @@ def test_a_model_without_its_tokenizer_is_told_of_and_mended(library: Library, h
 
 
 def test_a_copy_of_a_model_takes_no_name_away(library: Library, home: Path, tmp_path: Path) -> None:
-    from mmsearch.encoding.builtin import MODEL_FOLDER
+    from mmsearch.encoding.builtin_files import MODEL_FOLDER
 
     library.index([home])
     copy = shutil.copytree(MODEL_FOLDER, tmp_path / "copy")

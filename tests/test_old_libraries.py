@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mmsearch import Filters, Library, MmsearchError, Query, Term
-from mmsearch.encoding import builtin
+from mmsearch.encoding import builtin_files
 from mmsearch.models.revisions import newest_revision, revision_names
 from mmsearch.records import BUILTIN_MODEL
 from mmsearch.store.sqlite.schema import SCHEMA_VERSION
@@ -109,7 +109,7 @@ def test_a_search_finds_what_it_found_or_says_that_the_model_is_another(
 ) -> None:
     expected, shipped = EXPECTED[schema], f"{BUILTIN_MODEL}@{newest_revision()}"
     if package != "today's":
-        monkeypatch.setattr(builtin, "MODEL_FOLDER", str(request.getfixturevalue("newer_folder")))
+        monkeypatch.setattr(builtin_files, "MODEL_FOLDER", str(request.getfixturevalue("newer_folder")))
     newest = f"{BUILTIN_MODEL}@{newest_revision()}"
     with Library(old) as library:
         for asked in expected["searches"]:

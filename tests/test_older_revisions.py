@@ -16,8 +16,9 @@ from conftest import NOTES, Mmsearch, make_home, refused
 from older_revision import SHIPPED, revision_in
 
 from mmsearch import Library, MmsearchError
-from mmsearch.encoding import builtin
-from mmsearch.encoding.builtin import BRIDGE, BuiltinEncoder
+from mmsearch.encoding import builtin_files
+from mmsearch.encoding.builtin import BuiltinEncoder, OlderEncoder
+from mmsearch.encoding.builtin_files import BRIDGE
 from mmsearch.encoding.text_bridge import TextBridge
 from mmsearch.models.opening import open_encoder
 from mmsearch.records import FloatMatrix
@@ -55,7 +56,7 @@ def old(before: Path, home: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def upgraded(old: Path, newer_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
     """That library, opened by a package with the newer revision."""
-    monkeypatch.setattr(builtin, "MODEL_FOLDER", str(newer_folder))
+    monkeypatch.setattr(builtin_files, "MODEL_FOLDER", str(newer_folder))
     with Library(old) as library:
         yield library
 
@@ -87,7 +88,7 @@ def test_it_finds_what_it_found(old: Path, newer_folder: Path, home: Path, monke
     with Library(old) as library:
         found = [hits(library, query) for query in asked]
     (old / "queries.cache").unlink()
-    monkeypatch.setattr(builtin, "MODEL_FOLDER", str(newer_folder))
+    monkeypatch.setattr(builtin_files, "MODEL_FOLDER", str(newer_folder))
     with Library(old) as library:
         for query, expected in zip(asked, found, strict=True):
             again = hits(library, query)
@@ -126,7 +127,7 @@ def test_its_texts_go_over_the_bridge_and_its_pictures_do_not(
     texts = [NOTES["coffee.md"], "a cat", "zxqv"]
     picture = Image.effect_mandelbrot((300, 200), (-2, -1.5, 1, 1.5), 50).convert("RGB")
     of_before = open_encoder()
-    monkeypatch.setattr(builtin, "MODEL_FOLDER", str(newer_folder))
+    monkeypatch.setattr(builtin_files, "MODEL_FOLDER", str(newer_folder))
     older, newest = open_encoder(OLDER), open_encoder()
     assert older.identity == of_before.identity
     assert older.calibration == of_before.calibration
@@ -234,7 +235,7 @@ def test_adapters_of_it_go_on(old: Path, newer_folder: Path, monkeypatch: pytest
     adapter = Adapter("pets", 1, encoder.identity.fingerprint, {"image": a_map, "text": a_map}, encoder.calibration)
     with closing(SqliteStore.write(str(old))) as store, store.transaction():
         add_adapter(store, adapter, "{}")
-    monkeypatch.setattr(builtin, "MODEL_FOLDER", str(newer_folder))
+    monkeypatch.setattr(builtin_files, "MODEL_FOLDER", str(newer_folder))
     with Library(old) as library:
         assert library.adapters.use("pets") == f"{OLDER}+pets@1"
         assert library.search(ANYTHING).model == f"{OLDER}+pets@1"
@@ -300,4 +301,4 @@ def test_a_bridge_that_is_not_the_right_one_is_told_of(newer_folder: Path, tmp_p
     else:
         (older / BRIDGE).unlink()
     with refused(r"text-bridge\.npz (cannot be loaded|is not for mmsearch-mini).*install mmsearch again"):
-        builtin.OlderEncoder(str(older)).encode("text", ["a cat"])
+        OlderEncoder(str(older)).encode("text", ["a cat"])

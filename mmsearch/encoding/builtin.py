@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from zipfile import BadZipFile
 
+from mmsearch.encoding import builtin_files
 from mmsearch.encoding.calibration import from_json
 from mmsearch.encoding.onnx_model import OnnxEncoder
 from mmsearch.encoding.protocol import Encoder, Family, ModelFolder
@@ -18,16 +19,12 @@ from mmsearch.encoding.text_bridge import TextBridge
 from mmsearch.errors import Damaged, Remedy
 from mmsearch.records import Calibration, FloatMatrix, TextSpan
 
-MODEL_FOLDER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "models", "builtin")
-# What tells the folder of an older revision from that of a whole model.
-BRIDGE = "text-bridge.npz"
-
 
 class BuiltinEncoder(OnnxEncoder):
     """The dual encoder in `mmsearch/models/builtin`, or one in the making in another folder."""
 
     def __init__(self, folder: str | None = None) -> None:
-        super().__init__(folder or MODEL_FOLDER, remedy=Remedy("reinstall"))
+        super().__init__(folder or builtin_files.MODEL_FOLDER, remedy=Remedy("reinstall"))
 
     @cached_property
     def calibration(self) -> Calibration:
@@ -57,7 +54,7 @@ class OlderEncoder(BuiltinEncoder):
 
     @cached_property
     def _bridge(self) -> TextBridge:
-        path = os.path.join(self._folder, BRIDGE)
+        path = os.path.join(self._folder, builtin_files.BRIDGE)
         try:
             with open(path, "rb") as file:
                 bridge = TextBridge.from_bytes(file.read())
@@ -72,11 +69,11 @@ class OlderEncoder(BuiltinEncoder):
 
 
 def _is_builtin(folder: str) -> bool:
-    return folder == MODEL_FOLDER or os.path.isfile(os.path.join(folder, BRIDGE))
+    return folder == builtin_files.MODEL_FOLDER or os.path.isfile(os.path.join(folder, builtin_files.BRIDGE))
 
 
 def _open(model: ModelFolder) -> Encoder:
-    return BuiltinEncoder() if model.folder == MODEL_FOLDER else OlderEncoder(model.folder)
+    return BuiltinEncoder() if model.folder == builtin_files.MODEL_FOLDER else OlderEncoder(model.folder)
 
 
 FAMILY = Family(takes=_is_builtin, open=_open, is_for_processors=True)

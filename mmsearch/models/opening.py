@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mmsearch.encoding import ModelFolder, open_folder
-from mmsearch.encoding.crops import CroppedEncoder
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.encoding.runtime import silenced
 from mmsearch.errors import NotFound, Remedy
@@ -31,7 +30,11 @@ def open_encoder(model: str = BUILTIN_MODEL, device: DeviceName = "auto") -> Enc
     """
     beneath, crops = without_crops(model)
     encoder = open_folder(_folder_of(beneath, device))
-    return CroppedEncoder(encoder) if crops else encoder
+    if not crops:
+        return encoder
+    from mmsearch.encoding.crops import CroppedEncoder
+
+    return CroppedEncoder(encoder)
 
 
 def _folder_of(model: str, device: DeviceName) -> ModelFolder:

@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from functools import lru_cache
 
-from mmsearch.encoding import builtin
+from mmsearch.encoding import builtin_files
 from mmsearch.encoding.description import read_description
 from mmsearch.records import BUILTIN_MODEL, ModelIdentity
 
@@ -24,7 +24,7 @@ def is_builtin(name: str) -> bool:
 
 def newest_revision() -> str:
     """That of the model in the package; "" where its description cannot be read, of which opening it tells."""
-    return _revision_in(builtin.MODEL_FOLDER)
+    return _revision_in(builtin_files.MODEL_FOLDER)
 
 
 @lru_cache
@@ -36,10 +36,10 @@ def _revision_in(folder: str) -> str:
 
 def revision_names() -> tuple[str, ...]:
     """The names of all revisions that are there, the newest first."""
-    folder, entries = builtin.MODEL_FOLDER, []
+    folder, entries = builtin_files.MODEL_FOLDER, []
     with suppress(OSError):
         entries = sorted(os.listdir(folder), reverse=True)
-    older = [one for one in entries if os.path.isfile(os.path.join(folder, one, builtin.BRIDGE))]
+    older = [one for one in entries if os.path.isfile(os.path.join(folder, one, builtin_files.BRIDGE))]
     return (BUILTIN_MODEL, *(f"{BUILTIN_MODEL}@{one.removeprefix(_FOLDER_BEGINNING)}" for one in older))
 
 
@@ -65,5 +65,5 @@ def folder_of_revision(name: str) -> str | None:
     if short not in revision_names():
         return None
     if short == BUILTIN_MODEL:
-        return builtin.MODEL_FOLDER
-    return os.path.join(builtin.MODEL_FOLDER, f"{_FOLDER_BEGINNING}{short.partition('@')[2]}")
+        return builtin_files.MODEL_FOLDER
+    return os.path.join(builtin_files.MODEL_FOLDER, f"{_FOLDER_BEGINNING}{short.partition('@')[2]}")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmsearch.encoding.adapted import Adapter
-from mmsearch.encoding.query_bank import QueryBank
 from mmsearch.errors import Invalid, Remedy
 from mmsearch.nearest.recent import Recent
 from mmsearch.records import HalfMatrix, Modality, ModelIdentity
@@ -16,6 +15,7 @@ from mmsearch.store.adapters import adapter_in_use, find_adapter
 from mmsearch.store.models import StoredModel, model_to_search, searched_model
 
 if TYPE_CHECKING:
+    from mmsearch.encoding.query_bank import QueryBank
     from mmsearch.store.protocol import Store
 
 _BLOCK_ROWS = 8_192

@@ -16,9 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from mmsearch.encoding.query_bank import QueryBank
 from mmsearch.records import (
     Content,
     Counts,
@@ -38,6 +37,9 @@ from mmsearch.records import (
     Remark,
     Root,
 )
+
+if TYPE_CHECKING:
+    from mmsearch.encoding.query_bank import QueryBank
 
 
 class Ledger(Protocol):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mmsearch.encoding.query_bank import QueryBank, packed, unpacked
 from mmsearch.records import ModelIdentity
 from mmsearch.store.sqlite.connected import Connected
 from mmsearch.store.sqlite.signing import is_sound
 from mmsearch.store.sqlite.times import now
+
+if TYPE_CHECKING:
+    from mmsearch.encoding.query_bank import QueryBank
 
 _ADAPTER_COLUMNS = f"id, name, version, model_fingerprint, weights, about, added, {is_sound('adapters')}"
 
@@ -61,6 +63,8 @@ class ModelTables(Connected):
         Raises:
             DatabaseError: damage has changed it.
         """
+        from mmsearch.encoding.query_bank import QueryBank, unpacked
+
         row = self.connection.execute(
             f"""SELECT vectors, dimension, sharpness, centre, {is_sound("query_banks")}
                 FROM query_banks JOIN models ON models.id = model_id WHERE model_id = ?""",
@@ -76,6 +80,8 @@ class ModelTables(Connected):
     def put_query_bank(self, model_id: int, bank: QueryBank) -> None:
         """Gives the model that query bank, in the place of an earlier one."""
         import xxhash
+
+        from mmsearch.encoding.query_bank import packed
 
         vectors = packed(bank.vectors)
         digest = xxhash.xxh3_128(vectors)
