@@ -17,7 +17,7 @@ from pathlib import Path
 COCO_CAPTIONS = ("coco_val2017", "coco_karpathy_test_dev", "coco_30k_tjbui", "coco_30k_erasing")
 OTHER_CAPTIONS = ("flickr30k_multi30k", "flickr8k", "iaprtc12")
 # Sources that repeat their kind (one sport, one thing, frames of one room): each of their photos is drawn in this share
-# of the epochs. So is a photo that has only a label, whatever its source.
+# of the epochs.
 SHARES = {
     "lspet": 0.4,
     "sports100": 0.6,
@@ -30,7 +30,6 @@ SHARES = {
     "clothing": 0.6,
     "ucm-aerial": 0.3,
 }
-SHARE_OF_LABELLED = 0.3
 # Sources whose labels name the place or the weather rather than a thing in the picture.
 PLACE_SOURCES = frozenset({"sun-scenes"})
 WEATHER_PHRASES = {

@@ -1,8 +1,8 @@
 """Which text a photo is shown with in a training step.
 
-A photo with captions keeps one of its own most of the time, a photo with a label alone its class name half the time;
-otherwise a human caption of another photo stands in: one of the nearest under the current model (pseudo-labels as in
-Lee, 2013; noisy-student rounds as in Xie et al., 2020).
+A photo with captions keeps one of its own most of the time, a photo with a label alone its class name two times of
+three; otherwise a human caption of another photo stands in: one of the nearest under the current model (pseudo-labels
+as in Lee, 2013; noisy-student rounds as in Xie et al., 2020).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from recipe.data import SHARE_OF_LABELLED, SHARES, Photo
+from recipe.data import SHARES, Photo
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class PairingConfig:
     human: float = 0.4
     sentence: float = 0.3
     query: float = 0.3
-    prompt: float = 0.15
+    prompt: float = 0.3
     bank: float = 0.15
     repeats: int = 2
     candidates: int = 15
@@ -119,12 +119,10 @@ class Pairing:
 
     def _share(self, photo: Photo, index: int) -> float:
         """How often a photo is drawn in an epoch."""
-        rows = self.own.rows
-        if index in rows["sentence"]:
-            return SHARES.get(photo.source, self.config.repeats if index in rows["human"] else 1.0)
-        if index in rows["human"]:
-            return SHARES.get(photo.source, 1.0)
-        return SHARE_OF_LABELLED if index in rows["prompt"] else 0.0
+        kinds = {kind for kind, of_kind in self.own.rows.items() if index in of_kind}
+        if not kinds:
+            return 0.0
+        return SHARES.get(photo.source, self.config.repeats if kinds >= {"human", "sentence"} else 1.0)
 
     def text(self, index: int) -> Tensor:
         """The vector of a text for one photo, float32 [384]."""

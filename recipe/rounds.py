@@ -27,7 +27,7 @@ class RoundsConfig:
     ``sharpness`` multiplies the inverse temperature of an agreement when it teaches.
     """
 
-    rounds: int = 2
+    rounds: int = 1
     towers: tuple[int, ...] = (0, 0, 1)
     sharpness: float = 1.5
 

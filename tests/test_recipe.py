@@ -61,7 +61,8 @@ def test_a_photo_is_shown_with_its_own_texts_and_those_of_narrow_sources_less_of
     times: Counter[str] = Counter()
     for _ in range(50):
         times.update(photos[index].source for batch in pairing.epoch(1) for index in batch)
-    assert times["coco"] > times["osie"] > times["lspet"] > times["flowers102"] > 0
+    assert times["coco"] > 1.5 * times["osie"]
+    assert times["osie"] > 1.5 * times["lspet"] > 0 and times["flowers102"] > 1.5 * times["lspet"]
 
 
 @pytest.mark.parametrize("caption", ["A dog on the beach.", "two red cars", "my old house"])
