@@ -60,8 +60,9 @@ class Locator:
     """Where in its file a part lies; with nothing set it is the whole file.
 
     `start` (included) and `end` (excluded) are characters of the file's text, or of its page's, and `line` the one on
-    which they begin, from 1. `page` counts from 1; `region` is a rectangle of the page or picture. `time` is from–to in
-    seconds.
+    which they begin, from 1. `page` counts from 1, and so do slides, sheets and chapters; `region` is a rectangle of
+    the page or picture. `time` is from–to in seconds. `part_name` is what the part of the file is called that it lies
+    in: the title of a slide, the name of a sheet or an attachment.
     """
 
     start: int | None = None
@@ -70,6 +71,7 @@ class Locator:
     page: int | None = None
     region: Region | None = None
     time: tuple[float, float] | None = None
+    part_name: str | None = None
 
 
 @dataclass(frozen=True)

@@ -216,7 +216,7 @@ def test_copies_share_their_items(filled: Filled) -> None:
 
 
 def test_an_item_keeps_its_place_and_its_source(filled: Filled) -> None:
-    place = Locator(start=3, end=9, line=2, page=4, region=(0.0, 0.25, 0.5, 1.0), time=(1.5, 2.0))
+    place = Locator(start=3, end=9, line=2, page=4, region=(0.0, 0.25, 0.5, 1.0), time=(1.5, 2.0), part_name="Budget")
     item = EncodedItem("text", unit(1), place, "ocr", "some words")
     facts = FileFacts(40, 30, "2024-05-01T10:00:00", "utf-8", 3.5, 12)
     filled.add(b"/photos/a.pdf", item, medium="document", facts=facts)

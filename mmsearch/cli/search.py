@@ -88,7 +88,7 @@ ModelOption = Annotated[
     typer.Option(metavar="NAME", help="Search with this model of the library instead of the one in use."),
 ]
 OnlyOption = Annotated[
-    str | None, typer.Option("--type", metavar="TYPE", help="Only this type of file: image or text.")
+    str | None, typer.Option("--type", metavar="TYPE", help="Only this type of file: image, document or text.")
 ]
 FolderOption = Annotated[
     list[str] | None,

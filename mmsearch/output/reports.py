@@ -135,11 +135,23 @@ def notes(report: IndexReport, worded: Callable[[str, Remedy | None], str]) -> l
 
 
 def unread_said(unread: Mapping[str, int]) -> str:
-    """How many files of which kinds no reader takes, most first: `12 .pdf, 3 .mp4, 5 of other kinds`."""
+    """How many files no reader takes, by kind, most first, and what would: `12 .xyz, 3 .mp4, 5 of other kinds`."""
     kinds = sorted(((count, kind) for kind, count in unread.items() if kind), reverse=True)
     shown = [f"{count:,} {visible(kind)}" for count, kind in kinds[:_SHOWN_KINDS]]
     others = sum(count for count, _ in kinds[_SHOWN_KINDS:]) + unread.get("", 0)
-    return ", ".join([*shown, *([f"{others:,} of other kinds"] if others else [])])
+    said = ", ".join([*shown, *([f"{others:,} of other kinds"] if others else [])])
+    return "; ".join([said, *_extras_said(unread)])
+
+
+def _extras_said(unread: Mapping[str, int]) -> list[str]:
+    """Which extras read some of these kinds."""
+    from mmsearch.reading import extra_of
+
+    kinds: dict[str, list[str]] = {}
+    for kind in sorted(unread):
+        if extra := extra_of(kind):
+            kinds.setdefault(extra, []).append(kind)
+    return [f"`pip install 'mmsearch[{extra}]'` reads {', '.join(of_it)}" for extra, of_it in kinds.items()]
 
 
 def _media(files: Mapping[str, int]) -> str:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from mmsearch.files.paths import extension_of
-from mmsearch.reading import image, text
+from mmsearch.reading import document, image, text
 from mmsearch.reading.opening import OpenFile, opened
 from mmsearch.reading.reader import (
     NotAMedium,
@@ -35,6 +35,7 @@ __all__ = [
     "Reading",
     "UnreachableFile",
     "UnreadableFile",
+    "extra_of",
     "medium_of",
     "open_file",
     "picture_in",
@@ -44,7 +45,7 @@ __all__ = [
     "wants_sniffing",
 ]
 
-READERS: list[Reader] = [image.READER, text.READER]
+READERS: list[Reader] = [image.READER, document.READER, text.READER]
 
 # The medium that each extension promises, and the readers that say so: asked for each file of a walk.
 _promised: dict[str, Medium] = {}
@@ -59,6 +60,12 @@ def medium_of(path: bytes) -> Medium | None:
         for reader in reversed(READERS):
             _promised.update(dict.fromkeys(reader.extensions, reader.medium))
     return _promised.get(extension_of(path))
+
+
+def extra_of(extension: str) -> str | None:
+    """The extra of this project that would read files with that extension, where it is not installed."""
+    wanted = (reader.wanting().get(extension) for reader in READERS)
+    return next((extra for extra in wanted if extra is not None), None)
 
 
 def wants_sniffing(path: bytes) -> bool:

@@ -9,7 +9,7 @@ import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, Any, BinaryIO, cast
 
 from mmsearch.files.hashing import blocks_of
@@ -32,6 +32,8 @@ _MORE_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 KEPT_BYTES = 64_000_000
 _BLOCK_BYTES = 1 << 20
 DIGEST_BYTES = 16
+# A file in a mail in a mail is read; what lies deeper is a trap, or nothing that anyone looks for.
+DEEPEST = 3
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class OpenFile:
 
     `stream` gives its bytes, from any place; `head` are the first of them. `digest` is the 16 bytes of BLAKE2b over
     all of them, `size` is in bytes, `mtime_ns` in nanoseconds since 1970, both as they were when it was opened.
-    `ctime_ns` is when the system last changed anything of it, None where it does not tell.
+    `ctime_ns` is when the system last changed anything of it, None where it does not tell. `depth` counts the files
+    that it lies in, and `readers` are all there are, for what lies in it.
     """
 
     path: bytes
@@ -52,6 +55,35 @@ class OpenFile:
     reader: Reader
     limits: ReadLimits
     ctime_ns: int | None = None
+    depth: int = 0
+    readers: Sequence[Reader] = field(default=(), repr=False)
+
+    def member(self, name: str, data: bytes) -> OpenFile:
+        """A file that lies in this one, under that name: an attachment, a picture in a document.
+
+        Raises:
+            UnreadableFile: it is empty, over its limit, deeper than DEEPEST, or not what its extension says.
+                NotAMedium, for files of other kinds.
+        """
+        if self.depth >= DEEPEST:
+            raise UnreadableFile(f"lies in more than {DEEPEST} files")
+        if not data:
+            raise UnreadableFile("empty file")
+        path, head = name.encode("utf-8", "surrogateescape"), data[:HEAD_BYTES]
+        reader = reader_of_bytes(head, extension_of(path), self.readers)
+        limit = min(self.limits.max_bytes.get(reader.medium, reader.max_bytes), self.limits.max_member_bytes)
+        if len(data) > limit:
+            raise UnreadableFile(f"{reader.medium} file of {len(data):,} bytes, over the limit of {limit:,}")
+        return replace(
+            self,
+            path=path,
+            stream=io.BytesIO(data),
+            head=head,
+            digest=b"",
+            size=len(data),
+            reader=reader,
+            depth=self.depth + 1,
+        )
 
     def older_digest(self) -> bytes:
         """The digest that contents had in schemas before 6: xxh3_128, which whoever wants to can give to two files."""
@@ -121,7 +153,9 @@ def _opened_once(path: bytes, limits: ReadLimits, readers: Sequence[Reader]) -> 
         else:
             file.seek(0)
             stream = io.BufferedReader(cast("io.RawIOBase", file), _BLOCK_BYTES)
-        return OpenFile(path, stream, head, digest, size, mtime_ns, reader, limits, change_time(before))
+        return OpenFile(
+            path, stream, head, digest, size, mtime_ns, reader, limits, change_time(before), readers=readers
+        )
     except BaseException:
         file.close()
         raise

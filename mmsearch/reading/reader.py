@@ -39,12 +39,15 @@ class ReadLimits:
     while it is decoded: by default enough for 300 megapixels in colour or 1,200 in grey, and for fewer where the
     decoder needs more (120 of HEIC and AVIF, 75 of WebP, 60 of JPEG 2000). A JPEG counts as the half, quarter or
     eighth of its size that is decoded. Of a text that makes more than `max_passages`, so many are taken, spread evenly
-    over it.
+    over it. `max_member_bytes` is how large what lies packed in a file may be once it is unpacked (a page of a
+    document, an attachment), and `max_members` how much of it is looked at.
     """
 
     max_bytes: Mapping[Medium, int] = field(default_factory=dict)
     max_image_bytes: int = 1_200_000_000
     max_passages: int = 2_000
+    max_member_bytes: int = 64_000_000
+    max_members: int = 10_000
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ class Reader:
 
     `version` rises when the reader finds something else in the same bytes: what older versions have read is read again.
     `installed` names the optional packages that it reads with where they are there, so that what was refused for want
-    of one is read again when it is.
+    of one is read again when it is. `wanting` names the extra of this project, by the extension of files that it would
+    read if that were installed.
 
     The three tests get a file's first HEAD_BYTES and its extension (lower case, with the dot, "" for none).
     `is_surely` holds for bytes that are of this medium whatever the file is called. `may_be` holds for bytes
@@ -88,3 +92,4 @@ class Reader:
     read: Callable[[OpenFile, int], Reading]
     way_of_reading: Callable[[str], int] = lambda extension: 0
     installed: Callable[[], tuple[str, ...]] = lambda: ()
+    wanting: Callable[[], Mapping[str, str]] = dict

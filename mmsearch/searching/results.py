@@ -38,6 +38,7 @@ class Hit:
     page: int | None
     time: tuple[float, float] | None
     region: tuple[float, float, float, float] | None
+    part_name: str | None
     available: bool
     copies: tuple[str, ...] = ()
 

@@ -242,6 +242,7 @@ def _hit(rank: int, found: _Found, item: FoundItem, is_there: bool) -> Hit:
         page=item.locator.page,
         time=item.locator.time,
         region=item.locator.region,
+        part_name=item.locator.part_name,
         available=is_there,
         copies=tuple(os.fsdecode(path) for path in found.copies),
     )

@@ -217,6 +217,8 @@ class ContentTables(Connected):
                 ),
             )  # fmt: skip
             item_ids.append(int(cursor.lastrowid or 0))
+            if item.locator.part_name is not None:
+                execute("INSERT INTO part_names (item_id, name) VALUES (?, ?)", (item_ids[-1], item.locator.part_name))
             vectors.append(item.vector.astype("<f2").tobytes())
         self.connection.executemany(
             "INSERT INTO vectors (item_id, vector, checksum) VALUES (?, ?, ?)",

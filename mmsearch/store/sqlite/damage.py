@@ -24,6 +24,7 @@ _TABLES_OF_TEXT = (
     "unread",
     "remarks",
     "query_banks",
+    "part_names",
 )
 _ROWS_AT_ONCE = 4_096
 

@@ -212,10 +212,12 @@ class ItemTables(Connected):
             f"""SELECT items.id, files.path, contents.digest, contents.medium, files.size, files.mtime_ns,
                   contents.width, contents.height, contents.taken, contents.encoding, contents.duration,
                   contents.pages, items.modality, items.start, items."end", items.line, items.page, items.region,
-                  items.time_from, items.time_to, items.source, items.text,
+                  items.time_from, items.time_to, part_names.name, items.source, items.text,
                   {is_sound("items")} AND {is_sound("contents")} AND {is_sound("files")}
+                    AND (part_names.name IS NULL OR {is_sound("part_names")})
                 FROM items JOIN contents ON contents.id = items.content_id
                 JOIN files ON files.content_id = contents.id
+                LEFT JOIN part_names ON part_names.item_id = items.id
                 WHERE items.id IN (SELECT value FROM json_each(?)) AND {condition}""",
             (json.dumps([int(item_id) for item_id in item_ids]), *values),
         )
@@ -237,11 +239,11 @@ def _found_item(row: tuple[Any, ...]) -> FoundItem:
     """A row of `found_items`; what damage has made of a region is none."""
     if not row[-1]:
         raise sqlite3.DatabaseError("the checksum of a row is wrong")
-    start, end, line, page, region, time_from, time_to = row[13:20]
+    start, end, line, page, region, time_from, time_to, part_name = row[13:21]
     moment = None if time_from is None or time_to is None else (time_from, time_to)
-    locator = Locator(start, end, line, page, _region(region), moment)
+    locator = Locator(start, end, line, page, _region(region), moment, part_name)
     item_id, path, digest, medium, size, mtime_ns = row[:6]
-    facts, modality, (source, text) = FileFacts(*row[6:12]), row[12], row[20:22]
+    facts, modality, (source, text) = FileFacts(*row[6:12]), row[12], row[21:23]
     return FoundItem(item_id, path, digest, medium, size, mtime_ns, facts, modality, locator, source, text)
 
 

@@ -26,7 +26,7 @@ from mmsearch.store.sqlite.types import TYPES, mistyped
 # What the others say can be found out again: which spaces there are, and what nothing reads.
 _TABLES = (
     *("settings", "models", "roots", "contents", "files", "items", "vectors", "failures", "adapters", "remarks"),
-    "query_banks",
+    *("query_banks", "part_names"),
 )
 _AT_ONCE = 256
 _FURTHEST_STEP = 2**40
@@ -278,5 +278,6 @@ def _drop_incomplete(new: sqlite3.Connection) -> None:
     execute("DELETE FROM items WHERE content_id NOT IN (SELECT id FROM contents)")
     execute("DELETE FROM remarks WHERE content_id NOT IN (SELECT id FROM contents)")
     execute("DELETE FROM vectors WHERE item_id NOT IN (SELECT id FROM items)")
+    execute("DELETE FROM part_names WHERE item_id NOT IN (SELECT id FROM items)")
     note_spaces(new)
     sign(new, "settings", "checksum = 0")

@@ -16,7 +16,7 @@ from mmsearch.store.sqlite.signing import SIGNED_FIRST, add_checksums, add_vecto
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 APPLICATION_ID = 0x6D6D7365  # "mmse"
 
 
@@ -187,6 +187,16 @@ def _query_banks(db: Database) -> None:
     add_checksums(db.conn, "query_banks")
 
 
+def _part_names(db: Database) -> None:
+    """From now on an item may have the name of the part of its file that it is of: a slide, a sheet, an attachment."""
+    db.execute("CREATE TABLE part_names (item_id INTEGER PRIMARY KEY, name TEXT NOT NULL)")
+    db.execute(
+        """CREATE TRIGGER items_removed AFTER DELETE ON items
+           BEGIN DELETE FROM part_names WHERE item_id = OLD.id; END"""
+    )
+    add_checksums(db.conn, "part_names")
+
+
 def number_items(connection: sqlite3.Connection) -> None:
     """Gives the items of each content and model their places, of a library whose items are in order and whole."""
     connection.execute(
@@ -217,6 +227,7 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _parts_with_places,
     _remarks,
     _query_banks,
+    _part_names,
 )
 assert len(MIGRATIONS) == SCHEMA_VERSION
 

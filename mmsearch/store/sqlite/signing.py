@@ -28,6 +28,7 @@ _COVERED = {
     "unread": ("id root_id files", "extension"),
     "remarks": ("id content_id model_id left_out most", "note"),
     "query_banks": ("model_id sharpness centre vectors", "fingerprint"),
+    "part_names": ("item_id", "name"),
 }
 SIGNED = tuple(_COVERED)
 # Those that have had checksums since schema 6.

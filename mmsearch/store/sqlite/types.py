@@ -22,6 +22,7 @@ TYPES: dict[str, dict[str, tuple[str, ...]]] = {
         "model_id": (_NUMBER,), "fingerprint": (_TEXT,), "sharpness": (_REAL,), "centre": (_REAL,),
         "vectors": (_BYTES,),
     },
+    "part_names": {"item_id": (_NUMBER,), "name": (_TEXT,)},
     "unread": {"root_id": (_NUMBER,), "extension": (_TEXT,), "files": (_NUMBER,)},
 }  # fmt: skip
 

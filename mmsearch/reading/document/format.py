@@ -1,0 +1,25 @@
+"""What a format of documents is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mmsearch.reading.opening import OpenFile
+from mmsearch.reading.reader import Reading
+
+
+@dataclass(frozen=True)
+class Format:
+    """Reads the documents of one format, or of several that are built alike; see `reader.Reader` for the tests.
+
+    `extra` is the extra of this project that brings the package it reads with, "" where it needs none, and
+    `is_installed` whether that is there. A document of which only a part can be read is that part, with a note.
+    """
+
+    extensions: frozenset[str]
+    is_surely: Callable[[bytes], bool]
+    may_be: Callable[[bytes, str], bool]
+    read: Callable[[OpenFile, int], Reading]
+    extra: str = ""
+    is_installed: Callable[[], bool] = lambda: True
