@@ -28,11 +28,16 @@ def with_parents(path: bytes) -> Iterator[bytes]:
 
 
 def extension_of(path: bytes) -> str:
-    """The extension in lower case with its dot, "" where there is none (`.bashrc` has none)."""
+    """The extension in lower case with its dot, "" where there is none (`.bashrc` has none).
+
+    `.fb2.zip` is one: it says what such a zip is.
+    """
     name = path[path.rfind(_SEP) + 1 :]
     dot = name.rfind(b".")
     if dot <= 0 or name.count(b".", 0, dot) == dot:  # leading dots only: a hidden file
         return ""
+    if name[-8:].lower() == b".fb2.zip" and len(name) > 8:
+        dot -= 4
     return _in_lower_case(name[dot:])
 
 

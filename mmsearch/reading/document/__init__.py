@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mmsearch.reading.document import notebook
+from mmsearch.reading.document import epub, fiction_book, notebook, open_document, open_xml, rich_text, zipped_html
 from mmsearch.reading.document.format import Format
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import Reader, Reading, UnreadableFile
 
-FORMATS: tuple[Format, ...] = (notebook.FORMAT,)
+FORMATS: tuple[Format, ...] = (
+    notebook.FORMAT,
+    open_xml.FORMAT,
+    open_document.FORMAT,
+    epub.FORMAT,
+    fiction_book.FORMAT,
+    zipped_html.FORMAT,
+    rich_text.FORMAT,
+)
 
 
 def read_document(file: OpenFile, side: int) -> Reading:

@@ -1,0 +1,80 @@
+"""Office Open XML: documents of Word, PowerPoint and Excel since 2007, and of the programs that write the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from mmsearch.reading.document.format import Format
+from mmsearch.reading.document.open_packaging import relations_of
+from mmsearch.reading.document.pages import Page, reading_of
+from mmsearch.reading.document.sheets import sheet_pages
+from mmsearch.reading.document.slides import slide_pages
+from mmsearch.reading.document.word import word_pages
+from mmsearch.reading.document.zipped import MAGIC, Package
+from mmsearch.reading.opening import OpenFile
+from mmsearch.reading.reader import Reading, UnreadableFile
+
+_WORD = (".docx", ".docm", ".dotx", ".dotm")
+_POWERPOINT = (".pptx", ".pptm", ".ppsx", ".ppsm", ".potx", ".potm")
+_EXCEL = (".xlsx", ".xlsm", ".xltx", ".xltm")
+_EXTENSIONS = frozenset({*_WORD, *_POWERPOINT, *_EXCEL})
+# A document with a password is one of these, with the package in it.
+_COMPOUND_FILE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
+_BLOCK_BYTES = 1 << 20
+# Where the main part lies, whatever the name of the file says.
+_MAIN: tuple[tuple[str, Callable[[Package, str], Iterator[Page]]], ...] = (
+    ("word/document.xml", word_pages),
+    ("ppt/presentation.xml", slide_pages),
+    ("xl/workbook.xml", sheet_pages),
+)
+
+
+def read_open_xml(file: OpenFile, side: int) -> Reading:
+    """The pages, slides or sheets of the document.
+
+    Raises UnreadableFile as `document.read_document` does.
+    """
+    if not file.head.startswith(MAGIC):
+        raise UnreadableFile("encrypted" if _is_encrypted(file) else "not the kind of document that its name says")
+
+    def pages(trouble: list[str]) -> Iterator[Page]:
+        package = Package(file, trouble)
+        main = _main_part(package)
+        folder = main.partition("/")[0].lower()
+        find = next((find for usual, find in _MAIN if usual.startswith(f"{folder}/")), None)
+        if find is None:
+            raise UnreadableFile(trouble[0] if trouble else "not the kind of document that its name says")
+        yield from find(package, main)
+
+    return reading_of(file, side, pages)
+
+
+def _main_part(package: Package) -> str:
+    named = [name for name in relations_of(package, "").of_kind("officeDocument") if name in package]
+    return next(iter(named), None) or next((usual for usual, _ in _MAIN if usual in package), "")
+
+
+def _is_encrypted(file: OpenFile) -> bool:
+    """Whether a document with a password lies in this compound file; its directory may be anywhere in it."""
+    file.stream.seek(0)
+    before = b""
+    while block := file.stream.read(_BLOCK_BYTES):
+        if _ENCRYPTED_PACKAGE in before + block:
+            return True
+        before = block[-len(_ENCRYPTED_PACKAGE) :]
+    return False
+
+
+def _may_be(head: bytes, extension: str) -> bool:
+    if extension in _EXTENSIONS:
+        return head.startswith((MAGIC, _COMPOUND_FILE))
+    return extension in ("", ".") and head.startswith(MAGIC) and b"[Content_Types].xml" in head[:200]
+
+
+FORMAT = Format(
+    extensions=_EXTENSIONS,
+    is_surely=lambda head: False,
+    may_be=_may_be,
+    read=read_open_xml,
+)
