@@ -20,6 +20,8 @@ from mmsearch.reading.reader import Reading, UnreadableFile
 _EXTENSIONS = frozenset({".rtf"})
 _MARK = b"{\\rtf"
 _DEEPEST = 1_000
+# Some ten megabytes of text with all its looks; more takes longer than anyone waits for a file.
+_MOST_TOKENS = 4_000_000
 _TOKEN = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?\d{1,9})? ?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z])|([{}])|([^\\{}\r\n]{1,65536})|[\r\n]+|\\"
 )
@@ -91,10 +93,13 @@ class _Document:
         self._ending = ""
 
     def read(self, data: bytes) -> None:
-        """Raises UnreadableFile where it breaks off or is nested too deeply; what came before is in `pages` then."""
-        place = 0
+        """Raises UnreadableFile where it breaks off, nests too deeply or goes on too long; what came before is kept."""
+        place = tokens = 0
         while (token := _TOKEN.match(data, place)) is not None:
             place = token.end()
+            tokens += 1
+            if tokens > _MOST_TOKENS:
+                raise UnreadableFile(f"more than {_MOST_TOKENS:,} signs")
             word, argument, code, symbol, brace, text = token.groups()
             if text is not None:
                 self._characters(text)
