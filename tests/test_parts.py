@@ -163,16 +163,16 @@ def test_what_could_not_be_read_is_tried_again_once_a_reader_is_there(
 
 
 def test_kinds_that_nothing_reads_are_counted_and_kept(library: Library, home: Path, mmsearch: Mmsearch) -> None:
-    for name in ("a.pdf", "b.PDF", "c.mp4", "d.2021-05 (old copy)"):
-        (home / name).write_bytes(b"%PDF-1.4 or so")
+    for name in ("a.dwg", "b.DWG", "c.iso", "d.2021-05 (old copy)"):
+        (home / name).write_bytes(b"AC1027\0 or so")
     done = mmsearch("index", home, library=Path(library.folder))
-    assert "not read: 2 .pdf, 1 .mp4, 1 of other kinds" in done.err
+    assert "not read: 2 .dwg, 1 .iso, 1 of other kinds" in done.err
     status = mmsearch("status", "--json", library=Path(library.folder)).json
-    assert status["unread"] == {".pdf": 2, "": 1, ".mp4": 1}
-    assert "2 .pdf, 1 .mp4, 1 of other kinds" in mmsearch("status", library=Path(library.folder)).out
-    (home / "c.mp4").unlink()
-    assert library.index().unread == {".pdf": 2, "": 1}
-    assert library.status().counts.unread == {".pdf": 2, "": 1}
+    assert status["unread"] == {".dwg": 2, "": 1, ".iso": 1}
+    assert "2 .dwg, 1 .iso, 1 of other kinds" in mmsearch("status", library=Path(library.folder)).out
+    (home / "c.iso").unlink()
+    assert library.index().unread == {".dwg": 2, "": 1}
+    assert library.status().counts.unread == {".dwg": 2, "": 1}
     library.forget(home)
     assert library.status().counts.unread == {}
 

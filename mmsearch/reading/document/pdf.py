@@ -1,0 +1,130 @@
+"""A PDF → the words of each page, and a picture of those that are to be seen rather than read."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Iterator
+
+from mmsearch.reading.document.format import Format
+from mmsearch.reading.document.pdf_end import with_an_end
+from mmsearch.reading.document.pdfium import PdfDocument, PdfPage
+from mmsearch.reading.noise import blank_noise
+from mmsearch.reading.opening import OpenFile
+from mmsearch.reading.reader import Reading, ReadLimits, UnreadableFile
+from mmsearch.records import FileFacts, Locator, Part
+
+_EXTENSIONS = frozenset({".pdf"})
+_MARK = b"%PDF-"
+# Readers of PDF take its mark so far from the front; what mail and printer programs wrote before it is passed over.
+_MARK_WITHIN = 1_024
+# The end of a whole file says where its table of objects is.
+_END_WITHIN = 2_048
+# What is mended is in memory, twice.
+_MOST_MENDED = 64_000_000
+_FEWEST_LETTERS = 40
+_MOSTLY = 0.5
+# Fonts may say how letters look and not which they are. Then their own numbers come out, many of them no letters.
+_MOST_GARBLED = 0.05
+# Thin letters are lost in a picture of just the side that a model takes: vectors lie nearer to those of a fine print.
+_FINER = 1.3
+# Decoders keep a picture in colour and a copy of it.
+_BYTES_A_PIXEL = 4
+# What PDFium makes of the hyphen at the end of a line, and its kin.
+_HYPHENS = re.compile("[\x02\xad\ufffe]")
+_NO_LETTERS = re.compile("[\x00\x01\x03-\x08\x0b\x0c\x0e-\x1f\x7f\ue000-\uf8ff\uffff]")
+_LIGATURES = str.maketrans(
+    {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"},
+)
+
+
+def read_pdf(file: OpenFile, side: int) -> Reading:
+    """For each page its text, and its picture where it has next to no text or is mostly picture.
+
+    Raises UnreadableFile for what is encrypted, damaged or empty.
+    """
+    breaks_off = _breaks_off(file)
+    document = _opened(file, breaks_off)
+    most = file.limits.max_members
+    note = None
+    if document.is_rebuilt and breaks_off:
+        note = "incomplete PDF"
+    elif document.pages > most:
+        note = f"only the first {most:,} of {document.pages:,} pages were read"
+    return Reading(FileFacts(pages=document.pages, note=note), _parts(document, side, file.limits))
+
+
+def _opened(file: OpenFile, breaks_off: bool) -> PdfDocument:
+    """The document, with an end put to it where it cannot be opened without."""
+    try:
+        return PdfDocument(file.stream, file.size)
+    except UnreadableFile as error:
+        if not breaks_off or error.reason == "encrypted" or file.size > _MOST_MENDED:
+            raise
+    file.stream.seek(0)
+    mended = with_an_end(file.stream.read())
+    if mended is None:
+        raise UnreadableFile("truncated PDF")
+    return PdfDocument(io.BytesIO(mended), len(mended))
+
+
+def _parts(document: PdfDocument, side: int, limits: ReadLimits) -> Iterator[Part]:
+    """Page by page, so that one of them is in memory at a time."""
+    found_any = could_any = False
+    try:
+        for number in range(1, min(document.pages, limits.max_members) + 1):
+            with document.page(number) as page:
+                parts = [] if page is None else list(_of_page(page, number, side, limits))
+                could_any = could_any or page is not None
+            found_any = found_any or bool(parts)
+            yield from parts
+    finally:
+        document.close()
+    if not found_any:
+        raise UnreadableFile("no text or picture inside" if could_any else "damaged PDF")
+
+
+def _of_page(page: PdfPage, number: int, side: int, limits: ReadLimits) -> Iterator[Part]:
+    text, is_garbled = tidied(page.text())
+    if text.strip():
+        yield Part("text", text, Locator(page=number))
+    pictures = page.pictures(limits.max_members)
+    has_few_words = is_garbled or sum(map(str.isalpha, text)) < _FEWEST_LETTERS
+    if not has_few_words and pictures.share < _MOSTLY:
+        return
+    if pictures.largest * _BYTES_A_PIXEL > limits.max_image_bytes:
+        return
+    picture = page.picture(round(_FINER * side))
+    if picture is not None and picture.getcolors(1) is None:  # more than one of them
+        yield Part("image", picture, Locator(page=number), "page")
+
+
+def tidied(raw: str) -> tuple[str, bool]:
+    """The text of a page as it is read, and whether its fonts do not tell the letters of much of it.
+
+    Words that a hyphen divides at the end of a line are whole again.
+    """
+    text = raw.replace("\r\n", "\n").replace("\r", "\n")
+    text, garbled = _NO_LETTERS.subn(" ", text)
+    is_garbled = garbled > _MOST_GARBLED * len(text)
+    # In such fonts the number of the hyphen stands for any letter.
+    text = _HYPHENS.sub(" " if is_garbled else "", text)
+    return blank_noise(text.translate(_LIGATURES)), is_garbled
+
+
+def _breaks_off(file: OpenFile) -> bool:
+    file.stream.seek(max(0, file.size - _END_WITHIN), os.SEEK_SET)
+    return b"startxref" not in file.stream.read(_END_WITHIN)
+
+
+def _is_surely(head: bytes) -> bool:
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\0\t\n\f\r ").startswith(_MARK)
+
+
+FORMAT = Format(
+    extensions=_EXTENSIONS,
+    is_surely=_is_surely,
+    may_be=lambda head, extension: extension in _EXTENSIONS and _MARK in head[:_MARK_WITHIN],
+    read=read_pdf,
+)
