@@ -8,16 +8,23 @@ import logging
 import re
 import threading
 import warnings
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
+from mmsearch.reading.camera_raw import is_camera_raw
 from mmsearch.reading.image_dates import EXIF_IFD, date_taken, xmp_and_iptc
 from mmsearch.reading.image_formats import (
-    EXTENSIONS,
+    CORE_EXTENSIONS,
+    OPTIONAL,
     READABLE_NAMES,
+    is_read_here,
     is_shorter_than_it_says,
     likely_format,
     sure_format,
+    way_of_reading,
 )
+from mmsearch.reading.image_memory import check_size, decoding
 from mmsearch.reading.image_pixels import bytes_of_pixel, flattened, share_filled, shrunk, upright, without_stripes
 from mmsearch.reading.image_streams import LEAST_SHARE, icon_pictures, png_pixels, with_an_end
 from mmsearch.reading.opening import OpenFile
@@ -33,13 +40,10 @@ _ORIENTATION = 0x0112
 # JPEGs are decoded at an eighth, a quarter or half of their size, at this many times the wanted side or more: then
 # vectors have a cosine of 0.997 and more with those of pictures decoded whole.
 LEAST_DRAFT = 1.3
-# Pictures that take more memory are decoded one after the other, whatever the number of threads.
-_GIANT_BYTES = 200_000_000
 # What decoders of these formats take for themselves while they work, in bytes a pixel.
 _BYTES_BESIDE = {"WEBP": 12, "AVIF": 6, "HEIF": 6, "JPEG2000": 16}
 # How many bytes deflate, the densest of them, makes of one at most.
 _DENSEST = 1100
-_one_giant_at_a_time = threading.Lock()
 _setup = threading.Lock()
 _PILLOW_MODULES = r"PIL\.|pi_heif"
 _OPTIONAL_IN_PILLOW = {"AVIF": "avif", "WEBP": "webp", "JPEG2000": "jpg_2000"}
@@ -59,9 +63,11 @@ def read_image(file: OpenFile, side: int) -> Reading:
 
     Raises UnreadableFile for damaged, truncated and oversized pictures and for kinds that are not supported.
     """
-    name = likely_format(file.head, ".tga" if file.path.lower().endswith(b".tga") else "")
-    if name is None:
-        raise UnreadableFile("not an image")
+    name = likely_format(file.head, file.extension)
+    if name == "TIFF" and is_camera_raw(file.head, file.stream):
+        name = "RAW"
+    if name is None or not is_read_here(name):
+        raise UnreadableFile(f"not an image: {READABLE_NAMES.get(name, name)} inside" if name else "not an image")
     _prepare_pillow()
     if name == "TIFF":
         _silence_libtiff()
@@ -76,14 +82,44 @@ def read_image(file: OpenFile, side: int) -> Reading:
 
 
 def _read(file: OpenFile, name: str, side: int) -> Reading:
-    """The picture as its decoder gives it, or, where that fails, with an end put to it."""
+    """What is seen of a picture of that format."""
+    if name not in OPTIONAL:
+        return _read_by_pillow(file, name, side)
+
+    def read_jpeg(stream: IO[bytes], size: int, orientation: int | None = None) -> Reading:
+        """A JPEG that lies in the file."""
+        return _read_by_pillow(replace(file, stream=stream, size=size), "JPEG", side, orientation)
+
+    if name == "JXL":
+        from mmsearch.reading.image_jxl import read_jxl
+
+        return read_jxl(file, side, read_jpeg)
+    if name == "SVG":
+        from mmsearch.reading.image_svg import read_svg
+
+        return read_svg(file, side)
+    from mmsearch.reading.image_raw import NOT_KNOWN, read_raw
+
+    try:
+        return read_raw(file, side, read_jpeg)
+    except UnreadableFile as refused:
+        if refused.reason != NOT_KNOWN or sure_format(file.head) != "TIFF":
+            raise
+        return _read_by_pillow(file, "TIFF", side)  # under the name of a RAW photo
+
+
+def _read_by_pillow(file: OpenFile, name: str, side: int, orientation: int | None = None) -> Reading:
+    """The picture as its decoder gives it, or, where that fails, with an end put to it.
+
+    `orientation` is how it is to be turned where it does not say so itself.
+    """
     stream = file.stream
     if name == "ICO":
         name, stream = _inner(file)
     elif name == "PNG":
         stream = png_pixels(stream, 0, file.size)
     try:
-        return _seen(file, name, side, stream)
+        return _seen(file, name, side, stream, orientation)
     except (UnreadableFile, MemoryError):
         raise
     except Exception as error:
@@ -91,7 +127,7 @@ def _read(file: OpenFile, name: str, side: int) -> Reading:
         if ended is None:
             raise
         try:
-            return _seen(file, name, side, ended[0], ended[1])
+            return _seen(file, name, side, ended[0], orientation, share=ended[1])
         except (UnreadableFile, MemoryError):
             raise
         except Exception:
@@ -104,11 +140,13 @@ def _inner(file: OpenFile) -> tuple[str, IO[bytes]]:
     if pictures[0].is_png:
         return "PNG", png_pixels(file.stream, pictures[0].start, file.size)
     for picture in pictures:
-        _check_size(file, picture.width, picture.height, 2 * 4 * picture.width * picture.height)
+        check_size(file, picture.width, picture.height, 2 * 4 * picture.width * picture.height)
     return "ICO", file.stream
 
 
-def _seen(file: OpenFile, name: str, side: int, stream: IO[bytes], share: float | None = None) -> Reading:
+def _seen(
+    file: OpenFile, name: str, side: int, stream: IO[bytes], orientation: int | None, share: float | None = None
+) -> Reading:
     """The picture that a decoder makes of the stream; `share` is how much of it the file has, where it got an end here.
 
     Raises whatever Pillow does where too little was decoded.
@@ -121,8 +159,8 @@ def _seen(file: OpenFile, name: str, side: int, stream: IO[bytes], share: float 
         factor = max(1, int(min(width, height) / (LEAST_DRAFT * side)))
         opened.draft(None, (max(1, width // factor), max(1, height // factor)))
         needed = _bytes_needed(opened, name, width * height)
-        _check_size(file, width, height, needed)
-        with _one_giant_at_a_time if needed > _GIANT_BYTES else contextlib.nullcontext():
+        check_size(file, width, height, needed)
+        with decoding(needed):
             # Where an end can be put to it, that is better than what there is without.
             is_interlaced = _is_interlaced(opened)
             trouble = _load(opened, file.size, takes_parts=share is not None or name != "JPEG")
@@ -137,7 +175,7 @@ def _seen(file: OpenFile, name: str, side: int, stream: IO[bytes], share: float 
             note = f"incomplete {READABLE_NAMES.get(name, name)}"
         # Only now: Pillow turns TIFFs as it loads them and drops their tag.
         exif = _exif(opened)
-        orientation = exif.get(_ORIENTATION)
+        orientation = exif.get(_ORIENTATION, orientation)
         taken = date_taken(exif, *xmp_and_iptc(opened.info, exif))
     if orientation in (5, 6, 7, 8):
         width, height = height, width
@@ -205,15 +243,6 @@ def _bytes_needed(opened: ImageFile, name: str, pixels: int) -> int:
     return needed
 
 
-def _check_size(file: OpenFile, width: int, height: int, needed: int) -> None:
-    limit = file.limits.max_image_bytes
-    if needed > limit:
-        raise UnreadableFile(
-            f"picture of {width * height / 1e6:,.0f} megapixels: it would take {needed / 1e6:,.0f} MB of memory, "
-            f"over the limit of {limit / 1e6:,.0f}"
-        )
-
-
 def _exif(picture: Image) -> dict[int, Any]:
     """The EXIF tags of the picture and the camera in one; damaged EXIF leaves a good picture good."""
     tags: dict[int, Any] = {}
@@ -273,14 +302,32 @@ def _reason(error: Exception, name: str, file: OpenFile) -> str:
 
 
 def _is_surely_image(head: bytes) -> bool:
-    return sure_format(head) is not None
+    name = sure_format(head)
+    return name is not None and is_read_here(name)
 
 
 def _may_be_image(head: bytes, extension: str) -> bool:
-    return likely_format(head, extension) is not None
+    name = likely_format(head, extension)
+    return name is not None and is_read_here(name)
+
+
+def _installed() -> tuple[str, ...]:
+    return tuple(sorted(optional.extra for name, optional in OPTIONAL.items() if is_read_here(name)))
+
+
+def _wanting() -> Mapping[str, str]:
+    missing = [optional for name, optional in OPTIONAL.items() if not is_read_here(name)]
+    return {extension: optional.extra for optional in missing for extension in optional.extensions}
+
+
+def _extensions() -> frozenset[str]:
+    return CORE_EXTENSIONS.union(*(one.extensions for name, one in OPTIONAL.items() if is_read_here(name)))
 
 
 def _not_an_image(head: bytes) -> str:
+    name = sure_format(head)
+    if name in OPTIONAL:
+        return f"not an image: {READABLE_NAMES.get(name, name)} inside"
     if looks_like_text(head):
         is_page = re.match(rb"\s*(?:<!doctype html|<html)", head.lstrip(b"\xef\xbb\xbf"), re.I)
         return f"not an image: {'a web page' if is_page else 'text'} inside"
@@ -293,10 +340,13 @@ def _not_an_image(head: bytes) -> str:
 READER = Reader(
     medium="image",
     version=2,
-    extensions=EXTENSIONS,
+    extensions=_extensions(),
     is_surely=_is_surely_image,
     may_be=_may_be_image,
     mismatch=_not_an_image,
     max_bytes=512_000_000,
     read=read_image,
+    way_of_reading=way_of_reading,
+    installed=_installed,
+    wanting=_wanting,
 )

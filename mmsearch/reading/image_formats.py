@@ -6,8 +6,13 @@ and guessing by trial costs time and tells nothing about a damaged file.
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import re
-from typing import IO, Literal
+from typing import IO, Literal, NamedTuple
+
+from mmsearch.reading.camera_raw import RAW_EXTENSIONS, is_camera_raw
+from mmsearch.reading.text_encoding import looks_like_text
 
 _SURE: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -21,23 +26,61 @@ _SURE: tuple[tuple[bytes, str], ...] = (
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000"),
     (b"\xff\x4f\xff\x51", "JPEG2000"),
     (b"8BPS\0\x01\0\0\0\0\0\0", "PSD"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "JXL"),
 )
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _PNM = re.compile(rb"P[1-6](?:\s+|\s*#[^\r\n]*[\r\n])+\d{1,9}\s+(?:#[^\r\n]*[\r\n]\s*)*\d{1,9}\s|Pf\s|PF\s")
 _BMP_HEADER_SIZES = {12, 16, 40, 52, 56, 64, 108, 124}
 
-READABLE_NAMES = {"JPEG2000": "JPEG 2000", "PPM": "PNM", "HEIF": "HEIC", "WEBP": "WebP"}
+READABLE_NAMES = {
+    "JPEG2000": "JPEG 2000",
+    "PPM": "PNM",
+    "HEIF": "HEIC",
+    "WEBP": "WebP",
+    "RAW": "RAW photo",
+    "JXL": "JPEG XL",
+}
+
+
+class Optional(NamedTuple):
+    """A format that an extra of this project reads, by a package that may be there or not."""
+
+    extra: str
+    package: str
+    extensions: frozenset[str]
+
+
+SVG_EXTENSIONS = frozenset({".svg", ".svgz"})
+OPTIONAL = {
+    "RAW": Optional("raw", "rawpy", RAW_EXTENSIONS),
+    "JXL": Optional("jxl", "pillow_jxl", frozenset({".jxl"})),
+    "SVG": Optional("svg", "resvg_py", SVG_EXTENSIONS),
+}
 
 _EXTENSIONS = (
     ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .tif .tiff .bmp .dib .avif .avifs .heic .heif .hif .jp2"
     " .j2k .jpf .jpx .jpc .j2c .ppm .pgm .pbm .pnm .pfm .ico .tga .pcx .qoi .psd"
 )
-EXTENSIONS = frozenset(_EXTENSIONS.split())
+CORE_EXTENSIONS = frozenset(_EXTENSIONS.split())
+
+
+@functools.cache
+def is_read_here(name: str) -> bool:
+    """Whether what reads that format is installed."""
+    optional = OPTIONAL.get(name)
+    return optional is None or importlib.util.find_spec(optional.package) is not None
+
+
+def way_of_reading(extension: str) -> int:
+    """What the same bytes are under such a name: a TIFF or a RAW photo, a text or a drawing."""
+    return 3 if extension in RAW_EXTENSIONS else 4 if extension in SVG_EXTENSIONS else 0
 
 
 def sure_format(head: bytes) -> str | None:
     """The format of bytes that nothing but a picture begins with."""
+    if is_camera_raw(head):
+        return "RAW"
     for magic, name in _SURE:
         if head.startswith(magic):
             return name
@@ -60,7 +103,12 @@ def _isobmff_format(head: bytes) -> str | None:
 def likely_format(head: bytes, extension: str) -> str | None:
     """The format of bytes that other files may begin with too: believe it where the name does not object."""
     if (name := sure_format(head)) is not None:
-        return name
+        # Older cameras' RAW photos are told from TIFFs by their names alone.
+        return "RAW" if name == "TIFF" and extension in RAW_EXTENSIONS else name
+    if head[:2] == b"\xff\x0a" and extension in ("", ".jxl"):
+        return "JXL"
+    if extension in SVG_EXTENSIONS and (head[:2] == b"\x1f\x8b" or _is_markup(head)):
+        return "SVG"
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADER_SIZES:
         return "BMP"
     if _PNM.match(head):
@@ -72,6 +120,10 @@ def likely_format(head: bytes, extension: str) -> str | None:
     if head[:1] == b"\n" and head[1:2] in b"\0\2\3\4\5" and head[2:3] == b"\1" and len(head) >= 128:
         return "PCX"
     return "TGA" if extension == ".tga" and _is_targa(head) else None
+
+
+def _is_markup(head: bytes) -> bool:
+    return b"<" in head and looks_like_text(head)
 
 
 def _is_targa(head: bytes) -> bool:
