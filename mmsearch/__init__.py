@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from mmsearch.models.packing import ExportedModel
     from mmsearch.nearest.scan import Scan
     from mmsearch.reading import ReadLimits
-    from mmsearch.records import Counts, Failure, Filters, Medium, Modality, Progress
+    from mmsearch.records import Counts, Failure, Filters, Medium, Modality, Near, Progress
     from mmsearch.searching.query import Query, Sort, Term
     from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
     from mmsearch.searching.session import Session
@@ -104,6 +104,7 @@ __all__ = [
     "ModelOverview",
     "ModelSource",
     "Models",
+    "Near",
     "NotFound",
     "OptimisedModel",
     "Progress",
@@ -239,6 +240,7 @@ _ROOMS = {
         "Filters",
         "Medium",
         "Modality",
+        "Near",
         "Progress",
     ),
     "mmsearch.searching.query": (

@@ -89,6 +89,36 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Details:
+    """What a photo says of itself beside its pixels and its date, or a file beside it does; None where it says nothing.
+
+    `camera` is maker and model, `focal_length` in millimetres as it is on the lens, `latitude` and `longitude` in
+    degrees, north and east positive, `place` the nearest city with its country (`Lisbon, Portugal`), `rating` 0 to 5.
+    """
+
+    camera: str | None = None
+    lens: str | None = None
+    focal_length: float | None = None
+    iso: int | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    place: str | None = None
+    rating: int | None = None
+    title: str | None = None
+    keywords: tuple[str, ...] = ()
+    description: str | None = None
+
+    def completed_by(self, other: Details) -> Details:
+        """This and, where it says nothing, what the other says; the place is that of the coordinates."""
+        said: dict[str, Any] = {}
+        for name in self.__dataclass_fields__:
+            value = getattr(self, name)
+            said[name] = getattr(other, name) if value is None or value == () else value
+        said["place"] = (other if self.latitude is None else self).place
+        return Details(**said)
+
+
+@dataclass(frozen=True)
 class FileFacts:
     """What is known of a content as a whole, None where it means nothing or is not known.
 
@@ -104,6 +134,7 @@ class FileFacts:
     duration: float | None = None
     pages: int | None = None
     note: str | None = None
+    details: Details = Details()
 
 
 @dataclass(frozen=True)
@@ -149,12 +180,25 @@ Calibration = Mapping[tuple[Modality, Modality], Background]
 
 
 @dataclass(frozen=True)
+class Near:
+    """So many kilometres around a place, in degrees, north and east positive; a city has a `name`."""
+
+    latitude: float
+    longitude: float
+    km: float = 25.0
+    name: str | None = None
+
+
+@dataclass(frozen=True)
 class Filters:
     """Which files may be hits; applied before the ranking.
 
     `folders` are absolute paths as bytes, `extensions` lower-case with their dot. `after` is included and `before`
     excluded: naive local date-times, compared with the EXIF date where there is one, else with the file's
-    modification time.
+    modification time. The others compare what a file, or a sidecar of it, says: `camera` and `lens` stand in it;
+    `near` is around the place; one of `places` are words of the city's or country's name; `rating` is at least that;
+    each of `keywords` are words of one of its keywords. Letters' case and accents do not matter. `longer` and
+    `shorter` are seconds, not included.
     """
 
     medium: Medium | None = None
@@ -162,6 +206,14 @@ class Filters:
     extensions: tuple[str, ...] = ()
     after: datetime | None = None
     before: datetime | None = None
+    camera: str | None = None
+    lens: str | None = None
+    near: Near | None = None
+    places: tuple[str, ...] = ()
+    rating: int | None = None
+    keywords: tuple[str, ...] = ()
+    longer: float | None = None
+    shorter: float | None = None
 
     def json_fields(self) -> dict[str, Any]:
         """Those that filter anything."""
@@ -171,6 +223,14 @@ class Filters:
             "ext": self.extensions,
             "after": self.after,
             "before": self.before,
+            "camera": self.camera,
+            "lens": self.lens,
+            "near": self.near,
+            "place": self.places,
+            "rating": self.rating,
+            "keyword": self.keywords,
+            "longer": self.longer,
+            "shorter": self.shorter,
         }
         return {name: value for name, value in described.items() if value}
 
@@ -257,13 +317,17 @@ class EncodedItem:
 
 @dataclass(frozen=True)
 class Content:
-    """The bytes of a file by their digest, read by the reader of its medium in that version of it."""
+    """The bytes of a file by their digest, read by the reader of its medium in that version of it.
+
+    `details_version` is the one in which that reader reads details, 0 where it reads none.
+    """
 
     digest: bytes
     medium: Medium
     size: int
     reader: int = 1
     facts: FileFacts = FileFacts()
+    details_version: int = 0
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from conftest import Mmsearch, run_mmsearch
 HIT_FIELDS = {
     "rank", "id", "path", "type", "score", "similarity", "width", "height", "bytes", "modified", "taken", "snippet",
     "line", "offset", "available", "source", "page", "time", "region", "part_name", "copies",
+    "camera", "lens", "focal_length", "iso", "latitude", "longitude", "place", "rating", "title", "keywords",
+    "description",
 }  # fmt: skip
 
 
@@ -181,7 +183,7 @@ def test_the_report_of_index_has_these_fields(mmsearch: Mmsearch, home: Path) ->
         "failing": 0, "others": 1, "unread": {".mp4": 1}, "resumed": False, "stopped": False,
         "problems": [], "incomplete": [], "thinned": [], "offline": [], "absent": [], "rebuilt": [],
         "encoded": 0, "searched": "mmsearch-mini@3", "switched": False, "newer": None, "catching_up": None,
-        "lacking": 0, "hindered": None,
+        "lacking": 0, "hindered": None, "details_read": 0,
     }  # fmt: skip
 
 

@@ -10,6 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
 import typer
 
+from mmsearch.cli.filtering import (
+    AfterOption,
+    BeforeOption,
+    CameraOption,
+    ExtOption,
+    FolderOption,
+    KeywordOption,
+    LensOption,
+    LongerOption,
+    NearOption,
+    OnlyOption,
+    PlaceOption,
+    RatingOption,
+    ShorterOption,
+    TypedFilters,
+    filters_of,
+)
 from mmsearch.cli.running import EXIT_NONE, DeviceOption, JsonOption, LibraryOption, keep_to_one_thread, printing
 from mmsearch.errors import Invalid, MmsearchError, Unavailable
 from mmsearch.searching import DEFAULT_LIMIT
@@ -18,6 +35,7 @@ if TYPE_CHECKING:
     from mmsearch.library import Library
     from mmsearch.nearest.scan import Scan
     from mmsearch.output.hits import Form
+    from mmsearch.records import Filters
     from mmsearch.searching.query import Query, Term
     from mmsearch.searching.results import FileList, SearchResult
 
@@ -87,26 +105,6 @@ ModelOption = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Search with this model of the library instead of the one in use."),
 ]
-OnlyOption = Annotated[
-    str | None, typer.Option("--type", metavar="TYPE", help="Only this type of file: image, document or text.")
-]
-FolderOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--in",
-        metavar="DIR",
-        help="Only files below this folder, or those that a pattern names: '~/Pictures/20*' (repeatable).",
-    ),
-]
-ExtOption = Annotated[
-    list[str] | None,
-    typer.Option(metavar="EXT", help="Only files of this extension: jpg, or jpg,png (repeatable)."),
-]
-AfterOption = Annotated[
-    str | None,
-    typer.Option(metavar="DATE", help="Only what was taken (else modified) then or later: 2024, 2024-05-31."),
-]
-BeforeOption = Annotated[str | None, typer.Option(metavar="DATE", help="Only what was taken (else modified) earlier.")]
 SortOption = Annotated[
     SortChoice | None,
     typer.Option(
@@ -161,6 +159,14 @@ def search(
     ext: ExtOption = None,
     after: AfterOption = None,
     before: BeforeOption = None,
+    camera: CameraOption = None,
+    lens: LensOption = None,
+    near: NearOption = None,
+    place: PlaceOption = None,
+    rating: RatingOption = None,
+    keyword: KeywordOption = None,
+    longer: LongerOption = None,
+    shorter: ShorterOption = None,
     sort: SortOption = None,
     copies: CopiesOption = False,
     as_json: JsonOption = False,
@@ -179,29 +185,35 @@ def search(
     between 0 and 1. Exit code 0 for hits, 1 for none, 2 for an error.
     """
     keep_to_one_thread()
-    from mmsearch.cli.typed import filters_of, pictures_from_pipes
     from mmsearch.library import Library
-    from mmsearch.searching.query import Query
 
     how = _How(_form(as_json, as_jsonl, as_paths, as_null), verbose, scan, adapter, model)
-    with Library(library, device) as opened, printing(), pictures_from_pipes() as in_a_file:
-        filters = filters_of(opened, only, folder or (), ext or (), (after, before))
-        page: dict[str, Any] = {"limit": limit, "offset": offset, "copies": copies}
-        ask: Callable[[tuple[Term, ...]], Query] = partial(
-            Query, filters=filters, min_score=min_score, sort=(sort or SortChoice.SCORE).value, **page
-        )
-        if batch is not None:
-            if query or also or image or avoid or avoid_image or as_paths or as_null:
-                raise Invalid("--batch takes its queries from the file and prints JSON; leave the others out.")
-            found = _answer_many(opened, _batch_queries(batch, ask), how)
-        elif (sort or filters) and not (query or also or image or avoid or avoid_image):
-            _check_listing(min_score, how)
-            found = _show(opened.list_files(filters, sort=(sort or SortChoice.DATE).value, **page), how)
-        else:
-            like, unlike = map(in_a_file, image or ()), map(in_a_file, avoid_image or ())
-            found = _answer(opened, ask(_terms(query, also, like, avoid, unlike)), how)
+    typed = TypedFilters(
+        *(only, folder or (), ext or (), (after, before), camera, lens, near, place),
+        *(rating, keyword or (), (longer, shorter)),
+    )
+    asked = _Asked(query, also, image, avoid, avoid_image, batch, sort)
+    with Library(library, device) as opened, printing():
+        page = {"limit": limit, "offset": offset, "copies": copies}
+        found = _found(opened, asked, filters_of(opened, typed), min_score, page, how)
     if not found:
         raise typer.Exit(EXIT_NONE)
+
+
+class _Asked(NamedTuple):
+    """What is looked for, as it is typed."""
+
+    words: list[str] | None
+    also: list[str] | None
+    images: list[str] | None
+    avoid: list[str] | None
+    avoid_images: list[str] | None
+    batch: str | None
+    sort: SortChoice | None
+
+    @property
+    def has_terms(self) -> bool:
+        return bool(self.words or self.also or self.images or self.avoid or self.avoid_images)
 
 
 class _How(NamedTuple):
@@ -212,6 +224,29 @@ class _How(NamedTuple):
     scan: ScanChoice
     adapter: str | None
     model: str | None
+
+
+def _found(
+    library: Library, asked: _Asked, filters: Filters, min_score: float | None, page: dict[str, Any], how: _How
+) -> bool:
+    """Prints what is found. Whether something is."""
+    from mmsearch.cli.typed import pictures_from_pipes
+    from mmsearch.output.hits import Form
+    from mmsearch.searching.query import Query
+
+    ask: Callable[[tuple[Term, ...]], Query] = partial(
+        Query, filters=filters, min_score=min_score, sort=(asked.sort or SortChoice.SCORE).value, **page
+    )
+    if asked.batch is not None:
+        if asked.has_terms or how.form in (Form.PATHS, Form.NULL):
+            raise Invalid("--batch takes its queries from the file and prints JSON; leave the others out.")
+        return _answer_many(library, _batch_queries(asked.batch, ask), how)
+    if (asked.sort or filters) and not asked.has_terms:
+        _check_listing(min_score, how)
+        return _show(library.list_files(filters, sort=(asked.sort or SortChoice.DATE).value, **page), how)
+    with pictures_from_pipes() as in_a_file:
+        like, unlike = map(in_a_file, asked.images or ()), map(in_a_file, asked.avoid_images or ())
+        return _answer(library, ask(_terms(asked.words, asked.also, like, asked.avoid, unlike)), how)
 
 
 def _answer(library: Library, query: Query, how: _How) -> bool:

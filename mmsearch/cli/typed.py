@@ -1,4 +1,4 @@
-"""What is typed as a query → its terms and filters."""
+"""What is typed as a query → its terms."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from contextlib import ExitStack, contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from mmsearch.errors import Invalid, NotFound, Remedy, Unavailable
+from mmsearch.errors import Invalid, Unavailable
 
 if TYPE_CHECKING:
-    from mmsearch.library import Library
-    from mmsearch.records import Filters
     from mmsearch.searching.query import Term
 
 BETWEEN_TERMS = "+"
@@ -92,46 +90,3 @@ def _copy_pipe(name: str, path: str) -> None:
         raise Invalid(f"Nothing comes through the pipe of the query image {name}; send a picture.")
     if size > most:
         raise Invalid(f"The query image {name} has more than {most:,} bytes.")
-
-
-def filters_of(
-    library: Library,
-    only: str | None,
-    folders: Sequence[str],
-    extensions: Sequence[str],
-    times: tuple[str | None, str | None],
-) -> Filters:
-    """The filters as they are typed: a type, folders or patterns of them, extensions, and `(after, before)`.
-
-    Raises:
-        NotFound: a folder that is not there, or of which the library has nothing. Invalid: what is none of these, or
-            two times with none between them.
-    """
-    from mmsearch.records import Filters
-    from mmsearch.searching.query import parse_date, parse_extension, parse_folder, parse_medium
-
-    after, before = (parse_date(time) if time is not None else None for time in times)
-    if after is not None and before is not None and after >= before:
-        raise Invalid(f"No time lies between --after {times[0]} and --before {times[1]}; --before is the later one.")
-    return Filters(
-        medium=parse_medium(only) if only is not None else None,
-        folders=tuple(name for typed in folders for folder in _held(library, typed) for name in parse_folder(folder)),
-        extensions=tuple(name for typed in extensions for name in parse_extension(typed)),
-        after=after,
-        before=before,
-    )
-
-
-def _held(library: Library, typed: str) -> list[str]:
-    """The folders that are meant, as far as the library has something of them."""
-    from mmsearch.searching.query import folders_called
-
-    if not typed:
-        raise Invalid("An empty path names no folder; write . for the current one.")
-    called = folders_called(typed)
-    held = [folder for folder in called if library.holds(folder)]
-    if held:
-        return held
-    if not os.path.lexists(called[0]):
-        raise NotFound(f"{typed} does not exist, and nothing of it is in the library; check the path given to --in.")
-    raise NotFound(f"Nothing of {typed} is in the library", Remedy("index"))

@@ -23,10 +23,11 @@ from mmsearch.reading import (
     ReadLimits,
     UnreachableFile,
     UnreadableFile,
+    details_at,
     open_file,
     read,
 )
-from mmsearch.records import Content, EncodedItem, FileState, FloatMatrix, Modality, Part
+from mmsearch.records import Content, Details, EncodedItem, FileState, FloatMatrix, Modality, Part
 
 if TYPE_CHECKING:
     from mmsearch.store.protocol import Store
@@ -45,7 +46,7 @@ class Outcome:
     known of its content. `not_encoded` tells that it could be read, with that `digest`, and that the model failed.
     `left_out` counts passages of the file that were too many. `renewed` is the digest that the content gets
     in the place of an older one. `share` is how much of the file is through with it. `anew` tells that the model has
-    items of the content already, which are to be replaced.
+    items of the content already, which are to be replaced. `details` are those of a content that is known, read anew.
     """
 
     candidate: Candidate
@@ -63,6 +64,7 @@ class Outcome:
     renewed: bytes | None = None
     share: float = 1.0
     anew: bool = False
+    details: Details | None = None
 
 
 # Hands on what became of some files.
@@ -110,6 +112,9 @@ class FileEncoder:
             if self.stop.is_set():
                 break
             try:
+                if candidate.details_only:
+                    outcomes.append(self._details_anew(candidate))
+                    continue
                 with open_file(candidate.file.path, self.limits) as file:
                     found = self._taken_up(candidate, file, emit)
                 if isinstance(found, _File):
@@ -127,6 +132,19 @@ class FileEncoder:
             except MemoryError:
                 outcomes.append(failed(candidate, "too large for this machine's memory"))
         emit(outcomes + self._together(waiting))
+
+    def _details_anew(self, candidate: Candidate) -> Outcome:
+        """The details of a file that has not changed; what it cannot say is nothing, and not asked again."""
+        file = candidate.file
+        with self._asking:
+            content_id = self.known.content_at(file.path)
+        try:
+            details = details_at(file.path, file.size, file.mtime_ns, self.limits)
+        except UnreachableFile:
+            raise
+        except UnreadableFile:
+            details = Details()
+        return Outcome(candidate, _seen(candidate), content_id=content_id, details=details)
 
     def _taken_up(self, candidate: Candidate, file: OpenFile, emit: Emit) -> Outcome | _File | None:
         """What is known of the file already, or the file with its few parts; None once a long one is encoded."""
@@ -148,7 +166,7 @@ class FileEncoder:
             renewed = None if digest == file.digest else file.digest
             return Outcome(candidate, state, content_id=content_id, renewed=renewed)
         reading = read(file, self.encoder.image_side)
-        content = Content(digest, file.reader.medium, file.size, version, reading.facts)
+        content = Content(digest, file.reader.medium, file.size, version, reading.facts, file.reader.details_version)
         cutting = Cutting(self.encoder, self.limits.max_passages)
         parts = cutting.encodable(reading)
         begun = list(islice(parts, GROUP_PARTS + 1))

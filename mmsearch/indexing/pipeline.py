@@ -31,10 +31,12 @@ from mmsearch.indexing.reconciling import (
     settle_gone,
 )
 from mmsearch.indexing.report import Absence, FailedFile, Incomplete, IndexReport, Thinned
+from mmsearch.indexing.rereading import files_lacking_details, files_to_read, is_read_by_todays, note_readers
 from mmsearch.indexing.results import Gathering, Results
+from mmsearch.indexing.sidecars import keep_sidecars
 from mmsearch.indexing.walking import WalkRules
 from mmsearch.models.revisions import name_of
-from mmsearch.reading import ReadLimits, reader_versions, readers_label
+from mmsearch.reading import ReadLimits, details_versions, readers_label
 from mmsearch.records import Content, Progress, Root
 from mmsearch.store.models import files_to_encode, note_caught_up
 
@@ -44,8 +46,6 @@ if TYPE_CHECKING:
 
 # How long a stop waits for the pictures in work.
 DRAIN_SECONDS = 1.2
-# What the library was last read with: as long as it is the same, no content needs to be looked at for its reader.
-_READERS_SETTING = "readers"
 # Of a root's kinds of files that no reader takes, so many are counted by name.
 _MOST_KINDS = 100
 
@@ -64,14 +64,6 @@ class IndexOptions:
     device: DeviceName = "auto"
     on_progress: Callable[[Progress], None] = lambda progress: None
     stop: threading.Event = field(default_factory=threading.Event)
-
-
-def files_to_read(store: Store, model_id: int, limits: ReadLimits) -> set[int]:
-    """The ids of files that are to be read whether they have changed or not."""
-    found = files_to_encode(store, model_id) | store.thinned_files(model_id, limits.max_passages)
-    if store.setting(_READERS_SETTING) != readers_label():
-        found = found | store.files_read_otherwise(reader_versions())
-    return found
 
 
 class Indexer:
@@ -115,7 +107,8 @@ class Indexer:
         """
         started = time.monotonic()
         self.report.resumed = self._store.setting("interrupted") is not None
-        known = Known(self._model_id, self._readers, files_to_read(self._store, self._model_id, self._options.limits))
+        to_read = files_to_read(self._store, self._model_id, self._options.limits)
+        known = Known(self._model_id, self._readers, to_read, files_lacking_details(self._store))
         # Innermost first: a root within another takes over its files before the outer one looks for them.
         inwards = sorted(roots, key=lambda pair: len(pair[0].path), reverse=True)
         changes = [self._walk_root(root, rules, known) for root, rules in inwards]
@@ -288,6 +281,10 @@ class Indexer:
         path = candidate.file.path
         if outcome.out_of_reach and is_gone(path):
             return
+        if outcome.details is not None and outcome.content_id is not None:
+            self._store.put_details(outcome.content_id, outcome.details, details_versions())
+            report.details_read += 1
+            return
         held = self._store.content_at(path) if candidate.touched else None
         is_same = held is not None and held == outcome.content_id
         if not outcome.out_of_reach and not is_same:
@@ -373,6 +370,10 @@ class Indexer:
             if settled.kept:
                 self.report.absent.append(Absence(one.root.path, settled.kept))
             self._keep_unread(one)
+            told = keep_sidecars(self._store, one, self._options.stop)
+            self.report.details_read += told
+            if told:
+                self._changed.add(one.root.id)
         if self._is_settled():
             return
         with self._store.transaction():
@@ -381,8 +382,7 @@ class Indexer:
             self._store.remove_setting("interrupted")
             if not files_to_encode(self._store, self._model_id):
                 note_caught_up(self._store, self._model_id)
-            if not self._store.files_read_otherwise(reader_versions()):
-                self._store.set_setting(_READERS_SETTING, self._readers)
+            note_readers(self._store)
             self._store.mark_changed(self._changed)
         crash_point("run finished")
 
@@ -402,7 +402,7 @@ class Indexer:
             not self._changed
             and not self._store.has_orphans()
             and self._store.setting("interrupted") is None
-            and self._store.setting(_READERS_SETTING) == self._readers
+            and is_read_by_todays(self._store)
             and not self._store.may_lack_files(self._model_id)
         )
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from mmsearch.indexing.pipeline import files_to_read
 from mmsearch.indexing.reconciling import Known, RootChanges, is_many, look_at_root
+from mmsearch.indexing.rereading import files_to_read
 from mmsearch.indexing.roots import check_root, roots_to_walk
 from mmsearch.indexing.walking import WalkProblem, WalkRules, check_rules
 from mmsearch.reading import ReadLimits, readers_label

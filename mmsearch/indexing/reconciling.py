@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.paths import extension_of, is_below, with_parents
-from mmsearch.indexing.walking import FoundFile, WalkProblem, WalkRules, is_mount_point, walk
+from mmsearch.indexing.walking import FoundFile, FoundSidecar, WalkProblem, WalkRules, is_mount_point, walk
 from mmsearch.reading import medium_of, wants_sniffing
 from mmsearch.records import KnownFile, Root
 from mmsearch.store.sqlite.files import MOST_PATHS
@@ -31,7 +31,8 @@ class Candidate:
     """A file to be read; `known` if the library has it, `unchanged` if only its vectors are missing there.
 
     `touched` tells that its size and modification time are as they were, and that the system has changed something of
-    it: its rights perhaps, or it has taken the name of another file.
+    it: its rights perhaps, or it has taken the name of another file. `details_only` tells that nothing but details are
+    to be read of it.
     """
 
     root_id: int
@@ -39,17 +40,19 @@ class Candidate:
     known: bool
     unchanged: bool = False
     touched: bool = False
+    details_only: bool = False
 
 
 @dataclass(frozen=True)
 class Known:
     """What a walk is held against: a model, the readers by their label, and the ids of files that are to be read
-    whether they have changed or not.
+    whether they have changed or not, and of those of which only details are.
     """
 
     model_id: int
     readers: str
     unencoded: Set[int]
+    lacking_details: Set[int] = frozenset()
 
 
 @dataclass
@@ -60,7 +63,7 @@ class RootChanges:
     `gone` ids and paths of files that it did not see, `forgotten` ids of
     failures. `offline` are the root itself or mount points below it that are
     not there at present. `identity` is that of the root when the walk began; `seen_below` counts known
-    files below what was a drive once.
+    files below what was a drive once. `sidecars` are those of each photo, by its path.
     """
 
     root: Root
@@ -81,6 +84,7 @@ class RootChanges:
     seen_below: dict[bytes, int] = field(default_factory=dict)
     mounts: set[bytes] = field(default_factory=set)
     new_problems: list[WalkProblem] = field(default_factory=list)
+    sidecars: dict[bytes, list[FoundSidecar]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,9 @@ def look_at_root(
             else:
                 changes.others += 1
                 changes.unread[_kind_of(found.path)] += 1
+        elif isinstance(found, FoundSidecar):
+            for photo in found.photos:
+                changes.sidecars.setdefault(photo, []).append(found)
         elif isinstance(found, WalkProblem):
             _see_problem(store, found, changes)
         else:
@@ -156,10 +163,10 @@ def _see_files(store: Store, files: Sequence[FoundFile], known: Known, changes: 
     there = store.files_at([file.path for file in files], known.model_id, known.readers)
     changes.failures |= there.not_encoded
     for file in files:
-        _see_file(file, there.files.get(file.path), file.path in there.failing, known.unencoded, changes)
+        _see_file(file, there.files.get(file.path), file.path in there.failing, known, changes)
 
 
-def _see_file(file: FoundFile, known: KnownFile | None, fails: bool, unencoded: Set[int], changes: RootChanges) -> None:
+def _see_file(file: FoundFile, known: KnownFile | None, fails: bool, before: Known, changes: RootChanges) -> None:
     root = changes.root
     if known is None:
         changes.candidates.append(Candidate(root.id, file, known=False))
@@ -174,9 +181,11 @@ def _see_file(file: FoundFile, known: KnownFile | None, fails: bool, unencoded: 
         return
     if same and known.failed:
         changes.failing += 1
-    elif same and known.id not in unencoded:
+    elif same and known.id not in before.unencoded:
         changes.failing += fails
         changes.unchanged += not fails
+        if known.id in before.lacking_details and not fails:
+            changes.candidates.append(Candidate(root.id, file, known=True, unchanged=True, details_only=True))
         if known.root_id != root.id:
             changes.taken_over.append(known.id)
     else:
@@ -259,7 +268,7 @@ def settle_gone(store: Store, changes: RootChanges, new_contents: Set[int]) -> S
     absent = {number for number, path in gone.items() if is_gone(path)}
     if len(absent) < len(gone):
         # Left out by the rules, or out of sight for a moment of the first walk: a second one tells.
-        there = {found.path for found in walk(root.path, changes.rules)}
+        there = {found.path for found in walk(root.path, changes.rules) if not isinstance(found, FoundSidecar)}
         gone = {number: path for number, path in gone.items() if number in absent or path not in there}
     lost = [number for number, content in store.contents_of(absent).items() if content not in new_contents]
     kept = set(lost) if is_many(changes, len(lost), len(gone)) else set()

@@ -48,15 +48,16 @@ class IndexReport:
     `moved` counts files whose content was known under another name; `failed` those that could not be read in this run,
     `failing` those that could not be read before and have not changed since; `others` those that no reader takes, and
     `unread` the same by extension. `encoded` counts files that had not changed and that this model had not encoded
-    yet. `incomplete` are files that were read in this run and are searchable, though something is missing or damaged
-    in them, `thinned` those of which only some passages were taken in this run. `problems` are folders and special
-    files that the walk could not take, `offline` roots, and drives below roots, that are missing or suddenly empty and
-    were left as they are; `absent` tells of roots that have lost so much that their lost files stay until `prune`.
-    `resumed` tells that the run before was cut off, `stopped` that this one was asked to stop. `rebuilt` says what was
-    wrong with derived files that had to be made again. `searched` is the model that searches use after the run, and
-    `lacking` how many files it has not encoded; `newer` is the newest revision of the built-in model where searches use
-    an older one and wait for no model. `switched` tells that it was another one before. `catching_up` is what was done
-    for a model that they wait for, and `hindered` why nothing was, `remedy` what helps.
+    yet, `details_read` those of which only details (camera, place, words …) were read, from a file that had not changed
+    or from its sidecars. `incomplete` are files that were read in this run and are searchable, though something is
+    missing or damaged in them, `thinned` those of which only some passages were taken in this run. `problems` are
+    folders and special files that the walk could not take, `offline` roots, and drives below roots, that are missing or
+    suddenly empty and were left as they are; `absent` tells of roots that have lost so much that their lost files stay
+    until `prune`. `resumed` tells that the run before was cut off, `stopped` that this one was asked to stop. `rebuilt`
+    says what was wrong with derived files that had to be made again. `searched` is the model that searches use after
+    the run, and `lacking` how many files it has not encoded; `newer` is the newest revision of the built-in model where
+    searches use an older one and wait for no model. `switched` tells that it was another one before. `catching_up` is
+    what was done for a model that they wait for, and `hindered` why nothing was, `remedy` what helps.
     """
 
     library: str = ""
@@ -70,6 +71,7 @@ class IndexReport:
     failed: int = 0
     failing: int = 0
     others: int = 0
+    details_read: int = 0
     unread: Counter[str] = field(default_factory=Counter)
     resumed: bool = False
     stopped: bool = False

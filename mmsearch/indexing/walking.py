@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import NamedTuple
@@ -18,6 +18,8 @@ from mmsearch.files.paths import with_parents
 from mmsearch.files.regular import kind_of
 from mmsearch.files.times import change_time, modification_time
 from mmsearch.indexing.ignore_rules import Patterns, read_ignore_file, reason_of, typed_patterns
+from mmsearch.reading import medium_of
+from mmsearch.reading.sidecars import sidecars_among
 
 DEFAULT_EXCLUDES: tuple[str, ...] = (
     *(".git", ".hg", ".svn", ".bzr", "CVS", "node_modules", "bower_components", "__pycache__", ".venv"),
@@ -37,6 +39,8 @@ _OWN_IGNORE_FILES = (b".mmsearchignore", b".ignore")
 _GIT_IGNORE_FILE = b".gitignore"
 _HAS_HIDDEN_ATTRIBUTE = sys.platform in ("win32", "darwin")
 _SEP = os.fsencode(os.sep)
+# The media of which sidecars tell.
+_WITH_SIDECARS = ("image", "video")
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,15 @@ class FoundFile(NamedTuple):  # a hundred thousand of them a second are made
     ctime_ns: int | None
 
 
+class FoundSidecar(NamedTuple):
+    """A regular file that tells of photos in its folder, by their paths: it is no file of its own."""
+
+    path: bytes
+    size: int
+    mtime_ns: int
+    photos: tuple[bytes, ...]
+
+
 @dataclass(frozen=True)
 class WalkProblem:
     """A path that could not be walked or taken. What lies under it is unknown, not gone."""
@@ -79,7 +92,7 @@ class MountPoint:
     path: bytes
 
 
-Found = FoundFile | WalkProblem | MountPoint
+Found = FoundFile | FoundSidecar | WalkProblem | MountPoint
 
 
 def check_rules(rules: WalkRules) -> None:
@@ -149,11 +162,14 @@ def is_mount_point(path: bytes) -> bool:
 
 @dataclass(frozen=True)
 class _Folder:
-    """A folder whose entries are being walked; `device` is the number of the one it lies on."""
+    """A folder whose entries are being walked; `device` is the number of the one it lies on, `sidecars` are the names
+    of those with the photos of which they tell.
+    """
 
     entries: Iterator[os.DirEntry[bytes]]
     scope: _Scope
     device: int
+    sidecars: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
 
 
 class _Walk:
@@ -203,7 +219,7 @@ class _Walk:
                         if not self._leaves_out(entry.name, entry.path, folder.scope, is_folder=False):
                             status = entry.stat(follow_symlinks=False)
                             if not (_HAS_HIDDEN_ATTRIBUTE and self._is_marked_hidden(status)):
-                                yield _found(entry.path, status)
+                                yield _found_in(folder, entry, status)
                     elif entry.is_dir(follow_symlinks=False):
                         if not self._leaves_out(entry.name, entry.path, folder.scope, is_folder=True):
                             stack.append(self._enter(entry.path, folder.scope, folder.device))
@@ -246,7 +262,7 @@ class _Walk:
         if self._include and folder != self._root:
             verdict = self._include.verdict(folder, is_folder=True)
             scope = scope if verdict is None else replace(scope, included=verdict)
-        return _Folder(iter(entries), scope, status.st_dev)
+        return _Folder(iter(entries), scope, status.st_dev, sidecars_among(names, _may_have_sidecars))
 
     def _leaves_out(self, name: bytes, path: bytes, scope: _Scope, is_folder: bool) -> bool:
         typed = self._exclude.verdict(path, is_folder) if self._exclude else None
@@ -316,6 +332,19 @@ class _Walk:
 
 def _found(path: bytes, status: os.stat_result) -> FoundFile:
     return FoundFile(path, status.st_size, modification_time(status), change_time(status))
+
+
+def _found_in(folder: _Folder, entry: os.DirEntry[bytes], status: os.stat_result) -> FoundFile | FoundSidecar:
+    photos = folder.sidecars.get(entry.name)
+    if photos is None:
+        return _found(entry.path, status)
+    around = os.path.dirname(entry.path)
+    paths = tuple(os.path.join(around, photo) for photo in photos)
+    return FoundSidecar(entry.path, status.st_size, modification_time(status), paths)
+
+
+def _may_have_sidecars(name: bytes) -> bool:
+    return medium_of(name) in _WITH_SIDECARS
 
 
 def _folder_identity(path: bytes) -> tuple[int, int] | None:

@@ -39,6 +39,7 @@ def summary(report: IndexReport) -> str:
         (report.unchanged, "unchanged"),
         (report.removed, "removed"),
         (report.failed + report.failing, "unreadable"),
+        (report.details_read, "with new details"),
     ]
     said = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing found"
     rate = ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mmsearch.files.paths import extension_of
 from mmsearch.reading import document, image, text
-from mmsearch.reading.opening import OpenFile, opened
+from mmsearch.reading.opening import OpenFile, opened, opened_as_known
 from mmsearch.reading.reader import (
     NotAMedium,
     Reader,
@@ -21,7 +21,7 @@ from mmsearch.reading.reader import (
     UnreachableFile,
     UnreadableFile,
 )
-from mmsearch.records import Medium
+from mmsearch.records import Details, Medium
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,6 +35,8 @@ __all__ = [
     "Reading",
     "UnreachableFile",
     "UnreadableFile",
+    "details_at",
+    "details_versions",
     "extra_of",
     "medium_of",
     "open_file",
@@ -78,11 +80,19 @@ def reader_versions() -> dict[Medium, int]:
     return {reader.medium: reader.version for reader in READERS}
 
 
+def details_versions() -> dict[Medium, int]:
+    """The version in which each medium's reader reads details, 0 where it reads none."""
+    return {reader.medium: reader.details_version for reader in READERS}
+
+
 def readers_label() -> str:
     """All readers with their versions and what they read with: as long as it is the same, a file that none of them
     could read is not tried again.
     """
-    return ", ".join(" ".join((reader.medium, str(reader.version), *reader.installed())) for reader in READERS)
+    return ", ".join(
+        " ".join((reader.medium, f"{reader.version}.{reader.details_version}", *reader.installed()))
+        for reader in READERS
+    )
 
 
 def open_file(path: bytes, limits: ReadLimits | None = None) -> AbstractContextManager[OpenFile]:
@@ -104,6 +114,16 @@ def read(file: OpenFile, side: int) -> Reading:
     Raises UnreadableFile for damaged, truncated, oversized or empty content, and nothing else.
     """
     return file.reader.read(file, side)
+
+
+def details_at(path: bytes, size: int, mtime_ns: int, limits: ReadLimits) -> Details:
+    """What the file at `path`, whose bytes are known by their size and time, says of itself; it is read no further.
+
+    Raises:
+        UnreadableFile: it says nothing that can be read. UnreachableFile: it is in another state, or not to be had.
+    """
+    with opened_as_known(path, (size, mtime_ns), limits, READERS) as file:
+        return file.reader.details(file)
 
 
 def picture_in(path: bytes, side: int, limits: ReadLimits | None = None) -> Image | None:

@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
 from mmsearch.reading.camera_raw import is_camera_raw
-from mmsearch.reading.image_dates import EXIF_IFD, date_taken, xmp_and_iptc
+from mmsearch.reading.image_dates import date_taken, xmp_and_iptc
+from mmsearch.reading.image_details import details_of, exif_tags
 from mmsearch.reading.image_formats import (
     CORE_EXTENSIONS,
     OPTIONAL,
@@ -30,7 +31,7 @@ from mmsearch.reading.image_streams import LEAST_SHARE, icon_pictures, png_pixel
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import Reader, Reading, UnreadableFile
 from mmsearch.reading.text_encoding import looks_like_text
-from mmsearch.records import FileFacts, Part
+from mmsearch.records import Details, FileFacts, Part
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,11 +64,7 @@ def read_image(file: OpenFile, side: int) -> Reading:
 
     Raises UnreadableFile for damaged, truncated and oversized pictures and for kinds that are not supported.
     """
-    name = likely_format(file.head, file.extension)
-    if name == "TIFF" and is_camera_raw(file.head, file.stream):
-        name = "RAW"
-    if name is None or not is_read_here(name):
-        raise UnreadableFile(f"not an image: {READABLE_NAMES.get(name, name)} inside" if name else "not an image")
+    name = _format(file)
     _prepare_pillow()
     if name == "TIFF":
         _silence_libtiff()
@@ -79,6 +76,16 @@ def read_image(file: OpenFile, side: int) -> Reading:
         raise UnreadableFile(f"{READABLE_NAMES.get(name, name)} too large for this machine's memory") from None
     except Exception as error:  # hostile bytes make Pillow raise nearly anything
         raise UnreadableFile(_reason(error, name, file)) from error
+
+
+def _format(file: OpenFile) -> str:
+    """The format of a picture that can be read here. Raises UnreadableFile for what is none."""
+    name = likely_format(file.head, file.extension)
+    if name == "TIFF" and is_camera_raw(file.head, file.stream):
+        name = "RAW"
+    if name is None or not is_read_here(name):
+        raise UnreadableFile(f"not an image: {READABLE_NAMES.get(name, name)} inside" if name else "not an image")
+    return name
 
 
 def _read(file: OpenFile, name: str, side: int) -> Reading:
@@ -113,11 +120,7 @@ def _read_by_pillow(file: OpenFile, name: str, side: int, orientation: int | Non
 
     `orientation` is how it is to be turned where it does not say so itself.
     """
-    stream = file.stream
-    if name == "ICO":
-        name, stream = _inner(file)
-    elif name == "PNG":
-        stream = png_pixels(stream, 0, file.size)
+    name, stream = _source(file, name)
     try:
         return _seen(file, name, side, stream, orientation)
     except (UnreadableFile, MemoryError):
@@ -132,6 +135,13 @@ def _read_by_pillow(file: OpenFile, name: str, side: int, orientation: int | Non
             raise
         except Exception:
             raise error from None  # what is wrong with the file, not with what was made of it
+
+
+def _source(file: OpenFile, name: str) -> tuple[str, IO[bytes]]:
+    """What is decoded, and as what."""
+    if name == "ICO":
+        return _inner(file)
+    return name, png_pixels(file.stream, 0, file.size) if name == "PNG" else file.stream
 
 
 def _inner(file: OpenFile) -> tuple[str, IO[bytes]]:
@@ -176,11 +186,31 @@ def _seen(
         # Only now: Pillow turns TIFFs as it loads them and drops their tag.
         exif = _exif(opened)
         orientation = exif.get(_ORIENTATION, orientation)
-        taken = date_taken(exif, *xmp_and_iptc(opened.info, exif))
+        xmp, iptc = xmp_and_iptc(opened.info, exif)
+        taken, details = date_taken(exif, xmp, iptc), details_of(exif, xmp, iptc)
     if orientation in (5, 6, 7, 8):
         width, height = height, width
     picture = upright(flattened(small), orientation)
-    return Reading(FileFacts(width=width, height=height, taken=taken, note=note), (Part("image", picture),))
+    facts = FileFacts(width=width, height=height, taken=taken, note=note, details=details)
+    return Reading(facts, (Part("image", picture),))
+
+
+def read_details(file: OpenFile) -> Details:
+    """What the picture says of itself; no pixel is decoded. Raises UnreadableFile for what is no picture."""
+    name = _format(file)
+    _prepare_pillow()
+    if name == "TIFF":
+        _silence_libtiff()
+    try:
+        if name in OPTIONAL:
+            return _read(file, name, 1).facts.details
+        name, stream = _source(file, name)
+        stream.seek(0)
+        with _opened(name, stream) as opened:
+            exif = _exif(opened)
+            return details_of(exif, *xmp_and_iptc(opened.info, exif))
+    except Exception as error:
+        raise UnreadableFile(_reason(error, name, file)) from error
 
 
 def _opened(name: str, stream: IO[bytes]) -> ImageFile:
@@ -244,13 +274,13 @@ def _bytes_needed(opened: ImageFile, name: str, pixels: int) -> int:
 
 
 def _exif(picture: Image) -> dict[int, Any]:
-    """The EXIF tags of the picture and the camera in one; damaged EXIF leaves a good picture good."""
-    tags: dict[int, Any] = {}
+    """The EXIF tags of the picture; damaged EXIF leaves a good picture good."""
+    from PIL.Image import Image
+
     with contextlib.suppress(Exception):
-        exif = picture.getexif()
-        tags.update(exif)
-        tags.update(exif.get_ifd(EXIF_IFD))
-    return tags
+        # Not as PNG has it, which decodes the picture to look for EXIF behind it.
+        return exif_tags(Image.getexif(picture))
+    return {}
 
 
 def _prepare_pillow() -> None:
@@ -349,4 +379,6 @@ READER = Reader(
     way_of_reading=way_of_reading,
     installed=_installed,
     wanting=_wanting,
+    details=read_details,
+    details_version=1,
 )

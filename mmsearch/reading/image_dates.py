@@ -60,8 +60,8 @@ def _dates(exif: Mapping[int, Any], xmp: object, iptc: object) -> Iterator[str |
             for match in pattern.finditer(packet):
                 yield _read_date(_text(match[1]), "")
     if isinstance(iptc, bytes):
-        records = _iptc_records(iptc)
-        day, time = _text(records.get(55)), _text(records.get(60))
+        records = iptc_records(iptc)
+        day, time = (_text(next(iter(records.get(number, ())), None)) for number in (55, 60))
         if re.fullmatch(r"\d{8}", day):
             written = re.match(r"(\d\d)(\d\d)(\d\d)([+-]\d{4})?", time)
             clock = f" {written[1]}:{written[2]}:{written[3]}{written[4] or ''}" if written else ""
@@ -95,13 +95,13 @@ def _text(value: object) -> str:
     return value.strip(" \0\n\r\t") if isinstance(value, str) else ""
 
 
-def _iptc_records(data: bytes) -> dict[int, bytes]:
+def iptc_records(data: bytes) -> dict[int, list[bytes]]:
     """The data sets of record 2, by their numbers; damaged ones end it."""
-    found: dict[int, bytes] = {}
+    found: dict[int, list[bytes]] = {}
     at = data.find(b"\x1c")
     while at >= 0 and at + 5 <= len(data) and data[at] == 0x1C:
         size = int.from_bytes(data[at + 3 : at + 5], "big")
         if data[at + 1] == 2:
-            found.setdefault(data[at + 2], data[at + 5 : at + 5 + size])
+            found.setdefault(data[at + 2], []).append(data[at + 5 : at + 5 + size])
         at += 5 + size
     return found

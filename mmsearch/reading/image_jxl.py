@@ -7,7 +7,8 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
-from mmsearch.reading.image_dates import EXIF_IFD, date_taken
+from mmsearch.reading.image_dates import date_taken
+from mmsearch.reading.image_details import details_of, exif_tags
 from mmsearch.reading.image_memory import check_size, decoding
 from mmsearch.reading.image_pixels import flattened, shrunk
 from mmsearch.reading.opening import OpenFile
@@ -49,8 +50,8 @@ def read_jxl(file: OpenFile, side: int, read_jpeg: Callable[[IO[bytes], int], Re
         small = flattened(shrunk(picture, side))
     tags, xmp = _metadata({bytes(box.box_type): bytes(box.data) for box in reversed(boxes)})
     # By the format's rules orientation is the decoder's matter: what EXIF says of it has been done.
-    taken = date_taken(tags, xmp, None)
-    return Reading(FileFacts(width=size[0], height=size[1], taken=taken), (Part("image", small),))
+    taken, details = date_taken(tags, xmp, None), details_of(tags, xmp, None)
+    return Reading(FileFacts(width=size[0], height=size[1], taken=taken, details=details), (Part("image", small),))
 
 
 def _metadata(boxes: Mapping[bytes, bytes]) -> tuple[dict[int, Any], bytes | None]:
@@ -62,8 +63,7 @@ def _metadata(boxes: Mapping[bytes, bytes]) -> tuple[dict[int, Any], bytes | Non
         data = boxes[b"Exif"]
         exif = Image.Exif()
         exif.load(b"Exif\0\0" + (data if data[:4] in _TIFF_MAGIC else data[4:]))
-        tags.update(exif)
-        tags.update(exif.get_ifd(EXIF_IFD))
+        tags = exif_tags(exif)
     return tags, boxes.get(b"xml ")
 
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
 from mmsearch.reading.apart import done_apart
-from mmsearch.reading.image_dates import EXIF_IFD, date_taken, xmp_and_iptc
+from mmsearch.reading.image_dates import date_taken, xmp_and_iptc
+from mmsearch.reading.image_details import details_of, exif_tags
 from mmsearch.reading.image_memory import GIANT_BYTES, check_size, decoding
 from mmsearch.reading.image_pixels import share_filled, shrunk, upright
 from mmsearch.reading.image_streams import LEAST_SHARE, Piece, spliced
@@ -60,8 +61,10 @@ def read_raw(file: OpenFile, side: int, read_jpeg: JpegReader) -> Reading:
         reading = Reading(FileFacts(), (Part("image", picture),))
     facts, tags = reading.facts, _tags(file)
     note = f"incomplete {_NAME}" if told["is_poor"] or facts.note else None
-    taken = date_taken(tags, *xmp_and_iptc({}, tags)) or facts.taken
-    return replace(reading, facts=replace(facts, width=width, height=height, taken=taken, note=note))
+    said = xmp_and_iptc({}, tags)
+    taken, details = date_taken(tags, *said) or facts.taken, details_of(tags, *said).completed_by(facts.details)
+    facts = replace(facts, width=width, height=height, taken=taken, note=note, details=details)
+    return replace(reading, facts=facts)
 
 
 def _developed_apart(file: OpenFile, side: int, most_bytes: int) -> tuple[dict[str, Any], bytes]:
@@ -165,6 +168,5 @@ def _tags(file: OpenFile) -> dict[int, Any]:
     with contextlib.suppress(Exception):
         exif = Image.Exif()
         exif.load_from_fp(spliced(file.stream, [Piece(4, literal=magic), Piece(file.size - 4, 4)]))
-        tags.update(exif)
-        tags.update(exif.get_ifd(EXIF_IFD))
+        tags = exif_tags(exif)
     return tags

@@ -31,6 +31,8 @@ _MORE_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 # A file of up to so many bytes is kept in memory while it is read: it is not asked of the disk twice.
 KEPT_BYTES = 64_000_000
 _BLOCK_BYTES = 1 << 20
+# Of a file of which only the header is wanted, so much is read at a time.
+_HEADER_BYTES = 1 << 16
 DIGEST_BYTES = 16
 # A file in a mail in a mail is read; what lies deeper is a trap, or nothing that anyone looks for.
 DEEPEST = 3
@@ -125,6 +127,32 @@ def opened(path: bytes, limits: ReadLimits, readers: Sequence[Reader]) -> Iterat
         yield file
         if not isinstance(file.stream, io.BytesIO) and _state(file.stream) != (file.size, file.mtime_ns):
             raise UnreachableFile("changed while it was read")
+
+
+@contextmanager
+def opened_as_known(
+    path: bytes, state: tuple[int, int], limits: ReadLimits, readers: Sequence[Reader]
+) -> Iterator[OpenFile]:
+    """Opens a file of which the bytes are known, by its size and modification time: nothing is hashed.
+
+    Raises:
+        UnreachableFile: it is in another state, or not to be had. UnreadableFile: as `opened` does.
+    """
+    try:
+        file = cast("BinaryIO", open(path, "rb", buffering=0, opener=_open_without_waiting))  # noqa: SIM115
+    except OSError as error:
+        raise UnreachableFile((error.strerror or type(error).__name__).lower()) from None
+    with file:
+        try:
+            if _state(file) != state:
+                raise UnreachableFile("changed while it was read")
+            head = _read_up_to(file, HEAD_BYTES)
+            file.seek(0)
+        except OSError as error:
+            raise UnreachableFile((error.strerror or type(error).__name__).lower()) from None
+        reader = reader_of_bytes(head, extension_of(path), readers)
+        stream = io.BufferedReader(cast("io.RawIOBase", file), _HEADER_BYTES)
+        yield OpenFile(path, stream, head, b"", *state, reader, limits, readers=readers)
 
 
 def _opened_once(path: bytes, limits: ReadLimits, readers: Sequence[Reader]) -> OpenFile | None:

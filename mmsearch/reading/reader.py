@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mmsearch.records import FileFacts, Medium, Part
+from mmsearch.records import Details, FileFacts, Medium, Part
 
 if TYPE_CHECKING:
     from mmsearch.reading.opening import OpenFile
@@ -80,6 +80,10 @@ class Reader:
     `read` gets the open file and the side in pixels that pictures should have: their short side has at least that if
     the original has, and at most twice that. It raises UnreadableFile for damaged, truncated, oversized or empty
     content, and nothing else.
+
+    `details` gives what `read` finds of details, without taking the file apart, and raises as `read` does.
+    `details_version` rises when it finds something else in the same bytes, and is 0 where there are none: then details
+    alone are read again, and what was encoded stays.
     """
 
     medium: Medium
@@ -93,3 +97,5 @@ class Reader:
     way_of_reading: Callable[[str], int] = lambda extension: 0
     installed: Callable[[], tuple[str, ...]] = lambda: ()
     wanting: Callable[[], Mapping[str, str]] = dict
+    details: Callable[[OpenFile], Details] = lambda file: Details()
+    details_version: int = 0

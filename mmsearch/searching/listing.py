@@ -42,4 +42,5 @@ def _listed(rank: int, item: FoundItem, copies: Sequence[bytes], is_there: bool)
         taken=item.facts.taken,
         available=is_there,
         copies=tuple(os.fsdecode(path) for path in copies),
+        **vars(item.facts.details),
     )

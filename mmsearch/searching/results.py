@@ -41,6 +41,17 @@ class Hit:
     part_name: str | None
     available: bool
     copies: tuple[str, ...] = ()
+    camera: str | None = None
+    lens: str | None = None
+    focal_length: float | None = None
+    iso: int | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    place: str | None = None
+    rating: int | None = None
+    title: str | None = None
+    keywords: tuple[str, ...] = ()
+    description: str | None = None
 
     @property
     def moment(self) -> str:
@@ -88,6 +99,17 @@ class ListedFile:
     taken: str | None
     available: bool
     copies: tuple[str, ...] = ()
+    camera: str | None = None
+    lens: str | None = None
+    focal_length: float | None = None
+    iso: int | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    place: str | None = None
+    rating: int | None = None
+    title: str | None = None
+    keywords: tuple[str, ...] = ()
+    description: str | None = None
 
     @property
     def moment(self) -> str:

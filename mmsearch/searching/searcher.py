@@ -245,6 +245,7 @@ def _hit(rank: int, found: _Found, item: FoundItem, is_there: bool) -> Hit:
         part_name=item.locator.part_name,
         available=is_there,
         copies=tuple(os.fsdecode(path) for path in found.copies),
+        **vars(item.facts.details),
     )
 
 

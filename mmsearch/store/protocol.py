@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mmsearch.records import (
     Content,
     Counts,
+    Details,
     EncodedItem,
     Failure,
+    FileFacts,
     FileState,
     Filters,
     FloatMatrix,
@@ -180,11 +182,30 @@ class Ledger(Protocol):
     def put_content(self, content: Content) -> int:
         """Stores a content, unless it is there already as that version of its reader reads it. Returns its id.
 
-        What another version has found in it is dropped, for all models.
+        What another version has found in it is dropped, for all models. Details that another version of them has read
+        are read anew, and the rest stays.
         """
 
     def remove_orphans(self) -> None:
         """Drops contents that no file holds any more, with their items and vectors."""
+
+    def put_details(self, content_id: int, details: Details, versions: Mapping[Medium, int]) -> None:
+        """Says what a content tells of itself, in that version of its medium's reader, in the place of what it told."""
+
+    def files_detailed_otherwise(self, versions: Mapping[Medium, int]) -> set[int]:
+        """The ids of files whose details were read in another version of their medium's reader, or not yet."""
+
+    def sidecar_states(self, root: Root) -> dict[bytes, tuple[int, str]]:
+        """The files of the root that have sidecars, by their paths: the id of each, and the state of its sidecars."""
+
+    def file_ids_at(self, paths: Sequence[bytes]) -> dict[bytes, int]:
+        """The ids of the files that are known at those paths, at most MOST_PATHS of them."""
+
+    def put_sidecars(self, file_id: int, state: str, facts: FileFacts) -> None:
+        """Says what the sidecars of a file, which are in that state, tell of its date and details."""
+
+    def remove_sidecars(self, file_ids: Iterable[int]) -> None:
+        """Says that these files have no sidecars any more."""
 
     def retire_orphans(self) -> None:
         """Drops contents that no file has held since the last call, and marks those that no file holds now.

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from mmsearch.store.sqlite.filters import add_filter_functions
 from mmsearch.store.sqlite.signing import add_functions, is_sound
 
 # What is raised while a damaged database is opened or read.
@@ -25,6 +26,7 @@ class Connected:
         self._before_commit = before_commit
         self._is_writer = is_writer
         add_functions(connection)
+        add_filter_functions(connection)
 
     def close(self) -> None:
         if self._is_writer:

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mmsearch.records import Content, Counts, EncodedItem, Locator, Medium, Modality, Remark
-from mmsearch.store.sqlite.connected import Connected
+from mmsearch.store.sqlite.details import DetailTables
 from mmsearch.store.sqlite.signing import checksums
 
 # Of remarks: a model left passages out, some of which it would take if it might have more of them.
 _THINNED = "model_id = ? AND left_out > 0 AND most < ?"
 
 
-class ContentTables(Connected):
+class ContentTables(DetailTables):
     """Contents by their digest, with the items that models made of them. What writes does so within the caller's
     transaction.
     """
@@ -111,6 +111,7 @@ class ContentTables(Connected):
             "SELECT id, reader FROM contents WHERE digest = ?", (content.digest,)
         ).fetchone()
         if known is not None and known[1] == content.reader:
+            self._put_newer_details(int(known[0]), content)
             return int(known[0])
         if known is not None:
             self.remove_items_of([known[0]])
@@ -127,7 +128,15 @@ class ContentTables(Connected):
                 facts.width, facts.height, facts.taken, facts.encoding, facts.duration, facts.pages,
             ),
         ).fetchone()  # fmt: skip
+        self._put_newer_details(int(row[0]), content)
         return int(row[0])
+
+    def _put_newer_details(self, content_id: int, content: Content) -> None:
+        """Stores the details of a content, unless they are there as this version of its reader reads them."""
+        version = content.details_version
+        row = self.connection.execute("SELECT version FROM details WHERE content_id = ?", (content_id,)).fetchone()
+        if version != (row[0] if row else 0):
+            self.put_details(content_id, content.facts.details, {content.medium: version})
 
     def remark(self, content_id: int, model_id: int, note: str | None, left_out: int, most: int) -> None:
         """Says of a content what was missing in it, and how many of its passages the model left out, as it was to take

@@ -25,6 +25,8 @@ _TABLES_OF_TEXT = (
     "remarks",
     "query_banks",
     "part_names",
+    "details",
+    "sidecars",
 )
 _ROWS_AT_ONCE = 4_096
 

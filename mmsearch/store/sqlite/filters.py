@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
+import sqlite3
+from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from mmsearch.files.paths import with_separator
 from mmsearch.records import Filters
 
+# When a file was taken: as it says itself, else as a sidecar says.
+_TAKEN = "ifnull(contents.taken, (SELECT taken FROM sidecars WHERE file_id = files.id))"
 # When a file was taken, else modified: a local time to the second, ISO 8601, in SQL over files and contents. SQLite's
 # division cuts off towards zero, which before 1970 is a second late.
-MOMENT = """CASE WHEN contents.taken IS NULL
+MOMENT = f"""CASE WHEN {_TAKEN} IS NULL
     THEN strftime('%Y-%m-%dT%H:%M:%S', files.mtime_ns / 1000000000 - (files.mtime_ns % 1000000000 < 0),
       'unixepoch', 'localtime')
-    ELSE substr(contents.taken, 1, 19) END"""
+    ELSE substr({_TAKEN}, 1, 19) END"""
+_EARTH_KM = 6371.0
 
 
 def filter_condition(filters: Filters) -> tuple[str, list[Any]]:
@@ -33,11 +40,79 @@ def filter_condition(filters: Filters) -> tuple[str, list[Any]]:
     for moment, comparison in ((filters.after, ">="), (filters.before, "<")):
         if moment is not None:
             conditions.append(
-                f"""CASE WHEN contents.taken IS NULL THEN files.mtime_ns {comparison} ?
-                    ELSE substr(contents.taken, 1, 19) {comparison} ? END"""
+                f"""CASE WHEN {_TAKEN} IS NULL THEN files.mtime_ns {comparison} ?
+                    ELSE substr({_TAKEN}, 1, 19) {comparison} ? END"""
             )
             values.extend((_nanoseconds(moment), moment.isoformat(timespec="seconds")))
+    for condition, value in _of_details(filters):
+        conditions.append(condition)
+        values.extend(value)
     return " AND ".join(conditions), values
+
+
+def _of_details(filters: Filters) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """The conditions on what a file or its sidecars say, each with its values."""
+    for name, wanted in (("camera", filters.camera), ("lens", filters.lens)):
+        if wanted is not None:
+            yield f"instr(folded({_said(name)}), folded(?)) > 0", (wanted,)
+    if filters.near is not None:
+        near = filters.near
+        yield (
+            f"kilometres({_said('latitude')}, {_said('longitude')}, ?, ?) <= ?",
+            (near.latitude, near.longitude, near.km),
+        )
+    if filters.places:
+        one_of = " OR ".join(f"instr({_words('place')}, folded_words(?)) > 0" for _ in filters.places)
+        yield f"({one_of})", filters.places
+    for keyword in filters.keywords:
+        yield f"instr({_words('keywords')}, folded_words(?)) > 0", (keyword,)
+    if filters.rating is not None:
+        yield f"{_said('rating')} >= ?", (filters.rating,)
+    for seconds, comparison in ((filters.longer, ">"), (filters.shorter, "<")):
+        if seconds is not None:
+            yield f"contents.duration {comparison} ?", (seconds,)
+
+
+def _said(name: str) -> str:
+    """What a sidecar of the file says, else what it says itself."""
+    return (
+        f"coalesce((SELECT {name} FROM sidecars WHERE file_id = files.id), "
+        f"(SELECT {name} FROM details WHERE content_id = contents.id))"
+    )
+
+
+def _words(name: str) -> str:
+    return f"folded_words({_said(name)})"
+
+
+def add_filter_functions(connection: sqlite3.Connection) -> None:
+    """Lets statements of the connection use the functions that conditions are made of."""
+    connection.create_function("folded", 1, _folded, deterministic=True)
+    connection.create_function("folded_words", 1, _folded_words, deterministic=True)
+    connection.create_function("kilometres", 4, _kilometres, deterministic=True)
+
+
+@lru_cache(maxsize=4_096)
+def _folded(text: str | None) -> str | None:
+    from mmsearch.reading.places import folded
+
+    return None if text is None else folded(text)
+
+
+@lru_cache(maxsize=4_096)
+def _folded_words(text: str | None) -> str | None:
+    """The words of each line, folded, between spaces: so whole words are found, and none that go over a line's end."""
+    return None if text is None else f" {' | '.join(_folded(line) or '' for line in text.splitlines())} "
+
+
+def _kilometres(latitude: float | None, longitude: float | None, north: float, east: float) -> float | None:
+    """The distance of two places, in degrees, on a sphere (the haversine formula)."""
+    if latitude is None or longitude is None:
+        return None
+    one, other = math.radians(latitude), math.radians(north)
+    across = math.sin(math.radians(east - longitude) / 2) ** 2
+    share = math.sin((other - one) / 2) ** 2 + math.cos(one) * math.cos(other) * across
+    return 2 * _EARTH_KM * math.asin(math.sqrt(min(1.0, share)))
 
 
 def below(column: str, folder: bytes) -> tuple[str, tuple[bytes, ...]]:

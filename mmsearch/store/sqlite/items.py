@@ -26,11 +26,13 @@ from mmsearch.records import (
 )
 from mmsearch.store.checksums import vector_checksums
 from mmsearch.store.sqlite.connected import Connected
+from mmsearch.store.sqlite.details import COLUMNS, details_of_row
 from mmsearch.store.sqlite.filters import MOMENT, filter_condition
 from mmsearch.store.sqlite.signing import is_sound
 
 # Compared at a time.
 _BLOCK_ROWS = 2_048
+_DETAILS, _SIDECARS = (", ".join(f"{table}.{name}" for name in COLUMNS) for table in ("details", "sidecars"))
 
 
 class ItemTables(Connected):
@@ -213,11 +215,16 @@ class ItemTables(Connected):
                   contents.width, contents.height, contents.taken, contents.encoding, contents.duration,
                   contents.pages, items.modality, items.start, items."end", items.line, items.page, items.region,
                   items.time_from, items.time_to, part_names.name, items.source, items.text,
+                  {_DETAILS}, sidecars.taken, {_SIDECARS},
                   {is_sound("items")} AND {is_sound("contents")} AND {is_sound("files")}
                     AND (part_names.name IS NULL OR {is_sound("part_names")})
+                    AND (details.content_id IS NULL OR {is_sound("details")})
+                    AND (sidecars.file_id IS NULL OR {is_sound("sidecars")})
                 FROM items JOIN contents ON contents.id = items.content_id
                 JOIN files ON files.content_id = contents.id
                 LEFT JOIN part_names ON part_names.item_id = items.id
+                LEFT JOIN details ON details.content_id = contents.id
+                LEFT JOIN sidecars ON sidecars.file_id = files.id
                 WHERE items.id IN (SELECT value FROM json_each(?)) AND {condition}""",
             (json.dumps([int(item_id) for item_id in item_ids]), *values),
         )
@@ -243,7 +250,13 @@ def _found_item(row: tuple[Any, ...]) -> FoundItem:
     moment = None if time_from is None or time_to is None else (time_from, time_to)
     locator = Locator(start, end, line, page, _region(region), moment, part_name)
     item_id, path, digest, medium, size, mtime_ns = row[:6]
-    facts, modality, (source, text) = FileFacts(*row[6:12]), row[12], row[21:23]
+    modality, (source, text) = row[12], row[21:23]
+    own, (beside_taken, *beside) = row[23 : 23 + len(COLUMNS)], row[23 + len(COLUMNS) : -1]
+    details = details_of_row(own)
+    if any(value is not None for value in beside):
+        details = details_of_row(beside).completed_by(details)
+    width, height, taken, encoding, duration, pages = row[6:12]
+    facts = FileFacts(width, height, taken or beside_taken, encoding, duration, pages, details=details)
     return FoundItem(item_id, path, digest, medium, size, mtime_ns, facts, modality, locator, source, text)
 
 

@@ -26,7 +26,7 @@ from mmsearch.store.sqlite.types import TYPES, mistyped
 # What the others say can be found out again: which spaces there are, and what nothing reads.
 _TABLES = (
     *("settings", "models", "roots", "contents", "files", "items", "vectors", "failures", "adapters", "remarks"),
-    *("query_banks", "part_names"),
+    *("query_banks", "part_names", "details", "sidecars"),
 )
 _AT_ONCE = 256
 _FURTHEST_STEP = 2**40
@@ -279,5 +279,7 @@ def _drop_incomplete(new: sqlite3.Connection) -> None:
     execute("DELETE FROM remarks WHERE content_id NOT IN (SELECT id FROM contents)")
     execute("DELETE FROM vectors WHERE item_id NOT IN (SELECT id FROM items)")
     execute("DELETE FROM part_names WHERE item_id NOT IN (SELECT id FROM items)")
+    execute("DELETE FROM details WHERE content_id NOT IN (SELECT id FROM contents)")
+    execute("DELETE FROM sidecars WHERE file_id NOT IN (SELECT id FROM files)")
     note_spaces(new)
     sign(new, "settings", "checksum = 0")

@@ -197,6 +197,30 @@ def _part_names(db: Database) -> None:
     add_checksums(db.conn, "part_names")
 
 
+def _part_names_and_details(db: Database) -> None:
+    _part_names(db)
+    _details(db)
+
+
+def _details(db: Database) -> None:
+    """From now on a content says what it tells of itself, and a file what its sidecars tell of it."""
+    columns = """camera TEXT, lens TEXT, focal_length REAL, iso INTEGER, latitude REAL, longitude REAL, place TEXT,
+        rating INTEGER, title TEXT, keywords TEXT, description TEXT"""
+    # In which version of the medium's reader they were read.
+    db.execute(f"CREATE TABLE details (content_id INTEGER PRIMARY KEY, version INTEGER NOT NULL, {columns})")
+    # Which sidecars there were, and in what state.
+    db.execute(f"CREATE TABLE sidecars (file_id INTEGER PRIMARY KEY, state TEXT NOT NULL, taken TEXT, {columns})")
+    db.execute(
+        """CREATE TRIGGER contents_with_details_removed AFTER DELETE ON contents
+           BEGIN DELETE FROM details WHERE content_id = OLD.id; END"""
+    )
+    db.execute(
+        """CREATE TRIGGER files_with_sidecars_removed AFTER DELETE ON files
+           BEGIN DELETE FROM sidecars WHERE file_id = OLD.id; END"""
+    )
+    add_checksums(db.conn, "details", "sidecars")
+
+
 def number_items(connection: sqlite3.Connection) -> None:
     """Gives the items of each content and model their places, of a library whose items are in order and whole."""
     connection.execute(
@@ -227,7 +251,7 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _parts_with_places,
     _remarks,
     _query_banks,
-    _part_names,
+    _part_names_and_details,
 )
 assert len(MIGRATIONS) == SCHEMA_VERSION
 

@@ -12,6 +12,8 @@ import uuid
 from mmsearch.store.checksums import values_checksum, vector_checksums
 
 _AT_ONCE = 4_096
+_NUMBERS_OF_DETAILS = "focal_length iso latitude longitude rating"
+_TEXTS_OF_DETAILS = "camera lens place title keywords description"
 # What the checksum of a row covers: numbers and bytes, and texts.
 _COVERED = {
     "contents": ("id digest bytes reader width height duration pages", "medium taken encoding hash"),
@@ -29,6 +31,8 @@ _COVERED = {
     "remarks": ("id content_id model_id left_out most", "note"),
     "query_banks": ("model_id sharpness centre vectors", "fingerprint"),
     "part_names": ("item_id", "name"),
+    "details": (f"content_id version {_NUMBERS_OF_DETAILS}", _TEXTS_OF_DETAILS),
+    "sidecars": (f"file_id {_NUMBERS_OF_DETAILS}", f"state taken {_TEXTS_OF_DETAILS}"),
 }
 SIGNED = tuple(_COVERED)
 # Those that have had checksums since schema 6.
@@ -165,8 +169,10 @@ def drop_unsound(connection: sqlite3.Connection) -> None:
     execute("UPDATE roots SET absent = 0 WHERE typeof(absent) <> 'integer'")
     execute("UPDATE roots SET mounts = '[]' WHERE typeof(mounts) <> 'text'")
     sign(connection, "roots")
-    for table in ("settings", "failures", "adapters", "unread", "remarks", "query_banks"):
+    for table in ("settings", "failures", "adapters", "unread", "remarks", "query_banks", "details", "sidecars"):
         execute(f"DELETE FROM {table} WHERE rowid IN ({bad[table]})")
+    # Of contents that have lost their details those are read again.
+    execute("DELETE FROM settings WHERE key = 'readers'")
     own_settings(connection)
 
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 _TEXT, _NUMBER, _REAL, _BYTES, _NOTHING = "text", "integer", "real", "blob", "null"
+_DETAILS = {
+    **dict.fromkeys(("camera", "lens", "place", "title", "keywords", "description"), (_TEXT, _NOTHING)),
+    **dict.fromkeys(("focal_length", "latitude", "longitude"), (_REAL, _NOTHING)),
+    **dict.fromkeys(("iso", "rating"), (_NUMBER, _NOTHING)),
+}
 TYPES: dict[str, dict[str, tuple[str, ...]]] = {
     "settings": {"key": (_TEXT,), "value": (_TEXT, _NUMBER)},
     "failures": {
@@ -23,6 +28,8 @@ TYPES: dict[str, dict[str, tuple[str, ...]]] = {
         "vectors": (_BYTES,),
     },
     "part_names": {"item_id": (_NUMBER,), "name": (_TEXT,)},
+    "details": {"content_id": (_NUMBER,), "version": (_NUMBER,), **_DETAILS},
+    "sidecars": {"file_id": (_NUMBER,), "state": (_TEXT,), "taken": (_TEXT, _NOTHING), **_DETAILS},
     "unread": {"root_id": (_NUMBER,), "extension": (_TEXT,), "files": (_NUMBER,)},
 }  # fmt: skip
 

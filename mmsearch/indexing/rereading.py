@@ -1,0 +1,36 @@
+"""Which files are to be read though they have not changed: the model lacks them, or readers have become better."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mmsearch.reading import ReadLimits, details_versions, reader_versions, readers_label
+from mmsearch.store.models import files_to_encode
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
+
+# What the library was last read with: as long as it is the same, no content needs to be looked at for its reader.
+_READERS_SETTING = "readers"
+
+
+def files_to_read(store: Store, model_id: int, limits: ReadLimits) -> set[int]:
+    """The ids of files that are to be read whether they have changed or not."""
+    found = files_to_encode(store, model_id) | store.thinned_files(model_id, limits.max_passages)
+    return found if is_read_by_todays(store) else found | store.files_read_otherwise(reader_versions())
+
+
+def files_lacking_details(store: Store) -> set[int]:
+    """The ids of files of which details are to be read: another version of their reader has read them, or none."""
+    return set() if is_read_by_todays(store) else store.files_detailed_otherwise(details_versions())
+
+
+def is_read_by_todays(store: Store) -> bool:
+    """Whether it is known that the readers of today have read all files."""
+    return store.setting(_READERS_SETTING) == readers_label()
+
+
+def note_readers(store: Store) -> None:
+    """Notes that the readers of today have read all files, where that is so."""
+    if not store.files_read_otherwise(reader_versions()) and not store.files_detailed_otherwise(details_versions()):
+        store.set_setting(_READERS_SETTING, readers_label())
