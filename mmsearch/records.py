@@ -347,6 +347,17 @@ class FoundItem:
     text: str | None
 
 
+class TimedItem(NamedTuple):
+    """An item that lasts from `begins` to `ends`, in seconds, in the content that the item `beside` is of too."""
+
+    beside: int
+    item_id: int
+    model_id: int
+    modality: Modality
+    begins: float
+    ends: float
+
+
 class Remark(NamedTuple):
     """A file that is searchable only in part: what was missing in it, and how many of its passages were left out."""
 

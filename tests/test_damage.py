@@ -109,11 +109,11 @@ def test_what_is_noted_beside_files_is_what_was_noted(
     extra = tmp_path / "extra"
     extra.mkdir()
     (extra / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a picture")
-    (extra / "a.mp4").write_bytes(b"a film")
+    (extra / "a.iso").write_bytes(b"a film")
     Image.new("RGB", (300, 300), "red").save(extra / "cut.jpg")
     (extra / "cut.jpg").write_bytes((extra / "cut.jpg").read_bytes()[:-2])
     before = mmsearch("index", extra, "--json", library=own).json
-    assert (before["failed"], before["unread"], len(before["incomplete"])) == (1, {".mp4": 1}, 1)
+    assert (before["failed"], before["unread"], len(before["incomplete"])) == (1, {".iso": 1}, 1)
     told = Library(own).status()
     change(own, statement)
     assert mmsearch("doctor", library=own).code == 1

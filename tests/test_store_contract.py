@@ -443,3 +443,24 @@ def test_a_content_that_was_begun_keeps_the_limit_within_which_it_was(filled: Fi
     with store.transaction():
         store.add_items(content, model, [picture(3)], 2, is_whole=True)
     assert store.items_begun(content, model) == 0
+
+
+def test_the_moments_of_a_film_are_known_beside_each_other_and_how_far_it_was_begun(filled: Filled) -> None:
+    store, model = filled.store, filled.model_id
+    title = EncodedItem("text", unit(1), Locator(start=0, end=4), "tags", "Trip")
+    frames = [EncodedItem("image", unit(1, n), Locator(time=(2.0 * n, 2.0 * n + 2)), "frame") for n in (1, 2)]
+    with store.transaction():
+        content = store.put_content(Content(b"v" * 16, "video", 10, 1, NO_FACTS))
+        store.add_items(content, model, [title], 0, is_whole=False)
+    assert store.frames_begun(content, model) == (0, 0.0)
+    with store.transaction():
+        store.add_items(content, model, frames, 1, is_whole=True)
+    assert store.frames_begun(content, model) == (2, 6.0)
+    second = store.latest_item()
+    filled.add(b"/photos/a.jpg", picture(1))
+    timed = store.timed_items([second, store.latest_item()])
+    assert [(one.beside, one.item_id, one.modality, one.begins, one.ends) for one in timed] == [
+        (second, second - 1, "image", 2.0, 4.0),
+        (second, second, "image", 4.0, 6.0),
+    ]
+    assert {one.model_id for one in timed} == {model}

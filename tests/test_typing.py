@@ -285,8 +285,8 @@ def test_an_identical_copy_scores_near_one(command: Mmsearch, home: Path, tmp_pa
 
 
 def test_a_file_of_a_kind_that_is_not_read_is_told_and_makes_no_root(command: Mmsearch, home: Path) -> None:
-    film = home / "film.mp4"
-    film.write_bytes(b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 20)
+    film = home / "film.iso"
+    film.write_bytes(b"\0CD001" + bytes(range(256)) * 20)
     alone = command("index", film)
     assert (alone.code, alone.out) == (2, "")
     assert alone.err == f"mmsearch: {film}: files of this kind are not read; pictures and text files are.\n"
@@ -307,12 +307,12 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(command: Mmsearch,
     (home / "tax.txt").write_text("Another text.")
     (home / "coffee.md").unlink()
     (home / "new.txt").write_text("A new one.")
-    (home / "film.mp4").write_bytes(b"\0")
+    (home / "film.iso").write_bytes(b"\0")
     for arguments in ([], [home], [home, home / "new.txt"]):
         done = command("index", *arguments, "--dry-run", "--json").json
         counts = [done[name] for name in ("added", "updated", "removed", "unchanged", "encoded", "others")]
         assert counts == [1, 1, 1, 2, 0, 1]
-        assert done["unread"] == {".mp4": 1}
+        assert done["unread"] == {".iso": 1}
     assert database.read_bytes() == before
     done = command("index", "--json").json
     assert [done[name] for name in ("added", "updated", "removed", "unchanged")] == [1, 1, 1, 2]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import MmsearchError
 from mmsearch.indexing.cutting import Cutting
+from mmsearch.indexing.frames import Begun, after, distinct
 from mmsearch.indexing.reconciling import Candidate
 from mmsearch.reading import (
     NotAMedium,
@@ -154,37 +155,43 @@ class FileEncoder:
         with self._asking:
             digest = older if older and self.known.has_older_digest(older) else file.digest
             content_id = self.known.content_with_items(digest, self.model_id, version)
-            stored = 0 if content_id else self.known.items_stored(digest, self.model_id, version)
+            begun = Begun() if content_id else self._begun(digest, version)
             most = self.limits.max_passages
             if content_id is not None:
                 anew = self.known.is_thinned(content_id, self.model_id, most)
             else:  # what was begun within another limit has other passages
-                anew = stored > 0 and self.known.budget_of(digest, self.model_id) != most
+                anew = begun.items > 0 and self.known.budget_of(digest, self.model_id) != most
         if anew:
-            stored = 0
+            begun = Begun()
         elif content_id is not None:
             renewed = None if digest == file.digest else file.digest
             return Outcome(candidate, state, content_id=content_id, renewed=renewed)
         reading = read(file, self.encoder.image_side)
-        content = Content(digest, file.reader.medium, file.size, version, reading.facts, file.reader.details_version)
+        medium, details_version = reading.medium or file.reader.medium, file.reader.details_version
+        content = Content(digest, medium, file.size, version, reading.facts, details_version)
         cutting = Cutting(self.encoder, self.limits.max_passages)
         parts = cutting.encodable(reading)
-        begun = list(islice(parts, GROUP_PARTS + 1))
-        if len(begun) <= GROUP_PARTS and not stored:
-            return _File(candidate, state, content, begun, cutting, anew)
-        return self._long(_File(candidate, state, content, (), cutting, anew), chain(begun, parts), stored, emit)
+        first = list(islice(parts, GROUP_PARTS + 1))
+        if len(first) <= GROUP_PARTS and not begun.items:
+            return _File(candidate, state, content, first, cutting, anew)
+        return self._long(_File(candidate, state, content, (), cutting, anew), chain(first, parts), begun, emit)
 
-    def _long(self, file: _File, parts: Iterator[Part], stored: int, emit: Emit) -> Outcome | None:
-        """Encodes what the library lacks of a long file, group by group; `stored` items are there."""
-        for _ in islice(parts, stored):
-            pass
-        first, group = stored, list(islice(parts, GROUP_PARTS))
+    def _begun(self, digest: bytes, version: int) -> Begun:
+        """How far a run that was cut off had come with that content."""
+        items = self.known.items_stored(digest, self.model_id, version)
+        content_id = self.known.content_called(digest) if items else None
+        return Begun() if content_id is None else Begun(items, *self.known.frames_begun(content_id, self.model_id))
+
+    def _long(self, file: _File, parts: Iterator[Part], begun: Begun, emit: Emit) -> Outcome | None:
+        """Encodes what the library lacks of a long file, group by group; what was `begun` is there."""
+        parts = after(parts, begun)
+        first, group = begun.items, list(islice(parts, GROUP_PARTS))
         while True:
             if self.stop.is_set():
                 raise Stopped
             following = list(islice(parts, GROUP_PARTS))
             try:
-                items = self._items(group)
+                items = distinct(self._items(group))
             except MmsearchError:
                 raise
             except Exception as error:
@@ -196,7 +203,7 @@ class FileEncoder:
                 emit([replace(outcome, left_out=file.cutting.left_out)])
                 return None
             emit([replace(outcome, share=file.cutting.share)])
-            first, group = first + len(group), following
+            first, group = first + len(items), following
 
     def _items(self, parts: Sequence[Part]) -> tuple[EncodedItem, ...]:
         """The items of some parts, in their order."""
@@ -230,7 +237,7 @@ class FileEncoder:
                 file.candidate,
                 file.state,
                 content=file.content,
-                items=tuple(islice(items, len(file.parts))),
+                items=distinct(tuple(islice(items, len(file.parts)))),
                 left_out=file.cutting.left_out,
                 anew=file.anew,
             )

@@ -21,6 +21,7 @@ from mmsearch.encoding.protocol import Encoder
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.paths import with_parents
 from mmsearch.indexing.encoding import FileEncoder, Outcome, failed
+from mmsearch.indexing.frames import Begun
 from mmsearch.indexing.journal import InFlight
 from mmsearch.indexing.reconciling import (
     Candidate,
@@ -172,7 +173,7 @@ class Indexer:
         from mmsearch.indexing.trial import TrialSettings
 
         settings = TrialSettings(name_of(self._encoder.identity), self._options.device, self._options.limits)
-        tried = [Suspect(one.file.path, self._items_begun(one)) for one in suspected]
+        tried = [Suspect(one.file.path, self._begun(one)) for one in suspected]
         self._options.on_progress(Progress("trying what may have ended the last run", 0, None, "files"))
         fatal = fatal_files(tried, settings, self._options.stop)
         if fatal:
@@ -181,14 +182,15 @@ class Indexer:
             crash_point("suspect noted")
         return [candidate for candidate in candidates if candidate.file.path not in fatal]
 
-    def _items_begun(self, candidate: Candidate) -> int:
-        """How many parts of a long file are stored, of which no more had come when the run before ended."""
+    def _begun(self, candidate: Candidate) -> Begun:
+        """How much of a long file is stored, of which no more had come when the run before ended."""
         file = candidate.file
         known = self._store.files_at([file.path], self._model_id, self._readers).files.get(file.path)
         content_id = self._store.content_at(file.path)
         if content_id is None or known is None or (known.size, known.mtime_ns) != (file.size, file.mtime_ns):
-            return 0
-        return self._store.items_begun(content_id, self._model_id)
+            return Begun()
+        items = self._store.items_begun(content_id, self._model_id)
+        return Begun(items, *self._store.frames_begun(content_id, self._model_id)) if items else Begun()
 
     # Reading and encoding, in worker threads
 

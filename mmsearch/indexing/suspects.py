@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO, NamedTuple
 
+from mmsearch.indexing.frames import Begun
 from mmsearch.indexing.trial import DONE, READ, READY, TrialSettings
 
 # No picture within the limits takes nearly as long on a slow machine, and no group of passages.
@@ -17,10 +18,10 @@ SECONDS = 300.0
 
 
 class Suspect(NamedTuple):
-    """A file that may have killed a run, and how many of its parts the library has: those have not."""
+    """A file that may have killed a run, and how much of it the library has: that has not."""
 
     path: bytes
-    stored: int = 0
+    begun: Begun = Begun()
 
 
 class Fatal(NamedTuple):
@@ -103,7 +104,7 @@ def _tried_elsewhere(
             for suspect in suspects if started else ():
                 if stop.is_set():
                     break
-                process.stdin.write(b"%d %b\0" % (suspect.stored, suspect.path))
+                process.stdin.write(b"%d %d %a %b\0" % (*suspect.begun, suspect.path))
                 was_read = False
                 while line := _next_line(process.stdout, seconds, end).strip():
                     was_read = line == READ.encode()

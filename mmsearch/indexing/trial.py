@@ -1,5 +1,6 @@
-"""Reads and encodes what comes next of files that come in on stdin, each as its number of parts to be passed over, a
-space, its path, and NUL. Prints a line when a file was read, for each group of parts that was encoded, and at its end.
+"""Reads and encodes what comes next of files that come in on stdin, each as the three numbers of how far it was begun
+and its path, with a space behind each number, and NUL. Prints a line when a file was read, for each group of parts that
+was encoded, and at its end.
 
 Run in a process of its own on files that may end it; that they are damaged does not matter. First, once the model is
 loaded, it says "ready".
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.indexing.cutting import Cutting
 from mmsearch.indexing.encoding import GROUP_PARTS, rows_of_parts
+from mmsearch.indexing.frames import Begun, after
 from mmsearch.models.opening import open_encoder
 from mmsearch.reading import ReadLimits, open_file, read
 
@@ -55,10 +57,11 @@ def main() -> None:
     _load(encoder)
     print(READY, flush=True)
     for told in _told():
-        passed_over, _, path = told.partition(b" ")
+        items, frames, until, path = told.split(b" ", 3)
+        begun = Begun(int(items), int(frames), float(until))
         # What goes wrong within this process does so in a run as well, and is told there.
         with suppress(Exception):
-            _take(path, int(passed_over), encoder, settings.limits)
+            _take(path, begun, encoder, settings.limits)
         print(DONE, flush=True)
 
 
@@ -82,11 +85,10 @@ def _told() -> Iterator[bytes]:
             told += byte
 
 
-def _take(path: bytes, passed_over: int, encoder: Encoder, limits: ReadLimits) -> None:
+def _take(path: bytes, begun: Begun, encoder: Encoder, limits: ReadLimits) -> None:
     with open_file(path, limits) as file:
         parts = Cutting(encoder, limits.max_passages).encodable(read(file, encoder.image_side))
-        for _ in islice(parts, passed_over):
-            pass
+        parts = after(parts, begun)
         for _ in range(GROUPS):
             group = list(islice(parts, GROUP_PARTS))
             print(READ, flush=True)

@@ -157,7 +157,7 @@ def _extras_said(unread: Mapping[str, int]) -> list[str]:
 
 def _media(files: Mapping[str, int]) -> str:
     named = {"image": "pictures", "text": "texts", **{medium: f"{medium}s" for medium in files}}
-    named.update(image="pictures")
+    named.update(image="pictures", **({"audio": "recordings of sound"} if "audio" in files else {}))
     return ", ".join(f"{files.get(medium, 0):,} {name}" for medium, name in named.items())
 
 

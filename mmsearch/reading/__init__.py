@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from mmsearch.files.paths import extension_of
-from mmsearch.reading import document, image, text
+from mmsearch.reading import audio, document, image, text, video
 from mmsearch.reading.opening import OpenFile, opened, opened_as_known
 from mmsearch.reading.reader import (
     NotAMedium,
@@ -47,7 +47,7 @@ __all__ = [
     "wants_sniffing",
 ]
 
-READERS: list[Reader] = [image.READER, document.READER, text.READER]
+READERS: list[Reader] = [image.READER, document.READER, video.READER, audio.READER, text.READER]
 
 # The medium that each extension promises, and the readers that say so: asked for each file of a walk.
 _promised: dict[str, Medium] = {}

@@ -55,11 +55,13 @@ class Reading:
     """What was found in a file: what is known of it as a whole, and its parts, one after the other.
 
     `parts` may be read while they are asked for, as long as the file is open; they raise UnreadableFile as `read` does.
-    The same content gives the same parts in the same order to the same version of a reader.
+    The same content gives the same parts in the same order to the same version of a reader. `medium` is that of the
+    file, where only all of it tells: a container of films may hold nothing but sound. None is that of its reader.
     """
 
     facts: FileFacts
     parts: Iterable[Part]
+    medium: Medium | None = None
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ from mmsearch.records import (
     ModelIdentity,
     Remark,
     Root,
+    TimedItem,
 )
 
 if TYPE_CHECKING:
@@ -172,6 +173,9 @@ class Ledger(Protocol):
 
     def items_begun(self, content_id: int, model_id: int) -> int:
         """How many items of that content this model has encoded, where there are more to come; else 0."""
+
+    def frames_begun(self, content_id: int, model_id: int) -> tuple[int, float]:
+        """How many frames of that content this model has encoded, and until when the last of them lasts, in seconds."""
 
     def files_without_items(self, model_id: int) -> set[int]:
         """Files whose content this model has not encoded whole, but for those that it could not encode as they are."""
@@ -354,6 +358,9 @@ class VectorStore(Protocol):
 
     def places_of(self, item_ids: Iterable[int], filters: Filters) -> list[tuple[int, bytes, int]]:
         """The items with the path and size in bytes of each file that holds them and passes the filters."""
+
+    def timed_items(self, item_ids: Iterable[int]) -> list[TimedItem]:
+        """All items that have a time, of the contents and models that the given ones are of, by item id."""
 
     def list_files(
         self, model_ids: Sequence[int], filters: Filters, listing: Listing

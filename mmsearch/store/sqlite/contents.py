@@ -80,6 +80,15 @@ class ContentTables(DetailTables):
         ).fetchone()
         return 0 if row is None else int(row[0])
 
+    def frames_begun(self, content_id: int, model_id: int) -> tuple[int, float]:
+        """How many frames of that content this model has encoded, and until when the last of them lasts, in seconds."""
+        row = self.connection.execute(
+            """SELECT count(*), ifnull(max(time_to), 0.0) FROM items
+               WHERE content_id = ? AND model_id = ? AND source = 'frame'""",
+            (content_id, model_id),
+        ).fetchone()
+        return int(row[0]), float(row[1])
+
     def files_without_items(self, model_id: int) -> set[int]:
         """Files whose content this model has not encoded whole, but for those that it could not encode as they are."""
         rows = self.connection.execute(

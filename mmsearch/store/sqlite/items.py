@@ -23,6 +23,7 @@ from mmsearch.records import (
     Medium,
     Modality,
     Region,
+    TimedItem,
 )
 from mmsearch.store.checksums import vector_checksums
 from mmsearch.store.sqlite.connected import Connected
@@ -173,6 +174,17 @@ class ItemTables(Connected):
                 WHERE items.id IN (SELECT value FROM json_each(?)) AND {condition}""",
             (json.dumps(list(item_ids)), *values),
         ).fetchall()
+
+    def timed_items(self, item_ids: Iterable[int]) -> list[TimedItem]:
+        """All items that have a time, of the contents and models that the given ones are of, by item id."""
+        rows = self.connection.execute(
+            """SELECT given.id, items.id, items.model_id, items.modality, items.time_from, items.time_to
+               FROM items AS given JOIN items ON items.content_id = given.content_id AND items.model_id = given.model_id
+               WHERE given.id IN (SELECT value FROM json_each(?))
+                 AND items.time_from IS NOT NULL AND items.time_to IS NOT NULL ORDER BY items.id""",
+            (json.dumps([int(item_id) for item_id in item_ids]),),
+        )
+        return [TimedItem(*row) for row in rows]
 
     def list_files(
         self, model_ids: Sequence[int], filters: Filters, listing: Listing

@@ -1,0 +1,8 @@
+"""Recordings of sound, which lie in the containers of films: the words of their tags."""
+
+from __future__ import annotations
+
+from mmsearch.reading.video import recordings
+from mmsearch.reading.video.containers import AUDIO_EXTENSIONS, is_sound
+
+READER = recordings("audio", "sound", AUDIO_EXTENSIONS, is_sound)

@@ -1,0 +1,114 @@
+"""A film that is open → its parts: what its tags say, and its frames as a person sees them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from mmsearch.reading.image_pixels import upright
+from mmsearch.reading.reader import UnreachableFile, UnreadableFile
+from mmsearch.reading.video.frames import Sampling
+from mmsearch.records import Locator, Part
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+    from PIL.Image import Image
+
+# Pixels that are said to be wider than high by more than this, or the reverse, are taken for squares.
+_MOST_STRETCHED = 4.0
+# The signs of the four numbers of a display matrix that turn or mirror, and EXIF's number for the same.
+_ORIENTATIONS: dict[tuple[int, ...], int] = {
+    (-1, 0, 0, 1): 2,
+    (-1, 0, 0, -1): 3,
+    (1, 0, 0, -1): 4,
+    (0, 1, 1, 0): 5,
+    (0, 1, -1, 0): 6,
+    (0, -1, -1, 0): 7,
+    (0, -1, 1, 0): 8,
+}
+_ON_ITS_SIDE = (5, 6, 7, 8)
+# Less than this, of 1 in fixed point, is none.
+_HALF = 1 << 15
+
+
+class Film:
+    """The parts of a film, to be gone through once: frames are decoded as they are asked for. It closes its container.
+
+    `size` is the width and height of what is seen, in pixels. `len` tells how many parts there are, more or less.
+
+    Raises:
+        UnreadableFile: no frame can be decoded.
+    """
+
+    def __init__(self, container: InputContainer, sampling: Sampling, side: int, said: Sequence[Part]) -> None:
+        self._container = container
+        self._sampling = sampling
+        self._side = side
+        self._said = said
+        self._frames = sampling.frames(_packets(container, sampling.stream))
+        first = next(self._frames, None)
+        if first is None:
+            raise UnreadableFile("no picture inside")
+        self._first = first
+        ratio = float(sampling.stream.sample_aspect_ratio or 1)
+        self._ratio = ratio if 1 / _MOST_STRETCHED <= ratio <= _MOST_STRETCHED else 1.0
+        width, height = self._lying_size(first.frame)
+        self.size = (height, width) if _orientation(first.frame) in _ON_ITS_SIDE else (width, height)
+
+    def __len__(self) -> int:
+        return len(self._said) + max(1, round((self._sampling.duration or 0.0) / self._sampling.step))
+
+    def __iter__(self) -> Iterator[Part]:
+        try:
+            yield from self._said
+            begins, picture = self._first.begins, self._picture(self._first.frame)
+            for following in self._frames:
+                yield _frame_part(picture, begins, following.begins)
+                begins, picture = following.begins, self._picture(following.frame)
+            yield _frame_part(picture, begins, max(self._sampling.end, begins))
+        finally:
+            self._container.close()
+
+    def _picture(self, frame: VideoFrame) -> Image:
+        """The frame upright, in RGB of eight bits, its short side as long as it is wanted."""
+        width, height = self._lying_size(frame)
+        factor = max(1.0, min(width, height) / (2 * self._side))
+        size = {"width": max(1, round(width / factor)), "height": max(1, round(height / factor))}
+        picture: Image = frame.to_image(**size, interpolation="BICUBIC")
+        return upright(picture, _orientation(frame))
+
+    def _lying_size(self, frame: VideoFrame) -> tuple[int, int]:
+        """The width and height of a frame as it lies in the file, where its pixels need not be squares."""
+        return max(1, round(frame.width * self._ratio)), frame.height
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """The packets of one stream, up to where the file ends or its structure does."""
+    import av
+
+    try:
+        yield from container.demux(stream)
+    except av.FFmpegError:
+        return
+    except OSError as error:
+        raise UnreachableFile((error.strerror or type(error).__name__).lower()) from None
+
+
+def _frame_part(picture: Image, begins: float, ends: float) -> Part:
+    return Part("image", picture, Locator(time=(round(begins, 3), round(ends, 3))), "frame")
+
+
+def _orientation(frame: VideoFrame) -> int:
+    """How the frame is to be turned or mirrored, as EXIF numbers it."""
+    from av.sidedata.sidedata import Type
+
+    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    if data is None:
+        return 1
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data))
+    signs = tuple(0 if abs(number) < _HALF else 1 if number > 0 else -1 for number in (a, b, c, d))
+    return _ORIENTATIONS.get(signs, 1)
