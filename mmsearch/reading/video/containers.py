@@ -32,8 +32,24 @@ _SURE: tuple[tuple[bytes, str], ...] = (
 # The first word of a file of 12 bytes or more that says what lies in it, and the second one.
 _FORMS = {b"AVI ": "avi", b"WAVE": "wav"}
 _AIFF = (b"AIFF", b"AIFC")
-# Brands of ISO media files that are no films: Canon's raw pictures, and pictures that no reader here knows yet.
-_NO_FILMS = (b"crx ", b"jp2 ", b"jpx ", b"jpm ", b"jxl ")
+# By what brands of ISO media files begin that are films or sound, and those of pictures and of Canon's raw ones.
+_FILMS = (
+    b"iso",
+    b"mp4",
+    b"mp7",
+    b"avc1",
+    b"hvc1",
+    b"qt  ",
+    b"M4",
+    b"3g",
+    b"MSNV",
+    b"dash",
+    b"f4v",
+    b"F4",
+    b"XAVC",
+    b"ND",
+)
+_NO_FILMS = (b"mif", b"msf", b"hei", b"hev", b"avi", b"crx", b"jp2", b"jpx", b"jpm", b"jxl")
 _SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ")
 # What QuickTime's films began with before they had a brand.
 _OLD_QUICKTIME = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
@@ -57,7 +73,9 @@ def sure_container(head: bytes) -> str | None:
     if head[:4] == b"FORM" and head[8:12] in _AIFF:
         return "aiff"
     if head[4:8] == b"ftyp":
-        return None if sure_format(head) or head[8:12] in _NO_FILMS else "mov"
+        brands = _brands(head)
+        is_film = not brands[0].startswith(_NO_FILMS) and any(one.startswith(_FILMS) for one in brands)
+        return "mov" if is_film and sure_format(head) is None else None
     if head[:4] == b"\x1a\x45\xdf\xa3" and (b"matroska" in head[:128] or b"webm" in head[:128]):
         return "matroska"
     return "mpegts" if _is_transport_stream(head) else None
@@ -67,6 +85,8 @@ def likely_container(head: bytes, extension: str) -> str | None:
     """The container of bytes that other files may begin with too: believe it where the name does not object."""
     if (name := sure_container(head)) is not None:
         return name
+    if head[4:8] == b"ftyp" and extension in VIDEO_EXTENSIONS | AUDIO_EXTENSIONS:
+        return None if any(one.startswith(_NO_FILMS) for one in _brands(head)) else "mov"
     if head[4:8] in _OLD_QUICKTIME and extension not in AUDIO_EXTENSIONS:
         return "mov"
     if head.startswith(b"ID3"):
@@ -90,6 +110,12 @@ def is_sound(head: bytes, extension: str) -> bool:
         return not any(codec in head[:512] for codec in _OGG_VIDEO)
     # What else is in these is told in the middle of them.
     return name in _SOUND_ONLY or (name is not None and extension in AUDIO_EXTENSIONS)
+
+
+def _brands(head: bytes) -> list[bytes]:
+    """What an ISO media file says that it is, and what else it can be read as."""
+    length = min(int.from_bytes(head[:4], "big"), 256)
+    return [head[8:12], *(head[at : at + 4] for at in range(16, length, 4))]
 
 
 def is_cut_short(stream: IO[bytes], size: int, name: str) -> bool:
