@@ -248,6 +248,13 @@ def test_a_text_that_cells_repeat_without_end_is_cut_off(tmp_path: Path, monkeyp
     assert len(part.payload) <= 100_000
 
 
+def test_millions_of_spaces_take_no_longer_than_words(tmp_path: Path) -> None:
+    """It would take hours where they are looked through from each of them on."""
+    spaces = f"first{' ' * 2_000_000}last"
+    (part,) = parts_of(made.docx(tmp_path / "a.docx", paragraph(spaces) + paragraph(spaces[:-4])))
+    assert part.payload.split() == ["first", "last", "first"]
+
+
 def test_a_slide_that_is_listed_a_thousand_times_is_read_once(tmp_path: Path) -> None:
     slides = [slide(shape("Budget"))]
     path = made.pptx(tmp_path / "a.pptx", slides)

@@ -20,8 +20,7 @@ _KEPT_CHARACTERS = 4_000_000
 LONGEST_PAGE = 10_000_000
 _LONGEST_DOCUMENT = 200_000_000
 _LETTER = re.compile(r"[^\W\d_]")
-_SPACES = re.compile(r"[ \t\r\f\v\xa0]*\n[ \r\f\v\xa0]*")
-_SPACES_OF_CELLS = re.compile(r" *\t *")
+_SPACES = " \r\f\v\xa0"
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ufeff]")
 _EMPTY_LINES = re.compile(r"\n{3,}")
 
@@ -72,8 +71,14 @@ class TextOfPage:
 
 def tidied(text: str) -> str:
     """Without control characters, spaces at the ends of lines, more than one empty line together, or any around it."""
-    text = _CONTROLS.sub("", text)
-    return _EMPTY_LINES.sub("\n\n", _SPACES.sub("\n", _SPACES_OF_CELLS.sub("\t", text))).strip()
+    lines = map(_tidied_line, _CONTROLS.sub("", text).split("\n"))
+    return _EMPTY_LINES.sub("\n\n", "\n".join(lines)).strip()
+
+
+def _tidied_line(line: str) -> str:
+    if "\t" in line:
+        line = "\t".join([cell.strip(_SPACES) for cell in line.split("\t")])
+    return line.lstrip(_SPACES).rstrip()
 
 
 # The pages in their order; why some could not be read is put into the list, as short reasons.
