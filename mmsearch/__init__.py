@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from mmsearch.reading import ReadLimits
     from mmsearch.records import Counts, Failure, Filters, Medium, Modality, Near, Progress
     from mmsearch.searching.query import Query, Sort, Term
-    from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
+    from mmsearch.searching.results import FileList, Hit, ListedFile, Moment, SearchResult
     from mmsearch.searching.session import Session
     from mmsearch.store.sqlite.backup import Backup
     from mmsearch.store.sqlite.compaction import Compacted
@@ -104,6 +104,7 @@ __all__ = [
     "ModelOverview",
     "ModelSource",
     "Models",
+    "Moment",
     "Near",
     "NotFound",
     "OptimisedModel",
@@ -252,6 +253,7 @@ _ROOMS = {
         "FileList",
         "Hit",
         "ListedFile",
+        "Moment",
         "SearchResult",
     ),
     "mmsearch.searching.session": ("Session",),

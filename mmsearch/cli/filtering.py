@@ -19,7 +19,8 @@ Written = TypeVar("Written")
 Meant = TypeVar("Meant")
 
 OnlyOption = Annotated[
-    str | None, typer.Option("--type", metavar="TYPE", help="Only this type of file: image, document or text.")
+    str | None,
+    typer.Option("--type", metavar="TYPE", help="Only this type of file: image, document, video, audio or text."),
 ]
 FolderOption = Annotated[
     list[str] | None,

@@ -125,6 +125,19 @@ VerboseOption = Annotated[
     bool,
     typer.Option("--verbose", "-v", help="Show on a terminal what is known of each hit, and how its passage begins."),
 ]
+MomentsOption = Annotated[
+    bool,
+    typer.Option(
+        "--moments", help="List below a video or a recording the other moments in it that answer, best first."
+    ),
+]
+OpenOption = Annotated[
+    bool,
+    typer.Option(
+        "--open",
+        help="Open the best hit in the viewer of this system, at its moment or page where one is installed that can.",
+    ),
+]
 BatchOption = Annotated[
     str | None,
     typer.Option(
@@ -174,6 +187,8 @@ def search(
     as_paths: AsPathsOption = False,
     as_null: AsNullOption = False,
     verbose: VerboseOption = False,
+    moments: MomentsOption = False,
+    open_best: OpenOption = False,
     batch: BatchOption = None,
     scan: ScanOption = ScanChoice.AUTO,
     device: DeviceOption = "auto",
@@ -187,7 +202,8 @@ def search(
     keep_to_one_thread()
     from mmsearch.library import Library
 
-    how = _How(_form(as_json, as_jsonl, as_paths, as_null), verbose, scan, adapter, model)
+    how = _How(_form(as_json, as_jsonl, as_paths, as_null), verbose, moments, open_best, scan, adapter, model)
+    _check_form(how)
     typed = TypedFilters(
         *(only, folder or (), ext or (), (after, before), camera, lens, near, place),
         *(rating, keyword or (), (longer, shorter)),
@@ -221,6 +237,8 @@ class _How(NamedTuple):
 
     form: Form
     verbose: bool
+    with_moments: bool
+    opens_best: bool
     scan: ScanChoice
     adapter: str | None
     model: str | None
@@ -238,7 +256,7 @@ def _found(
         Query, filters=filters, min_score=min_score, sort=(asked.sort or SortChoice.SCORE).value, **page
     )
     if asked.batch is not None:
-        if asked.has_terms or how.form in (Form.PATHS, Form.NULL):
+        if asked.has_terms or how.opens_best or how.form in (Form.PATHS, Form.NULL):
             raise Invalid("--batch takes its queries from the file and prints JSON; leave the others out.")
         return _answer_many(library, _batch_queries(asked.batch, ask), how)
     if (asked.sort or filters) and not asked.has_terms:
@@ -275,13 +293,25 @@ def _show(result: SearchResult | FileList, how: _How) -> bool:
     from mmsearch.output import hits
     from mmsearch.output.hits import Form
 
-    hits.print_result(result, how.form, how.verbose)
+    hits.print_result(result, how.form, how.verbose, how.with_moments)
     for note in hits.notes(result, how.form):
         output.say(note)
     found = any(hit.available or how.form not in (Form.PATHS, Form.NULL) for hit in result.hits)
     if not found and how.form in (Form.TABLE, Form.LINES):
         output.say(hits.nothing_found(result))
+    if how.opens_best and result.hits:
+        from mmsearch.cli.viewing import open_hit
+
+        sys.stdout.flush()
+        open_hit(result.hits[0])
     return found
+
+
+def _check_form(how: _How) -> None:
+    from mmsearch.output.hits import Form
+
+    if how.with_moments and how.form in (Form.PATHS, Form.NULL):
+        raise Invalid("--moments lists places in files, of which --paths and -0 print none; leave one of them out.")
 
 
 def _check_listing(min_score: float | None, how: _How) -> None:

@@ -8,6 +8,7 @@ from enum import Enum
 
 from mmsearch.output import visible
 from mmsearch.output.json import to_json
+from mmsearch.output.places import place_in_file, time_span
 from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
 
 _SNIPPET_CHARACTERS = 160
@@ -24,8 +25,13 @@ class Form(str, Enum):
     NULL = "null"
 
 
-def print_result(result: SearchResult | FileList, form: Form, verbose: bool = False) -> None:
-    """Prints a search's answer on stdout; nothing for no hits, but for JSON. A table has details where `verbose`."""
+def print_result(
+    result: SearchResult | FileList, form: Form, verbose: bool = False, with_moments: bool = False
+) -> None:
+    """Prints a search's answer on stdout; nothing for no hits, but for JSON.
+
+    A table has details where `verbose`. Table and lines list the other moments of films and sound `with_moments`.
+    """
     if form is Form.JSON:
         print(to_json(result))
     elif form is Form.JSONL:
@@ -39,10 +45,12 @@ def print_result(result: SearchResult | FileList, form: Form, verbose: bool = Fa
     elif form is Form.LINES:
         for hit in result.hits:
             print(_line(hit))
+            for moment in hit.moments if with_moments and isinstance(hit, Hit) else ():
+                print("\t".join([f"{moment.score:.2f}", hit.type, f"{visible(hit.path)} {time_span(moment.time)}"]))
     elif result.hits:
         from mmsearch.output.table import print_table
 
-        print_table(result, verbose)
+        print_table(result, verbose, with_moments)
 
 
 def notes(result: SearchResult | FileList, form: Form) -> list[str]:
@@ -89,8 +97,7 @@ def _line(hit: Hit | ListedFile) -> str:
 
 
 def _place(hit: Hit | ListedFile) -> str:
-    line = f":{hit.line}" if isinstance(hit, Hit) and hit.line is not None else ""
-    return visible(hit.path) + line + ("" if hit.available else " (not there now)")
+    return visible(hit.path) + place_in_file(hit) + ("" if hit.available else " (not there now)")
 
 
 def _snippet(hit: Hit) -> str:

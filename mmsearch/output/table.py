@@ -12,6 +12,7 @@ from rich.style import Style
 from rich.text import Text
 
 from mmsearch.output import visible
+from mmsearch.output.places import place_in_file, time_span
 from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
 
 # A score from which on it is shown so.
@@ -22,8 +23,10 @@ _LEAST_WIDTH = 8
 _DATE = "date".ljust(10)
 
 
-def print_table(result: SearchResult | FileList, verbose: bool) -> None:
-    """Prints a header and a line for each hit; where it is `verbose`, what is known of each below it."""
+def print_table(result: SearchResult | FileList, verbose: bool, with_moments: bool) -> None:
+    """Prints a header and a line for each hit; below it, where it is `verbose`, what is known of it, and its other
+    moments `with_moments`.
+    """
     console = Console()
     place = _Place()
     number_width = len(str(max(hit.rank for hit in result.hits)))
@@ -34,13 +37,15 @@ def print_table(result: SearchResult | FileList, verbose: bool) -> None:
         line = Text().append(f"{hit.rank:>{number_width}}{_GAP}", style="dim")
         for measure in _measures(hit, columns):
             line.append(measure).append(_GAP)
-        in_line = f":{hit.line}" if isinstance(hit, Hit) and hit.line is not None else ""
-        suffix = in_line + ("" if hit.available else " (not there now)")
+        suffix = place_in_file(hit) + ("" if hit.available else " (not there now)")
         copies = "" if not hit.copies else " +1 copy" if len(hit.copies) == 1 else f" +{len(hit.copies):,} copies"
         room = max(_LEAST_WIDTH, console.width - len(indent) - len(suffix + copies))
         name = shortened(visible(place.shown(hit.path)), room)
         line.append(name + suffix, style=Style(link=_link(hit.path))).append(copies, style="dim")
         _print(console, line)
+        for moment in hit.moments if with_moments and isinstance(hit, Hit) else ():
+            score = " ".join([" " * number_width, f" {moment.score:5.2f}"])
+            _print(console, Text(f"{score:<{len(indent)}}{time_span(moment.time)}", style="dim"))
         for detail in _details(hit, columns) if verbose else ():
             _print(console, Text(indent + shortened_at_end(detail, console.width - len(indent)), style="dim"))
 

@@ -11,13 +11,22 @@ from mmsearch.searching.query import Query, Sort
 
 
 @dataclass(frozen=True)
+class Moment:
+    """A stretch of a film or of sound that answers a query: from–to in seconds, and its score."""
+
+    time: tuple[float, float]
+    score: float = field(metadata={"digits": 4})
+
+
+@dataclass(frozen=True)
 class Hit:
     """A file that answers a query, at its best place; docs/json.md tells each field.
 
     `id` is the digest of its content in hex. `path` can be opened as it is; bytes of a name that are no UTF-8 are lone
     surrogates, as `os.fsdecode` makes them. `available` is False where there is nothing at present, or the system does
     not say within a second: the file is on a drive that is away, or is gone. `copies` are the paths of other files of
-    the same content that pass the filters, where these are no hits of their own.
+    the same content that pass the filters, where these are no hits of their own. `moments` are others than that best
+    place at which a film or a recording answers the query too, best first.
     """
 
     rank: int
@@ -52,6 +61,7 @@ class Hit:
     title: str | None = None
     keywords: tuple[str, ...] = ()
     description: str | None = None
+    moments: tuple[Moment, ...] = ()
 
     @property
     def moment(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,10 +15,11 @@ from mmsearch.files.times import in_utc
 from mmsearch.nearest.gallery import Ranking
 from mmsearch.records import Background, FloatMatrix, FoundItem, Modality
 from mmsearch.searching import scoring
-from mmsearch.searching.channels import LibraryState
+from mmsearch.searching.channels import Channel, LibraryState
+from mmsearch.searching.moments import Scored, other_moments
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import Query, Sort, Term
-from mmsearch.searching.results import Hit
+from mmsearch.searching.results import Hit, Moment
 from mmsearch.searching.scoring import WeightedTerm
 from mmsearch.store.sqlite.store import SqliteStore
 
@@ -64,8 +66,12 @@ class Answer(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """A channel that is asked: what ranks its items, what their cosines mean, and the score that a hit has at least."""
+    """A channel that is asked, by which query: what ranks its items, what their cosines mean, and the score that a hit
+    has at least.
+    """
 
+    channel: Channel
+    vector: QueryVector
     ranking: Ranking
     background: Background
     threshold: float
@@ -130,22 +136,51 @@ class Searcher:
                 self._store, in_space.vector, wanted, self._patient, in_space.by_text
             )
             threshold = _threshold(query, rows, background)
-            asked.append(_Asked(ranking, background, threshold, rows))
+            asked.append(_Asked(channel, in_space, ranking, background, threshold, rows))
             thresholds[channel.modality] = min(threshold, thresholds.get(channel.modality, math.inf))
         page, total, is_exact, nearest = self._page(query, asked)
         looked_at = [*page, nearest] if nearest else page
         items = self._store.found_items({found.item_id for found in looked_at}, query.filters)
         of_place = {(item.item_id, item.path): item for item in items}
         shown = self._presence.shown((found.path, found.copies) for found in looked_at)
+        moments = self._moments(asked, looked_at, items)
         ranks = [*range(query.offset + 1, query.offset + len(page) + 1), *([0] if nearest else [])]
         hits = [
-            _hit(
-                rank, found._replace(path=one.path, copies=one.copies), of_place[found.item_id, one.path], one.is_there
+            replace(
+                _hit(rank, found._replace(copies=one.copies), of_place[found.item_id, one.path], one.is_there),
+                moments=moments.get(found.item_id, ()),
             )
             for rank, found, one in zip(ranks, looked_at, shown, strict=True)
         ]
         best = hits.pop() if nearest else None
         return Answer(_in_order(tuple(hits), query.sort), total, is_exact, thresholds, best)
+
+    def _moments(
+        self, asked: Sequence[_Asked], found: Sequence[_Found], items: Sequence[FoundItem]
+    ) -> dict[int, tuple[Moment, ...]]:
+        """By the best item of each film or recording its other moments that are hits."""
+        best = {item.item_id: item.locator.time for item in items if item.locator.time is not None}
+        if not best:
+            return {}
+        timed = self._store.timed_items(best)
+        hits: dict[int, list[Scored]] = {}
+        for one in asked:
+            space = one.channel.in_use.model_id, one.channel.modality
+            of_space = {item.item_id: item for item in timed if (item.model_id, item.modality) == space}
+            item_ids = np.array(list(of_space), np.int64)
+            there, corrected = one.channel.gallery.compared(
+                self._store, item_ids, one.vector.vector, one.vector.by_text
+            )
+            scores = scoring.scores(corrected, one.background)
+            for item_id, score in zip(there.tolist(), scores.tolist(), strict=True):
+                item = of_space[item_id]
+                if score >= one.threshold:
+                    hits.setdefault(item.beside, []).append(Scored(item_id, (item.begins, item.ends), score))
+        scored = {one.item_id: one.measured.score for one in found}
+        return {
+            item_id: other_moments(hits.get(item_id, ()), Scored(item_id, time, scored[item_id]))
+            for item_id, time in best.items()
+        }
 
     def _page(self, query: Query, asked: Sequence[_Asked]) -> tuple[list[_Found], int, bool, _Found | None]:
         """The files of the page, how many there are in all, whether that is exact, and the nearest if there are none.

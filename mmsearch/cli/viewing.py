@@ -1,0 +1,105 @@
+"""Opens a hit's file as a person does who clicks on it; at its moment or page where a viewer is known that can."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mmsearch.errors import Unavailable
+from mmsearch.output import visible
+from mmsearch.searching.results import Hit, ListedFile
+
+# So long, in seconds, what opens a file is watched: a viewer goes on, and what cannot has said so by then.
+PATIENCE = 1.5
+
+
+_PLACE, _FILE = "{place}", "{file}"
+
+
+class _Viewer(NamedTuple):
+    """A program, and what it is called with, the second or the page and the path put in."""
+
+    program: str
+    arguments: tuple[str, ...]
+
+
+# The first that is installed is taken.
+_PLAYERS = (
+    _Viewer("mpv", ("--start={place}", "--", "{file}")),
+    _Viewer("vlc", ("--start-time={place}", "{file}")),
+    _Viewer("ffplay", ("-ss", "{place}", "{file}")),
+)
+_PAGE_VIEWERS = (
+    _Viewer("evince", ("--page-index={place}", "{file}")),
+    _Viewer("okular", ("--page", "{place}", "{file}")),
+    _Viewer("zathura", ("--page={place}", "{file}")),
+    _Viewer("mupdf", ("{file}", "{place}")),
+)
+_PAGED = (".pdf",)
+
+
+def open_hit(hit: Hit | ListedFile) -> None:
+    """Opens the file, and does not wait for the person to close it.
+
+    Raises:
+        Unavailable: it is not there now, or nothing can open it.
+    """
+    if not hit.available:
+        raise Unavailable(f"{visible(hit.path)} is not there now, and cannot be opened.")
+    place, viewers = _place(hit)
+    for viewer in viewers:
+        found = shutil.which(viewer.program)
+        if found is not None:
+            arguments = [hit.path if one == _FILE else one.replace(_PLACE, place) for one in viewer.arguments]
+            _run([found, *arguments], hit.path)
+            return
+    _open_by_system(hit.path)
+
+
+def _place(hit: Hit | ListedFile) -> tuple[str, Sequence[_Viewer]]:
+    """The second or the page at which a file is to be opened, and the viewers that may be able to."""
+    if isinstance(hit, Hit) and hit.time is not None:
+        return f"{hit.time[0]:.15g}", _PLAYERS
+    if isinstance(hit, Hit) and hit.page is not None and hit.path.lower().endswith(_PAGED):
+        return str(hit.page), _PAGE_VIEWERS
+    return "", ()
+
+
+def _open_by_system(path: str) -> None:
+    if sys.platform == "win32":
+        try:
+            os.startfile(path)
+        except OSError as error:
+            raise Unavailable(f"{visible(path)} cannot be opened: {error.strerror}.") from error
+        return
+    name = "open" if sys.platform == "darwin" else "xdg-open"
+    opener = shutil.which(name)
+    if opener is None:
+        raise Unavailable(f"{visible(path)} cannot be opened: {name}, which knows the viewers, is not on the PATH.")
+    _run([opener, path], path)
+
+
+def _run(command: Sequence[str], path: str) -> None:
+    """Starts a program that outlives this one, and says so where it ends at once with an error."""
+    program = os.path.basename(command[0])
+    try:
+        process = subprocess.Popen(
+            [os.fsencode(one) for one in command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise Unavailable(f"{visible(path)} cannot be opened with {program}: {error.strerror}.") from error
+    try:
+        code = process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.returncode = 0  # it is left to itself, and no warning is due
+        return
+    if code != 0:
+        raise Unavailable(f"{visible(path)} cannot be opened: {program} ended with code {code}.")

@@ -1,0 +1,35 @@
+"""Where in a file a hit lies, in words: `3:42–3:48`, `p. 7`, `p. 3 "Budget"`, `:12`."""
+
+from __future__ import annotations
+
+from mmsearch.output import visible
+from mmsearch.searching.results import Hit, ListedFile
+
+
+def place_in_file(hit: Hit | ListedFile) -> str:
+    """What is put behind the file's name, with a space before it where it needs one; nothing for the whole file."""
+    if not isinstance(hit, Hit):
+        return ""
+    said = []
+    if hit.page is not None:
+        said.append(f"p. {hit.page}")
+    if hit.part_name:
+        said.append(f'"{visible(hit.part_name)}"')
+    if hit.time is not None:
+        said.append(time_span(hit.time))
+    if said:
+        return " " + " ".join(said)
+    # Of what was taken out of a document a line is nothing that one could look up.
+    return f":{hit.line}" if hit.type == "text" and hit.line is not None else ""
+
+
+def time_span(time: tuple[float, float]) -> str:
+    """From when to when, in whole seconds: `3:42–3:48`, `1:02:03–1:02:05`."""
+    begins, ends = _clock(time[0]), _clock(time[1])
+    return begins if begins == ends else f"{begins}–{ends}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
