@@ -125,7 +125,7 @@ def test_index_draws_a_bar_on_a_terminal_and_nothing_in_a_pipe(home: Path, tmp_p
         (["search", "--image", "/"], "is a folder"),
         (["search", "0:cat"], "weight in '0:cat' is 0"),
         (["search", f"{'9' * 400}:cat"], "is too large"),
-        (["search", "cat", "--type", "video"], "no type 'video'"),
+        (["search", "cat", "--type", "film"], "no type 'film'"),
         (["search", "cat", "--ext", ","], "not a file extension"),
         (["search", "cat", "--after", "yesterday"], "'yesterday' is not a date"),
         (["search", "cat", "--before", "2024-13"], "'2024-13' is not a date"),
