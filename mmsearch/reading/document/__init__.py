@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mmsearch.reading.document import epub, fiction_book, notebook, open_document, open_xml, pdf, rich_text, zipped_html
+from mmsearch.reading.document import (
+    epub,
+    fiction_book,
+    mail,
+    notebook,
+    open_document,
+    open_xml,
+    pdf,
+    rich_text,
+    zipped_html,
+)
 from mmsearch.reading.document.format import Format
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import Reader, Reading, UnreadableFile
 
 FORMATS: tuple[Format, ...] = (
     pdf.FORMAT,
+    mail.FORMAT,
     notebook.FORMAT,
     open_xml.FORMAT,
     open_document.FORMAT,
