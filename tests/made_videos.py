@@ -75,6 +75,7 @@ def write_sound(
             with Image.open(cover) as opened:
                 picture.width, picture.height = opened.size
             picture.pix_fmt = "yuvj420p"
+            picture.metadata["title"] = "Front cover"
             picture.disposition = av.stream.Disposition.attached_pic
         size = stream.codec_context.frame_size or 1_024
         name = stream.codec_context.format.name

@@ -172,7 +172,7 @@ def test_damaged_films_give_a_reason_or_what_is_left(tmp_path: Path) -> None:
             try:
                 _, _, parts = reading_of(path)
             except UnreadableFile as told:
-                reasons = ("truncated Matroska", "damaged Matroska", "no picture inside", "not a video file")
+                reasons = ("truncated Matroska", "damaged Matroska", "no picture inside", "not a video file", "neither")
                 assert told.reason.startswith(reasons), told.reason
             else:
                 assert all(part.modality == "image" for part in parts)
@@ -267,6 +267,8 @@ def test_the_cover_of_an_album_is_no_film(tmp_path: Path, photos: Path) -> None:
     path = write_sound(tmp_path / "a.mp3", "libmp3lame", TAGS, cover=photos / "photos" / "rocket.jpg")
     medium, _, parts = reading_of(path)
     assert (medium, [part.source for part in parts]) == ("audio", ["tags"])
+    untagged = write_sound(tmp_path / "c.mp3", "libmp3lame", {}, cover=photos / "photos" / "rocket.jpg")
+    assert refused(untagged) == "no words inside: sound without tags"  # and not found as "Front cover"
     assert refused(write_sound(tmp_path / "b.aac", "aac", {})) == "no words inside: sound without tags"
 
 

@@ -74,7 +74,7 @@ class QueryVectors:
             except UnreadableFile as error:
                 raise Unsupported(f"The query image {path} cannot be read: {error.reason}.") from error
             if picture is None:
-                raise Invalid(f"The query image {path} is a text; give it as text or choose a picture.")
+                raise Invalid(f"The query image {path} is no picture; choose one, or give a text as text.")
             return _unit(encoder.encode("image", [picture])[0])
 
 

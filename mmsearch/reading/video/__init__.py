@@ -66,7 +66,8 @@ def read_recording(file: OpenFile, side: int) -> Reading:
     is_short = is_cut_short(file.stream, file.size, name)
     with ExitStack() as held:
         container = held.enter_context(_opened(file, name, is_short))
-        tags = merged([container.metadata, *(stream.metadata for stream in container.streams)])
+        # Ogg keeps them with the sound; what a cover is called is nothing to find a song by.
+        tags = merged([container.metadata, *(stream.metadata for stream in container.streams.audio)])
         facts = FileFacts(
             taken=date_made(tags),
             duration=round(container.duration / 1e6, 3) if (container.duration or 0) > 0 else None,
@@ -77,7 +78,7 @@ def read_recording(file: OpenFile, side: int) -> Reading:
         stream = _moving_stream(container)
         if stream is None:
             if not container.streams.audio:
-                raise UnreadableFile("no picture inside")
+                raise UnreadableFile("neither picture nor sound inside")
             if not said:
                 raise UnreadableFile("no words inside: sound without tags")
             return Reading(facts, said, "audio")
@@ -112,7 +113,9 @@ def _opened(file: OpenFile, name: str, is_short: bool) -> InputContainer:
             buffer_size=_BUFFER_BYTES,
             io_open=_nothing_else,
         )
-    except av.FFmpegError:
+    except (MemoryError, UnreadableFile):
+        raise
+    except Exception:  # hostile bytes make PyAV raise others than its own too
         raise UnreadableFile(f"{'truncated' if is_short else 'damaged'} {_READABLE_NAMES[name]}") from None
 
 

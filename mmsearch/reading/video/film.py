@@ -50,12 +50,15 @@ class Film:
         self._side = side
         self._said = said
         self._frames = sampling.frames(_packets(container, sampling.stream))
-        first = next(self._frames, None)
-        if first is None:
-            raise UnreadableFile("no picture inside")
-        self._first = first
         ratio = float(sampling.stream.sample_aspect_ratio or 1)
         self._ratio = ratio if 1 / _MOST_STRETCHED <= ratio <= _MOST_STRETCHED else 1.0
+        for first in self._frames:
+            picture = self._picture(first.frame)
+            if picture is not None:
+                break
+        else:
+            raise UnreadableFile("no picture inside")
+        self._first, self._first_picture = first, picture
         width, height = self._lying_size(first.frame)
         self.size = (height, width) if _orientation(first.frame) in _ON_ITS_SIDE else (width, height)
 
@@ -65,20 +68,28 @@ class Film:
     def __iter__(self) -> Iterator[Part]:
         try:
             yield from self._said
-            begins, picture = self._first.begins, self._picture(self._first.frame)
+            begins, picture = self._first.begins, self._first_picture
             for following in self._frames:
+                seen = self._picture(following.frame)
+                if seen is None:
+                    continue
                 yield _frame_part(picture, begins, following.begins)
-                begins, picture = following.begins, self._picture(following.frame)
+                begins, picture = following.begins, seen
             yield _frame_part(picture, begins, max(self._sampling.end, begins))
         finally:
             self._container.close()
 
-    def _picture(self, frame: VideoFrame) -> Image:
-        """The frame upright, in RGB of eight bits, its short side as long as it is wanted."""
+    def _picture(self, frame: VideoFrame) -> Image | None:
+        """The frame upright, in RGB of eight bits, its short side as long as it is wanted; None where that fails."""
         width, height = self._lying_size(frame)
         factor = max(1.0, min(width, height) / (2 * self._side))
         size = {"width": max(1, round(width / factor)), "height": max(1, round(height / factor))}
-        picture: Image = frame.to_image(**size, interpolation="BICUBIC")
+        try:
+            picture: Image = frame.to_image(**size, interpolation="BICUBIC")
+        except MemoryError:
+            raise
+        except Exception:  # pixels of a kind that nothing converts, or none at all
+            return None
         return upright(picture, _orientation(frame))
 
     def _lying_size(self, frame: VideoFrame) -> tuple[int, int]:
@@ -92,10 +103,14 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[
 
     try:
         yield from container.demux(stream)
-    except av.FFmpegError:
-        return
+    except (MemoryError, UnreadableFile):
+        raise
     except OSError as error:
+        if isinstance(error, av.FFmpegError):
+            return
         raise UnreachableFile((error.strerror or type(error).__name__).lower()) from None
+    except Exception:  # hostile bytes make PyAV raise others than its own too
+        return
 
 
 def _frame_part(picture: Image, begins: float, ends: float) -> Part:

@@ -171,7 +171,8 @@ class _Decoder:
         near = min(keys, key=lambda one: abs(one.time - moment), default=None)
         if near is not None and abs(near.time - moment) <= NEAR_SECONDS and (frame := self._alone(near)) is not None:
             return self._new(frame)
-        before = [key for key in keys if key.time <= moment]
+        # What was before a key frame that gave nothing is gone by now.
+        before = [one for one in self._waiting if one.is_key and one.time <= moment]
         if before:
             self._begin_at(before[-1])
         while not self._ahead or self._ahead[0][0] <= moment:
@@ -220,11 +221,11 @@ class _Decoder:
 
     def _decoded(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
         """What comes of a packet, None being the end; of a damaged one nothing."""
-        import av
-
         try:
             return list(self._context.decode(packet))
-        except av.FFmpegError:
+        except MemoryError:
+            raise
+        except Exception:  # hostile bytes make PyAV raise others than its own too
             return []
 
     def _time_of(self, frame: VideoFrame) -> float:

@@ -120,7 +120,7 @@ class ItemTables(Connected):
                JOIN vectors ON vectors.item_id = items.id
                WHERE files.path = ? AND files.size = ? AND files.mtime_ns = ?
                  AND (files.ctime_ns IS NULL OR files.ctime_ns = ?) AND items.model_id = ?
-                 AND items.modality = 'image'""",
+                 AND items.modality = 'image' AND items.source = 'body'""",
             (path, status.st_size, modification_time(status), change_time(status), model_id),
         ).fetchone()
         return None if row is None else np.frombuffer(_verified([row])[1][0], "<f2")
