@@ -22,6 +22,9 @@ OPTIMISED_ENDING = "-int8"
 # And that of one that sees pictures by their end squares as well.
 CROPS_ENDING = "+crops"
 
+# What cameras call what their sensors saw, as it was before it became a picture.
+RAW_EXTENSIONS = frozenset([".cr2", ".cr3", ".nef", ".nrw", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef", ".srw"])
+
 # What kind of vector a part gets ("image", "text"), and what kind of file it came from ("image", "text", …): whatever
 # readers give and encoders take.
 Modality: TypeAlias = str
@@ -356,6 +359,19 @@ class TimedItem(NamedTuple):
     modality: Modality
     begins: float
     ends: float
+
+
+class Beside(NamedTuple):
+    """A file that shares its folder, and its name but for the extension, with another one: what may be one photo.
+
+    `is_picture` tells a picture from what is kept beside one: a RAW photo, the film of a live photo. `item_id` is that
+    of its first item, `size` in bytes.
+    """
+
+    path: bytes
+    is_picture: bool
+    item_id: int
+    size: int
 
 
 class Remark(NamedTuple):

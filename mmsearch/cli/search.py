@@ -114,7 +114,8 @@ SortOption = Annotated[
     ),
 ]
 CopiesOption = Annotated[
-    bool, typer.Option("--copies", help="Show each copy of a file as a hit of its own, not only the first.")
+    bool,
+    typer.Option("--copies", help="Show each copy of a file, and each file of one photo, as a hit of its own."),
 ]
 AsJsonlOption = Annotated[bool, typer.Option("--jsonl", help="Print one JSON object a hit and line.")]
 AsPathsOption = Annotated[bool, typer.Option("--paths", help="Print paths only, one a line.")]

@@ -39,6 +39,7 @@ def print_table(result: SearchResult | FileList, verbose: bool, with_moments: bo
             line.append(measure).append(_GAP)
         suffix = place_in_file(hit) + ("" if hit.available else " (not there now)")
         copies = "" if not hit.copies else " +1 copy" if len(hit.copies) == 1 else f" +{len(hit.copies):,} copies"
+        copies += "".join(f" +{os.path.splitext(one)[1][1:]}" for one in hit.companions)
         room = max(_LEAST_WIDTH, console.width - len(indent) - len(suffix + copies))
         name = shortened(visible(place.shown(hit.path)), room)
         line.append(name + suffix, style=Style(link=_link(hit.path))).append(copies, style="dim")
@@ -114,6 +115,7 @@ def _details(hit: Hit | ListedFile, columns: Sequence[str]) -> list[str]:
     ]
     snippet = visible(" ".join(((isinstance(hit, Hit) and hit.snippet) or "").split()))
     copies = [f"copy: {visible(copy)}" for copy in hit.copies]
+    copies += [f"beside it: {visible(companion)}" for companion in hit.companions]
     return [" · ".join(facts), *copies, *([snippet] if snippet else [])]
 
 

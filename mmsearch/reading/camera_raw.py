@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator
 from typing import IO, Literal
 
-_EXTENSIONS = ".cr2 .cr3 .nef .nrw .arw .dng .raf .orf .rw2 .pef .srw"
-RAW_EXTENSIONS = frozenset(_EXTENSIONS.split())
 _RAW_MAGIC = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0")
 _TIFF_MAGIC = (b"II*\0", b"MM\0*")
 _SUBFILE, _PHOTOMETRIC, _MAKE, _FURTHER, _DNG_VERSION = 254, 262, 271, 330, 50706

@@ -11,8 +11,9 @@ import importlib.util
 import re
 from typing import IO, Literal, NamedTuple
 
-from mmsearch.reading.camera_raw import RAW_EXTENSIONS, is_camera_raw
+from mmsearch.reading.camera_raw import is_camera_raw
 from mmsearch.reading.text_encoding import looks_like_text
+from mmsearch.records import RAW_EXTENSIONS
 
 _SURE: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "JPEG"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from mmsearch.files.times import in_utc
 from mmsearch.records import Filters, FoundItem, Listing
+from mmsearch.searching.companions import Companions
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.results import ListedFile
 from mmsearch.store.sqlite.store import SqliteStore
@@ -22,14 +23,23 @@ def listed_files(
     for item_id, path in () if listing.copies else sorted(items):
         copies.setdefault(item_id, []).append(path)
     shown = presence.shown((path, [one for one in copies.get(item_id, ()) if one != path]) for item_id, path in found)
+    companions = Companions(store, filters)
     files = tuple(
-        _listed(rank, items[item_id, one.path], one.copies, one.is_there)
+        _listed(
+            rank,
+            items[item_id, one.path],
+            one.copies,
+            one.is_there,
+            () if listing.copies else companions.of(one.path),
+        )
         for rank, ((item_id, _), one) in enumerate(zip(found, shown, strict=True), start=listing.offset + 1)
     )
     return files, total
 
 
-def _listed(rank: int, item: FoundItem, copies: Sequence[bytes], is_there: bool) -> ListedFile:
+def _listed(
+    rank: int, item: FoundItem, copies: Sequence[bytes], is_there: bool, companions: Sequence[bytes]
+) -> ListedFile:
     return ListedFile(
         rank=rank,
         id=item.digest.hex(),
@@ -43,4 +53,5 @@ def _listed(rank: int, item: FoundItem, copies: Sequence[bytes], is_there: bool)
         available=is_there,
         copies=tuple(os.fsdecode(path) for path in copies),
         **vars(item.facts.details),
+        companions=tuple(os.fsdecode(path) for path in companions),
     )

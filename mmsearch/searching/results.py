@@ -25,8 +25,9 @@ class Hit:
     `id` is the digest of its content in hex. `path` can be opened as it is; bytes of a name that are no UTF-8 are lone
     surrogates, as `os.fsdecode` makes them. `available` is False where there is nothing at present, or the system does
     not say within a second: the file is on a drive that is away, or is gone. `copies` are the paths of other files of
-    the same content that pass the filters, where these are no hits of their own. `moments` are others than that best
-    place at which a film or a recording answers the query too, best first.
+    the same content that pass the filters, where these are no hits of their own; `companions` are those of files that
+    are the same photo and lie beside it under its name: its RAW photo, the film of a live photo. `moments` are others
+    than that best place at which a film or a recording answers the query too, best first.
     """
 
     rank: int
@@ -62,6 +63,7 @@ class Hit:
     keywords: tuple[str, ...] = ()
     description: str | None = None
     moments: tuple[Moment, ...] = ()
+    companions: tuple[str, ...] = ()
 
     @property
     def moment(self) -> str:
@@ -120,6 +122,7 @@ class ListedFile:
     title: str | None = None
     keywords: tuple[str, ...] = ()
     description: str | None = None
+    companions: tuple[str, ...] = ()
 
     @property
     def moment(self) -> str:

@@ -16,6 +16,7 @@ from mmsearch.nearest.gallery import Ranking
 from mmsearch.records import Background, FloatMatrix, FoundItem, Modality
 from mmsearch.searching import scoring
 from mmsearch.searching.channels import Channel, LibraryState
+from mmsearch.searching.companions import Companions
 from mmsearch.searching.moments import Scored, other_moments
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import Query, Sort, Term
@@ -138,7 +139,8 @@ class Searcher:
             threshold = _threshold(query, rows, background)
             asked.append(_Asked(channel, in_space, ranking, background, threshold, rows))
             thresholds[channel.modality] = min(threshold, thresholds.get(channel.modality, math.inf))
-        page, total, is_exact, nearest = self._page(query, asked)
+        companions = Companions(self._store, query.filters)
+        page, total, is_exact, nearest = self._page(query, asked, companions)
         looked_at = [*page, nearest] if nearest else page
         items = self._store.found_items({found.item_id for found in looked_at}, query.filters)
         of_place = {(item.item_id, item.path): item for item in items}
@@ -147,7 +149,13 @@ class Searcher:
         ranks = [*range(query.offset + 1, query.offset + len(page) + 1), *([0] if nearest else [])]
         hits = [
             replace(
-                _hit(rank, found._replace(copies=one.copies), of_place[found.item_id, one.path], one.is_there),
+                _hit(
+                    rank,
+                    found._replace(copies=one.copies),
+                    of_place[found.item_id, one.path],
+                    one.is_there,
+                    () if query.copies else companions.of(one.path),
+                ),
                 moments=moments.get(found.item_id, ()),
             )
             for rank, found, one in zip(ranks, looked_at, shown, strict=True)
@@ -182,7 +190,9 @@ class Searcher:
             for item_id, time in best.items()
         }
 
-    def _page(self, query: Query, asked: Sequence[_Asked]) -> tuple[list[_Found], int, bool, _Found | None]:
+    def _page(
+        self, query: Query, asked: Sequence[_Asked], companions: Companions
+    ) -> tuple[list[_Found], int, bool, _Found | None]:
         """The files of the page, how many there are in all, whether that is exact, and the nearest if there are none.
 
         More and more is looked at. What is better than all that was not looked at is settled, and keeps its place
@@ -193,7 +203,7 @@ class Searcher:
         count, most = FIRST_CANDIDATES, max((one.rows for one in asked), default=0)
         while True:
             near = _near(asked, count)
-            files = self._best_per_file(near, query, images)
+            files = self._best_per_file(near, query, images, companions)
             hits = [found for found in files if found.measured.is_hit]
             is_last = near.is_all or count >= most
             for found in hits:
@@ -206,8 +216,8 @@ class Searcher:
         total = len(settled.keys() | {found.path for found in hits})
         return page, total, near.is_all and near.is_exact, None if total or not files else files[0]
 
-    def _best_per_file(self, near: _Near, query: Query, images: _QueryImages) -> list[_Found]:
-        """Each file at its best place, best first; ties in the order of paths."""
+    def _best_per_file(self, near: _Near, query: Query, images: _QueryImages, companions: Companions) -> list[_Found]:
+        """Each file at its best place, best first; ties in the order of paths. A picture stands for its companions."""
         places = self._store.places_of(near.items, query.filters)
         own = images.among({path for _, path, size in places if images.may_be(size)})
         best: dict[bytes, tuple[_Measured, int]] = {}
@@ -216,8 +226,31 @@ class Searcher:
             if (known is None or measured > known[0]) and path not in own:
                 best[path] = measured, item_id
         found = [_Found(measured, item_id, path) for path, (measured, item_id) in best.items()]
+        if not query.copies:
+            found = self._as_pictures(found, query, images, companions)
         files = sorted(found, key=lambda one: one.order)
         return files if query.copies else _one_per_content(files)
+
+    def _as_pictures(
+        self, found: Sequence[_Found], query: Query, images: _QueryImages, companions: Companions
+    ) -> list[_Found]:
+        """The files, with the picture in place of what lies beside it: as good as the best of them."""
+        shown = {one.path: one for one in found}
+        for one in found:
+            picture = companions.picture_of(one.path)
+            if picture is None or (images.may_be(picture.size) and images.among({picture.path})):
+                continue
+            del shown[one.path]
+            known = shown.get(picture.path)
+            if known is None:
+                # Not near enough to have been looked at itself. Its copies come after it, wherever they lie.
+                after = one.measured._replace(corrected=-math.inf)
+                for item_id, path, _ in self._store.places_of([picture.item_id], query.filters):
+                    shown.setdefault(path, _Found(after, item_id, path))
+                shown[picture.path] = _Found(one.measured, picture.item_id, picture.path)
+            elif one.measured > known.measured:
+                shown[picture.path] = known._replace(measured=one.measured)
+        return list(shown.values())
 
 
 def _in_order(hits: tuple[Hit, ...], sort: Sort) -> tuple[Hit, ...]:
@@ -257,7 +290,7 @@ class _QueryImages:
         return {path for path, status in found if status and (status.st_dev, status.st_ino) in self._files}
 
 
-def _hit(rank: int, found: _Found, item: FoundItem, is_there: bool) -> Hit:
+def _hit(rank: int, found: _Found, item: FoundItem, is_there: bool, companions: Sequence[bytes]) -> Hit:
     return Hit(
         rank=rank,
         id=item.digest.hex(),
@@ -281,6 +314,7 @@ def _hit(rank: int, found: _Found, item: FoundItem, is_there: bool) -> Hit:
         available=is_there,
         copies=tuple(os.fsdecode(path) for path in found.copies),
         **vars(item.facts.details),
+        companions=tuple(os.fsdecode(path) for path in companions),
     )
 
 

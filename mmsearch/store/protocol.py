@@ -19,6 +19,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mmsearch.records import (
+    Beside,
     Content,
     Counts,
     Details,
@@ -368,6 +369,13 @@ class VectorStore(Protocol):
         """A page of the files that pass the filters and have items of those models, each by its first item and path.
 
         And how many there are on all pages. Of files of the same second the one that was modified last comes first.
+        What is beside a picture of the same photo that passes is left out, unless copies are listed.
+        """
+
+    def beside(self, path: bytes, filters: Filters) -> list[Beside]:
+        """What may be one photo with that file, itself included, of the files that pass the filters, by path.
+
+        They share its folder and its name but for the extension: pictures, RAW photos, and films of some 3 seconds.
         """
 
     def found_items(self, item_ids: Iterable[int], filters: Filters) -> list[FoundItem]:

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from mmsearch.files.paths import extension_of
 from mmsearch.files.times import change_time, modification_time
 from mmsearch.records import (
+    Beside,
     FileFacts,
     Filters,
     FloatMatrix,
@@ -26,6 +28,7 @@ from mmsearch.records import (
     TimedItem,
 )
 from mmsearch.store.checksums import vector_checksums
+from mmsearch.store.sqlite.companions import IS_COMPANION, IS_PICTURE, STEM
 from mmsearch.store.sqlite.connected import Connected
 from mmsearch.store.sqlite.details import COLUMNS, details_of_row
 from mmsearch.store.sqlite.filters import MOMENT, filter_condition
@@ -196,11 +199,15 @@ class ItemTables(Connected):
         condition, values = filter_condition(filters)
         models = json.dumps(list(model_ids))
         one_each = "1" if listing.copies else "place = 1"
-        listed = f"""WITH listed AS (
-              SELECT files.path, files.content_id, files.mtime_ns, {MOMENT} AS moment
+        with_a_picture = "is_companion AND stem IN (SELECT stem FROM passing WHERE is_picture)"
+        wanted = "1" if listing.copies else f"NOT ({with_a_picture})"
+        listed = f"""WITH passing AS (
+              SELECT files.path, files.content_id, files.mtime_ns, {MOMENT} AS moment,
+                {STEM} AS stem, {IS_PICTURE} AS is_picture, {IS_COMPANION} AS is_companion
               FROM files JOIN contents ON contents.id = files.content_id
               WHERE {condition} AND EXISTS (SELECT 1 FROM items WHERE items.content_id = contents.id
-                AND items.model_id IN (SELECT value FROM json_each(?))))"""
+                AND items.model_id IN (SELECT value FROM json_each(?)))),
+            listed AS (SELECT path, content_id, mtime_ns, moment FROM passing WHERE {wanted})"""
         counted = "count(*)" if listing.copies else "count(DISTINCT content_id)"
         (total,) = self.connection.execute(f"{listed} SELECT {counted} FROM listed", (*values, models)).fetchone()
         order = "moment DESC, mtime_ns DESC, path" if listing.by_date else "path"
@@ -214,6 +221,20 @@ class ItemTables(Connected):
             (*values, models, models, listing.limit, listing.offset),
         ).fetchall()
         return rows, int(total)
+
+    def beside(self, path: bytes, filters: Filters) -> list[Beside]:
+        """What may be one photo with that file, itself included, of the files that pass the filters, by path."""
+        condition, values = filter_condition(filters)
+        stem = path[: len(path) - len(extension_of(path))]
+        rows = self.connection.execute(
+            f"""SELECT files.path, {IS_PICTURE}, (SELECT min(id) FROM items WHERE content_id = contents.id), files.size
+                FROM files JOIN contents ON contents.id = files.content_id
+                WHERE files.path > ? AND files.path < ? AND {STEM} = ? AND ({IS_PICTURE} OR {IS_COMPANION})
+                  AND EXISTS (SELECT 1 FROM items WHERE content_id = contents.id) AND {condition}
+                ORDER BY files.path""",
+            (stem + b".", stem + b"/", stem, *values),  # a slash comes right after a point
+        )
+        return [Beside(path, bool(is_picture), item_id, size) for path, is_picture, item_id, size in rows]
 
     def found_items(self, item_ids: Iterable[int], filters: Filters) -> list[FoundItem]:
         """The given items in every file that holds them and passes the filters; removed items are not there.
