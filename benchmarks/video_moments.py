@@ -154,7 +154,9 @@ def cost(film: Path, photos: Sequence[Captioned], seconds: float) -> str:
     nothing.write_text("Some words.")
     reading = run([sys.executable, "-c", READ, str(film)]).processor
     base = run([sys.executable, "-c", READ, str(nothing)]).processor
-    indexing = run(mmsearch_command("index", str(film)), {"MMSEARCH_LIBRARY": str(film.parent / "library")}).processor
+    indexing = run(
+        [*mmsearch_command(), "index", str(film)], {"MMSEARCH_LIBRARY": str(film.parent / "library")}
+    ).processor
     minute = 60 / seconds
     return (
         f"A minute of 1080p ({film.stat().st_size * minute / 1e6:.0f} MB) takes {(reading - base) * minute:.1f} "
