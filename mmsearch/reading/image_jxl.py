@@ -16,7 +16,7 @@ from mmsearch.reading.reader import Reading, UnreadableFile
 from mmsearch.records import FileFacts, Part
 
 # What libjxl keeps of a picture while it decodes, in bytes a pixel.
-_BYTES_OF_PIXEL = 40
+_BYTES_OF_PIXEL = 20
 _CODESTREAM = b"\xff\x0a"
 # The width of a picture by its height, where it has a common shape.
 _SHAPES = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}

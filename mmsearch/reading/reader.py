@@ -37,10 +37,10 @@ class ReadLimits:
 
     `max_bytes` by medium, in place of what its reader says. `max_image_bytes` is how much memory a picture may take
     while it is decoded: by default enough for 300 megapixels in colour or 1,200 in grey, and for fewer where the
-    decoder needs more (120 of HEIC and AVIF, 75 of WebP, 60 of JPEG 2000). A JPEG counts as the half, quarter or
-    eighth of its size that is decoded. Of a text that makes more than `max_passages`, so many are taken, spread evenly
-    over it. `max_member_bytes` is how large what lies packed in a file may be once it is unpacked (a page of a
-    document, an attachment), and `max_members` how much of it is looked at.
+    decoder needs more (120 of HEIC and AVIF, 75 of WebP, 60 of JPEG 2000 and JPEG XL). A JPEG counts as the half,
+    quarter or eighth of its size that is decoded. Of a text that makes more than `max_passages`, so many are taken,
+    spread evenly over it. `max_member_bytes` is how large what lies packed in a file may be once it is unpacked (a page
+    of a document, an attachment), and `max_members` how much of it is looked at.
     """
 
     max_bytes: Mapping[Medium, int] = field(default_factory=dict)
