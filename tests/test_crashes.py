@@ -47,6 +47,12 @@ TO_VERSION_5 = """ALTER TABLE contents DROP COLUMN reader;
     DROP TABLE remarks;
     DROP TRIGGER models_with_banks_removed;
     DROP TABLE query_banks;
+    DROP TRIGGER items_removed;
+    DROP TABLE part_names;
+    DROP TRIGGER contents_with_details_removed;
+    DROP TABLE details;
+    DROP TRIGGER files_with_sidecars_removed;
+    DROP TABLE sidecars;
     ALTER TABLE failures DROP COLUMN checksum;
     ALTER TABLE adapters DROP COLUMN checksum;
     DROP TABLE spaces;
@@ -323,7 +329,7 @@ def test_a_text_that_ends_the_program_while_it_is_encoded_is_set_aside(tree: Pat
 def test_a_trial_says_how_far_it_came_with_each_file(tree: Path) -> None:
     (tree / "long.txt").write_text(" ".join(f"Word {number} of many." for number in range(1_000)))
     told = [(0, "long.txt"), (40, "long.txt"), (0, "cat.png"), (0, "missing.png")]
-    suspects = b"".join(b"%d %b\0" % (stored, os.fsencode(tree / name)) for stored, name in told)
+    suspects = b"".join(b"%d 0 0.0 %b\0" % (stored, os.fsencode(tree / name)) for stored, name in told)
     command = [sys.executable, "-c", "from mmsearch.indexing.trial import main; main()"]
     settings = TrialSettings("mmsearch-mini", "auto", READ).written()
     said = subprocess.run([*command, settings], input=suspects, capture_output=True, check=True)

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import office_files as made
 import pytest
 from conftest import Mmsearch
 from PIL import Image
@@ -169,3 +170,16 @@ def test_a_senseless_definition_keeps_nothing_else_from_being_saved(own: Path, m
     assert mmsearch("doctor", "--repair", library=own).code == 0
     assert mmsearch("doctor", library=own).code == 0
     assert sum(Library(own).status().counts.files.values()) == 18
+
+
+def test_the_name_of_a_sheet_that_damage_has_changed_is_no_answer(tmp_path: Path, mmsearch: Mmsearch) -> None:
+    made.xlsx(tmp_path / "tools.xlsx", {"Shed": "<row><c t='s'><v>0</v></c></row>"}, ["a ladder and two saws"])
+    library = tmp_path / "library"
+    mmsearch("index", tmp_path / "tools.xlsx", library=library)
+    change(library, "UPDATE part_names SET name = 'Sled'")
+    assert mmsearch("search", "a ladder", library=library).code == 2
+    assert mmsearch("doctor", "--repair", library=library).code == 0
+    mmsearch("index", library=library)
+    assert mmsearch("doctor", library=library).code == 0
+    (hit,) = mmsearch("search", "a ladder", "--json", library=library).json["hits"]
+    assert (hit["page"], hit["part_name"]) == (1, "Shed")

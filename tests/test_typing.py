@@ -289,7 +289,7 @@ def test_a_file_of_a_kind_that_is_not_read_is_told_and_makes_no_root(command: Mm
     film.write_bytes(b"\0CD001" + bytes(range(256)) * 20)
     alone = command("index", film)
     assert (alone.code, alone.out) == (2, "")
-    assert alone.err == f"mmsearch: {film}: files of this kind are not read; pictures and text files are.\n"
+    assert alone.err == f"mmsearch: {film}: files of this kind are not read; pictures, documents and texts are.\n"
     assert not (home.parent / "library" / "library.db").exists()
     among = command("index", film, home / "cat.png", "--json")
     assert (among.code, among.json["added"]) == (0, 1)

@@ -104,7 +104,7 @@ class IndexRun:
         unread = [path for path in request.paths if is_of_unread_kind(path)]
         if unread and len(unread) == len(request.paths):
             names = ", ".join(os.fsdecode(path) for path in unread)
-            raise Unsupported(f"{names}: {_UNREAD_KIND}; pictures and text files are.")
+            raise Unsupported(f"{names}: {_UNREAD_KIND}; pictures, documents and texts are.")
         paths = tuple(path for path in request.paths if path not in unread)
         if request.rules is not None:
             check_rules(request.rules)

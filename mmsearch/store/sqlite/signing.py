@@ -159,7 +159,7 @@ def drop_unsound(connection: sqlite3.Connection) -> None:
     connection.executemany("INSERT INTO damaged_vectors VALUES (?)", ((one,) for one in unsound_vectors(connection)))
     execute(
         f"""DELETE FROM items WHERE content_id IN (SELECT content_id FROM items WHERE id IN ({bad["items"]})
-              OR id IN (SELECT item_id FROM damaged_vectors) UNION {bad["contents"]})
+              OR id IN (SELECT item_id FROM damaged_vectors) OR id IN ({bad["part_names"]}) UNION {bad["contents"]})
               OR model_id IN ({bad["models"]})"""
     )
     execute("DELETE FROM vectors WHERE item_id NOT IN (SELECT id FROM items)")
@@ -169,7 +169,18 @@ def drop_unsound(connection: sqlite3.Connection) -> None:
     execute("UPDATE roots SET absent = 0 WHERE typeof(absent) <> 'integer'")
     execute("UPDATE roots SET mounts = '[]' WHERE typeof(mounts) <> 'text'")
     sign(connection, "roots")
-    for table in ("settings", "failures", "adapters", "unread", "remarks", "query_banks", "details", "sidecars"):
+    others = (
+        "settings",
+        "failures",
+        "adapters",
+        "unread",
+        "remarks",
+        "query_banks",
+        "details",
+        "sidecars",
+        "part_names",
+    )
+    for table in others:
         execute(f"DELETE FROM {table} WHERE rowid IN ({bad[table]})")
     # Of contents that have lost their details those are read again.
     execute("DELETE FROM settings WHERE key = 'readers'")
