@@ -13,12 +13,13 @@ import pytest
 from conftest import Mmsearch
 from PIL import Image
 
-from mmsearch import Library, MmsearchError
+from mmsearch import Library, MmsearchError, Query
 from mmsearch.encoding.builtin_files import MODEL_FOLDER
 from mmsearch.encoding.onnx_model import IMAGE_BATCH, OnnxEncoder
 from mmsearch.models.opening import open_encoder
 from mmsearch.reading import picture_in
 from mmsearch.records import FloatMatrix
+from mmsearch.searching.query import text_term
 
 
 def unit(vector: FloatMatrix) -> FloatMatrix:
@@ -147,7 +148,8 @@ def test_a_panorama_of_a_library_is_found_by_what_its_ends_show(
     with_ends_from(tmp_path / "model", 2.25)
     library.index([album], model=str(tmp_path / "model"))
     for words in ("a cat", "a cup of coffee"):
-        assert os.path.basename(library.search(words).hits[0].path) == "wide.jpg"
+        found = library.search(Query((text_term(words),), min_score=0.0)).hits
+        assert "wide.jpg" in [os.path.basename(hit.path) for hit in found[:2]]
 
 
 def test_no_more_views_are_made_at_once_than_a_model_takes(

@@ -157,8 +157,9 @@ def test_it_changes_over_without_a_gap(upgraded: Library, old: Path, home: Path,
     assert f"searches use {NEWER} from now on" in command("models", "use", "mmsearch-mini", library=old).out
     again = hits(upgraded)
     assert upgraded.search(ANYTHING).model == NEWER
-    assert [name for name, _ in again] == [name for name, _ in first]
-    assert [one for _, one in again] == pytest.approx([one for _, one in first], abs=0.003)
+    assert again[0][0] == first[0][0]
+    # Over the bridge hits that lie near to one another may change places.
+    assert dict(again) == pytest.approx(dict(first), abs=0.003)
     assert "better" not in command("index", library=old).err
     assert f"vectors of {OLDER} dropped" in command("models", "drop", OLDER, library=old).out
     assert names(upgraded) == ["mmsearch-mini"]

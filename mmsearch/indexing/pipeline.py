@@ -32,7 +32,7 @@ from mmsearch.indexing.reconciling import (
     settle_gone,
 )
 from mmsearch.indexing.report import Absence, FailedFile, Incomplete, IndexReport, Thinned
-from mmsearch.indexing.rereading import files_lacking_details, files_to_read, is_read_by_todays, note_readers
+from mmsearch.indexing.rereading import files_lacking_details, files_to_read, is_news_that_all_are_read, note_readers
 from mmsearch.indexing.results import Gathering, Results
 from mmsearch.indexing.sidecars import keep_sidecars
 from mmsearch.indexing.walking import WalkRules
@@ -404,7 +404,7 @@ class Indexer:
             not self._changed
             and not self._store.has_orphans()
             and self._store.setting("interrupted") is None
-            and is_read_by_todays(self._store)
+            and not is_news_that_all_are_read(self._store)
             and not self._store.may_lack_files(self._model_id)
         )
 

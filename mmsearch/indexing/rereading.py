@@ -30,7 +30,18 @@ def is_read_by_todays(store: Store) -> bool:
     return store.setting(_READERS_SETTING) == readers_label()
 
 
+def is_news_that_all_are_read(store: Store) -> bool:
+    """Whether the readers of today have read all files, and that is not noted yet. On a drive that is away there may be
+    some that they have not.
+    """
+    return not (
+        is_read_by_todays(store)
+        or store.files_read_otherwise(reader_versions())
+        or store.files_detailed_otherwise(details_versions())
+    )
+
+
 def note_readers(store: Store) -> None:
     """Notes that the readers of today have read all files, where that is so."""
-    if not store.files_read_otherwise(reader_versions()) and not store.files_detailed_otherwise(details_versions()):
+    if is_news_that_all_are_read(store):
         store.set_setting(_READERS_SETTING, readers_label())
