@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import MmsearchError
 from mmsearch.indexing.cutting import Cutting
-from mmsearch.indexing.frames import Begun, after, distinct
+from mmsearch.indexing.frames import Begun, after, begun_of, distinct
 from mmsearch.indexing.reconciling import Candidate
 from mmsearch.reading import (
     NotAMedium,
@@ -180,7 +180,7 @@ class FileEncoder:
         """How far a run that was cut off had come with that content."""
         items = self.known.items_stored(digest, self.model_id, version)
         content_id = self.known.content_called(digest) if items else None
-        return Begun() if content_id is None else Begun(items, *self.known.frames_begun(content_id, self.model_id))
+        return Begun() if content_id is None else begun_of(self.known, content_id, self.model_id, items)
 
     def _long(self, file: _File, parts: Iterator[Part], begun: Begun, emit: Emit) -> Outcome | None:
         """Encodes what the library lacks of a long file, group by group; what was `begun` is there."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mmsearch.records import EncodedItem, Part
+
+if TYPE_CHECKING:
+    from mmsearch.store.protocol import Store
 
 FRAME = "frame"
 # A frame whose vector has this cosine or more with that of the frame kept before shows the same.
@@ -22,6 +25,11 @@ class Begun(NamedTuple):
     items: int = 0
     frames: int = 0
     until: float = 0.0
+
+
+def begun_of(store: Store, content_id: int, model_id: int, items: int) -> Begun:
+    """How far a content was encoded of which a model has so many items."""
+    return Begun(items, *store.frames_begun(content_id, model_id)) if items else Begun()
 
 
 def distinct(items: Sequence[EncodedItem]) -> tuple[EncodedItem, ...]:

@@ -21,7 +21,7 @@ from mmsearch.encoding.protocol import Encoder
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.paths import with_parents
 from mmsearch.indexing.encoding import FileEncoder, Outcome, failed
-from mmsearch.indexing.frames import Begun
+from mmsearch.indexing.frames import Begun, begun_of
 from mmsearch.indexing.journal import InFlight
 from mmsearch.indexing.reconciling import (
     Candidate,
@@ -190,7 +190,7 @@ class Indexer:
         if content_id is None or known is None or (known.size, known.mtime_ns) != (file.size, file.mtime_ns):
             return Begun()
         items = self._store.items_begun(content_id, self._model_id)
-        return Begun(items, *self._store.frames_begun(content_id, self._model_id)) if items else Begun()
+        return begun_of(self._store, content_id, self._model_id, items)
 
     # Reading and encoding, in worker threads
 

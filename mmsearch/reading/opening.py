@@ -22,6 +22,7 @@ from mmsearch.reading.reader import (
     ReadLimits,
     UnreachableFile,
     UnreadableFile,
+    unreachable,
 )
 
 # The clocks of Linux's file systems advance every 1 to 10 ms.
@@ -73,9 +74,7 @@ class OpenFile:
             raise UnreadableFile("empty file")
         path, head = name.encode("utf-8", "surrogateescape"), data[:HEAD_BYTES]
         reader = reader_of_bytes(head, extension_of(path), self.readers)
-        limit = min(self.limits.max_bytes.get(reader.medium, reader.max_bytes), self.limits.max_member_bytes)
-        if len(data) > limit:
-            raise UnreadableFile(f"{reader.medium} file of {len(data):,} bytes, over the limit of {limit:,}")
+        _check_size(len(data), min(_most_bytes(reader, self.limits), self.limits.max_member_bytes), reader)
         return replace(
             self,
             path=path,
@@ -120,7 +119,7 @@ def opened(path: bytes, limits: ReadLimits, readers: Sequence[Reader]) -> Iterat
     except FileNotFoundError:
         raise UnreachableFile("vanished before it was read") from None
     except OSError as error:
-        raise UnreachableFile((error.strerror or type(error).__name__).lower()) from None
+        raise unreachable(error) from None
     if file is None:
         raise UnreachableFile("changed while it was read")
     with file.stream:
@@ -141,7 +140,7 @@ def opened_as_known(
     try:
         file = cast("BinaryIO", open(path, "rb", buffering=0, opener=_open_without_waiting))  # noqa: SIM115
     except OSError as error:
-        raise UnreachableFile((error.strerror or type(error).__name__).lower()) from None
+        raise unreachable(error) from None
     with file:
         try:
             if _state(file) != state:
@@ -149,7 +148,7 @@ def opened_as_known(
             head = _read_up_to(file, HEAD_BYTES)
             file.seek(0)
         except OSError as error:
-            raise UnreachableFile((error.strerror or type(error).__name__).lower()) from None
+            raise unreachable(error) from None
         reader = reader_of_bytes(head, extension_of(path), readers)
         stream = io.BufferedReader(cast("io.RawIOBase", file), _HEADER_BYTES)
         yield OpenFile(path, stream, head, b"", *state, reader, limits, readers=readers)
@@ -166,9 +165,7 @@ def _opened_once(path: bytes, limits: ReadLimits, readers: Sequence[Reader]) -> 
             raise UnreadableFile("empty file")
         head = _read_up_to(file, HEAD_BYTES)
         reader = reader_of_bytes(head, extension_of(path), readers)
-        limit = limits.max_bytes.get(reader.medium, reader.max_bytes)
-        if before.st_size > limit:
-            raise UnreadableFile(f"{reader.medium} file of {before.st_size:,} bytes, over the limit of {limit:,}")
+        _check_size(before.st_size, _most_bytes(reader, limits), reader)
         size, mtime_ns = before.st_size, modification_time(before)
         digest, data = _hashed(file, head, size, reader.way_of_reading(extension_of(path)))
         if digest is None or _state(file) != (size, mtime_ns):
@@ -187,6 +184,15 @@ def _opened_once(path: bytes, limits: ReadLimits, readers: Sequence[Reader]) -> 
     except BaseException:
         file.close()
         raise
+
+
+def _most_bytes(reader: Reader, limits: ReadLimits) -> int:
+    return limits.max_bytes.get(reader.medium, reader.max_bytes)
+
+
+def _check_size(size: int, limit: int, reader: Reader) -> None:
+    if size > limit:
+        raise UnreadableFile(f"{reader.medium} file of {size:,} bytes, over the limit of {limit:,}")
 
 
 def _hashed(file: BinaryIO, head: bytes, size: int, way_of_reading: int) -> tuple[bytes | None, bytes | None]:

@@ -27,6 +27,11 @@ class UnreachableFile(UnreadableFile):
     """A file that the system would not give at this moment. Nothing is known of its content: try again later."""
 
 
+def unreachable(error: OSError) -> UnreachableFile:
+    """What to raise where the system refused, by what it said."""
+    return UnreachableFile((error.strerror or type(error).__name__).lower())
+
+
 class NotAMedium(UnreadableFile):
     """A file of no known medium. Nothing is wrong with it: no reader is there for it."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -148,15 +147,13 @@ class Searcher:
         moments = self._moments(asked, looked_at, items)
         ranks = [*range(query.offset + 1, query.offset + len(page) + 1), *([0] if nearest else [])]
         hits = [
-            replace(
-                _hit(
-                    rank,
-                    found._replace(copies=one.copies),
-                    of_place[found.item_id, one.path],
-                    one.is_there,
-                    () if query.copies else companions.of(one.path),
-                ),
-                moments=moments.get(found.item_id, ()),
+            _hit(
+                rank,
+                found._replace(copies=one.copies),
+                of_place[found.item_id, one.path],
+                one.is_there,
+                () if query.copies else companions.of(one.path),
+                moments.get(found.item_id, ()),
             )
             for rank, found, one in zip(ranks, looked_at, shown, strict=True)
         ]
@@ -290,7 +287,14 @@ class _QueryImages:
         return {path for path, status in found if status and (status.st_dev, status.st_ino) in self._files}
 
 
-def _hit(rank: int, found: _Found, item: FoundItem, is_there: bool, companions: Sequence[bytes]) -> Hit:
+def _hit(
+    rank: int,
+    found: _Found,
+    item: FoundItem,
+    is_there: bool,
+    companions: Sequence[bytes],
+    moments: tuple[Moment, ...],
+) -> Hit:
     return Hit(
         rank=rank,
         id=item.digest.hex(),
@@ -314,6 +318,7 @@ def _hit(rank: int, found: _Found, item: FoundItem, is_there: bool, companions: 
         available=is_there,
         copies=tuple(os.fsdecode(path) for path in found.copies),
         **vars(item.facts.details),
+        moments=moments,
         companions=tuple(os.fsdecode(path) for path in companions),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mmsearch.reading.image_pixels import upright
-from mmsearch.reading.reader import UnreachableFile, UnreadableFile
+from mmsearch.reading.reader import UnreadableFile, unreachable
 from mmsearch.reading.video.frames import Sampling
 from mmsearch.records import Locator, Part
 
@@ -108,7 +108,7 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[
     except OSError as error:
         if isinstance(error, av.FFmpegError):
             return
-        raise UnreachableFile((error.strerror or type(error).__name__).lower()) from None
+        raise unreachable(error) from None
     except Exception:  # hostile bytes make PyAV raise others than its own too
         return
 
