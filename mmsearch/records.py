@@ -167,7 +167,8 @@ class Background:
     The calibrated score of a cosine c is `1 / (1 + exp(-slope * ((c - mean) / std - midpoint)))`: a logistic
     calibration (Platt, "Probabilistic Outputs for Support Vector Machines", 1999) of the cosine's distance from
     the background in standard deviations. `noise_mean` and `noise_std` tell where the cosines of a query lie that
-    asks for nothing there is, as far as their upper tail goes: `calibration.nothing_close` is made of them.
+    asks for nothing there is, as far as their upper tail goes: `calibration.nothing_close` is made of them. They hold
+    for a query of that `familiarity`, its highest cosine with a text of the query bank, if that was looked at.
     """
 
     mean: float
@@ -176,6 +177,7 @@ class Background:
     slope: float
     noise_mean: float
     noise_std: float
+    familiarity: float | None = None
 
 
 # (query modality, item modality) -> the background of that pairing

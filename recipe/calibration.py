@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from mmsearch.encoding.query_bank import QueryBank
 from mmsearch.records import Background
 from mmsearch.searching.scoring import noise_figures, noise_queries
 from recipe.data import Photo, read_lines, tidy_caption
@@ -27,12 +28,13 @@ EncodeTexts = Callable[[Sequence[str]], Floats]
 UNRELATED_PER_MATCH = 100.0
 
 
-def fit_curve(matches: Floats, unrelated: Floats, noise: Floats) -> Background:
+def fit_curve(matches: Floats, unrelated: Floats, noise: Floats, familiarity: Floats | None = None) -> Background:
     """Weighted logistic regression by Newton's method on one standardised variable.
 
     Args:
         matches, unrelated: cosines, 1-d.
         noise: cosines of queries that have no match with items, float32 [q, n].
+        familiarity: of these queries, float32 [q], where they are texts.
     """
     mean, std = float(unrelated.mean()), float(unrelated.std())
     z = (np.concatenate([matches, unrelated]).astype(np.float64) - mean) / std
@@ -50,7 +52,7 @@ def fit_curve(matches: Floats, unrelated: Floats, noise: Floats) -> Background:
         if np.abs(step).max() < 1e-9:
             break
     slope, offset = float(beta[0]), float(beta[1])
-    return Background(mean, std, -offset / slope, slope, *noise_figures(noise))
+    return Background(mean, std, -offset / slope, slope, *noise_figures(noise, familiarity))
 
 
 @dataclass(frozen=True)
@@ -114,17 +116,22 @@ def shares_word(one: str, other: str) -> bool:
     return bool(words(one) & words(other))
 
 
-def text_text_curve(encode: EncodeTexts, material: TextMaterial) -> Background:
+def text_text_curve(encode: EncodeTexts, material: TextMaterial, bank: QueryBank) -> Background:
     """Background for a text query on a note."""
     left = encode([a for a, _ in material.matches])
     right = encode([b for _, b in material.matches])
     items = encode(material.items)
     background = encode(material.queries) @ items.T
-    return fit_curve((left * right).sum(1), background.ravel()[::7], encode(noise_queries()) @ items.T)
+    noise = encode(noise_queries())
+    return fit_curve((left * right).sum(1), background.ravel()[::7], noise @ items.T, bank.familiarity(noise))
 
 
 def text_image_curve(
-    pairs: Sequence[tuple[Floats, Floats]], gallery: Floats, labels: Sequence[Sequence[str]], noise: Floats
+    pairs: Sequence[tuple[Floats, Floats]],
+    gallery: Floats,
+    labels: Sequence[Sequence[str]],
+    noise: Floats,
+    familiarity: Floats | None = None,
 ) -> Background:
     """Background for a text query on a photo.
 
@@ -133,6 +140,7 @@ def text_image_curve(
         gallery: photos that belong to none of the queries, float32 [m, d].
         labels: per set the class of each row, or nothing; rows of one class are not unrelated.
         noise: cosines of queries that have no match with photos, float32 [q, n].
+        familiarity: of these queries, float32 [q].
     """
     right, wrong = [], []
     for (queries, images), classes in zip(pairs, labels, strict=True):
@@ -142,7 +150,7 @@ def text_image_curve(
         wrong.append(cross[names[:, None] != names[None, :]])
         if not classes:
             wrong.append((queries @ gallery.T).ravel())
-    return fit_curve(np.concatenate(right), np.concatenate(wrong), noise)
+    return fit_curve(np.concatenate(right), np.concatenate(wrong), noise, familiarity)
 
 
 def image_image_curve(views: Floats, others: Floats, vectors: Floats, photos: Sequence[Photo], seed: int) -> Background:

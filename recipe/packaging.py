@@ -299,12 +299,13 @@ def calibrate(packaged: Packaged, held: HeldOut) -> Calibration:
         wide_others,
         classes,
         as_asked(noise) @ np.concatenate([wide_whole, wide_others]).T,
+        bank.familiarity(noise),
     )
-    unasked_mean, unasked_std = noise_figures(whole @ packaged.texts(material.wordy).T)
+    unasked_mean, unasked_std, _ = noise_figures(whole @ packaged.texts(material.wordy).T)
     return {
         ("text", "image"): corrected,
         ("image", "text"): replace(cross, noise_mean=unasked_mean, noise_std=unasked_std),
-        ("text", "text"): calibration.text_text_curve(packaged.texts, material),
+        ("text", "text"): calibration.text_text_curve(packaged.texts, material, bank),
         ("image", "image"): calibration.image_image_curve(whole, cropped, labels, labelled, seed=3),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,18 @@ from conftest import Mmsearch
 from mmsearch import Library, Query
 from mmsearch.encoding.builtin import BuiltinEncoder
 from mmsearch.encoding.calibration import as_json, from_json
+from mmsearch.encoding.query_bank import QueryBank
 from mmsearch.records import Background, Calibration
 from mmsearch.searching.query import image_term, text_term
-from mmsearch.searching.scoring import FALSE_ALARMS, noise_figures, noise_queries, nothing_close, refreshed, scores
+from mmsearch.searching.scoring import (
+    FALSE_ALARMS,
+    LEAST_SCORE,
+    noise_figures,
+    noise_queries,
+    nothing_close,
+    refreshed,
+    scores,
+)
 
 OWN = Background(mean=0.0, std=0.1, midpoint=4.0, slope=2.0, noise_mean=0.0, noise_std=0.06)
 
@@ -87,10 +97,39 @@ def test_the_bound_rises_with_the_number_of_items() -> None:
     assert bounds[0] == pytest.approx(0.06 * 1.2816, abs=1e-3)  # the 90 % quantile of one normal number
 
 
+def test_the_bound_falls_as_a_query_is_nearer_to_what_people_ask_but_never_below_the_least_score() -> None:
+    curve = replace(OWN, familiarity=0.3)
+    bound = nothing_close(curve, 100_000)
+    assert nothing_close(curve, 100_000, 0.3) == bound == nothing_close(OWN, 100_000, 0.7)
+    assert nothing_close(curve, 100_000, 0.25) == pytest.approx(bound + 0.05)
+    assert nothing_close(curve, 100_000, 0.32) == pytest.approx(bound - 0.02)
+    least = nothing_close(curve, 100_000, 1.0)
+    assert scores(np.array([least], np.float32), curve)[0] == pytest.approx(LEAST_SCORE, abs=1e-4)
+
+
+def test_familiar_queries_find_what_the_bound_of_nonsense_would_hide() -> None:
+    """Queries that lie near to the bank reach as far into the gallery as they are near."""
+    chance = np.random.default_rng(5)
+    bank = QueryBank(unit(chance.normal(size=(300, 64))), sharpness=8.0, centre=0.0)
+    noise = unit(chance.normal(size=(128, 64)))
+    rows, uncorrected = unit(chance.normal(size=(2_000, 64))).astype(np.float16), np.zeros(2_000, np.float16)
+    plain = refreshed(calibration(), noise, {"image": [(rows, uncorrected)]})["text", "image"]
+    found = refreshed(calibration(), noise, {"image": [(rows, uncorrected)]}, bank)["text", "image"]
+    assert plain.familiarity is None
+    assert found.familiarity == pytest.approx(float((noise @ bank.vectors.T).max(axis=1).mean()), abs=1e-5)
+    asked = unit(bank.vectors[:50] + 0.3 * chance.normal(size=(50, 64)) / 8)
+    lowered = np.array([nothing_close(found, 2_000, float(one)) for one in bank.familiarity(asked)])
+    assert (lowered < nothing_close(plain, 2_000)).all()
+    others = unit(chance.normal(size=(500, 64)))
+    bounds = np.array([nothing_close(found, 2_000, float(one)) for one in bank.familiarity(others)])
+    passed = (others @ rows.astype(np.float32).T).max(axis=1) > bounds
+    assert passed.mean() < 2 * FALSE_ALARMS
+
+
 def test_nonsense_passes_the_bound_as_seldom_as_promised() -> None:
     chance = np.random.default_rng(1)
     cosines = chance.normal(0.02, 0.05, (2_000, 400)).astype(np.float32)
-    mean, std = noise_figures(cosines)
+    mean, std, _ = noise_figures(cosines)
     assert mean == pytest.approx(0.02, abs=1e-3)
     curve = Background(0.0, 0.1, 4.0, 2.0, mean, std)
     fresh = chance.normal(0.02, 0.05, (2_000, 400)).max(axis=1)

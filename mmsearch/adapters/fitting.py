@@ -27,7 +27,7 @@ from mmsearch.errors import Invalid
 from mmsearch.evaluation.embedding import EmbeddedDataset, Integers
 from mmsearch.evaluation.metrics import average_precision, estimate, hit_at, relevant_ranks
 from mmsearch.evaluation.retrieval import flags, same_text, together
-from mmsearch.records import Calibration, FloatMatrix, Modality, Progress
+from mmsearch.records import Background, Calibration, FloatMatrix, Modality, Progress
 from mmsearch.searching import scoring as calibration
 
 COUNTED = 10
@@ -197,8 +197,16 @@ def moved_calibration(
             std=curve.std * stretch,
             noise_mean=curve.noise_mean + shift,
             noise_std=curve.noise_std * spread,
+            familiarity=_moved_familiarity(curve, noise, ask, dataset.query_bank),
         )
     return moved
+
+
+def _moved_familiarity(curve: Background, noise: FloatMatrix, ask: LowRankMap, bank: QueryBank | None) -> float | None:
+    """The familiarity of nonsense among texts that a map has moved."""
+    if curve.familiarity is None or bank is None:
+        return None
+    return float(replace(bank, vectors=ask(bank.vectors)).familiarity(ask(noise)).mean())
 
 
 def _change(

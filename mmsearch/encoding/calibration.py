@@ -14,7 +14,7 @@ TYPICAL_ACROSS = (0.18, 0.03)
 def as_json(calibration: Calibration) -> dict[str, dict[str, float]]:
     """As it is written to files: `{"text-image": {"mean": ...}, ...}`, to five digits."""
     return {
-        f"{asked}-{answering}": {name: round(value, 5) for name, value in asdict(curve).items()}
+        f"{asked}-{answering}": {name: round(value, 5) for name, value in asdict(curve).items() if value is not None}
         for (asked, answering), curve in calibration.items()
     }
 

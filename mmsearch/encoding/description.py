@@ -17,7 +17,9 @@ _LARGEST_BYTES = 1_000_000
 _MODALITIES = ("image", "text")
 _FITS = ("squash", "crop")
 _RESAMPLINGS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
-_CURVE = tuple(one.name for one in fields(Background))
+# Not all models have it.
+_FAMILIARITY = "familiarity"
+_CURVE = tuple(field.name for field in fields(Background) if field.name != _FAMILIARITY)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -86,10 +88,11 @@ class _Entries:
                 if tuple(pair.split("-")) not in {(one, other) for one in _MODALITIES for other in _MODALITIES}:
                     raise WrongDescription(f"{curves._name} has an entry {pair!r}")
                 curve = curves._within(pair)
-                if set(curve._found) != set(_CURVE):
+                if set(curve._found) - {_FAMILIARITY} != set(_CURVE):
                     raise WrongDescription(f"{curve._name} does not have the entries {', '.join(_CURVE)}")
                 for key in _CURVE:
                     curve._check(key, _is_number, "a number")
+                curve._check(_FAMILIARITY, _is_number, "a number", is_optional=True)
 
     def _check_query_bank(self) -> None:
         self._check("file", _is_plain, "the name of a file in its folder")

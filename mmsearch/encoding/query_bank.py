@@ -63,6 +63,14 @@ class QueryBank:
             found[start : start + _AT_ONCE] = (highest + np.log(means)) / np.float32(self.sharpness)
         return np.asarray(np.float32(self.centre) - found, np.float16)
 
+    def familiarity(self, texts: FloatMatrix) -> npt.NDArray[np.float32]:
+        """The highest cosine of each text with one of the bank, float32 [n]: how near it is to what people ask.
+
+        Args:
+            texts: unit vectors, float32 [n, d].
+        """
+        return np.asarray((texts @ self.vectors.T).max(axis=1), np.float32)
+
 
 def bank_texts() -> list[str]:
     """The texts of the bank."""

@@ -170,7 +170,7 @@ class Access:
                 of_rows = refresh_rows(self.folder, store, space, len(vectors[modality]))
                 troubles += [one for one in (of_codes, of_rows, of_graph) if one]
             if own_encoder is not None:
-                refresh_calibration(store, adapted(own_encoder, in_use), vectors, in_use.query_bank)
+                refresh_calibration(store, adapted(own_encoder, in_use), vectors, in_use)
         derived.remove_others(self.folder, own)
         return troubles
 

@@ -59,12 +59,7 @@ class Space:
         """
         if not self.query_bank:
             return np.zeros(len(vectors), np.float16)
-        key = self.query_bank, self.identity.fingerprint
-        return _query_banks.get(key, lambda: self._moved_bank(store)).numbers(vectors)
-
-    def _moved_bank(self, store: Store) -> QueryBank:
-        bank = store.query_bank(self.model_id)
-        return bank if self.adapter is None else self.adapter.moved_bank(bank)
+        return _bank_of(store, self).numbers(vectors)
 
     def of_stored(self, vectors: HalfMatrix) -> HalfMatrix:
         """Vectors of this space, float16 [n, dimension], of vectors as the store holds them."""
@@ -94,9 +89,27 @@ class ModelInUse:
         """That of the model with its adapter."""
         return self.adapter.identity(self.model) if self.adapter else self.model
 
+    def bank(self, store: Store) -> QueryBank | None:
+        """Its query bank, moved by the adapter, or None where it has none. The store is one of the library.
+
+        Raises:
+            DatabaseError: the query bank is damaged.
+        """
+        return _bank_of(store, self) if self.query_bank else None
+
     def space(self, modality: Modality) -> Space:
         bank = self.query_bank if modality == "image" else ""
         return Space(self.model_id, self.identity, modality, self.adapter, bank)
+
+
+def _bank_of(store: Store, using: Space | ModelInUse) -> QueryBank:
+    """The query bank as the adapter moves it; read once."""
+
+    def moved() -> QueryBank:
+        bank = store.query_bank(using.model_id)
+        return bank if using.adapter is None else using.adapter.moved_bank(bank)
+
+    return _query_banks.get((using.query_bank, using.identity.fingerprint), moved)
 
 
 def model_in_use(store: Store, adapter: str | None = None, model: str | None = None) -> ModelInUse | None:

@@ -68,15 +68,16 @@ def _print_separations(evaluations: Sequence[Evaluation]) -> None:
     if rows:
         _print_table(
             [
-                "at the threshold", "model", "score", "ROC AUC", "precision", "recall", "F1", "answered",
-                "nonsense refused", "absent refused",
+                "at the threshold", "model", "ROC AUC", "precision", "recall", "F1", "answered",
+                "nonsense refused", "hidden", "absent refused",
             ],
             (
                 [
-                    found.direction, model, f"{found.threshold:.3f}",
+                    found.direction, model,
                     "" if found.roc_auc is None else f"{found.roc_auc:.3f}",
                     f"{100 * found.precision:.1f}", f"{100 * found.recall:.1f}", f"{100 * found.f1:.1f}",
                     _percent(found.answered), _percent(found.refused),
+                    _percent(found.hidden) if found.hidden else "",
                     _percent(found.refused_absent) if found.refused_absent else "",
                 ]
                 for model, found in rows

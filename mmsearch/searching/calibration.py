@@ -16,6 +16,7 @@ import numpy as np
 from mmsearch.encoding.calibration import as_json, from_json
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.files.crash_points import crash_point
+from mmsearch.nearest.spaces import ModelInUse
 from mmsearch.nearest.vectors import StoredVectors
 from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity
 from mmsearch.searching import scoring as calibration
@@ -45,15 +46,15 @@ def _curves(measured: dict[str, Any] | None) -> Calibration | None:
 
 
 def refresh_calibration(
-    store: Store, encoder: Encoder, vectors: Mapping[Modality, StoredVectors], query_bank: str = ""
+    store: Store, encoder: Encoder, vectors: Mapping[Modality, StoredVectors], in_use: ModelInUse
 ) -> None:
     """Measures again where the library has changed by a tenth since it was last measured, or has another query bank."""
-    fingerprint = encoder.identity.fingerprint
+    fingerprint, query_bank = in_use.identity.fingerprint, in_use.query_bank
     counts = {modality: len(of_modality) for modality, of_modality in vectors.items()}
     removed, last_item = store.items_removed(), store.latest_item()
     stored = _stored(store)
     known = stored.pop(fingerprint, None)
-    if known is not None and _curves(known) is not None and known.get("query_bank", "") == query_bank:
+    if known is not None and _still_holds(known, query_bank):
         changed = removed - known["removed"] + max(0, last_item - known.get("last_item", 0))
         if changed <= _STALE_SHARE * sum(known["rows"].values()):
             return
@@ -61,7 +62,7 @@ def refresh_calibration(
     if fingerprint not in _noise:
         _noise[fingerprint] = _noise_vectors(encoder)
     blocks = {modality: _corrected(of_modality) for modality, of_modality in vectors.items()}
-    found = calibration.refreshed(found, _noise[fingerprint], blocks)
+    found = calibration.refreshed(found, _noise[fingerprint], blocks, in_use.bank(store))
     stored[fingerprint] = {
         "rows": counts,
         "removed": removed,
@@ -73,6 +74,15 @@ def refresh_calibration(
     with store.transaction():
         store.set_setting(_SETTING, json.dumps(latest))
     crash_point("calibration kept")
+
+
+def _still_holds(known: dict[str, Any], query_bank: str) -> bool:
+    """Whether what was measured is whole, of that query bank, and tells of familiarity where there is one."""
+    curves = _curves(known)
+    if curves is None or known.get("query_bank", "") != query_bank:
+        return False
+    measured = [curves["text", modality] for modality, rows in known["rows"].items() if rows]
+    return not query_bank or all(curve.familiarity is not None for curve in measured)
 
 
 def _noise_vectors(encoder: Encoder) -> FloatMatrix:

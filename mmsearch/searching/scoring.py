@@ -5,7 +5,9 @@ In a joint space a text lies nearer to any text than to any photo (the modality 
 the background of unrelated pairs, in standard deviations, and that as a score in [0, 1].
 
 A query that asks for nothing there is has a nearest item too. How near that is depends on the model, on the library and
-on how many items it has: it is measured with queries of random letters, and what is no nearer is no answer.
+on how many items it has: it is measured with queries of random letters, and what is no nearer is no answer. Random
+letters lie far from all that people ask: a query that lies nearer to the texts of the query bank (its *familiarity*)
+needs that much less.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmsearch.encoding.calibration import TYPICAL_ACROSS
+from mmsearch.encoding.query_bank import QueryBank
 from mmsearch.records import Background, Calibration, FloatMatrix, HalfMatrix, Modality
 
 # For a model without a calibration of its own: how far from the background a match lies, in standard deviations.
@@ -33,6 +36,9 @@ FEWEST_ROWS = 20
 
 # The share of nonsense queries that may find something all the same.
 FALSE_ALARMS = 0.1
+# Three in a hundred of what scores less is right: no query is so familiar that this is shown.
+LEAST_SCORE = 0.02
+_LEAST_LOGIT = math.log(LEAST_SCORE / (1 - LEAST_SCORE))
 NOISE_QUERIES = 128
 # So many rows of a library weigh as much as the model's own measurement.
 _ROWS_OF_TRUST = 200
@@ -97,16 +103,22 @@ def combined(calibration: Calibration, terms: Sequence[WeightedTerm], items: Mod
         slope=sum(abs(weight) * background.slope for weight, background in pairs) / total,
         noise_mean=sum(weight * background.noise_mean for weight, background in pairs),
         noise_std=joined([background.noise_std for _, background in pairs]),
+        familiarity=next((background.familiarity for weight, background in pairs if weight > 0), None),
     )
 
 
-def nothing_close(background: Background, rows: int) -> float:
+def nothing_close(background: Background, rows: int, familiarity: float | None = None) -> float:
     """The cosine that the nearest of `rows` items stays below for all but `FALSE_ALARMS` of the nonsense queries.
 
     The tail of the cosines of nonsense is taken for normal: the bound is its (1 - FALSE_ALARMS / rows) quantile
-    (Bonferroni's inequality).
+    (Bonferroni's inequality). By as much as the query is more familiar than nonsense, the bound is lower, as long as it
+    asks for a score of `LEAST_SCORE`.
     """
-    return background.noise_mean + background.noise_std * _quantile_of_nearest(rows)
+    bound = background.noise_mean + background.noise_std * _quantile_of_nearest(rows)
+    if familiarity is None or background.familiarity is None:
+        return bound
+    least = background.mean + background.std * (background.midpoint + _LEAST_LOGIT / background.slope)
+    return max(min(bound, least), bound - (familiarity - background.familiarity))
 
 
 def noise_queries(count: int = NOISE_QUERIES, seed: int = 0) -> list[str]:
@@ -124,7 +136,10 @@ Corrected = tuple[HalfMatrix, HalfMatrix]
 
 
 def refreshed(
-    calibration: Calibration, noise: FloatMatrix, blocks: Mapping[Modality, Iterable[Corrected]]
+    calibration: Calibration,
+    noise: FloatMatrix,
+    blocks: Mapping[Modality, Iterable[Corrected]],
+    bank: QueryBank | None = None,
 ) -> Calibration:
     """The calibration of a model, brought nearer to a library: what nonsense finds there, for queries by text.
 
@@ -134,8 +149,10 @@ def refreshed(
     Args:
         noise: vectors of `noise_queries`, unit, float32 [q, d].
         blocks: per modality the library's vectors, unit, with their hub numbers, a block at a time.
+        bank: the query bank, by which the familiarity of queries is told; without it that is left out.
     """
     found = dict(calibration)
+    familiarity = None if bank is None else bank.familiarity(noise)
     for modality, of_modality in blocks.items():
         rows, mean, nearest = _noise_over(noise, of_modality)
         if rows:
@@ -143,31 +160,41 @@ def refreshed(
             trust = rows / (rows + _ROWS_OF_TRUST)
             moved = trust * (mean - known.noise_mean)
             bound = nothing_close(known, rows)
-            bound += trust * (float(np.quantile(nearest, 1 - FALSE_ALARMS)) - bound)
+            highest = nearest if familiarity is None else nearest + familiarity - familiarity.mean()
+            bound += trust * (float(np.quantile(highest, 1 - FALSE_ALARMS)) - bound)
             noise_mean = known.noise_mean + moved
             found["text", modality] = replace(
                 known,
                 mean=known.mean + moved,
                 noise_mean=noise_mean,
                 noise_std=max((bound - noise_mean) / _quantile_of_nearest(rows), 1e-4),
+                familiarity=None if familiarity is None else float(familiarity.mean()),
             )
     return found
 
 
-def noise_figures(cosines: npt.NDArray[np.float32], seed: int = 0) -> tuple[float, float]:
-    """`noise_mean` and `noise_std` from cosines of nonsense queries with items, float32 [q, n], n being 100 or more.
+def noise_figures(
+    cosines: npt.NDArray[np.float32], familiarity: npt.NDArray[np.float32] | None = None, seed: int = 0
+) -> tuple[float, float, float | None]:
+    """`noise_mean`, `noise_std` and `familiarity` from nonsense queries.
 
     The mean is that of all; the deviation is the one with which `nothing_close` holds on average over galleries of
     a tenth of the items and of all of them.
+
+    Args:
+        cosines: those of the queries with items, float32 [q, n], n being 100 or more.
+        familiarity: that of each query, float32 [q], where the bound is to be told by it.
     """
     mean = float(cosines.mean())
+    if familiarity is not None:
+        cosines = cosines + (familiarity - familiarity.mean())[:, np.newaxis]
     draw, count = np.random.default_rng(seed), cosines.shape[1]
     deviations = []
     for rows in (count // 10, count):
         chosen = draw.permutation(count)[:rows]
         bound = float(np.quantile(cosines[:, chosen].max(axis=1), 1 - FALSE_ALARMS))
         deviations.append((bound - mean) / _quantile_of_nearest(rows))
-    return mean, float(np.mean(deviations))
+    return mean, float(np.mean(deviations)), None if familiarity is None else float(familiarity.mean())
 
 
 def _noise_over(noise: FloatMatrix, blocks: Iterable[Corrected]) -> tuple[int, float, npt.NDArray[np.float32]]:

@@ -135,7 +135,7 @@ class Searcher:
             ranking, rows = channel.gallery.ranking(
                 self._store, in_space.vector, wanted, self._patient, in_space.by_text
             )
-            threshold = _threshold(query, rows, background)
+            threshold = self._threshold(query, channel, in_space, rows, background)
             asked.append(_Asked(channel, in_space, ranking, background, threshold, rows))
             thresholds[channel.modality] = min(threshold, thresholds.get(channel.modality, math.inf))
         companions = Companions(self._store, query.filters)
@@ -159,6 +159,19 @@ class Searcher:
         ]
         best = hits.pop() if nearest else None
         return Answer(_in_order(tuple(hits), query.sort), total, is_exact, thresholds, best)
+
+    def _threshold(
+        self, query: Query, channel: Channel, asked: QueryVector, rows: int, background: Background
+    ) -> float:
+        """The score that a hit has at least."""
+        if query.min_score is not None:
+            return query.min_score
+        if len(query.terms) > 1 or query.terms[0].modality == "image":
+            return 0.0  # an example, or a mixture, has something nearest to it, however near
+        bank = channel.in_use.bank(self._store)
+        familiarity = None if bank is None else float(bank.familiarity(asked.vector[np.newaxis])[0])
+        bound = scoring.nothing_close(background, rows, familiarity)
+        return float(scoring.scores(np.array([bound], np.float32), background)[0])
 
     def _moments(
         self, asked: Sequence[_Asked], found: Sequence[_Found], items: Sequence[FoundItem]
@@ -341,12 +354,3 @@ def _near(asked: Sequence[_Asked], count: int) -> _Near:
             is_all = is_all and highest < one.threshold
         is_exact = is_exact and nearest.exact
     return _Near(items, unseen, is_all, is_exact)
-
-
-def _threshold(query: Query, rows: int, background: Background) -> float:
-    if query.min_score is not None:
-        return query.min_score
-    if len(query.terms) > 1 or query.terms[0].modality == "image":
-        return 0.0  # an example, or a mixture, has something nearest to it, however near
-    bound = scoring.nothing_close(background, rows)
-    return float(scoring.scores(np.array([bound], np.float32), background)[0])
