@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, TypeVar, cast, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
@@ -13,6 +14,8 @@ from typer.main import get_command
 
 from mmsearch import output
 from mmsearch.errors import Invalid
+
+Options = TypeVar("Options")
 
 # Typer names the class of errors of a command line by its subclasses only.
 UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
@@ -64,6 +67,28 @@ COMMAND_SYNONYMS = {
     "search": ("ask", "find", "grep", "list", "look", "ls", "query"),
     "status": ("info", "stats"),
 }
+
+
+def taking(options: type[Options]) -> Callable[[Callable[[Options], None]], Callable[..., None]]:
+    """Makes a command of a function that takes its options together: each field of a dataclass is one, in its order.
+
+    The fields are written as parameters of a command would be: `name: Annotated[str, typer.Option(…)] = "default"`.
+    """
+
+    def taken_by(function: Callable[[Options], None]) -> Callable[..., None]:
+        def command(**values: Any) -> None:
+            function(options(**values))
+
+        hints = get_type_hints(options, include_extras=True)
+        fields = [
+            one.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
+            for name, one in inspect.signature(options).parameters.items()
+        ]
+        command.__doc__, command.__name__ = function.__doc__, function.__name__
+        cast("Any", command).__signature__ = inspect.Signature(fields)
+        return command
+
+    return taken_by
 
 
 def _be_quiet(context: Any, parameter: Any, asked: bool) -> None:

@@ -1,0 +1,227 @@
+"""The options of `mmsearch search`, and what they are together."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmsearch.cli.filtering import (
+    AfterOption,
+    BeforeOption,
+    CameraOption,
+    ExtOption,
+    FolderOption,
+    KeywordOption,
+    LensOption,
+    LongerOption,
+    NearOption,
+    OnlyOption,
+    PlaceOption,
+    RatingOption,
+    ShorterOption,
+    TypedFilters,
+)
+from mmsearch.cli.running import DeviceOption, JsonOption, LibraryOption
+from mmsearch.errors import Invalid
+from mmsearch.searching import DEFAULT_LIMIT
+
+if TYPE_CHECKING:
+    from mmsearch.output.hits import Form
+
+
+class SortChoice(str, Enum):
+    """What hits are ordered by."""
+
+    SCORE = "score"
+    DATE = "date"
+    NAME = "name"
+
+
+class ScanChoice(str, Enum):
+    """How vectors are compared."""
+
+    AUTO = "auto"
+    EXACT = "exact"
+    CODES = "codes"
+    GRAPH = "graph"
+
+
+QueryArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[QUERY]...",
+        help="What to look for: all words are one text, quoted or not. A + between words begins another text "
+        "(red car + 2:at night), and a number and colon before a text is its weight. The path of a picture "
+        "looks for what is like it. A single - reads a text from stdin.",
+    ),
+]
+AlsoOption = Annotated[
+    list[str] | None,
+    typer.Option("--also", metavar="TEXT", help="Another text to look for, or weight:text (repeatable)."),
+]
+ImageOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--image",
+        "-i",
+        metavar="FILE",
+        help="A picture to look for, or weight:picture (repeatable); - for one from stdin.",
+    ),
+]
+AvoidOption = Annotated[
+    list[str] | None,
+    typer.Option("--not", metavar="TEXT", help="A text to keep away from, or weight:text (repeatable)."),
+]
+AvoidImageOption = Annotated[
+    list[str] | None,
+    typer.Option("--not-image", metavar="FILE", help="A picture to keep away from (repeatable)."),
+]
+LimitOption = Annotated[int, typer.Option("--limit", "-n", metavar="N", help="At most so many hits.")]
+OffsetOption = Annotated[int, typer.Option(metavar="N", help="Leave out the first N hits: the next page.")]
+MinScoreOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SCORE",
+        help="Leave out hits with a lower score, between 0 and 1. Without it, a single text leaves out what is no "
+        "nearer than a text that means nothing would find; 0 shows everything.",
+    ),
+]
+AdapterOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Search through this adapter instead of the one in use; none for none."),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Search with this model of the library instead of the one in use."),
+]
+SortOption = Annotated[
+    SortChoice | None,
+    typer.Option(
+        metavar="[score|date|name]",
+        help="Show the hits of a page by score, the newest first (date), or by path (name). Without a query "
+        "files that pass the filters are listed, the newest first.",
+    ),
+]
+CopiesOption = Annotated[
+    bool,
+    typer.Option("--copies", help="Show each copy of a file, and each file of one photo, as a hit of its own."),
+]
+AsJsonlOption = Annotated[bool, typer.Option("--jsonl", help="Print one JSON object a hit and line.")]
+AsPathsOption = Annotated[bool, typer.Option("--paths", help="Print paths only, one a line.")]
+AsNullOption = Annotated[
+    bool, typer.Option("--null", "-0", help="Print paths only, each ended by a NUL byte, for xargs -0.")
+]
+VerboseOption = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Show on a terminal what is known of each hit, and how its passage begins."),
+]
+MomentsOption = Annotated[
+    bool,
+    typer.Option(
+        "--moments", help="List below a video or a recording the other moments in it that answer, best first."
+    ),
+]
+OpenOption = Annotated[
+    bool,
+    typer.Option(
+        "--open",
+        help="Open the best hit in the viewer of this system, at its moment or page where one is installed that can.",
+    ),
+]
+BatchOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Answer many queries, one text (or weight:text) a line of FILE (- for stdin): one JSON object a query "
+        "and line.",
+    ),
+]
+ScanOption = Annotated[
+    ScanChoice,
+    typer.Option(
+        metavar="[auto|exact|codes|graph]",
+        help="Compare with all vectors (exact), with those whose codes seem nearest (codes), by the HNSW graph "
+        "(graph), or by codes and, where --batch is faster with it, by the graph (auto).",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """What is typed behind `mmsearch search`, in the order in which its help lists it."""
+
+    query: QueryArgument = None
+    also: AlsoOption = None
+    image: ImageOption = None
+    avoid: AvoidOption = None
+    avoid_image: AvoidImageOption = None
+    limit: LimitOption = DEFAULT_LIMIT
+    offset: OffsetOption = 0
+    min_score: MinScoreOption = None
+    adapter: AdapterOption = None
+    model: ModelOption = None
+    only: OnlyOption = None
+    folder: FolderOption = None
+    ext: ExtOption = None
+    after: AfterOption = None
+    before: BeforeOption = None
+    camera: CameraOption = None
+    lens: LensOption = None
+    near: NearOption = None
+    place: PlaceOption = None
+    rating: RatingOption = None
+    keyword: KeywordOption = None
+    longer: LongerOption = None
+    shorter: ShorterOption = None
+    sort: SortOption = None
+    copies: CopiesOption = False
+    as_json: JsonOption = False
+    as_jsonl: AsJsonlOption = False
+    as_paths: AsPathsOption = False
+    as_null: AsNullOption = False
+    verbose: VerboseOption = False
+    moments: MomentsOption = False
+    open_best: OpenOption = False
+    batch: BatchOption = None
+    scan: ScanOption = ScanChoice.AUTO
+    device: DeviceOption = "auto"
+    library: LibraryOption = None
+
+    @property
+    def has_terms(self) -> bool:
+        """Whether something is looked for."""
+        return bool(self.query or self.also or self.image or self.avoid or self.avoid_image)
+
+    @property
+    def filters(self) -> TypedFilters:
+        """Those that filter."""
+        return TypedFilters(
+            *(self.only, self.folder or (), self.ext or (), (self.after, self.before), self.camera, self.lens),
+            *(self.near, self.place, self.rating, self.keyword or (), (self.longer, self.shorter)),
+        )
+
+    @property
+    def form(self) -> Form:
+        """How hits are printed.
+
+        Raises:
+            Invalid: in more than one way.
+        """
+        from mmsearch.output.hits import Form
+
+        asked = {
+            Form.JSON: self.as_json,
+            Form.JSONL: self.as_jsonl,
+            Form.PATHS: self.as_paths,
+            Form.NULL: self.as_null,
+        }
+        chosen = [form for form, wanted in asked.items() if wanted]
+        if len(chosen) > 1:
+            raise Invalid("Only one of --json, --jsonl, --paths and -0 can be had at a time.")
+        if chosen:
+            return chosen[0]
+        return Form.TABLE if sys.stdout.isatty() else Form.LINES
