@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -18,6 +19,7 @@ from mmsearch.errors import Invalid, MmsearchError, Unavailable
 if TYPE_CHECKING:
     from mmsearch.library import Library
     from mmsearch.nearest.scan import Scan
+    from mmsearch.output.beside import Preview
     from mmsearch.records import Filters
     from mmsearch.searching.query import Query, Term
     from mmsearch.searching.results import FileList, SearchResult
@@ -55,7 +57,8 @@ def _found(library: Library, options: SearchOptions, filters: Filters) -> bool:
         **page,
     )
     if options.batch is not None:
-        if options.has_terms or options.open_best or options.form in (Form.PATHS, Form.NULL):
+        shows = options.open_best or options.contact_sheet or options.preview
+        if options.has_terms or shows or options.form in (Form.PATHS, Form.NULL):
             raise Invalid("--batch takes its queries from the file and prints JSON; leave the others out.")
         return _answer_many(library, _batch_queries(options.batch, ask), options)
     if (options.sort or filters) and not options.has_terms:
@@ -93,12 +96,14 @@ def _show(result: SearchResult | FileList, options: SearchOptions) -> bool:
     from mmsearch.output.hits import Form
 
     form = options.form
-    hits.print_result(result, form, options.verbose, options.moments)
+    hits.print_result(result, form, options.verbose, options.moments, _preview() if options.preview else None)
     for note in hits.notes(result, form):
         output.say(note)
     found = any(hit.available or form not in (Form.PATHS, Form.NULL) for hit in result.hits)
     if not found and form in (Form.TABLE, Form.LINES):
         output.say(hits.nothing_found(result))
+    if options.contact_sheet is not None and result.hits:
+        _write_contact_sheet(result, options.contact_sheet)
     if options.open_best and result.hits:
         from mmsearch.cli.viewing import open_hit
 
@@ -107,11 +112,39 @@ def _show(result: SearchResult | FileList, options: SearchOptions) -> bool:
     return found
 
 
+def _preview() -> Preview:
+    from mmsearch.output.beside import Preview
+
+    return Preview(os.environ, sys.stdout.fileno())
+
+
+def _write_contact_sheet(result: SearchResult | FileList, path: str) -> None:
+    from mmsearch import output
+    from mmsearch.cli.running import progress_bar
+    from mmsearch.output.contact_sheet import write_contact_sheet
+
+    sys.stdout.flush()
+    with progress_bar(quiet=False) as on_progress:
+        write_contact_sheet(result, path, on_progress)
+    count = len(result.hits)
+    output.say(f"a contact sheet of {count:,} {'hit' if count == 1 else 'hits'} is in {output.visible(path)}.")
+
+
 def _check_form(options: SearchOptions) -> None:
     from mmsearch.output.hits import Form
 
     if options.form in (Form.PATHS, Form.NULL) and options.moments:
         raise Invalid("--moments lists places in files, of which --paths and -0 print none; leave one of them out.")
+    if options.preview:
+        if not sys.stdout.isatty():
+            raise Invalid("--preview draws in a terminal, and the output goes elsewhere; write a --contact-sheet.")
+        if options.form is not Form.TABLE:
+            raise Invalid("--preview draws beside a table; leave it out, or --json, --jsonl, --paths and -0.")
+        _preview()
+    if options.contact_sheet is not None:
+        from mmsearch.output.contact_sheet import check_contact_sheet
+
+        check_contact_sheet(options.contact_sheet)
 
 
 def _check_listing(options: SearchOptions) -> None:

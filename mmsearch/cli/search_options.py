@@ -132,6 +132,22 @@ OpenOption = Annotated[
         help="Open the best hit in the viewer of this system, at its moment or page where one is installed that can.",
     ),
 ]
+PreviewOption = Annotated[
+    bool,
+    typer.Option(
+        "--preview",
+        help="Show each hit's picture beside it on the terminal, in fine pixels where that has them (kitty, iTerm2, "
+        "sixel), else in blocks. MMSEARCH_PREVIEW=kitty, iterm2, sixel or blocks says which.",
+    ),
+]
+ContactSheetOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write the hits with small pictures to FILE too: a web page (.html), or one picture (.png). It holds all "
+        "that it shows. An older contact sheet is replaced, and nothing else.",
+    ),
+]
 BatchOption = Annotated[
     str | None,
     typer.Option(
@@ -186,6 +202,8 @@ class SearchOptions:
     verbose: VerboseOption = False
     moments: MomentsOption = False
     open_best: OpenOption = False
+    preview: PreviewOption = False
+    contact_sheet: ContactSheetOption = None
     batch: BatchOption = None
     scan: ScanOption = ScanChoice.AUTO
     device: DeviceOption = "auto"

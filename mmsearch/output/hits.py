@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from mmsearch.output import visible
 from mmsearch.output.json import to_json
 from mmsearch.output.places import place_in_file, time_span
 from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
+
+if TYPE_CHECKING:
+    from mmsearch.output.beside import Preview
 
 _SNIPPET_CHARACTERS = 160
 
@@ -26,11 +30,16 @@ class Form(str, Enum):
 
 
 def print_result(
-    result: SearchResult | FileList, form: Form, verbose: bool = False, with_moments: bool = False
+    result: SearchResult | FileList,
+    form: Form,
+    verbose: bool = False,
+    with_moments: bool = False,
+    preview: Preview | None = None,
 ) -> None:
     """Prints a search's answer on stdout; nothing for no hits, but for JSON.
 
-    A table has details where `verbose`. Table and lines list the other moments of films and sound `with_moments`.
+    A table has details where `verbose`, and pictures by a `preview`. Table and lines list the other moments of films
+    and sound `with_moments`.
     """
     if form is Form.JSON:
         print(to_json(result))
@@ -50,7 +59,7 @@ def print_result(
     elif result.hits:
         from mmsearch.output.table import print_table
 
-        print_table(result, verbose, with_moments)
+        print_table(result, verbose, with_moments, preview)
 
 
 def notes(result: SearchResult | FileList, form: Form) -> list[str]:

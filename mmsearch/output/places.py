@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from mmsearch.output import visible
 from mmsearch.searching.results import Hit, ListedFile
 
@@ -21,6 +23,14 @@ def place_in_file(hit: Hit | ListedFile) -> str:
         return " " + " ".join(said)
     # Of what was taken out of a document a line is nothing that one could look up.
     return f":{hit.line}" if hit.type == "text" and hit.line is not None else ""
+
+
+def file_url(path: str) -> str:
+    """The `file://` URL of an absolute path, which may have bytes that are no UTF-8."""
+    from urllib.parse import quote_from_bytes
+
+    slashes = os.fsencode(path.replace("\\", "/") if os.sep == "\\" else path)
+    return "file://" + quote_from_bytes(slashes if slashes.startswith(b"/") else b"/" + slashes)
 
 
 def time_span(time: tuple[float, float]) -> str:

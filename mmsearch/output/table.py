@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from urllib.parse import quote_from_bytes
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -12,8 +12,11 @@ from rich.style import Style
 from rich.text import Text
 
 from mmsearch.output import visible
-from mmsearch.output.places import place_in_file, time_span
+from mmsearch.output.places import file_url, place_in_file, time_span
 from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
+
+if TYPE_CHECKING:
+    from mmsearch.output.beside import Preview
 
 # A score from which on it is shown so.
 _COLOURS = ((0.5, "green"), (0.2, "yellow"), (0.0, "dim"))
@@ -23,16 +26,20 @@ _LEAST_WIDTH = 8
 _DATE = "date".ljust(10)
 
 
-def print_table(result: SearchResult | FileList, verbose: bool, with_moments: bool) -> None:
+def print_table(
+    result: SearchResult | FileList, verbose: bool, with_moments: bool, preview: Preview | None = None
+) -> None:
     """Prints a header and a line for each hit; below it, where it is `verbose`, what is known of it, and its other
-    moments `with_moments`.
+    moments `with_moments`. All of it stands beside the hit's picture where there is a `preview`.
     """
-    console = Console()
+    whole = Console()
+    console = whole if preview is None else Console(width=max(_LEAST_WIDTH, whole.width - preview.width))
     place = _Place()
     number_width = len(str(max(hit.rank for hit in result.hits)))
     columns = _columns(result)
     indent = " " * (number_width + len(_GAP) + sum(len(name) + len(_GAP) for name in columns))
-    _print(console, Text(_GAP.join([f"{'#':>{number_width}}", *columns, "file"]), style="dim"))
+    head = Text(_GAP.join([f"{'#':>{number_width}}", *columns, "file"]), style="dim")
+    _print(console, [head], preview.beside_nothing() if preview else None)
     for hit in result.hits:
         line = Text().append(f"{hit.rank:>{number_width}}{_GAP}", style="dim")
         for measure in _measures(hit, columns):
@@ -42,13 +49,14 @@ def print_table(result: SearchResult | FileList, verbose: bool, with_moments: bo
         copies += "".join(f" +{os.path.splitext(one)[1][1:]}" for one in hit.companions)
         room = max(_LEAST_WIDTH, console.width - len(indent) - len(suffix + copies))
         name = shortened(visible(place.shown(hit.path)), room)
-        line.append(name + suffix, style=Style(link=_link(hit.path))).append(copies, style="dim")
-        _print(console, line)
+        line.append(name + suffix, style=Style(link=file_url(hit.path))).append(copies, style="dim")
+        lines = [line]
         for moment in hit.moments if with_moments and isinstance(hit, Hit) else ():
             score = " ".join([" " * number_width, f" {moment.score:5.2f}"])
-            _print(console, Text(f"{score:<{len(indent)}}{time_span(moment.time)}", style="dim"))
-        for detail in _details(hit, columns) if verbose else ():
-            _print(console, Text(indent + shortened_at_end(detail, console.width - len(indent)), style="dim"))
+            lines.append(Text(f"{score:<{len(indent)}}{time_span(moment.time)}", style="dim"))
+        details = _details(hit, columns) if verbose or preview else ()
+        lines += [Text(indent + shortened_at_end(one, console.width - len(indent)), style="dim") for one in details]
+        _print(console, lines, preview.beside(hit, len(lines)) if preview else None)
 
 
 def _columns(result: SearchResult | FileList) -> list[str]:
@@ -119,10 +127,10 @@ def _details(hit: Hit | ListedFile, columns: Sequence[str]) -> list[str]:
     return [" · ".join(facts), *copies, *([snippet] if snippet else [])]
 
 
-def _print(console: Console, line: Text) -> None:
-    console.print(line, no_wrap=True, overflow="crop", crop=True, highlight=False)
-
-
-def _link(path: str) -> str:
-    slashes = os.fsencode(path.replace("\\", "/") if os.sep == "\\" else path)
-    return "file://" + quote_from_bytes(slashes if slashes.startswith(b"/") else b"/" + slashes)
+def _print(console: Console, lines: Sequence[Text], left: Sequence[str] | None = None) -> None:
+    """Prints the lines, each after what stands to its left, as the terminal takes it."""
+    for number in range(max(len(lines), len(left or ()))):
+        if left is not None:
+            console.file.write(left[number] if number < len(left) else left[-1])
+        line = lines[number] if number < len(lines) else Text()
+        console.print(line, no_wrap=True, overflow="crop", crop=True, highlight=False)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mmsearch.files.paths import extension_of
 from mmsearch.reading import audio, document, image, text, video
 from mmsearch.reading.opening import OpenFile, opened, opened_as_known
+from mmsearch.reading.places_shown import Shown, shown_place
 from mmsearch.reading.reader import (
     NotAMedium,
     Reader,
@@ -21,7 +22,7 @@ from mmsearch.reading.reader import (
     UnreachableFile,
     UnreadableFile,
 )
-from mmsearch.records import Details, Medium
+from mmsearch.records import Details, Locator, Medium
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,6 +34,7 @@ __all__ = [
     "ReadLimits",
     "Reader",
     "Reading",
+    "Shown",
     "UnreachableFile",
     "UnreadableFile",
     "details_at",
@@ -44,6 +46,7 @@ __all__ = [
     "read",
     "reader_versions",
     "readers_label",
+    "shown_at",
     "wants_sniffing",
 ]
 
@@ -124,6 +127,17 @@ def details_at(path: bytes, size: int, mtime_ns: int, limits: ReadLimits) -> Det
     """
     with opened_as_known(path, (size, mtime_ns), limits, READERS) as file:
         return file.reader.details(file)
+
+
+def shown_at(path: bytes, place: Locator, side: int, limits: ReadLimits | None = None) -> Shown:
+    """How a person is shown a place in a file: by a picture, as `read` gives pictures, or by how its text begins.
+
+    The file is opened as it is now, and not hashed.
+
+    Raises:
+        UnreadableFile: as `open_file` and `read` do.
+    """
+    return shown_place(path, place, side, limits or ReadLimits(), READERS)
 
 
 def picture_in(path: bytes, side: int, limits: ReadLimits | None = None) -> Image | None:

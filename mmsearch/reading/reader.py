@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mmsearch.records import Details, FileFacts, Medium, Part
+from mmsearch.records import Details, FileFacts, Locator, Medium, Part
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from mmsearch.reading.opening import OpenFile
 
 HEAD_BYTES = 4096
@@ -91,6 +93,9 @@ class Reader:
     `details` gives what `read` finds of details, without taking the file apart, and raises as `read` does.
     `details_version` rises when it finds something else in the same bytes, and is 0 where there are none: then details
     alone are read again, and what was encoded stays.
+
+    `picture` gives the picture by which a place in the file is shown, as `read` gives pictures, or None where it knows
+    none; it raises as `read` does. Without it the parts are gone through for one.
     """
 
     medium: Medium
@@ -106,3 +111,4 @@ class Reader:
     wanting: Callable[[], Mapping[str, str]] = dict
     details: Callable[[OpenFile], Details] = lambda file: Details()
     details_version: int = 0
+    picture: Callable[[OpenFile, Locator, int], Image | None] | None = None

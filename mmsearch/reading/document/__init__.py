@@ -7,6 +7,7 @@ imports when it reads.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from mmsearch.reading.document import (
     epub,
@@ -21,7 +22,12 @@ from mmsearch.reading.document import (
 )
 from mmsearch.reading.document.format import Format
 from mmsearch.reading.opening import OpenFile
+from mmsearch.reading.places_shown import picture_among
 from mmsearch.reading.reader import Reader, Reading, UnreadableFile
+from mmsearch.records import Locator
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 FORMATS: tuple[Format, ...] = (
     pdf.FORMAT,
@@ -34,6 +40,8 @@ FORMATS: tuple[Format, ...] = (
     zipped_html.FORMAT,
     rich_text.FORMAT,
 )
+# Files of several documents: what one of them is known by shows none of the others.
+_OF_MANY = frozenset({".mbox"})
 
 
 def read_document(file: OpenFile, side: int) -> Reading:
@@ -45,6 +53,17 @@ def read_document(file: OpenFile, side: int) -> Reading:
     if found is None:
         raise UnreadableFile("not a document of a kind that is known")
     return found.read(file, side)
+
+
+def picture_of_place(file: OpenFile, place: Locator, side: int) -> Image | None:
+    """The page, as it is drawn; of formats that draw none the picture that lies there, else the document's first.
+
+    Raises as `read_document` does.
+    """
+    found = _format_of(file.head, file.extension)
+    if found is not None and found.picture is not None:
+        return found.picture(file, place, side)
+    return picture_among(read_document(file, side).parts, place, only_there=file.extension in _OF_MANY)
 
 
 def _format_of(head: bytes, extension: str) -> Format | None:
@@ -80,4 +99,5 @@ READER = Reader(
     way_of_reading=lambda extension: 2 if any(extension in one.extensions for one in FORMATS) else 0,
     installed=_installed,
     wanting=_wanting,
+    picture=picture_of_place,
 )

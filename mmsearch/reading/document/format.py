@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import Reading
+from mmsearch.records import Locator
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 @dataclass(frozen=True)
@@ -23,3 +28,4 @@ class Format:
     read: Callable[[OpenFile, int], Reading]
     extra: str = ""
     is_installed: Callable[[], bool] = lambda: True
+    picture: Callable[[OpenFile, Locator, int], Image | None] | None = None

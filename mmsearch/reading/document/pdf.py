@@ -6,6 +6,7 @@ import io
 import os
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from mmsearch.reading.document.format import Format
 from mmsearch.reading.document.pdf_end import with_an_end
@@ -14,6 +15,9 @@ from mmsearch.reading.noise import blank_noise
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import Reading, ReadLimits, UnreadableFile
 from mmsearch.records import FileFacts, Locator, Part
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _EXTENSIONS = frozenset({".pdf"})
 _MARK = b"%PDF-"
@@ -53,6 +57,22 @@ def read_pdf(file: OpenFile, side: int) -> Reading:
     elif document.pages > most:
         note = f"only the first {most:,} of {document.pages:,} pages were read"
     return Reading(FileFacts(pages=document.pages, note=note), _parts(document, side, file.limits))
+
+
+def drawn_page(file: OpenFile, place: Locator, side: int) -> Image | None:
+    """The page at a place, the first one where that names none, as it is printed; None where it cannot be drawn.
+
+    Raises UnreadableFile as `read_pdf` does.
+    """
+    document = _opened(file, _breaks_off(file))
+    try:
+        with document.page(place.page or 1) as page:
+            if page is None:
+                return None
+            largest = page.pictures(file.limits.max_members).largest
+            return None if largest * _BYTES_A_PIXEL > file.limits.max_image_bytes else page.picture(side)
+    finally:
+        document.close()
 
 
 def _opened(file: OpenFile, breaks_off: bool) -> PdfDocument:
@@ -127,4 +147,5 @@ FORMAT = Format(
     is_surely=_is_surely,
     may_be=lambda head, extension: extension in _EXTENSIONS and _MARK in head[:_MARK_WITHIN],
     read=read_pdf,
+    picture=drawn_page,
 )

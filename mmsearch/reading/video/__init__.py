@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING, NoReturn
@@ -24,13 +24,14 @@ from mmsearch.reading.video.containers import (
     sure_container,
 )
 from mmsearch.reading.video.film import Film
-from mmsearch.reading.video.frames import Sampling, step_for
+from mmsearch.reading.video.frames import STEP_SECONDS, Sampling, step_for
 from mmsearch.reading.video.tags import date_made, merged, words_of
-from mmsearch.records import FileFacts, Medium, Part
+from mmsearch.records import FileFacts, Locator, Medium, Part
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
+    from PIL.Image import Image
 
 EXTRA = "video"
 # One for both media: a file of either name may hold the other.
@@ -89,6 +90,30 @@ def read_recording(file: OpenFile, side: int) -> Reading:
         held.pop_all()  # from here on the film closes it
     width, height = film.size
     return Reading(replace(facts, width=width, height=height), film, "video")
+
+
+def picture_of_moment(file: OpenFile, place: Locator, side: int) -> Image | None:
+    """The frame that stands for a moment of a film, or for its beginning; None for sound. Raises as `read_recording`.
+
+    It is sought, as only one is wanted: a file whose times jump may give one that lies elsewhere.
+    """
+    name = likely_container(file.head, file.extension)
+    if name is None:
+        raise UnreadableFile("not a video of a kind that is known")
+    with ExitStack() as held:
+        container = held.enter_context(_opened(file, name, is_cut_short(file.stream, file.size, name)))
+        stream = _moving_stream(container)
+        if stream is None:
+            return None
+        _check_size(file, stream)
+        begins = (container.start_time or 0) / 1e6 + (place.time[0] if place.time else 0.0)
+        with suppress(OSError):  # what cannot be sought is gone through
+            container.seek(round(begins * 1e6))
+        film = Film(container, Sampling(stream, begins, None, STEP_SECONDS), side, ())
+        held.pop_all()  # from here on the film closes it
+    with closing(iter(film)) as parts:
+        picture: Image = next(parts).payload
+        return picture
 
 
 class _Source:
@@ -177,6 +202,7 @@ def recordings(medium: Medium, named: str, extensions: frozenset[str], is_its: C
         read=read_recording,
         installed=lambda: (EXTRA,) if is_installed() else (),
         wanting=wanting,
+        picture=picture_of_moment,
     )
 
 

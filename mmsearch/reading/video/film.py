@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mmsearch.reading.image_pixels import upright
@@ -65,7 +65,7 @@ class Film:
     def __len__(self) -> int:
         return len(self._said) + max(1, round((self._sampling.duration or 0.0) / self._sampling.step))
 
-    def __iter__(self) -> Iterator[Part]:
+    def __iter__(self) -> Generator[Part, None, None]:
         try:
             yield from self._said
             begins, picture = self._first.begins, self._first_picture
