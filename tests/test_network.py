@@ -12,7 +12,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import compound_writer
 import pytest
+from office_files import picture
 
 # Ends the process where Python code asks for a name or a connection.
 HOOK = """
@@ -96,7 +98,10 @@ def test_no_command_opens_a_connection_or_leaves_foreign_files(fresh: Home, phot
     shown = {"cat.png": "a cat", "coffee.png": "a cup of coffee", "rocket.jpg": "a rocket"}
     lines = [json.dumps({"file": str(photos / "photos" / name), "captions": [text]}) for name, text in shown.items()]
     captions.write_text("\n".join(lines))
-    fresh.run("index", photos)
+    letters = tmp_path / "letters"
+    letters.mkdir()
+    (letters / "a.msg").write_bytes(compound_writer.mail("Saturday", "Ada", "Bob", "Hi", {"cat.png": picture()}))
+    fresh.run("index", photos, letters)
     assert fresh.run("search", "--batch", "-", "--json", lines=["a cat on a sofa", "a cup of coffee", "a rocket"])
     fresh.run("search", "--image", photos / "photos" / "cat.png")
     fresh.run("eval", captions)

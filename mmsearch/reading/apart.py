@@ -27,7 +27,9 @@ from mmsearch.reading.apart import serve
 serve(sys.argv[1])
 """
 # One thread a file: the files are what is done side by side.
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS", "TOKIO_WORKER_THREADS"), "1"
+)
 
 
 def done_apart(function: str, data: bytes, memory: int, **options: Any) -> tuple[dict[str, Any], bytes]:

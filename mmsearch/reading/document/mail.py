@@ -123,7 +123,7 @@ def _of_message(file: OpenFile, message: Message, side: int, number: int | None)
     if text.strip():
         yield Part("text", text, Locator(page=number, part_name=subject))
     for name, attached in found.files:
-        for part in _of_attached(file, name, attached, side):
+        for part in parts_of_attached(file, name, _bytes_of(attached), side):
             inner = part.locator.part_name
             is_mail = attached.get_content_type() == "message/rfc822"
             names = (subject, None if is_mail and inner else name, inner)
@@ -135,10 +135,10 @@ def _of_message(file: OpenFile, message: Message, side: int, number: int | None)
             yield replace(part, locator=place)
 
 
-def _of_attached(file: OpenFile, name: str, attached: Message, side: int) -> Iterator[Part]:
+def parts_of_attached(file: OpenFile, name: str, data: bytes, side: int) -> Iterator[Part]:
     """The parts of an attached file; none where nobody reads it."""
     try:
-        member = file.member(name, _bytes_of(attached))
+        member = file.member(name, data)
         reading = member.reader.read(member, side)
         is_picture = member.reader.medium == "image"
         if is_picture and min(reading.facts.width or 0, reading.facts.height or 0) < _LEAST_SIDE:

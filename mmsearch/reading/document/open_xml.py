@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from mmsearch.reading.document import compound_file
 from mmsearch.reading.document.format import Format
 from mmsearch.reading.document.open_packaging import relations_of
 from mmsearch.reading.document.pages import Page, reading_of
@@ -18,10 +19,6 @@ _WORD = (".docx", ".docm", ".dotx", ".dotm")
 _POWERPOINT = (".pptx", ".pptm", ".ppsx", ".ppsm", ".potx", ".potm")
 _EXCEL = (".xlsx", ".xlsm", ".xltx", ".xltm")
 _EXTENSIONS = frozenset({*_WORD, *_POWERPOINT, *_EXCEL})
-# A document with a password is one of these, with the package in it.
-_COMPOUND_FILE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
-_BLOCK_BYTES = 1 << 20
 # Where the main part lies, whatever the name of the file says.
 _MAIN: tuple[tuple[str, Callable[[Package, str], Iterator[Page]]], ...] = (
     ("word/document.xml", word_pages),
@@ -36,7 +33,9 @@ def read_open_xml(file: OpenFile, side: int) -> Reading:
     Raises UnreadableFile as `document.read_document` does.
     """
     if not file.head.startswith(MAGIC):
-        raise UnreadableFile("encrypted" if _is_encrypted(file) else "not the kind of document that its name says")
+        # A document with a password is a compound file, with the package in it.
+        is_locked = compound_file.CompoundFile(file.stream, file.size).is_locked
+        raise UnreadableFile("encrypted" if is_locked else "not the kind of document that its name says")
 
     def pages(trouble: list[str]) -> Iterator[Page]:
         package = Package(file, trouble)
@@ -55,20 +54,9 @@ def _main_part(package: Package) -> str:
     return next(iter(named), None) or next((usual for usual, _ in _MAIN if usual in package), "")
 
 
-def _is_encrypted(file: OpenFile) -> bool:
-    """Whether a document with a password lies in this compound file; its directory may be anywhere in it."""
-    file.stream.seek(0)
-    before = b""
-    while block := file.stream.read(_BLOCK_BYTES):
-        if _ENCRYPTED_PACKAGE in before + block:
-            return True
-        before = block[-len(_ENCRYPTED_PACKAGE) :]
-    return False
-
-
 def _may_be(head: bytes, extension: str) -> bool:
     if extension in _EXTENSIONS:
-        return head.startswith((MAGIC, _COMPOUND_FILE))
+        return head.startswith((MAGIC, compound_file.MAGIC))
     return extension in ("", ".") and head.startswith(MAGIC) and b"[Content_Types].xml" in head[:200]
 
 
