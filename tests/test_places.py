@@ -168,3 +168,23 @@ def test_a_page_is_opened_where_a_viewer_can(
     assert called() == [["evince", "--page-index=7", "/books/a.pdf"]]
     open_hit(replace(HIT, path="/slides/a.pptx", page=7))
     assert called()[0][0] in ("xdg-open", "open")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the programs are shell scripts")
+def test_subtitles_open_the_film_beside_them_at_its_moment(
+    tmp_path: Path, viewer: Callable[..., Callable[[], list[list[str]]]]
+) -> None:
+    from mmsearch.cli.viewing import open_hit
+
+    called = viewer("xdg-open", "open", "mpv")
+    hit = replace(HIT, type="text", path=str(tmp_path / "trip.en.srt"), time=(74.44, 78.0))
+    (tmp_path / "trip.en.srt").touch()
+    open_hit(hit)
+    assert called()[0][1:] == [str(tmp_path / "trip.en.srt")]  # as the text that it is
+    for name in ("trip.mp3", "trip.mkv", "trip.jpg", "trips.mp4"):
+        (tmp_path / name).touch()
+    open_hit(hit)
+    assert called() == [["mpv", "--start=74.44", "--", str(tmp_path / "trip.mkv")]]
+    (tmp_path / "trip.en.MP4").touch()
+    open_hit(hit)
+    assert called()[0][-1] == str(tmp_path / "trip.en.MP4")

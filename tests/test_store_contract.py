@@ -254,6 +254,8 @@ def test_what_another_version_of_the_reader_found_is_dropped(filled: Filled) -> 
     digest = (1).to_bytes(16, "big")
     assert store.files_read_otherwise({"image": 1, "text": 9}) == set()
     assert len(store.files_read_otherwise({"image": 2})) == 1
+    assert len(store.files_read_otherwise({"image": 1, "image .jpg": 2})) == 1
+    assert store.files_read_otherwise({"image": 1, "image .png": 2, "text .jpg": 2}) == set()
     with store.transaction():
         assert store.put_content(Content(digest, "image", 10, reader=2)) == content_id
     assert store.content_with_items(digest, model_id, 2) is None

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import product
 from typing import NamedTuple
 
 from mmsearch.errors import Unavailable
@@ -50,14 +51,38 @@ def open_hit(hit: Hit | ListedFile) -> None:
     """
     if not hit.available:
         raise Unavailable(f"{visible(hit.path)} is not there now, and cannot be opened.")
-    place, viewers = _place(hit)
+    path, (place, viewers) = hit.path, _place(hit)
+    if hit.type == "text" and viewers is _PLAYERS:
+        beside = _recording_beside(path)
+        path, viewers = (path, ()) if beside is None else (beside, viewers)
     for viewer in viewers:
         found = shutil.which(viewer.program)
         if found is not None:
-            arguments = [hit.path if one == _FILE else one.replace(_PLACE, place) for one in viewer.arguments]
-            _run([found, *arguments], hit.path)
+            arguments = [path if one == _FILE else one.replace(_PLACE, place) for one in viewer.arguments]
+            _run([found, *arguments], path)
             return
-    _open_by_system(hit.path)
+    _open_by_system(path)
+
+
+def _recording_beside(path: str) -> str | None:
+    """The film or recording that subtitles belong to: it has their name, but for the ending and a language before it
+    (`trip.en.srt`).
+    """
+    from mmsearch.reading.video.containers import AUDIO_EXTENSIONS, VIDEO_EXTENSIONS
+
+    folder, name = os.path.split(path)
+    stem = os.path.splitext(name)[0]
+    stems = (stem, os.path.splitext(stem)[0])
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return None
+    for stem, endings in product(stems, (VIDEO_EXTENSIONS, AUDIO_EXTENSIONS)):
+        for name in names:
+            own, ending = os.path.splitext(name)
+            if own == stem and ending.lower() in endings:
+                return os.path.join(folder, name)
+    return None
 
 
 def _place(hit: Hit | ListedFile) -> tuple[str, Sequence[_Viewer]]:

@@ -150,7 +150,7 @@ class FileEncoder:
     def _taken_up(self, candidate: Candidate, file: OpenFile, emit: Emit) -> Outcome | _File | None:
         """What is known of the file already, or the file with its few parts; None once a long one is encoded."""
         state = FileState(candidate.root_id, file.path, file.size, file.mtime_ns, file.ctime_ns)
-        version = file.reader.version
+        version = file.reader.version_of(file.extension)
         older = file.older_digest() if self._has_older_digests else b""
         with self._asking:
             digest = older if older and self.known.has_older_digest(older) else file.digest

@@ -78,9 +78,14 @@ def wants_sniffing(path: bytes) -> bool:
     return extension_of(path) in ("", ".")
 
 
-def reader_versions() -> dict[Medium, int]:
-    """The version of each medium's reader."""
-    return {reader.medium: reader.version for reader in READERS}
+def reader_versions() -> dict[str, int]:
+    """The version of each medium's reader, and that of files with some extensions under medium and extension
+    ("text .srt").
+    """
+    versions = {reader.medium: reader.version for reader in READERS}
+    for reader in READERS:
+        versions.update({f"{reader.medium} {extension}": one for extension, one in sorted(reader.versions.items())})
+    return versions
 
 
 def details_versions() -> dict[Medium, int]:
@@ -92,10 +97,12 @@ def readers_label() -> str:
     """All readers with their versions and what they read with: as long as it is the same, a file that none of them
     could read is not tried again.
     """
-    return ", ".join(
-        " ".join((reader.medium, f"{reader.version}.{reader.details_version}", *reader.installed()))
-        for reader in READERS
-    )
+    return ", ".join(" ".join((reader.medium, _versions(reader), *reader.installed())) for reader in READERS)
+
+
+def _versions(reader: Reader) -> str:
+    others = [f"{extension}={version}" for extension, version in sorted(reader.versions.items())]
+    return " ".join((f"{reader.version}.{reader.details_version}", *others))
 
 
 def open_file(path: bytes, limits: ReadLimits | None = None) -> AbstractContextManager[OpenFile]:

@@ -76,6 +76,7 @@ class Reader:
     """Reads the files of one medium: how they are told from others, and how they are taken apart.
 
     `version` rises when the reader finds something else in the same bytes: what older versions have read is read again.
+    Where that is so only of files with some extensions, these rise in `versions`, and all others stay as they are.
     `installed` names the optional packages that it reads with where they are there, so that what was refused for want
     of one is read again when it is. `wanting` names the extra of this project, by the extension of files that it would
     read if that were installed.
@@ -106,9 +107,14 @@ class Reader:
     mismatch: Callable[[bytes], str]
     max_bytes: int
     read: Callable[[OpenFile, int], Reading]
+    versions: Mapping[str, int] = field(default_factory=dict)
     way_of_reading: Callable[[str], int] = lambda extension: 0
     installed: Callable[[], tuple[str, ...]] = lambda: ()
     wanting: Callable[[], Mapping[str, str]] = dict
     details: Callable[[OpenFile], Details] = lambda file: Details()
     details_version: int = 0
     picture: Callable[[OpenFile, Locator, int], Image | None] | None = None
+
+    def version_of(self, extension: str) -> int:
+        """The version in which files with that extension are read."""
+        return self.versions.get(extension, self.version)

@@ -6,6 +6,7 @@ from mmsearch.reading.html_text import blank_markup
 from mmsearch.reading.noise import blank_noise
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import Reader, Reading, UnreadableFile
+from mmsearch.reading.subtitles import parts_of_subtitles
 from mmsearch.reading.text_encoding import NotText, decode_text, looks_like_text
 from mmsearch.records import FileFacts, Part
 
@@ -27,10 +28,12 @@ _CODE = (
 # Not .eml, .mbox, .mht and .ipynb: most of such a file is no word that a person wrote, but headers, base64 and JSON.
 _EXTENSIONS = frozenset(f"{_PROSE} {_WEB} {_DATA} {_CODE}".split())
 _MARKUP_EXTENSIONS = frozenset({".html", ".htm", ".xhtml"})
+# How the same bytes are read under the names of subtitles and lyrics.
+_SUBTITLES = {".srt": 5, ".vtt": 6, ".lrc": 7}
 
 
 def read_text(file: OpenFile, side: int) -> Reading:
-    """The text in the file, one part; `side` means nothing here.
+    """The text in the file, one part, or of subtitles those that have times; `side` means nothing here.
 
     The markup of web pages, and what is no language, is blanked: offsets stay.
 
@@ -42,6 +45,8 @@ def read_text(file: OpenFile, side: int) -> Reading:
         raise UnreadableFile(str(error)) from None
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if file.extension in _SUBTITLES and (parts := parts_of_subtitles(text, file.extension)):
+        return Reading(FileFacts(encoding=encoding), parts)
     if file.extension in _MARKUP_EXTENSIONS:
         text = blank_markup(text)
     text = blank_noise(text)
@@ -58,6 +63,10 @@ def _may_be_text(head: bytes, extension: str) -> bool:
     return looks_like_text(head)
 
 
+def _way_of_reading(extension: str) -> int:
+    return _SUBTITLES.get(extension, int(extension in _MARKUP_EXTENSIONS))
+
+
 def _not_text(head: bytes) -> str:
     return "binary data in a text file"
 
@@ -69,7 +78,8 @@ READER = Reader(
     is_surely=_is_surely_text,
     may_be=_may_be_text,
     mismatch=_not_text,
-    way_of_reading=lambda extension: int(extension in _MARKUP_EXTENSIONS),
+    versions=dict.fromkeys(_SUBTITLES, 3),
+    way_of_reading=_way_of_reading,
     max_bytes=10_000_000,
     read=read_text,
 )

@@ -181,8 +181,10 @@ class Ledger(Protocol):
     def files_without_items(self, model_id: int) -> set[int]:
         """Files whose content this model has not encoded whole, but for those that it could not encode as they are."""
 
-    def files_read_otherwise(self, versions: Mapping[Medium, int]) -> set[int]:
-        """The ids of files whose content was read by another version of its medium's reader than that one."""
+    def files_read_otherwise(self, versions: Mapping[str, int]) -> set[int]:
+        """The ids of files whose content was read by another version of its medium's reader than that one; under
+        medium and extension ("text .srt") stands that of files with it.
+        """
 
     def put_content(self, content: Content) -> int:
         """Stores a content, unless it is there already as that version of its reader reads it. Returns its id.

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mmsearch.records import Content, Counts, EncodedItem, Locator, Medium, Modality, Remark
+from mmsearch.records import Content, Counts, EncodedItem, Locator, Modality, Remark
 from mmsearch.store.sqlite.details import DetailTables
 from mmsearch.store.sqlite.signing import checksums
 
@@ -101,11 +101,15 @@ class ContentTables(DetailTables):
         )
         return {row[0] for row in rows}
 
-    def files_read_otherwise(self, versions: Mapping[Medium, int]) -> set[int]:
-        """The ids of files whose content was read by another version of its medium's reader than that one."""
+    def files_read_otherwise(self, versions: Mapping[str, int]) -> set[int]:
+        """The ids of files whose content was read by another version of its medium's reader than that one; under
+        medium and extension ("text .srt") stands that of files with it.
+        """
         rows = self.connection.execute(
             """SELECT files.id FROM contents JOIN files ON files.content_id = contents.id
-               JOIN json_each(?) AS readers ON readers.key = contents.medium AND readers.value <> contents.reader""",
+               JOIN json_each(?1) AS readers ON readers.key = contents.medium
+               LEFT JOIN json_each(?1) AS exceptions ON exceptions.key = contents.medium || ' ' || files.extension
+               WHERE coalesce(exceptions.value, readers.value) <> contents.reader""",
             (json.dumps(dict(versions)),),
         )
         return {row[0] for row in rows}
