@@ -26,8 +26,11 @@ class _Entry:
         return name.ljust(64, b"\0") + row + bytes(36) + struct.pack("<IQ", self.start, len(self.data))
 
 
-def compound(streams: Mapping[str, bytes]) -> bytes:
-    """A compound file of these streams; a name may begin with that of a folder and a slash."""
+def compound(streams: Mapping[str, bytes], in_front: bool = False) -> bytes:
+    """A compound file of these streams; a name may begin with that of a folder and a slash.
+
+    The lists of what lies where stand at its end, or `in_front`, where the file has up to 64 KB.
+    """
     entries = [_Entry("Root Entry", 5)]
     folders = {"": 0}
     for path, data in streams.items():
@@ -48,25 +51,34 @@ def compound(streams: Mapping[str, bytes]) -> bytes:
         if entry.kind == 2 and len(entry.data) < _SMALL_BELOW:
             entry.start = _chained(small_table, small, entry.data, _SMALL) if entry.data else _END
     entries[0].data = bytes(small)
+    length = -(-128 * len(entries) // _SECTOR) * _SECTOR
     table: list[int] = []
     content = bytearray()
+    if in_front:
+        table, content = [_OF_TABLE], bytearray(_SECTOR)
+        directory_at = _chained(table, content, bytes(length), _SECTOR)
     for entry in entries:
         if entry.kind == 5 or len(entry.data) >= _SMALL_BELOW:
             entry.start = _chained(table, content, entry.data, _SECTOR) if entry.data else _END
     packed = b"".join(struct.pack("<I", one) for one in small_table)
     small_at = _chained(table, content, packed, _SECTOR) if packed else _END
-    directory = b"".join(entry.written() for entry in entries)
-    # At the end, as programs put it there too.
-    directory_at = _chained(table, content, directory.ljust(-(-len(directory) // _SECTOR) * _SECTOR, b"\0"), _SECTOR)
-    table_at = len(table)
-    tables = -(-len(table) // (_SECTOR // 4 - 1))
-    table += [_OF_TABLE] * tables
+    directory = b"".join(entry.written() for entry in entries).ljust(length, b"\0")
+    if in_front:
+        table_at, tables = 0, 1
+        content[_SECTOR : _SECTOR + length] = directory
+    else:
+        directory_at = _chained(table, content, directory, _SECTOR)
+        table_at, tables = len(table), -(-len(table) // (_SECTOR // 4 - 1))
+        table += [_OF_TABLE] * tables
+        content += bytes(tables * _SECTOR)
     table += [_FREE] * (-len(table) % (_SECTOR // 4))
+    written = b"".join(struct.pack("<I", one) for one in table)
+    content[table_at * _SECTOR : table_at * _SECTOR + len(written)] = written
     header = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + struct.pack("<HHHHH", 0x3E, 3, 0xFFFE, 9, 6)
     header += bytes(6) + struct.pack("<IIIIIIIIII", 0, tables, directory_at, 0, _SMALL_BELOW, small_at,
                                      -(-len(packed) // _SECTOR), _END, 0, table_at)  # fmt: skip
     header += b"".join(struct.pack("<I", table_at + one if one < tables else _FREE) for one in range(1, 109))
-    return header + bytes(content) + b"".join(struct.pack("<I", one) for one in table)
+    return header + bytes(content)
 
 
 def _chained(table: list[int], content: bytearray, data: bytes, sector: int) -> int:
@@ -117,14 +129,14 @@ def _sheet(rows: Sequence[Sequence[str]]) -> bytes:
     return _record(0x0809, struct.pack("<HHHHII", 0x0600, 0x10, 0x0DBB, 1996, 0, 6)) + labels + _record(0x000A, b"")
 
 
-def powerpoint(slides: Sequence[str], **more: bytes) -> bytes:
+def powerpoint(slides: Sequence[str], in_front: bool = False, **more: bytes) -> bytes:
     """A presentation of PowerPoint 97 to 2003; each text stands in the outline and on its slide."""
     texts = [_atom(0x0FA8, text.encode("latin-1")) for text in slides]
     outline = _atom(0x0FF0, b"".join(texts), 0xF)
     on_slides = b"".join(_atom(0x03EE, _atom(0xF00D, text, 0xF), 0xF) for text in texts)
     document = _atom(0x03E8, outline, 0xF) + on_slides
     user = _atom(0x0FF6, struct.pack("<IIIHHBBH", 0x14, 0xE391C05F, 0, 0, 0x03F4, 3, 0, 0))
-    return compound({"PowerPoint Document": document.ljust(4096, b"\0"), "Current User": user, **more})
+    return compound({"Current User": user, "PowerPoint Document": document.ljust(4096, b"\0"), **more}, in_front)
 
 
 def mail(subject: str, sender: str, to: str, body: str, attached: Mapping[str, bytes]) -> bytes:

@@ -163,6 +163,21 @@ def changed(whole: bytes, chance: random.Random) -> bytes:
 
 
 @needs_extra
+def test_a_document_that_breaks_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    whole = made.powerpoint(["Budget\rRent and wages", "Thanks"], in_front=True, Pictures=bytes(9_000))
+    for data, note in ((whole, None), (whole[:-3_000], "incomplete document: truncated"), (with_more(whole), None)):
+        with open_file(os.fsencode(put(tmp_path, "a.ppt", data))) as file:
+            found = read(file, 64)
+            assert [part.payload for part in found.parts] == ["Budget\nRent and wages\nThanks"]
+            assert found.facts.note == note
+
+
+def with_more(data: bytes) -> bytes:
+    """The document as some programs write it: with a list of sectors that goes on behind its end."""
+    return data[:1020] + b"\xfe\xff\xff\xff" + data[1024:]
+
+
+@needs_extra
 def test_a_document_larger_than_its_limit_is_refused(tmp_path: Path) -> None:
     limits = ReadLimits(max_member_bytes=10_000)
     assert "over the limit of 10,000" in refused(put(tmp_path, "a.doc", made.word(LETTER * 200)), limits)

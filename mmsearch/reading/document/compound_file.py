@@ -40,14 +40,15 @@ class Entry:
 
 
 class CompoundFile:
-    """The entries of an open compound file, and what the streams among them hold.
+    """The entries of an open compound file, and what the streams among them hold. `span` is how many bytes it may have
+    by its own tables; some have fewer.
 
     Raises:
         UnreadableFile: its directory is cut off or damaged.
     """
 
     def __init__(self, stream: IO[bytes], size: int) -> None:
-        self._stream = stream
+        self._stream, self._size = stream, size
         header = _at(stream, 0, _HEADER_BYTES)
         self._shift = _number(header, 30, 2)
         if not header.startswith(MAGIC) or self._shift not in _SECTOR_SHIFTS:
@@ -55,6 +56,7 @@ class CompoundFile:
         self._sectors = (size >> self._shift) + 1
         self._small_below = _number(header, 56, 4)
         self._tables = [_number(header, 76 + 4 * place, 4) for place in range(_LISTED_IN_HEADER)]
+        self.span = ((_number(header, 44, 4) << (self._shift - 2)) + 1) << self._shift
         self._more_tables = _number(header, 68, 4)
         self._table: tuple[int, bytes] = (-1, b"")
         directory = self._joined(_number(header, 48, 4), _MOST_ENTRIES * _ENTRY_BYTES)
@@ -70,6 +72,14 @@ class CompoundFile:
     def is_locked(self) -> bool:
         """Whether a document lies in it that was encrypted as a whole."""
         return any(name in self.root for name in _LOCKS)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether some stream breaks off before its end."""
+        streams = [entry for entry in self._entries if entry.kind == _STREAM]
+        if sum(entry.size for entry in streams) > self._size:
+            return True
+        return any(len(self.read(entry, entry.size)) < entry.size for entry in streams)
 
     def children(self, folder: Entry) -> Mapping[str, Entry]:
         """What lies in a folder, by its names in lower case."""

@@ -42,6 +42,8 @@ _NEW = frozenset({".docx", ".docm", ".dotx", ".dotm", ".xlsx", ".xlsm", ".xltx",
 _NEW |= {".pptx", ".pptm", ".ppsx", ".ppsm", ".potx", ".potm"}
 # Beyond what the process has at its start and twice the file: its libraries, and room for the text.
 _MEMORY = 600_000_000
+# So many bytes at its end may be missing.
+_MOST_MISSING = 16_000_000
 # What Word writes of a link, a number or a list of contents, in front of what is seen of it.
 _FIELD = re.compile(
     r'HYPERLINK(?:\s{0,9}\\[a-z])*\s{0,9}"[^"\n]{0,2000}"(?:\s{0,9}\\[a-z](?:\s{0,9}"[^"\n]{0,200}")?)*'
@@ -72,37 +74,39 @@ def read_old_office(file: OpenFile, side: int) -> Reading:
     if file.size > limit:
         raise UnreadableFile(f"document of {file.size:,} bytes, over the limit of {limit:,}")
     file.stream.seek(0)
-    told, _ = done_apart(f"{__name__}:extract", file.stream.read(), _MEMORY, kind=kind)
+    span = min(compound.span, file.size + _MOST_MISSING)
+    told, _ = done_apart(f"{__name__}:extract", file.stream.read(), _MEMORY, kind=kind, span=span)
     pages = [Page(text, number, name) for text, number, name in told["pages"]]
+    is_cut = compound.is_cut
+
+    def find(trouble: list[str]) -> Iterator[Page]:
+        if is_cut:
+            trouble.append("truncated")
+        return iter(pages)
+
     if kind != _MAIL:
-        return reading_of(file, side, lambda trouble: iter(pages))
+        return reading_of(file, side, find)
     attached = list(_attached_to(compound, file.size))
     names = f"\n\nAttached: {', '.join(name for name, _ in attached)}" if attached else ""
     pages = [replace(page, text=page.text + names) for page in pages]
-    reading = reading_of(file, side, lambda trouble: iter(pages))
+    reading = reading_of(file, side, find)
     facts = replace(reading.facts, taken=told["date"])
     return Reading(facts, _with_attached(file, reading, attached, side))
 
 
-def extract(data: bytes, kind: str) -> tuple[dict[str, Any], bytes]:
-    """The pages of a document as [text, number, name], and the date of a mail.
+def extract(data: bytes, kind: str, span: int) -> tuple[dict[str, Any], bytes]:
+    """The pages of a document as [text, number, name], and the date of a mail. `span` is how many bytes it should have.
 
     Raises:
         UnreadableFile: it is damaged, or encrypted.
     """
-    from kreuzberg import ConcurrencyConfig, ExtractionConfig, PageConfig, extract_bytes_sync
-
-    wanted = ExtractionConfig(
-        use_cache=False,
-        disable_ocr=True,
-        enable_quality_processing=False,
-        pages=PageConfig(extract_pages=True),
-        concurrency=ConcurrencyConfig(max_threads=1),
-    )
     try:
-        found = extract_bytes_sync(data, f"application/{kind}", wanted)
+        found = _extracted(data, kind)
     except Exception as error:
         said = str(error).lower()
+        if "sector" in said and span > len(data):
+            # Kreuzberg insists on an end that is missing, or that was never there.
+            return extract(data.ljust(span, b"\0"), kind, span)
         if "password" in said:
             raise UnreadableFile("encrypted") from None
         if "no text" in said:
@@ -117,6 +121,20 @@ def extract(data: bytes, kind: str) -> tuple[dict[str, Any], bytes]:
         return {"pages": [[_mail_text(found.content), None, subject]], "date": date}, b""
     text = _slides_text(found.content) if kind == _POWERPOINT else _FIELD.sub("", found.content)
     return {"pages": [[text, None, None]]}, b""
+
+
+def _extracted(data: bytes, kind: str) -> Any:
+    """What Kreuzberg finds; it raises errors of many kinds."""
+    from kreuzberg import ConcurrencyConfig, ExtractionConfig, PageConfig, extract_bytes_sync
+
+    wanted = ExtractionConfig(
+        use_cache=False,
+        disable_ocr=True,
+        enable_quality_processing=False,
+        pages=PageConfig(extract_pages=True),
+        concurrency=ConcurrencyConfig(max_threads=1),
+    )
+    return extract_bytes_sync(data, f"application/{kind}", wanted)
 
 
 def _kind_of(compound: CompoundFile) -> str:
