@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import tracemalloc
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
@@ -209,6 +210,33 @@ def test_mails_that_are_mutated_or_truncated_raise_nothing_else(tmp_path: Path, 
         except UnreadableFile as error:
             assert error.reason in ("damaged mail", "no mail inside", "not the kind of document that its name says")
     assert read_of_them > 90
+
+
+@pytest.mark.parametrize("name", ["a.eml", "a.mbox"])
+def test_a_large_mail_takes_a_few_times_its_size(tmp_path: Path, name: str) -> None:
+    made = message("The film", "It is attached.\n")
+    made.add_attachment(random.Random(1).randbytes(6_000_000), maintype="video", subtype="x-own", filename="film.own")
+    path = saved(tmp_path / name, made)
+    tracemalloc.start()
+    try:
+        (part,) = parts_of(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert "Attached: film.own" in part.payload
+    # The file, its lines as objects, and those of an attachment put together.
+    assert peak < 5.5 * path.stat().st_size
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["VGhlIGtleXM=", "VGhlIGtleXM", "VGhl\r\nIGtl\r\neXM=\r\n", "VGhl*IGtl!eXM=", "VGhlIGtleXM=\r\nVGhlIGtleXM="],
+)
+def test_base64_in_any_state_is_decoded_as_far_as_it_can_be(tmp_path: Path, written: str) -> None:
+    head = "Subject: x\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    path = tmp_path / "a.eml"
+    path.write_bytes((head + written).encode())
+    assert "The keys" in parts_of(path)[0].payload
 
 
 def test_a_mail_over_its_limit_is_read_in_part_and_noted(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import struct
 from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
@@ -176,6 +177,18 @@ def test_damaged_films_give_a_reason_or_what_is_left(tmp_path: Path) -> None:
                 assert told.reason.startswith(reasons), told.reason
             else:
                 assert all(part.modality == "image" for part in parts)
+
+
+def test_a_film_whose_clock_is_damaged_has_no_endless_moments(tmp_path: Path) -> None:
+    """Of a frame each billion seconds no moment between two of them is looked at."""
+    path = write_film(tmp_path / "a.avi", [(RED, 3), (BLUE, 3)])
+    data = bytearray(path.read_bytes())
+    scale = data.index(b"strh") + 28
+    for seconds in (100_000, 2**31 - 1):
+        data[scale : scale + 8] = struct.pack("<II", seconds, 1)
+        path.write_bytes(data)
+        _, _, parts = reading_of(path)
+        assert len(parts) == 60
 
 
 def test_a_list_of_other_files_is_no_film(tmp_path: Path) -> None:

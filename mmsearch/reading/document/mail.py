@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import re
+from binascii import a2b_base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING
@@ -11,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 from mmsearch.reading.document.format import Format
 from mmsearch.reading.document.mail_text import body_of, decoded, decoded_header, header, message_text
 from mmsearch.reading.opening import OpenFile
-from mmsearch.reading.reader import Reading, UnreadableFile
+from mmsearch.reading.reader import HEAD_BYTES, Reading, UnreadableFile
 from mmsearch.records import FileFacts, Locator, Part
 
 if TYPE_CHECKING:
@@ -62,7 +64,10 @@ def read_mail(file: OpenFile, side: int) -> Reading:
     if file.extension == _APPLE:
         counted = file.stream.readline(_LONGEST_SEPARATOR).strip()
         most = min(most, int(counted)) if counted.isdigit() else most
-    message = _parsed(file.stream.read(most).lstrip(_BEFORE))
+    begins = file.stream.tell()
+    first = file.stream.read(HEAD_BYTES)
+    file.stream.seek(begins + len(first) - len(first.lstrip(_BEFORE)))
+    message = _parsed(file.stream, most)
     if message is None:
         raise UnreadableFile("damaged mail")
     note = None if file.size <= file.limits.max_member_bytes else f"only its first {most:,} bytes were read"
@@ -92,8 +97,8 @@ def _of_mailbox(file: OpenFile, starts: list[tuple[int, int]], side: int) -> Ite
     ends = [begin for _, begin in starts[1:]] + [file.size]
     for number, ((start, _), end) in enumerate(zip(starts, ends, strict=True), start=1):
         file.stream.seek(start)
-        data = file.stream.read(min(max(0, end - start), file.limits.max_member_bytes))
-        message = _parsed(_ESCAPED.sub(rb"\1", data))
+        data = _ESCAPED.sub(rb"\1", file.stream.read(min(max(0, end - start), file.limits.max_member_bytes)))
+        message = _parsed(io.BytesIO(data), len(data))
         if message is None:
             continue
         for part in _of_message(file, message, side, number):
@@ -103,11 +108,18 @@ def _of_mailbox(file: OpenFile, starts: list[tuple[int, int]], side: int) -> Ite
         raise UnreadableFile("no mail inside")
 
 
-def _parsed(data: bytes) -> Message | None:
-    from email import message_from_bytes
+def _parsed(stream: IO[bytes], most: int) -> Message | None:
+    """The mail from here on, at most so many bytes; in blocks, as the parser holds each in four times its size."""
+    from email.parser import BytesFeedParser
 
+    parser = BytesFeedParser()
     try:
-        return message_from_bytes(data)
+        while block := stream.read(min(_BLOCK_BYTES, most)):
+            parser.feed(block)
+            most -= len(block)
+        return parser.close()
+    except (MemoryError, OSError):
+        raise
     except Exception:  # RecursionError, for one: a thousand parts in each other
         return None
 
@@ -123,7 +135,9 @@ def _of_message(file: OpenFile, message: Message, side: int, number: int | None)
     if text.strip():
         yield Part("text", text, Locator(page=number, part_name=subject))
     for name, attached in found.files:
-        for part in parts_of_attached(file, name, _bytes_of(attached), side):
+        data = _bytes_of(attached)
+        attached.set_payload("")  # held once
+        for part in parts_of_attached(file, name, data, side):
             inner = part.locator.part_name
             is_mail = attached.get_content_type() == "message/rfc822"
             names = (subject, None if is_mail and inner else name, inner)
@@ -200,6 +214,10 @@ def _bytes_of(part: Message) -> bytes:
     try:
         if part.get_content_type() == "message/rfc822" and part.is_multipart():
             return b"".join(inner.as_bytes() for inner in _children(part))
+        written = part.get_payload()
+        if isinstance(written, str) and str(part.get("content-transfer-encoding", "")).strip().lower() == "base64":
+            with contextlib.suppress(ValueError):  # damaged, or none: what follows makes the best of it
+                return a2b_base64(written)
         payload = part.get_payload(decode=True)
     except Exception:  # encodings that do not exist, and headers that are none
         return b""

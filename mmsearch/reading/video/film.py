@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mmsearch.reading.image_pixels import upright
 from mmsearch.reading.reader import UnreadableFile, unreachable
-from mmsearch.reading.video.frames import Sampling
+from mmsearch.reading.video.frames import MOST_FRAMES, Sampling
 from mmsearch.records import Locator, Part
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ class Film:
         self.size = (height, width) if _orientation(first.frame) in _ON_ITS_SIDE else (width, height)
 
     def __len__(self) -> int:
-        return len(self._said) + max(1, round((self._sampling.duration or 0.0) / self._sampling.step))
+        expected = round(min((self._sampling.duration or 0.0) / self._sampling.step, MOST_FRAMES))
+        return len(self._said) + max(1, expected)
 
     def __iter__(self) -> Generator[Part, None, None]:
         try:

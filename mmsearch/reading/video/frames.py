@@ -36,6 +36,8 @@ SEEN_BACK_SECONDS = 10.0
 FORTH_SECONDS = 3_600.0
 BEYOND_SECONDS = 60.0
 _USUAL_RATE = 25
+# The same frame at so many moments in a row: the one before the first of them, where that was given, and the next.
+_UNCHANGED = 2
 _THE_END = (None, math.inf)
 
 
@@ -63,7 +65,7 @@ class Sampling:
     def frames(self, packets: Iterable[Packet[VideoStream]]) -> Iterator[Sampled]:
         """The frames, in their order; of several moments at which the same one is seen, the first."""
         decoder = _Decoder(self.stream, self.start)
-        at, step, taken, most = 0.0, self.step, 0, MOST_FRAMES
+        at, step, taken, most, unchanged = 0.0, self.step, 0, MOST_FRAMES, 0
         for packet, time in chain(self._timed(packets), (_THE_END,)):
             if packet is None:
                 decoder.end()
@@ -72,12 +74,17 @@ class Sampling:
             ripe = self.end if packet is None else time - NEAR_SECONDS
             while at + FIRST_SECONDS <= ripe:
                 frame = decoder.at(at + FIRST_SECONDS)
+                unchanged = unchanged + 1 if frame is None else 0
                 if frame is not None:
                     yield Sampled(at, frame)
                     taken += 1
                     if taken == most:
                         step, most = 2 * step, most + MORE_FRAMES
-                at = self._following(at, step, decoder.ahead_at)
+                ahead = decoder.ahead_at
+                # The last frame before a gap was seen by now, and nothing of what comes after it could be decoded.
+                if ahead is None and unchanged >= _UNCHANGED and ripe > at + BEYOND_SECONDS:
+                    ahead = ripe
+                at = self._following(at, step, ahead)
         if not taken and (frame := decoder.at(math.inf)) is not None:
             yield Sampled(0.0, frame)
 
@@ -112,7 +119,7 @@ class Sampling:
                 packet.dts = None if packet.dts is None else packet.dts + moved
             last = time
             seen = time if packet.pts is None else packet.pts * unit - self.start
-            self.end = max(self.end, seen + float(packet.duration or 0) * unit)
+            self.end = max(self.end, seen + min(float(packet.duration or 0) * unit, FORTH_SECONDS))
             yield packet, time
 
     def _is_jump(self, time: float, last: float, back: float) -> bool:
