@@ -352,6 +352,38 @@ class FoundItem:
     text: str | None
 
 
+class WordPlace(NamedTuple):
+    """A file that the word index has found: by what it is called or says itself if it `is_file`, and `item_id` is its
+    first item then; else by the text or the part name of that item. `size` is in bytes.
+    """
+
+    item_id: int
+    is_file: bool
+    file_id: int
+    path: bytes
+    content_id: int
+    size: int
+
+
+class WordSource(NamedTuple):
+    """What the word index has of an item and of a file that holds it: texts, empty where there is nothing.
+
+    `said` are title, keywords and place, `told` is the description, `text` that of the item with its part's name.
+    """
+
+    item_id: int
+    model_id: int
+    modality: Modality
+    path: bytes
+    content_id: int
+    size: int
+    name: str
+    folders: str
+    said: str
+    told: str
+    text: str
+
+
 class TimedItem(NamedTuple):
     """An item that lasts from `begins` to `ends`, in seconds, in the content that the item `beside` is of too."""
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from mmsearch.records import (
     Content,
+    Details,
     EncodedItem,
     FileFacts,
     FileState,
@@ -29,6 +30,7 @@ from mmsearch.records import (
 from mmsearch.store.models import add_model, searched_model, stored_models
 from mmsearch.store.protocol import Store
 from mmsearch.store.sqlite.store import SqliteStore
+from mmsearch.store.words import AskedWord, asked_word
 
 DIMENSION = 8
 READERS = "image 1, text 1"
@@ -466,3 +468,168 @@ def test_the_moments_of_a_film_are_known_beside_each_other_and_how_far_it_was_be
         (second, second, "image", 4.0, 6.0),
     ]
     assert {one.model_id for one in timed} == {model}
+
+
+def passage(text: str, *numbers: float, name: str | None = None, source: str = "body") -> EncodedItem:
+    return EncodedItem("text", unit(1, *numbers), Locator(start=0, end=len(text), part_name=name), source, text)
+
+
+class Words:
+    """Asks the word index of a store, and tells paths."""
+
+    def __init__(self, filled: Filled) -> None:
+        self.filled = filled
+
+    def __call__(self, *asked: str, most: int = 100, filters: Filters = EVERYTHING) -> set[bytes]:
+        """The paths of the files that hold all of these words in one document."""
+        store = self.filled.store
+        words = [word for word in map(asked_word, asked) if word is not None]
+        files, items = store.documents_with(words, most)
+        places = store.word_places(files, items, filters, [self.filled.model_id])
+        return {place.path for place in places}
+
+
+@pytest.fixture
+def words(filled: Filled) -> Words:
+    return Words(filled)
+
+
+def test_files_are_found_by_the_words_of_their_names_and_folders(filled: Filled, words: Words) -> None:
+    first, second = (
+        f"/photos/{name}".encode() for name in ("2019/Japan 京都/IMG_0518.jpg", "HolidayParty/Réunion-2.jpg")
+    )
+    filled.add(first, picture(1))
+    filled.add(second, picture(2))
+    first, second = (
+        b"/photos/2019/Japan \xe4\xba\xac\xe9\x83\xbd/IMG_0518.jpg",
+        b"/photos/HolidayParty/R\xc3\xa9union-2.jpg",
+    )
+    for asked in ("japan", "JAPAN", "IMG_0518", "img0518", "0518", "京都", "京", "都", "2019/Japan"):
+        assert words(asked) == {first}, asked
+    for asked in ("party", "holidayparty", "HolidayParty", "reunion", "Réunion", "réunion-2"):
+        assert words(asked) == {second}, asked
+    assert words("photos") == {first, second}  # the last name of the root itself
+    assert words("japan", "0518") == {first}
+    assert words("japan", "party") == words("051") == words("apan") == words("京東") == set()
+
+
+def test_items_are_found_by_their_texts_and_the_names_of_their_parts(filled: Filled, words: Words) -> None:
+    filled.add(b"/photos/log.txt", passage("10:00 Server started.\nListening"), medium="text")
+    filled.add(b"/photos/other.txt", passage("It started when the server fell."), medium="text")
+    filled.add(b"/photos/a.xlsx", passage("12 13", name="Budget 2024"), medium="document")
+    assert words("server started") == words("started listening") == {b"/photos/log.txt"}
+    assert words("server", "started") == {b"/photos/log.txt", b"/photos/other.txt"}
+    assert words("budget 2024") == {b"/photos/a.xlsx"}
+    assert words("server", filters=Filters(folders=(b"/photos/other.txt",))) == {b"/photos/other.txt"}
+    assert len(filled.store.documents_with([AskedWord(("server",))], 1)[1]) == 1
+    assert len(filled.store.files_with(AskedWord(("server",)))) == 2
+    assert asked_word("...") is None
+
+
+def test_a_word_may_be_only_begun(filled: Filled) -> None:
+    filled.add(b"/photos/kitten.jpg", picture(1))
+    begun, other = AskedWord(("kit",), is_begun=True), AskedWord(("kit",))
+    assert len(filled.store.files_with(begun)) == 1
+    assert filled.store.files_with(other) == set()
+
+
+def test_what_photos_and_their_sidecars_say_is_found_until_it_is_another(filled: Filled, words: Words) -> None:
+    store, path = filled.store, b"/photos/a.jpg"
+    content_id = filled.add(path, picture(1))
+    (file_id,) = store.files_below(path)
+    with store.transaction():
+        store.put_details(content_id, Details(title="Sunset", keywords=("old pier", "sea")), {"image": 1})
+        store.put_sidecars(file_id, "one", FileFacts(details=Details(description="With Aunt Ottilie", place="Lisbon")))
+    assert words("sunset") == words("old pier") == words("ottilie") == words("lisbon") == {path}
+    with store.transaction():
+        store.put_details(content_id, Details(title="Sunrise"), {"image": 2})
+        store.put_sidecars(file_id, "two", FileFacts(details=Details(description="With Uncle Otto")))
+    assert words("sunset") == words("pier") == words("ottilie") == set()
+    assert words("sunrise") == words("otto") == {path}
+    with store.transaction():
+        store.remove_sidecars([file_id])
+    assert words("otto") == set() != words("sunrise")
+
+
+def test_words_follow_their_files(filled: Filled, words: Words) -> None:
+    store = filled.store
+    content_id = filled.add(b"/photos/one.txt", passage("a tale of whales"), medium="text")
+    filled.add(b"/photos/two.txt", passage("a tale of snails"), medium="text")
+    with store.transaction():  # moved
+        store.put_file(filled.file(b"/photos/three.txt"), content_id)
+        store.remove_path(b"/photos/one.txt")
+    assert words("one") == set() and words("three") == words("whales") == {b"/photos/three.txt"}
+    with store.transaction():  # other words in the same file
+        other = store.put_content(Content(b"n" * 16, "text", 10))
+        store.add_items(other, filled.model_id, [passage("news of newts")])
+        store.put_details(other, Details(title="Pond"), {"text": 1})
+        store.put_file(filled.file(b"/photos/three.txt"), other)
+        store.remove_orphans()
+    assert words("whales") == set() and words("newts") == words("pond") == {b"/photos/three.txt"}
+    with store.transaction():  # another root has it
+        sub = store.put_root(b"/photos/three.txt", "{}")
+        store.give_file_to(store.files_below(b"/photos/three.txt")[0], sub.id)
+    assert words("photos") == {b"/photos/two.txt"} and words("three") == {b"/photos/three.txt"}
+    with store.transaction():
+        store.remove_files(store.files_below(b"/photos"))
+        store.remove_orphans()
+    assert words("three") == words("newts") == words("photos") == set()
+    assert store.settle_words() and not store.settle_words()
+
+
+def test_a_transaction_that_fails_leaves_the_words_as_they_were(filled: Filled, words: Words) -> None:
+    filled.add(b"/photos/one.jpg", picture(1))
+    with pytest.raises(RuntimeError), filled.store.transaction():
+        filled.store.remove_path(b"/photos/one.jpg")
+        filled.store.put_file(filled.file(b"/photos/two.jpg"), 1)
+        raise RuntimeError
+    assert words("one") == {b"/photos/one.jpg"} and words("two") == set()
+
+
+@pytest.mark.parametrize("comes_first", ["older", "newer"])
+def test_several_models_have_the_words_of_a_content_once_and_none_takes_them_along(
+    filled: Filled, words: Words, comes_first: str
+) -> None:
+    store = filled.store
+    with store.transaction():
+        other = add_model(store, ModelIdentity("other", "1", DIMENSION, "e" * 32))
+        content_id = store.put_content(Content(b"c" * 16, "text", 10))
+        store.put_file(filled.file(b"/photos/a.txt"), content_id)
+        models = [filled.model_id, other] if comes_first == "older" else [other, filled.model_id]
+        for model_id in models:
+            passages = [passage(text, name="Zoo") for text in ("some whales", "and some snails")]
+            store.add_items(content_id, model_id, passages)
+    # Another stage adds what one of them alone has.
+    with store.transaction():
+        held = len(passages)
+        store.remove_items_of([content_id], other)
+        store.add_items(content_id, other, [*passages, passage("a sign", 2, source="ocr")])
+    assert len(store.documents_with([AskedWord(("whales",))], 9)[1]) == 1
+    assert len(store.documents_with([AskedWord(("zoo",))], 9)[1]) == held
+    assert words("a sign") == {b"/photos/a.txt"}
+    with store.transaction():
+        store.remove_items_of_model(filled.model_id)
+    assert len(store.documents_with([AskedWord(("whales",))], 9)[1]) == 1
+    assert len(store.documents_with([AskedWord(("snails",))], 9)[1]) == 1
+    assert len(store.documents_with([AskedWord(("zoo",))], 9)[1]) == held
+    with store.transaction():
+        store.remove_items_of_model(other)
+    assert store.documents_with([AskedWord(("some",))], 9) == ([], [])
+
+
+def test_what_is_indexed_of_a_place_is_told(filled: Filled) -> None:
+    content_id = filled.add(b"/photos/sub/a.txt", passage("some whales", name="Zoo"), medium="text")
+    with filled.store.transaction():
+        filled.store.put_details(content_id, Details(title="T", description="D"), {"text": 1})
+    (source,) = filled.store.word_sources([filled.store.latest_item()], EVERYTHING)
+    assert (source.name, source.folders, source.said, source.told) == ("a.txt", "photos/sub", "T", "D")
+    assert (source.text.split("\n"), source.path) == (["some whales", "Zoo"], b"/photos/sub/a.txt")
+    assert filled.store.has_words() and filled.store.documents_known() >= 2
+
+
+def test_all_words_are_indexed_anew_as_they_were(filled: Filled, words: Words) -> None:
+    filled.add(b"/photos/sub/a.txt", passage("some whales", name="Zoo"), medium="text")
+    with filled.store.transaction():
+        filled.store.renew_words()
+    for asked in ("sub", "a", "whales", "zoo"):
+        assert words(asked) == {b"/photos/sub/a.txt"}

@@ -25,7 +25,9 @@ from mmsearch.store.sqlite.damage import (
     damaged_rows,
     database_damage,
     drop_damaged_rows,
+    has_other_words,
     incomplete_contents,
+    let_words_be,
     missing_spaces,
     remove_stray_rows,
 )
@@ -107,6 +109,8 @@ def _items(store: SqliteStore) -> list[Finding]:
         found.append(Finding("contents", f"{damaged:,} contents have vectors that no model made"))
     if missing_spaces(store):
         found.append(Finding("contents", "searches do not know of all kinds of items"))
+    if has_other_words(store):
+        found.append(Finding("contents", "the word index does not hold the words that files and their texts have"))
     stray = count_stray_vectors(store)
     if stray:
         found.append(Finding("contents", f"{stray:,} vectors belong to no item"))
@@ -183,6 +187,7 @@ def repair(folder: str, store: SqliteStore) -> None:
 
     The files derived from the store are deleted: the caller makes them again.
     """
+    let_words_be(store)  # damaged rows have other words than were indexed
     with store.transaction():
         drop_damaged_rows(store)
         store.mark_orphans()  # what was salvaged may have lost its files
@@ -194,6 +199,7 @@ def repair(folder: str, store: SqliteStore) -> None:
         remove_stray_rows(store)
         for stored, _ in _damaged_adapters(store):
             remove_adapter(store, stored)
+        store.renew_words()
     derived.remove_all(folder)
 
 

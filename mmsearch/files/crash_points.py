@@ -19,6 +19,7 @@ CRASH_POINTS = (
     "suspect noted",
     "gone files removed",
     "run finished",
+    "words settled",
     "query bank kept",
     "codes begun",
     "record kept",

@@ -150,6 +150,7 @@ class IndexRun:
                 report.lacking = len(files_to_encode(store, searched.id))
                 if request.model is None:
                     report.newer = _newer_revision(store, searched)
+            store.settle_words()
             compact_if_wasteful(store, self._folder)
             return report
 

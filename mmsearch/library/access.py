@@ -128,6 +128,7 @@ class Access:
         """The store for writing, under the lock."""
         with WriterLock(self.folder) as lock, closing(SqliteStore.write(self.folder, lock.check)) as store:
             yield store
+            store.settle_words()
 
     def model_in_use(self, adapter: str | None = None, model: str | None = None) -> ModelInUse:
         """The model that searches use, or the one of that name, with its adapter, or the one of that name."""

@@ -63,6 +63,7 @@ class Care:
             with access.writing() as store:
                 with store.transaction():
                     store.remove_orphans()
+                store.settle_words()
                 compact_database(store, access.folder)
                 derived.remove_all(access.folder)
                 access.refresh(store)

@@ -9,6 +9,7 @@ from mmsearch.store.sqlite.schema import note_spaces
 from mmsearch.store.sqlite.signing import SIGNED, drop_unsound, unsound_rows, unsound_vectors
 from mmsearch.store.sqlite.store import SqliteStore
 from mmsearch.store.sqlite.types import TYPES, mistyped
+from mmsearch.store.sqlite.words import drop_triggers, word_damage
 
 _SHOWN_PROBLEMS = 10
 _TABLES_OF_TEXT = (
@@ -125,3 +126,17 @@ def remove_stray_rows(store: SqliteStore) -> None:
     store.connection.execute("DELETE FROM vectors WHERE item_id NOT IN (SELECT id FROM items)")
     store.connection.execute("DELETE FROM spaces")
     note_spaces(store.connection)
+
+
+def has_other_words(store: SqliteStore) -> bool:
+    """Whether the word index holds other words than files and items have.
+
+    Raises:
+        DamagedDatabase: it cannot be read.
+    """
+    return word_damage(store.connection)
+
+
+def let_words_be(store: SqliteStore) -> None:
+    """From now on what the store writes is not in its word index, which is to be made anew afterwards."""
+    drop_triggers(store.connection)

@@ -22,8 +22,9 @@ class DetailTables(Connected):
 
     def put_details(self, content_id: int, details: Details, versions: Mapping[Medium, int]) -> None:
         """Says what a content tells of itself, in that version of its medium's reader, in the place of what it told."""
+        self.connection.execute("DELETE FROM details WHERE content_id = ?", (content_id,))
         self.connection.execute(
-            f"""INSERT OR REPLACE INTO details (content_id, version, {_NAMED})
+            f"""INSERT INTO details (content_id, version, {_NAMED})
                 SELECT id, ifnull((SELECT value FROM json_each(?) WHERE key = contents.medium), 0), {_PLACES}
                 FROM contents WHERE id = ?""",
             (json.dumps(dict(versions)), *_values(details), content_id),
@@ -57,8 +58,9 @@ class DetailTables(Connected):
 
     def put_sidecars(self, file_id: int, state: str, facts: FileFacts) -> None:
         """Says what the sidecars of a file, which are in that state, tell of its date and details."""
+        self.remove_sidecars([file_id])
         self.connection.execute(
-            f"INSERT OR REPLACE INTO sidecars (file_id, state, taken, {_NAMED}) VALUES (?, ?, ?, {_PLACES})",
+            f"INSERT INTO sidecars (file_id, state, taken, {_NAMED}) VALUES (?, ?, ?, {_PLACES})",
             (file_id, state, facts.taken, *_values(facts.details)),
         )
 

@@ -22,6 +22,7 @@ from mmsearch.store.sqlite.schema import SCHEMA_VERSION, migrate, note_spaces, n
 from mmsearch.store.sqlite.signing import SIGNED, drop_unsound, sign, sign_vectors
 from mmsearch.store.sqlite.store import read_only_uri
 from mmsearch.store.sqlite.types import TYPES, mistyped
+from mmsearch.store.sqlite.words import fill_words
 
 # What the others say can be found out again: which spaces there are, and what nothing reads.
 _TABLES = (
@@ -80,6 +81,10 @@ def salvage(database: str, kept: str) -> tuple[Salvaged, str]:
                 os.remove(leftover)
         with replacing(ready, temporary=temporary), closing(_new(temporary)) as new:
             saved = _copy(database, new)
+            new.execute("BEGIN")
+            fill_words(new)
+            sign(new, "settings", "checksum = 0")
+            new.execute("COMMIT")
             new.execute("PRAGMA journal_mode = DELETE")
     crash_point("salvage written")
     # The log first: SQLite would play it into whatever database it found beside it.

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.private import make_private_file
 from mmsearch.store.sqlite.signing import SIGNED_FIRST, add_checksums, add_vector_checksums, own_settings
+from mmsearch.store.sqlite.words import fill_words
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 APPLICATION_ID = 0x6D6D7365  # "mmse"
 
 
@@ -221,6 +222,11 @@ def _details(db: Database) -> None:
     add_checksums(db.conn, "details", "sidecars")
 
 
+def _word_index(db: Database) -> None:
+    """From now on files and items are found by their words, too; see `words.py`. Nothing is encoded for it."""
+    fill_words(db.conn)
+
+
 def number_items(connection: sqlite3.Connection) -> None:
     """Gives the items of each content and model their places, of a library whose items are in order and whole."""
     connection.execute(
@@ -252,6 +258,7 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _remarks,
     _query_banks,
     _part_names_and_details,
+    _word_index,
 )
 assert len(MIGRATIONS) == SCHEMA_VERSION
 

@@ -120,6 +120,7 @@ def _checksum(table: str, row: str = "") -> str:
 
 def own_settings(connection: sqlite3.Connection) -> None:
     """Gives the library an id and its schema, where it has none."""
+    add_functions(connection)
     connection.execute(
         """INSERT OR IGNORE INTO settings (key, value)
            SELECT 'schema', user_version FROM pragma_user_version UNION ALL SELECT 'library_id', ?

@@ -21,6 +21,7 @@ from mmsearch.store.sqlite.items import ItemTables
 from mmsearch.store.sqlite.models import ModelTables
 from mmsearch.store.sqlite.schema import APPLICATION_ID, SCHEMA_VERSION
 from mmsearch.store.sqlite.signing import keep_signed
+from mmsearch.store.sqlite.words import WordTables, keep_words
 
 DATABASE_NAME = "library.db"
 # With what is written beside the database: its logs, copies of it, the lock, the journal and the cache of queries.
@@ -38,7 +39,7 @@ class OlderLibrary(Refused):
         )
 
 
-class SqliteStore(FileTables, ContentTables, ItemTables, ModelTables):
+class SqliteStore(FileTables, ContentTables, ItemTables, ModelTables, WordTables):
     """One connection to the library's SQLite file. A reader never waits for a writer (write-ahead log)."""
 
     @classmethod
@@ -105,6 +106,9 @@ class SqliteStore(FileTables, ContentTables, ItemTables, ModelTables):
             migrate(connection, copy)
         store = cls(connection, before_commit, is_writer=True)
         keep_signed(connection)
+        if not keep_words(connection):
+            with store.transaction():
+                store.renew_words()
         return store
 
 
