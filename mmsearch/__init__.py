@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from mmsearch.evaluation.separation import Separation
     from mmsearch.indexing.preview import IndexPreview
     from mmsearch.indexing.pruning import Loss, Losses, Pruned
-    from mmsearch.indexing.report import Absence, FailedFile, Incomplete, IndexReport, Thinned
+    from mmsearch.indexing.report import Absence, FailedFile, Incomplete, IndexReport, StageReport, Thinned
     from mmsearch.indexing.roots import RootStatus
     from mmsearch.indexing.run import IndexSettings
     from mmsearch.indexing.walking import WalkProblem, WalkRules
     from mmsearch.library import Library
     from mmsearch.library.adapters import Adapters
     from mmsearch.library.care import Care
-    from mmsearch.library.contents import Forgotten, Status
+    from mmsearch.library.contents import Forgotten, StageStatus, Status
     from mmsearch.library.models import DroppedModel, LibraryModel, ModelOverview, Models, PulledModel
     from mmsearch.models.installed import InstalledModel, ModelFile, ModelSource, RemovedModel
     from mmsearch.models.known import KnownModel
@@ -123,6 +123,8 @@ __all__ = [
     "Separation",
     "Session",
     "Sort",
+    "StageReport",
+    "StageStatus",
     "Status",
     "Term",
     "Thinned",
@@ -198,6 +200,7 @@ _ROOMS = {
         "FailedFile",
         "Incomplete",
         "IndexReport",
+        "StageReport",
         "Thinned",
     ),
     "mmsearch.indexing.roots": ("RootStatus",),
@@ -212,6 +215,7 @@ _ROOMS = {
     "mmsearch.library.care": ("Care",),
     "mmsearch.library.contents": (
         "Forgotten",
+        "StageStatus",
         "Status",
     ),
     "mmsearch.library.models": (

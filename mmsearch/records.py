@@ -336,6 +336,34 @@ class Content:
 
 
 @dataclass(frozen=True)
+class StageState:
+    """A stage in one version of it: a second reading of files of some media, whose parts have that source."""
+
+    name: str
+    version: str
+    source: str
+    media: frozenset[Medium]
+
+
+class FileToRead(NamedTuple):
+    """A file that a stage is to read, in the state in which its content is known."""
+
+    content_id: int
+    path: bytes
+    size: int
+    mtime_ns: int
+
+
+class StageCounts(NamedTuple):
+    """Files that a stage has read, those of them with texts in them, that it could not read, and has not read yet."""
+
+    done: int
+    found: int
+    failed: int
+    left: int
+
+
+@dataclass(frozen=True)
 class FoundItem:
     """One item in one file, as a search needs it. A content at two paths gives two of them."""
 

@@ -183,7 +183,7 @@ def test_the_report_of_index_has_these_fields(mmsearch: Mmsearch, home: Path) ->
         "failing": 0, "others": 1, "unread": {".iso": 1}, "resumed": False, "stopped": False,
         "problems": [], "incomplete": [], "thinned": [], "offline": [], "absent": [], "rebuilt": [],
         "encoded": 0, "searched": "mmsearch-mini@3", "switched": False, "newer": None, "catching_up": None,
-        "lacking": 0, "hindered": None, "details_read": 0,
+        "lacking": 0, "hindered": None, "details_read": 0, "stages": [],
     }  # fmt: skip
 
 
@@ -198,7 +198,7 @@ def test_the_status_has_these_fields(mmsearch: Mmsearch, indexed: Path, photos: 
     assert set(status) == {
         "schema_version", "library", "model", "dimension", "images", "texts", "files", "unread", "contents", "items",
         "bytes",
-        "interrupted", "roots", "failures", "models", "incomplete", "thinned",
+        "interrupted", "roots", "failures", "models", "incomplete", "thinned", "stages",
     }  # fmt: skip
     assert (status["images"], status["texts"], status["items"]) == (14, 4, 18)
     assert status["bytes"] > 10_000

@@ -45,7 +45,7 @@ def test_no_import_runs_up_the_flow() -> None:
 
 def test_what_has_telemetry_comes_in_through_one_place() -> None:
     """Where it is turned off first; tests that import one of these themselves do so after a module of ours."""
-    from mmsearch.encoding.runtime import TALKATIVE
+    from mmsearch.files.silencing import TALKATIVE
 
     elsewhere = []
     for path in (

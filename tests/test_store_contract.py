@@ -25,7 +25,9 @@ from mmsearch.records import (
     Listing,
     Locator,
     ModelIdentity,
+    Part,
     Root,
+    StageState,
 )
 from mmsearch.store.models import add_model, searched_model, stored_models
 from mmsearch.store.protocol import Store
@@ -633,3 +635,38 @@ def test_all_words_are_indexed_anew_as_they_were(filled: Filled, words: Words) -
         filled.store.renew_words()
     for asked in ("sub", "a", "whales", "zoo"):
         assert words(asked) == {b"/photos/sub/a.txt"}
+
+
+def test_what_a_stage_found_is_kept_and_its_items_come_behind_the_others(store: Store) -> None:
+    filled = Filled(store)
+    stage = StageState("ocr", "1", "ocr", frozenset({"image"}))
+    content_id = filled.add(b"/photos/a.jpg", EncodedItem("image", unit(1)))
+    filled.add(b"/photos/a.txt", EncodedItem("text", unit(2), text="a"), medium="text")
+    assert [file.path for file in store.files_to_read(stage, [filled.root.id], filled.model_id)] == [b"/photos/a.jpg"]
+    assert store.files_to_read(stage, [filled.root.id + 1], filled.model_id) == []
+    parts = [
+        Part("text", "Exit", Locator(page=2, region=(0.0, 0.25, 0.5, 1.0), time=(1.0, 2.5), part_name="door"), "ocr")
+    ]
+    with store.transaction():
+        store.put_stage(content_id, stage, parts)
+    assert store.files_to_read(stage, [filled.root.id], filled.model_id) == []
+    assert store.stage_parts(content_id, stage) == parts
+    assert store.contents_to_encode(stage, filled.model_id) == [content_id]
+    with store.transaction():
+        item = EncodedItem("text", unit(0, 1), parts[0].locator, "ocr", "Exit")
+        store.add_stage_items(content_id, filled.model_id, [item])
+    assert store.contents_to_encode(stage, filled.model_id) == []
+    assert store.stage_counts(stage) == (1, 1, 0, 0)
+    found = store.found_items(store.item_ids(filled.model_id, "text").tolist(), EVERYTHING)
+    assert [(one.path, one.source, one.locator) for one in found if one.source == "ocr"] == [
+        (b"/photos/a.jpg", "ocr", parts[0].locator)
+    ]
+    newer = StageState("ocr", "2", "ocr", stage.media)
+    with store.transaction():
+        store.put_stage(content_id, newer, failure="blurred")
+    assert [failure.reason for failure in store.stage_failures(newer)] == ["blurred"]
+    assert store.stage_counts(newer) == (0, 0, 1, 0)
+    assert store.count_items_of(filled.model_id) == 2
+    with store.transaction():
+        store.forget_stage_failures()
+    assert store.stage_counts(newer) == (0, 0, 0, 1)

@@ -75,6 +75,13 @@ GraphOption = Annotated[
         "100,000 pictures or passages; it takes about 2 kB of memory for each.",
     ),
 ]
+OcrOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--ocr/--no-ocr",
+        help="Read the text in pictures too, after all else, from now on; or no more of it: what was found stays.",
+    ),
+]
 MaxTextMbOption = Annotated[
     float, typer.Option(metavar="MB", min=0.001, max=2_000, help="Skip text files larger than this.")
 ]
@@ -100,6 +107,7 @@ def index(
     retry: RetryOption = False,
     dry_run: DryRunOption = False,
     graph: GraphOption = None,
+    ocr: OcrOption = None,
     max_text_mb: MaxTextMbOption = 10.0,
     max_passages: MaxPassagesOption = 2_000,
     workers: WorkersOption = None,
@@ -111,8 +119,8 @@ def index(
 
     Walks the folders, encodes what is new or changed, and drops what is gone. It may be stopped at any time and run
     again: it goes on from there. With another --model the library gets vectors of that model too, while searches go
-    on with the old ones. --include, --exclude, --hidden and --ignore-files are remembered with the
-    paths; giving any of them replaces all of them.
+    on with the old ones. With --ocr text in pictures is read after all else, by later runs too. --include, --exclude,
+    --hidden and --ignore-files are remembered with the paths; giving any of them replaces all of them.
     """
     from mmsearch import output
     from mmsearch.cli.remedies import worded
@@ -122,12 +130,14 @@ def index(
     from mmsearch.reading import ReadLimits
 
     rules = _rules(include, exclude, hidden, ignore_files)
+    stages = _stages(ocr)
     if dry_run:
-        if model is not None or crops or rebuild or retry or graph is not None:
-            raise Invalid("--dry-run only compares; leave out --model, --crops, --rebuild, --retry and --graph.")
+        if model is not None or crops or rebuild or retry or graph is not None or stages:
+            raise Invalid("--dry-run only compares; leave out --model, --crops, --rebuild, --retry, --graph and --ocr.")
         _preview(paths or [], rules, as_json, library)
         return
-    settings = IndexSettings(ReadLimits({"text": int(max_text_mb * 1e6)}, max_passages=max_passages), workers, graph)
+    limits = ReadLimits({"text": int(max_text_mb * 1e6)}, max_passages=max_passages)
+    settings = IndexSettings(limits, workers, graph, stages)
     with Library(library, device) as opened, stoppable(STOPPED), progress_bar(quiet=as_json) as on_progress:
         report = opened.index(
             paths or [],
@@ -145,6 +155,11 @@ def index(
         if not report.failed and not report.failing:
             output.say(_nothing_there(library, paths or []))
         raise typer.Exit(EXIT_NONE)
+
+
+def _stages(ocr: bool | None) -> dict[str, str | None]:
+    """What is asked of stages: to be had from now on, or not any more."""
+    return {} if ocr is None else {"ocr": "" if ocr else None}
 
 
 def _preview(paths: list[str], rules: WalkRules | None, as_json: bool, library: str | None) -> None:

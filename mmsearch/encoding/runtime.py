@@ -1,32 +1,16 @@
-"""The one place through which packages come in that would talk to a network of their own: silenced, then imported.
-
-onnxruntime's wheels (seen from 1.29 to 1.32) look up a telemetry host while a process stays up, and write a device id
-into ~/.cache/Microsoft; the hub's packages count their users. What turns that off is read when they are imported.
-Connections are opened within `pulling` alone.
+"""Packages that would talk to a network of their own, as encoders use them: connections are opened within `pulling`
+alone, and what comes in does so by `silenced`.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
-from typing import Any
 
-# Whoever imports one of these imports others of them.
-TALKATIVE = ("onnxruntime", "huggingface_hub", "transformers", "sentence_transformers", "datasets")
-_SILENCE = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+from mmsearch.files.silencing import silenced
 
-
-def silenced(module: str) -> Any:
-    """The module of that name, of one of the packages TALKATIVE, imported with its telemetry turned off.
-
-    Raises:
-        ImportError: it is not installed.
-    """
-    os.environ.update(_SILENCE)
-    return import_module(module)
+__all__ = ["loading", "pulling", "silenced"]
 
 
 class _Switch:

@@ -20,10 +20,13 @@ IN_FLIGHT_NAME = "in-flight"
 
 
 class InFlight:
-    """The list of batches in work, in the library's folder. It is there only while files are read, or after a crash."""
+    """The list of batches in work, in the library's folder. It is there only while files are read, or after a crash.
 
-    def __init__(self, folder: str) -> None:
-        self._path = os.path.join(folder, IN_FLIGHT_NAME)
+    A `stage` has a list of its own: what ends it is another thing.
+    """
+
+    def __init__(self, folder: str, stage: str = "") -> None:
+        self._path = os.path.join(folder, f"{IN_FLIGHT_NAME}-{stage}" if stage else IN_FLIGHT_NAME)
         self._lock = threading.Lock()
         self._descriptor = -1
         self._batches = 0

@@ -42,6 +42,21 @@ class Thinned:
 
 
 @dataclass
+class StageReport:
+    """What a stage did in a run, counted in files of different contents: those that it read, those of them in which it
+    found texts, those that it could not read. `hindered` is why it did nothing, `remedy` what helps.
+    """
+
+    stage: str
+    read: int = 0
+    found: int = 0
+    failed: int = 0
+    failures: list[FailedFile] = field(default_factory=list)
+    hindered: str | None = None
+    remedy: Remedy | None = field(default=None, metadata={"json": None})
+
+
+@dataclass
 class IndexReport:
     """What one run did with `model` (name and revision), counted in files.
 
@@ -54,7 +69,8 @@ class IndexReport:
     folders and special files that the walk could not take, `offline` roots, and drives below roots, that are missing or
     suddenly empty and were left as they are; `absent` tells of roots that have lost so much that their lost files stay
     until `prune`. `resumed` tells that the run before was cut off, `stopped` that this one was asked to stop. `rebuilt`
-    says what was wrong with derived files that had to be made again. `searched` is the model that searches use after
+    says what was wrong with derived files that had to be made again. `stages` are what the library's stages did after
+    the vectors. `searched` is the model that searches use after
     the run, and `lacking` how many files it has not encoded; `newer` is the newest revision of the built-in model where
     searches use an older one and wait for no model. `switched` tells that it was another one before. `catching_up` is
     what was done for a model that they wait for, and `hindered` why nothing was, `remedy` what helps.
@@ -83,6 +99,7 @@ class IndexReport:
     offline: list[bytes] = field(default_factory=list)
     rebuilt: list[str] = field(default_factory=list)
     absent: list[Absence] = field(default_factory=list)
+    stages: list[StageReport] = field(default_factory=list)
     searched: str = ""
     lacking: int = 0
     newer: str | None = None

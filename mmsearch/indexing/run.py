@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +18,7 @@ from mmsearch.indexing.pipeline import Indexer, IndexOptions
 from mmsearch.indexing.query_bank import keep_query_bank
 from mmsearch.indexing.report import IndexReport
 from mmsearch.indexing.roots import check_root, choose_roots, is_of_unread_kind, root_status
+from mmsearch.indexing.stages import StageRun, resolved_stages
 from mmsearch.indexing.walking import WalkProblem, WalkRules, check_rules
 from mmsearch.models.opening import Encoders
 from mmsearch.models.revisions import newest_revision
@@ -36,7 +37,7 @@ from mmsearch.store.models import (
     switch_if_caught_up,
     wanted_model,
 )
-from mmsearch.store.settings import want_graph
+from mmsearch.store.settings import want_graph, want_stages
 from mmsearch.store.sqlite.compaction import compact_if_wasteful
 from mmsearch.store.sqlite.store import SqliteStore
 
@@ -52,12 +53,15 @@ class IndexSettings:
 
     `graph` says, once and for all, whether the library has an HNSW graph; None leaves that as it is (there is one up to
     100,000 items of a modality). `workers` is the number of threads, all processors for None. Once `stop` is set, by
-    another thread, the run ends in good order, and the next one goes on from there.
+    another thread, the run ends in good order, and the next one goes on from there. `stages` says which second readings
+    the library has from now on, each with its model: `{"ocr": ""}` reads text in pictures; None ends one, and what it
+    found stays.
     """
 
     limits: ReadLimits = field(default_factory=ReadLimits)
     workers: int | None = None
     graph: bool | None = None
+    stages: Mapping[str, str | None] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event, compare=False)
 
 
@@ -108,6 +112,7 @@ class IndexRun:
         paths = tuple(path for path in request.paths if path not in unread)
         if request.rules is not None:
             check_rules(request.rules)
+        stages = resolved_stages(request.settings.stages)
         if is_new:
             if not request.paths:
                 raise Invalid("Nothing to index", Remedy("index.name"))
@@ -121,12 +126,15 @@ class IndexRun:
             chosen, encoder = self._chosen_model(store)
             if request.settings.graph is not None:
                 want_graph(store, request.settings.graph)
+            if stages:
+                want_stages(store, stages)
             wanted = wanted_model(store) if request.model is None else None
             roots, missing = choose_roots(store, list(paths), request.rules, request.rebuild)
             if request.retry:
                 with store.transaction():
                     for root, _ in roots:
                         store.remove_failures_of_root(root.id)
+                    store.forget_stage_failures()
             if wanted is not None and wanted.id == chosen.id:
                 wanted = None
             chosen_roots = _ChosenRoots(roots, missing)
@@ -210,6 +218,10 @@ class IndexRun:
         indexer.report.offline += roots.missing
         report = indexer.run([(rows[root.id], rules) for root, rules in roots.there])
         keep_query_bank(store, model.id, encoder, self._options)
+        if not report.stopped:
+            there = [rows[root.id] for root, _ in roots.there]
+            report.stages += StageRun(store, self._folder, model.id, encoder, self._options).run(there)
+            report.stopped = self._options.stop.is_set()
         # Not after Ctrl-C: searches read what is missing there from the store.
         report.rebuilt += self._refresh(store, encoder)
         return report

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -21,7 +21,7 @@ from mmsearch.indexing.cutting import Cutting
 from mmsearch.indexing.encoding import GROUP_PARTS, rows_of_parts
 from mmsearch.indexing.frames import Begun, after
 from mmsearch.models.opening import open_encoder
-from mmsearch.reading import ReadLimits, open_file, read
+from mmsearch.reading import STAGES, ReadLimits, open_file, read
 
 if TYPE_CHECKING:
     from mmsearch.encoding.devices import DeviceName
@@ -33,11 +33,15 @@ GROUPS = 2
 
 @dataclass(frozen=True)
 class TrialSettings:
-    """By which model a file is encoded, on what device, and the limits within which it is read."""
+    """By which model a file is encoded, on what device, and the limits within which it is read.
+
+    With a `stage` it is read by that, with a model of the stage's own, and nothing is encoded.
+    """
 
     model: str
     device: DeviceName
     limits: ReadLimits
+    stage: str = ""
 
     def written(self) -> str:
         """As an argument of a process."""
@@ -47,22 +51,40 @@ class TrialSettings:
     def read(cls, written: str) -> TrialSettings:
         """What `written` gave."""
         values = json.loads(written)
-        return cls(values["model"], values["device"], ReadLimits(**values["limits"]))
+        return cls(values["model"], values["device"], ReadLimits(**values["limits"]), values["stage"])
 
 
 def main() -> None:
     """Takes files until stdin ends."""
     settings = TrialSettings.read(sys.argv[1])
-    encoder = open_encoder(settings.model, settings.device)
-    _load(encoder)
+    take = _by_stage(settings) if settings.stage else _by_encoder(settings)
     print(READY, flush=True)
     for told in _told():
         items, frames, until, path = told.split(b" ", 3)
         begun = Begun(int(items), int(frames), float(until))
         # What goes wrong within this process does so in a run as well, and is told there.
         with suppress(Exception):
-            _take(path, begun, encoder, settings.limits)
+            take(path, begun)
         print(DONE, flush=True)
+
+
+def _by_encoder(settings: TrialSettings) -> Callable[[bytes, Begun], None]:
+    """What reads a file and encodes what comes next of it."""
+    encoder = open_encoder(settings.model, settings.device)
+    _load(encoder)
+    return lambda path, begun: _take(path, begun, encoder, settings.limits)
+
+
+def _by_stage(settings: TrialSettings) -> Callable[[bytes, Begun], None]:
+    """What reads a file as that stage does."""
+    engine = next(stage for stage in STAGES if stage.name == settings.stage).open(settings.model)
+
+    def take(path: bytes, begun: Begun) -> None:
+        with open_file(path, settings.limits) as file:
+            for _ in engine.parts(file):
+                print(ALIVE, flush=True)
+
+    return take
 
 
 def _load(encoder: Encoder) -> None:

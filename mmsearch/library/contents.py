@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mmsearch.errors import NotFound, Remedy
+from mmsearch.errors import MmsearchError, NotFound, Remedy
 from mmsearch.files.paths import is_below
 from mmsearch.library.access import Access
 from mmsearch.library.models import LibraryModel
 from mmsearch.nearest.spaces import model_in_use
-from mmsearch.records import Counts, Failure
+from mmsearch.records import Counts, Failure, StageState
 
 if TYPE_CHECKING:
     from mmsearch.indexing.report import Incomplete, Thinned
     from mmsearch.indexing.roots import RootStatus
+    from mmsearch.store.protocol import Store
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """A stage that the library has, or had, with its model; counted in files: how many it has `read`, in how many of
+    these it `found` texts, and how many it could not read (`failures`).
+
+    `left` is how many it has still to read: None where it has ended, or what it needs is not there.
+    """
+
+    stage: str
+    model: str | None
+    wanted: bool
+    read: int
+    found: int
+    left: int | None
+    failures: tuple[Failure, ...]
 
 
 @dataclass(frozen=True)
@@ -23,7 +42,8 @@ class Status:
     """What a library holds. `bytes` is what its folder takes on disk; `interrupted` tells of an unfinished run.
 
     `model`, `dimension` and the items counted are those of the model that searches use, `models` are all. `incomplete`
-    and `thinned` are files that are found, but not by all that is in them.
+    and `thinned` are files that are found, but not by all that is in them. `stages` are those that read files a second
+    time.
     """
 
     library: str
@@ -35,6 +55,7 @@ class Status:
     failures: tuple[Failure, ...]
     incomplete: tuple[Incomplete, ...]
     thinned: tuple[Thinned, ...]
+    stages: tuple[StageStatus, ...]
     bytes: int
     interrupted: bool
 
@@ -58,6 +79,7 @@ class Status:
             "failures": self.failures,
             "incomplete": self.incomplete,
             "thinned": self.thinned,
+            "stages": self.stages,
         }
 
 
@@ -92,9 +114,35 @@ def status(access: Access, models: tuple[LibraryModel, ...]) -> Status:
         failures=tuple(store.failures()),
         incomplete=tuple(Incomplete(one.path, one.note) for one in remarks if one.note is not None),
         thinned=tuple(Thinned(one.path, one.left_out) for one in remarks if one.left_out),
+        stages=_stages(store),
         bytes=access.bytes(),
         interrupted=store.setting("interrupted") is not None,
     )
+
+
+def _stages(store: Store) -> tuple[StageStatus, ...]:
+    """The stages that the library is to have, and those that have ended and found something."""
+    from mmsearch.reading import STAGES
+    from mmsearch.store.settings import wanted_stages
+
+    wanted = wanted_stages(store, [stage.name for stage in STAGES])
+    found: list[StageStatus] = []
+    for stage in STAGES:
+        model = wanted.get(stage.name)
+        version = None
+        if model is not None:
+            with suppress(MmsearchError):
+                version = stage.version(model)
+        state = StageState(stage.name, version or "", stage.source, stage.media)
+        counts = store.stage_counts(state)
+        if model is None and not counts.done and not counts.failed:
+            continue
+        left = None if version is None else counts.left
+        failures = tuple(store.stage_failures(state))
+        found.append(
+            StageStatus(stage.name, model or None, model is not None, counts.done, counts.found, left, failures)
+        )
+    return tuple(found)
 
 
 def holds(access: Access, path: bytes) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mmsearch.output import visible
@@ -12,13 +12,15 @@ from mmsearch.records import BUILTIN_MODEL
 if TYPE_CHECKING:
     from mmsearch.errors import Remedy
     from mmsearch.indexing.preview import IndexPreview
-    from mmsearch.indexing.report import FailedFile, IndexReport
+    from mmsearch.indexing.report import FailedFile, IndexReport, StageReport
     from mmsearch.indexing.walking import WalkProblem, WalkRules
-    from mmsearch.library.contents import Forgotten, Status
+    from mmsearch.library.contents import Forgotten, StageStatus, Status
     from mmsearch.library.models import LibraryModel
 
 _SHOWN_FAILURES = 5
 _SHOWN_KINDS = 8
+# What each stage looks for.
+_STAGES = {"ocr": "text in pictures"}
 
 
 def model_state(model: LibraryModel) -> str:
@@ -93,6 +95,7 @@ def notes(report: IndexReport, worded: Callable[[str, Remedy | None], str]) -> l
     said += [
         f"a file of codes or a graph was made again ({visible(trouble)})" for trouble in dict.fromkeys(report.rebuilt)
     ]
+    said += _stages_said(report.stages, worded)
     if report.catching_up:
         said.append(f"{report.catching_up.model}: {summary(report.catching_up)}")
     if report.switched:
@@ -111,7 +114,8 @@ def notes(report: IndexReport, worded: Callable[[str, Remedy | None], str]) -> l
         )
     if report.hindered:
         said.append(visible(worded(report.hindered, report.remedy)))
-    noted: list[FailedFile | WalkProblem] = [*report.failures, *report.problems]
+    of_stages = [one for stage in report.stages for one in stage.failures]
+    noted: list[FailedFile | WalkProblem] = [*report.failures, *report.problems, *of_stages]
     said += [f"skipped {visible(os.fsdecode(one.path))}: {visible(one.reason)}" for one in noted[:_SHOWN_FAILURES]]
     said += [
         f"{visible(os.fsdecode(one.path))} is long: {one.left_out:,} of its passages were left out, evenly over it; "
@@ -133,6 +137,30 @@ def notes(report: IndexReport, worded: Callable[[str, Remedy | None], str]) -> l
     if len(noted) > _SHOWN_FAILURES:
         said.append(f"skipped {len(noted) - _SHOWN_FAILURES:,} more; `mmsearch status --failed` lists them")
     return said
+
+
+def _stages_said(stages: Sequence[StageReport], worded: Callable[[str, Remedy | None], str]) -> list[str]:
+    """What stages did in a run, and what hindered them."""
+    said = []
+    for stage in stages:
+        could_not = f", {stage.failed:,} could not be" if stage.failed else ""
+        files = "file was" if stage.read == 1 else "files were"
+        if stage.read or stage.failed:
+            what = f"{stage.read:,} {files} looked through, {stage.found:,} of them with some{could_not}"
+            said.append(f"{_STAGES[stage.stage]}: {what}")
+        if stage.hindered:
+            said.append(visible(worded(stage.hindered, stage.remedy)))
+    return said
+
+
+def stage_state(stage: StageStatus) -> str:
+    """One line on a stage of a library."""
+    model = f" by {visible(stage.model)}" if stage.model else ""
+    left = f", {stage.left:,} to do" if stage.left else ""
+    could_not = f", {len(stage.failures):,} could not be" if stage.failures else ""
+    ended = "" if stage.wanted else "; ended"
+    said = f"{stage.read:,} files looked through{model}, {stage.found:,} of them with some{left}{could_not}{ended}"
+    return f"{_STAGES[stage.stage]}: {said}"
 
 
 def unread_said(unread: Mapping[str, int]) -> str:
@@ -196,6 +224,10 @@ def print_status(status: Status, failed: bool, partial: bool) -> None:
     if failed:
         for failure in status.failures:
             print(f"{visible(os.fsdecode(failure.path))}\t{visible(failure.reason)}")
+        for stage in status.stages:
+            for failure in stage.failures:
+                reason = f"{_STAGES[stage.stage]}: {failure.reason}"
+                print(f"{visible(os.fsdecode(failure.path))}\t{visible(reason)}")
     if failed or partial:
         return
     counts = status.counts
@@ -215,6 +247,8 @@ def print_status(status: Status, failed: bool, partial: bool) -> None:
             print(f"          {visible(os.fsdecode(mount))} is offline; its files stay")
         if root.absent and not root.offline:
             print(f"          {root.absent:,} of them are gone from the disk; `mmsearch prune` drops them")
+    for stage in status.stages:
+        print(f"stage     {stage_state(stage)}")
     if counts.unread:
         print(f"not read  {unread_said(counts.unread)}")
     if counts.failures:

@@ -2,7 +2,7 @@
 
 The steps are kept apart, so that a caller can stop between them: `medium_of` and `wants_sniffing` judge a
 name, `open_file` hashes, `read` is only for content that is not known yet. A new medium is a module with a READER
-and one line in READERS.
+and one line in READERS, a new stage one with a STAGE and one line in STAGES.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from mmsearch.files.paths import extension_of
-from mmsearch.reading import audio, document, image, text, video
+from mmsearch.reading import audio, document, image, ocr, text, video
 from mmsearch.reading.opening import OpenFile, opened, opened_as_known
 from mmsearch.reading.places_shown import Shown, shown_place
 from mmsearch.reading.reader import (
@@ -22,6 +22,7 @@ from mmsearch.reading.reader import (
     UnreachableFile,
     UnreadableFile,
 )
+from mmsearch.reading.stage import Engine, Stage
 from mmsearch.records import Details, Locator, Medium
 
 if TYPE_CHECKING:
@@ -29,12 +30,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "READERS",
+    "STAGES",
+    "Engine",
     "NotAMedium",
     "OpenFile",
     "ReadLimits",
     "Reader",
     "Reading",
     "Shown",
+    "Stage",
     "UnreachableFile",
     "UnreadableFile",
     "details_at",
@@ -42,6 +46,7 @@ __all__ = [
     "extra_of",
     "medium_of",
     "open_file",
+    "open_known",
     "picture_in",
     "read",
     "reader_versions",
@@ -51,6 +56,7 @@ __all__ = [
 ]
 
 READERS: list[Reader] = [image.READER, document.READER, video.READER, audio.READER, text.READER]
+STAGES: list[Stage] = [ocr.STAGE]
 
 # The medium that each extension promises, and the readers that say so: asked for each file of a walk.
 _promised: dict[str, Medium] = {}
@@ -126,13 +132,22 @@ def read(file: OpenFile, side: int) -> Reading:
     return file.reader.read(file, side)
 
 
+def open_known(path: bytes, size: int, mtime_ns: int, limits: ReadLimits) -> AbstractContextManager[OpenFile]:
+    """Opens a file whose bytes are known by their size and time: nothing is hashed.
+
+    Raises:
+        UnreadableFile: it is of no kind that is read. UnreachableFile: it is in another state, or not to be had.
+    """
+    return opened_as_known(path, (size, mtime_ns), limits, READERS)
+
+
 def details_at(path: bytes, size: int, mtime_ns: int, limits: ReadLimits) -> Details:
     """What the file at `path`, whose bytes are known by their size and time, says of itself; it is read no further.
 
     Raises:
         UnreadableFile: it says nothing that can be read. UnreachableFile: it is in another state, or not to be had.
     """
-    with opened_as_known(path, (size, mtime_ns), limits, READERS) as file:
+    with open_known(path, size, mtime_ns, limits) as file:
         return file.reader.details(file)
 
 

@@ -152,6 +152,8 @@ def opened_as_known(
         reader = reader_of_bytes(head, extension_of(path), readers)
         stream = io.BufferedReader(cast("io.RawIOBase", file), _HEADER_BYTES)
         yield OpenFile(path, stream, head, b"", *state, reader, limits, readers=readers)
+        if _state(file) != state:
+            raise UnreachableFile("changed while it was read")
 
 
 def _opened_once(path: bytes, limits: ReadLimits, readers: Sequence[Reader]) -> OpenFile | None:

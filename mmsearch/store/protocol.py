@@ -27,6 +27,7 @@ from mmsearch.records import (
     Failure,
     FileFacts,
     FileState,
+    FileToRead,
     Filters,
     FloatMatrix,
     FoundItem,
@@ -37,8 +38,11 @@ from mmsearch.records import (
     Medium,
     Modality,
     ModelIdentity,
+    Part,
     Remark,
     Root,
+    StageCounts,
+    StageState,
     TimedItem,
     WordPlace,
     WordSource,
@@ -279,6 +283,34 @@ class Ledger(Protocol):
     def delete_adapter(self, adapter_id: int) -> None:
         """Removes an adapter."""
 
+    def files_to_read(self, stage: StageState, root_ids: Iterable[int], model_id: int) -> list[FileToRead]:
+        """Files of those roots that the stage has not read in this version, and the model has encoded, by path.
+
+        Of a content that several files hold all are there.
+        """
+
+    def put_stage(
+        self, content_id: int, stage: StageState, parts: Sequence[Part] = (), failure: str | None = None
+    ) -> None:
+        """Says what texts the stage found in a content, or why it could not read it, in the place of what it found
+        before: items of that leave, of all models.
+        """
+
+    def contents_to_encode(self, stage: StageState, model_id: int) -> list[int]:
+        """The contents of which the stage has found texts that the model has not encoded, and has encoded the rest."""
+
+    def stage_parts(self, content_id: int, stage: StageState) -> list[Part]:
+        """The texts that the stage found in a content, in their order."""
+
+    def stage_counts(self, stage: StageState) -> StageCounts:
+        """How many files of the stage's media it has read, in how many it found texts, could not read, has not read."""
+
+    def stage_failures(self, stage: StageState) -> list[Failure]:
+        """The files that the stage could not read, by path."""
+
+    def forget_stage_failures(self) -> None:
+        """Says that no stage has read what it could not read."""
+
 
 class VectorStore(Protocol):
     """Items and their vectors, float16 as the models made them."""
@@ -318,6 +350,9 @@ class VectorStore(Protocol):
 
         What is there already, of another file of that content, stays as it is.
         """
+
+    def add_stage_items(self, content_id: int, model_id: int, items: Sequence[EncodedItem]) -> None:
+        """Stores the items that a model made of what a stage found in a content, which is whole."""
 
     def remove_items_of(self, content_ids: Iterable[int], model_id: int | None = None) -> None:
         """Drops the items and vectors of those contents, or those of one model; the next run encodes them again."""

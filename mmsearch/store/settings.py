@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
 
 
 _GRAPH = "graph"
+_STAGE = "stage "
 
 
 def wants_graph(store: Store) -> bool | None:
@@ -21,3 +23,19 @@ def want_graph(store: Store, wanted: bool) -> None:
     """Says so from now on."""
     with store.transaction():
         store.set_setting(_GRAPH, str(int(wanted)))
+
+
+def wanted_stages(store: Store, names: Iterable[str]) -> dict[str, str]:
+    """Those of the stages that the library is to have, each with its model, "" where it needs none."""
+    said = {name: store.setting(_STAGE + name) for name in names}
+    return {name: model for name, model in said.items() if model is not None}
+
+
+def want_stages(store: Store, stages: Mapping[str, str | None]) -> None:
+    """Says of stages that the library is to have them, with that model, from now on; None that it is not."""
+    with store.transaction():
+        for name, model in stages.items():
+            if model is None:
+                store.remove_setting(_STAGE + name)
+            else:
+                store.set_setting(_STAGE + name, model)

@@ -223,24 +223,30 @@ class ContentTables(DetailTables):
                 "UPDATE items SET last = 1 WHERE content_id = ? AND model_id = ? AND ordinal = ?",
                 (content_id, model_id, stored - 1),
             )
-        ends = first + len(items) - 1
+        last = first + len(items) - 1 if is_whole else -1
+        self._insert_items(content_id, model_id, items[stored - first :], stored, last)
+
+    def _insert_items(
+        self, content_id: int, model_id: int, items: Sequence[EncodedItem], first: int, last: int = -1
+    ) -> None:
+        """Stores items of a content with their vectors, those from place `first` on. At `last` it is whole."""
         item_ids: list[int] = []
         vectors: list[bytes] = []
         for ordinal, item in enumerate(items, start=first):
-            if ordinal < stored:
-                continue
-            cursor = execute(
+            cursor = self.connection.execute(
                 """INSERT INTO items (content_id, model_id, modality, source, ordinal, last, start, "end", line,
                      page, region, time_from, time_to, text)
                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
                 (
-                    content_id, model_id, item.modality, item.source, ordinal, int(is_whole and ordinal == ends),
+                    content_id, model_id, item.modality, item.source, ordinal, int(ordinal == last),
                     *_of_locator(item.locator), item.text,
                 ),
             )  # fmt: skip
             item_ids.append(int(cursor.lastrowid or 0))
             if item.locator.part_name is not None:
-                execute("INSERT INTO part_names (item_id, name) VALUES (?, ?)", (item_ids[-1], item.locator.part_name))
+                self.connection.execute(
+                    "INSERT INTO part_names (item_id, name) VALUES (?, ?)", (item_ids[-1], item.locator.part_name)
+                )
             vectors.append(item.vector.astype("<f2").tobytes())
         self.connection.executemany(
             "INSERT INTO vectors (item_id, vector, checksum) VALUES (?, ?, ?)",

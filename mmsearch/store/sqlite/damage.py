@@ -7,6 +7,7 @@ import sqlite3
 
 from mmsearch.store.sqlite.schema import note_spaces
 from mmsearch.store.sqlite.signing import SIGNED, drop_unsound, unsound_rows, unsound_vectors
+from mmsearch.store.sqlite.stages import drop_torn_stages
 from mmsearch.store.sqlite.store import SqliteStore
 from mmsearch.store.sqlite.types import TYPES, mistyped
 from mmsearch.store.sqlite.words import drop_triggers, word_damage
@@ -28,6 +29,8 @@ _TABLES_OF_TEXT = (
     "part_names",
     "details",
     "sidecars",
+    "stages",
+    "stage_parts",
 )
 _ROWS_AT_ONCE = 4_096
 
@@ -97,6 +100,7 @@ def drop_damaged_rows(store: SqliteStore) -> None:
     """Drops rows and vectors that are not what was stored, within the caller's transaction."""
     before = store.item_count()
     drop_unsound(store.connection)
+    drop_torn_stages(store.connection)
     store.set_setting("items_removed", str(store.items_removed() + before - store.item_count()))
 
 

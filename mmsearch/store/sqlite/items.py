@@ -281,7 +281,7 @@ def _found_item(row: tuple[Any, ...]) -> FoundItem:
         raise sqlite3.DatabaseError("the checksum of a row is wrong")
     start, end, line, page, region, time_from, time_to, part_name = row[13:21]
     moment = None if time_from is None or time_to is None else (time_from, time_to)
-    locator = Locator(start, end, line, page, _region(region), moment, part_name)
+    locator = Locator(start, end, line, page, region_of(region), moment, part_name)
     item_id, path, digest, medium, size, mtime_ns = row[:6]
     modality, (source, text) = row[12], row[21:23]
     own, (beside_taken, *beside) = row[23 : 23 + len(COLUMNS)], row[23 + len(COLUMNS) : -1]
@@ -293,7 +293,7 @@ def _found_item(row: tuple[Any, ...]) -> FoundItem:
     return FoundItem(item_id, path, digest, medium, size, mtime_ns, facts, modality, locator, source, text)
 
 
-def _region(written: str | None) -> Region | None:
+def region_of(written: str | None) -> Region | None:
     if written is None:
         return None
     try:

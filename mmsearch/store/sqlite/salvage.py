@@ -20,6 +20,7 @@ from mmsearch.files.replacing import replacing
 from mmsearch.store.sqlite.header import with_sound_header
 from mmsearch.store.sqlite.schema import SCHEMA_VERSION, migrate, note_spaces, number_items, settings_by_model
 from mmsearch.store.sqlite.signing import SIGNED, drop_unsound, sign, sign_vectors
+from mmsearch.store.sqlite.stages import drop_torn_stages
 from mmsearch.store.sqlite.store import read_only_uri
 from mmsearch.store.sqlite.types import TYPES, mistyped
 from mmsearch.store.sqlite.words import fill_words
@@ -27,7 +28,7 @@ from mmsearch.store.sqlite.words import fill_words
 # What the others say can be found out again: which spaces there are, and what nothing reads.
 _TABLES = (
     *("settings", "models", "roots", "contents", "files", "items", "vectors", "failures", "adapters", "remarks"),
-    *("query_banks", "part_names", "details", "sidecars"),
+    *("query_banks", "part_names", "details", "sidecars", "stages", "stage_parts"),
 )
 _AT_ONCE = 256
 _FURTHEST_STEP = 2**40
@@ -286,5 +287,6 @@ def _drop_incomplete(new: sqlite3.Connection) -> None:
     execute("DELETE FROM part_names WHERE item_id NOT IN (SELECT id FROM items)")
     execute("DELETE FROM details WHERE content_id NOT IN (SELECT id FROM contents)")
     execute("DELETE FROM sidecars WHERE file_id NOT IN (SELECT id FROM files)")
+    drop_torn_stages(new)
     note_spaces(new)
     sign(new, "settings", "checksum = 0")

@@ -227,6 +227,32 @@ def _word_index(db: Database) -> None:
     fill_words(db.conn)
 
 
+def _stages(db: Database) -> None:
+    """From now on it is known which stages have read a content in which version, and what texts they found in it."""
+    # How many parts it found, or why it could not read the content.
+    db.execute(
+        """CREATE TABLE stages (id INTEGER PRIMARY KEY, content_id INTEGER NOT NULL, stage TEXT NOT NULL,
+             version TEXT NOT NULL, parts INTEGER NOT NULL, failure TEXT, noted TEXT NOT NULL,
+             UNIQUE (content_id, stage))"""
+    )
+    # What the items of every model are made of.
+    db.execute(
+        """CREATE TABLE stage_parts (id INTEGER PRIMARY KEY, content_id INTEGER NOT NULL, stage TEXT NOT NULL,
+             ordinal INTEGER NOT NULL, page INTEGER, region TEXT, time_from REAL, time_to REAL, part_name TEXT,
+             text TEXT NOT NULL, UNIQUE (content_id, stage, ordinal))"""
+    )
+    db.execute(
+        """CREATE TRIGGER contents_with_stages_removed AFTER DELETE ON contents
+           BEGIN DELETE FROM stages WHERE content_id = OLD.id; DELETE FROM stage_parts WHERE content_id = OLD.id; END"""
+    )
+    add_checksums(db.conn, "stages", "stage_parts")
+
+
+def _word_index_and_stages(db: Database) -> None:
+    _word_index(db)
+    _stages(db)
+
+
 def number_items(connection: sqlite3.Connection) -> None:
     """Gives the items of each content and model their places, of a library whose items are in order and whole."""
     connection.execute(
@@ -258,7 +284,7 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _remarks,
     _query_banks,
     _part_names_and_details,
-    _word_index,
+    _word_index_and_stages,
 )
 assert len(MIGRATIONS) == SCHEMA_VERSION
 

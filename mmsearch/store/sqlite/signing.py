@@ -33,6 +33,8 @@ _COVERED = {
     "part_names": ("item_id", "name"),
     "details": (f"content_id version {_NUMBERS_OF_DETAILS}", _TEXTS_OF_DETAILS),
     "sidecars": (f"file_id {_NUMBERS_OF_DETAILS}", f"state taken {_TEXTS_OF_DETAILS}"),
+    "stages": ("id content_id parts", "stage version failure noted"),
+    "stage_parts": ("id content_id ordinal page time_from time_to", "stage region part_name text"),
 }
 SIGNED = tuple(_COVERED)
 # Those that have had checksums since schema 6.
@@ -180,6 +182,8 @@ def drop_unsound(connection: sqlite3.Connection) -> None:
         "details",
         "sidecars",
         "part_names",
+        "stages",
+        "stage_parts",
     )
     for table in others:
         execute(f"DELETE FROM {table} WHERE rowid IN ({bad[table]})")

@@ -15,12 +15,12 @@ from pathlib import Path
 from mmsearch.errors import Invalid, NotFound, Refused, Remedy, Unavailable, Unsupported
 from mmsearch.files.private import keep_private, make_private_file
 from mmsearch.files.regular import check_regular
-from mmsearch.store.sqlite.contents import ContentTables
 from mmsearch.store.sqlite.files import FileTables
 from mmsearch.store.sqlite.items import ItemTables
 from mmsearch.store.sqlite.models import ModelTables
 from mmsearch.store.sqlite.schema import APPLICATION_ID, SCHEMA_VERSION
 from mmsearch.store.sqlite.signing import keep_signed
+from mmsearch.store.sqlite.stages import StageTables
 from mmsearch.store.sqlite.words import WordTables, keep_words
 
 DATABASE_NAME = "library.db"
@@ -39,7 +39,7 @@ class OlderLibrary(Refused):
         )
 
 
-class SqliteStore(FileTables, ContentTables, ItemTables, ModelTables, WordTables):
+class SqliteStore(FileTables, StageTables, ItemTables, ModelTables, WordTables):
     """One connection to the library's SQLite file. A reader never waits for a writer (write-ahead log)."""
 
     @classmethod

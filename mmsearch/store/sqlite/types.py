@@ -30,6 +30,15 @@ TYPES: dict[str, dict[str, tuple[str, ...]]] = {
     "part_names": {"item_id": (_NUMBER,), "name": (_TEXT,)},
     "details": {"content_id": (_NUMBER,), "version": (_NUMBER,), **_DETAILS},
     "sidecars": {"file_id": (_NUMBER,), "state": (_TEXT,), "taken": (_TEXT, _NOTHING), **_DETAILS},
+    "stages": {
+        "content_id": (_NUMBER,), "stage": (_TEXT,), "version": (_TEXT,), "parts": (_NUMBER,),
+        "failure": (_TEXT, _NOTHING), "noted": (_TEXT,),
+    },
+    "stage_parts": {
+        "content_id": (_NUMBER,), "stage": (_TEXT,), "ordinal": (_NUMBER,), "page": (_NUMBER, _NOTHING),
+        "region": (_TEXT, _NOTHING), "time_from": (_REAL, _NOTHING), "time_to": (_REAL, _NOTHING),
+        "part_name": (_TEXT, _NOTHING), "text": (_TEXT,),
+    },
     "unread": {"root_id": (_NUMBER,), "extension": (_TEXT,), "files": (_NUMBER,)},
 }  # fmt: skip
 

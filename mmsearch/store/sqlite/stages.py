@@ -1,0 +1,156 @@
+"""The tables of stages: which have read a content, the texts that they found, and the items made of these.
+
+Items of a stage come behind those that the reader's parts made, of a content that is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from mmsearch.records import EncodedItem, Failure, FileToRead, Locator, Part, StageCounts, StageState
+from mmsearch.store.sqlite.contents import ContentTables
+from mmsearch.store.sqlite.items import region_of
+from mmsearch.store.sqlite.times import now
+
+# Of the content and model of an item: the model has encoded all that the reader found.
+_IS_WHOLE = """EXISTS (SELECT 1 FROM items WHERE items.content_id = {content} AND items.model_id = {model}
+  AND items.last)"""
+# Items that are of a stage with that source: parts that a reader found may have the same one, and come before.
+_OF_STAGE = """items.source = {source} AND items.ordinal > (SELECT max(own.ordinal) FROM items AS own
+  WHERE own.content_id = items.content_id AND own.model_id = items.model_id AND own.last)"""
+_IS_READ = """EXISTS (SELECT 1 FROM stages WHERE stages.content_id = contents.id AND stages.stage = ?
+  AND stages.version = ?)"""
+
+
+class StageTables(ContentTables):
+    """What stages have read. What writes does so within the caller's transaction."""
+
+    def files_to_read(self, stage: StageState, root_ids: Iterable[int], model_id: int) -> list[FileToRead]:
+        """Files of those roots that the stage has not read in this version, and the model has encoded, by path.
+
+        Of a content that several files hold all are there.
+        """
+        rows = self.connection.execute(
+            f"""SELECT contents.id, files.path, files.size, files.mtime_ns
+                FROM files JOIN contents ON contents.id = files.content_id
+                WHERE contents.medium IN (SELECT value FROM json_each(?)) AND NOT {_IS_READ}
+                  AND files.root_id IN (SELECT value FROM json_each(?))
+                  AND {_IS_WHOLE.format(content="contents.id", model="?")} ORDER BY files.path""",
+            (json.dumps(list(stage.media)), stage.name, stage.version, json.dumps(list(root_ids)), model_id),
+        )
+        return [FileToRead(*row) for row in rows]
+
+    def put_stage(
+        self, content_id: int, stage: StageState, parts: Sequence[Part] = (), failure: str | None = None
+    ) -> None:
+        """Says what texts the stage found in a content, or why it could not read it, in the place of what it found
+        before: items of that leave, of all models.
+        """
+        execute = self.connection.execute
+        self._remove_items(
+            f"content_id = ? AND {_OF_STAGE.format(source='?')}",
+            (content_id, stage.source),
+        )
+        self._number_anew(content_id)
+        execute("DELETE FROM stage_parts WHERE content_id = ? AND stage = ?", (content_id, stage.name))
+        execute(
+            """INSERT OR REPLACE INTO stages (content_id, stage, version, parts, failure, noted)
+               VALUES (?, ?, ?, ?, ?, ?)""",
+            (content_id, stage.name, stage.version, len(parts), failure, now()),
+        )
+        for ordinal, part in enumerate(parts):
+            place = part.locator
+            region = None if place.region is None else json.dumps(place.region)
+            time = place.time or (None, None)
+            execute(
+                """INSERT INTO stage_parts
+                     (content_id, stage, ordinal, page, region, time_from, time_to, part_name, text)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                (content_id, stage.name, ordinal, place.page, region, *time, place.part_name, part.payload),
+            )
+
+    def _number_anew(self, content_id: int) -> None:
+        """Closes the gap that items which are gone have left behind the last ones of the reader."""
+        self.connection.execute(
+            """UPDATE items SET ordinal = placed.ordinal FROM
+                 (SELECT id, row_number() OVER (PARTITION BY model_id ORDER BY ordinal) - 1 AS ordinal
+                  FROM items WHERE content_id = ?) AS placed
+               WHERE placed.id = items.id AND placed.ordinal <> items.ordinal""",
+            (content_id,),
+        )
+
+    def contents_to_encode(self, stage: StageState, model_id: int) -> list[int]:
+        """The contents of which the stage has found texts that the model has not encoded, and has encoded the rest."""
+        rows = self.connection.execute(
+            f"""SELECT content_id FROM stages
+                WHERE stage = ? AND parts > 0 AND {_IS_WHOLE.format(content="stages.content_id", model="?")}
+                  AND NOT EXISTS (SELECT 1 FROM items WHERE items.content_id = stages.content_id
+                    AND items.model_id = ? AND {_OF_STAGE.format(source="?")})
+                ORDER BY content_id""",
+            (stage.name, model_id, model_id, stage.source),
+        )
+        return [row[0] for row in rows]
+
+    def stage_parts(self, content_id: int, stage: StageState) -> list[Part]:
+        """The texts that the stage found in a content, in their order."""
+        rows = self.connection.execute(
+            """SELECT text, page, region, time_from, time_to, part_name FROM stage_parts
+               WHERE content_id = ? AND stage = ? ORDER BY ordinal""",
+            (content_id, stage.name),
+        )
+        return [Part("text", row[0], _locator(*row[1:]), stage.source) for row in rows]
+
+    def add_stage_items(self, content_id: int, model_id: int, items: Sequence[EncodedItem]) -> None:
+        """Stores the items that a model made of what a stage found in a content, which is whole."""
+        row = self.connection.execute(
+            "SELECT count(*) FROM items WHERE content_id = ? AND model_id = ?", (content_id, model_id)
+        ).fetchone()
+        self._insert_items(content_id, model_id, items, int(row[0]))
+
+    def stage_counts(self, stage: StageState) -> StageCounts:
+        """How many files of the stage's media it has read, in how many it found texts, could not read, has not read."""
+        row = self.connection.execute(
+            f"""SELECT ifnull(sum(stages.id IS NOT NULL AND stages.failure IS NULL), 0),
+                  ifnull(sum(stages.parts > 0), 0), ifnull(sum(stages.failure IS NOT NULL), 0),
+                  ifnull(sum(NOT {_IS_READ}), 0)
+                FROM files JOIN contents ON contents.id = files.content_id
+                LEFT JOIN stages ON stages.content_id = contents.id AND stages.stage = ?
+                WHERE contents.medium IN (SELECT value FROM json_each(?))""",
+            (stage.name, stage.version, stage.name, json.dumps(list(stage.media))),
+        ).fetchone()
+        return StageCounts(*row)
+
+    def stage_failures(self, stage: StageState) -> list[Failure]:
+        """The files that the stage could not read, by path."""
+        rows = self.connection.execute(
+            """SELECT path, failure, noted FROM stages JOIN files ON files.content_id = stages.content_id
+               WHERE stage = ? AND failure IS NOT NULL ORDER BY path""",
+            (stage.name,),
+        )
+        return [Failure(*row) for row in rows]
+
+    def forget_stage_failures(self) -> None:
+        """Says that no stage has read what it could not read."""
+        self.connection.execute("DELETE FROM stages WHERE failure IS NOT NULL")
+
+
+def drop_torn_stages(connection: sqlite3.Connection) -> None:
+    """Drops what is left of the texts that a stage found, where damage took some: it reads the content again."""
+    connection.execute(
+        """DELETE FROM stages WHERE content_id NOT IN (SELECT id FROM contents) OR parts <>
+             (SELECT count(*) FROM stage_parts
+              WHERE stage_parts.content_id = stages.content_id AND stage_parts.stage = stages.stage)"""
+    )
+    connection.execute(
+        """DELETE FROM stage_parts WHERE NOT EXISTS (SELECT 1 FROM stages
+             WHERE stages.content_id = stage_parts.content_id AND stages.stage = stage_parts.stage)"""
+    )
+
+
+def _locator(
+    page: int | None, region: str | None, time_from: float | None, time_to: float | None, part_name: str | None
+) -> Locator:
+    time = None if time_from is None or time_to is None else (time_from, time_to)
+    return Locator(page=page, region=region_of(region), time=time, part_name=part_name)
