@@ -100,9 +100,11 @@ def extract(data: bytes, kind: str, span: int) -> tuple[dict[str, Any], bytes]:
     Raises:
         UnreadableFile: it is damaged, or encrypted.
     """
+    from kreuzberg import KreuzbergError
+
     try:
         found = _extracted(data, kind)
-    except Exception as error:
+    except KreuzbergError as error:
         said = str(error).lower()
         if "sector" in said and span > len(data):
             # Kreuzberg insists on an end that is missing, or that was never there.
@@ -124,7 +126,7 @@ def extract(data: bytes, kind: str, span: int) -> tuple[dict[str, Any], bytes]:
 
 
 def _extracted(data: bytes, kind: str) -> Any:
-    """What Kreuzberg finds; it raises errors of many kinds."""
+    """What Kreuzberg finds. Raises KreuzbergError."""
     from kreuzberg import ConcurrencyConfig, ExtractionConfig, PageConfig, extract_bytes_sync
 
     wanted = ExtractionConfig(
