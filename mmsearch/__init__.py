@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from mmsearch.nearest.scan import Scan
     from mmsearch.reading import ReadLimits
     from mmsearch.records import Counts, Failure, Filters, Medium, Modality, Near, Progress
+    from mmsearch.searching.duplicate_groups import DuplicateClass, DuplicateFile, DuplicateGroup, Duplicates
     from mmsearch.searching.query import Query, Sort, Term
     from mmsearch.searching.results import FileList, Hit, ListedFile, Moment, SearchResult
     from mmsearch.searching.session import Session
@@ -72,6 +73,10 @@ __all__ = [
     "Diagnosis",
     "DirectionResult",
     "DroppedModel",
+    "DuplicateClass",
+    "DuplicateFile",
+    "DuplicateGroup",
+    "Duplicates",
     "Epoch",
     "Estimate",
     "Evaluation",
@@ -247,6 +252,12 @@ _ROOMS = {
         "Modality",
         "Near",
         "Progress",
+    ),
+    "mmsearch.searching.duplicate_groups": (
+        "DuplicateClass",
+        "DuplicateFile",
+        "DuplicateGroup",
+        "Duplicates",
     ),
     "mmsearch.searching.query": (
         "Query",

@@ -49,7 +49,7 @@ def test_a_query_that_was_asked_before_loads_no_encoder(indexed: Path) -> None:
     [
         ["--help"],
         ["--version"],
-        *([name, "--help"] for name in ("search", "index", "eval", "train", "adapters", "models")),
+        *([name, "--help"] for name in ("search", "duplicates", "index", "eval", "train", "adapters", "models")),
     ],
 )
 def test_help_loads_no_engine_at_all(indexed: Path, arguments: list[str]) -> None:

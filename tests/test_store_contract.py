@@ -219,6 +219,28 @@ def test_copies_share_their_items(filled: Filled) -> None:
     assert first.digest == second.digest
 
 
+def test_what_is_there_more_than_once_is_known_by_its_first_item(filled: Filled) -> None:
+    store = filled.store
+    content_id = filled.add(b"/photos/a/one.jpg", picture(1), picture(0, 1))
+    filled.add(b"/photos/a/other.jpg", picture(1))
+    assert store.copied_items(EVERYTHING).tolist() == []
+    with store.transaction():
+        store.put_file(filled.file(b"/photos/b/copy.png"), content_id)
+    (item_id,) = store.copied_items(EVERYTHING).tolist()
+    found = store.found_items([item_id], EVERYTHING)
+    assert sorted(item.path for item in found) == [b"/photos/a/one.jpg", b"/photos/b/copy.png"]
+    assert item_id == store.item_ids(filled.model_id, "image")[0]
+    # Where a filter lets one of them pass, it is there once.
+    assert store.copied_items(Filters(extensions=(".jpg",))).tolist() == []
+
+
+def test_digests_are_those_of_contents_or_not(filled: Filled) -> None:
+    filled.add(b"/photos/one.jpg", picture(1))
+    there, gone = (1).to_bytes(16, "big"), (2).to_bytes(16, "big")
+    assert filled.store.digests_among([there, gone]) == {there}
+    assert filled.store.digests_among([]) == set()
+
+
 def test_an_item_keeps_its_place_and_its_source(filled: Filled) -> None:
     place = Locator(start=3, end=9, line=2, page=4, region=(0.0, 0.25, 0.5, 1.0), time=(1.5, 2.0), part_name="Budget")
     item = EncodedItem("text", unit(1), place, "ocr", "some words")

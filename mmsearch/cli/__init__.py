@@ -20,6 +20,7 @@ from mmsearch.errors import MmsearchError
 COMMANDS = {
     "index": "index:index",
     "search": "search:search",
+    "duplicates": "duplicates:duplicates",
     "status": "library:status",
     "forget": "library:forget",
     "prune": "care:prune",

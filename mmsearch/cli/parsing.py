@@ -61,6 +61,7 @@ SYNONYMS = {
 # What a command is called elsewhere.
 COMMAND_SYNONYMS = {
     "compact": ("optimize", "shrink", "vacuum"),
+    "duplicates": ("dedupe", "dupes", "duplicate"),
     "doctor": ("check", "fsck", "repair", "verify"),
     "forget": ("delete", "drop", "remove", "rm"),
     "index": ("add", "import", "reindex", "scan", "sync", "update"),

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mmsearch.library.contents import Forgotten, Status
     from mmsearch.library.models import Models
     from mmsearch.records import Filters, Progress
+    from mmsearch.searching.duplicate_groups import DuplicateClass, Duplicates
     from mmsearch.searching.query import Query, Sort
     from mmsearch.searching.results import FileList, SearchResult
     from mmsearch.searching.session import Session
@@ -199,6 +200,29 @@ class Library:
         """The files that pass the filters, the newest first or by path; of one content one, or with `copies` each."""
         session = self._access.session(SessionOptions(adapter="none"))  # nothing is compared
         return session.list_files(filters, sort=sort, limit=limit, offset=offset, copies=copies)
+
+    def duplicates(
+        self,
+        filters: Filters | None = None,
+        *,
+        classes: Sequence[DuplicateClass] = (),
+        limit: int | None = None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> Duplicates:
+        """Files among those that pass the filters that are there more than once, in groups with one to keep.
+
+        `classes` are "bytes" (one content in several files), "picture" (the same picture in another size, format, crop
+        or light) and "shots" (photos that look alike and were taken within a minute); without any, all. Nothing is
+        deleted.
+        """
+        from mmsearch.searching.duplicates import DuplicatesRequest, duplicates_in
+
+        request = DuplicatesRequest.of(filters, classes, limit)
+        access = self._access
+        with access.guarded():
+            store, in_use = access.reading(), access.model_in_use()
+            with store.one_state():
+                return duplicates_in(access.folder, store, in_use, request, on_progress)
 
     def evaluate(
         self,

@@ -44,6 +44,7 @@ __all__ = [
     "details_at",
     "details_versions",
     "extra_of",
+    "known_picture",
     "medium_of",
     "open_file",
     "open_known",
@@ -171,5 +172,19 @@ def picture_in(path: bytes, side: int, limits: ReadLimits | None = None) -> Imag
     with open_file(path, limits) as file:
         if file.reader is not image.READER:
             return None
+        picture: Image = next(iter(read(file, side).parts)).payload
+        return picture
+
+
+def known_picture(path: bytes, size: int, mtime_ns: int, side: int, limits: ReadLimits | None = None) -> Image:
+    """The picture that the picture file at `path` shows, whose bytes are known by their size and time: none is hashed.
+
+    Raises:
+        UnreadableFile: as `read` does, and for a file of another medium. UnreachableFile: it is in another state, or
+            not to be had.
+    """
+    with opened_as_known(path, (size, mtime_ns), limits or ReadLimits(), READERS) as file:
+        if file.reader is not image.READER:
+            raise UnreadableFile("not an image")
         picture: Image = next(iter(read(file, side).parts)).payload
         return picture

@@ -176,6 +176,9 @@ class Ledger(Protocol):
     def content_called(self, digest: bytes) -> int | None:
         """The id of that content if some model has encoded it, else None."""
 
+    def digests_among(self, digests: Iterable[bytes]) -> set[bytes]:
+        """Those of the digests that are those of contents of the library."""
+
     def content_with_items(self, digest: bytes, model_id: int, reader: int) -> int | None:
         """The id of that content if it was read by that version of its reader, and this model has encoded all of it."""
 
@@ -402,6 +405,9 @@ class VectorStore(Protocol):
 
     def timed_items(self, item_ids: Iterable[int]) -> list[TimedItem]:
         """All items that have a time, of the contents and models that the given ones are of, by item id."""
+
+    def copied_items(self, filters: Filters) -> ItemIds:
+        """Of each content that more than one file holds which passes the filters its first item, ascending."""
 
     def list_files(
         self, model_ids: Sequence[int], filters: Filters, listing: Listing

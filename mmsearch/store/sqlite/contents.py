@@ -52,6 +52,14 @@ class ContentTables(DetailTables):
         ).fetchone()
         return None if row is None else int(row[0])
 
+    def digests_among(self, digests: Iterable[bytes]) -> set[bytes]:
+        """Those of the digests that are those of contents of the library."""
+        rows = self.connection.execute(
+            "SELECT digest FROM contents WHERE hex(digest) IN (SELECT value FROM json_each(?))",
+            (json.dumps([digest.hex().upper() for digest in digests]),),
+        )
+        return {row[0] for row in rows}
+
     def content_with_items(self, digest: bytes, model_id: int, reader: int) -> int | None:
         """The id of that content if it was read by that version of its reader, and this model has encoded all of it."""
         row = self.connection.execute(

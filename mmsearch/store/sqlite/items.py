@@ -139,6 +139,17 @@ class ItemTables(Connected):
         ).fetchall()
         return np.unique(np.fromiter((row[0] for row in rows), np.int64, len(rows)))
 
+    def copied_items(self, filters: Filters) -> ItemIds:
+        """Of each content that more than one file holds which passes the filters its first item, ascending."""
+        condition, values = filter_condition(filters)
+        rows = self.connection.execute(
+            f"""SELECT (SELECT min(id) FROM items WHERE content_id = contents.id) AS item_id
+                FROM files JOIN contents ON contents.id = files.content_id
+                WHERE {condition} GROUP BY contents.id HAVING count(*) > 1 AND item_id IS NOT NULL ORDER BY item_id""",
+            values,
+        ).fetchall()
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
     def nearest(
         self, model_id: int, modality: Modality, vector: FloatMatrix, count: int, filters: Filters
     ) -> tuple[ItemIds, FloatMatrix]:

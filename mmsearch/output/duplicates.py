@@ -1,0 +1,78 @@
+"""Groups of duplicates, for a person, as lines, as JSON, or as the paths that need not be kept."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+from mmsearch.output import visible
+from mmsearch.output.hits import Form
+from mmsearch.output.json import to_json
+from mmsearch.searching.duplicate_groups import DuplicateFile, DuplicateGroup, Duplicates
+
+_CALLED = {"bytes": "same bytes", "picture": "same picture", "shots": "similar shots"}
+
+
+def print_duplicates(found: Duplicates, form: Form) -> None:
+    """Prints the groups on stdout; nothing for none, but for JSON."""
+    if form is Form.JSON:
+        print(to_json(found))
+    elif form in (Form.PATHS, Form.NULL):
+        end = b"\0" if form is Form.NULL else b"\n"
+        sys.stdout.flush()
+        sys.stdout.buffer.write(b"".join(os.fsencode(path) + end for path in _paths(found)))
+        sys.stdout.buffer.flush()
+    elif form is Form.LINES:
+        for number, group in enumerate(found.groups, start=1):
+            for one in group.files:
+                print("\t".join([str(number), group.kind, "keep" if one.keep else "", _place(one)]))
+    else:
+        for group in found.groups:
+            print("\n".join(_shown(group)))
+
+
+def notes(found: Duplicates, form: Form) -> list[str]:
+    """What a person should know beside the groups: one sentence each."""
+    if form is Form.JSON:
+        return []
+    said = []
+    if not found.groups:
+        said.append("no duplicates found.")
+    elif form in (Form.TABLE, Form.LINES):
+        others = [one for group in found.groups for one in group.others]
+        more = f" (of {found.total:,})" if found.total > len(found.groups) else ""
+        groups = "1 group" if len(found.groups) == 1 else f"{len(found.groups):,} groups"
+        size = sum(group.bytes for group in found.groups)
+        said.append(f"{groups}{more}; the {len(others):,} files that need not be kept take {_megabytes(size)}.")
+    elif "shots" not in found.classes:
+        said.append("similar shots are not among these paths; --class shots prints theirs.")
+    if found.not_compared:
+        said.append(
+            f"{found.not_compared:,} photos that look much like another one are not there now (a drive that is away?), "
+            "and were not compared by their pixels."
+        )
+    return said
+
+
+def _paths(found: Duplicates) -> Iterator[str]:
+    """The files that are there and need not be kept, of groups whose file to keep is there, each once."""
+    yield from dict.fromkeys(
+        one.path for group in found.groups if group.files[0].available for one in group.others if one.available
+    )
+
+
+def _shown(group: DuplicateGroup) -> Iterator[str]:
+    yield f"{_CALLED[group.kind]}: {len(group.files):,} files, {_megabytes(group.bytes)} to spare"
+    for one in group.files:
+        size = f"{one.width}×{one.height}, " if one.width is not None else ""
+        kept = f"  {visible(group.why)}" if one.keep else ""
+        yield f"  {'keep' if one.keep else '    '}  {_place(one)}  ({size}{_megabytes(one.bytes)}){kept}"
+
+
+def _place(one: DuplicateFile) -> str:
+    return visible(one.path) + ("" if one.available else " (not there now)")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"
