@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from mmsearch.reading import ReadLimits
     from mmsearch.records import Counts, Failure, Filters, Medium, Modality, Near, Progress
     from mmsearch.searching.duplicate_groups import DuplicateClass, DuplicateFile, DuplicateGroup, Duplicates
-    from mmsearch.searching.query import Query, Sort, Term
+    from mmsearch.searching.query import Group, Query, Sort, Term
     from mmsearch.searching.results import FileList, Hit, ListedFile, Moment, SearchResult
     from mmsearch.searching.session import Session
     from mmsearch.store.sqlite.backup import Backup
@@ -89,6 +89,7 @@ __all__ = [
     "Filters",
     "Finding",
     "Forgotten",
+    "Group",
     "Hit",
     "Incomplete",
     "IndexPreview",
@@ -260,6 +261,7 @@ _ROOMS = {
         "Duplicates",
     ),
     "mmsearch.searching.query": (
+        "Group",
         "Query",
         "Sort",
         "Term",

@@ -198,12 +198,12 @@ class Near:
 class Filters:
     """Which files may be hits; applied before the ranking.
 
-    `folders` are absolute paths as bytes, `extensions` lower-case with their dot. `after` is included and `before`
-    excluded: naive local date-times, compared with the EXIF date where there is one, else with the file's
-    modification time. The others compare what a file, or a sidecar of it, says: `camera` and `lens` stand in it;
-    `near` is around the place; one of `places` are words of the city's or country's name; `rating` is at least that;
-    each of `keywords` are words of one of its keywords. Letters' case and accents do not matter. `longer` and
-    `shorter` are seconds, not included.
+    `folders`, and `not_folders`, in which they are not, are absolute paths as bytes, `extensions` lower-case with
+    their dot. `after` is included and `before` excluded: naive local date-times, compared with the EXIF date where
+    there is one, else with the file's modification time. The others compare what a file, or a sidecar of it, says:
+    `camera` and `lens` stand in it; `near` is around the place; one of `places` are words of the city's or
+    country's name; `rating` is at least that; each of `keywords` are words of one of its keywords. Letters' case
+    and accents do not matter. `longer` and `shorter` are seconds, not included.
     """
 
     medium: Medium | None = None
@@ -219,12 +219,14 @@ class Filters:
     keywords: tuple[str, ...] = ()
     longer: float | None = None
     shorter: float | None = None
+    not_folders: tuple[bytes, ...] = ()
 
     def json_fields(self) -> dict[str, Any]:
         """Those that filter anything."""
         described = {
             "type": self.medium,
             "in": self.folders,
+            "not_in": self.not_folders,
             "ext": self.extensions,
             "after": self.after,
             "before": self.before,
@@ -244,12 +246,16 @@ class Filters:
 
 
 class Listing(NamedTuple):
-    """A page of a list of files: by date, the newest first, or by path; those of one content once, or each of them."""
+    """A page of a list of files: by date, the newest first, or by path; those of one content once, or each of them.
+
+    With a `seed` (0 to 2**64 - 1) they come in an order that is drawn by it and by nothing else.
+    """
 
     by_date: bool
     offset: int
     limit: int
     copies: bool
+    seed: int | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ HIT_FIELDS = {
     "rank", "id", "path", "type", "score", "similarity", "width", "height", "bytes", "modified", "taken", "snippet",
     "line", "offset", "available", "source", "page", "time", "region", "part_name", "copies", "moments", "companions",
     "camera", "lens", "focal_length", "iso", "latitude", "longitude", "place", "rating", "title", "keywords",
-    "description",
+    "description", "group",
 }  # fmt: skip
 
 
@@ -64,7 +64,13 @@ def test_query_repeats_terms_and_filters(mmsearch: Mmsearch, indexed: Path, phot
 
 
 def test_query_without_filters_says_so(answer: Any) -> None:
-    assert answer["query"] == {"terms": [{"text": "a cup of coffee", "weight": 1.0}], "filters": {}}
+    assert answer["query"] == {
+        "terms": [{"text": "a cup of coffee", "weight": 1.0}],
+        "filters": {},
+        "like": [],
+        "unlike": [],
+        "random": None,
+    }
 
 
 def test_model_is_name_and_revision(answer: Any) -> None:

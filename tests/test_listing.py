@@ -82,14 +82,14 @@ def test_files_are_listed_by_name_and_each_copy_where_that_is_asked(
 def test_a_list_as_json_has_just_these_fields(mmsearch: Mmsearch, listed: Path, album: Path) -> None:
     done = mmsearch("search", "--before", "2021", "--limit", "1", "--json", library=listed)
     assert set(done.json) == {
-        "schema_version", "filters", "sort", "library", "elapsed_ms", "total", "offset", "hits",
+        "schema_version", "filters", "sort", "library", "elapsed_ms", "total", "offset", "hits", "random",
     }  # fmt: skip
     assert done.json["filters"] == {"before": "2021-01-01T00:00:00"}
     (hit,) = done.json["hits"]
     assert set(hit) == {
         "rank", "id", "path", "type", "width", "height", "bytes", "modified", "taken", "available", "copies",
         "camera", "lens", "focal_length", "iso", "latitude", "longitude", "place", "rating", "title", "keywords",
-        "description", "companions",
+        "description", "companions", "group",
     }  # fmt: skip
     assert (hit["rank"], hit["type"], hit["available"]) == (1, "image", True)
 

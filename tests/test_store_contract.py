@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmsearch.files.hashing import place_in_shuffle
 from mmsearch.records import (
     Content,
     Details,
@@ -397,6 +398,12 @@ def test_filters_choose_before_the_ranking(filled: Filled) -> None:
     in_a = [b"/photos/a/%02d.png" % number for number in (0, 10, 20, 30)]
     assert filled.nearest(vector, 10, Filters(folders=(b"/photos/a",))) == in_a
     assert filled.nearest(vector, 3, Filters(extensions=(".png",))) == in_a[:3]
+    assert filled.nearest(vector, 10, Filters(not_folders=(b"/photos/b",))) == in_a
+    assert filled.nearest(vector, 9, Filters(not_folders=(b"/photos/b/01.jpg", b"/photos/b/02.jpg", b"/photos/c"))) == [
+        b"/photos/%s/%02d%s" % ((b"a", number, b".png") if number % 10 == 0 else (b"b", number, b".jpg"))
+        for number in (0, *range(3, 11))
+    ]
+    assert filled.nearest(vector, 10, Filters(folders=(b"/photos/a",), not_folders=(b"/photos",))) == []
     assert filled.nearest(vector, 10, Filters(medium="text")) == []
     taken = filled.nearest(vector, 40, Filters(after=datetime(2015, 1, 1), before=datetime(2018, 1, 1)))
     assert [int(os.path.basename(path)[:2]) % 10 for path in taken] == [5, 7] * 4
@@ -430,6 +437,40 @@ def test_files_are_listed_by_date_and_by_path_a_page_at_a_time(filled: Filled) -
     assert paths(True, Filters(folders=(b"/photos/c.jpg",))) == [b"/photos/c.jpg"]
     assert filled.store.list_files(models, EVERYTHING, Listing(True, 0, 1, False))[1] == 3
     assert filled.store.list_files([filled.model_id + 1], EVERYTHING, Listing(True, 0, 1, False)) == ([], 0)
+
+
+def test_files_are_listed_in_the_order_that_a_seed_draws(filled: Filled) -> None:
+    every = [b"/photos/%02d.jpg" % number for number in range(12)]
+    for number, path in enumerate(every):
+        filled.add(path, picture(1, number))
+
+    def drawn(seed: int, offset: int = 0, limit: int = 12) -> list[bytes]:
+        listing = Listing(True, offset, limit, False, seed)
+        return [path for _, path in filled.store.list_files([filled.model_id], EVERYTHING, listing)[0]]
+
+    first, largest = drawn(1), drawn(2**64 - 1)
+    assert sorted(first) == sorted(largest) == every
+    assert len({tuple(first), tuple(largest), tuple(every)}) == 3
+    assert [*drawn(1, 0, 5), *drawn(1, 5, 7)] == first == sorted(every, key=lambda path: place_in_shuffle(path, 1))
+
+
+def test_a_content_is_known_by_its_digest_and_its_path_with_its_items(filled: Filled) -> None:
+    store, model_id = filled.store, filled.model_id
+    filled.add(b"/photos/a.jpg", picture(1))
+    filled.add(b"/photos/b.txt", EncodedItem("text", unit(1), text="words"), medium="text")
+    digest = store.digest_at(b"/photos/b.txt")
+    assert digest is not None
+    assert store.digest_at(b"/photos/c.txt") is None
+    assert (store.has_content(digest), store.has_content(bytes(16))) == (True, False)
+    items = store.items_of_content(digest, model_id)
+    assert {modality: item_ids.tolist() for modality, item_ids in items.items()} == {
+        "text": store.item_ids(model_id, "text").tolist()
+    }
+    assert store.items_of_content(digest, model_id + 1) == {}
+    assert store.items_of_contents([digest, bytes(16)]) == set(store.item_ids(model_id, "text").tolist())
+    with store.transaction():
+        store.remove_path(b"/photos/b.txt")
+    assert not store.has_content(digest)
 
 
 def test_what_is_missing_in_a_content_is_remarked_until_it_goes(filled: Filled) -> None:

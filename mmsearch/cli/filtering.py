@@ -30,6 +30,14 @@ FolderOption = Annotated[
         help="Only files below this folder, or those that a pattern names: '~/Pictures/20*' (repeatable).",
     ),
 ]
+NotInOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--not-in",
+        metavar="DIR",
+        help="No files below this folder, or those that a pattern names: '**/drafts' (repeatable).",
+    ),
+]
 ExtOption = Annotated[
     list[str] | None,
     typer.Option(metavar="EXT", help="Only files of this extension: jpg, or jpg,png (repeatable)."),
@@ -83,6 +91,7 @@ class TypedFilters:
     rating: int | None
     keywords: Sequence[str]
     lengths: tuple[str | None, str | None]
+    not_folders: Sequence[str] = ()
 
 
 def filters_of(library: Library, typed: TypedFilters) -> Filters:
@@ -108,7 +117,13 @@ def filters_of(library: Library, typed: TypedFilters) -> Filters:
     return Filters(
         medium=_if_given(typed.only, parse_medium),
         folders=tuple(
-            name for folder in typed.folders for held in _held(library, folder) for name in parse_folder(held)
+            name for folder in typed.folders for held in _held(library, folder, "--in") for name in parse_folder(held)
+        ),
+        not_folders=tuple(
+            name
+            for folder in typed.not_folders
+            for held in _held(library, folder, "--not-in", may_be_none=True)
+            for name in parse_folder(held)
         ),
         extensions=tuple(name for extension in typed.extensions for name in parse_extension(extension)),
         after=after,
@@ -140,16 +155,18 @@ def _near(written: str) -> Near:
     return near
 
 
-def _held(library: Library, typed: str) -> list[str]:
-    """The folders that are meant, as far as the library has something of them."""
+def _held(library: Library, typed: str, option: str, may_be_none: bool = False) -> list[str]:
+    """The folders that are meant, as far as the library has something of them; it may have none of any."""
     from mmsearch.searching.query import folders_called
 
     if not typed:
         raise Invalid("An empty path names no folder; write . for the current one.")
     called = folders_called(typed)
     held = [folder for folder in called if library.holds(folder)]
-    if held:
+    if held or (may_be_none and os.path.lexists(called[0])):
         return held
     if not os.path.lexists(called[0]):
-        raise NotFound(f"{typed} does not exist, and nothing of it is in the library; check the path given to --in.")
+        raise NotFound(
+            f"{typed} does not exist, and nothing of it is in the library; check the path given to {option}."
+        )
     raise NotFound(f"Nothing of {typed} is in the library", Remedy("index"))

@@ -57,6 +57,7 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "index.once": "run `mmsearch index` once where it can",
     "index.rebuild": "run `mmsearch index --model {subject} --rebuild` to encode its files again",
     "leave_out": "leave --{subject} out",
+    "like": "give the path of one that was found, or look for what is like another picture with --image",
     "models.choose": "choose another model",
     "models.good": "`mmsearch models` lists good ones (a private one needs HF_TOKEN)",
     "models.install": _install,

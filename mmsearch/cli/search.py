@@ -48,12 +48,20 @@ def _found(library: Library, options: SearchOptions, filters: Filters) -> bool:
     from mmsearch.output.hits import Form
     from mmsearch.searching.query import Query
 
-    page: dict[str, Any] = {"limit": options.limit, "offset": options.offset, "copies": options.copies}
+    page: dict[str, Any] = {
+        "limit": options.limit,
+        "offset": options.offset,
+        "copies": options.copies,
+        "group": options.group.value if options.group else None,
+        "random": _seed(options),
+    }
     ask: Callable[[tuple[Term, ...]], Query] = partial(
         Query,
         filters=filters,
         min_score=options.min_score,
         sort=(options.sort or SortChoice.SCORE).value,
+        like=tuple(map(library.id_called, options.like or ())),
+        unlike=tuple(map(library.id_called, options.unlike or ())),
         **page,
     )
     if options.batch is not None:
@@ -61,18 +69,31 @@ def _found(library: Library, options: SearchOptions, filters: Filters) -> bool:
         if options.has_terms or shows or options.form in (Form.PATHS, Form.NULL):
             raise Invalid("--batch takes its queries from the file and prints JSON; leave the others out.")
         return _answer_many(library, _batch_queries(options.batch, ask), options)
-    if (options.sort or filters) and not options.has_terms:
+    if (options.sort or filters or options.at_random) and not options.has_terms:
         _check_listing(options)
-        return _show(library.list_files(filters, sort=(options.sort or SortChoice.DATE).value, **page), options)
+        return _show(
+            library, library.list_files(filters, sort=(options.sort or SortChoice.DATE).value, **page), options
+        )
     with pictures_from_pipes() as in_a_file:
         like, unlike = map(in_a_file, options.image or ()), map(in_a_file, options.avoid_image or ())
         return _answer(library, ask(_terms(options, like, unlike)), options)
 
 
+def _seed(options: SearchOptions) -> int | None:
+    """The seed of a draw, which the JSON tells, so that it can be repeated."""
+    if not options.at_random:
+        if options.seed is not None:
+            raise Invalid("--seed says what --random draws; add that, or leave it out.")
+        return None
+    import secrets
+
+    return secrets.randbits(32) if options.seed is None else options.seed
+
+
 def _answer(library: Library, query: Query, options: SearchOptions) -> bool:
     """Prints what answers the query. Whether something does."""
     scan = cast("Scan", "codes" if options.scan is ScanChoice.AUTO else options.scan.value)
-    return _show(next(library.search_many([query], scan=scan, **_models(options))), options)
+    return _show(library, next(library.search_many([query], scan=scan, **_models(options))), options)
 
 
 def _answer_many(library: Library, queries: Iterator[Query], options: SearchOptions) -> bool:
@@ -89,8 +110,9 @@ def _models(options: SearchOptions) -> dict[str, Any]:
     return {"adapter": options.adapter, "model": options.model, "on_trouble": _tell_trouble}
 
 
-def _show(result: SearchResult | FileList, options: SearchOptions) -> bool:
+def _show(library: Library, result: SearchResult | FileList, options: SearchOptions) -> bool:
     """Prints hits, and what is to be said beside them. Whether there are any."""
+    library.keep_result(result)
     from mmsearch import output
     from mmsearch.output import hits
     from mmsearch.output.hits import Form

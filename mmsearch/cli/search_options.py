@@ -19,6 +19,7 @@ from mmsearch.cli.filtering import (
     LensOption,
     LongerOption,
     NearOption,
+    NotInOption,
     OnlyOption,
     PlaceOption,
     RatingOption,
@@ -37,8 +38,17 @@ class SortChoice(str, Enum):
     """What hits are ordered by."""
 
     SCORE = "score"
+    SIMILARITY = "similarity"
     DATE = "date"
     NAME = "name"
+
+
+class GroupChoice(str, Enum):
+    """What hits under one heading have in common."""
+
+    FOLDER = "folder"
+    DAY = "day"
+    PLACE = "place"
 
 
 class ScanChoice(str, Enum):
@@ -80,6 +90,18 @@ AvoidImageOption = Annotated[
     list[str] | None,
     typer.Option("--not-image", metavar="FILE", help="A picture to keep away from (repeatable)."),
 ]
+LikeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--like",
+        metavar="HIT",
+        help="More like this hit, which is its rank in the last search, its path or its id, with a query or without "
+        "(repeatable). Those named are left out.",
+    ),
+]
+UnlikeOption = Annotated[
+    list[str] | None, typer.Option("--unlike", metavar="HIT", help="Less like this hit (repeatable).")
+]
 LimitOption = Annotated[int, typer.Option("--limit", "-n", metavar="N", help="At most so many hits.")]
 OffsetOption = Annotated[int, typer.Option(metavar="N", help="Leave out the first N hits: the next page.")]
 MinScoreOption = Annotated[
@@ -101,10 +123,24 @@ ModelOption = Annotated[
 SortOption = Annotated[
     SortChoice | None,
     typer.Option(
-        metavar="[score|date|name]",
-        help="Show the hits of a page by score, the newest first (date), or by path (name). Without a query "
-        "files that pass the filters are listed, the newest first.",
+        metavar="[score|similarity|date|name]",
+        help="Show the hits of a page by score, by their cosine alone (similarity), the newest first (date), or by "
+        "path (name). Without a query files that pass the filters are listed, the newest first.",
     ),
+]
+GroupOption = Annotated[
+    GroupChoice | None,
+    typer.Option(
+        metavar="[folder|day|place]",
+        help="Put together the hits of one folder, one day, or one place, under a heading on a terminal.",
+    ),
+]
+RandomOption = Annotated[
+    bool,
+    typer.Option("--random", help="Draw the hits at random from all that answer, or that pass the filters."),
+]
+SeedOption = Annotated[
+    int | None, typer.Option(metavar="N", help="Draw the same ones with --random each time that N is the same.")
 ]
 CopiesOption = Annotated[
     bool,
@@ -175,6 +211,8 @@ class SearchOptions:
     image: ImageOption = None
     avoid: AvoidOption = None
     avoid_image: AvoidImageOption = None
+    like: LikeOption = None
+    unlike: UnlikeOption = None
     limit: LimitOption = DEFAULT_LIMIT
     offset: OffsetOption = 0
     min_score: MinScoreOption = None
@@ -182,6 +220,7 @@ class SearchOptions:
     model: ModelOption = None
     only: OnlyOption = None
     folder: FolderOption = None
+    not_in: NotInOption = None
     ext: ExtOption = None
     after: AfterOption = None
     before: BeforeOption = None
@@ -194,6 +233,9 @@ class SearchOptions:
     longer: LongerOption = None
     shorter: ShorterOption = None
     sort: SortOption = None
+    group: GroupOption = None
+    at_random: RandomOption = False
+    seed: SeedOption = None
     copies: CopiesOption = False
     as_json: JsonOption = False
     as_jsonl: AsJsonlOption = False
@@ -212,7 +254,7 @@ class SearchOptions:
     @property
     def has_terms(self) -> bool:
         """Whether something is looked for."""
-        return bool(self.query or self.also or self.image or self.avoid or self.avoid_image)
+        return bool(self.query or self.also or self.image or self.avoid or self.avoid_image or self.like or self.unlike)
 
     @property
     def filters(self) -> TypedFilters:
@@ -220,6 +262,7 @@ class SearchOptions:
         return TypedFilters(
             *(self.only, self.folder or (), self.ext or (), (self.after, self.before), self.camera, self.lens),
             *(self.near, self.place, self.rating, self.keyword or (), (self.longer, self.shorter)),
+            not_folders=self.not_in or (),
         )
 
     @property

@@ -38,3 +38,10 @@ def sha256_of(path: str) -> str:
     import hashlib
 
     return updated(hashlib.sha256(), path).hexdigest()
+
+
+def place_in_shuffle(path: bytes, seed: int) -> int:
+    """A signed number of 64 bits by which paths are put in an order that the seed, 0 to 2**64 - 1, alone decides on."""
+    import xxhash
+
+    return xxhash.xxh3_64_intdigest(path, seed) - 2**63

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mmsearch.library.models import Models
     from mmsearch.records import Filters, Progress
     from mmsearch.searching.duplicate_groups import DuplicateClass, Duplicates
-    from mmsearch.searching.query import Query, Sort
+    from mmsearch.searching.query import Group, Query, Sort
     from mmsearch.searching.results import FileList, SearchResult
     from mmsearch.searching.session import Session
 
@@ -188,6 +188,19 @@ class Library:
                     on_trouble(trouble)
             yield result
 
+    def keep_result(self, result: SearchResult | FileList) -> None:
+        """Keeps in the library's folder which contents the hits are, so that `id_called` knows them by their ranks."""
+        from mmsearch.searching.last_result import keep_result
+
+        keep_result(self.folder, result)
+
+    def id_called(self, called: str | os.PathLike[str]) -> str:
+        """The id of a hit, for `Query.like`, by its rank in the result kept last ("3"), its path, or its id."""
+        from mmsearch.searching.last_result import id_called
+
+        with self._access.guarded():
+            return id_called(self.folder, self._access.reading(), os.fspath(called))
+
     def list_files(
         self,
         filters: Filters | None = None,
@@ -196,10 +209,17 @@ class Library:
         limit: int = DEFAULT_LIMIT,
         offset: int = 0,
         copies: bool = False,
+        group: Group | None = None,
+        random: int | None = None,
     ) -> FileList:
-        """The files that pass the filters, the newest first or by path; of one content one, or with `copies` each."""
+        """The files that pass the filters, the newest first or by path; of one content one, or with `copies` each.
+
+        `group` and `random` are those of a `Query`.
+        """
         session = self._access.session(SessionOptions(adapter="none"))  # nothing is compared
-        return session.list_files(filters, sort=sort, limit=limit, offset=offset, copies=copies)
+        return session.list_files(
+            filters, sort=sort, limit=limit, offset=offset, copies=copies, group=group, random=random
+        )
 
     def duplicates(
         self,

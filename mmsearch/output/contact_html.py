@@ -73,12 +73,19 @@ def write_html(file: IO[bytes], drawn: Iterable[Drawn], result: SearchResult | F
         "<main>",
         f'<h1 dir="auto" translate="no">{title}</h1>',
         f"<p>{_count(result)}</p>",
-        "<ol>",
     ]
     _write(file, "\n".join(head))
+    is_grouped = any(hit.group is not None for hit in result.hits)
+    groups: list[str | None] = []
     for one in drawn:
+        if not groups or one.hit.group != groups[-1]:
+            heading = _escaped("no place known" if one.hit.group is None else one.hit.group)
+            _write(file, "</ol>" if groups else "")
+            _write(file, f'<h2 dir="auto" translate="no">{heading}</h2>' if is_grouped else "")
+            _write(file, "<ol>")
+            groups.append(one.hit.group)
         _write(file, _card(one))
-    _write(file, "</ol>\n</main>\n</body>\n</html>")
+    _write(file, f"{'</ol>' if groups else ''}\n</main>\n</body>\n</html>")
 
 
 def _write(file: IO[bytes], lines: str) -> None:

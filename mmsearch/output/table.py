@@ -24,6 +24,7 @@ _GAP = "  "
 _LEAST_WIDTH = 8
 # The head of a column of dates, as wide as they are.
 _DATE = "date".ljust(10)
+_SIMILARITY = "similarity"
 
 
 def print_table(
@@ -39,8 +40,13 @@ def print_table(
     columns = _columns(result)
     indent = " " * (number_width + len(_GAP) + sum(len(name) + len(_GAP) for name in columns))
     head = Text(_GAP.join([f"{'#':>{number_width}}", *columns, "file"]), style="dim")
-    _print(console, [head], preview.beside_nothing() if preview else None)
+    head_left = preview.beside_nothing() if preview else None
+    _print(console, [head], head_left)
+    heading: str | None = None
     for hit in result.hits:
+        if _is_grouped(result) and (named := _heading(hit, place)) != heading:
+            heading = named
+            _print(console, [Text(shortened(heading, console.width), style="bold")], head_left)
         line = Text().append(f"{hit.rank:>{number_width}}{_GAP}", style="dim")
         for measure in _measures(hit, columns):
             line.append(measure).append(_GAP)
@@ -59,10 +65,21 @@ def print_table(
         _print(console, lines, preview.beside(hit, len(lines)) if preview else None)
 
 
+def _is_grouped(result: SearchResult | FileList) -> bool:
+    grouped = (hit for hit in result.hits if hit.group is not None)
+    return next(grouped, None) is not None
+
+
+def _heading(hit: Hit | ListedFile, place: _Place) -> str:
+    """What a group is called: a folder as a person at this place would write it."""
+    return "no place known" if hit.group is None else visible(place.shown(hit.group))
+
+
 def _columns(result: SearchResult | FileList) -> list[str]:
-    """The heads of what stands before a file: its score where it has one, and the date that files are sorted by."""
-    by_date = (result.sort if isinstance(result, FileList) else result.query.sort) == "date"
-    return [*([] if isinstance(result, FileList) else ["score"]), *([_DATE] if by_date else [])]
+    """The heads of what stands before a file: its score where it has one, and what else files are sorted by."""
+    sort = result.sort if isinstance(result, FileList) else result.query.sort
+    more = {"date": [_DATE], "similarity": [_SIMILARITY]}.get(sort, [])
+    return [*([] if isinstance(result, FileList) else ["score"]), *more]
 
 
 def _measures(hit: Hit | ListedFile, columns: Sequence[str]) -> Iterator[Text]:
@@ -70,6 +87,8 @@ def _measures(hit: Hit | ListedFile, columns: Sequence[str]) -> Iterator[Text]:
         if name == "score" and isinstance(hit, Hit):
             score = hit.score
             yield Text(f"{score:5.2f}", style=next(colour for least, colour in _COLOURS if score >= least))
+        elif name == _SIMILARITY and isinstance(hit, Hit):
+            yield Text(f"{hit.similarity:{len(_SIMILARITY)}.2f}")
         else:
             yield Text(hit.moment[:10])
 

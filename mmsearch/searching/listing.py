@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mmsearch.files.times import in_utc
 from mmsearch.records import Filters, FoundItem, Listing
@@ -34,7 +35,15 @@ def listed_files(
         )
         for rank, ((item_id, _), one) in enumerate(zip(found, shown, strict=True), start=listing.offset + 1)
     )
-    return files, total
+    return files if listing.seed is None else _in_order(files, listing), total
+
+
+def _in_order(files: Sequence[ListedFile], listing: Listing) -> tuple[ListedFile, ...]:
+    """Files that were drawn, in the order of the list, and their places in it."""
+    ordered = sorted(files, key=lambda file: os.fsencode(file.path))
+    if listing.by_date:
+        ordered.sort(key=lambda file: file.moment, reverse=True)
+    return tuple(replace(file, rank=rank) for rank, file in enumerate(ordered, start=listing.offset + 1))
 
 
 def _listed(

@@ -12,8 +12,10 @@ from mmsearch.errors import Invalid, NotFound, Remedy
 from mmsearch.records import Filters, Medium, Modality
 from mmsearch.searching import DEFAULT_LIMIT
 
-# By what hits are ordered: the best, the newest, or the first path first.
-Sort = Literal["score", "date", "name"]
+# By what hits are ordered: the best, the most similar, the newest, or the first path first.
+Sort = Literal["score", "similarity", "date", "name"]
+# What hits that stand together have in common.
+Group = Literal["folder", "day", "place"]
 # Of hits and files that can be asked for.
 LARGEST_NUMBER = 1_000_000_000
 
@@ -23,6 +25,7 @@ MOST_FOLDERS = 400
 
 # `12:30 train` and `7:05` begin with a time of day, which is no weight.
 _WEIGHTED = re.compile(r"(?!\d\d?:[0-5]\d\b(?!:\d))(\d+(?:\.\d*)?|\.\d+):(.+)", re.DOTALL)
+_ID = re.compile("[0-9a-f]{32}")
 _FILE_URL = "file://"
 _DATES = (("%Y", 4), ("%Y-%m", 7), ("%Y-%m-%d", 10))
 
@@ -42,11 +45,15 @@ class Term:
 
 @dataclass(frozen=True)
 class Query:
-    """What is looked for. At least one term has a positive weight.
+    """What is looked for. At least one term has a positive weight, unless something is to be alike.
+
+    `like` and `unlike` are ids of contents (of hits) of which the answers are to be more or less: see `feedback`. They
+    are no answers themselves.
 
     The hits are at most `limit`, after the first `offset` of all. Without `min_score` a query of one text leaves out
     hits that are no nearer than what a text that means nothing would find. Files of the same content are one hit, or
-    with `copies` one each. `sort` orders the hits of the page, which are the best ones whatever it is.
+    with `copies` one each. `sort` orders the hits of the page, which are the best ones whatever it is, and `group` puts
+    those together that have the same. With `random`, the seed of a draw, the page is one of all that answer, drawn.
 
     Raises:
         Invalid: no terms, none of a positive weight, an empty text, or numbers out of range.
@@ -59,27 +66,37 @@ class Query:
     offset: int = field(default=0, metadata={"json": None})
     copies: bool = field(default=False, metadata={"json": None})
     sort: Sort = field(default="score", metadata={"json": None})
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+    group: Group | None = field(default=None, metadata={"json": None})
+    random: int | None = None
 
     def __post_init__(self) -> None:
-        if not self.terms:
+        if not (self.terms or self.like or self.unlike):
             raise Invalid("Nothing to search for.", Remedy("query"))
         if any(not term.value.strip() for term in self.terms):
             raise Invalid("The query is empty.", Remedy("query"))
-        if not any(term.weight > 0 for term in self.terms):
+        if not (self.like or any(term.weight > 0 for term in self.terms)):
             raise Invalid("The query only says what to avoid.", Remedy("query.add"))
-        check_page(self.limit, self.offset, self.sort)
+        if any(not _ID.fullmatch(one) for one in (*self.like, *self.unlike)):
+            raise Invalid("What is liked or not is given by the ids of hits, of 32 digits each.")
+        check_page(self.limit, self.offset, self.sort, self.group, self.random)
         if self.min_score is not None and not 0 <= self.min_score <= 1:
             raise Invalid(f"The lowest score is {self.min_score:g}; scores lie between 0 and 1.")
 
 
-def check_page(limit: int, offset: int, sort: Sort) -> None:
-    """Raises Invalid for what is no page of a list, or no order."""
+def check_page(limit: int, offset: int, sort: Sort, group: Group | None, seed: int | None) -> None:
+    """Raises Invalid for what is no page of a list, no order, no group, or no seed of a draw."""
     if not 1 <= limit <= LARGEST_NUMBER:
         raise Invalid(f"The limit is {limit}; it must be 1 or more, and no more than {LARGEST_NUMBER:,}.")
     if not 0 <= offset <= LARGEST_NUMBER:
         raise Invalid(f"The offset is {offset}; it must be 0 or more, and no more than {LARGEST_NUMBER:,}.")
     if sort not in get_args(Sort):
-        raise Invalid(f"Nothing is sorted by {sort!r}; it is score, date or name.")
+        raise Invalid(f"Nothing is sorted by {sort!r}; it is score, similarity, date or name.")
+    if group is not None and group not in get_args(Group):
+        raise Invalid(f"Nothing is grouped by {group!r}; it is folder, day or place.")
+    if seed is not None and not 0 <= seed < 2**64:
+        raise Invalid(f"The seed is {seed}; it must be 0 or more, and of no more than 64 bits.")
 
 
 def parse_weight(written: str) -> tuple[float, str]:

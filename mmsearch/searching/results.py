@@ -27,7 +27,8 @@ class Hit:
     not say within a second: the file is on a drive that is away, or is gone. `copies` are the paths of other files of
     the same content that pass the filters, where these are no hits of their own; `companions` are those of files that
     are the same photo and lie beside it under its name: its RAW photo, the film of a live photo. `moments` are others
-    than that best place at which a film or a recording answers the query too, best first.
+    than that best place at which a film or a recording answers the query too, best first. `group` is what it has in
+    common with the hits beside it, where they are grouped.
     """
 
     rank: int
@@ -64,6 +65,7 @@ class Hit:
     description: str | None = None
     moments: tuple[Moment, ...] = ()
     companions: tuple[str, ...] = ()
+    group: str | None = None
 
     @property
     def moment(self) -> str:
@@ -123,6 +125,7 @@ class ListedFile:
     keywords: tuple[str, ...] = ()
     description: str | None = None
     companions: tuple[str, ...] = ()
+    group: str | None = None
 
     @property
     def moment(self) -> str:
@@ -134,6 +137,8 @@ class ListedFile:
 class FileList:
     """A page of the files that pass some filters, the newest first (`sort` "date") or by path ("name").
 
+    `random` is the seed by which they were drawn, where they were.
+
     `total` counts those of all pages, of which the first `offset` are left out.
     """
 
@@ -144,6 +149,7 @@ class FileList:
     total: int
     offset: int
     hits: tuple[ListedFile, ...]
+    random: int | None = None
 
 
 def moment_of(modified: str, taken: str | None) -> str:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from mmsearch.errors import Invalid
+from mmsearch.files.hashing import place_in_shuffle
 from mmsearch.files.times import in_utc
 from mmsearch.nearest.gallery import Ranking
 from mmsearch.records import Background, FloatMatrix, FoundItem, Modality
 from mmsearch.searching import scoring
 from mmsearch.searching.channels import Channel, LibraryState
 from mmsearch.searching.companions import Companions
+from mmsearch.searching.grouping import in_groups
 from mmsearch.searching.moments import Scored, other_moments
 from mmsearch.searching.presence import Presence
-from mmsearch.searching.query import Query, Sort, Term
+from mmsearch.searching.query import LARGEST_NUMBER, Query, Sort, Term
 from mmsearch.searching.results import Hit, Moment
 from mmsearch.searching.scoring import WeightedTerm
 from mmsearch.store.sqlite.store import SqliteStore
@@ -139,13 +142,18 @@ class Searcher:
             asked.append(_Asked(channel, in_space, ranking, background, threshold, rows))
             thresholds[channel.modality] = min(threshold, thresholds.get(channel.modality, math.inf))
         companions = Companions(self._store, query.filters)
-        page, total, is_exact, nearest = self._page(query, asked, companions)
+        every = query if query.random is None else replace(query, offset=0, limit=LARGEST_NUMBER)
+        page, total, is_exact, nearest = self._page(every, asked, companions)
+        ranks = list(range(every.offset + 1, every.offset + len(page) + 1))
+        if query.random is not None:
+            ranks = _drawn(page, query, query.random)
+            page = [page[rank - 1] for rank in ranks]
         looked_at = [*page, nearest] if nearest else page
         items = self._store.found_items({found.item_id for found in looked_at}, query.filters)
         of_place = {(item.item_id, item.path): item for item in items}
         shown = self._presence.shown((found.path, found.copies) for found in looked_at)
         moments = self._moments(asked, looked_at, items)
-        ranks = [*range(query.offset + 1, query.offset + len(page) + 1), *([0] if nearest else [])]
+        ranks += [0] if nearest else []
         hits = [
             _hit(
                 rank,
@@ -158,7 +166,8 @@ class Searcher:
             for rank, found, one in zip(ranks, looked_at, shown, strict=True)
         ]
         best = hits.pop() if nearest else None
-        return Answer(_in_order(tuple(hits), query.sort), total, is_exact, thresholds, best)
+        shown_hits = in_groups(_in_order(tuple(hits), query.sort), query.group)
+        return Answer(shown_hits, total, is_exact, thresholds, best)
 
     def _threshold(
         self, query: Query, channel: Channel, asked: QueryVector, rows: int, background: Background
@@ -166,7 +175,7 @@ class Searcher:
         """The score that a hit has at least."""
         if query.min_score is not None:
             return query.min_score
-        if len(query.terms) > 1 or query.terms[0].modality == "image":
+        if len(query.terms) != 1 or query.terms[0].modality == "image" or query.like or query.unlike:
             return 0.0  # an example, or a mixture, has something nearest to it, however near
         bank = channel.in_use.bank(self._store)
         familiarity = None if bank is None else float(bank.familiarity(asked.vector[np.newaxis])[0])
@@ -208,7 +217,8 @@ class Searcher:
         More and more is looked at. What is better than all that was not looked at is settled, and keeps its place
         whatever is found later: so that pages neither repeat nor skip a file though codes and graph are not exact.
         """
-        images = _QueryImages(query.terms, self._presence)
+        digests = [bytes.fromhex(one) for one in (*query.like, *query.unlike)]
+        images = _QueryImages(query.terms, self._presence, self._store.items_of_contents(digests) if digests else set())
         settled: dict[bytes, _Found] = {}
         count, most = FIRST_CANDIDATES, max((one.rows for one in asked), default=0)
         while True:
@@ -228,7 +238,7 @@ class Searcher:
 
     def _best_per_file(self, near: _Near, query: Query, images: _QueryImages, companions: Companions) -> list[_Found]:
         """Each file at its best place, best first; ties in the order of paths. A picture stands for its companions."""
-        places = self._store.places_of(near.items, query.filters)
+        places = self._store.places_of(near.items.keys() - images.item_ids, query.filters)
         own = images.among({path for _, path, size in places if images.may_be(size)})
         best: dict[bytes, tuple[_Measured, int]] = {}
         for item_id, path, _ in sorted(places):
@@ -251,6 +261,8 @@ class Searcher:
             if picture is None or (images.may_be(picture.size) and images.among({picture.path})):
                 continue
             del shown[one.path]
+            if picture.item_id in images.item_ids:
+                continue
             known = shown.get(picture.path)
             if known is None:
                 # Not near enough to have been looked at itself. Its copies come after it, wherever they lie.
@@ -263,8 +275,16 @@ class Searcher:
         return list(shown.values())
 
 
+def _drawn(found: Sequence[_Found], query: Query, seed: int) -> list[int]:
+    """The ranks, ascending, of a page of all that was found, in the order that a seed draws."""
+    order = sorted(range(len(found)), key=lambda place: place_in_shuffle(found[place].path, seed))
+    return sorted(place + 1 for place in order[query.offset : query.offset + query.limit])
+
+
 def _in_order(hits: tuple[Hit, ...], sort: Sort) -> tuple[Hit, ...]:
     """The hits of a page, which come by rank."""
+    if sort == "similarity":
+        return tuple(sorted(hits, key=lambda hit: -hit.similarity))
     if sort == "date":
         return tuple(sorted(hits, key=lambda hit: hit.moment, reverse=True))
     return tuple(sorted(hits, key=lambda hit: os.fsencode(hit.path))) if sort == "name" else hits
@@ -279,9 +299,10 @@ def _one_per_content(files: Sequence[_Found]) -> list[_Found]:
 
 
 class _QueryImages:
-    """The images that a query asks with: they are no answers to it."""
+    """The images that a query asks with, and the items of what is liked or not: they are no answers to it."""
 
-    def __init__(self, terms: Sequence[Term], presence: Presence) -> None:
+    def __init__(self, terms: Sequence[Term], presence: Presence, item_ids: Set[int]) -> None:
+        self.item_ids = item_ids
         self._presence = presence
         asked = presence.look(os.fsencode(term.value) for term in terms if term.modality == "image")
         images = [status for status in asked.values() if status is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from itertools import product
 from types import TracebackType
 from typing import TypeVar
@@ -24,7 +24,7 @@ from mmsearch.searching.channels import (
 from mmsearch.searching.connections import Connections
 from mmsearch.searching.options import SessionOptions
 from mmsearch.searching.presence import Presence
-from mmsearch.searching.query import Query, Sort, Term, check_page, text_term
+from mmsearch.searching.query import Group, Query, Sort, Term, check_page, text_term
 from mmsearch.searching.query_vectors import QueryVectors, stored_picture
 from mmsearch.searching.results import FileList, ListedFile, SearchResult
 from mmsearch.searching.searcher import Answer, QueryVector, Searcher
@@ -112,18 +112,23 @@ class Session:
         limit: int = DEFAULT_LIMIT,
         offset: int = 0,
         copies: bool = False,
+        group: Group | None = None,
+        random: int | None = None,
     ) -> FileList:
         """The files that pass the filters, the newest first or by path; of the same content one, or with `copies` each.
+
+        `group` puts those together that have the same; with `random`, a seed, the page is one of them all, drawn.
 
         Raises:
             MmsearchError: the library is empty, damaged or gone; the session is closed; numbers are out of range.
         """
         started = time.perf_counter()
-        check_page(limit, offset, sort)
-        if sort == "score":
+        check_page(limit, offset, sort, group, random)
+        if sort not in ("date", "name"):
             raise Invalid("Without a query no file has a score; sort by date or name.")
-        wanted, listing = filters or Filters(), Listing(sort == "date", offset, limit, copies)
+        wanted, listing = filters or Filters(), Listing(sort == "date", offset, limit, copies, random)
 
+        from mmsearch.searching.grouping import in_groups
         from mmsearch.searching.listing import listed_files
 
         def listed(store: SqliteStore, state: LibraryState) -> tuple[tuple[ListedFile, ...], int]:
@@ -136,7 +141,7 @@ class Session:
                 found, tries = self._now(tries, listed), tries + 1
         files, total = found
         elapsed_ms = (time.perf_counter() - started) * 1000
-        return FileList(wanted, sort, self._folder, elapsed_ms, total, offset, files)
+        return FileList(wanted, sort, self._folder, elapsed_ms, total, offset, in_groups(files, group), random)
 
     def _answer(self, query: Query) -> tuple[LibraryState, Answer]:
         encoded: Encoded = {}
@@ -163,7 +168,7 @@ class Session:
         def answered(
             store: SqliteStore, state: LibraryState
         ) -> tuple[tuple[LibraryState, Answer] | None, list[tuple[ModelInUse, Term]]]:
-            vectors, missing = self._query_vectors(store, state, query.terms, encoded)
+            vectors, missing = self._query_vectors(store, state, query, encoded)
             if missing:
                 return None, missing
             searcher = Searcher(state, store, self._presence, patient=tries < TRIES)
@@ -206,7 +211,7 @@ class Session:
             return self._latest
 
     def _query_vectors(
-        self, store: SqliteStore, state: LibraryState, terms: Sequence[Term], encoded: Encoded
+        self, store: SqliteStore, state: LibraryState, query: Query, encoded: Encoded
     ) -> tuple[dict[int, QueryVector], list[tuple[ModelInUse, Term]]]:
         """The query's vector for each model, and the terms that are to be encoded first, with the models.
 
@@ -216,15 +221,21 @@ class Session:
         missing: list[tuple[ModelInUse, Term]] = []
         for in_use in state.models:
             vectors: list[FloatMatrix] = []
-            for term in terms:
+            for term in query.terms:
                 stored = stored_picture(store, in_use, term.value) if term.modality == "image" else None
                 vector = stored if stored is not None else encoded.get((in_use.identity.fingerprint, term))
                 if vector is None:
                     missing.append((in_use, term))
                 else:
                     vectors.append(vector)
-            if len(vectors) == len(terms):
-                found[in_use.model_id] = QueryVector.of(terms, vectors)
+            if len(vectors) == len(query.terms):
+                asked = QueryVector.of(query.terms, vectors) if vectors else None
+                if query.like or query.unlike:
+                    from mmsearch.searching.feedback import with_feedback
+
+                    asked = with_feedback(store, in_use, query, asked)
+                assert asked is not None
+                found[in_use.model_id] = asked
         return found, missing
 
     def _encode(self, encoded: Encoded, wanted: Iterable[tuple[ModelInUse, Term]]) -> None:

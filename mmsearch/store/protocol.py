@@ -400,6 +400,18 @@ class VectorStore(Protocol):
             OSError: there is no such file now.
         """
 
+    def items_of_content(self, digest: bytes, model_id: int) -> dict[Modality, ItemIds]:
+        """The ids, ascending, of the items that a model made of a content, by modality."""
+
+    def items_of_contents(self, digests: Iterable[bytes]) -> set[int]:
+        """The ids of all items of those contents."""
+
+    def has_content(self, digest: bytes) -> bool:
+        """Whether some file holds that content."""
+
+    def digest_at(self, path: bytes) -> bytes | None:
+        """The digest of the content of the file at `path`, as it was read last; None where there is none."""
+
     def places_of(self, item_ids: Iterable[int], filters: Filters) -> list[tuple[int, bytes, int]]:
         """The items with the path and size in bytes of each file that holds them and passes the filters."""
 
@@ -415,7 +427,8 @@ class VectorStore(Protocol):
         """A page of the files that pass the filters and have items of those models, each by its first item and path.
 
         And how many there are on all pages. Of files of the same second the one that was modified last comes first.
-        What is beside a picture of the same photo that passes is left out, unless copies are listed.
+        What is beside a picture of the same photo that passes is left out, unless copies are listed. With a seed they
+        are in the order of `place_in_shuffle`.
         """
 
     def beside(self, path: bytes, filters: Filters) -> list[Beside]:

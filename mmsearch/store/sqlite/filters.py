@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from mmsearch.files.hashing import place_in_shuffle
 from mmsearch.files.paths import with_separator
 from mmsearch.records import Filters
 
@@ -34,6 +35,10 @@ def filter_condition(filters: Filters) -> tuple[str, list[Any]]:
         folders = [below("files.path", folder) for folder in filters.folders]
         conditions.append("(" + " OR ".join(condition for condition, _ in folders) + ")")
         values.extend(value for _, bounds in folders for value in bounds)
+    for folder in filters.not_folders:
+        condition, bounds = below("files.path", folder)
+        conditions.append(f"NOT {condition}")
+        values.extend(bounds)
     if filters.extensions:
         conditions.append(f"files.extension IN ({', '.join('?' * len(filters.extensions))})")
         values.extend(filters.extensions)
@@ -89,7 +94,12 @@ def add_filter_functions(connection: sqlite3.Connection) -> None:
     """Lets statements of the connection use the functions that conditions are made of."""
     connection.create_function("folded", 1, _folded, deterministic=True)
     connection.create_function("folded_words", 1, _folded_words, deterministic=True)
+    connection.create_function("shuffled", 2, _shuffled, deterministic=True)
     connection.create_function("kilometres", 4, _kilometres, deterministic=True)
+
+
+def _shuffled(path: bytes, seed: str) -> int:
+    return place_in_shuffle(path, int(seed))
 
 
 @lru_cache(maxsize=4_096)

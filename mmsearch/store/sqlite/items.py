@@ -128,6 +128,45 @@ class ItemTables(Connected):
         ).fetchone()
         return None if row is None else np.frombuffer(_verified([row])[1][0], "<f2")
 
+    def items_of_content(self, digest: bytes, model_id: int) -> dict[Modality, ItemIds]:
+        """The ids, ascending, of the items that a model made of a content, by modality."""
+        rows = self.connection.execute(
+            """SELECT items.modality, items.id FROM items JOIN contents ON contents.id = items.content_id
+               WHERE contents.digest = ? AND items.model_id = ? ORDER BY items.modality, items.id""",
+            (digest, model_id),
+        ).fetchall()
+        found: dict[Modality, list[int]] = {}
+        for modality, item_id in rows:
+            found.setdefault(modality, []).append(item_id)
+        return {modality: np.array(item_ids, np.int64) for modality, item_ids in found.items()}
+
+    def items_of_contents(self, digests: Iterable[bytes]) -> set[int]:
+        """The ids of all items of those contents."""
+        found: set[int] = set()
+        for digest in digests:
+            rows = self.connection.execute(
+                "SELECT items.id FROM items JOIN contents ON contents.id = items.content_id WHERE contents.digest = ?",
+                (digest,),
+            )
+            found.update(row[0] for row in rows)
+        return found
+
+    def has_content(self, digest: bytes) -> bool:
+        """Whether some file holds that content."""
+        row = self.connection.execute(
+            """SELECT 1 FROM contents JOIN files ON files.content_id = contents.id WHERE contents.digest = ? LIMIT 1""",
+            (digest,),
+        ).fetchone()
+        return row is not None
+
+    def digest_at(self, path: bytes) -> bytes | None:
+        """The digest of the content of the file at `path`, as it was read last; None where there is none."""
+        row = self.connection.execute(
+            "SELECT contents.digest FROM files JOIN contents ON contents.id = files.content_id WHERE files.path = ?",
+            (path,),
+        ).fetchone()
+        return None if row is None else bytes(row[0])
+
     def matching_items(self, filters: Filters, model_id: int, modality: Modality) -> ItemIds:
         """Ids, ascending, of the items in files that pass the filters."""
         condition, values = filter_condition(filters)
@@ -222,6 +261,8 @@ class ItemTables(Connected):
         counted = "count(*)" if listing.copies else "count(DISTINCT content_id)"
         (total,) = self.connection.execute(f"{listed} SELECT {counted} FROM listed", (*values, models)).fetchone()
         order = "moment DESC, mtime_ns DESC, path" if listing.by_date else "path"
+        if listing.seed is not None:
+            order = f"shuffled(path, '{listing.seed:d}')"  # as a text: it may be more than an integer of SQLite holds
         rows = self.connection.execute(
             f"""{listed}, numbered AS (
                   SELECT *, row_number() OVER (PARTITION BY content_id ORDER BY {order}) AS place FROM listed)
