@@ -25,8 +25,13 @@ CROPS_ENDING = "+crops"
 # What cameras call what their sensors saw, as it was before it became a picture.
 RAW_EXTENSIONS = frozenset([".cr2", ".cr3", ".nef", ".nrw", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef", ".srw"])
 
-# What kind of vector a part gets ("image", "text"), and what kind of file it came from ("image", "text", …): whatever
-# readers give and encoders take.
+# Why a model that hears has nothing of a file: there is no sound in it, or silence.
+NOTHING_HEARD = "no sound inside"
+# The setting of a library that names its models of sound: a list of their ids, in JSON.
+SOUND_MODELS = "sound_models"
+
+# What kind of vector a part gets ("image", "text", "audio"), and what kind of file it came from ("image", "text", …):
+# whatever readers give and encoders take.
 Modality: TypeAlias = str
 Medium: TypeAlias = str
 
@@ -77,12 +82,28 @@ class Locator:
     part_name: str | None = None
 
 
+class Hearing(NamedTuple):
+    """In what form a model hears: so many samples a second (`rate`), of one channel, in windows of so many seconds."""
+
+    rate: int
+    seconds: float
+
+
+class Sound(NamedTuple):
+    """What is heard for a while: `samples` of one channel, float32 [n] around 0, mostly within -1 and 1; `rate` a
+    second.
+    """
+
+    samples: FloatMatrix
+    rate: int
+
+
 @dataclass(frozen=True)
 class Part:
     """One thing found in a file: a payload of one modality, where it lies, and how it came to be.
 
     A payload of the modality image is a picture of Pillow's, upright, flattened, RGB; of text a str with line ends as
-    "\\n". `source` is one of body, frame, page, embedded, ocr, transcript, tags, name.
+    "\\n"; of audio a `Sound`. `source` is one of body, frame, page, embedded, ocr, transcript, sound, tags, name.
     """
 
     modality: Modality

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import wave
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 SIZE = (192, 128)
+SOUND_RATE = 48_000
+
+Samples = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,58 @@ def write_film(path: Path, scenes: Sequence[tuple[Image.Image, float]], shape: S
                 container.mux(stream.encode(frame_of))
                 number += 1
         container.mux(stream.encode())
+    return path
+
+
+def tone(hertz: float, seconds: float, loudness: float = 0.3) -> Samples:
+    """A tone with a few overtones, float32 [n] at SOUND_RATE samples a second."""
+    time = np.arange(round(seconds * SOUND_RATE)) / SOUND_RATE
+    waves = sum(np.sin(2 * np.pi * hertz * overtone * time) / overtone for overtone in (1, 2, 3))
+    return np.asarray(loudness * waves / 2, np.float32)
+
+
+def noise(seconds: float, loudness: float = 0.1, seed: int = 0) -> Samples:
+    """Noise, as `tone`."""
+    drawn = np.random.default_rng(seed).standard_normal(round(seconds * SOUND_RATE))
+    return np.asarray(np.clip(loudness * drawn, -1, 1), np.float32)
+
+
+def silence(seconds: float) -> Samples:
+    """Nothing, as `tone`."""
+    return np.zeros(round(seconds * SOUND_RATE), np.float32)
+
+
+def write_samples(path: Path, *samples: Samples, channels: int = 1, rate: int = SOUND_RATE) -> Path:
+    """A .wav of those samples, one after the other, the same in all channels; played at another rate they last longer
+    or shorter.
+    """
+    whole = np.round(np.concatenate(samples) * 32_767).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(np.repeat(whole, channels).tobytes())
+    return path
+
+
+def with_sound(film: Path, path: Path, samples: Samples) -> Path:
+    """A film of AAC sound and the pictures of another one."""
+    import av
+
+    with av.open(str(film)) as read, av.open(str(path), "w") as written:
+        pictures = read.streams.video[0]
+        copied = written.add_stream_from_template(pictures)
+        sound = written.add_stream("aac", rate=SOUND_RATE)
+        sound.layout = "mono"
+        for packet in read.demux(pictures):
+            if packet.dts is not None:
+                packet.stream = copied
+                written.mux(packet)
+        for place in range(0, len(samples), 1_024):
+            frame = av.AudioFrame.from_ndarray(samples[np.newaxis, place : place + 1_024], "fltp", "mono")
+            frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, place, Fraction(1, SOUND_RATE)
+            written.mux(sound.encode(frame))
+        written.mux(sound.encode())
     return path
 
 

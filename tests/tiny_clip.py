@@ -80,6 +80,46 @@ def make_tiny_siglip(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+def make_tiny_clap(folder: Path, seed: int = 0, fusion: bool = False) -> Path:
+    """Writes a transformers ClapModel with its processor (16 dimensions, 10 s of 48 kHz) into `folder` and returns it.
+
+    With `fusion` it is of the kind that fuses views of sounds that are longer.
+    """
+    import torch
+    from transformers import (
+        ClapAudioConfig,
+        ClapConfig,
+        ClapFeatureExtractor,
+        ClapModel,
+        ClapProcessor,
+        ClapTextConfig,
+        RobertaTokenizerFast,
+    )
+
+    folder.mkdir(parents=True)
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *string.ascii_lowercase, *string.digits, "Ġ"]
+    (folder / "vocab.json").write_text(json.dumps({piece: number for number, piece in enumerate(pieces)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    tokenizer = RobertaTokenizerFast(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=32)
+    sounds = ClapFeatureExtractor(
+        feature_size=16, hop_length=4_800, truncation="fusion" if fusion else "rand_trunc", padding="repeatpad"
+    )
+    text = ClapTextConfig(
+        vocab_size=len(pieces), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        max_position_embeddings=40, projection_dim=16,
+    )  # fmt: skip
+    audio = ClapAudioConfig(
+        window_size=2, num_mel_bins=16, spec_size=64, patch_size=4, patch_stride=[4, 4], hidden_size=32,
+        depths=[1, 1], num_attention_heads=[2, 2], patch_embeds_hidden_size=16, projection_dim=16,
+        enable_fusion=fusion,
+    )  # fmt: skip
+    torch.manual_seed(seed)
+    model = ClapModel(ClapConfig(text_config=text.to_dict(), audio_config=audio.to_dict(), projection_dim=16))
+    model.save_pretrained(folder)
+    ClapProcessor(sounds, tokenizer).save_pretrained(folder)
+    return folder
+
+
 def make_old_tiny_clip(folder: Path, seed: int = 0) -> Path:
     """The same CLIP model in the layout of older sentence-transformers, with the folder 0_CLIPModel."""
     make_tiny_clip(folder / "0_CLIPModel", seed)

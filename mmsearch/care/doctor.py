@@ -17,7 +17,15 @@ from mmsearch.nearest.hnsw import check_graph
 from mmsearch.nearest.row_file import check_rows
 from mmsearch.nearest.spaces import Space, with_adapter
 from mmsearch.store.adapters import StoredAdapter, remove_adapter, stored_adapters
-from mmsearch.store.models import files_to_encode, search_with, searched_model, stored_models
+from mmsearch.store.models import (
+    files_it_lacks,
+    files_to_encode,
+    is_sound_model,
+    mend_sound_models,
+    search_with,
+    searched_model,
+    stored_models,
+)
 from mmsearch.store.sqlite.connected import DamagedDatabase
 from mmsearch.store.sqlite.damage import (
     contents_of_damaged_vectors,
@@ -124,7 +132,7 @@ def _models(store: SqliteStore) -> list[Finding]:
         found.append(Finding("contents", "no model is the one that searches use"))
     for model in models:
         if not files_to_encode(store, model.id):
-            missing = len(store.files_without_items(model.id))
+            missing = len(files_it_lacks(store, model.id))
             if missing:
                 found.append(Finding("contents", f"{missing:,} files lack vectors of {model.identity.label}"))
     return found
@@ -192,7 +200,8 @@ def repair(folder: str, store: SqliteStore) -> None:
         drop_damaged_rows(store)
         store.mark_orphans()  # what was salvaged may have lost its files
         store.mark_files_to_encode()
-        models = stored_models(store)
+        mend_sound_models(store)
+        models = [model for model in stored_models(store) if not is_sound_model(store, model.id)]
         if models and searched_model(store) is None:
             search_with(store, max(models, key=lambda model: store.count_items_of(model.id)))
         store.remove_items_of(incomplete_contents(store))

@@ -49,7 +49,7 @@ ModelOption = Annotated[
     typer.Option(
         metavar="NAME",
         help="Encode with this model (`mmsearch models` lists them), beside the one that searches use, which stays "
-        "until `mmsearch models use NAME`.",
+        "until `mmsearch models use NAME`; one of sound is asked beside it from now on.",
     ),
 ]
 CropsOption = Annotated[

@@ -59,7 +59,8 @@ def pull(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="A model of `mmsearch models`, or any of the hub that has a CLIP-style layout."
+            metavar="NAME",
+            help="A model of `mmsearch models`, or any of the hub that has the layout of CLIP or, for sound, of CLAP.",
         ),
     ],
     revision: Annotated[
@@ -106,7 +107,8 @@ def pull(
             )
         if not as_json:
             show(fetched, as_json, arrived)
-        if optimised is None and not as_json and sys.stdin.isatty() and sys.stderr.isatty():
+        may_ask = optimised is None and not as_json and sys.stdin.isatty() and sys.stderr.isatty()
+        if may_ask and not opened.models.hears(fetched.name):
             optimised = typer.confirm(
                 "Make it several times as fast on a processor (8 bits; takes a minute)?", default=True, err=True
             )

@@ -59,6 +59,7 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "leave_out": "leave --{subject} out",
     "like": "give the path of one that was found, or look for what is like another picture with --image",
     "models.choose": "choose another model",
+    "models.drop": "take its vectors out of the library with `mmsearch models drop {subject}` first",
     "models.good": "`mmsearch models` lists good ones (a private one needs HF_TOKEN)",
     "models.install": _install,
     "models.list": "`mmsearch models` lists those that are",

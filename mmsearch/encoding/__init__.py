@@ -16,6 +16,7 @@ __all__ = ["FAMILIES", "Encoder", "Family", "ModelFolder", "family_of", "open_fo
 FAMILIES = (
     "mmsearch.encoding.builtin",
     "mmsearch.encoding.onnx_model",
+    "mmsearch.encoding.clap",
     "mmsearch.encoding.sentence_transformers",
 )
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from mmsearch.encoding.calibration import as_json, from_json
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import Invalid
-from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity, TextSpan
+from mmsearch.records import Calibration, FloatMatrix, Hearing, Modality, ModelIdentity, TextSpan
 
 if TYPE_CHECKING:
     from mmsearch.encoding.query_bank import QueryBank
@@ -126,6 +126,10 @@ class AdaptedEncoder:
     @cached_property
     def identity(self) -> ModelIdentity:
         return self._adapter.identity(self._encoder.identity)
+
+    @property
+    def hearing(self) -> Hearing | None:
+        return self._encoder.hearing
 
     @property
     def image_side(self) -> int:

@@ -9,6 +9,8 @@ from mmsearch.records import Background, Calibration, Modality
 
 # Mean and deviation of the cosines of unrelated texts and pictures that are typical of CLIP-style models.
 TYPICAL_ACROSS = (0.18, 0.03)
+# The same of CLAP models' texts and sounds, which lie further apart: an estimate, as none was there to be measured.
+TYPICAL_OF_SOUND = (0.05, 0.1)
 
 
 def as_json(calibration: Calibration) -> dict[str, dict[str, float]]:

@@ -104,6 +104,10 @@ class CroppedEncoder:
         )
 
     @property
+    def hearing(self) -> None:
+        return None
+
+    @property
     def image_side(self) -> int:
         return self._encoder.image_side  # that of the short side, and so of the end squares
 

@@ -22,13 +22,16 @@ MANIFEST = "mmsearch-model.json"
 class ModelFacts:
     """`revision` is a digest of the model's files, `dimension` that of its vectors, `image_side` in pixels.
 
-    `preparation` tells how its inputs are prepared, where that is not what its files say alone.
+    `preparation` tells how its inputs are prepared, where that is not what its files say alone. `sound_rate` is how
+    many samples of sound a second it takes, and `sound_seconds` how long a window of it is; 0 where it takes none.
     """
 
     revision: str
     dimension: int
     image_side: int
     preparation: str
+    sound_rate: int = 0
+    sound_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class LoadedFacts:
     dimension: int
     image_side: int
     preparation: str = ""
+    sound_rate: int = 0
+    sound_seconds: float = 0.0
 
 
 def facts_of(folder: str, load: Callable[[], LoadedFacts]) -> ModelFacts:

@@ -74,6 +74,10 @@ class OnnxEncoder:
         )
 
     @property
+    def hearing(self) -> None:
+        return None
+
+    @property
     def image_side(self) -> int:
         return int(self._description["image"]["side"])
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity, TextSpan
+from mmsearch.records import Calibration, FloatMatrix, Hearing, Modality, ModelIdentity, TextSpan
 
 if TYPE_CHECKING:
     from mmsearch.encoding.devices import DeviceName
@@ -30,12 +30,21 @@ class Encoder(Protocol):
         """What it encodes."""
 
     @property
+    def hearing(self) -> Hearing | None:
+        """In what form it takes sound, for a model of sound: of files it encodes sound alone, and texts only of
+        queries. None for a model that sees and reads.
+        """
+
+    @property
     def image_side(self) -> int:
-        """The side in pixels to which pictures are brought; a scaled decode need not keep more than twice that."""
+        """The side in pixels to which pictures are brought; a scaled decode need not keep more than twice that.
+
+        0 for a model of sound.
+        """
 
     @property
     def pictures_at_once(self) -> int:
-        """How many pictures it likes to be given in one call."""
+        """How many pictures, or stretches of sound, it likes to be given in one call."""
 
     @property
     def calibration(self) -> Calibration | None:
@@ -49,11 +58,16 @@ class Encoder(Protocol):
         """Unit rows, float32 [len(payloads), dimension], in order, of parts of one of its modalities.
 
         The payloads of `image` are RGB pictures of any size; those of `text` are texts, of which is left out what
-        exceeds the window.
+        exceeds the window; those of `audio` are of the form `hearing`, and no longer than its windows.
         """
 
     def windows(self, text: str) -> list[TextSpan]:
         """Overlapping stretches of `text`, each within the model's window, that cover all of its words."""
+
+
+def modalities_of_items(encoder: Encoder) -> frozenset[Modality]:
+    """Of what parts of files it makes items: a model of sound, which knows of texts how they sound, of sound alone."""
+    return encoder.modalities if encoder.hearing is None else frozenset({"audio"})
 
 
 def text_vectors(texts: Sequence[str], encoder: Encoder) -> FloatMatrix:

@@ -21,7 +21,7 @@ from mmsearch.encoding.protocol import Family, ModelFolder
 from mmsearch.encoding.runtime import loading, silenced
 from mmsearch.encoding.token_windows import token_windows
 from mmsearch.errors import Remedy, Unsupported
-from mmsearch.records import Calibration, FloatMatrix, Modality, ModelIdentity, TextSpan
+from mmsearch.records import Calibration, FloatMatrix, Hearing, Modality, ModelIdentity, TextSpan
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,7 +35,7 @@ SIGLIP_TEXTS = "\npadded, lower case"
 Found = TypeVar("Found")
 
 
-class _found_out_once(cached_property[Found]):  # noqa: N801 - as cached_property
+class found_out_once(cached_property[Found]):  # noqa: N801 - as cached_property
     """A cached property that one thread finds out while others wait; once known, nobody waits."""
 
     def __get__(self, instance: Any, owner: type[Any] | None = None) -> Found:  # type: ignore[override]
@@ -71,6 +71,10 @@ class SentenceTransformersEncoder:
         facts = self._facts
         described = f"{self._name}\n{facts.revision}\n{facts.dimension}{facts.preparation}"
         return ModelIdentity(self._name, facts.revision, facts.dimension, xxhash.xxh3_128_hexdigest(described.encode()))
+
+    @property
+    def hearing(self) -> Hearing | None:
+        return None
 
     @property
     def image_side(self) -> int:
@@ -115,16 +119,8 @@ class SentenceTransformersEncoder:
         tower = self.towers.of(modality)  # says what is not installed
         import torch
 
-        options = self.towers.text_options if modality == "text" else {}
-
         def encode(part: Sequence[dict[str, Any]]) -> FloatMatrix:
-            if modality == "text":  # the tokenizer is one for all threads
-                with self._turn:
-                    features = tower.preprocess(list(part), **options)
-                if self.towers.is_siglip:
-                    features.pop("attention_mask", None)  # it has always seen what pads as well
-            else:
-                features = tower.preprocess(list(part), **options)
+            features = self._features(modality, part)
             with self._turn, torch.inference_mode(), self._device.precision():
                 found = tower(self._device.moved(features))["sentence_embedding"]
                 rows: FloatMatrix = found.float().cpu().numpy()
@@ -134,7 +130,19 @@ class SentenceTransformersEncoder:
         rows = self._device.in_batches(inputs, encode)
         return np.concatenate([np.empty((0, self.identity.dimension), np.float32), *rows])
 
-    @_found_out_once
+    def _features(self, modality: Modality, inputs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """What the model takes, of inputs of one modality."""
+        tower = self.towers.of(modality)
+        if modality != "text":
+            features: dict[str, Any] = tower.preprocess(list(inputs))
+            return features
+        with self._turn:  # the tokenizer is one for all threads
+            features = tower.preprocess(list(inputs), **self.towers.text_options)
+        if self.towers.is_siglip:
+            features.pop("attention_mask", None)  # it has always seen what pads as well
+        return features
+
+    @found_out_once
     def _facts(self) -> ModelFacts:
         return facts_of(self._folder, self._loaded_facts)
 
@@ -157,14 +165,14 @@ class SentenceTransformersEncoder:
             )
         return LoadedFacts(dimensions[0], _image_side(towers.image), SIGLIP_TEXTS if towers.is_siglip else "")
 
-    @_found_out_once
+    @found_out_once
     def _device(self) -> Device:
         try:
             return Device(self._wanted_device)
         except ImportError as error:
             raise _not_installed() from error
 
-    @_found_out_once
+    @found_out_once
     def towers(self) -> Towers:
         """What sentence-transformers has loaded."""
         parts = [os.path.join(self._folder, part) for part in ("image", "text")]
@@ -198,7 +206,7 @@ class SentenceTransformersEncoder:
                 Remedy("models.trust" if wants_trust else "models.choose"),
             ) from error
 
-    @_found_out_once
+    @found_out_once
     def _tokenizer(self) -> Any | None:
         return self.towers.tokenizer
 

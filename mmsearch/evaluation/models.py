@@ -64,6 +64,8 @@ def evaluate_models(
     found: list[Evaluation] = []
     for name in names:
         encoder = encoders.called(name)
+        if encoder.hearing is not None:
+            raise Invalid(f"{name} hears, and nothing is measured of sound; leave it out.")
         model_known = known.get(encoder.identity.fingerprint)
         if store is None or model_known is None:
             bank = _query_bank(encoder, on_progress)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
 
-from mmsearch.encoding.protocol import Encoder
+from mmsearch.encoding.protocol import Encoder, modalities_of_items
 from mmsearch.reading import Reading
 from mmsearch.records import Part, TextSpan
 
@@ -38,12 +38,15 @@ class Cutting:
         """The parts that the encoder takes, texts as passages."""
         self._parts = len(reading.parts) if isinstance(reading.parts, Sized) else reading.facts.pages
         in_pages = not isinstance(reading.parts, Sized)
+        wanted = modalities_of_items(self.encoder)
         for place, part in enumerate(reading.parts):
             page = part.locator.page
             self._place, self._cut = page - 1 if in_pages and page else place, 0.0
+            if part.modality not in wanted:
+                continue
             if part.modality == "text":
                 yield from self._passages(part)
-            elif part.modality in self.encoder.modalities:
+            else:
                 yield part
 
     def _passages(self, part: Part) -> Iterator[Part]:

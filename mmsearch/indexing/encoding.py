@@ -86,6 +86,7 @@ class _File:
     parts: Sequence[Part]
     cutting: Cutting
     anew: bool = False
+    lacking: str = "no words inside"
 
 
 @dataclass
@@ -117,6 +118,8 @@ class FileEncoder:
                     outcomes.append(self._details_anew(candidate))
                     continue
                 with open_file(candidate.file.path, self.limits) as file:
+                    if self.encoder.hearing is not None and not file.reader.has_sound:
+                        continue  # nothing that this model is there for
                     found = self._taken_up(candidate, file, emit)
                 if isinstance(found, _File):
                     waiting.append(found)
@@ -166,14 +169,14 @@ class FileEncoder:
         elif content_id is not None:
             renewed = None if digest == file.digest else file.digest
             return Outcome(candidate, state, content_id=content_id, renewed=renewed)
-        reading = read(file, self.encoder.image_side)
+        reading = read(file, self.encoder.image_side, self.encoder.hearing)
         medium, details_version = reading.medium or file.reader.medium, file.reader.details_version
         content = Content(digest, medium, file.size, version, reading.facts, details_version)
         cutting = Cutting(self.encoder, self.limits.max_passages)
         parts = cutting.encodable(reading)
         first = list(islice(parts, GROUP_PARTS + 1))
         if len(first) <= GROUP_PARTS and not begun.items:
-            return _File(candidate, state, content, first, cutting, anew)
+            return _File(candidate, state, content, first, cutting, anew, reading.lacking)
         return self._long(_File(candidate, state, content, (), cutting, anew), chain(first, parts), begun, emit)
 
     def _begun(self, digest: bytes, version: int) -> Begun:
@@ -192,7 +195,7 @@ class FileEncoder:
             following = list(islice(parts, GROUP_PARTS))
             try:
                 items = distinct(self._items(group))
-            except MmsearchError:
+            except (MmsearchError, Stopped):
                 raise
             except Exception as error:
                 return _not_encoded(file, f"{_COULD_NOT}: {error}")
@@ -211,12 +214,12 @@ class FileEncoder:
         return tuple(_item(part, row) for part, row in zip(parts, rows, strict=True))
 
     def _check_stop(self, modality: Modality) -> None:
-        if self.stop.is_set() and modality == "text":
+        if self.stop.is_set() and modality != "image":
             raise Stopped
 
     def _together(self, files: Sequence[_File]) -> list[Outcome]:
         """Encodes the parts of several files at once, or each for itself where one of them is more than it can."""
-        empty = [_not_encoded(file, "no words inside") for file in files if not file.parts]
+        empty = [_not_encoded(file, file.lacking) for file in files if not file.parts]
         files = [file for file in files if file.parts]
         if not files:
             return empty

@@ -37,8 +37,8 @@ from mmsearch.indexing.results import Gathering, Results
 from mmsearch.indexing.sidecars import keep_sidecars
 from mmsearch.indexing.walking import WalkRules
 from mmsearch.models.revisions import name_of
-from mmsearch.reading import ReadLimits, details_versions, readers_label
-from mmsearch.records import Content, Progress, Root
+from mmsearch.reading import ReadLimits, details_versions, may_sound, readers_label
+from mmsearch.records import NOTHING_HEARD, Content, Progress, Root
 from mmsearch.store.models import files_to_encode, note_caught_up
 
 if TYPE_CHECKING:
@@ -109,11 +109,14 @@ class Indexer:
         started = time.monotonic()
         self.report.resumed = self._store.setting("interrupted") is not None
         to_read = files_to_read(self._store, self._model_id, self._options.limits)
-        known = Known(self._model_id, self._readers, to_read, files_lacking_details(self._store))
+        heard = self._store.found_by_sound(self._model_id)
+        known = Known(self._model_id, self._readers, to_read, files_lacking_details(self._store), heard)
         # Innermost first: a root within another takes over its files before the outer one looks for them.
         inwards = sorted(roots, key=lambda pair: len(pair[0].path), reverse=True)
         changes = [self._walk_root(root, rules, known) for root, rules in inwards]
         candidates = [candidate for one in changes for candidate in one.candidates]
+        if self._encoder.hearing is not None:
+            candidates = [candidate for candidate in candidates if may_sound(candidate.file.path)]
         if candidates:
             with self._store.transaction():
                 self._store.set_setting("interrupted", "1")
@@ -160,7 +163,8 @@ class Indexer:
             # Together they may be larger than memory.
             self._take([one for one in candidates if one.file.path in suspects], workers=1, at_once=1)
             others = [one for one in candidates if one.file.path not in suspects]
-            self._take(others, self._options.workers, self._encoder.pictures_at_once)
+            # A file of sound has many parts, and large ones: no other is to be held with it.
+            self._take(others, self._options.workers, 1 if self._encoder.hearing else self._encoder.pictures_at_once)
         finally:
             self._in_flight.finish()
 
@@ -293,8 +297,9 @@ class Indexer:
             self._changed.add(candidate.root_id)
         if outcome.reason is not None:
             self._keep_failure(outcome, outcome.reason)
-            report.failed += 1
-            report.failures.append(FailedFile(path, outcome.reason))
+            if outcome.reason != NOTHING_HEARD:
+                report.failed += 1
+                report.failures.append(FailedFile(path, outcome.reason))
             return
         content_id = outcome.content_id
         if outcome.content is not None:

@@ -59,7 +59,9 @@ def preview(
     stored = {root.path: root for root in store.roots()}
     model = searched_model(store)
     number = model.id if model else 0
-    known = Known(number, readers_label(), files_to_read(store, number, ReadLimits()))
+    known = Known(
+        number, readers_label(), files_to_read(store, number, ReadLimits()), heard=store.found_by_sound(number)
+    )
     found = IndexPreview(folder, offline=missing)
     seen = 0
 

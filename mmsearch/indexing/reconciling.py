@@ -46,13 +46,15 @@ class Candidate:
 @dataclass(frozen=True)
 class Known:
     """What a walk is held against: a model, the readers by their label, and the ids of files that are to be read
-    whether they have changed or not, and of those of which only details are.
+    whether they have changed or not, and of those of which only details are. `heard` are the paths of files that the
+    model could not encode, and that are found by their sound.
     """
 
     model_id: int
     readers: str
     unencoded: Set[int]
     lacking_details: Set[int] = frozenset()
+    heard: Set[bytes] = frozenset()
 
 
 @dataclass
@@ -182,6 +184,7 @@ def _see_file(file: FoundFile, known: KnownFile | None, fails: bool, before: Kno
     if same and known.failed:
         changes.failing += 1
     elif same and known.id not in before.unencoded:
+        fails = fails and file.path not in before.heard
         changes.failing += fails
         changes.unchanged += not fails
         if known.id in before.lacking_details and not fails:

@@ -73,7 +73,8 @@ class IndexReport:
     the vectors. `searched` is the model that searches use after
     the run, and `lacking` how many files it has not encoded; `newer` is the newest revision of the built-in model where
     searches use an older one and wait for no model. `switched` tells that it was another one before. `catching_up` is
-    what was done for a model that they wait for, and `hindered` why nothing was, `remedy` what helps.
+    what was done for a model that they wait for, `sound` what was done for each model of sound, and `hindered` why
+    nothing was, `remedy` what helps.
     """
 
     library: str = ""
@@ -106,6 +107,7 @@ class IndexReport:
     hindered: str | None = None
     switched: bool = False
     catching_up: IndexReport | None = field(default=None, metadata={"document": True})
+    sound: list[IndexReport] = field(default_factory=list)
     remedy: Remedy | None = field(default=None, metadata={"json": None})
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mmsearch.reading import ReadLimits, details_versions, reader_versions, readers_label
-from mmsearch.store.models import files_to_encode
+from mmsearch.store.models import files_to_encode, media_of
 
 if TYPE_CHECKING:
     from mmsearch.store.protocol import Store
@@ -17,7 +17,11 @@ _READERS_SETTING = "readers"
 def files_to_read(store: Store, model_id: int, limits: ReadLimits) -> set[int]:
     """The ids of files that are to be read whether they have changed or not."""
     found = files_to_encode(store, model_id) | store.thinned_files(model_id, limits.max_passages)
-    return found if is_read_by_todays(store) else found | store.files_read_otherwise(reader_versions())
+    if is_read_by_todays(store):
+        return found
+    media = media_of(store, model_id)
+    versions = {medium: version for medium, version in reader_versions().items() if media is None or medium in media}
+    return found | store.files_read_otherwise(versions)
 
 
 def files_lacking_details(store: Store) -> set[int]:

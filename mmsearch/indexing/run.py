@@ -27,6 +27,7 @@ from mmsearch.records import BUILTIN_MODEL, Progress, Root
 from mmsearch.store.models import (
     StoredModel,
     add_model,
+    add_sound_model,
     check_same_model,
     files_to_encode,
     lost_revisions,
@@ -34,6 +35,7 @@ from mmsearch.store.models import (
     model_of,
     rename,
     searched_model,
+    sound_models,
     switch_if_caught_up,
     wanted_model,
 )
@@ -123,34 +125,19 @@ class IndexRun:
             closing(SqliteStore.write(self._folder, lock.check)) as store,
             closing(SqliteStore.read(self._folder)) as reader,
         ):
-            chosen, encoder = self._chosen_model(store)
+            models = self._models(store)
             if request.settings.graph is not None:
                 want_graph(store, request.settings.graph)
             if stages:
                 want_stages(store, stages)
-            wanted = wanted_model(store) if request.model is None else None
             roots, missing = choose_roots(store, list(paths), request.rules, request.rebuild)
             if request.retry:
                 with store.transaction():
                     for root, _ in roots:
                         store.remove_failures_of_root(root.id)
                     store.forget_stage_failures()
-            if wanted is not None and wanted.id == chosen.id:
-                wanted = None
-            chosen_roots = _ChosenRoots(roots, missing)
-            encode = partial(self._encode, store, reader, chosen_roots)
-            report = encode(chosen, encoder, is_last=wanted is None)
+            report = self._with_each(store, models, partial(self._encode, store, reader, _ChosenRoots(roots, missing)))
             report.problems += [WalkProblem(path, _UNREAD_KIND) for path in unread]
-            if wanted is not None and not report.stopped:
-                try:
-                    report.catching_up = encode(*self._known_model(wanted), is_last=True)
-                except MmsearchError as error:
-                    report.hindered = (
-                        f"nothing was encoded with {wanted.name}, which searches wait for: {error.message}"
-                    )
-                    report.remedy = error.remedy
-                    with store.transaction():
-                        store.retire_orphans()
             report.switched = switch_if_caught_up(store) is not None
             searched = searched_model(store)
             if searched is not None:
@@ -161,6 +148,45 @@ class IndexRun:
             store.settle_words()
             compact_if_wasteful(store, self._folder)
             return report
+
+    def _models(self, store: SqliteStore) -> _Models:
+        """Those that the run encodes with."""
+        chosen, encoder = self._chosen_model(store)
+        if encoder.hearing is not None:
+            searched = searched_model(store)
+            assert searched is not None  # a model of sound comes to a library beside another one
+            return _Models(*self._known_model(searched), None, (chosen,))
+        if self._request.model is not None:
+            return _Models(chosen, encoder)
+        wanted = wanted_model(store)
+        return _Models(chosen, encoder, wanted if wanted != chosen else None, tuple(sound_models(store)))
+
+    def _with_each(self, store: SqliteStore, models: _Models, encode: Callable[..., IndexReport]) -> IndexReport:
+        """Encodes with one model after the other: those of sound last, as files are known by then."""
+        more = [one for one in (models.wanted, *models.sound) if one is not None]
+        report = encode(models.chosen, models.encoder, is_last=not more)
+        for place, model in enumerate(more):
+            if report.stopped:
+                break
+            is_last = place == len(more) - 1
+            try:
+                done = encode(*self._known_model(model), is_last=is_last)
+            except MmsearchError as error:
+                waits = "which searches wait for" if model == models.wanted else "which hears"
+                report.hindered = f"nothing was encoded with {model.name}, {waits}: {error.message}"
+                report.remedy = error.remedy
+                if is_last:
+                    with store.transaction():
+                        store.retire_orphans()
+                continue
+            report.stopped = done.stopped
+            if model == models.wanted:
+                report.catching_up = done
+            else:
+                report.sound.append(done)
+        if report.sound:
+            _found_by_sound(store, models.chosen, report)
+        return report
 
     def _chosen_model(self, store: SqliteStore) -> tuple[StoredModel, Encoder]:
         """The model that is asked for, or the one that searches use, taken into the library if it is new."""
@@ -177,6 +203,8 @@ class IndexRun:
                 return self._known_model(same)
             except MmsearchError:  # its folder is not where it was
                 return rename(store, same, encoder.identity), encoder
+        if encoder.hearing is not None and searched_model(store) is None:
+            _taken_in(store, self._encoders.new(None))
         return _taken_in(store, encoder)
 
     def _begun_anew(self, store: SqliteStore, known: StoredModel | None) -> tuple[StoredModel, Encoder]:
@@ -218,7 +246,7 @@ class IndexRun:
         indexer.report.offline += roots.missing
         report = indexer.run([(rows[root.id], rules) for root, rules in roots.there])
         keep_query_bank(store, model.id, encoder, self._options)
-        if not report.stopped:
+        if not report.stopped and encoder.hearing is None:
             there = [rows[root.id] for root, _ in roots.there]
             report.stages += StageRun(store, self._folder, model.id, encoder, self._options).run(there)
             report.stopped = self._options.stop.is_set()
@@ -231,8 +259,30 @@ def _taken_in(
     store: SqliteStore, encoder: Encoder, instead_of: Sequence[StoredModel] = ()
 ) -> tuple[StoredModel, Encoder]:
     """The encoder's model, new in the library, where it takes the place of those."""
+    add = add_model if encoder.hearing is None else add_sound_model
     with store.transaction():
-        return StoredModel(add_model(store, encoder.identity, instead_of), encoder.identity), encoder
+        return StoredModel(add(store, encoder.identity, instead_of), encoder.identity), encoder
+
+
+def _found_by_sound(store: SqliteStore, chosen: StoredModel, report: IndexReport) -> None:
+    """Counts what the chosen model had no use for, and models of sound have heard."""
+    heard = store.found_by_sound(chosen.id)
+    added = sum(one.added for one in report.sound)
+    report.failures = [one for one in report.failures if one.path not in heard]
+    # Others among them had failed before this run.
+    report.failing = max(0, report.failing - (added - (report.failed - len(report.failures))))
+    report.failed = len(report.failures)
+    report.added += added
+
+
+@dataclass(frozen=True)
+class _Models:
+    """The models that a run encodes with: the `chosen` one, then the one that searches wait for, and those of sound."""
+
+    chosen: StoredModel
+    encoder: Encoder
+    wanted: StoredModel | None = None
+    sound: tuple[StoredModel, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from mmsearch.indexing.encoding import GROUP_PARTS, rows_of_parts
 from mmsearch.indexing.frames import Begun, after
 from mmsearch.models.opening import open_encoder
 from mmsearch.reading import STAGES, ReadLimits, open_file, read
+from mmsearch.records import Sound
 
 if TYPE_CHECKING:
     from mmsearch.encoding.devices import DeviceName
@@ -89,10 +90,13 @@ def _by_stage(settings: TrialSettings) -> Callable[[bytes, Begun], None]:
 
 def _load(encoder: Encoder) -> None:
     """Loads all that the encoder needs: what ends the process here is no file."""
+    import numpy as np
     from PIL import Image
 
-    side = encoder.image_side
+    side, hearing = max(1, encoder.image_side), encoder.hearing
     harmless = {"text": "a text", "image": Image.new("RGB", (side, side))}
+    if hearing is not None:
+        harmless["audio"] = Sound(np.zeros(hearing.rate, np.float32), hearing.rate)
     for modality in sorted(encoder.modalities & harmless.keys()):
         encoder.encode(modality, [harmless[modality]])
 
@@ -109,7 +113,8 @@ def _told() -> Iterator[bytes]:
 
 def _take(path: bytes, begun: Begun, encoder: Encoder, limits: ReadLimits) -> None:
     with open_file(path, limits) as file:
-        parts = Cutting(encoder, limits.max_passages).encodable(read(file, encoder.image_side))
+        reading = read(file, encoder.image_side, encoder.hearing)
+        parts = Cutting(encoder, limits.max_passages).encodable(reading)
         parts = after(parts, begun)
         for _ in range(GROUPS):
             group = list(islice(parts, GROUP_PARTS))

@@ -107,7 +107,8 @@ class Library:
 
         `rules` are remembered with the paths; without them those of the last time hold. `model` encodes beside the
         one that searches use, which stays as it is until `models.use`; without it files are encoded with the one that
-        searches use and then, where another is waited for, with that. `rebuild` encodes all files again; `retry`
+        searches use and then, where another is waited for, with that, and with those of sound, which searches ask too;
+        one of sound encodes after the one that searches use. `rebuild` encodes all files again; `retry`
         reads what failed before. `settings` tell how: limits, threads, and whether there is an HNSW graph, and
         what stops it.
         """
@@ -149,10 +150,10 @@ class Library:
     ) -> Session:
         """The library opened for reading: for many searches, by any number of threads, each at its newest state.
 
-        `models` are some of the library's, instead of the one in use: each file is found at its best place over all of
-        them. `adapter` is the one to search through, or "none", instead of the one in use. `scan` is "exact" (all
-        vectors), "codes" (the vectors whose codes seem nearest), "graph" (the HNSW graph where there is one), or
-        "auto": the graph from `graph_from_rows` rows of a model and modality on, codes below. It is closed by
+        `models` are some of the library's, instead of the one in use and those of sound: each file is found at its best
+        place over all of them. `adapter` is the one to search through, or "none", instead of the one in use. `scan` is
+        "exact" (all vectors), "codes" (the vectors whose codes seem nearest), "graph" (the HNSW graph where there is
+        one), or "auto": the graph from `graph_from_rows` rows of a model and modality on, codes below. It is closed by
         `close()`, or by `with`.
         """
         return self._access.new_session(SessionOptions(tuple(models), adapter, scan, graph_from_rows))

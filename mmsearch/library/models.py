@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from mmsearch.errors import Refused, Remedy
 from mmsearch.library.access import Access
+from mmsearch.records import NOTHING_HEARD
 from mmsearch.store.models import (
     drop_model,
     files_to_encode,
     find_model,
+    is_sound_model,
+    media_of,
     note_caught_up,
     search_later_with,
     search_with,
@@ -38,7 +41,8 @@ if TYPE_CHECKING:
 class LibraryModel:
     """A model of a library: how many of its files it has encoded, how many it has not yet, and how many it cannot.
 
-    `searched` is the one that searches use, `wanted` the one that they will use once it lacks none.
+    `searched` is the one that searches use, `wanted` the one that they will use once it lacks none. One that `hears` is
+    asked by them too, for sound: its files are those with sound in them, and it lacks no others.
     """
 
     name: str
@@ -49,6 +53,7 @@ class LibraryModel:
     failed: int
     searched: bool
     wanted: bool
+    hears: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,23 +98,27 @@ class Models:
         """The models of this library, the oldest first."""
         with self._access.guarded():
             store = self._access.reading()
-            files = store.file_count()
+            files, by_medium = store.file_count(), store.counts(0).files
             searched, wanted = searched_model(store), wanted_model(store)
             found = []
             for model in stored_models(store):
                 lacking = len(files_to_encode(store, model.id))
                 failed = store.count_not_encoded(model.id)
+                media = media_of(store, model.id)
+                silent = store.count_not_encoded(model.id, NOTHING_HEARD)
+                its_own = files if media is None else sum(by_medium.get(medium, 0) for medium in media)
                 identity = model.identity
                 found.append(
                     LibraryModel(
                         name=model.name,
                         label=identity.label,
                         dimension=identity.dimension,
-                        files=files - lacking - failed,
+                        files=its_own - lacking - failed,
                         lacking=lacking,
-                        failed=failed,
+                        failed=failed - silent,
                         searched=model == searched,
                         wanted=model == wanted,
+                        hears=media is not None,
                     )
                 )
             return tuple(found)
@@ -125,6 +134,8 @@ class Models:
             access.reading()
             with access.writing() as store:
                 model = find_model(store, name)
+                if is_sound_model(store, model.id):
+                    raise Refused(f"{model.name} hears: searches ask it already, beside the model that sees and reads.")
                 access.encoder_of(with_adapter(store, model))  # one that is not there is told before
                 lacking = files_to_encode(store, model.id)
                 if not at_once and not lacking and store.file_count() and not store.has_items_of(model.id):
@@ -191,6 +202,10 @@ class Models:
 
     # Of this disk
 
+    def hears(self, name: str) -> bool:
+        """Whether the model of that name is one of sound."""
+        return self._access.encoders.called(name).hearing is not None
+
     def installed(self) -> tuple[InstalledModel, ...]:
         """The models on this disk, by name; the built-in one is not among them."""
         from mmsearch.models.installed import installed_models
@@ -198,10 +213,10 @@ class Models:
         return tuple(installed_models())
 
     def known(self) -> tuple[KnownModel, ...]:
-        """Models that are known to be good, from small to best."""
-        from mmsearch.models.known import KNOWN_MODELS
+        """Models that are known to be good, from small to best, and behind them those of sound."""
+        from mmsearch.models.known import KNOWN_MODELS, KNOWN_SOUND_MODELS
 
-        return KNOWN_MODELS
+        return (*KNOWN_MODELS, *KNOWN_SOUND_MODELS)
 
     def overview(self) -> ModelOverview:
         """All of these."""
@@ -270,13 +285,16 @@ class Models:
         """Deletes a model from this disk. Its vectors stay in the library, which needs it again to be searched.
 
         Raises:
-            Refused: searches of this library use it, or wait for it.
+            Refused: searches of this library use it, ask it for sound, or wait for it.
         """
         from mmsearch.models.installed import remove_model
         from mmsearch.models.reference import without_crops
 
         of_library = self.list() if self._access.exists() else ()
-        if any(name in (one.name, without_crops(one.name)[0]) and (one.searched or one.wanted) for one in of_library):
+        named = [one for one in of_library if name in (one.name, without_crops(one.name)[0])]
+        if any(one.hears for one in named):
+            raise Refused(f"Searches in {self._access.folder} ask {name} for sound", Remedy("models.drop", name))
+        if any(one.searched or one.wanted for one in named):
             raise Refused(
                 f"Searches in {self._access.folder} use {name}, or wait for it",
                 Remedy("models.use"),

@@ -19,7 +19,7 @@ class KnownModel:
     """A model on the hub. `images_by` is the repository of its image tower where that is another one.
 
     `megabytes` are those to download, `time` that of one item as a multiple of clip-ViT-B-32's, recall is in per cent;
-    None where nothing is published that could be compared.
+    None where nothing is published that could be compared. One that `hears` finds sound.
     """
 
     name: str
@@ -33,6 +33,7 @@ class KnownModel:
     recall_german: float | None = None
     images_by: str = ""
     remark: str = ""
+    hears: bool = False
 
 
 KNOWN_MODELS = (
@@ -82,6 +83,24 @@ KNOWN_MODELS = (
 )  # fmt: skip
 
 
+# None comes with the package. Sizes are those of the weights, which their number gives.
+KNOWN_SOUND_MODELS = (
+    KnownModel(
+        "laion/clap-htsat-unfused", "laion/clap-htsat-unfused",
+        615, 512, "English", "Apache-2.0", remark="everyday sounds: the first choice", hears=True,
+    ),
+    KnownModel(
+        "laion/larger_clap_general", "laion/larger_clap_general",
+        776, 512, "English", "Apache-2.0", remark="sounds, music and speech; slower", hears=True,
+    ),
+    KnownModel(
+        "laion/larger_clap_music", "laion/larger_clap_music",
+        776, 512, "English", "Apache-2.0", remark="music; slower", hears=True,
+    ),
+)  # fmt: skip
+
+
 def known_model(name: str) -> KnownModel | None:
     """The known model of that name, or in that repository of the hub."""
-    return next((model for model in KNOWN_MODELS if name in (model.name, model.repository)), None)
+    known = (*KNOWN_MODELS, *KNOWN_SOUND_MODELS)
+    return next((model for model in known if name in (model.name, model.repository)), None)

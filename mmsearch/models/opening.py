@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mmsearch.encoding import ModelFolder, open_folder
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.encoding.runtime import silenced
-from mmsearch.errors import NotFound, Remedy
+from mmsearch.errors import NotFound, Remedy, Unsupported
 from mmsearch.models.reference import ModelRef, without_crops
 from mmsearch.models.revisions import folder_of_revision, is_builtin, opened_as, revision_names
 from mmsearch.records import BUILTIN_MODEL, ModelIdentity
@@ -32,6 +32,8 @@ def open_encoder(model: str = BUILTIN_MODEL, device: DeviceName = "auto") -> Enc
     encoder = open_folder(_folder_of(beneath, device))
     if not crops:
         return encoder
+    if "image" not in encoder.modalities:
+        raise Unsupported(f"{beneath} sees no pictures, so there are none to be encoded by their end squares")
     from mmsearch.encoding.crops import CroppedEncoder
 
     return CroppedEncoder(encoder)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmsearch.encoding.facts import model_files
+from mmsearch.encoding.protocol import ModelFolder
 from mmsearch.encoding.runtime import pulling, silenced
 from mmsearch.errors import Damaged, MmsearchError, NotFound, Refused, Remedy, Unavailable, Unsupported
 from mmsearch.files.hashing import sha256_of, updated
@@ -141,10 +142,11 @@ def _pull(name: str, wanted: Sequence[_Wish], trust_remote_code: bool, on_progre
 
 def _try(partial: str, name: str, trust_remote_code: bool) -> None:
     """Loads the model; one that cannot be used is not kept."""
-    from mmsearch.encoding.sentence_transformers import SentenceTransformersEncoder
+    from mmsearch.encoding import clap, sentence_transformers
 
+    family = clap.FAMILY if clap.FAMILY.takes(partial) else sentence_transformers.FAMILY
     try:
-        _ = SentenceTransformersEncoder(partial, name, "cpu", trust_remote_code).identity
+        _ = family.open(ModelFolder(partial, name, "cpu", trust_remote_code)).identity
     except MmsearchError:
         shutil.rmtree(partial, ignore_errors=True)
         raise

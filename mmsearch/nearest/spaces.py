@@ -12,7 +12,7 @@ from mmsearch.errors import Invalid, Remedy
 from mmsearch.nearest.recent import Recent
 from mmsearch.records import HalfMatrix, Modality, ModelIdentity
 from mmsearch.store.adapters import adapter_in_use, find_adapter
-from mmsearch.store.models import StoredModel, model_to_search, searched_model
+from mmsearch.store.models import StoredModel, is_sound_model, model_to_search, searched_model
 
 if TYPE_CHECKING:
     from mmsearch.encoding.query_bank import QueryBank
@@ -76,13 +76,15 @@ class Space:
 class ModelInUse:
     """A model that a library's files were encoded with, and the adapter that searches with it go through.
 
-    `query_bank` is the name of its query bank, and empty where it has none.
+    `query_bank` is the name of its query bank, and empty where it has none. A model of sound (`hears`) is asked beside
+    another one, and by texts alone.
     """
 
     model_id: int
     model: ModelIdentity
     adapter: Adapter | None = None
     query_bank: str = ""
+    hears: bool = False
 
     @property
     def identity(self) -> ModelIdentity:
@@ -143,4 +145,5 @@ def with_adapter(store: Store, model: StoredModel, adapter: str | None = None) -
                 Remedy("train", identity.name),
             )
     bank = store.query_bank_name(model.id) or ""
-    return ModelInUse(model.id, identity, stored.open() if stored else None, bank)
+    hears = is_sound_model(store, model.id)
+    return ModelInUse(model.id, identity, stored.open() if stored else None, bank, hears)

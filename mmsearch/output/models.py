@@ -40,7 +40,7 @@ def print_models(overview: ModelOverview) -> None:
         print("\nnot here, though the library has vectors of it")
         _print_table(list(states.items()))
     names = {model.name for model in installed}
-    known = [model for model in overview.known if model.name != BUILTIN_MODEL]
+    known = [model for model in overview.known if model.name != BUILTIN_MODEL and not model.hears]
     print("\nknown; `mmsearch models pull NAME` fetches one")
     _print_table(
         [
@@ -60,7 +60,19 @@ def print_models(overview: ModelOverview) -> None:
             ),
         ]
     )
-    print(f"\nrecall: {overview.recall_source}, in %; time: of one item, that of clip-ViT-B-32 is 1")
+    print(f"  recall: {overview.recall_source}, in %; time: of one item, that of clip-ViT-B-32 is 1")
+    print("\nknown, of sound: `mmsearch index --model NAME` adds one to a library, and searches ask it too")
+    _print_table(
+        (
+            model.name,
+            "here" if model.name in names else f"{model.megabytes:,} MB",
+            model.languages,
+            model.licence,
+            model.remark,
+        )
+        for model in overview.known
+        if model.hears
+    )
 
 
 def _number(value: float | None) -> str:
@@ -68,7 +80,10 @@ def _number(value: float | None) -> str:
 
 
 def _state(model: LibraryModel) -> str:
-    said = f"searches use it: {model.files:,} files" if model.searched else f"{model.files:,} files encoded"
+    if model.hears:
+        said = f"searches ask it for sound: {model.files:,} files"
+    else:
+        said = f"searches use it: {model.files:,} files" if model.searched else f"{model.files:,} files encoded"
     if model.lacking:
         said += f", {model.lacking:,} not yet"
     if model.failed:

@@ -24,11 +24,12 @@ _STAGES = {"ocr": "text in pictures"}
 
 
 def model_state(model: LibraryModel) -> str:
-    """One line on a model that searches do not use."""
+    """One line on a model beside the one that searches use."""
     missing = f", {model.lacking:,} not yet" if model.lacking else ""
     missing += f", {model.failed:,} it could not" if model.failed else ""
     waits = "; searches use it once it has encoded them all" if model.wanted else ""
-    return f"{model.label}: {model.files:,} files encoded{missing}{waits}"
+    what = "files heard" if model.hears else "files encoded"
+    return f"{model.label}: {model.files:,} {what}{missing}{waits}"
 
 
 def summary(report: IndexReport) -> str:
@@ -98,6 +99,7 @@ def notes(report: IndexReport, worded: Callable[[str, Remedy | None], str]) -> l
     said += _stages_said(report.stages, worded)
     if report.catching_up:
         said.append(f"{report.catching_up.model}: {summary(report.catching_up)}")
+    said += [_heard(one) for one in report.sound if one.added + one.updated + one.encoded + one.failed]
     if report.switched:
         said.append(f"searches use {visible(report.searched)} from now on")
     elif _is_beside(report):
@@ -161,6 +163,14 @@ def stage_state(stage: StageStatus) -> str:
     ended = "" if stage.wanted else "; ended"
     said = f"{stage.read:,} files looked through{model}, {stage.found:,} of them with some{left}{could_not}{ended}"
     return f"{_STAGES[stage.stage]}: {said}"
+
+
+def _heard(report: IndexReport) -> str:
+    """What a model of sound did in a run."""
+    failed = f", {report.failed:,} it could not" if report.failed else ""
+    files = report.added + report.updated + report.encoded
+    what = "1 file" if files == 1 else f"{files:,} files"
+    return f"{visible(report.model)}: sound of {what} encoded{failed} in {report.seconds:.1f} s; searches ask it too"
 
 
 def unread_said(unread: Mapping[str, int]) -> str:

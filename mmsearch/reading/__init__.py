@@ -8,6 +8,7 @@ and one line in READERS, a new stage one with a STAGE and one line in STAGES.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mmsearch.files.paths import extension_of
@@ -23,7 +24,7 @@ from mmsearch.reading.reader import (
     UnreadableFile,
 )
 from mmsearch.reading.stage import Engine, Stage
-from mmsearch.records import Details, Locator, Medium
+from mmsearch.records import NOTHING_HEARD, Details, FileFacts, Hearing, Locator, Medium
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -45,6 +46,8 @@ __all__ = [
     "details_versions",
     "extra_of",
     "known_picture",
+    "may_sound",
+    "media_with_sound",
     "medium_of",
     "open_file",
     "open_known",
@@ -95,6 +98,16 @@ def reader_versions() -> dict[str, int]:
     return versions
 
 
+def may_sound(path: bytes) -> bool:
+    """Whether there may be sound in the file, as far as its name tells. Reads nothing."""
+    return medium_of(path) in media_with_sound() or wants_sniffing(path)
+
+
+def media_with_sound() -> list[Medium]:
+    """The media in whose files there may be sound."""
+    return [reader.medium for reader in READERS if reader.has_sound]
+
+
 def details_versions() -> dict[Medium, int]:
     """The version in which each medium's reader reads details, 0 where it reads none."""
     return {reader.medium: reader.details_version for reader in READERS}
@@ -109,7 +122,8 @@ def readers_label() -> str:
 
 def _versions(reader: Reader) -> str:
     others = [f"{extension}={version}" for extension, version in sorted(reader.versions.items())]
-    return " ".join((f"{reader.version}.{reader.details_version}", *others))
+    refusals = f".{reader.refusals}" if reader.refusals else ""
+    return " ".join((f"{reader.version}.{reader.details_version}{refusals}", *others))
 
 
 def open_file(path: bytes, limits: ReadLimits | None = None) -> AbstractContextManager[OpenFile]:
@@ -124,13 +138,17 @@ def open_file(path: bytes, limits: ReadLimits | None = None) -> AbstractContextM
     return opened(path, limits or ReadLimits(), READERS)
 
 
-def read(file: OpenFile, side: int) -> Reading:
-    """What a person sees or reads in the file.
+def read(file: OpenFile, side: int, hearing: Hearing | None = None) -> Reading:
+    """What a person sees or reads in the file, or with `hearing` what is heard in it, in that form.
 
     Pictures come with a short side of at least `side` pixels where the original has it, at most twice that.
     Raises UnreadableFile for damaged, truncated, oversized or empty content, and nothing else.
     """
-    return file.reader.read(file, side)
+    if hearing is None:
+        return file.reader.read(file, side)
+    if not file.reader.has_sound:
+        return Reading(FileFacts(), (), lacking=NOTHING_HEARD)
+    return file.reader.read(replace(file, hearing=hearing), side)
 
 
 def open_known(path: bytes, size: int, mtime_ns: int, limits: ReadLimits) -> AbstractContextManager[OpenFile]:

@@ -1,4 +1,4 @@
-"""Recordings of sound, which lie in the containers of films: the words of their tags."""
+"""Recordings of sound, which lie in the containers of films: the words of their tags, and what is heard in them."""
 
 from __future__ import annotations
 

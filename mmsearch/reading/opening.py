@@ -24,6 +24,7 @@ from mmsearch.reading.reader import (
     UnreadableFile,
     unreachable,
 )
+from mmsearch.records import Hearing
 
 # The clocks of Linux's file systems advance every 1 to 10 ms.
 _CLOCK_TICK_NS = 20_000_000
@@ -46,7 +47,8 @@ class OpenFile:
     `stream` gives its bytes, from any place; `head` are the first of them. `digest` is the 16 bytes of BLAKE2b over
     all of them, `size` is in bytes, `mtime_ns` in nanoseconds since 1970, both as they were when it was opened.
     `ctime_ns` is when the system last changed anything of it, None where it does not tell. `depth` counts the files
-    that it lies in, and `readers` are all there are, for what lies in it.
+    that it lies in, and `readers` are all there are, for what lies in it. `hearing` is the form in which sound is
+    wanted, and that nothing else is; None where pictures and words are.
     """
 
     path: bytes
@@ -60,6 +62,7 @@ class OpenFile:
     ctime_ns: int | None = None
     depth: int = 0
     readers: Sequence[Reader] = field(default=(), repr=False)
+    hearing: Hearing | None = None
 
     def member(self, name: str, data: bytes) -> OpenFile:
         """A file that lies in this one, under that name: an attachment, a picture in a document.

@@ -64,11 +64,13 @@ class Reading:
     `parts` may be read while they are asked for, as long as the file is open; they raise UnreadableFile as `read` does.
     The same content gives the same parts in the same order to the same version of a reader. `medium` is that of the
     file, where only all of it tells: a container of films may hold nothing but sound. None is that of its reader.
+    `lacking` says what is not there where there are no parts, or none that is a word or a picture.
     """
 
     facts: FileFacts
     parts: Iterable[Part]
     medium: Medium | None = None
+    lacking: str = "no words inside"
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,9 @@ class Reader:
 
     `picture` gives the picture by which a place in the file is shown, as `read` gives pictures, or None where it knows
     none; it raises as `read` does. Without it the parts are gone through for one.
+
+    `refusals` rises when the reader refuses fewer files than before: what was refused is read again, and nothing else.
+    `has_sound` tells that it yields sound where that is wanted (`OpenFile.hearing`), and then nothing else.
     """
 
     medium: Medium
@@ -113,6 +118,8 @@ class Reader:
     wanting: Callable[[], Mapping[str, str]] = dict
     details: Callable[[OpenFile], Details] = lambda file: Details()
     details_version: int = 0
+    refusals: int = 0
+    has_sound: bool = False
     picture: Callable[[OpenFile, Locator, int], Image | None] | None = None
 
     def version_of(self, extension: str) -> int:

@@ -8,14 +8,17 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import NamedTuple
 
+from mmsearch.encoding.adapted import NO_ADAPTER
 from mmsearch.encoding.protocol import Encoder
-from mmsearch.errors import NotFound, Remedy
+from mmsearch.errors import Invalid, NotFound, Remedy
 from mmsearch.nearest.gallery import Gallery, Wanted
-from mmsearch.nearest.spaces import ModelInUse, Space, model_in_use
+from mmsearch.nearest.spaces import ModelInUse, Space, model_in_use, with_adapter
 from mmsearch.nearest.vectors import StoredVectors
 from mmsearch.records import Calibration, Filters, Medium, Modality
 from mmsearch.searching.calibration import own_calibration, stored_calibration
 from mmsearch.searching.options import SessionOptions
+from mmsearch.searching.query import Term
+from mmsearch.store.models import sound_models
 from mmsearch.store.sqlite.store import SqliteStore
 
 
@@ -66,6 +69,22 @@ class LibraryState:
         """What was wrong with derived files that had to be done without."""
         return tuple(dict.fromkeys(one for channel in self.channels for one in channel.gallery.troubles()))
 
+    def asked_models(self, terms: Sequence[Term], filters: Filters) -> list[ModelInUse]:
+        """The models that take the terms of a query. One of sound takes texts, where it has items that may pass.
+
+        Raises:
+            Invalid: there are none but of sound, and one of the terms is a picture.
+        """
+        of_texts = all(term.modality == "text" for term in terms)
+        if not of_texts and all(in_use.hears for in_use in self.models):
+            raise Invalid(f"{self.label} hears, and sees no pictures; ask with words, or another model.")
+        return [in_use for in_use in self.models if not in_use.hears or (of_texts and self._has(in_use, filters))]
+
+    def _has(self, in_use: ModelInUse, filters: Filters) -> bool:
+        """Whether the model has items of the medium that the filters ask for."""
+        own = [channel for channel in self.channels if channel.in_use.model_id == in_use.model_id]
+        return any(filters.medium in (None, *channel.media) for channel in own)
+
     def asked_channels(self, store: SqliteStore, filters: Filters) -> list[tuple[Channel, Wanted | None]]:
         """The channels in which something may pass the filters, each with what passes, or None where all of it does."""
         found: list[tuple[Channel, Wanted | None]] = []
@@ -97,13 +116,16 @@ class LibraryState:
 
 
 def models_at(folder: str, store: SqliteStore, options: SessionOptions) -> list[ModelInUse]:
-    """The models that are searched with.
+    """The models that are searched with: without names the one in use and, beside it, those of sound.
 
     Raises:
         NotFound: the library is empty, or has no such model or adapter. Invalid: the adapter is for another model.
     """
     names = options.models or (None,)
     found = [model_in_use(store, options.adapter, name) for name in names]
+    if not options.models:
+        own = NO_ADAPTER if options.adapter == NO_ADAPTER else None
+        found += [with_adapter(store, model, own) for model in sound_models(store)]
     models = {in_use.model_id: in_use for in_use in found if in_use is not None}
     if not models:
         raise NotFound(f"The library in {folder} is empty.", Remedy("index"))

@@ -8,8 +8,8 @@ from mmsearch.nearest.scan import GRAPH_FROM_ROWS, Scan
 
 
 class SessionOptions(NamedTuple):
-    """With what a session searches: these models of the library, or the one in use where there are none, through that
-    adapter instead of the one in use ("none" for none).
+    """With what a session searches: these models of the library, or where there are none the one in use and those of
+    sound, through that adapter instead of the one in use ("none" for none).
 
     `scan` says how vectors are compared; in "auto" the graph is asked from `graph_from_rows` rows of a space on.
     """

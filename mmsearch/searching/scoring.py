@@ -22,7 +22,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from mmsearch.encoding.calibration import TYPICAL_ACROSS
+from mmsearch.encoding.calibration import TYPICAL_ACROSS, TYPICAL_OF_SOUND
 from mmsearch.encoding.query_bank import QueryBank
 from mmsearch.records import Background, Calibration, FloatMatrix, HalfMatrix, Modality
 
@@ -76,7 +76,8 @@ def background_of(calibration: Calibration, asked: Modality, answering: Modality
 
 
 def _typical(asked: Modality, answering: Modality) -> Background:
-    mean, std = TYPICAL_WITHIN if asked == answering else TYPICAL_ACROSS
+    across = TYPICAL_OF_SOUND if "audio" in (asked, answering) else TYPICAL_ACROSS
+    mean, std = TYPICAL_WITHIN if asked == answering else across
     return Background(mean, std, TYPICAL_MIDPOINT, TYPICAL_SLOPE, noise_mean=mean, noise_std=std)
 
 

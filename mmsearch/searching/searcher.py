@@ -128,11 +128,13 @@ class Searcher:
         self._patient = patient
 
     def answer(self, query: Query, vectors: Mapping[int, QueryVector]) -> Answer:
-        """The files that answer a query, of which `vectors` holds the vector by model."""
+        """The files that answer a query, of which `vectors` holds the vector by model, of those that take it."""
         asked: list[_Asked] = []
         thresholds: dict[Modality, float] = {}
         for channel, wanted in self._state.asked_channels(self._store, query.filters):
-            in_space = vectors[channel.in_use.model_id]
+            in_space = vectors.get(channel.in_use.model_id)
+            if in_space is None:  # a model that does not take the query's terms
+                continue
             calibration = self._state.calibration(self._store, channel.in_use)
             background = scoring.combined(calibration, in_space.terms, channel.modality)
             ranking, rows = channel.gallery.ranking(

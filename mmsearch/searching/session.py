@@ -148,7 +148,7 @@ class Session:
         latest = self._latest
         if latest is not None:
             texts = [term for term in query.terms if term.modality == "text"]
-            self._encode(encoded, product(latest.models, texts))
+            self._encode(encoded, product(latest.asked_models(query.terms, query.filters), texts))
         tries, answered = 0, None
         while answered is None:
             answered, missing = self._answer_now(query, encoded, tries)
@@ -213,13 +213,14 @@ class Session:
     def _query_vectors(
         self, store: SqliteStore, state: LibraryState, query: Query, encoded: Encoded
     ) -> tuple[dict[int, QueryVector], list[tuple[ModelInUse, Term]]]:
-        """The query's vector for each model, and the terms that are to be encoded first, with the models.
+        """The query's vector for each model that takes it, and the terms that are to be encoded first, with the models.
 
         What a picture of the library looks like is known.
         """
+        terms = query.terms
         found: dict[int, QueryVector] = {}
         missing: list[tuple[ModelInUse, Term]] = []
-        for in_use in state.models:
+        for in_use in state.asked_models(terms, query.filters):
             vectors: list[FloatMatrix] = []
             for term in query.terms:
                 stored = stored_picture(store, in_use, term.value) if term.modality == "image" else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from mmsearch.errors import Damaged, NotFound, Remedy
 from mmsearch.models.reference import ModelRef
 from mmsearch.models.revisions import name_of, opened_as
-from mmsearch.records import BUILTIN_MODEL, ModelIdentity
+from mmsearch.records import BUILTIN_MODEL, SOUND_MODELS, Medium, ModelIdentity
 
 if TYPE_CHECKING:
     from mmsearch.store.protocol import Store
@@ -136,6 +137,8 @@ def add_model(store: Store, identity: ModelIdentity, instead_of: Sequence[Stored
         store.remove_items_of_model(known.id)
         store.remove_failures_of_model(known.id)
         store.delete_model(known.id)
+    if sounding := _sound_models(store):
+        _keep_sound_models(store, sounding - {one.id for one in replaced})
     model_id = store.insert_model(identity)
     if used is None or used in replaced:
         store.set_setting(_IN_USE, str(model_id))
@@ -149,7 +152,62 @@ def files_to_encode(store: Store, model_id: int) -> set[int]:
 
     What it could not encode is not among them, until it changes.
     """
-    return store.files_without_items(model_id) if store.may_lack_files(model_id) else set()
+    return files_it_lacks(store, model_id) if store.may_lack_files(model_id) else set()
+
+
+def files_it_lacks(store: Store, model_id: int) -> set[int]:
+    """The same, looked for among all files, though it is known that there should be none."""
+    return store.files_without_items(model_id, media_of(store, model_id))
+
+
+def media_of(store: Store, model_id: int) -> list[Medium] | None:
+    """The media that are the model's to encode: those that may have sound, for a model of it; None for all."""
+    from mmsearch.reading import media_with_sound
+
+    return media_with_sound() if is_sound_model(store, model_id) else None
+
+
+def is_sound_model(store: Store, model_id: int) -> bool:
+    """Whether searches ask the model for sound, beside the one that they use."""
+    return model_id in _sound_models(store)
+
+
+def sound_models(store: Store) -> list[StoredModel]:
+    """The models of sound, which searches ask beside the one that they use; the oldest first."""
+    known = _sound_models(store)
+    return [one for one in stored_models(store) if one.id in known] if known else []
+
+
+def add_sound_model(store: Store, identity: ModelIdentity, instead_of: Sequence[StoredModel] = ()) -> int:
+    """Takes a model of sound into the library, within the caller's transaction; see `add_model`. Returns its id.
+
+    Another one is to be there that searches use.
+    """
+    model_id = add_model(store, identity, instead_of)
+    _keep_sound_models(store, _sound_models(store) | {model_id})
+    return model_id
+
+
+def mend_sound_models(store: Store) -> None:
+    """Says again which models are of sound, where that is lost and what they have encoded tells."""
+    hearing = {one.id for one in stored_models(store) if store.modalities(one.id) == ["audio"]}
+    if not hearing <= _sound_models(store):
+        _keep_sound_models(store, _sound_models(store) | hearing)
+
+
+def _sound_models(store: Store) -> set[int]:
+    try:
+        found = json.loads(store.setting(SOUND_MODELS) or "[]")
+    except ValueError:  # damaged
+        return set()
+    return {one for one in found if isinstance(one, int)} if isinstance(found, list) else set()
+
+
+def _keep_sound_models(store: Store, model_ids: set[int]) -> None:
+    if model_ids:
+        store.set_setting(SOUND_MODELS, json.dumps(sorted(model_ids)))
+    else:
+        store.remove_setting(SOUND_MODELS)
 
 
 def note_caught_up(store: Store, model_id: int) -> None:
@@ -191,4 +249,6 @@ def drop_model(store: Store, model: StoredModel) -> int:
         store.remove_failures_of_model(model.id)
         store.remove_settings_of(model.identity.fingerprint)
         store.delete_model(model.id)
+        if is_sound_model(store, model.id):
+            _keep_sound_models(store, _sound_models(store) - {model.id})
         return removed

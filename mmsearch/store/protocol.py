@@ -139,7 +139,11 @@ class Ledger(Protocol):
     def failure_at(self, path: bytes) -> int | None:
         """The id of what was noted of that path."""
 
-    def failures(self) -> list[Failure]: ...
+    def failures(self) -> list[Failure]:
+        """What could not be read or encoded, by path, but for files that are found by their sound."""
+
+    def found_by_sound(self, model_id: int) -> set[bytes]:
+        """The paths of files that this model could not encode, and that a model of sound has heard."""
 
     def failures_of_root(self, root_id: int) -> Iterator[tuple[int, bytes]]: ...
 
@@ -152,8 +156,8 @@ class Ledger(Protocol):
     def remove_failures_of_model(self, model_id: int) -> None:
         """Forgets what that model could not encode."""
 
-    def count_not_encoded(self, model_id: int) -> int:
-        """How many files of the library that model could not encode."""
+    def count_not_encoded(self, model_id: int, reason: str | None = None) -> int:
+        """How many files of the library that model could not encode: all, or those for that reason."""
 
     def unread(self, root_id: int | None = None) -> dict[str, int]:
         """How many files of each extension no reader takes, most first: of one root, or of all."""
@@ -188,8 +192,11 @@ class Ledger(Protocol):
     def frames_begun(self, content_id: int, model_id: int) -> tuple[int, float]:
         """How many frames of that content this model has encoded, and until when the last of them lasts, in seconds."""
 
-    def files_without_items(self, model_id: int) -> set[int]:
-        """Files whose content this model has not encoded whole, but for those that it could not encode as they are."""
+    def files_without_items(self, model_id: int, media: Sequence[Medium] | None = None) -> set[int]:
+        """Files whose content this model has not encoded whole, but for those that it could not encode as they are.
+
+        Of those media alone, where some are given.
+        """
 
     def files_read_otherwise(self, versions: Mapping[str, int]) -> set[int]:
         """The ids of files whose content was read by another version of its medium's reader than that one; under

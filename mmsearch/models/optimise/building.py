@@ -102,6 +102,8 @@ def optimise(
     original = open_encoder(ref.name, "cpu")
     if not isinstance(original, SentenceTransformersEncoder):
         raise Refused(f"{model} is optimised already.")
+    if original.hearing is not None:
+        raise Unsupported(f"{model} hears; only models of pictures and texts are made faster. It runs as it is.")
     source = exportable(original)
     try:
         with writing_model(name) if name else nullcontext():

@@ -1,4 +1,5 @@
-"""A film → frames of it, each with the time for which it stands; a recording of sound → the words of its tags.
+"""A film → frames of it, each with the time for which it stands; a recording of sound → the words of its tags. Where a
+model hears, both → stretches of their sound.
 
 Both lie in the same containers, and only what is in one tells which it is. They are read with PyAV, which an extra
 brings: its wheel holds codecs under the GPL, so that it is no part of what everybody installs.
@@ -25,8 +26,9 @@ from mmsearch.reading.video.containers import (
 )
 from mmsearch.reading.video.film import Film
 from mmsearch.reading.video.frames import STEP_SECONDS, Sampling, step_for
+from mmsearch.reading.video.sound import Soundtrack
 from mmsearch.reading.video.tags import date_made, merged, words_of
-from mmsearch.records import FileFacts, Locator, Medium, Part
+from mmsearch.records import NOTHING_HEARD, FileFacts, Locator, Medium, Part
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -53,13 +55,14 @@ def is_installed() -> bool:
 
 
 def read_recording(file: OpenFile, side: int) -> Reading:
-    """The frames of a film, one for each two seconds, after the words of its tags; of sound, those words alone.
+    """The frames of a film, one for each two seconds, after the words of its tags; of sound, those words alone. Where
+    sound is wanted, windows of it, of either.
 
     Times are in seconds since the film began. The short side of a frame has at least `side` pixels if the film has, at
     most twice that. What a file that breaks off still holds is read, with a note.
 
-    Raises UnreadableFile for damaged and truncated files, for films of which no frame can be decoded, for frames over
-    the limit, and for sound without a word.
+    Raises UnreadableFile for damaged and truncated files, for films of which no frame can be decoded, and for frames
+    over the limit.
     """
     name = likely_container(file.head, file.extension)
     if name is None:
@@ -77,12 +80,14 @@ def read_recording(file: OpenFile, side: int) -> Reading:
         words = words_of(tags)
         said = [] if words is None else [Part("text", words, source="tags")]
         stream = _moving_stream(container)
+        if stream is None and not container.streams.audio:
+            raise UnreadableFile("neither picture nor sound inside")
+        if file.hearing is not None:
+            heard = Soundtrack(container, file.hearing, facts.duration, file.size)
+            held.pop_all()  # from here on the sound track closes it
+            return Reading(facts, heard, "audio" if stream is None else "video", lacking=NOTHING_HEARD)
         if stream is None:
-            if not container.streams.audio:
-                raise UnreadableFile("neither picture nor sound inside")
-            if not said:
-                raise UnreadableFile("no words inside: sound without tags")
-            return Reading(facts, said, "audio")
+            return Reading(facts, said, "audio", lacking="no words inside: sound without tags")
         _check_size(file, stream)
         start = (container.start_time or 0) / 1e6
         sampling = Sampling(stream, start, facts.duration, step_for(facts.duration, file.size))
@@ -203,6 +208,8 @@ def recordings(medium: Medium, named: str, extensions: frozenset[str], is_its: C
         installed=lambda: (EXTRA,) if is_installed() else (),
         wanting=wanting,
         picture=picture_of_moment,
+        refusals=1,
+        has_sound=True,
     )
 
 

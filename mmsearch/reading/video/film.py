@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Generator, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mmsearch.reading.image_pixels import upright
 from mmsearch.reading.reader import UnreadableFile, unreachable
@@ -12,11 +12,14 @@ from mmsearch.reading.video.frames import MOST_FRAMES, Sampling
 from mmsearch.records import Locator, Part
 
 if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
     from PIL.Image import Image
+
+Stream = TypeVar("Stream", bound="VideoStream | AudioStream")
 
 # Pixels that are said to be wider than high by more than this, or the reverse, are taken for squares.
 _MOST_STRETCHED = 4.0
@@ -49,7 +52,7 @@ class Film:
         self._sampling = sampling
         self._side = side
         self._said = said
-        self._frames = sampling.frames(_packets(container, sampling.stream))
+        self._frames = sampling.frames(packets_of(container, sampling.stream))
         ratio = float(sampling.stream.sample_aspect_ratio or 1)
         self._ratio = ratio if 1 / _MOST_STRETCHED <= ratio <= _MOST_STRETCHED else 1.0
         for first in self._frames:
@@ -98,7 +101,7 @@ class Film:
         return max(1, round(frame.width * self._ratio)), frame.height
 
 
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+def packets_of(container: InputContainer, stream: Stream) -> Iterator[Packet[Stream]]:
     """The packets of one stream, up to where the file ends or its structure does."""
     import av
 

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mmsearch.records import Content, Counts, EncodedItem, Locator, Modality, Remark
+from mmsearch.records import Content, Counts, EncodedItem, Locator, Medium, Modality, Remark
 from mmsearch.store.sqlite.details import DetailTables
+from mmsearch.store.sqlite.files import FOUND_BY_SOUND
 from mmsearch.store.sqlite.signing import checksums
 
 # Of remarks: a model left passages out, some of which it would take if it might have more of them.
@@ -97,15 +98,21 @@ class ContentTables(DetailTables):
         ).fetchone()
         return int(row[0]), float(row[1])
 
-    def files_without_items(self, model_id: int) -> set[int]:
-        """Files whose content this model has not encoded whole, but for those that it could not encode as they are."""
+    def files_without_items(self, model_id: int, media: Sequence[Medium] | None = None) -> set[int]:
+        """Files whose content this model has not encoded whole, but for those that it could not encode as they are.
+
+        Of those media alone, where some are given.
+        """
+        of_media = ""
+        if media is not None:
+            of_media = "AND content_id IN (SELECT id FROM contents WHERE medium IN (SELECT value FROM json_each(?2)))"
         rows = self.connection.execute(
-            """SELECT id FROM files WHERE NOT EXISTS
+            f"""SELECT id FROM files WHERE NOT EXISTS
                  (SELECT 1 FROM items WHERE items.content_id = files.content_id AND items.model_id = ?1 AND items.last)
                AND NOT EXISTS
                  (SELECT 1 FROM failures WHERE failures.path = files.path AND failures.model_id = ?1
-                  AND failures.size = files.size AND failures.mtime_ns = files.mtime_ns)""",
-            (model_id,),
+                  AND failures.size = files.size AND failures.mtime_ns = files.mtime_ns) {of_media}""",
+            (model_id,) if media is None else (model_id, json.dumps(list(media))),
         )
         return {row[0] for row in rows}
 
@@ -335,9 +342,9 @@ class ContentTables(DetailTables):
             "SELECT extension, sum(files) FROM unread GROUP BY extension ORDER BY sum(files) DESC, extension"
         ).fetchall()
         one = self.connection.execute(
-            """SELECT (SELECT count(DISTINCT content_id) FROM files),
+            f"""SELECT (SELECT count(DISTINCT content_id) FROM files),
                  (SELECT count(*) FROM items WHERE model_id = ? AND content_id IN (SELECT content_id FROM files)),
-                 (SELECT count(*) FROM failures)""",
+                 (SELECT count(*) FROM failures WHERE NOT {FOUND_BY_SOUND})""",
             (model_id,),
         ).fetchone()
         return Counts(dict(media), contents=one[0], items=one[1], failures=one[2], unread=dict(unread))

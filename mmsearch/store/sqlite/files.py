@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mmsearch.files.paths import extension_of
-from mmsearch.records import Failure, FileState, KnownFile, KnownFiles, Root
+from mmsearch.records import NOTHING_HEARD, SOUND_MODELS, Failure, FileState, KnownFile, KnownFiles, Root
 from mmsearch.store.sqlite.connected import Connected
 from mmsearch.store.sqlite.filters import below
 from mmsearch.store.sqlite.times import now
@@ -16,6 +16,15 @@ from mmsearch.store.sqlite.times import now
 _ROOT_COLUMNS = "id, path, rules, changed, mounts, absent"
 # Every SQLite takes so many values in one statement.
 MOST_PATHS = 500
+
+
+_SOUND_MODELS = f"""(SELECT value FROM json_each((SELECT iif(json_valid(value), value, '[]') FROM settings
+    WHERE key = '{SOUND_MODELS}')))"""
+_HEARD = f"""EXISTS (SELECT 1 FROM files JOIN items USING (content_id) WHERE files.path = failures.path
+    AND items.last AND items.model_id IN {_SOUND_MODELS})"""
+# Of failures of one model: the file is found by what a model of sound has heard, or it is one that has nothing to hear.
+FOUND_BY_SOUND = f"""(model_id IS NOT NULL AND
+    (model_id IN {_SOUND_MODELS} AND reason = '{NOTHING_HEARD}' OR model_id NOT IN {_SOUND_MODELS} AND {_HEARD}))"""
 
 
 class FileTables(Connected):
@@ -152,6 +161,8 @@ class FileTables(Connected):
         """
         if not is_held:
             self.connection.execute("DELETE FROM files WHERE path = ?", (file.path,))
+        # It could be read: what was said before of that does not hold any more.
+        self.connection.execute("DELETE FROM failures WHERE path = ? AND model_id IS NULL", (file.path,))
         self._put_failure(file, reason, readers, model_id)
 
     def note_out_of_reach(self, root_id: int, path: bytes, reason: str) -> None:
@@ -171,8 +182,18 @@ class FileTables(Connected):
         )
 
     def failures(self) -> list[Failure]:
-        rows = self.connection.execute("SELECT path, reason, noted FROM failures ORDER BY path")
+        """What could not be read or encoded, by path, but for files that are found by their sound."""
+        rows = self.connection.execute(
+            f"SELECT path, reason, noted FROM failures WHERE NOT {FOUND_BY_SOUND} ORDER BY path"
+        )
         return [Failure(*row) for row in rows]
+
+    def found_by_sound(self, model_id: int) -> set[bytes]:
+        """The paths of files that this model could not encode, and that a model of sound has heard."""
+        rows = self.connection.execute(
+            f"SELECT path FROM failures WHERE model_id = ? AND {FOUND_BY_SOUND}", (model_id,)
+        )
+        return {row[0] for row in rows}
 
     def failures_of_root(self, root_id: int) -> Iterator[tuple[int, bytes]]:
         return iter(self.connection.execute("SELECT id, path FROM failures WHERE root_id = ?", (root_id,)))
@@ -201,12 +222,12 @@ class FileTables(Connected):
             values,
         )
 
-    def count_not_encoded(self, model_id: int) -> int:
-        """How many files of the library that model could not encode."""
+    def count_not_encoded(self, model_id: int, reason: str | None = None) -> int:
+        """How many files of the library that model could not encode: all, or those for that reason."""
         row = self.connection.execute(
             """SELECT count(*) FROM failures JOIN files ON files.path = failures.path AND files.size = failures.size
-                 AND files.mtime_ns = failures.mtime_ns WHERE failures.model_id = ?""",
-            (model_id,),
+                 AND files.mtime_ns = failures.mtime_ns WHERE failures.model_id = ? AND reason = ifnull(?, reason)""",
+            (model_id, reason),
         ).fetchone()
         return int(row[0])
 

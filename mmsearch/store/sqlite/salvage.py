@@ -261,7 +261,9 @@ def _drop_incomplete(new: sqlite3.Connection) -> None:
     """Leaves out what refers to something that could not be read, and contents of which a part could not be read."""
     execute = new.execute
     settings_by_model(new)
-    fullest = execute("SELECT model_id FROM items GROUP BY model_id ORDER BY count(*) DESC LIMIT 1").fetchone()
+    fullest = execute(
+        "SELECT model_id FROM items GROUP BY model_id ORDER BY max(modality) = 'audio', count(*) DESC LIMIT 1"
+    ).fetchone()
     known = execute("SELECT 1 FROM models WHERE id = (SELECT value FROM settings WHERE key = 'model_id')").fetchone()
     if fullest is not None and known is None:
         execute("INSERT OR REPLACE INTO settings (key, value) VALUES ('model_id', ?)", (str(fullest[0]),))
