@@ -100,20 +100,7 @@ def notes(report: IndexReport, worded: Callable[[str, Remedy | None], str]) -> l
     if report.catching_up:
         said.append(f"{report.catching_up.model}: {summary(report.catching_up)}")
     said += [_heard(one) for one in report.sound if one.added + one.updated + one.encoded + one.failed]
-    if report.switched:
-        said.append(f"searches use {visible(report.searched)} from now on")
-    elif _is_beside(report):
-        said.append(f"searches use {visible(report.searched)} as before; `mmsearch models use NAME` changes that")
-        if report.lacking:
-            said.append(
-                f"{report.lacking:,} files are not found before `mmsearch index` has encoded them with that one too"
-            )
-    if report.newer:
-        said.append(
-            f"{visible(report.newer)}, a better model than {visible(report.searched)}, is there: "
-            f"`mmsearch index --model {BUILTIN_MODEL}` encodes all files with it too, and "
-            f"`mmsearch models use {BUILTIN_MODEL}` lets searches use it; before that nothing changes"
-        )
+    said += _models_said(report)
     if report.hindered:
         said.append(visible(worded(report.hindered, report.remedy)))
     of_stages = [one for stage in report.stages for one in stage.failures]
@@ -138,6 +125,26 @@ def notes(report: IndexReport, worded: Callable[[str, Remedy | None], str]) -> l
         said.append(f"{report.failing:,} could not be read before and have not changed; --retry reads them again")
     if len(noted) > _SHOWN_FAILURES:
         said.append(f"skipped {len(noted) - _SHOWN_FAILURES:,} more; `mmsearch status --failed` lists them")
+    return said
+
+
+def _models_said(report: IndexReport) -> list[str]:
+    """Which model searches use after a run, and which one they could use."""
+    said = []
+    if report.switched:
+        said.append(f"searches use {visible(report.searched)} from now on")
+    elif _is_beside(report):
+        said.append(f"searches use {visible(report.searched)} as before; `mmsearch models use NAME` changes that")
+        if report.lacking:
+            said.append(
+                f"{report.lacking:,} files are not found before `mmsearch index` has encoded them with that one too"
+            )
+    if report.newer:
+        said.append(
+            f"{visible(report.newer)}, a better model than {visible(report.searched)}, is there: "
+            f"`mmsearch index --model {BUILTIN_MODEL}` encodes all files with it too, and "
+            f"`mmsearch models use {BUILTIN_MODEL}` lets searches use it; before that nothing changes"
+        )
     return said
 
 
