@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mmsearch.library.adapters import Adapters
     from mmsearch.library.care import Care
     from mmsearch.library.contents import Forgotten, StageStatus, Status
+    from mmsearch.library.labels import WrittenSidecars
     from mmsearch.library.models import DroppedModel, LibraryModel, ModelOverview, Models, PulledModel
     from mmsearch.models.installed import InstalledModel, ModelFile, ModelSource, RemovedModel
     from mmsearch.models.known import KnownModel
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from mmsearch.reading import ReadLimits
     from mmsearch.records import Counts, Failure, Filters, Medium, Modality, Near, Progress
     from mmsearch.searching.duplicate_groups import DuplicateClass, DuplicateFile, DuplicateGroup, Duplicates
+    from mmsearch.searching.labelling import Labelled, LabelledPhoto, PhotoLabel
     from mmsearch.searching.query import Group, Query, Sort, Term
     from mmsearch.searching.results import FileList, Hit, ListedFile, Moment, SearchResult
     from mmsearch.searching.session import Session
@@ -98,6 +100,8 @@ __all__ = [
     "InstalledModel",
     "Invalid",
     "KnownModel",
+    "Labelled",
+    "LabelledPhoto",
     "Library",
     "LibraryModel",
     "ListedFile",
@@ -114,6 +118,7 @@ __all__ = [
     "Near",
     "NotFound",
     "OptimisedModel",
+    "PhotoLabel",
     "Progress",
     "Pruned",
     "PulledModel",
@@ -140,6 +145,7 @@ __all__ = [
     "Unsupported",
     "WalkProblem",
     "WalkRules",
+    "WrittenSidecars",
     "ZeroShot",
     "__version__",
     "check_plot",
@@ -224,6 +230,7 @@ _ROOMS = {
         "StageStatus",
         "Status",
     ),
+    "mmsearch.library.labels": ("WrittenSidecars",),
     "mmsearch.library.models": (
         "DroppedModel",
         "LibraryModel",
@@ -259,6 +266,11 @@ _ROOMS = {
         "DuplicateFile",
         "DuplicateGroup",
         "Duplicates",
+    ),
+    "mmsearch.searching.labelling": (
+        "Labelled",
+        "LabelledPhoto",
+        "PhotoLabel",
     ),
     "mmsearch.searching.query": (
         "Group",

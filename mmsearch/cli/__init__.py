@@ -21,6 +21,7 @@ COMMANDS = {
     "index": "index:index",
     "search": "search:search",
     "duplicates": "duplicates:duplicates",
+    "label": "label:label",
     "status": "library:status",
     "forget": "library:forget",
     "prune": "care:prune",

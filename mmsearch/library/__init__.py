@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from mmsearch.library.adapters import Adapters
     from mmsearch.library.care import Care
     from mmsearch.library.contents import Forgotten, Status
+    from mmsearch.library.labels import WrittenSidecars
     from mmsearch.library.models import Models
     from mmsearch.records import Filters, Progress
     from mmsearch.searching.duplicate_groups import DuplicateClass, Duplicates
+    from mmsearch.searching.labelling import Labelled
     from mmsearch.searching.query import Group, Query, Sort
     from mmsearch.searching.results import FileList, SearchResult
     from mmsearch.searching.session import Session
@@ -244,6 +246,26 @@ class Library:
             store, in_use = access.reading(), access.model_in_use()
             with store.one_state():
                 return duplicates_in(access.folder, store, in_use, request, on_progress)
+
+    def label(
+        self, labels: Sequence[str], filters: Filters | None = None, *, top: int = 1, min_score: float = 0.0
+    ) -> Labelled:
+        """The best `top` of some labels for each photo that passes the filters, of those that score `min_score`."""
+        from mmsearch.searching.labelling import LabelRequest, label_photos
+
+        request = LabelRequest.of(labels, filters, top, min_score)
+        access = self._access
+        with access.guarded():
+            store, in_use = access.reading(), access.model_in_use()
+            encoder = access.encoder_of(in_use)
+            with store.one_state():
+                return label_photos(access.folder, store, in_use, encoder, request)
+
+    def write_sidecars(self, labelled: Labelled) -> WrittenSidecars:
+        """Writes labels as keywords into `FILE.xmp` beside each photo that has no sidecar; others are left alone."""
+        from mmsearch.library.labels import write_sidecars
+
+        return write_sidecars(labelled)
 
     def evaluate(
         self,

@@ -1,0 +1,103 @@
+"""`mmsearch label`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmsearch.cli.filtering import AfterOption, BeforeOption, ExtOption, FolderOption, TypedFilters, filters_of
+from mmsearch.cli.running import EXIT_NONE, DeviceOption, JsonOption, LibraryOption, printing, stoppable
+from mmsearch.errors import Invalid, NotFound
+
+if TYPE_CHECKING:
+    from mmsearch.output.labels import LabelForm
+
+LabelsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[LABEL]...", help="What a photo may be said to be: dog 'birthday party' receipt."),
+]
+LabelsFileOption = Annotated[
+    str | None, typer.Option("--labels", metavar="FILE", help="A file with more labels, one a line.")
+]
+TopOption = Annotated[int, typer.Option("--top", metavar="N", help="The best N labels of each photo.")]
+MinScoreOption = Annotated[
+    float | None,
+    typer.Option(metavar="SCORE", help="Leave out labels with a lower score, between 0 and 1."),
+]
+AsJsonlOption = Annotated[bool, typer.Option("--jsonl", help="Print one JSON object a photo and line.")]
+AsCsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV: path, label, score, share.")]
+XmpOption = Annotated[
+    bool,
+    typer.Option(
+        "--xmp",
+        help="Write the labels as keywords into FILE.xmp beside each photo that has no sidecar yet; needs --min-score. "
+        "The next `mmsearch index` reads them.",
+    ),
+]
+
+
+def label(
+    labels: LabelsArgument = None,
+    labels_file: LabelsFileOption = None,
+    top: TopOption = 1,
+    min_score: MinScoreOption = None,
+    folder: FolderOption = None,
+    ext: ExtOption = None,
+    after: AfterOption = None,
+    before: BeforeOption = None,
+    as_json: JsonOption = False,
+    as_jsonl: AsJsonlOption = False,
+    as_csv: AsCsvOption = False,
+    as_xmp: XmpOption = False,
+    device: DeviceOption = "auto",
+    library: LibraryOption = None,
+) -> None:
+    """Say of all photos which of some labels fits each best, and how well.
+
+    The score is that of a search for the label, between 0 and 1: low where none of the labels fits. The share, which
+    CSV and JSON tell too, is that among the labels given: it adds up to 1 over all of them, whether one fits or not.
+    Photos stay as they are. Exit code 0 for labelled photos, 1 for none, 2 for an error.
+    """
+    from mmsearch import output
+    from mmsearch.library import Library
+    from mmsearch.output.labels import print_labels
+
+    form = _form(as_json, as_jsonl, as_csv)
+    if as_xmp and min_score is None:
+        raise Invalid("--xmp writes what scores enough alone; say how much is enough with --min-score 0.5.")
+    named = [*(labels or ()), *(_labels_in(labels_file) if labels_file is not None else ())]
+    typed = TypedFilters(None, folder or (), ext or (), (after, before), None, None, None, None, None, (), (None, None))
+    with Library(library, device) as opened, stoppable("stopped."):
+        filters = filters_of(opened, typed)
+        found = opened.label(named, filters, top=top, min_score=min_score or 0.0)
+        with printing():
+            print_labels(found, form)
+        if as_xmp:
+            done = opened.write_sidecars(found)
+            output.say(
+                f"{len(done.written):,} sidecars written, {done.left_alone:,} photos have one that was left alone"
+                + (f", {done.failed:,} could not be written" if done.failed else "")
+                + "; `mmsearch index` reads them."
+            )
+    if not found.photos:
+        output.say("no photo has a label that scores enough." if found.total else "there is no photo.")
+        raise typer.Exit(EXIT_NONE)
+
+
+def _labels_in(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
+            return [line.strip() for line in file]
+    except OSError as error:
+        raise NotFound(f"The labels in {path} cannot be read ({error.strerror}); check the path.") from error
+
+
+def _form(as_json: bool, as_jsonl: bool, as_csv: bool) -> LabelForm:
+    from mmsearch.output.labels import LabelForm
+
+    asked = {LabelForm.JSON: as_json, LabelForm.JSONL: as_jsonl, LabelForm.CSV: as_csv}
+    chosen = [form for form, wanted in asked.items() if wanted]
+    if len(chosen) > 1:
+        raise Invalid("Only one of --json, --jsonl and --csv can be had at a time.")
+    return chosen[0] if chosen else LabelForm.LINES

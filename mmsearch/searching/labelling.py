@@ -1,0 +1,159 @@
+"""Naming all photos of a library by labels that no training has seen (zero-shot; Radford et al., "Learning Transferable
+Visual Models From Natural Language Supervision", 2021, section 3.1).
+
+A label is asked for by several sentences, whose mean is its vector. What a photo is said to be comes with two numbers:
+the calibrated score that a search for the label would give, and the share among the labels that were given.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from mmsearch.encoding.protocol import Encoder, text_vectors
+from mmsearch.errors import Invalid
+from mmsearch.nearest.spaces import ModelInUse
+from mmsearch.nearest.vectors import StoredVectors, VectorRows, blocks_after, places_in, with_numbers
+from mmsearch.records import Background, Filters, FloatMatrix
+from mmsearch.searching import scoring
+from mmsearch.searching.calibration import own_calibration, stored_calibration
+from mmsearch.store.sqlite.store import SqliteStore
+
+TEMPLATES = ("a photo of a {}", "{}", "a picture of a {}", "a close-up of a {}")
+MOST_LABELS = 10_000
+# Files are described so many at a time.
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class PhotoLabel:
+    """What a photo is said to be. `score` is calibrated as that of a hit; `share` is the softmax among the labels."""
+
+    label: str
+    score: float = field(metadata={"digits": 4})
+    share: float = field(metadata={"digits": 4})
+
+
+@dataclass(frozen=True)
+class LabelledPhoto:
+    """A photo and what it is said to be, best first. `keywords` are those that it has already."""
+
+    path: str
+    id: str
+    labels: tuple[PhotoLabel, ...]
+    keywords: tuple[str, ...] = field(default=(), metadata={"json": None})
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Photos by path with their labels; without those of which no label scores enough. `total` counts all of them."""
+
+    library: str
+    model: str
+    filters: Filters
+    labels: tuple[str, ...]
+    elapsed_ms: float = field(metadata={"digits": 1})
+    total: int
+    photos: tuple[LabelledPhoto, ...]
+
+
+@dataclass(frozen=True)
+class LabelRequest:
+    """By which labels photos that pass the filters are named: by the best `top` of those that score `min_score`.
+
+    Raises:
+        Invalid: there is no label, or a number is out of range.
+    """
+
+    labels: tuple[str, ...]
+    filters: Filters = field(default_factory=Filters)
+    top: int = 1
+    min_score: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.labels:
+            raise Invalid("There is no label; give some words, each a label.")
+        if len(self.labels) > MOST_LABELS:
+            raise Invalid(f"There are {len(self.labels):,} labels; at most {MOST_LABELS:,} can be told apart at once.")
+        if self.top < 1:
+            raise Invalid(f"The number of labels for each photo is {self.top}; it must be 1 or more.")
+        if not 0 <= self.min_score <= 1:
+            raise Invalid(f"The lowest score is {self.min_score:g}; scores lie between 0 and 1.")
+
+    @classmethod
+    def of(cls, labels: Sequence[str], filters: Filters | None, top: int, min_score: float) -> LabelRequest:
+        """The request with each label once, without spaces around it."""
+        plain = (label.encode("utf-8", "replace").decode("utf-8").strip() for label in labels)
+        return cls(tuple(dict.fromkeys(filter(None, plain))), filters or Filters(), top, min_score)
+
+
+def label_photos(
+    folder: str, store: SqliteStore, in_use: ModelInUse, encoder: Encoder, request: LabelRequest
+) -> Labelled:
+    """The labels of the photos in the library `folder`, at one state, at which the store is to be meanwhile."""
+    started = time.perf_counter()
+    background = _background(store, in_use, encoder)
+    asked = _label_vectors(request.labels, encoder)
+    photos: list[LabelledPhoto] = []
+    total = 0
+    for rows in _photos(store, in_use, request.filters):
+        assert rows.numbers is not None
+        cosines = rows.cosines(asked) + rows.numbers.astype(np.float32)[:, np.newaxis]
+        scores = scoring.scores(cosines, background)
+        shares = _shares(cosines, background)
+        best = np.argsort(-cosines, axis=1, kind="stable")[:, : request.top]
+        of_item = {
+            int(item_id): tuple(
+                PhotoLabel(request.labels[place], float(scores[row, place]), float(shares[row, place]))
+                for place in best[row]
+                if scores[row, place] >= request.min_score
+            )
+            for row, item_id in enumerate(rows.item_ids)
+        }
+        for item in store.found_items(rows.item_ids.tolist(), request.filters):
+            total += 1
+            if labels := of_item[item.item_id]:
+                keywords = item.facts.details.keywords
+                photos.append(LabelledPhoto(os.fsdecode(item.path), item.digest.hex(), labels, keywords))
+    photos.sort(key=lambda photo: os.fsencode(photo.path))
+    elapsed_ms = (time.perf_counter() - started) * 1000
+    return Labelled(folder, in_use.identity.label, request.filters, request.labels, elapsed_ms, total, tuple(photos))
+
+
+def _photos(store: SqliteStore, in_use: ModelInUse, filters: Filters) -> Iterator[VectorRows]:
+    """The vectors of pictures that pass the filters, with their hub numbers, some at a time."""
+    if filters.medium not in (None, "image"):
+        return
+    space = in_use.space("image")
+    wanted = store.matching_items(replace(filters, medium="image"), space.model_id, space.modality)
+    for block in blocks_after(store, space, 0):
+        item_ids = block.item_ids[places_in(wanted, block.item_ids)[1]]
+        for start in range(0, len(item_ids), _AT_ONCE):
+            yield with_numbers(store, space, block.of_items(item_ids[start : start + _AT_ONCE]))
+
+
+def _background(store: SqliteStore, in_use: ModelInUse, encoder: Encoder) -> Background:
+    """How the cosines of unrelated texts and pictures lie in this library."""
+    calibration = stored_calibration(store, in_use.identity, in_use.query_bank)
+    if calibration is None:
+        vectors = {one: StoredVectors(store, in_use.space(one), 0) for one in store.modalities(in_use.model_id)}
+        calibration = own_calibration(encoder, vectors)
+    return scoring.background_of(calibration, "text", "image")
+
+
+def _label_vectors(labels: Sequence[str], encoder: Encoder) -> FloatMatrix:
+    """A unit vector for each label, float32 [n, dimension]: the mean of its sentences."""
+    of_templates = [text_vectors([template.format(label) for label in labels], encoder) for template in TEMPLATES]
+    means = np.mean(of_templates, axis=0)
+    return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12), np.float32)
+
+
+def _shares(cosines: FloatMatrix, background: Background) -> FloatMatrix:
+    """The softmax of each row at the scale of the calibration: a cosine as a logit of the score."""
+    logits = cosines * np.float32(background.slope / background.std)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)

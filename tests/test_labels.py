@@ -1,0 +1,125 @@
+"""Photos are named by labels that a person gives, with scores, and as keywords beside them where that is asked."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from conftest import Mmsearch, refused
+from PIL import Image
+
+from mmsearch import Filters, Library, Query
+from mmsearch.files.sidecar_writing import write_keywords
+from mmsearch.reading.sidecars import facts_of_sidecars
+from mmsearch.searching.query import text_term
+
+LABELS = ("cat", "cup of coffee", "rocket", "galaxy", "flower")
+
+
+def test_each_photo_gets_the_label_that_fits_and_a_score(indexed: Path, photos: Path) -> None:
+    with Library(indexed) as library:
+        found = library.label(LABELS, top=2)
+    by_name = {os.path.basename(photo.path): photo.labels for photo in found.photos}
+    assert found.total == len(found.photos) == len(list((photos / "photos").iterdir()))
+    best = {"cat.png": "cat", "coffee.png": "cup of coffee", "rocket.jpg": "rocket", "flower.jpg": "flower"}
+    for name, label in best.items():
+        first, second = by_name[name]
+        assert first.label == label and first.share > 0.5 and first.score > second.score
+    assert sum(one.share for one in by_name["bricks.png"]) <= 1.0001
+    # Nothing that was asked for: the score says so, whatever the shares are.
+    assert by_name["bricks.png"][0].score < 0.1 < by_name["cat.png"][0].score
+
+
+def test_a_score_is_about_that_of_a_search(indexed: Path) -> None:
+    with Library(indexed) as library:
+        (label,) = library.label(["cat"], Filters(medium="image"), min_score=0.1).photos[0].labels
+        hit = library.search(Query((text_term("cat"),), Filters(medium="image"))).hits[0]
+    assert abs(label.score - hit.score) < 0.25 and label.share == 1
+
+
+def test_what_scores_too_little_is_left_out(indexed: Path) -> None:
+    with Library(indexed) as library:
+        few = library.label(["cat"], min_score=0.1)
+        assert [os.path.basename(photo.path) for photo in few.photos] == ["cat.png"] and few.total > 1
+        assert library.label(["cat"], Filters(medium="text")).total == 0
+        for labels, top, words in (([" "], 1, "no label"), (["cat"], 0, "must be 1 or more")):
+            with refused(words):
+                library.label(labels, top=top)
+
+
+def test_the_command_prints_lines_csv_and_json(mmsearch: Mmsearch, indexed: Path, photos: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "labels.txt"
+    listed.write_text("\n".join(LABELS[1:]) + "\n\n", encoding="utf-8")
+    lines = mmsearch("label", "cat", "--labels", listed, "--min-score", "0.1", library=indexed)
+    cat = photos / "photos" / "cat.png"
+    assert lines.code == 0 and any(line.endswith(f"\tcat\t{cat}") for line in lines.out.splitlines())
+    rows = list(csv.DictReader(mmsearch("label", *LABELS, "--csv", library=indexed).out.splitlines()))
+    assert {row["label"] for row in rows if row["path"] == str(cat)} == {"cat"}
+    whole = mmsearch("label", *LABELS, "--json", "--in", photos, library=indexed).json
+    assert whole["labels"] == list(LABELS) and set(whole["photos"][0]) == {"path", "id", "labels"}
+    each = mmsearch("label", *LABELS, "--jsonl", library=indexed).out.splitlines()
+    assert [json.loads(line)["path"] for line in each] == [photo["path"] for photo in whole["photos"]]
+    assert mmsearch("label", "cat", "--min-score", "1", library=indexed).code == 1
+    for wrong in (("label",), ("label", "cat", "--csv", "--json"), ("label", "cat", "--xmp"),
+                  ("label", "--labels", tmp_path / "none")):  # fmt: skip
+        assert mmsearch(*wrong, library=indexed).code == 2
+
+
+def test_labels_become_keywords_and_no_sidecar_of_others_is_touched(
+    photos: Path, tmp_path: Path, mmsearch: Mmsearch
+) -> None:
+    folder = tmp_path / "album"
+    folder.mkdir()
+    for name in ("cat", "coffee", "flower"):
+        source = next((photos / "photos").glob(f"{name}.*"))
+        with Image.open(source) as picture:
+            exif = Image.Exif()
+            exif[0x9C9E] = "my own word".encode("utf-16-le")  # a keyword as Windows writes it
+            picture.convert("RGB").save(folder / f"{name}.jpg", exif=exif)
+    foreign = folder / "coffee.xmp"
+    foreign.write_text("what an editor has written")
+    library = tmp_path / "library"
+    assert mmsearch("index", folder, library=library).code == 0
+    labels = ("cat", "cup of coffee", "flower")
+    done = mmsearch("label", *labels, "--min-score", "0.1", "--xmp", library=library)
+    assert done.code == 0 and "2 sidecars written, 1 photos have one that was left alone" in done.err
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "cat.jpg", "cat.jpg.xmp", "coffee.jpg", "coffee.xmp", "flower.jpg", "flower.jpg.xmp",
+    ]  # fmt: skip
+    assert foreign.read_text() == "what an editor has written"
+    assert os.name == "nt" or stat.S_IMODE((folder / "cat.jpg.xmp").stat().st_mode) & 0o111 == 0
+    assert mmsearch("index", folder, library=library).code == 0
+    with Library(library) as opened:
+        (cat,) = opened.list_files(Filters(keywords=("cat",))).hits
+        assert set(cat.keywords) == {"my own word", "cat"}
+    again = mmsearch("label", *labels, "--min-score", "0.1", "--xmp", library=library)
+    assert "0 sidecars written, 3 photos" in again.err
+
+
+def test_any_words_are_read_again_as_they_were_written(tmp_path: Path) -> None:
+    photo = os.fsencode(tmp_path / "IMG_1.jpg")
+    with pytest.raises(FileNotFoundError):
+        write_keywords(photo, ["cat"])
+    Path(os.fsdecode(photo)).write_bytes(b"a photo")
+    words = ["salt & <pepper>", 'the "best" one', "Müller, 京都"]
+    assert write_keywords(photo, [*words, "a \x07 bell"])
+    assert facts_of_sidecars([photo + b".xmp"]).details.keywords == (*words, "a bell")
+    assert not write_keywords(photo, ["another"])
+    assert len(os.listdir(tmp_path)) == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders have no such rights")
+def test_a_folder_that_cannot_be_written_is_counted(photos: Path, tmp_path: Path, mmsearch: Mmsearch) -> None:
+    folder, library = tmp_path / "album", tmp_path / "library"
+    folder.mkdir()
+    (folder / "cat.png").write_bytes((photos / "photos" / "cat.png").read_bytes())
+    assert mmsearch("index", folder, library=library).code == 0
+    folder.chmod(0o555)
+    done = mmsearch("label", "cat", "--min-score", "0.1", "--xmp", library=library, as_anybody=True)
+    folder.chmod(0o755)
+    assert "0 sidecars written" in done.err and "1 could not be written" in done.err
+    assert [path.name for path in folder.iterdir()] == ["cat.png"]
