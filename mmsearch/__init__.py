@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from mmsearch.nearest.scan import Scan
     from mmsearch.reading import ReadLimits
     from mmsearch.records import Counts, Failure, Filters, Medium, Modality, Near, Progress
+    from mmsearch.searching.clustering import Cluster, Clusters
     from mmsearch.searching.duplicate_groups import DuplicateClass, DuplicateFile, DuplicateGroup, Duplicates
     from mmsearch.searching.labelling import Labelled, LabelledPhoto, PhotoLabel
     from mmsearch.searching.query import Group, Query, Sort, Term
@@ -65,6 +66,8 @@ __all__ = [
     "Backup",
     "Busy",
     "Care",
+    "Cluster",
+    "Clusters",
     "Compacted",
     "Comparison",
     "ComparisonResult",
@@ -260,6 +263,10 @@ _ROOMS = {
         "Modality",
         "Near",
         "Progress",
+    ),
+    "mmsearch.searching.clustering": (
+        "Cluster",
+        "Clusters",
     ),
     "mmsearch.searching.duplicate_groups": (
         "DuplicateClass",

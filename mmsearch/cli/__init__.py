@@ -22,6 +22,7 @@ COMMANDS = {
     "search": "search:search",
     "duplicates": "duplicates:duplicates",
     "label": "label:label",
+    "clusters": "clusters:clusters",
     "status": "library:status",
     "forget": "library:forget",
     "prune": "care:prune",

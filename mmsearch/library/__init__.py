@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mmsearch.library.labels import WrittenSidecars
     from mmsearch.library.models import Models
     from mmsearch.records import Filters, Progress
+    from mmsearch.searching.clustering import Clusters
     from mmsearch.searching.duplicate_groups import DuplicateClass, Duplicates
     from mmsearch.searching.labelling import Labelled
     from mmsearch.searching.query import Group, Query, Sort
@@ -266,6 +267,17 @@ class Library:
         from mmsearch.library.labels import write_sidecars
 
         return write_sidecars(labelled)
+
+    def clusters(self, filters: Filters | None = None, *, count: int = 10, central: int = 5) -> Clusters:
+        """At most `count` groups of the photos that pass the filters, by what they show; the `central` photos first."""
+        from mmsearch.records import Filters
+        from mmsearch.searching.clustering import clusters_in
+
+        access = self._access
+        with access.guarded():
+            store, in_use = access.reading(), access.model_in_use()
+            with store.one_state():
+                return clusters_in(access.folder, store, in_use, filters or Filters(), count, central)
 
     def evaluate(
         self,

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mmsearch.nearest.k_means import moved_centres
 from mmsearch.nearest.vectors import as_float32
 from mmsearch.records import FloatMatrix, HalfMatrix, ItemIds
 
@@ -87,15 +88,4 @@ def _centres(vectors: HalfMatrix, count: int) -> FloatMatrix:
     chance = np.random.default_rng(_SEED)
     sample = as_float32(vectors[np.sort(chance.permutation(len(vectors))[: max(_SAMPLE_ROWS, 4 * count)])])
     centres = sample[np.sort(chance.permutation(len(sample))[:count])].copy()
-    for _ in range(_ROUNDS):
-        nearest = np.concatenate(
-            [
-                (sample[start : start + _BLOCK_ROWS] @ centres.T).argmax(axis=1)
-                for start in range(0, len(sample), _BLOCK_ROWS)
-            ]
-        )
-        sums = np.zeros_like(centres)
-        np.add.at(sums, nearest, sample)
-        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-        centres = np.where(lengths > 0, sums / np.maximum(lengths, 1e-12), centres).astype(np.float32)
-    return centres
+    return moved_centres(sample, centres, _ROUNDS)

@@ -1,0 +1,49 @@
+"""`mmsearch clusters`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mmsearch.cli.filtering import AfterOption, BeforeOption, ExtOption, TypedFilters, filters_of
+from mmsearch.cli.running import EXIT_NONE, JsonOption, LibraryOption, show, stoppable
+
+
+def clusters(
+    folders: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FOLDER]...",
+            help="Only photos below these folders, or those that a pattern names; without any, all.",
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option("--count", "-n", metavar="K", help="So many groups, at most.")] = 10,
+    central: Annotated[
+        int, typer.Option(metavar="N", help="The N photos of each group that are most like all of it come first.")
+    ] = 5,
+    ext: ExtOption = None,
+    after: AfterOption = None,
+    before: BeforeOption = None,
+    as_json: JsonOption = False,
+    library: LibraryOption = None,
+) -> None:
+    """Put photos into groups by what they show.
+
+    A terminal shows the most central photos of each group, the largest first; in a pipe each photo is a line, with the
+    number of its group. The same photos make the same groups. Exit code 0 for groups, 1 for none, 2 for an error.
+    """
+    from mmsearch import output
+    from mmsearch.library import Library
+    from mmsearch.output.clusters import print_clusters
+
+    typed = TypedFilters(
+        None, folders or (), ext or (), (after, before), None, None, None, None, None, (), (None, None)
+    )
+    with Library(library) as opened, stoppable("stopped."):
+        found = opened.clusters(filters_of(opened, typed), count=count, central=central)
+    show(found, as_json, lambda made: print_clusters(made, sys.stdout.isatty()))
+    if not found.clusters:
+        output.say("there is no photo.")
+        raise typer.Exit(EXIT_NONE)
