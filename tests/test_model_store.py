@@ -32,14 +32,14 @@ from mmsearch.models.installed import (
     seal,
     writing_model,
 )
-from mmsearch.models.known import KNOWN_MODELS
+from mmsearch.models.known import KNOWN_MODELS, KNOWN_SOUND_MODELS
 from mmsearch.models.opening import open_encoder
 from mmsearch.models.packing import export_model, import_model
 from mmsearch.models.pulling import HubFile, wanted_files
 from mmsearch.records import BUILTIN_MODEL
 
 pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
-from tiny_clip import make_tiny_clip, make_tiny_siglip, make_tiny_student
+from tiny_clip import make_tiny_clap, make_tiny_clip, make_tiny_siglip, make_tiny_student
 
 NAME = "some/tiny-clip"
 WITHOUT_TORCH = """
@@ -57,6 +57,7 @@ def repositories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {
         NAME: make_tiny_clip(folder / "clip"),
         "some/tiny-siglip": make_tiny_siglip(folder / "siglip"),
+        "laion/clap-htsat-unfused": make_tiny_clap(folder / "clap"),
         "sentence-transformers/clip-ViT-B-32": make_tiny_clip(folder / "known"),
         "sentence-transformers/clip-ViT-B-32-multilingual-v1": make_tiny_student(folder / "student"),
     }
@@ -563,6 +564,22 @@ def test_the_list_tells_what_is_here_and_what_is_known(fetched: Path, command: M
     assert [one["name"] for one in told["installed"]] == ["tiny"]
     assert [one["searched"] for one in told["library"]] == [True, False]
     assert told["known"][0]["name"] == BUILTIN_MODEL
+
+
+def test_a_model_of_sound_is_fetched_and_asked_beside_the_one_in_use(
+    hub: FakeHub, command: Mmsearch, home: Path
+) -> None:
+    name = KNOWN_SOUND_MODELS[0].name
+    assert command("models", "pull", name).code == 0
+    optimised = command("models", "optimise", name)
+    assert optimised.code == 2 and "only models of pictures and texts" in optimised.err
+    assert command("index", home, "--model", name).code == 0
+    listed = command("models")
+    assert any(name in line and "searches ask it for sound: 0 files" in line for line in listed.out.splitlines())
+    assert [one["hears"] for one in command("models", "--json").json["library"]] == [False, True]
+    assert f"models drop {name}" in sentence(command("models", "remove", name))
+    assert command("models", "drop", name).code == command("models", "remove", name).code == 0
+    assert command("search", "a cat").code == 0
 
 
 def test_the_known_models_are_a_choice_from_small_to_best() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -20,7 +21,10 @@ from PIL import Image
 from mmsearch import Library, MmsearchError, Query
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.indexing.run import IndexSettings
+from mmsearch.indexing.suspects import Suspect, _tried_elsewhere
+from mmsearch.indexing.trial import TrialSettings
 from mmsearch.models.opening import open_encoder
+from mmsearch.reading import ReadLimits
 from mmsearch.records import Filters, Hearing, Progress, Sound
 from mmsearch.searching.query import image_term, text_term
 from mmsearch.store.models import sound_models
@@ -242,6 +246,12 @@ def test_a_repair_knows_it_again(library: Library, music: Path, clap: str) -> No
         sign_all(connection)
     library.care.repair()
     assert [(one.searched, one.hears) for one in library.models.list()] == [(True, False), (False, True)]
+
+
+def test_a_recording_that_may_have_ended_a_run_is_tried_as_it_is_heard(music: Path, clap: str) -> None:
+    settings = TrialSettings(clap, "cpu", ReadLimits())
+    trial = _tried_elsewhere([Suspect(os.fsencode(music / "noise.wav"))], settings, threading.Event(), seconds=300)
+    assert (trial.started, trial.done, trial.was_read) == (True, 1, False)
 
 
 NOT_FOR_SOUND: dict[str, Callable[[Library, str, Path], object]] = {
