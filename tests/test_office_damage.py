@@ -241,6 +241,16 @@ def test_a_text_that_cells_repeat_without_end_is_cut_off(tmp_path: Path, monkeyp
     assert len(part.payload) <= 100_000
 
 
+def test_a_sheet_is_read_no_further_than_a_page_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmsearch.reading.document.pages.LONGEST_PAGE", 1_000)
+    row = "<row><c t='inlineStr'><is><t>two saws</t></is></c></row>"
+    # What is looked at in one go is a quarter of a megabyte.
+    path = made.xlsx(tmp_path / "a.xlsx", {"Shed": row * 20_000 + "<damaged", "House": row})
+    facts, parts, _ = outcome(path)
+    assert facts is not None and facts.note is None
+    assert [(part.locator.part_name, len(part.payload)) for part in parts] == [("Shed", 1_000), ("House", 8)]
+
+
 def test_millions_of_spaces_take_no_longer_than_words(tmp_path: Path) -> None:
     """It would take hours where they are looked through from each of them on."""
     spaces = f"first{' ' * 2_000_000}last"

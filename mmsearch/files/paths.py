@@ -36,9 +36,10 @@ def extension_of(path: bytes) -> str:
     dot = name.rfind(b".")
     if dot <= 0 or name.count(b".", 0, dot) == dot:  # leading dots only: a hidden file
         return ""
-    if name[-8:].lower() == b".fb2.zip" and len(name) > 8:
-        dot -= 4
-    return _in_lower_case(name[dot:])
+    extension = _in_lower_case(name[dot:])
+    if extension == ".zip" and name[-8:].lower() == b".fb2.zip" and len(name) > 8:
+        return ".fb2.zip"
+    return extension
 
 
 @functools.lru_cache(maxsize=1024)

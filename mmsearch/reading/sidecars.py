@@ -23,6 +23,7 @@ VERSION = 1
 """Rises when something else is found in the same files: then all of them are read again."""
 
 EXTENSIONS = (".xmp", ".json")
+_ENDINGS = tuple(map(os.fsencode, EXTENSIONS))
 _SUPPLEMENT = ".supplemental-metadata"
 # Takeout's names have so many characters at most, without the number of a copy and the extension.
 _LONGEST_STEM = 46
@@ -34,7 +35,8 @@ def sidecars_among(names: Collection[bytes], is_photo: Callable[[bytes], bool]) 
 
     `is_photo` says of a name whether it promises a medium that sidecars tell of.
     """
-    sidecars = [name for name in names if extension_of(name) in EXTENSIONS]
+    # Asked of each file of a walk: what cannot be one is left out at once.
+    sidecars = [name for name in names if name.lower().endswith(_ENDINGS) and extension_of(name) in EXTENSIONS]
     if not sidecars:
         return {}
     photos = _Photos(filter(is_photo, names))

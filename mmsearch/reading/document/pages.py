@@ -62,6 +62,11 @@ class TextOfPage:
     def __bool__(self) -> bool:
         return self._length > 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._length >= LONGEST_PAGE
+
     def take(self) -> str:
         """What was collected; the next page begins."""
         text = tidied("".join(self._pieces)[:LONGEST_PAGE])

@@ -123,7 +123,9 @@ def sheet_pages(package: Package, main: str) -> Iterator[Page]:
             continue
         read.add(part)
         sheet = _Sheet(shared.strings)
-        package.tell(part, sheet)
+        for _ in package.walk(part, sheet):
+            if sheet.collected.is_full:
+                break
         texts = [sheet.collected.take(), *_beside(package, part)]
         yield Page(tidied("\n\n".join(texts)), number, title or None)
 
