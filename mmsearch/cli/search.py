@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 def search(options: SearchOptions) -> None:
     """Search by text, by image, or by both; or list files by filters alone.
 
-    Several texts and pictures are added up by their weights. Photos and text files come in one list, by a score
-    between 0 and 1. Exit code 0 for hits, 1 for none, 2 for an error.
+    Files are found by meaning and by their words; a phrase in quotation marks within a text must occur:
+    '"server started" log'. Several texts and pictures are added up by their weights. Photos and text files come in one
+    list, by a score between 0 and 1. Exit code 0 for hits, 1 for none, 2 for an error.
     """
     keep_to_one_thread()
     from mmsearch.library import Library

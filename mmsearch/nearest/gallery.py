@@ -122,12 +122,9 @@ class Gallery:
         model_id, modality = self._space.model_id, self._space.modality
         return self._wanted.get(filters, lambda: Wanted(store.matching_items(filters, model_id, modality)))
 
-    def compared(
-        self, store: SqliteStore, item_ids: ItemIds, vector: FloatMatrix, by_text: float = 0.0
-    ) -> tuple[ItemIds, FloatMatrix]:
-        """Those of the items, ascending, that are there, and their cosines, corrected for hubs; see `ranking`."""
-        found = self._snapshot.compared(store, item_ids, SpaceQuery(vector, by_text), again=False)
-        return found.item_ids, found.corrected
+    def compared(self, store: SqliteStore, item_ids: ItemIds, vector: FloatMatrix, by_text: float = 0.0) -> Compared:
+        """Those of the items, ascending, that are there, with their cosines; see `ranking`."""
+        return self._snapshot.compared(store, item_ids, SpaceQuery(vector, by_text), again=False)
 
     def ranking(
         self,

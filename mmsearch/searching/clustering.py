@@ -85,7 +85,7 @@ def _rows(store: SqliteStore, in_use: ModelInUse, filters: Filters) -> VectorRow
 def _paths(store: SqliteStore, rows: VectorRows, filters: Filters) -> dict[int, str]:
     """The first path of each item."""
     places = store.places_of(rows.item_ids.tolist(), replace(filters, medium="image"))
-    return {item_id: os.fsdecode(path) for item_id, path, _ in sorted(places, reverse=True)}
+    return {item_id: os.fsdecode(path) for item_id, path, *_ in sorted(places, reverse=True)}
 
 
 def _centres(vectors: HalfMatrix, count: int) -> FloatMatrix:

@@ -28,7 +28,8 @@ class Hit:
     the same content that pass the filters, where these are no hits of their own; `companions` are those of files that
     are the same photo and lie beside it under its name: its RAW photo, the film of a live photo. `moments` are others
     than that best place at which a film or a recording answers the query too, best first. `group` is what it has in
-    common with the hits beside it, where they are grouped.
+    common with the hits beside it, where they are grouped. `channels` have found it: `words`, and the modality of the
+    vector that is near.
     """
 
     rank: int
@@ -65,6 +66,7 @@ class Hit:
     description: str | None = None
     moments: tuple[Moment, ...] = ()
     companions: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
     group: str | None = None
 
     @property

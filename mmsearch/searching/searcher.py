@@ -13,17 +13,22 @@ import numpy as np
 from mmsearch.errors import Invalid
 from mmsearch.files.hashing import place_in_shuffle
 from mmsearch.files.times import in_utc
-from mmsearch.nearest.gallery import Ranking
-from mmsearch.records import Background, FloatMatrix, FoundItem, Modality
+from mmsearch.nearest.gallery import Nearest, Ranking
+from mmsearch.nearest.vectors import Compared
+from mmsearch.records import Background, FloatMatrix, FoundItem, ItemIds, Modality
 from mmsearch.searching import scoring
 from mmsearch.searching.channels import Channel, LibraryState
 from mmsearch.searching.companions import Companions
 from mmsearch.searching.grouping import in_groups
+from mmsearch.searching.merging import Found, Measured, Place, by_file
 from mmsearch.searching.moments import Scored, other_moments
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import LARGEST_NUMBER, Query, Sort, Term
 from mmsearch.searching.results import Hit, Moment
 from mmsearch.searching.scoring import WeightedTerm
+from mmsearch.searching.word_ranking import WordRanking, WordsNear
+from mmsearch.searching.words import words_of_query
+from mmsearch.store.sqlite.connected import DamagedDatabase
 from mmsearch.store.sqlite.store import SqliteStore
 
 FIRST_CANDIDATES = 50
@@ -81,38 +86,17 @@ class _Asked(NamedTuple):
     rows: int
 
 
-class _Measured(NamedTuple):
-    """An item's score, whether it is enough, and the cosines: corrected for hubs, which ranks, and as it is."""
-
-    is_hit: bool
-    score: float
-    corrected: float
-    cosine: float
-
-
 class _Near(NamedTuple):
     """What was looked at, by item, and the highest score that the rest may have.
 
     `is_all` tells that nothing of the rest is a hit, `is_exact` that this is known and not estimated.
     """
 
-    items: dict[int, _Measured]
+    items: dict[int, Measured]
+    modalities: dict[int, Modality]
     unseen: float
     is_all: bool
     is_exact: bool
-
-
-class _Found(NamedTuple):
-    """A file at its best place, and those of the same content, unless each is to be a hit of its own."""
-
-    measured: _Measured
-    item_id: int
-    path: bytes
-    copies: tuple[bytes, ...] = ()
-
-    @property
-    def order(self) -> tuple[float, float, bytes]:
-        return -self.measured.score, -self.measured.corrected, self.path
 
 
 class Searcher:
@@ -144,8 +128,10 @@ class Searcher:
             asked.append(_Asked(channel, in_space, ranking, background, threshold, rows))
             thresholds[channel.modality] = min(threshold, thresholds.get(channel.modality, math.inf))
         companions = Companions(self._store, query.filters)
+        models = [in_use.model_id for in_use in self._state.models]
+        words = WordRanking(self._store, words_of_query(query.terms), query.filters, models)
         every = query if query.random is None else replace(query, offset=0, limit=LARGEST_NUMBER)
-        page, total, is_exact, nearest = self._page(every, asked, companions)
+        page, total, is_exact, nearest = self._page(every, asked, words, companions)
         ranks = list(range(every.offset + 1, every.offset + len(page) + 1))
         if query.random is not None:
             ranks = _drawn(page, query, query.random)
@@ -185,7 +171,7 @@ class Searcher:
         return float(scoring.scores(np.array([bound], np.float32), background)[0])
 
     def _moments(
-        self, asked: Sequence[_Asked], found: Sequence[_Found], items: Sequence[FoundItem]
+        self, asked: Sequence[_Asked], found: Sequence[Found], items: Sequence[FoundItem]
     ) -> dict[int, tuple[Moment, ...]]:
         """By the best item of each film or recording its other moments that are hits."""
         best = {item.item_id: item.locator.time for item in items if item.locator.time is not None}
@@ -197,13 +183,9 @@ class Searcher:
             space = one.channel.in_use.model_id, one.channel.modality
             of_space = {item.item_id: item for item in timed if (item.model_id, item.modality) == space}
             item_ids = np.array(list(of_space), np.int64)
-            there, corrected = one.channel.gallery.compared(
-                self._store, item_ids, one.vector.vector, one.vector.by_text
-            )
-            scores = scoring.scores(corrected, one.background)
-            for item_id, score in zip(there.tolist(), scores.tolist(), strict=True):
-                item = of_space[item_id]
-                if score >= one.threshold:
+            for item_id, measured in self._compared(one, item_ids).items():
+                item, score = of_space[item_id], measured.score
+                if measured.is_hit:
                     hits.setdefault(item.beside, []).append(Scored(item_id, (item.begins, item.ends), score))
         scored = {one.item_id: one.measured.score for one in found}
         return {
@@ -212,8 +194,8 @@ class Searcher:
         }
 
     def _page(
-        self, query: Query, asked: Sequence[_Asked], companions: Companions
-    ) -> tuple[list[_Found], int, bool, _Found | None]:
+        self, query: Query, asked: Sequence[_Asked], words: WordRanking, companions: Companions
+    ) -> tuple[list[Found], int, bool, Found | None]:
         """The files of the page, how many there are in all, whether that is exact, and the nearest if there are none.
 
         More and more is looked at. What is better than all that was not looked at is settled, and keeps its place
@@ -221,41 +203,80 @@ class Searcher:
         """
         digests = [bytes.fromhex(one) for one in (*query.like, *query.unlike)]
         images = _QueryImages(query.terms, self._presence, self._store.items_of_contents(digests) if digests else set())
-        settled: dict[bytes, _Found] = {}
+        settled: dict[bytes, Found] = {}
         count, most = FIRST_CANDIDATES, max((one.rows for one in asked), default=0)
         while True:
-            near = _near(asked, count)
-            files = self._best_per_file(near, query, images, companions)
+            near, literal = _near(asked, count), words.best(count)
+            found_by_file = self._by_file(query, asked, words, near, literal, images)
+            files = self._files(found_by_file, query, images, companions)
             hits = [found for found in files if found.measured.is_hit]
-            is_last = near.is_all or count >= most
+            is_all = literal.is_all and (near.is_all or words.must_match)
+            is_last = is_all or count >= most
             for found in hits:
-                if is_last or found.measured.score >= near.unseen:
+                if is_last or found.measured.score >= max(near.unseen, literal.unseen):
                     settled.setdefault(found.path, found)
             if is_last or len(settled) >= query.offset + query.limit:
                 break
             count *= 4
         page = sorted(list(settled.values())[query.offset : query.offset + query.limit], key=lambda found: found.order)
         total = len(settled.keys() | {found.path for found in hits})
-        return page, total, near.is_all and near.is_exact, None if total or not files else files[0]
+        is_exact = is_all and (near.is_exact or words.must_match)
+        return page, total, is_exact, None if total or not files else files[0]
 
-    def _best_per_file(self, near: _Near, query: Query, images: _QueryImages, companions: Companions) -> list[_Found]:
-        """Each file at its best place, best first; ties in the order of paths. A picture stands for its companions."""
-        places = self._store.places_of(near.items.keys() - images.item_ids, query.filters)
-        own = images.among({path for _, path, size in places if images.may_be(size)})
-        best: dict[bytes, tuple[_Measured, int]] = {}
-        for item_id, path, _ in sorted(places):
-            measured, known = near.items[item_id], best.get(path)
-            if (known is None or measured > known[0]) and path not in own:
-                best[path] = measured, item_id
-        found = [_Found(measured, item_id, path) for path, (measured, item_id) in best.items()]
+    def _by_file(
+        self,
+        query: Query,
+        asked: Sequence[_Asked],
+        words: WordRanking,
+        near: _Near,
+        literal: WordsNear,
+        images: _QueryImages,
+    ) -> list[Found]:
+        """Each file at its best place, but for the images that the query asks with."""
+        near_items = near.items.keys() - images.item_ids
+        held = [] if words.must_match else self._store.places_of(near_items, query.filters)
+        worded = [one for one in literal.places if one.item_id not in images.item_ids]
+        places = {(item_id, path): (size, content_id) for item_id, path, size, content_id in held}
+        places |= {(one.item_id, one.path): (one.size, one.content_id) for one in worded}
+        own = images.among({path for (_, path), (size, _) in places.items() if images.may_be(size)})
+        wanted = {item_id for item_id, _ in places} if words else set()
+        sources = self._store.word_sources(wanted, query.filters) if wanted else []
+        matches = {(source.item_id, source.path): words.match(source) for source in sources}
+        if any(not matches[one.item_id, one.path].score for one in worded):
+            raise DamagedDatabase("the checksum of the word index is wrong")
+        measured, modalities = dict(near.items), dict(near.modalities)
+        for one in asked if worded else ():
+            space = one.channel.in_use.model_id, one.channel.modality
+            others = {source.item_id for source in sources if (source.model_id, source.modality) == space}
+            found = self._compared(one, np.array(sorted(others - measured.keys()), np.int64))
+            measured |= found
+            modalities |= dict.fromkeys(found, one.channel.modality)
+        return by_file(
+            (
+                Place(item_id, path, content_id, measured.get(item_id), modalities.get(item_id, ""))
+                for (item_id, path), (_, content_id) in sorted(places.items())
+                if path not in own
+            ),
+            matches,
+            query.min_score,
+            words.must_match,
+        )
+
+    def _compared(self, asked: _Asked, item_ids: ItemIds) -> dict[int, Measured]:
+        """What the vectors of these items of a channel, ascending, say."""
+        vector = asked.vector
+        return _measured(asked, asked.channel.gallery.compared(self._store, item_ids, vector.vector, vector.by_text))
+
+    def _files(self, found: list[Found], query: Query, images: _QueryImages, companions: Companions) -> list[Found]:
+        """The files, best first; ties in the order of paths. A picture stands for its companions."""
         if not query.copies:
             found = self._as_pictures(found, query, images, companions)
         files = sorted(found, key=lambda one: one.order)
         return files if query.copies else _one_per_content(files)
 
     def _as_pictures(
-        self, found: Sequence[_Found], query: Query, images: _QueryImages, companions: Companions
-    ) -> list[_Found]:
+        self, found: Sequence[Found], query: Query, images: _QueryImages, companions: Companions
+    ) -> list[Found]:
         """The files, with the picture in place of what lies beside it: as good as the best of them."""
         shown = {one.path: one for one in found}
         for one in found:
@@ -269,15 +290,17 @@ class Searcher:
             if known is None:
                 # Not near enough to have been looked at itself. Its copies come after it, wherever they lie.
                 after = one.measured._replace(corrected=-math.inf)
-                for item_id, path, _ in self._store.places_of([picture.item_id], query.filters):
-                    shown.setdefault(path, _Found(after, item_id, path))
-                shown[picture.path] = _Found(one.measured, picture.item_id, picture.path)
+                for item_id, path, _, content_id in self._store.places_of([picture.item_id], query.filters):
+                    of_path = Found(after, item_id, path, content_id, channels=one.channels)
+                    shown.setdefault(path, of_path)
+                    if path == picture.path:
+                        shown[path] = of_path._replace(measured=one.measured)
             elif one.measured > known.measured:
-                shown[picture.path] = known._replace(measured=one.measured)
+                shown[picture.path] = known._replace(measured=one.measured, channels=one.channels)
         return list(shown.values())
 
 
-def _drawn(found: Sequence[_Found], query: Query, seed: int) -> list[int]:
+def _drawn(found: Sequence[Found], query: Query, seed: int) -> list[int]:
     """The ranks, ascending, of a page of all that was found, in the order that a seed draws."""
     order = sorted(range(len(found)), key=lambda place: place_in_shuffle(found[place].path, seed))
     return sorted(place + 1 for place in order[query.offset : query.offset + query.limit])
@@ -292,12 +315,12 @@ def _in_order(hits: tuple[Hit, ...], sort: Sort) -> tuple[Hit, ...]:
     return tuple(sorted(hits, key=lambda hit: os.fsencode(hit.path))) if sort == "name" else hits
 
 
-def _one_per_content(files: Sequence[_Found]) -> list[_Found]:
-    """The first file of each content, with the others: copies have the same items, and so the same best one."""
-    of_item: dict[int, list[_Found]] = {}
+def _one_per_content(files: Sequence[Found]) -> list[Found]:
+    """The first file of each content, with the others."""
+    of_content: dict[int, list[Found]] = {}
     for found in files:
-        of_item.setdefault(found.item_id, []).append(found)
-    return [first._replace(copies=tuple(one.path for one in more)) for first, *more in of_item.values()]
+        of_content.setdefault(found.content_id, []).append(found)
+    return [first._replace(copies=tuple(one.path for one in more)) for first, *more in of_content.values()]
 
 
 class _QueryImages:
@@ -325,7 +348,7 @@ class _QueryImages:
 
 def _hit(
     rank: int,
-    found: _Found,
+    found: Found,
     item: FoundItem,
     is_there: bool,
     companions: Sequence[bytes],
@@ -356,24 +379,36 @@ def _hit(
         **vars(item.facts.details),
         moments=moments,
         companions=tuple(os.fsdecode(path) for path in companions),
+        channels=found.channels,
     )
 
 
 def _near(asked: Sequence[_Asked], count: int) -> _Near:
     """The best so many items of each channel."""
-    items: dict[int, _Measured] = {}
+    items: dict[int, Measured] = {}
+    modalities: dict[int, Modality] = {}
     unseen, is_all, is_exact = 0.0, True, True
     for one in asked:
         nearest = one.ranking(count)
-        scores = scoring.scores(nearest.corrected, one.background)
-        columns = (nearest.item_ids, scores, nearest.corrected, nearest.cosines)
-        for item_id, score, corrected, cosine in zip(*(column.tolist() for column in columns), strict=True):
-            items[item_id] = _Measured(score >= one.threshold, score, corrected, cosine)
+        measured = _measured(one, nearest)
+        items |= measured
+        modalities |= dict.fromkeys(measured, one.channel.modality)
         if not nearest.complete:
             # What was not looked at can be no better than the last that was. Where all of that is gone by now, nothing
             # is known of the rest.
-            highest = float(scores[-1]) if len(scores) else math.inf
+            last = next(reversed(measured.values()), None)
+            highest = last.score if last is not None else math.inf
             unseen = max(unseen, highest)
             is_all = is_all and highest < one.threshold
         is_exact = is_exact and nearest.exact
-    return _Near(items, unseen, is_all, is_exact)
+    return _Near(items, modalities, unseen, is_all, is_exact)
+
+
+def _measured(asked: _Asked, compared: Nearest | Compared) -> dict[int, Measured]:
+    """What the cosines of items with a channel's query mean, in their order."""
+    scores = scoring.scores(compared.corrected, asked.background)
+    columns = (compared.item_ids, scores, compared.corrected, compared.cosines)
+    return {
+        item_id: Measured(score >= asked.threshold, score, corrected, cosine)
+        for item_id, score, corrected, cosine in zip(*(column.tolist() for column in columns), strict=True)
+    }

@@ -28,6 +28,7 @@ from mmsearch.searching.query import Group, Query, Sort, Term, check_page, text_
 from mmsearch.searching.query_vectors import QueryVectors, stored_picture
 from mmsearch.searching.results import FileList, ListedFile, SearchResult
 from mmsearch.searching.searcher import Answer, QueryVector, Searcher
+from mmsearch.searching.words import without_quotes
 from mmsearch.store.sqlite.refusals import mapped_errors
 from mmsearch.store.sqlite.store import SqliteStore
 
@@ -241,5 +242,7 @@ class Session:
 
     def _encode(self, encoded: Encoded, wanted: Iterable[tuple[ModelInUse, Term]]) -> None:
         for in_use, term in wanted:
-            of_term = self._vectors.of_text if term.modality == "text" else self._vectors.of_picture
-            encoded[in_use.identity.fingerprint, term] = of_term(in_use, term.value)
+            is_text = term.modality == "text"
+            of_term = self._vectors.of_text if is_text else self._vectors.of_picture
+            value = without_quotes(term.value) if is_text else term.value
+            encoded[in_use.identity.fingerprint, term] = of_term(in_use, value)

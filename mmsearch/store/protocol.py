@@ -419,8 +419,8 @@ class VectorStore(Protocol):
     def digest_at(self, path: bytes) -> bytes | None:
         """The digest of the content of the file at `path`, as it was read last; None where there is none."""
 
-    def places_of(self, item_ids: Iterable[int], filters: Filters) -> list[tuple[int, bytes, int]]:
-        """The items with the path and size in bytes of each file that holds them and passes the filters."""
+    def places_of(self, item_ids: Iterable[int], filters: Filters) -> list[tuple[int, bytes, int, int]]:
+        """The items with the path, size in bytes and content of each file that holds them and passes the filters."""
 
     def timed_items(self, item_ids: Iterable[int]) -> list[TimedItem]:
         """All items that have a time, of the contents and models that the given ones are of, by item id."""

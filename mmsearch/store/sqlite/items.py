@@ -217,11 +217,11 @@ class ItemTables(Connected):
             item_ids, cosines = item_ids[best], cosines[best]
         return item_ids, cosines
 
-    def places_of(self, item_ids: Iterable[int], filters: Filters) -> list[tuple[int, bytes, int]]:
-        """The items with the path and size in bytes of each file that holds them and passes the filters."""
+    def places_of(self, item_ids: Iterable[int], filters: Filters) -> list[tuple[int, bytes, int, int]]:
+        """The items with the path, size in bytes and content of each file that holds them and passes the filters."""
         condition, values = filter_condition(filters)
         return self.connection.execute(
-            f"""SELECT items.id, files.path, files.size
+            f"""SELECT items.id, files.path, files.size, files.content_id
                 FROM items JOIN contents ON contents.id = items.content_id
                 JOIN files ON files.content_id = contents.id
                 WHERE items.id IN (SELECT value FROM json_each(?)) AND {condition}""",

@@ -20,6 +20,7 @@ _FOLDER_ERRORS |= {errno.EEXIST, errno.EISDIR, errno.ENOTDIR}
 _SIGNS_OF_DAMAGE = (
     *("malformed", "not a database", "header is damaged", "foreign key mismatch"),
     *("no such table", "no such column", "Could not decode", "wrong size", "checksum of"),
+    *("vtable constructor failed", "fts5"),
 )
 
 

@@ -1,0 +1,95 @@
+"""Channels merged: what each has found of a file becomes one score and one place.
+
+What vectors say and what words say of one file are taken for independent: the score is `1 - (1 - v)(1 - w)`. So a file
+that is found by both comes before what only one of them has found, and a literal match stays above vague neighbours.
+What has too few of a query's words says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from mmsearch.searching.words import LEAST_WORD_SCORE, WordMatch
+
+WORDS = "words"
+_NO_MATCH = WordMatch(0.0)
+
+
+class Measured(NamedTuple):
+    """An item's score, whether it is enough, and the cosines: corrected for hubs, which ranks, and as it is."""
+
+    is_hit: bool
+    score: float
+    corrected: float
+    cosine: float
+
+
+class Found(NamedTuple):
+    """A file at its best place, and those of the same content, unless each is to be a hit of its own."""
+
+    measured: Measured
+    item_id: int
+    path: bytes
+    content_id: int
+    copies: tuple[bytes, ...] = ()
+    channels: tuple[str, ...] = ()
+
+    @property
+    def order(self) -> tuple[float, float, bytes]:
+        return -self.measured.score, -self.measured.corrected, self.path
+
+
+_NOT_MEASURED = Measured(False, 0.0, -1.0, 0.0)
+
+
+class Place(NamedTuple):
+    """An item in a file; `measured` is what its vector says, None where it is of a space that is not asked."""
+
+    item_id: int
+    path: bytes
+    content_id: int
+    measured: Measured | None
+    modality: str = ""
+
+
+def by_file(
+    places: Iterable[Place], matches: Mapping[tuple[int, bytes], WordMatch], least: float | None, must_match: bool
+) -> list[Found]:
+    """Each file at its best place.
+
+    `matches` are by item and path; where a file `must_match` words it is a hit by them, and no other file is one. Where
+    there is a `least` score a hit has that, else enough by its vector or by its words.
+    """
+    of_file: dict[bytes, list[Place]] = {}
+    for place in places:
+        of_file.setdefault(place.path, []).append(place)
+    found: list[Found] = []
+    for path, of_path in of_file.items():
+        near = max(of_path, key=_of)
+        words = {place.item_id: matches.get((place.item_id, path), _NO_MATCH).score for place in of_path}
+        if max(words.values()) >= (0 if must_match else LEAST_WORD_SCORE):
+            found.append(_both(near, of_path, words, least))
+        elif not must_match:
+            channels = (near.modality,) if near.modality else ()
+            found.append(Found(_of(near), near.item_id, path, near.content_id, channels=channels))
+    return found
+
+
+def _both(near: Place, places: Iterable[Place], words: Mapping[int, float], least: float | None) -> Found:
+    """A file that is found by its words, at the place where both together say most."""
+    of_vector, literal = _of(near), max(words.values())
+    score = _together(of_vector.score, literal)
+    place = max(places, key=lambda one: (_together(_of(one).score, words[one.item_id]), one is near))
+    cosine = (place.measured or of_vector).cosine
+    channels = (WORDS, near.modality) if of_vector.is_hit and near.modality else (WORDS,)
+    measured = Measured(least is None or score >= least, score, of_vector.corrected, cosine)
+    return Found(measured, place.item_id, place.path, place.content_id, channels=channels)
+
+
+def _together(one: float, other: float) -> float:
+    return 1 - (1 - one) * (1 - other)
+
+
+def _of(place: Place) -> Measured:
+    return place.measured or _NOT_MEASURED

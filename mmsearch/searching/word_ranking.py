@@ -1,0 +1,162 @@
+"""The channel of words: which files hold the words of a query, best first, in bounded time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from mmsearch.records import Filters, WordPlace, WordSource
+from mmsearch.searching.words import (
+    AskedWords,
+    WeightedWord,
+    WordMatch,
+    begun,
+    matched,
+    parts_of,
+    score_of,
+    weighted,
+)
+from mmsearch.store.protocol import WordIndex
+from mmsearch.store.words import AskedWord
+
+# A word that more documents of a kind hold is common: all of them are never looked through.
+RARE = 2_000
+# Of documents with common words so many are looked at for those that pass filters.
+_MOST_FILTERED = 20_000
+
+# A document of the word index: 0 for a file's or 1 for an item's, and the id of that.
+_Document = tuple[int, int]
+
+
+class WordsNear(NamedTuple):
+    """The best places by their words, the highest score that the rest may have, and whether there is no rest."""
+
+    places: list[WordPlace]
+    unseen: float
+    is_all: bool
+
+
+class WordRanking:
+    """Ranks files by the words of one query; nothing where it asks for none. The store stays at one state meanwhile.
+
+    Documents that hold a rarer word of the query are all known, and common words count among them. Where all of its
+    words are common, the first documents with all of them are found: those are all alike, and vectors choose among
+    them.
+    """
+
+    def __init__(self, store: WordIndex, asked: AskedWords, filters: Filters, model_ids: Sequence[int]) -> None:
+        self._store = store
+        self._filters = filters
+        self._models = model_ids
+        self._asked = asked if asked and store.has_words() else AskedWords((), ())
+        self.words: list[WeightedWord] = []
+        self._rare: list[WeightedWord] = []
+        self._common: list[WeightedWord] = []
+        self._documents: dict[_Document, float] = {}
+        # The ids of the files that hold all phrases, where there are any.
+        self._allowed: set[int] | None = None
+        if self._asked:
+            self._look_up()
+
+    def __bool__(self) -> bool:
+        return bool(self.words)
+
+    @property
+    def must_match(self) -> bool:
+        """Whether only files are hits that hold what was asked for in quotation marks."""
+        return self._allowed is not None
+
+    def match(self, source: WordSource) -> WordMatch:
+        """How well a place matches."""
+        return matched(source, self.words)
+
+    def best(self, count: int) -> WordsNear:
+        """The best so many places, each in a file of its own or in one that others have named."""
+        documents = self._documents
+        is_all = True
+        if not self._rare and self._common:
+            documents, is_all = self._of_common_words(count)
+        ordered = sorted(documents, key=lambda one: (-documents[one], one))
+        places: list[WordPlace] = []
+        paths: set[bytes] = set()
+        step = max(4 * count, 200)
+        for start in range(0, len(ordered), step):
+            some = ordered[start : start + step]
+            for place in self._places(some):
+                if place.path in paths or len(paths) < count:
+                    paths.add(place.path)
+                    places.append(place)
+                else:
+                    is_all = False
+            if len(paths) >= count and start + step < len(ordered):
+                is_all = False
+                break
+        unseen = 0.0 if is_all else score_of(documents[some[-1]], self.words)
+        return WordsNear(places, unseen, is_all)
+
+    def _places(self, documents: Sequence[_Document]) -> Iterator[WordPlace]:
+        """The places of documents, in their order, that pass the filters and hold the phrases."""
+        files = [number for kind, number in documents if kind == 0]
+        items = [number for kind, number in documents if kind == 1]
+        of_document: dict[_Document, list[WordPlace]] = {}
+        for place in self._store.word_places(files, items, self._filters, self._models):
+            if self._allowed is None or place.file_id in self._allowed:
+                key = (0, place.file_id) if place.is_file else (1, place.item_id)
+                of_document.setdefault(key, []).append(place)
+        for document in documents:
+            yield from sorted(of_document.get(document, ()), key=lambda place: place.path)
+
+    def _look_up(self) -> None:
+        known = self._store.documents_known()
+        for phrase in self._asked.phrases:
+            files = self._store.files_with(phrase)
+            self._allowed = files if self._allowed is None else self._allowed & files
+            self._add(phrase, known, most=max(RARE, 2 * len(files)))
+        for place, word in enumerate(self._asked.words):
+            if self._add(word, known, RARE):
+                continue
+            for part in parts_of(word) if len(word.pieces) > 1 else ():
+                self._add(part, known, RARE)
+            other = begun(word) if place == len(self._asked.words) - 1 else None
+            if len(word.pieces) == 1 and (other is None or not self._add(other, known, RARE)):
+                self.words.append(weighted(word, 0, known))
+        if not self._rare and not self._common:
+            self.words = []
+            return
+        for common in self._common:
+            holding = [self._store.documents_with([rare.word, common.word], RARE) for rare in self._rare]
+            of_both = {number for in_files, _ in holding for number in in_files}
+            self._note(common, of_both, {number for _, items in holding for number in items})
+
+    def _add(self, word: AskedWord, known: int, most: int) -> bool:
+        """Takes the word into account. Whether something holds it."""
+        files, items = self._store.documents_with([word], most + 1)
+        count = len(files) + len(items)
+        if not count:
+            return False
+        one = weighted(word, count, known)
+        self.words.append(one)
+        if max(len(files), len(items)) > most:
+            self._common.append(one)
+        else:
+            self._rare.append(one)
+            self._note(one, files, items)
+        return True
+
+    def _note(self, one: WeightedWord, files: Iterable[int], items: Iterable[int]) -> None:
+        more = one.weight * one.factor
+        for document in {*((0, number) for number in files), *((1, number) for number in items)}:
+            self._documents[document] = self._documents.get(document, 0.0) + more
+
+    def _of_common_words(self, count: int) -> tuple[dict[_Document, float], bool]:
+        """The first documents with all common words, or with the one that tells most where none has all of them."""
+        most = _MOST_FILTERED if self._filters else 4 * count
+        together = [self._common, [max(self._common, key=lambda one: one.weight)]]
+        for words in together:
+            files, items = self._store.documents_with([one.word for one in words], most)
+            if files or items:
+                break
+        weight = sum(one.weight for one in words)
+        documents: dict[_Document, float] = {(0, number): weight for number in files}
+        documents |= {(1, number): weight for number in items}
+        return documents, max(len(files), len(items)) < most

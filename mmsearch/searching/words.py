@@ -1,0 +1,128 @@
+"""The words of a query, and what a literal match of them is worth: a score that means the same as that of a cosine.
+
+The weight of a word is its inverse document frequency, `w = ln(1 + (N - n + 0.5) / (n + 0.5))` for a word that n of N
+documents hold, as in BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009). Names, titles and
+passages are short, so that a word is there or not, whatever its count: what matches is the sum `e` of the weights of
+those that are there, each times a factor of the field it stands in, and the share `c` of it in the weights of all words
+of the query. The score is a logistic function of both, `1 / (1 + exp(-(A + B ln(1 + e) - C (1 - c))))`; how often
+matches of a score are right is measured by `benchmarks/word_merge.py`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from mmsearch.records import WordSource
+from mmsearch.searching.function_words import BESIDE_THE_POINT, FUNCTION_WORDS
+from mmsearch.searching.query import Term
+from mmsearch.store.words import AskedWord, asked_word, words_of_name, words_of_text
+
+# What a hit that is found by its words has at least.
+LEAST_WORD_SCORE = 0.5
+# Of a longer query the first so many words are looked for.
+MOST_WORDS = 24
+_ALONE, _BY_WEIGHT, _BY_SHARE = -0.2, 2.45, 8.0
+_IN_NAMES, _IN_TEXTS, _BEGUN = 1.0, 0.9, 0.8
+_FEWEST_LETTERS_BEGUN = 3
+
+_PHRASE = re.compile(r'(?:(?<=\s)|^)["“„«]([^"“”„«»]+)["”“»](?=[\s.,;:!?]|$)')
+# A script without spaces: each pair of characters is a word.
+_PAIRS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]")
+
+
+class AskedWords(NamedTuple):
+    """What a query asks of the word index: words, and phrases that a hit has to hold."""
+
+    words: tuple[AskedWord, ...]
+    phrases: tuple[AskedWord, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.words or self.phrases)
+
+
+def words_of_query(terms: Iterable[Term]) -> AskedWords:
+    """The words of its wanted texts, each once, and the phrases in quotation marks.
+
+    Where a picture is given as an example its words are none to be looked for, and phrases are.
+    """
+    terms = tuple(terms)
+    texts = [term.value for term in terms if term.modality == "text" and term.weight > 0]
+    phrases = [asked_word(phrase) for text in texts for phrase in _PHRASE.findall(text)]
+    has_pictures = any(term.modality != "text" for term in terms)
+    words = [word for text in texts for word in _bare_words(_PHRASE.sub(" ", text))]
+    telling = [word for word in words if not BESIDE_THE_POINT.issuperset(word.pieces)] or words
+    wanted = () if has_pictures else tuple(dict.fromkeys(telling))[:MOST_WORDS]
+    return AskedWords(wanted, tuple(dict.fromkeys(one for one in phrases if one is not None)))
+
+
+def without_quotes(text: str) -> str:
+    """The text as a model is to see it: without the marks around phrases."""
+    return _PHRASE.sub(lambda match: match[1], text)
+
+
+def _bare_words(text: str) -> Iterator[AskedWord]:
+    for written in text.split():
+        word = asked_word(written)
+        if word is None:
+            continue
+        if any(_PAIRS.match(piece) for piece in word.pieces):
+            yield from parts_of(word)
+        elif not FUNCTION_WORDS.issuperset(word.pieces):
+            yield word
+
+
+def parts_of(word: AskedWord) -> list[AskedWord]:
+    """Its pieces as words of their own, but for those that say nothing."""
+    parts = [AskedWord((piece,)) for piece in word.pieces if piece not in FUNCTION_WORDS]
+    return [*parts[:-1], parts[-1]._replace(is_begun=word.is_begun)] if parts else []
+
+
+def begun(word: AskedWord) -> AskedWord | None:
+    """The word as the beginning of another one, where it is long enough for that."""
+    is_long = len(word.pieces[-1]) >= _FEWEST_LETTERS_BEGUN and not word.is_begun
+    return word._replace(is_begun=True) if is_long else None
+
+
+class WeightedWord(NamedTuple):
+    """A word of a query, and how much it tells: its inverse document frequency, times a factor where it is begun."""
+
+    word: AskedWord
+    weight: float
+    factor: float = 1.0
+
+
+def weighted(word: AskedWord, documents: int, known: int) -> WeightedWord:
+    """That of a word that so many documents hold, of those that are known."""
+    known = max(known, documents)
+    weight = math.log(1 + (known - documents + 0.5) / (documents + 0.5))
+    return WeightedWord(word, weight, _BEGUN if word.is_begun and len(word.pieces[-1]) > 2 else 1.0)
+
+
+class WordMatch(NamedTuple):
+    """How well a place matches: 0 where it has none of the words."""
+
+    score: float
+
+
+def matched(source: WordSource, words: Sequence[WeightedWord]) -> WordMatch:
+    """How well what is indexed of a place matches the words of a query."""
+    named = words_of_name(source.name), words_of_name(source.folders), words_of_text(source.said)
+    texts = words_of_text(source.text), words_of_text(source.told)
+    evidence = 0.0
+    for word, weight, factor in words:
+        if any(word.is_in(field) for field in named):
+            evidence += _IN_NAMES * factor * weight
+        elif any(word.is_in(field) for field in texts):
+            evidence += _IN_TEXTS * factor * weight
+    return WordMatch(score_of(evidence, words))
+
+
+def score_of(evidence: float, words: Sequence[WeightedWord]) -> float:
+    """The score of a match of so much weight; 0 where nothing matches."""
+    if not evidence:
+        return 0.0
+    share = evidence / sum(one.weight for one in words)
+    return 1 / (1 + math.exp(-(_ALONE + _BY_WEIGHT * math.log1p(evidence) - _BY_SHARE * (1 - share))))

@@ -1,0 +1,286 @@
+"""Files are found by their words, too: names, folders, details and texts, in one list with what vectors find."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Mmsearch
+from made_up_library import DIMENSION, MadeUpLibrary, drawn, unit
+
+from mmsearch import Filters, Library, Query, Session, Term
+from mmsearch.records import Content, EncodedItem, FileState, FloatMatrix
+from mmsearch.searching import word_ranking
+from mmsearch.searching.query import image_term, text_term
+from mmsearch.searching.words import score_of, weighted, without_quotes, words_of_query
+from mmsearch.store.sqlite.store import SqliteStore
+from mmsearch.store.words import AskedWord
+
+NOTES = {
+    "2019/Japan 京都/IMG_0518.txt": "Nothing but numbers: 4 8 15.",
+    "server.log": "\n".join(f"10:{minute:02d} server started on port {8000 + minute}" for minute in range(60)),
+    "memories.txt": "When the server had started, Aunt Ottilie went home.",
+    "Tagebuch.txt": "Gestern war ich mit Müller-Lüdenscheidt am Kölner Dom.",
+}
+
+
+@pytest.fixture(scope="module")
+def told(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library of photographs and notes, with names and words of their own."""
+    place = tmp_path_factory.mktemp("words")
+    for name, text in NOTES.items():
+        (place / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / "tree" / name).write_text(text, encoding="utf-8")
+    with Library(place / "library") as library:
+        library.index([photos, place / "tree"])
+    return place / "library"
+
+
+@pytest.fixture(scope="module")
+def session(told: Path) -> Iterator[Session]:
+    with Library(told) as library, library.session() as opened:
+        yield opened
+
+
+def names(session: Session, query: str | Query) -> list[str]:
+    return [os.path.basename(hit.path) for hit in session.search(query).hits]
+
+
+@pytest.mark.parametrize("asked", ["Japan", "japan", "京都", "京", "IMG_0518", "img_0518.txt", "2019/Japan", "0518"])
+def test_a_file_is_found_by_the_words_of_its_path(session: Session, asked: str) -> None:
+    result = session.search(asked)
+    assert os.path.basename(result.hits[0].path) == "IMG_0518.txt"
+    assert "words" in result.hits[0].channels
+
+
+@pytest.mark.parametrize("asked", ["Ottilie", "ottilie", "aunt ottilie"])
+def test_a_rare_name_in_a_text_is_found_first(session: Session, asked: str) -> None:
+    result = session.search(asked)
+    (hit, *others) = result.hits
+    assert os.path.basename(hit.path) == "memories.txt" and "Ottilie" in (hit.snippet or "")
+    assert all(hit.score > other.score for other in others if "words" not in other.channels)
+
+
+def test_a_name_may_be_only_begun(session: Session) -> None:
+    assert "memories.txt" in names(session, "Otti")
+    assert not any("words" in hit.channels for hit in session.search("Ot").hits)
+
+
+def test_case_accents_and_hyphens_do_not_matter(session: Session) -> None:
+    for asked in ("muller-ludenscheidt", "MÜLLER", "kolner dom"):
+        assert names(session, asked)[0] == "Tagebuch.txt"
+
+
+def test_a_phrase_in_quotation_marks_must_occur(session: Session) -> None:
+    assert set(names(session, "server started")) >= {"server.log", "memories.txt"}
+    assert names(session, '"server started"') == ["server.log"]
+    assert names(session, "“had started” server") == ["memories.txt"]
+    assert names(session, '"server started" "port 8001"') == ["server.log"]
+    assert names(session, '"server started" "aunt ottilie"') == []
+    assert names(session, '"three kittens" "Aunt Ottilie"') == []
+    query = Query((text_term('"had started"'),), Filters(extensions=(".log",)))
+    assert names(session, query) == []
+    (hit,) = session.search('"port 8059"').hits
+    assert "port 8059" in (hit.snippet or "") and "words" in hit.channels
+
+
+def test_a_phrase_filters_what_other_terms_find(session: Session, photos: Path) -> None:
+    cat = image_term(str(photos / "photos" / "cat.png"))
+    assert names(session, Query((cat, text_term('"three kittens"')))) == ["kitten.txt"]
+    assert len(names(session, Query((cat, text_term("three kittens"))))) > 1
+
+
+def test_function_words_alone_are_no_match(session: Session) -> None:
+    for asked in ("the", "on the", "mit am", "with a"):
+        assert not any("words" in hit.channels for hit in session.search(asked).hits), asked
+
+
+def test_nonsense_finds_nothing_unless_it_stands_somewhere(session: Session) -> None:
+    for asked in ("qzxv wkpt", "lüdenzzz", "japanzz"):
+        assert not any("words" in hit.channels for hit in session.search(asked).hits)
+    assert names(session, "lüdenscheidt") == ["Tagebuch.txt"]
+
+
+def test_what_is_found_by_words_and_by_its_vector_is_one_better_hit(session: Session) -> None:
+    result = session.search("cat")
+    best = result.hits[0]
+    assert os.path.basename(best.path) == "cat.png"
+    assert set(best.channels) == {"words", "image"}
+    paths = [hit.path for hit in result.hits]
+    assert len(paths) == len(set(paths))
+    scores = [hit.score for hit in result.hits]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_what_only_its_vector_finds_says_so(session: Session) -> None:
+    hit = session.search("a small furry animal").hits[0]
+    assert hit.channels in (("image",), ("text",))
+
+
+def test_a_query_by_picture_ignores_words(session: Session, photos: Path) -> None:
+    result = session.search(Query((image_term(str(photos / "photos" / "cat.png")), text_term("Ottilie"))))
+    assert not any("words" in hit.channels for hit in result.hits)
+
+
+def test_filters_and_a_least_score_hold_for_words(session: Session, told: Path) -> None:
+    query = Query((text_term("server"),), Filters(folders=(os.fsencode(told.parent / "tree" / "memories.txt"),)))
+    assert names(session, query) == ["memories.txt"]
+    assert names(session, Query((text_term("ottilie"),), min_score=0.9)) == ["memories.txt"]
+    assert names(session, Query((text_term("ottilie"),), min_score=1.0)) == []
+
+
+def test_terms_to_avoid_are_no_words_to_look_for(session: Session) -> None:
+    result = session.search(Query((text_term("kittens"), text_term("Ottilie", -1))))
+    assert "memories.txt" not in [os.path.basename(hit.path) for hit in result.hits[:1]]
+
+
+def test_copies_are_one_hit_by_whatever_name_is_found(photos: Path, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for name in ("holiday.txt", "Zanzibar trip.txt"):
+        (tree / name).write_text("A day like any other.")
+    with Library(tmp_path / "library") as library:
+        library.index([tree])
+        (hit,) = library.search("zanzibar").hits
+        assert os.path.basename(hit.path) == "Zanzibar trip.txt"
+        assert [os.path.basename(path) for path in hit.copies] == ["holiday.txt"]
+        each = library.search(Query((text_term("zanzibar"),), copies=True)).hits
+        assert [os.path.basename(one.path) for one in each if "words" in one.channels] == ["Zanzibar trip.txt"]
+
+
+def test_the_command_takes_phrases_and_tells_the_channels(told: Path, mmsearch: Mmsearch) -> None:
+    done = mmsearch("search", '"server started"', "--json", library=told)
+    (hit,) = done.json["hits"]
+    assert hit["channels"][0] == "words" and hit["snippet"]
+    assert done.json["query"]["terms"] == [{"text": '"server started"', "weight": 1.0}]
+
+
+def test_words_that_damage_has_changed_are_no_answer(own: Path, mmsearch: Mmsearch) -> None:
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(own / "library.db", isolation_level=None)) as connection:
+        connection.execute("INSERT INTO file_words (rowid, name) VALUES (1, 'zebra')")
+    done = mmsearch("search", "zebra", library=own)
+    assert done.code == 2 and "damaged" in done.err and "doctor" in done.err
+
+
+# What a query asks for
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "phrases"),
+    [
+        ("a dog on the beach", [("dog",), ("beach",)], []),
+        ('the "server started" log', [("log",)], [("server", "started")]),
+        ("„Guten Tag“, sagte er", [("sagte",)], [("guten", "tag")]),
+        ("photo of IMG_0518", [("img", "0518")], []),
+        ("photo", [("photo",)], []),
+        ('a 27" monitor and 5" more', [("27",), ("monitor",), ("5",), ("more",)], []),
+        ("京都府 temple temple", [("京都",), ("都府",), ("temple",)], []),
+        ("... -", [], []),
+    ],
+)
+def test_a_query_is_words_and_phrases(text: str, words: list[tuple[str, ...]], phrases: list[tuple[str, ...]]) -> None:
+    asked = words_of_query([Term("text", text)])
+    assert [word.pieces for word in asked.words] == words
+    assert [phrase.pieces for phrase in asked.phrases] == phrases
+
+
+def test_a_model_sees_no_quotation_marks() -> None:
+    assert without_quotes('the "server started" log') == "the server started log"
+    assert without_quotes('a 27" monitor') == 'a 27" monitor'
+
+
+def test_rarer_words_and_more_of_them_make_a_higher_score() -> None:
+    rare, common = weighted(AskedWord(("ottilie",)), 1, 10_000), weighted(AskedWord(("beach",)), 3_000, 10_000)
+    both = [rare, common]
+    assert rare.weight > common.weight > 0
+    assert score_of(0.0, both) == 0.0
+    assert (
+        score_of(common.weight, both) < 0.5 < score_of(rare.weight, both) < score_of(rare.weight + common.weight, both)
+    )
+    assert score_of(common.weight, [common]) < score_of(rare.weight, [rare])
+    assert score_of(rare.weight, [rare]) > 0.95
+
+
+# Many files: made-up vectors, real words
+
+
+class Named(MadeUpLibrary):
+    """Photos by the thousand, under names of one's own."""
+
+    def add_named(self, rows: FloatMatrix, name: str) -> None:
+        with self.store.transaction():
+            for row in rows:
+                self.added += 1
+                content_id = self.store.put_content(Content(self.added.to_bytes(16, "big"), "image", 1))
+                self.store.add_items(content_id, self.model_id, [EncodedItem("image", row)])
+                path = f"/made-up/{name}/{self.added:05d}.jpg".encode()
+                self.store.put_file(FileState(self.root_id, path, 1, 1), content_id)
+
+
+class OneText:
+    """An encoder to which every text is the same."""
+
+    modalities = frozenset(("image", "text"))
+    calibration = None
+
+    def __init__(self, made: MadeUpLibrary) -> None:
+        self.identity = made.identity
+
+    def windows(self, text: str) -> list[object]:
+        return []
+
+    def encode(self, modality: str, payloads: list[object]) -> FloatMatrix:
+        return np.repeat(unit(-np.ones((1, DIMENSION), np.float32)), len(payloads), axis=0)
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Iterator[Session]:
+    """300 photos below a folder `Japan`, 200 elsewhere; words that 100 documents hold are common."""
+    made = Named(tmp_path / "many")
+    with made.store.transaction():
+        made.store.set_setting("model_id", str(made.model_id))
+    made.add_named(drawn(300, seed=1), "Japan")
+    made.add_named(drawn(200, seed=2), "elsewhere")
+    made.store.close()
+    opened = Session(made.folder, lambda: SqliteStore.read(made.folder), lambda in_use: OneText(made))  # type: ignore[arg-type,return-value]
+    with opened:
+        yield opened
+
+
+@pytest.mark.parametrize("rare", [100, 2_000])
+@pytest.mark.parametrize("least", [None, 0.0])
+def test_pages_of_a_common_word_neither_repeat_nor_skip(
+    many: Session, monkeypatch: pytest.MonkeyPatch, rare: int, least: float | None
+) -> None:
+    monkeypatch.setattr(word_ranking, "RARE", rare)
+    term = (text_term("Japan"),)
+    seen: list[str] = []
+    for offset in range(0, 300, 30):
+        hits = many.search(Query(term, limit=30, offset=offset, min_score=least)).hits
+        assert [hit.rank for hit in hits] == list(range(offset + 1, offset + len(hits) + 1))
+        seen += [hit.path for hit in hits if "words" in hit.channels or least is not None]
+    assert len(seen) == len(set(seen)) == 300
+    assert sum("/Japan/" in path for path in seen) == 300
+
+
+def test_common_words_are_looked_up_in_bounded_numbers(many: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    found = SqliteStore.documents_with
+
+    def counted(self: SqliteStore, words: list[AskedWord], most: int) -> tuple[list[int], list[int]]:
+        files, items = found(self, words, most)
+        asked.append(len(files) + len(items))
+        return files, items
+
+    monkeypatch.setattr(word_ranking, "RARE", 20)
+    monkeypatch.setattr(SqliteStore, "documents_with", counted)
+    assert len(many.search(Query((text_term("Japan"),), limit=5)).hits) == 5
+    assert max(asked) <= 200
+    # A rare word among common ones leads to its file.
+    assert many.search("made up japan 00123").hits[0].path.endswith("00123.jpg")
