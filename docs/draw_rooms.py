@@ -24,6 +24,7 @@ HOLDS = {
     "files": "replace in place, hash, lock, times, crash points",
     "reading": "a file → its parts; a module for each medium",
     "encoding": "parts and queries → vectors; a module for each family",
+    "language": "a query in another language → English",
     "models": "models on this disk: names, pull, pack, optimise",
     "store": "what is where: files, contents, items, vectors",
     "nearest": "the nearest vectors: codes, graph, filters",

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from mmsearch.models.packing import ExportedModel
     from mmsearch.nearest.scan import Scan
     from mmsearch.reading import ReadLimits
-    from mmsearch.records import Counts, Failure, Filters, Medium, Modality, Near, Progress
+    from mmsearch.records import Counts, Failure, Filters, Medium, Modality, Near, Progress, Reading
     from mmsearch.searching.clustering import Cluster, Clusters
     from mmsearch.searching.duplicate_groups import DuplicateClass, DuplicateFile, DuplicateGroup, Duplicates
     from mmsearch.searching.labelling import Labelled, LabelledPhoto, PhotoLabel
@@ -127,6 +127,7 @@ __all__ = [
     "PulledModel",
     "Query",
     "ReadLimits",
+    "Reading",
     "Refused",
     "Remedy",
     "RemovedModel",
@@ -263,6 +264,7 @@ _ROOMS = {
         "Modality",
         "Near",
         "Progress",
+        "Reading",
     ),
     "mmsearch.searching.clustering": (
         "Cluster",

@@ -266,6 +266,19 @@ class Filters:
         return bool(self.json_fields())
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a text was read that is not in English: the code of its `language` (ISO 639-1), and what it says in
+    `english`, the best guess first.
+
+    The language is None for one that is not read, and nothing is in `english` where no word of it is known: such a
+    text is searched as it was typed.
+    """
+
+    language: str | None
+    english: tuple[str, ...] = ()
+
+
 class Listing(NamedTuple):
     """A page of a list of files: by date, the newest first, or by path; those of one content once, or each of them.
 

@@ -77,13 +77,13 @@ def test_models_do_not_share_vectors_and_old_queries_are_dropped(tmp_path: Path)
     other = QueryCache(str(tmp_path), ModelIdentity("other", "1", 4, "b" * 32))
     wider = QueryCache(str(tmp_path), ModelIdentity("one", "1", 5, "a" * 32))
     vector = np.array([1, 0, 0, 0], np.float32)
-    one.put("cat", vector)
-    found = one.get("cat")
+    one.put(("cat",), vector)
+    found = one.get(("cat",))
     assert found is not None
     np.testing.assert_array_equal(found, vector)
-    assert other.get("cat") is None
-    assert wider.get("cat") is None
+    assert other.get(("cat",)) is None
+    assert wider.get(("cat",)) is None
     for number in range(MOST_QUERIES):
-        one.put(f"dog {number}", vector)
-    assert one.get("cat") is None
-    assert one.get("dog 0") is not None
+        one.put((f"dog {number}",), vector)
+    assert one.get(("cat",)) is None
+    assert one.get(("dog 0",)) is not None

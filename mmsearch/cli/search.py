@@ -47,7 +47,6 @@ def _found(library: Library, options: SearchOptions, filters: Filters) -> bool:
     """Prints what is found. Whether something is."""
     from mmsearch.cli.typed import pictures_from_pipes
     from mmsearch.output.hits import Form
-    from mmsearch.searching.query import Query
 
     page: dict[str, Any] = {
         "limit": options.limit,
@@ -56,15 +55,7 @@ def _found(library: Library, options: SearchOptions, filters: Filters) -> bool:
         "group": options.group.value if options.group else None,
         "random": _seed(options),
     }
-    ask: Callable[[tuple[Term, ...]], Query] = partial(
-        Query,
-        filters=filters,
-        min_score=options.min_score,
-        sort=(options.sort or SortChoice.SCORE).value,
-        like=tuple(map(library.id_called, options.like or ())),
-        unlike=tuple(map(library.id_called, options.unlike or ())),
-        **page,
-    )
+    ask = _asking(library, options, filters, page)
     if options.batch is not None:
         shows = options.open_best or options.contact_sheet or options.preview
         if options.has_terms or shows or options.form in (Form.PATHS, Form.NULL):
@@ -72,12 +63,29 @@ def _found(library: Library, options: SearchOptions, filters: Filters) -> bool:
         return _answer_many(library, _batch_queries(options.batch, ask), options)
     if (options.sort or filters or options.at_random) and not options.has_terms:
         _check_listing(options)
-        return _show(
-            library, library.list_files(filters, sort=(options.sort or SortChoice.DATE).value, **page), options
-        )
+        listed = library.list_files(filters, sort=(options.sort or SortChoice.DATE).value, **page)
+        return _show(library, listed, options)
     with pictures_from_pipes() as in_a_file:
         like, unlike = map(in_a_file, options.image or ()), map(in_a_file, options.avoid_image or ())
         return _answer(library, ask(_terms(options, like, unlike)), options)
+
+
+def _asking(
+    library: Library, options: SearchOptions, filters: Filters, page: dict[str, Any]
+) -> Callable[[tuple[Term, ...]], Query]:
+    """What makes a query of terms."""
+    from mmsearch.searching.query import Query
+
+    return partial(
+        Query,
+        filters=filters,
+        min_score=options.min_score,
+        sort=(options.sort or SortChoice.SCORE).value,
+        language=options.lang,
+        like=tuple(map(library.id_called, options.like or ())),
+        unlike=tuple(map(library.id_called, options.unlike or ())),
+        **page,
+    )
 
 
 def _seed(options: SearchOptions) -> int | None:
@@ -171,9 +179,11 @@ def _check_form(options: SearchOptions) -> None:
 
 
 def _check_listing(options: SearchOptions) -> None:
-    compares = options.adapter or options.model or options.scan is not ScanChoice.AUTO
+    compares = options.adapter or options.model or options.lang or options.scan is not ScanChoice.AUTO
     if options.min_score is not None or compares:
-        raise Invalid("Without a query nothing is compared; leave out --min-score, --adapter, --model and --scan.")
+        raise Invalid(
+            "Without a query nothing is compared; leave out --min-score, --lang, --adapter, --model and --scan."
+        )
 
 
 def _terms(options: SearchOptions, images: Iterable[str], avoid_images: Iterable[str]) -> tuple[Term, ...]:

@@ -142,6 +142,15 @@ RandomOption = Annotated[
 SeedOption = Annotated[
     int | None, typer.Option(metavar="N", help="Draw the same ones with --random each time that N is the same.")
 ]
+LangOption = Annotated[
+    str | None,
+    typer.Option(
+        "--lang",
+        metavar="LL",
+        help="The language of the texts (de, fr, ja, …), where their words do not tell; en takes them as they are. It "
+        "matters to models that know English alone, such as the built-in one.",
+    ),
+]
 CopiesOption = Annotated[
     bool,
     typer.Option("--copies", help="Show each copy of a file, and each file of one photo, as a hit of its own."),
@@ -236,6 +245,7 @@ class SearchOptions:
     group: GroupOption = None
     at_random: RandomOption = False
     seed: SeedOption = None
+    lang: LangOption = None
     copies: CopiesOption = False
     as_json: JsonOption = False
     as_jsonl: AsJsonlOption = False

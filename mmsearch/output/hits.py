@@ -7,6 +7,7 @@ import sys
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from mmsearch.language import NAMES
 from mmsearch.output import visible
 from mmsearch.output.json import to_json
 from mmsearch.output.places import place_in_file, time_span
@@ -70,8 +71,26 @@ def notes(result: SearchResult | FileList, form: Form) -> list[str]:
     cut = [f"{len(result.hits):,} of {result.total:,} files; -n N lists more, and --offset N goes on."]
     return [
         *(cut if isinstance(result, FileList) and result.hits and more > 0 else []),
+        *(_notes_on_languages(result) if isinstance(result, SearchResult) and form in (Form.TABLE, Form.LINES) else ()),
         *_notes_on_presence(result, form),
     ]
+
+
+def _notes_on_languages(result: SearchResult) -> list[str]:
+    """How texts in other languages were read, each in a line."""
+    told: list[str] = []
+    for term in result.query.terms:
+        read_as = term.read_as
+        if read_as is None:
+            continue
+        if read_as.language is None:
+            what = f"{result.model} knows English, and {len(NAMES)} languages are read for it, of which this is none"
+            told.append(f"{what}; `mmsearch models` lists models that know more.")
+        elif not read_as.english:
+            told.append(f"no word of this is known in {NAMES[read_as.language]}; it was searched as it was typed.")
+        else:
+            told.append(f"read as {NAMES[read_as.language]}: {visible(read_as.english[0])}")
+    return told
 
 
 def _notes_on_presence(result: SearchResult | FileList, form: Form) -> list[str]:

@@ -1,6 +1,7 @@
 """Vectors of texts that were searched before, in a small file of the library's folder: no model is loaded for them.
 
-The texts themselves are not kept, only hashes of them. The file may be deleted at any time.
+A vector is that of a text, or the mean of those of several, which are its key: as they are encoded, not as they were
+typed. The texts themselves are not kept, only hashes of them. The file may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -28,34 +29,34 @@ class QueryCache:
         self._path = os.path.join(folder, QUERY_CACHE_NAME)
         self._identity = identity
 
-    def get(self, text: str) -> FloatMatrix | None:
-        """The unit vector of that text, float32 [dimension], or None."""
+    def get(self, texts: tuple[str, ...]) -> FloatMatrix | None:
+        """The unit vector of those texts, float32 [dimension], or None."""
         if not os.path.exists(self._path):
             return None
         with suppress(sqlite3.Error), closing(sqlite3.connect(self._path, timeout=0)) as connection:
-            key = self._key(text)
+            key = self._key(texts)
             row = connection.execute("SELECT vector FROM queries WHERE key = ?", (key,)).fetchone()
             return self._opened(key, row[0]) if row is not None and isinstance(row[0], bytes) else None
         return None
 
-    def put(self, text: str, vector: FloatMatrix) -> None:
+    def put(self, texts: tuple[str, ...], vector: FloatMatrix) -> None:
         """Keeps the vector; the oldest are dropped beyond `MOST_QUERIES`."""
         with suppress(sqlite3.Error, OSError):
             try:
-                self._write(text, vector)
+                self._write(texts, vector)
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise  # busy, full or read-only
                 os.remove(self._path)  # damaged
-                self._write(text, vector)
+                self._write(texts, vector)
 
-    def _write(self, text: str, vector: FloatMatrix) -> None:
+    def _write(self, texts: tuple[str, ...], vector: FloatMatrix) -> None:
         make_private_file(self._path)
         with self._connected() as connection:
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS queries (id INTEGER PRIMARY KEY, key BLOB UNIQUE, vector BLOB)"
             )
-            key = self._key(text)
+            key = self._key(texts)
             connection.execute(
                 "INSERT OR REPLACE INTO queries (key, vector) VALUES (?, ?)", (key, self._sealed(key, vector))
             )
@@ -68,8 +69,12 @@ class QueryCache:
             with connection:
                 yield connection
 
-    def _key(self, text: str) -> bytes:
-        return xxhash.xxh3_128_digest(f"{self._identity.fingerprint}\0{text}".encode("utf-8", "surrogatepass"))
+    def _key(self, texts: tuple[str, ...]) -> bytes:
+        keys = [
+            xxhash.xxh3_128_digest(f"{self._identity.fingerprint}\0{text}".encode("utf-8", "surrogatepass"))
+            for text in texts
+        ]
+        return keys[0] if len(keys) == 1 else xxhash.xxh3_128_digest(b"".join(keys))
 
     def _sealed(self, key: bytes, vector: FloatMatrix) -> bytes:
         """The vector behind a checksum that covers the key too: a damaged index leads to another text's row."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from mmsearch.errors import Invalid, NotFound, Remedy
-from mmsearch.records import Filters, Medium, Modality
+from mmsearch.records import Filters, Medium, Modality, Reading
 from mmsearch.searching import DEFAULT_LIMIT
 
 # By what hits are ordered: the best, the most similar, the newest, or the first path first.
@@ -32,15 +32,20 @@ _DATES = (("%Y", 4), ("%Y-%m", 7), ("%Y-%m-%d", 10))
 
 @dataclass(frozen=True)
 class Term:
-    """One text or one image of a query. `value` is the text, or the image file's path; negative weights repel."""
+    """One text or one image of a query. `value` is the text, or the image file's path; negative weights repel.
+
+    `read_as` is how a text in another language was read for a model that knows English alone: a session finds that out.
+    """
 
     modality: Modality
     value: str
     weight: float = 1.0
+    read_as: Reading | None = None
 
     def json_fields(self) -> dict[str, Any]:
-        """`{"text": "dog", "weight": 1.0}`, `{"image": "/a.jpg", "weight": 0.5}`."""
-        return {self.modality: self.value, "weight": self.weight}
+        """`{"text": "dog", "weight": 1.0}`, `{"image": "/a.jpg", "weight": 0.5}`; `read_as` where a text was read."""
+        read_as = {} if self.read_as is None else {"read_as": self.read_as}
+        return {self.modality: self.value, "weight": self.weight, **read_as}
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,12 @@ class Query:
     hits that are no nearer than what a text that means nothing would find. Files of the same content are one hit, or
     with `copies` one each. `sort` orders the hits of the page, which are the best ones whatever it is, and `group` puts
     those together that have the same. With `random`, the seed of a draw, the page is one of all that answer, drawn.
+    `language` is the code of that which the texts are in ("de"; "en" takes them as they are); without it their words
+    tell.
 
     Raises:
-        Invalid: no terms, none of a positive weight, an empty text, or numbers out of range.
+        Invalid: no terms, none of a positive weight, an empty text, numbers out of range, or a language that is not
+            read.
     """
 
     terms: tuple[Term, ...]
@@ -70,6 +78,7 @@ class Query:
     unlike: tuple[str, ...] = ()
     group: Group | None = field(default=None, metadata={"json": None})
     random: int | None = None
+    language: str | None = field(default=None, metadata={"json": None})
 
     def __post_init__(self) -> None:
         if not (self.terms or self.like or self.unlike):
@@ -83,6 +92,10 @@ class Query:
         check_page(self.limit, self.offset, self.sort, self.group, self.random)
         if self.min_score is not None and not 0 <= self.min_score <= 1:
             raise Invalid(f"The lowest score is {self.min_score:g}; scores lie between 0 and 1.")
+        if self.language is not None:
+            from mmsearch.language import check_language
+
+            check_language(self.language)
 
 
 def check_page(limit: int, offset: int, sort: Sort, group: Group | None, seed: int | None) -> None:

@@ -31,9 +31,9 @@ class QueryVectors:
         self._encoders: Recent[str, Encoder] = Recent(8)
         self._known: Recent[tuple[object, ...], FloatMatrix] = Recent(MOST_VECTORS)
 
-    def of_text(self, in_use: ModelInUse, text: str) -> FloatMatrix:
-        """The unit vector of a text, float32 [dimension]."""
-        return self._known.get((in_use.identity.fingerprint, text), lambda: self._text(in_use, text))
+    def of_texts(self, in_use: ModelInUse, texts: tuple[str, ...]) -> FloatMatrix:
+        """The unit vector of a text, or of the mean of several, float32 [dimension]."""
+        return self._known.get((in_use.identity.fingerprint, "text", *texts), lambda: self._texts(in_use, texts))
 
     def of_picture(self, in_use: ModelInUse, path: str) -> FloatMatrix:
         """The unit vector of the picture at `path`, float32 [dimension].
@@ -44,7 +44,7 @@ class QueryVectors:
         try:
             status = os.stat(path)
             mark = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-            key = (in_use.identity.fingerprint, path, *mark)
+            key = (in_use.identity.fingerprint, "image", path, *mark)
             return self._known.get(key, lambda: self._picture(in_use, path))
         except OSError as error:
             raise NotFound(f"The query image {path} cannot be read: {error.strerror}.") from error
@@ -55,14 +55,15 @@ class QueryVectors:
         with self._turns.mine():
             yield self._encoders.get(in_use.identity.fingerprint, lambda: self._open(in_use))
 
-    def _text(self, in_use: ModelInUse, text: str) -> FloatMatrix:
+    def _texts(self, in_use: ModelInUse, texts: tuple[str, ...]) -> FloatMatrix:
         cache = QueryCache(self._folder, in_use.identity)
-        cached = cache.get(text)
+        cached = cache.get(texts)
         if cached is not None:
             return cached
         with self.encoder(in_use) as encoder:
-            vector: FloatMatrix = text_vectors([text], encoder)[0]
-        cache.put(text, vector)
+            vectors = text_vectors(texts, encoder)
+        vector: FloatMatrix = vectors[0] if len(texts) == 1 else _unit(vectors.mean(axis=0))
+        cache.put(texts, vector)
         return vector
 
     def _picture(self, in_use: ModelInUse, path: str) -> FloatMatrix:

@@ -22,13 +22,13 @@ from mmsearch.searching.channels import (
     models_at,
 )
 from mmsearch.searching.connections import Connections
+from mmsearch.searching.languages import as_read, texts_of
 from mmsearch.searching.options import SessionOptions
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import Group, Query, Sort, Term, check_page, text_term
 from mmsearch.searching.query_vectors import QueryVectors, stored_picture
 from mmsearch.searching.results import FileList, ListedFile, SearchResult
 from mmsearch.searching.searcher import Answer, QueryVector, Searcher
-from mmsearch.searching.words import without_quotes
 from mmsearch.store.sqlite.refusals import mapped_errors
 from mmsearch.store.sqlite.store import SqliteStore
 
@@ -91,7 +91,7 @@ class Session:
         with mapped_errors(self._folder):
             state, answer = self._answer(asked)
         return SearchResult(
-            query=asked,
+            query=as_read(asked, state.models),
             model=state.label,
             library=self._folder,
             elapsed_ms=(time.perf_counter() - started) * 1000,
@@ -148,8 +148,9 @@ class Session:
         encoded: Encoded = {}
         latest = self._latest
         if latest is not None:
-            texts = [term for term in query.terms if term.modality == "text"]
-            self._encode(encoded, product(latest.asked_models(query.terms, query.filters), texts))
+            read = as_read(query, latest.models)
+            texts = [term for term in read.terms if term.modality == "text"]
+            self._encode(encoded, product(latest.asked_models(read.terms, read.filters), texts))
         tries, answered = 0, None
         while answered is None:
             answered, missing = self._answer_now(query, encoded, tries)
@@ -169,11 +170,12 @@ class Session:
         def answered(
             store: SqliteStore, state: LibraryState
         ) -> tuple[tuple[LibraryState, Answer] | None, list[tuple[ModelInUse, Term]]]:
-            vectors, missing = self._query_vectors(store, state, query, encoded)
+            read = as_read(query, state.models)
+            vectors, missing = self._query_vectors(store, state, read, encoded)
             if missing:
                 return None, missing
             searcher = Searcher(state, store, self._presence, patient=tries < TRIES)
-            return (state, searcher.answer(query, vectors)), []
+            return (state, searcher.answer(read, vectors)), []
 
         return self._now(tries, answered) or (None, [])
 
@@ -242,7 +244,8 @@ class Session:
 
     def _encode(self, encoded: Encoded, wanted: Iterable[tuple[ModelInUse, Term]]) -> None:
         for in_use, term in wanted:
-            is_text = term.modality == "text"
-            of_term = self._vectors.of_text if is_text else self._vectors.of_picture
-            value = without_quotes(term.value) if is_text else term.value
-            encoded[in_use.identity.fingerprint, term] = of_term(in_use, value)
+            if term.modality == "text":
+                vector = self._vectors.of_texts(in_use, texts_of(term, in_use))
+            else:
+                vector = self._vectors.of_picture(in_use, term.value)
+            encoded[in_use.identity.fingerprint, term] = vector

@@ -1,0 +1,59 @@
+"""Queries in languages that a model does not know: which language a text is in, and what it says in English.
+
+The lexicon that is read by holds what people type for things in photos, in fifteen languages.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from mmsearch.errors import Invalid
+from mmsearch.language.folding import words_of
+from mmsearch.language.lexicon import NAMES
+from mmsearch.language.telling import ENGLISH, UNKNOWN, language_of, locale_language, scripts_in
+from mmsearch.records import Reading
+
+__all__ = ["NAMES", "Reading", "check_language", "read"]
+
+# What is longer is no query but a text by which others are looked for.
+LONGEST_QUERY = 2_000
+
+
+def check_language(code: str) -> None:
+    """Raises Invalid where there is no such language among those that are read, English included."""
+    if code not in (*NAMES, ENGLISH):
+        raise Invalid(f"There is no language {code!r} here; it is {ENGLISH}, {', '.join(sorted(NAMES))}.")
+
+
+def read(text: str, language: str | None = None) -> Reading | None:
+    """What a text says in English; None for one that is in English, or tells no language by its words.
+
+    `language` is its code where that is known; else its script and words tell, and the locale breaks ties.
+
+    Raises:
+        Invalid: there is no such language.
+    """
+    if language is not None:
+        check_language(language)
+    if language == ENGLISH or len(text) > LONGEST_QUERY:
+        return None
+    return _read(text, language, locale_language())
+
+
+@lru_cache
+def _read(text: str, asked: str | None, locale: str | None) -> Reading | None:
+    words = words_of(text)
+    if not words:
+        return None
+    language = asked or language_of(words, locale)
+    if language == ENGLISH:
+        return None
+    if language == UNKNOWN:
+        return Reading(None)
+    from mmsearch.language.reader import readings_of
+
+    english = readings_of(words, language)
+    if english and not asked and english[0].split() == [word.folded for word in words]:
+        return None  # words that English has too: a baseball match
+    # Words of one's own in Latin letters are names: nothing is to be said of them.
+    return Reading(language, english) if english or asked or scripts_in(words) != {"latin"} else None
