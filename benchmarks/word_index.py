@@ -51,18 +51,15 @@ def made_up_words(count: int) -> list[str]:
     return ["".join(chance.choices("abcdefghiklmnoprstuvw", k=chance.randint(2, 9))) for _ in range(count)]
 
 
-def filled(folder: Path, files: int, passages: int, with_words: bool) -> tuple[float, SqliteStore]:
-    """A new library, and the seconds that writing it took."""
-    folder.mkdir(parents=True)
+def fill(folder: Path, files: int, passages: int) -> None:
+    """Makes a library with nothing in its word index, as an older one is."""
     store = SqliteStore.write(str(folder))
-    if not with_words:
-        let_words_be(store)
+    let_words_be(store)
     with store.transaction():
         model_id = add_model(store, ModelIdentity("made-up", "1", 1, "f" * 32))
         root_id = store.put_root(b"/home/me/Pictures", "{}").id
     vocabulary, chance = made_up_words(VOCABULARY), np.random.default_rng(3)
     paths, row, left = list(names(files)), np.ones(1, np.float32), passages
-    started = time.perf_counter()
     for first in range(0, files, FILES_A_TRANSACTION):
         with store.transaction():
             for number, path in enumerate(paths[first : first + FILES_A_TRANSACTION], start=first):
@@ -75,7 +72,7 @@ def filled(folder: Path, files: int, passages: int, with_words: bool) -> tuple[f
                 content_id = store.put_content(Content(number.to_bytes(16, "big"), "image", 1))
                 store.add_items(content_id, model_id, items)
                 store.put_file(FileState(root_id, path, 1, 1), content_id)
-    return time.perf_counter() - started, store
+    store.close()
 
 
 def timed(work: Callable[[], object], times: int = 1) -> float:
@@ -94,19 +91,20 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--passages", type=int, default=0)
     arguments = parser.parse_args()
-    sizes = []
-    for with_words in (False, True):
-        seconds, store = filled(arguments.folder / str(with_words), arguments.files, arguments.passages, with_words)
-        store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        sizes.append((arguments.folder / str(with_words) / "library.db").stat().st_size)
-        print(f"{'with' if with_words else 'without'} words: written in {seconds:.1f} s, {sizes[-1] / 1e6:.1f} MB")
-    print(f"the word index takes {(sizes[1] - sizes[0]) / 1e6:.1f} MB")
+    folder = arguments.folder
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        fill(folder, arguments.files, arguments.passages)
+    store = SqliteStore.write(str(folder))
 
     def renew() -> None:
         with store.transaction():
             store.renew_words()
+        store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    print(f"made anew, as an upgrade does: {timed(renew) / 1000:.1f} s")
+    before = (folder / "library.db").stat().st_size
+    print(f"made, as an upgrade does: {timed(renew) / 1000:.1f} s")
+    print(f"size: {((folder / 'library.db').stat().st_size - before) / 1e6:.1f} MB beside {before / 1e6:.1f} MB")
     with store.transaction():
         store.remove_files([arguments.files // 2])
     print(f"settled after a removal: {timed(store.settle_words) / 1000:.2f} s")

@@ -74,15 +74,16 @@ def made(data: Path, folder: Path, photos: int) -> list[Asked]:
         shutil.copy(data.parent / line["file"], path)
         for name in (person, town, f"{person} in {town}"):
             named.setdefault(name, set()).add(str(path))
-    asked += [Asked("photos by names", name, frozenset(paths)) for name, paths in named.items()]
     for number, line in enumerate(chosen[2 * photos :]):
         path = folder / "Notes" / f"note {number}.txt"
         code, sentence = f"{chance.randrange(10_000, 99_999)}", line["by_eye"][0]
-        path.write_text(f"{sentence.capitalize()}. Order {code}, to {chance.choice(PEOPLE)}.", encoding="utf-8")
+        person = chance.choice(PEOPLE)
+        path.write_text(f"{sentence.capitalize()}. Order {code}, to {person}.", encoding="utf-8")
+        named.setdefault(person, set()).add(str(path))
         asked.append(Asked("notes by exact words", f"order {code}", frozenset((str(path),))))
         words = sentence.split()
         asked.append(Asked("notes by phrases", f'"{" ".join(words[1:5])}"', frozenset((str(path),))))
-    return asked
+    return asked + [Asked("files by names", name, frozenset(paths)) for name, paths in named.items()]
 
 
 def by_words(store: SqliteStore, asked: Asked) -> Iterator[tuple[str, float]]:

@@ -240,6 +240,9 @@ class Searcher:
         places |= {(one.item_id, one.path): (one.size, one.content_id) for one in worded}
         own = images.among({path for (_, path), (size, _) in places.items() if images.may_be(size)})
         wanted = {item_id for item_id, _ in places} if words else set()
+        if literal.is_all and words.knows_all:
+            named = {one.path for one in literal.places}
+            wanted = {item_id for item_id, path in places if path in named}
         sources = self._store.word_sources(wanted, query.filters) if wanted else []
         matches = {(source.item_id, source.path): words.match(source) for source in sources}
         if any(not matches[one.item_id, one.path].score for one in worded):

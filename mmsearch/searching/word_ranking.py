@@ -66,6 +66,11 @@ class WordRanking:
         """Whether only files are hits that hold what was asked for in quotation marks."""
         return self._allowed is not None
 
+    @property
+    def knows_all(self) -> bool:
+        """Whether no file has words of the query but those that may be ranked."""
+        return not self._common
+
     def match(self, source: WordSource) -> WordMatch:
         """How well a place matches."""
         return matched(source, self.words)

@@ -18,19 +18,17 @@ from typing import NamedTuple
 from mmsearch.records import WordSource
 from mmsearch.searching.function_words import BESIDE_THE_POINT, FUNCTION_WORDS
 from mmsearch.searching.query import Term
-from mmsearch.store.words import AskedWord, asked_word, words_of_name, words_of_text
+from mmsearch.store.words import AskedWord, asked_word, is_spaceless, words_of_name, words_of_text
 
 # What a hit that is found by its words has at least.
 LEAST_WORD_SCORE = 0.5
 # Of a longer query the first so many words are looked for.
 MOST_WORDS = 24
-_ALONE, _BY_WEIGHT, _BY_SHARE = -0.2, 2.45, 8.0
-_IN_NAMES, _IN_TEXTS, _BEGUN = 1.0, 0.9, 0.8
+_ALONE, _BY_WEIGHT, _BY_SHARE = -0.2, 2.45, 10.0
+_IN_NAMES, _IN_TEXTS, _BEGUN = 1.0, 0.9, 0.85
 _FEWEST_LETTERS_BEGUN = 3
 
 _PHRASE = re.compile(r'(?:(?<=\s)|^)["“„«]([^"“”„«»]+)["”“»](?=[\s.,;:!?]|$)')
-# A script without spaces: each pair of characters is a word.
-_PAIRS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]")
 
 
 class AskedWords(NamedTuple):
@@ -68,7 +66,7 @@ def _bare_words(text: str) -> Iterator[AskedWord]:
         word = asked_word(written)
         if word is None:
             continue
-        if any(_PAIRS.match(piece) for piece in word.pieces):
+        if any(map(is_spaceless, word.pieces)):  # each pair of characters is a word
             yield from parts_of(word)
         elif not FUNCTION_WORDS.issuperset(word.pieces):
             yield word

@@ -11,6 +11,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 # Rises when other words are made of the same text: a library then indexes its words anew.
@@ -24,7 +25,6 @@ _SPACELESS = (
     "\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 )
 _PLAIN = re.compile(r"[a-z]+|[0-9]+")
-_PIECES = re.compile(rf"([{_SPACELESS}]+)|[^\W\d_{_SPACELESS}]+|\d+")
 _ACCENTS = re.compile("[\u0300-\u036f]+")
 _CASE_CHANGES = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -59,7 +59,7 @@ def asked_word(text: str) -> AskedWord | None:
     if not pieces:
         return None
     # A single character of such a script is the beginning of a pair, or stands alone.
-    return AskedWord(tuple(pieces), is_begun=len(pieces[-1]) == 1 and bool(re.match(f"[{_SPACELESS}]", pieces[-1])))
+    return AskedWord(tuple(pieces), is_begun=len(pieces[-1]) == 1 and is_spaceless(pieces[-1]))
 
 
 def words_of_text(text: str) -> list[str]:
@@ -80,12 +80,24 @@ def name_and_folders(path: bytes, root: bytes | None) -> tuple[str, str]:
     return name.decode("utf-8", "replace"), folders.decode("utf-8", "replace").lstrip(os.sep)
 
 
+@cache
+def _any_pieces() -> re.Pattern[str]:
+    """Compiled when it is first needed: a search for plain words starts sooner."""
+    return re.compile(rf"([{_SPACELESS}]+)|[^\W\d_{_SPACELESS}]+|\d+")
+
+
+def is_spaceless(piece: str) -> bool:
+    """Whether a piece is of a script without spaces between words."""
+    match = None if piece.isascii() else _any_pieces().match(piece)
+    return match is not None and match[1] is not None
+
+
 def _pieces(text: str) -> list[str]:
     if text.isascii():
         pieces = _PLAIN.findall(text.lower())
         return pieces if len(text) <= _LONGEST else [piece[:_LONGEST] for piece in pieces]
     found: list[str] = []
-    for match in _PIECES.finditer(_folded(text)):
+    for match in _any_pieces().finditer(_folded(text)):
         run = match[1]
         if run is None:
             found.append(match[0][:_LONGEST])
@@ -96,7 +108,7 @@ def _pieces(text: str) -> list[str]:
 
 def _last_characters(text: str) -> list[str]:
     """The last character of each run without spaces: the only one that begins no pair."""
-    return [run[-1] for run in (match[1] for match in _PIECES.finditer(_folded(text))) if run and len(run) > 1]
+    return [run[-1] for run in (match[1] for match in _any_pieces().finditer(_folded(text))) if run and len(run) > 1]
 
 
 def _parts(run: str) -> Iterator[str]:
