@@ -21,7 +21,7 @@ from mmsearch.output.hits import Form
 from mmsearch.records import HalfMatrix
 from mmsearch.searching import thumbnails
 from mmsearch.searching.duplicate_groups import DUPLICATE_CLASSES
-from mmsearch.searching.same_picture import Comparison
+from mmsearch.searching.same_picture import LEAST_CORRELATION, Comparison
 from mmsearch.searching.thumbnails import THUMBNAIL_CACHE_NAME, Thumbnail
 
 TAKEN, OFFSET_OF_EXIF = 0x9003, 0x8769
@@ -245,6 +245,19 @@ def test_the_same_thing_in_another_colour_is_another_picture(photos: Path) -> No
     small, grey, red_one = (Comparison().fit(one, other) for other in others)
     assert small.is_same and grey.is_same
     assert red_one.colours < 0 and not red_one.is_same
+
+
+def test_two_skies_that_differ_in_their_clouds_alone_are_two_pictures() -> None:
+    chance = np.random.default_rng(1)
+    skies = []
+    for _ in range(2):
+        clouds = Image.fromarray(chance.integers(0, 40, (30, 40)).astype(np.uint8)).resize((400, 300))
+        evening = np.linspace(40, 210, 300)[:, None] + np.asarray(clouds, np.float32)
+        skies.append(Image.fromarray(evening.astype(np.uint8)).convert("RGB"))
+    one, other = ((bytes([number]), Thumbnail.of(sky)) for number, sky in enumerate(skies))
+    fit = Comparison().fit(one, other)
+    assert fit.correlation > LEAST_CORRELATION and not fit.is_same
+    assert Comparison().fit(one, (b"darker", Thumbnail.of(ImageEnhance.Brightness(skies[0]).enhance(0.8)))).is_same
 
 
 def test_a_part_is_found_wherever_it_lies_and_what_reaches_beyond_is_none(photos: Path) -> None:

@@ -20,11 +20,12 @@ from mmsearch.searching.thumbnails import COLOUR_SIDE, SIDE, Thumbnail
 # Chosen by benchmarks/duplicates.py. A correlation from which on two are the same, and one that is to be had of a part,
 # which was looked for; the largest mean square difference of a block, in variances of the picture, and of the block
 # that is the fourth from there; how far beyond the edge of the one the other may reach, as a share of its side (a
-# camera that was moved sees something else there); and how the colours correlate, where both have some.
+# camera that was moved sees something else there); how the details correlate, what is left once each block has its mean
+# taken off (skies and fogs are alike but for these); and how the colours do, where both have some.
 LEAST_CORRELATION, LEAST_OF_PART = 0.975, 0.983
 MOST_IN_BLOCK, MOST_IN_FOURTH_BLOCK = 0.8, 0.25
 MOST_OUTSIDE = 0.012
-LEAST_OF_COLOURS = 0.6
+LEAST_OF_DETAILS, LEAST_OF_COLOURS = 0.85, 0.6
 # Less than so much, of 255, is no colour: a grey picture is the same as that in colours.
 _LEAST_COLOUR = 3.0
 
@@ -38,13 +39,14 @@ _KEPT_WINDOWS = 256
 
 
 class Fit(NamedTuple):
-    """How well two pictures fit: the correlation, the two block differences, how far one reaches beyond the other, and
-    how the colours correlate. `is_part` where one was fitted into the other.
+    """How well two pictures fit: the correlation, the two block differences, the correlation of the details, how far
+    one reaches beyond the other, and the correlation of the colours. `is_part` where one was fitted into the other.
     """
 
     correlation: float
     worst_block: float
     fourth_block: float
+    details: float
     outside: float = 0.0
     colours: float = 1.0
     is_part: bool = False
@@ -55,6 +57,7 @@ class Fit(NamedTuple):
             self.correlation >= (LEAST_OF_PART if self.is_part else LEAST_CORRELATION)
             and self.worst_block <= MOST_IN_BLOCK
             and self.fourth_block <= MOST_IN_FOURTH_BLOCK
+            and self.details >= LEAST_OF_DETAILS
             and self.outside <= MOST_OUTSIDE
             and self.colours >= LEAST_OF_COLOURS
         )
@@ -136,9 +139,14 @@ def _windows(thumbnail: FloatMatrix) -> FloatMatrix:
 
 def _fit_of(one: FloatMatrix, other: FloatMatrix) -> Fit:
     """How well two levelled pictures, float32 [pixels], fit as they are."""
-    in_blocks = ((one - other) * _FINE).reshape(_BLOCKS, _FINE // _BLOCKS, _BLOCKS, _FINE // _BLOCKS)
+    shape = (_BLOCKS, _FINE // _BLOCKS, _BLOCKS, _FINE // _BLOCKS)
+    in_blocks = ((one - other) * _FINE).reshape(shape)
     blocks = np.sort((in_blocks**2).mean(axis=(1, 3)).ravel())
-    return Fit(float((one * other).sum()), float(blocks[-1]), float(blocks[-4]))
+    of_one, of_other = (picture.reshape(shape) for picture in (one, other))
+    details = [(blocked - blocked.mean(axis=(1, 3), keepdims=True)).ravel() for blocked in (of_one, of_other)]
+    strength = float(np.linalg.norm(details[0]) * np.linalg.norm(details[1]))
+    correlation = float(details[0] @ details[1]) / max(strength, 1e-12)
+    return Fit(float((one * other).sum()), float(blocks[-1]), float(blocks[-4]), correlation)
 
 
 def _colours_fit(picture: Thumbnail, part: Thumbnail, places: FloatMatrix) -> float:
@@ -162,7 +170,7 @@ def _fitted(picture: Thumbnail, part: Thumbnail, rows: tuple[float, float], colu
     wanted = _shrunk(_BLUR @ part.grey.astype(np.float32) @ _BLUR.T, _FINE)
     places = np.array([[rows[0], rows[1] - rows[0], 0.0], [columns[0], 0.0, columns[1] - columns[0]]])
     grid = _GRIDS[_FINE]
-    best, best_places = Fit(-1.0, np.inf, np.inf), places
+    best, best_places = Fit(-1.0, np.inf, np.inf, -1.0), places
     for _ in range(_STEPS):
         at = grid @ places.T * SIDE - 0.5
         seen = _between(smooth, at)
