@@ -15,6 +15,7 @@ from made_up_library import drawn
 from PIL import Image, ImageEnhance, ImageOps
 
 from mmsearch import Duplicates, Filters, Library
+from mmsearch.files.crash_points import VARIABLE
 from mmsearch.nearest.pairs import near_pairs
 from mmsearch.output.duplicates import print_duplicates
 from mmsearch.output.hits import Form
@@ -131,6 +132,21 @@ def test_what_is_forgotten_leaves_no_thumbnail(album: Path, library: Library) ->
     library.forget(album / "grey.webp")
     assert len(cache.read()) == len(kept) - 1
     assert grey.to_bytes() not in Path(library.folder, THUMBNAIL_CACHE_NAME).read_bytes()
+
+
+def test_a_killed_run_leaves_nothing_behind(
+    album: Path, library: Library, mmsearch: Mmsearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.index([album])
+    folder = Path(library.folder)
+    with monkeypatch.context() as patch:
+        patch.setenv(VARIABLE, "derived file written")
+        assert mmsearch("duplicates", library=folder).code < 0
+    assert [path.name for path in folder.glob("thumbnails*")] == ["thumbnails.cache.part"]
+    library.forget(album / "rocket.jpg")
+    assert not [*folder.glob("thumbnails*")]
+    assert mmsearch("duplicates", library=folder).code == 0
+    assert [path.name for path in folder.glob("thumbnails*")] == ["thumbnails.cache"]
 
 
 def test_photos_of_other_seconds_are_shots_and_never_one_picture(

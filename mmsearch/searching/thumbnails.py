@@ -17,7 +17,7 @@ import numpy.typing as npt
 import xxhash
 
 from mmsearch.files.regular import open_without_waiting
-from mmsearch.files.replacing import write_whole
+from mmsearch.files.replacing import replacing
 from mmsearch.files.times import modification_time
 from mmsearch.searching.presence import Presence
 
@@ -82,6 +82,7 @@ class ThumbnailCache:
 
     def __init__(self, folder: str) -> None:
         self._path = os.path.join(folder, THUMBNAIL_CACHE_NAME)
+        self._part = f"{self._path}.part"
 
     def read(self) -> dict[bytes, Thumbnail]:
         """All that are kept and sound."""
@@ -92,11 +93,20 @@ class ThumbnailCache:
     def write(self, thumbnails: Mapping[bytes, Thumbnail]) -> None:
         """Keeps the first MOST_THUMBNAILS of these in the place of those before."""
         records = (_record(*one) for one in islice(thumbnails.items(), MOST_THUMBNAILS))
-        with suppress(OSError):
-            write_whole(self._path, lambda file: file.writelines((_MARK, *records)), "thumbnails")
+        with (
+            suppress(OSError),
+            replacing(self._path, "derived file", temporary=self._part) as part,
+            open(part, "wb") as file,
+        ):
+            file.writelines((_MARK, *records))
 
     def drop_gone(self, store: Store) -> None:
-        """Writes over the thumbnails of contents that are not in the library any more: what is forgotten is gone."""
+        """Writes over the thumbnails of contents that are not in the library any more: what is forgotten is gone.
+
+        So is what a killed process had begun.
+        """
+        with suppress(OSError):
+            os.remove(self._part)
         with suppress(OSError), open(self._path, "r+b", opener=open_without_waiting) as file:
             content = file.read()
             digests = [digest for digest, _ in _sound(content)]
