@@ -18,9 +18,11 @@ from mmsearch.cli.running import (
 from mmsearch.errors import Invalid
 
 NOTHING_THERE = "there are no pictures or text files there."
+_NOT_COMPARED = "--model, --crops, --rebuild, --retry, --graph, --ocr and --speech"
 STOPPED = "stopped; what was done is kept, and the next `mmsearch index` goes on from there."
 
 if TYPE_CHECKING:
+    from mmsearch.indexing.report import IndexReport
     from mmsearch.indexing.walking import WalkRules
 
 
@@ -82,6 +84,17 @@ OcrOption = Annotated[
         help="Read the text in pictures too, after all else, from now on; or no more of it: what was found stays.",
     ),
 ]
+SpeechOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="Transcribe what is said in videos and sound too, after all else, from now on: with the Whisper model in "
+        "this folder, in CTranslate2's form.",
+    ),
+]
+NoSpeechOption = Annotated[
+    bool, typer.Option("--no-speech", help="Transcribe no more from now on: what was found stays.")
+]
 MaxTextMbOption = Annotated[
     float, typer.Option(metavar="MB", min=0.001, max=2_000, help="Skip text files larger than this.")
 ]
@@ -108,6 +121,8 @@ def index(
     dry_run: DryRunOption = False,
     graph: GraphOption = None,
     ocr: OcrOption = None,
+    speech: SpeechOption = None,
+    no_speech: NoSpeechOption = False,
     max_text_mb: MaxTextMbOption = 10.0,
     max_passages: MaxPassagesOption = 2_000,
     workers: WorkersOption = None,
@@ -119,8 +134,8 @@ def index(
 
     Walks the folders, encodes what is new or changed, and drops what is gone. It may be stopped at any time and run
     again: it goes on from there. With another --model the library gets vectors of that model too, while searches go
-    on with the old ones. With --ocr text in pictures is read after all else, by later runs too. --include, --exclude,
-    --hidden and --ignore-files are remembered with the paths; giving any of them replaces all of them.
+    on with the old ones. With --ocr and --speech text in pictures and speech are read after all else, by later runs
+    too. --include, --exclude, --hidden and --ignore-files are remembered with the paths; giving any replaces all.
     """
     from mmsearch import output
     from mmsearch.cli.remedies import worded
@@ -130,10 +145,10 @@ def index(
     from mmsearch.reading import ReadLimits
 
     rules = _rules(include, exclude, hidden, ignore_files)
-    stages = _stages(ocr)
+    stages = _stages(ocr, speech, no_speech)
     if dry_run:
         if model is not None or crops or rebuild or retry or graph is not None or stages:
-            raise Invalid("--dry-run only compares; leave out --model, --crops, --rebuild, --retry, --graph and --ocr.")
+            raise Invalid(f"--dry-run only compares; leave out {_NOT_COMPARED}.")
         _preview(paths or [], rules, as_json, library)
         return
     limits = ReadLimits({"text": int(max_text_mb * 1e6)}, max_passages=max_passages)
@@ -151,15 +166,25 @@ def index(
     for note in reports.notes(report, worded):
         output.say(note)
     show(report, as_json, reports.summary)
+    _check_found(report, library, paths or [])
+
+
+def _check_found(report: IndexReport, library: str | None, paths: list[str]) -> None:
+    """Says so where a run has found nothing, and ends with the exit code for that."""
+    from mmsearch import output
+
     if report.files == 0 and not report.offline and not report.absent:
         if not report.failed and not report.failing:
-            output.say(_nothing_there(library, paths or []))
+            output.say(_nothing_there(library, paths))
         raise typer.Exit(EXIT_NONE)
 
 
-def _stages(ocr: bool | None) -> dict[str, str | None]:
+def _stages(ocr: bool | None, speech: str | None, no_speech: bool) -> dict[str, str | None]:
     """What is asked of stages: to be had from now on, or not any more."""
-    return {} if ocr is None else {"ocr": "" if ocr else None}
+    if speech is not None and no_speech:
+        raise Invalid("--speech and --no-speech ask for opposite things; leave one of them out.")
+    asked: dict[str, str | None] = {} if ocr is None else {"ocr": "" if ocr else None}
+    return {**asked, **({"speech": speech} if speech is not None or no_speech else {})}
 
 
 def _preview(paths: list[str], rules: WalkRules | None, as_json: bool, library: str | None) -> None:

@@ -18,6 +18,7 @@ from mmsearch.errors import MmsearchError
 from mmsearch.indexing.cutting import Cutting
 from mmsearch.indexing.frames import Begun, after, begun_of, distinct
 from mmsearch.indexing.reconciling import Candidate
+from mmsearch.indexing.rereading import wordless_media
 from mmsearch.reading import (
     NotAMedium,
     OpenFile,
@@ -48,6 +49,7 @@ class Outcome:
     `left_out` counts passages of the file that were too many. `renewed` is the digest that the content gets
     in the place of an older one. `share` is how much of the file is through with it. `anew` tells that the model has
     items of the content already, which are to be replaced. `details` are those of a content that is known, read anew.
+    `wordless` tells that there is nothing in the content to be encoded, and that a stage takes it.
     """
 
     candidate: Candidate
@@ -66,6 +68,7 @@ class Outcome:
     share: float = 1.0
     anew: bool = False
     details: Details | None = None
+    wordless: bool = False
 
 
 # Hands on what became of some files.
@@ -105,6 +108,8 @@ class FileEncoder:
 
     def __post_init__(self) -> None:
         self._has_older_digests = self.known.has_older_digests()
+        # The media of files that stages take though there is nothing in them to be encoded.
+        self._taken_wordless = wordless_media(self.known)
 
     def encode(self, batch: Sequence[Candidate], emit: Emit) -> None:
         """Hands on what became of the files of a batch; those that a stop leaves no time for are not among them."""
@@ -175,6 +180,8 @@ class FileEncoder:
         cutting = Cutting(self.encoder, self.limits.max_passages)
         parts = cutting.encodable(reading)
         first = list(islice(parts, GROUP_PARTS + 1))
+        if not (first or self.encoder.hearing) and medium in self._taken_wordless:
+            return Outcome(candidate, state, content=content, wordless=True)
         if len(first) <= GROUP_PARTS and not begun.items:
             return _File(candidate, state, content, first, cutting, anew, reading.lacking)
         return self._long(_File(candidate, state, content, (), cutting, anew), chain(first, parts), begun, emit)

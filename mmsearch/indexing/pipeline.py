@@ -32,12 +32,18 @@ from mmsearch.indexing.reconciling import (
     settle_gone,
 )
 from mmsearch.indexing.report import Absence, FailedFile, Incomplete, IndexReport, Thinned
-from mmsearch.indexing.rereading import files_lacking_details, files_to_read, is_news_that_all_are_read, note_readers
+from mmsearch.indexing.rereading import (
+    files_lacking_details,
+    files_to_read,
+    is_news_that_all_are_read,
+    note_readers,
+    readers_in_use,
+)
 from mmsearch.indexing.results import Gathering, Results
 from mmsearch.indexing.sidecars import keep_sidecars
 from mmsearch.indexing.walking import WalkRules
 from mmsearch.models.revisions import name_of
-from mmsearch.reading import ReadLimits, details_versions, may_sound, readers_label
+from mmsearch.reading import ReadLimits, details_versions, may_sound
 from mmsearch.records import NOTHING_HEARD, Content, Progress, Root
 from mmsearch.store.models import files_to_encode, note_caught_up
 
@@ -92,7 +98,7 @@ class Indexer:
         # That of the caller, and that of a run that is being ended for whatever reason.
         self._halt = threading.Event()
         self._files = FileEncoder(reader, model_id, encoder, options.limits, self._halt)
-        self._readers = readers_label()
+        self._readers = readers_in_use(store)
         self._gathering = Gathering()
         self._found = 0
         self._changed: set[int] = set()
@@ -307,6 +313,8 @@ class Indexer:
             if outcome.anew and outcome.first == 0:
                 self._store.remove_items_of([content_id], self._model_id)
             self._store.add_items(content_id, self._model_id, outcome.items, outcome.first, outcome.is_whole)
+            if outcome.wordless:
+                self._store.note_wordless(content_id, self._model_id)
             self._remark(content_id, outcome.content, outcome)
         if content_id is None:
             self._store.remove_path(path)

@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmsearch.reading import ReadLimits, details_versions, reader_versions, readers_label
+from mmsearch.reading import STAGES, ReadLimits, details_versions, reader_versions, readers_label
+from mmsearch.records import Medium
 from mmsearch.store.models import files_to_encode, media_of
+from mmsearch.store.settings import wanted_stages
 
 if TYPE_CHECKING:
     from mmsearch.store.protocol import Store
 
 # What the library was last read with: as long as it is the same, no content needs to be looked at for its reader.
 _READERS_SETTING = "readers"
+
+
+def wordless_media(store: Store) -> frozenset[Medium]:
+    """The media of files that a stage of the library takes though their reader finds nothing in them to be found by."""
+    wanted = wanted_stages(store, [stage.name for stage in STAGES])
+    return frozenset(
+        medium for stage in STAGES if stage.takes_wordless and stage.name in wanted for medium in stage.media
+    )
+
+
+def readers_in_use(store: Store) -> str:
+    """All readers, and what stages take besides: as long as it is the same, a file that failed is not tried again."""
+    wordless = sorted(wordless_media(store))
+    return f"{readers_label()}, {' and '.join(wordless)} without words" if wordless else readers_label()
 
 
 def files_to_read(store: Store, model_id: int, limits: ReadLimits) -> set[int]:

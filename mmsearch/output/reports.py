@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SHOWN_FAILURES = 5
 _SHOWN_KINDS = 8
 # What each stage looks for.
-_STAGES = {"ocr": "text in pictures"}
+_STAGES = {"ocr": "text in pictures", "speech": "speech"}
 
 
 def model_state(model: LibraryModel) -> str:

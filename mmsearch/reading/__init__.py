@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mmsearch.files.paths import extension_of
-from mmsearch.reading import audio, document, image, ocr, text, video
+from mmsearch.reading import audio, document, image, ocr, speech, text, video
 from mmsearch.reading.opening import OpenFile, opened, opened_as_known
 from mmsearch.reading.places_shown import Shown, shown_place
 from mmsearch.reading.reader import (
@@ -60,7 +60,7 @@ __all__ = [
 ]
 
 READERS: list[Reader] = [image.READER, document.READER, video.READER, audio.READER, text.READER]
-STAGES: list[Stage] = [ocr.STAGE]
+STAGES: list[Stage] = [ocr.STAGE, speech.STAGE]
 
 # The medium that each extension promises, and the readers that say so: asked for each file of a walk.
 _promised: dict[str, Medium] = {}

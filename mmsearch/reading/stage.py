@@ -35,6 +35,8 @@ class Stage:
 
     `resolved` gives the model as it is remembered, `version` and `open` take it so. They raise MmsearchError where what
     the stage needs is not installed, or the model is not there.
+
+    `takes_wordless` tells that it also reads files in which their reader finds nothing to be found by.
     """
 
     name: str
@@ -44,3 +46,4 @@ class Stage:
     resolved: Callable[[str], str]
     version: Callable[[str], str]
     open: Callable[[str], Engine]
+    takes_wordless: bool = False

@@ -364,6 +364,9 @@ class VectorStore(Protocol):
     def add_stage_items(self, content_id: int, model_id: int, items: Sequence[EncodedItem]) -> None:
         """Stores the items that a model made of what a stage found in a content, which is whole."""
 
+    def note_wordless(self, content_id: int, model_id: int) -> None:
+        """Says that the model has encoded all of a content, and that there was nothing."""
+
     def remove_items_of(self, content_ids: Iterable[int], model_id: int | None = None) -> None:
         """Drops the items and vectors of those contents, or those of one model; the next run encodes them again."""
 

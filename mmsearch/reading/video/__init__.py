@@ -97,16 +97,25 @@ def read_recording(file: OpenFile, side: int) -> Reading:
     return Reading(replace(facts, width=width, height=height), film, "video")
 
 
+def open_container(file: OpenFile) -> InputContainer:
+    """What PyAV makes of the file, by the one format that its bytes are of.
+
+    Raises:
+        UnreadableFile: it is damaged, or of none.
+    """
+    name = likely_container(file.head, file.extension)
+    if name is None:
+        raise UnreadableFile("not a video of a kind that is known")
+    return _opened(file, name, is_cut_short(file.stream, file.size, name))
+
+
 def picture_of_moment(file: OpenFile, place: Locator, side: int) -> Image | None:
     """The frame that stands for a moment of a film, or for its beginning; None for sound. Raises as `read_recording`.
 
     It is sought, as only one is wanted: a file whose times jump may give one that lies elsewhere.
     """
-    name = likely_container(file.head, file.extension)
-    if name is None:
-        raise UnreadableFile("not a video of a kind that is known")
     with ExitStack() as held:
-        container = held.enter_context(_opened(file, name, is_cut_short(file.stream, file.size, name)))
+        container = held.enter_context(open_container(file))
         stream = _moving_stream(container)
         if stream is None:
             return None

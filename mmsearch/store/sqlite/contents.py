@@ -8,7 +8,7 @@ from typing import Any
 
 from mmsearch.records import Content, Counts, EncodedItem, Locator, Medium, Modality, Remark
 from mmsearch.store.sqlite.details import DetailTables
-from mmsearch.store.sqlite.files import FOUND_BY_SOUND
+from mmsearch.store.sqlite.encoded import FOUND_BY_SOUND, is_whole
 from mmsearch.store.sqlite.signing import checksums
 
 # Of remarks: a model left passages out, some of which it would take if it might have more of them.
@@ -48,7 +48,8 @@ class ContentTables(DetailTables):
         """The id of that content if some model has encoded it, else None."""
         row = self.connection.execute(
             """SELECT id FROM contents WHERE digest = ?
-               AND EXISTS (SELECT 1 FROM items WHERE content_id = contents.id)""",
+               AND (EXISTS (SELECT 1 FROM items WHERE content_id = contents.id)
+                 OR EXISTS (SELECT 1 FROM wordless WHERE content_id = contents.id))""",
             (digest,),
         ).fetchone()
         return None if row is None else int(row[0])
@@ -64,8 +65,7 @@ class ContentTables(DetailTables):
     def content_with_items(self, digest: bytes, model_id: int, reader: int) -> int | None:
         """The id of that content if it was read by that version of its reader, and this model has encoded all of it."""
         row = self.connection.execute(
-            """SELECT id FROM contents WHERE digest = ? AND reader = ?
-               AND EXISTS (SELECT 1 FROM items WHERE content_id = contents.id AND model_id = ? AND last)""",
+            f"SELECT id FROM contents WHERE digest = ?1 AND reader = ?2 AND {is_whole('contents.id', '?3')}",
             (digest, reader, model_id),
         ).fetchone()
         return None if row is None else int(row[0])
@@ -107,8 +107,7 @@ class ContentTables(DetailTables):
         if media is not None:
             of_media = "AND content_id IN (SELECT id FROM contents WHERE medium IN (SELECT value FROM json_each(?2)))"
         rows = self.connection.execute(
-            f"""SELECT id FROM files WHERE NOT EXISTS
-                 (SELECT 1 FROM items WHERE items.content_id = files.content_id AND items.model_id = ?1 AND items.last)
+            f"""SELECT id FROM files WHERE NOT {is_whole("files.content_id", "?1")}
                AND NOT EXISTS
                  (SELECT 1 FROM failures WHERE failures.path = files.path AND failures.model_id = ?1
                   AND failures.size = files.size AND failures.mtime_ns = files.mtime_ns) {of_media}""",
@@ -309,11 +308,23 @@ class ContentTables(DetailTables):
 
     def remove_items_of(self, content_ids: Iterable[int], model_id: int | None = None) -> None:
         """Drops the items and vectors of those contents, or those of one model; the next run encodes them again."""
+        content_ids = list(content_ids)
         self._remove_items(
             "content_id IN (SELECT value FROM json_each(?)) AND model_id = ifnull(?, model_id)",
-            (json.dumps(list(content_ids)), model_id),
+            (json.dumps(content_ids), model_id),
+        )
+        self.connection.execute(
+            """DELETE FROM wordless
+               WHERE content_id IN (SELECT value FROM json_each(?)) AND model_id = ifnull(?, model_id)""",
+            (json.dumps(content_ids), model_id),
         )
         self.mark_files_to_encode()
+
+    def note_wordless(self, content_id: int, model_id: int) -> None:
+        """Says that the model has encoded all of a content, and that there was nothing."""
+        self.connection.execute(
+            "INSERT OR IGNORE INTO wordless (content_id, model_id) VALUES (?, ?)", (content_id, model_id)
+        )
 
     def remove_items_of_model(self, model_id: int) -> int:
         """Drops all items and vectors that this model made. Returns how many there were."""

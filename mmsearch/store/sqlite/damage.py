@@ -31,6 +31,7 @@ _TABLES_OF_TEXT = (
     "sidecars",
     "stages",
     "stage_parts",
+    "wordless",
 )
 _ROWS_AT_ONCE = 4_096
 

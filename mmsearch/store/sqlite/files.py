@@ -8,23 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mmsearch.files.paths import extension_of
-from mmsearch.records import NOTHING_HEARD, SOUND_MODELS, Failure, FileState, KnownFile, KnownFiles, Root
+from mmsearch.records import Failure, FileState, KnownFile, KnownFiles, Root
 from mmsearch.store.sqlite.connected import Connected
+from mmsearch.store.sqlite.encoded import FOUND_BY_SOUND, is_whole
 from mmsearch.store.sqlite.filters import below
 from mmsearch.store.sqlite.times import now
 
 _ROOT_COLUMNS = "id, path, rules, changed, mounts, absent"
 # Every SQLite takes so many values in one statement.
 MOST_PATHS = 500
-
-
-_SOUND_MODELS = f"""(SELECT value FROM json_each((SELECT iif(json_valid(value), value, '[]') FROM settings
-    WHERE key = '{SOUND_MODELS}')))"""
-_HEARD = f"""EXISTS (SELECT 1 FROM files JOIN items USING (content_id) WHERE files.path = failures.path
-    AND items.last AND items.model_id IN {_SOUND_MODELS})"""
-# Of failures of one model: the file is found by what a model of sound has heard, or it is one that has nothing to hear.
-FOUND_BY_SOUND = f"""(model_id IS NOT NULL AND
-    (model_id IN {_SOUND_MODELS} AND reason = '{NOTHING_HEARD}' OR model_id NOT IN {_SOUND_MODELS} AND {_HEARD}))"""
 
 
 class FileTables(Connected):
@@ -128,13 +120,13 @@ class FileTables(Connected):
             (path, _text(extension_of(path)), file.root_id, content_id, size, mtime_ns, file.ctime_ns),
         )
         self.connection.execute(
-            """DELETE FROM failures WHERE path = ?1 AND (model_id IS NULL OR size <> ?2 OR mtime_ns <> ?3
-                 OR EXISTS (SELECT 1 FROM items WHERE content_id = ?4 AND model_id = failures.model_id AND last))""",
+            f"""DELETE FROM failures WHERE path = ?1 AND (model_id IS NULL OR size <> ?2 OR mtime_ns <> ?3
+                 OR {is_whole("?4", "failures.model_id")})""",
             (path, size, mtime_ns, content_id),
         )
         self.connection.execute(
-            """UPDATE models SET may_lack_files = 1 WHERE may_lack_files = 0
-               AND NOT EXISTS (SELECT 1 FROM items WHERE content_id = ? AND model_id = models.id AND last)""",
+            f"""UPDATE models SET may_lack_files = 1 WHERE may_lack_files = 0
+                AND NOT {is_whole("?1", "models.id")}""",
             (content_id,),
         )
 

@@ -28,7 +28,7 @@ from mmsearch.store.sqlite.words import fill_words
 # What the others say can be found out again: which spaces there are, and what nothing reads.
 _TABLES = (
     *("settings", "models", "roots", "contents", "files", "items", "vectors", "failures", "adapters", "remarks"),
-    *("query_banks", "part_names", "details", "sidecars", "stages", "stage_parts"),
+    *("query_banks", "part_names", "details", "sidecars", "stages", "stage_parts", "wordless"),
 )
 _AT_ONCE = 256
 _FURTHEST_STEP = 2**40
@@ -273,7 +273,8 @@ def _drop_incomplete(new: sqlite3.Connection) -> None:
               JOIN contents ON contents.id = items.content_id WHERE length(vector) = 2 * models.dimension)"""
     )
     execute(
-        """DELETE FROM contents WHERE id NOT IN (SELECT content_id FROM items)
+        """DELETE FROM contents
+           WHERE id NOT IN (SELECT content_id FROM items) AND id NOT IN (SELECT content_id FROM wordless)
            OR id IN (SELECT content_id FROM items WHERE id NOT IN (SELECT item_id FROM vectors))
            OR id IN (SELECT content_id FROM items GROUP BY content_id, model_id HAVING count(*) <= max(ordinal))"""
     )
@@ -289,6 +290,8 @@ def _drop_incomplete(new: sqlite3.Connection) -> None:
     execute("DELETE FROM part_names WHERE item_id NOT IN (SELECT id FROM items)")
     execute("DELETE FROM details WHERE content_id NOT IN (SELECT id FROM contents)")
     execute("DELETE FROM sidecars WHERE file_id NOT IN (SELECT id FROM files)")
+    execute("DELETE FROM wordless WHERE content_id NOT IN (SELECT id FROM contents)")
+    execute("DELETE FROM wordless WHERE model_id NOT IN (SELECT id FROM models)")
     drop_torn_stages(new)
     note_spaces(new)
     sign(new, "settings", "checksum = 0")

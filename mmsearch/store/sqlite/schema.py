@@ -245,7 +245,20 @@ def _stages(db: Database) -> None:
         """CREATE TRIGGER contents_with_stages_removed AFTER DELETE ON contents
            BEGIN DELETE FROM stages WHERE content_id = OLD.id; DELETE FROM stage_parts WHERE content_id = OLD.id; END"""
     )
-    add_checksums(db.conn, "stages", "stage_parts")
+    # Contents of which a model has encoded all there is: nothing, but for what stages find.
+    db.execute(
+        """CREATE TABLE wordless (id INTEGER PRIMARY KEY, content_id INTEGER NOT NULL, model_id INTEGER NOT NULL,
+             UNIQUE (content_id, model_id))"""
+    )
+    db.execute(
+        """CREATE TRIGGER wordless_contents_removed AFTER DELETE ON contents
+           BEGIN DELETE FROM wordless WHERE content_id = OLD.id; END"""
+    )
+    db.execute(
+        """CREATE TRIGGER wordless_models_removed AFTER DELETE ON models
+           BEGIN DELETE FROM wordless WHERE model_id = OLD.id; END"""
+    )
+    add_checksums(db.conn, "stages", "stage_parts", "wordless")
 
 
 def _word_index_and_stages(db: Database) -> None:

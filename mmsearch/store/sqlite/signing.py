@@ -34,6 +34,7 @@ _COVERED = {
     "details": (f"content_id version {_NUMBERS_OF_DETAILS}", _TEXTS_OF_DETAILS),
     "sidecars": (f"file_id {_NUMBERS_OF_DETAILS}", f"state taken {_TEXTS_OF_DETAILS}"),
     "stages": ("id content_id parts", "stage version failure noted"),
+    "wordless": ("id content_id model_id", ""),
     "stage_parts": ("id content_id ordinal page time_from time_to", "stage region part_name text"),
 }
 SIGNED = tuple(_COVERED)
@@ -184,6 +185,7 @@ def drop_unsound(connection: sqlite3.Connection) -> None:
         "part_names",
         "stages",
         "stage_parts",
+        "wordless",
     )
     for table in others:
         execute(f"DELETE FROM {table} WHERE rowid IN ({bad[table]})")

@@ -1,6 +1,6 @@
 """The tables of stages: which have read a content, the texts that they found, and the items made of these.
 
-Items of a stage come behind those that the reader's parts made, of a content that is whole.
+Items of a stage come behind those that the reader's parts made, if any, of a content that is whole.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ from collections.abc import Iterable, Sequence
 
 from mmsearch.records import EncodedItem, Failure, FileToRead, Locator, Part, StageCounts, StageState
 from mmsearch.store.sqlite.contents import ContentTables
+from mmsearch.store.sqlite.encoded import is_whole
 from mmsearch.store.sqlite.items import region_of
 from mmsearch.store.sqlite.times import now
 
-# Of the content and model of an item: the model has encoded all that the reader found.
-_IS_WHOLE = """EXISTS (SELECT 1 FROM items WHERE items.content_id = {content} AND items.model_id = {model}
-  AND items.last)"""
 # Items that are of a stage with that source: parts that a reader found may have the same one, and come before.
-_OF_STAGE = """items.source = {source} AND items.ordinal > (SELECT max(own.ordinal) FROM items AS own
-  WHERE own.content_id = items.content_id AND own.model_id = items.model_id AND own.last)"""
-_IS_READ = """EXISTS (SELECT 1 FROM stages WHERE stages.content_id = contents.id AND stages.stage = ?
-  AND stages.version = ?)"""
+_OF_STAGE = """items.source = {source} AND items.ordinal > ifnull((SELECT max(own.ordinal) FROM items AS own
+  WHERE own.content_id = items.content_id AND own.model_id = items.model_id AND own.last), -1)"""
+# Of a content: the stage has read it in that version.
+_IS_READ = """EXISTS (SELECT 1 FROM stages WHERE stages.content_id = contents.id AND stages.stage = {stage}
+  AND stages.version = {version})"""
 
 
 class StageTables(ContentTables):
@@ -35,10 +34,11 @@ class StageTables(ContentTables):
         rows = self.connection.execute(
             f"""SELECT contents.id, files.path, files.size, files.mtime_ns
                 FROM files JOIN contents ON contents.id = files.content_id
-                WHERE contents.medium IN (SELECT value FROM json_each(?)) AND NOT {_IS_READ}
-                  AND files.root_id IN (SELECT value FROM json_each(?))
-                  AND {_IS_WHOLE.format(content="contents.id", model="?")} ORDER BY files.path""",
-            (json.dumps(list(stage.media)), stage.name, stage.version, json.dumps(list(root_ids)), model_id),
+                WHERE contents.medium IN (SELECT value FROM json_each(?2))
+                  AND NOT {_IS_READ.format(stage="?4", version="?5")}
+                  AND files.root_id IN (SELECT value FROM json_each(?3))
+                  AND {is_whole("contents.id", "?1")} ORDER BY files.path""",
+            (model_id, json.dumps(list(stage.media)), json.dumps(list(root_ids)), stage.name, stage.version),
         )
         return [FileToRead(*row) for row in rows]
 
@@ -85,11 +85,11 @@ class StageTables(ContentTables):
         """The contents of which the stage has found texts that the model has not encoded, and has encoded the rest."""
         rows = self.connection.execute(
             f"""SELECT content_id FROM stages
-                WHERE stage = ? AND parts > 0 AND {_IS_WHOLE.format(content="stages.content_id", model="?")}
+                WHERE stage = ?1 AND parts > 0 AND {is_whole("stages.content_id", "?2")}
                   AND NOT EXISTS (SELECT 1 FROM items WHERE items.content_id = stages.content_id
-                    AND items.model_id = ? AND {_OF_STAGE.format(source="?")})
+                    AND items.model_id = ?2 AND {_OF_STAGE.format(source="?3")})
                 ORDER BY content_id""",
-            (stage.name, model_id, model_id, stage.source),
+            (stage.name, model_id, stage.source),
         )
         return [row[0] for row in rows]
 
@@ -114,11 +114,11 @@ class StageTables(ContentTables):
         row = self.connection.execute(
             f"""SELECT ifnull(sum(stages.id IS NOT NULL AND stages.failure IS NULL), 0),
                   ifnull(sum(stages.parts > 0), 0), ifnull(sum(stages.failure IS NOT NULL), 0),
-                  ifnull(sum(NOT {_IS_READ}), 0)
+                  ifnull(sum(NOT {_IS_READ.format(stage="?1", version="?2")}), 0)
                 FROM files JOIN contents ON contents.id = files.content_id
-                LEFT JOIN stages ON stages.content_id = contents.id AND stages.stage = ?
-                WHERE contents.medium IN (SELECT value FROM json_each(?))""",
-            (stage.name, stage.version, stage.name, json.dumps(list(stage.media))),
+                LEFT JOIN stages ON stages.content_id = contents.id AND stages.stage = ?1
+                WHERE contents.medium IN (SELECT value FROM json_each(?3))""",
+            (stage.name, stage.version, json.dumps(list(stage.media))),
         ).fetchone()
         return StageCounts(*row)
 

@@ -39,6 +39,7 @@ TYPES: dict[str, dict[str, tuple[str, ...]]] = {
         "region": (_TEXT, _NOTHING), "time_from": (_REAL, _NOTHING), "time_to": (_REAL, _NOTHING),
         "part_name": (_TEXT, _NOTHING), "text": (_TEXT,),
     },
+    "wordless": {"content_id": (_NUMBER,), "model_id": (_NUMBER,)},
     "unread": {"root_id": (_NUMBER,), "extension": (_TEXT,), "files": (_NUMBER,)},
 }  # fmt: skip
 
