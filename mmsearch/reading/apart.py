@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -101,6 +102,8 @@ class _Apart:
 
 def serve(function: str) -> None:
     """Does the function for each request on stdin, until that ends."""
+    # Ctrl-C goes to all processes of a terminal: the one that asks ends in good order, and this one with it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     module, _, name = function.partition(":")
     do = getattr(importlib.import_module(module), name)
     answers = os.fdopen(os.dup(1), "wb")
