@@ -473,7 +473,7 @@ class WordIndex(Protocol):
         """Whether there is a word index. Without one the others are not asked."""
 
     def documents_known(self) -> int:
-        """About how many documents the word index has; more than that where much was removed."""
+        """How many documents the word index has."""
 
     def documents_with(self, words: Sequence[AskedWord], most: int) -> tuple[list[int], list[int]]:
         """The ids, ascending, of files whose documents hold all of the words, and of such items; the first of each.

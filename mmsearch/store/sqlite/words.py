@@ -56,11 +56,8 @@ class WordTables(Connected):
         return self.setting(_VERSION) == str(WORDS_VERSION) and has_fts5(self.connection)
 
     def documents_known(self) -> int:
-        """About how many documents the word index has; more than that where much was removed."""
-        row = self.connection.execute(
-            "SELECT ifnull((SELECT max(id) FROM files), 0) + ifnull((SELECT max(id) FROM items), 0)"
-        ).fetchone()
-        return int(row[0])
+        """How many documents the word index has."""
+        return sum(_documents(self.connection, "main", table) for table in _TABLES)
 
     def documents_with(self, words: Sequence[AskedWord], most: int) -> tuple[list[int], list[int]]:
         """The ids, ascending, of files whose names, folders or details hold all of the words, and of items whose texts
@@ -152,6 +149,20 @@ class WordTables(Connected):
         return True
 
 
+def _documents(connection: sqlite3.Connection, schema: str, table: str) -> int:
+    """How many documents a table has, by FTS5's own count: a varint at the beginning of its record of averages.
+
+    https://www.sqlite.org/fts5.html#the_averages_record_data_table_id_1_ and https://www.sqlite.org/fileformat.html
+    """
+    row = connection.execute(f"SELECT block FROM {schema}.{table}_data WHERE id = 1").fetchone()
+    count = 0
+    for byte in row[0][:8] if row is not None and isinstance(row[0], bytes) else b"":
+        count = count << 7 | byte & 127
+        if byte < 128:
+            break
+    return count
+
+
 def _match(word: AskedWord) -> str:
     return f'"{" ".join(word.pieces)}"' + (" *" if word.is_begun else "")
 
@@ -233,6 +244,8 @@ def word_damage(connection: sqlite3.Connection) -> bool:
     _insert_all(connection, "temp")
     summary = 'SELECT term, count(*), sum(doc * 7919 + "offset" * 31 + unicode(col)) FROM temp.{0}_{1} GROUP BY term'
     for table in _TABLES:
+        if _documents(connection, "main", table) != _documents(connection, "temp", table):
+            return True
         for schema in ("main", "temp"):
             execute(f"CREATE VIRTUAL TABLE temp.{schema}_{table} USING fts5vocab({schema}, {table}, instance)")
         one, other = summary.format("main", table), summary.format("temp", table)
