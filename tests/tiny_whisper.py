@@ -72,6 +72,8 @@ def make_tiny_whisper(folder: Path, seed: int = 0) -> Path:
         vocab_size=len(vocabulary), d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
         decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, num_mel_bins=80, pad_token_id=end,
         bos_token_id=end, eos_token_id=end, decoder_start_token_id=vocabulary["<|startoftranscript|>"],
+        # By default ids of a vocabulary larger than this one: what lies there in memory would be written over.
+        begin_suppress_tokens=[end], suppress_tokens=[],
     )  # fmt: skip
     model = WhisperForConditionalGeneration(config)
     original = folder / "original"
