@@ -37,13 +37,12 @@ from mmsearch.indexing.rereading import (
     files_to_read,
     is_news_that_all_are_read,
     note_readers,
-    readers_in_use,
 )
 from mmsearch.indexing.results import Gathering, Results
 from mmsearch.indexing.sidecars import keep_sidecars
 from mmsearch.indexing.walking import WalkRules
 from mmsearch.models.revisions import name_of
-from mmsearch.reading import ReadLimits, details_versions, may_sound
+from mmsearch.reading import ReadLimits, details_versions, may_sound, readers_label
 from mmsearch.records import NOTHING_HEARD, Content, Progress, Root
 from mmsearch.store.models import files_to_encode, note_caught_up
 
@@ -98,7 +97,7 @@ class Indexer:
         # That of the caller, and that of a run that is being ended for whatever reason.
         self._halt = threading.Event()
         self._files = FileEncoder(reader, model_id, encoder, options.limits, self._halt)
-        self._readers = readers_in_use(store)
+        self._readers = readers_label()
         self._gathering = Gathering()
         self._found = 0
         self._changed: set[int] = set()

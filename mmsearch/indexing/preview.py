@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mmsearch.indexing.reconciling import Known, RootChanges, is_many, look_at_root
-from mmsearch.indexing.rereading import files_to_read, readers_in_use
+from mmsearch.indexing.rereading import files_to_read
 from mmsearch.indexing.roots import check_root, roots_to_walk
 from mmsearch.indexing.walking import WalkProblem, WalkRules, check_rules
-from mmsearch.reading import ReadLimits
+from mmsearch.reading import ReadLimits, readers_label
 from mmsearch.records import Progress, Root
 from mmsearch.store.models import searched_model
 from mmsearch.store.protocol import Store
@@ -60,7 +60,7 @@ def preview(
     model = searched_model(store)
     number = model.id if model else 0
     known = Known(
-        number, readers_in_use(store), files_to_read(store, number, ReadLimits()), heard=store.found_by_sound(number)
+        number, readers_label(), files_to_read(store, number, ReadLimits()), heard=store.found_by_sound(number)
     )
     found = IndexPreview(folder, offline=missing)
     seen = 0

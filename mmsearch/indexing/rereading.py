@@ -24,12 +24,6 @@ def wordless_media(store: Store) -> frozenset[Medium]:
     )
 
 
-def readers_in_use(store: Store) -> str:
-    """All readers, and what stages take besides: as long as it is the same, a file that failed is not tried again."""
-    wordless = sorted(wordless_media(store))
-    return f"{readers_label()}, {' and '.join(wordless)} without words" if wordless else readers_label()
-
-
 def files_to_read(store: Store, model_id: int, limits: ReadLimits) -> set[int]:
     """The ids of files that are to be read whether they have changed or not."""
     found = files_to_encode(store, model_id) | store.thinned_files(model_id, limits.max_passages)

@@ -18,7 +18,7 @@ from mmsearch.indexing.pipeline import Indexer, IndexOptions
 from mmsearch.indexing.query_bank import keep_query_bank
 from mmsearch.indexing.report import IndexReport
 from mmsearch.indexing.roots import check_root, choose_roots, is_of_unread_kind, root_status
-from mmsearch.indexing.stages import StageRun, resolved_stages
+from mmsearch.indexing.stages import StageRun, begin_stages, resolved_stages
 from mmsearch.indexing.walking import WalkProblem, WalkRules, check_rules
 from mmsearch.models.opening import Encoders
 from mmsearch.models.revisions import newest_revision
@@ -39,7 +39,7 @@ from mmsearch.store.models import (
     switch_if_caught_up,
     wanted_model,
 )
-from mmsearch.store.settings import want_graph, want_stages
+from mmsearch.store.settings import want_graph
 from mmsearch.store.sqlite.compaction import compact_if_wasteful
 from mmsearch.store.sqlite.store import SqliteStore
 
@@ -129,7 +129,7 @@ class IndexRun:
             if request.settings.graph is not None:
                 want_graph(store, request.settings.graph)
             if stages:
-                want_stages(store, stages)
+                begin_stages(store, stages)
             roots, missing = choose_roots(store, list(paths), request.rules, request.rebuild)
             if request.retry:
                 with store.transaction():

@@ -24,7 +24,7 @@ from mmsearch.indexing.report import FailedFile, StageReport
 from mmsearch.reading import STAGES, Engine, Stage, UnreachableFile, UnreadableFile, open_known
 from mmsearch.records import EncodedItem, FileToRead, Modality, Part, Progress, Root, StageState
 from mmsearch.store.protocol import Store
-from mmsearch.store.settings import wanted_stages
+from mmsearch.store.settings import want_stages, wanted_stages
 
 # Of so many contents the texts that a model lacks are encoded together.
 _AT_ONCE = 32
@@ -53,6 +53,19 @@ def resolved_stages(asked: Mapping[str, str | None]) -> dict[str, str | None]:
     if unknown is not None:
         raise Invalid(f"There is no stage {unknown} (there are: {', '.join(stages)}).")
     return {name: None if model is None else stages[name].resolved(model) for name, model in asked.items()}
+
+
+def begin_stages(store: Store, asked: Mapping[str, str | None]) -> None:
+    """Says which stages the library has from now on. What failed before is read again where one begins that takes files
+    in which there was nothing to be found by.
+    """
+    known = wanted_stages(store, [stage.name for stage in STAGES])
+    begun = [stage for stage in STAGES if asked.get(stage.name) is not None and stage.name not in known]
+    if any(stage.takes_wordless for stage in begun):
+        with store.transaction():
+            for root in store.roots():
+                store.remove_failures_of_root(root.id)
+    want_stages(store, asked)
 
 
 def state_of(stage: Stage, version: str) -> StageState:
