@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from mmsearch.searching.merging import Found, Measured, Place, by_file
 from mmsearch.searching.moments import Scored, other_moments
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import LARGEST_NUMBER, Query, Sort, Term
+from mmsearch.searching.query_images import QueryImages
 from mmsearch.searching.results import Hit, Moment
 from mmsearch.searching.scoring import WeightedTerm
 from mmsearch.searching.word_ranking import WordRanking, WordsNear
@@ -202,7 +203,7 @@ class Searcher:
         whatever is found later: so that pages neither repeat nor skip a file though codes and graph are not exact.
         """
         digests = [bytes.fromhex(one) for one in (*query.like, *query.unlike)]
-        images = _QueryImages(query.terms, self._presence, self._store.items_of_contents(digests) if digests else set())
+        images = QueryImages(query.terms, self._presence, self._store.items_of_contents(digests) if digests else set())
         settled: dict[bytes, Found] = {}
         count, most = FIRST_CANDIDATES, max((one.rows for one in asked), default=0)
         while True:
@@ -230,7 +231,7 @@ class Searcher:
         words: WordRanking,
         near: _Near,
         literal: WordsNear,
-        images: _QueryImages,
+        images: QueryImages,
     ) -> list[Found]:
         """Each file at its best place, but for the images that the query asks with."""
         near_items = near.items.keys() - images.item_ids
@@ -270,7 +271,7 @@ class Searcher:
         vector = asked.vector
         return _measured(asked, asked.channel.gallery.compared(self._store, item_ids, vector.vector, vector.by_text))
 
-    def _files(self, found: list[Found], query: Query, images: _QueryImages, companions: Companions) -> list[Found]:
+    def _files(self, found: list[Found], query: Query, images: QueryImages, companions: Companions) -> list[Found]:
         """The files, best first; ties in the order of paths. A picture stands for its companions."""
         if not query.copies:
             found = self._as_pictures(found, query, images, companions)
@@ -278,7 +279,7 @@ class Searcher:
         return files if query.copies else _one_per_content(files)
 
     def _as_pictures(
-        self, found: Sequence[Found], query: Query, images: _QueryImages, companions: Companions
+        self, found: Sequence[Found], query: Query, images: QueryImages, companions: Companions
     ) -> list[Found]:
         """The files, with the picture in place of what lies beside it: as good as the best of them."""
         shown = {one.path: one for one in found}
@@ -324,29 +325,6 @@ def _one_per_content(files: Sequence[Found]) -> list[Found]:
     for found in files:
         of_content.setdefault(found.content_id, []).append(found)
     return [first._replace(copies=tuple(one.path for one in more)) for first, *more in of_content.values()]
-
-
-class _QueryImages:
-    """The images that a query asks with, and the items of what is liked or not: they are no answers to it."""
-
-    def __init__(self, terms: Sequence[Term], presence: Presence, item_ids: Set[int]) -> None:
-        self.item_ids = item_ids
-        self._presence = presence
-        asked = presence.look(os.fsencode(term.value) for term in terms if term.modality == "image")
-        images = [status for status in asked.values() if status is not None]
-        self._sizes = {status.st_size for status in images}
-        self._files = {(status.st_dev, status.st_ino) for status in images}
-        self._known: dict[bytes, os.stat_result | None] = {}
-
-    def may_be(self, size: int) -> bool:
-        """Whether one of them has so many bytes."""
-        return size in self._sizes
-
-    def among(self, paths: set[bytes]) -> set[bytes]:
-        """Those of the paths that are one of them, under whatever name."""
-        self._known.update(self._presence.look(paths - self._known.keys()))
-        found = ((path, self._known[path]) for path in paths)
-        return {path for path, status in found if status and (status.st_dev, status.st_ino) in self._files}
 
 
 def _hit(

@@ -16,7 +16,7 @@ from mmsearch.searching.words import (
     score_of,
     weighted,
 )
-from mmsearch.store.protocol import WordIndex
+from mmsearch.store.word_index import WordIndex
 from mmsearch.store.words import AskedWord
 
 # A word that more documents of a kind hold is common: all of them are never looked through.

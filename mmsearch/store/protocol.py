@@ -27,7 +27,6 @@ from mmsearch.records import (
     Failure,
     FileFacts,
     FileState,
-    FileToRead,
     Filters,
     FloatMatrix,
     FoundItem,
@@ -38,16 +37,12 @@ from mmsearch.records import (
     Medium,
     Modality,
     ModelIdentity,
-    Part,
     Remark,
     Root,
-    StageCounts,
-    StageState,
     TimedItem,
-    WordPlace,
-    WordSource,
 )
-from mmsearch.store.words import AskedWord
+from mmsearch.store.stage_ledger import StageLedger
+from mmsearch.store.word_index import WordIndex
 
 if TYPE_CHECKING:
     from mmsearch.encoding.query_bank import QueryBank
@@ -293,34 +288,6 @@ class Ledger(Protocol):
     def delete_adapter(self, adapter_id: int) -> None:
         """Removes an adapter."""
 
-    def files_to_read(self, stage: StageState, root_ids: Iterable[int], model_id: int) -> list[FileToRead]:
-        """Files of those roots that the stage has not read in this version, and the model has encoded, by path.
-
-        Of a content that several files hold all are there.
-        """
-
-    def put_stage(
-        self, content_id: int, stage: StageState, parts: Sequence[Part] = (), failure: str | None = None
-    ) -> None:
-        """Says what texts the stage found in a content, or why it could not read it, in the place of what it found
-        before: items of that leave, of all models.
-        """
-
-    def contents_to_encode(self, stage: StageState, model_id: int) -> list[int]:
-        """The contents of which the stage has found texts that the model has not encoded, and has encoded the rest."""
-
-    def stage_parts(self, content_id: int, stage: StageState) -> list[Part]:
-        """The texts that the stage found in a content, in their order."""
-
-    def stage_counts(self, stage: StageState) -> StageCounts:
-        """How many files of the stage's media it has read, in how many it found texts, could not read, has not read."""
-
-    def stage_failures(self, stage: StageState) -> list[Failure]:
-        """The files that the stage could not read, by path."""
-
-    def forget_stage_failures(self) -> None:
-        """Says that no stage has read what it could not read."""
-
 
 class VectorStore(Protocol):
     """Items and their vectors, float16 as the models made them."""
@@ -360,9 +327,6 @@ class VectorStore(Protocol):
 
         What is there already, of another file of that content, stays as it is.
         """
-
-    def add_stage_items(self, content_id: int, model_id: int, items: Sequence[EncodedItem]) -> None:
-        """Stores the items that a model made of what a stage found in a content, which is whole."""
 
     def note_wordless(self, content_id: int, model_id: int) -> None:
         """Says that the model has encoded all of a content, and that there was nothing."""
@@ -460,47 +424,5 @@ class VectorStore(Protocol):
         """
 
 
-class WordIndex(Protocol):
-    """Which files and items hold which words, as `store.words` makes them of names and texts.
-
-    A file's document has its name, its folders below and with its root, and title, keywords, place and description that
-    it or its sidecars tell. Those of an item have its text and the name of its part; of the items that several models
-    have made of one content alike only one model's are indexed. Whatever is written elsewhere in a store, its word
-    index says so from the same transaction on.
-    """
-
-    def has_words(self) -> bool:
-        """Whether there is a word index. Without one the others are not asked."""
-
-    def documents_known(self) -> int:
-        """How many documents the word index has."""
-
-    def documents_with(self, words: Sequence[AskedWord], most: int) -> tuple[list[int], list[int]]:
-        """The ids, ascending, of files whose documents hold all of the words, and of such items; the first of each.
-
-        No more than `most` of each are found, and looked at as far as that is possible.
-        """
-
-    def files_with(self, word: AskedWord) -> set[int]:
-        """The ids of all files in whose documents, or those of their items, that word stands."""
-
-    def word_places(
-        self, file_ids: Iterable[int], item_ids: Iterable[int], filters: Filters, model_ids: Sequence[int]
-    ) -> list[WordPlace]:
-        """Those files, each by its first item of these models, and those items in every file that holds them.
-
-        Only files that pass the filters and that one of the models has encoded.
-        """
-
-    def word_sources(self, item_ids: Iterable[int], filters: Filters) -> list[WordSource]:
-        """What is indexed of those items, and of every file that holds them and passes the filters."""
-
-    def renew_words(self) -> None:
-        """Indexes all words anew, within the caller's transaction."""
-
-    def settle_words(self) -> bool:
-        """Takes out for good, in a transaction of its own, what was removed. Whether there was something."""
-
-
-class Store(Ledger, VectorStore, WordIndex, Protocol):
+class Store(Ledger, StageLedger, VectorStore, WordIndex, Protocol):
     """All of it, over one connection."""

@@ -1,0 +1,45 @@
+"""What a store knows of stages: second readings of files, whose texts every model encodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from mmsearch.records import EncodedItem, Failure, FileToRead, Part, StageCounts, StageState
+
+
+class StageLedger(Protocol):
+    """Which stage has read which contents, in which version, and what it found. What writes does so within the
+    caller's transaction.
+    """
+
+    def files_to_read(self, stage: StageState, root_ids: Iterable[int], model_id: int) -> list[FileToRead]:
+        """Files of those roots that the stage has not read in this version, and the model has encoded, by path.
+
+        Of a content that several files hold all are there.
+        """
+
+    def put_stage(
+        self, content_id: int, stage: StageState, parts: Sequence[Part] = (), failure: str | None = None
+    ) -> None:
+        """Says what texts the stage found in a content, or why it could not read it, in the place of what it found
+        before: items of that leave, of all models.
+        """
+
+    def contents_to_encode(self, stage: StageState, model_id: int) -> list[int]:
+        """The contents of which the stage has found texts that the model has not encoded, and has encoded the rest."""
+
+    def stage_parts(self, content_id: int, stage: StageState) -> list[Part]:
+        """The texts that the stage found in a content, in their order."""
+
+    def stage_counts(self, stage: StageState) -> StageCounts:
+        """How many files of the stage's media it has read, in how many it found texts, could not read, has not read."""
+
+    def stage_failures(self, stage: StageState) -> list[Failure]:
+        """The files that the stage could not read, by path."""
+
+    def forget_stage_failures(self) -> None:
+        """Says that no stage has read what it could not read."""
+
+    def add_stage_items(self, content_id: int, model_id: int, items: Sequence[EncodedItem]) -> None:
+        """Stores the items that a model made of what a stage found in a content, which is whole."""
