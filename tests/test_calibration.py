@@ -62,6 +62,12 @@ def test_most_nonsense_finds_nothing_and_most_real_queries_find_something(indexe
     assert all(result.hits for result in library.search_many(real))
 
 
+def test_nonsense_finds_nothing_whatever_it_is_to_be_without(mmsearch: Mmsearch, indexed: Path) -> None:
+    assert mmsearch("search", "xyzzy plugh", "--not", "people", library=indexed).code == 1
+    assert mmsearch("search", "asdf qwer without people", library=indexed).code == 1
+    assert mmsearch("search", "a cat", "--not", "people", library=indexed).code == 0
+
+
 def test_an_example_always_finds_its_nearest(indexed: Path, photos: Path) -> None:
     bricks = image_term(str(photos / "photos" / "bricks.png"))
     result = Library(indexed).search(Query((bricks,), limit=50))

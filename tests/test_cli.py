@@ -134,7 +134,7 @@ def test_index_draws_a_bar_on_a_terminal_and_nothing_in_a_pipe(home: Path, tmp_p
         (["search", "cat", "--json", "--paths"], "Only one of"),
         (["search", "cat", "--batch", "x"], "--batch takes its queries from the file"),
         (["search", "--batch", "/no/such/file"], "/no/such/file cannot be read"),
-        (["search", "a cat", "--not", "a cat"], "cancel each other out"),
+        (["search", "a cat", "--not", "1:a cat"], "cancel each other out"),
         (["forget", "/no/such/folder"], "Nothing in the library lies at"),
     ],
 )

@@ -188,11 +188,11 @@ def _check_listing(options: SearchOptions) -> None:
 
 def _terms(options: SearchOptions, images: Iterable[str], avoid_images: Iterable[str]) -> tuple[Term, ...]:
     from mmsearch.cli.typed import terms_of_words
-    from mmsearch.searching.query import image_term, text_term
+    from mmsearch.searching.query import image_term, text_term, text_terms
 
     return (
         *terms_of_words(options.query or ()),
-        *(text_term(text) for text in options.also or ()),
+        *(term for text in options.also or () for term in text_terms(text)),
         *(image_term(name) for name in images),
         *(text_term(text, -1) for text in options.avoid or ()),
         *(image_term(name, -1) for name in avoid_images),
@@ -200,7 +200,7 @@ def _terms(options: SearchOptions, images: Iterable[str], avoid_images: Iterable
 
 
 def _batch_queries(name: str, query_of: Callable[[tuple[Term, ...]], Query]) -> Iterator[Query]:
-    from mmsearch.searching.query import text_term
+    from mmsearch.searching.query import text_terms
 
     try:
         lines = sys.stdin.buffer if name == "-" else open(name, "rb")  # noqa: SIM115
@@ -211,7 +211,7 @@ def _batch_queries(name: str, query_of: Callable[[tuple[Term, ...]], Query]) -> 
             words = line.decode("utf-8", "replace").strip()
             try:
                 if words:
-                    yield query_of((text_term(words),))
+                    yield query_of(tuple(text_terms(words)))
             except MmsearchError as error:
                 raise Invalid(f"Line {number} of the batch: {error.message}", error.remedy) from error
 

@@ -84,7 +84,12 @@ ImageOption = Annotated[
 ]
 AvoidOption = Annotated[
     list[str] | None,
-    typer.Option("--not", metavar="TEXT", help="A text to keep away from, or weight:text (repeatable)."),
+    typer.Option(
+        "--not",
+        metavar="TEXT",
+        help="A text to keep away from, by half its vector, or weight:text (repeatable). So is what stands in a text "
+        "behind without, with no, but not, or a comma and no.",
+    ),
 ]
 AvoidImageOption = Annotated[
     list[str] | None,

@@ -29,10 +29,10 @@ def terms_of_words(words: Sequence[str]) -> Iterator[Term]:
     Raises:
         Invalid: there is nothing before or after a `+`.
     """
-    from mmsearch.searching.query import image_term, names_picture, text_term
+    from mmsearch.searching.query import image_term, names_picture, text_terms
 
     if list(words) == [FROM_STDIN]:
-        yield text_term(sys.stdin.buffer.read().decode("utf-8", "replace").strip())
+        yield from text_terms(sys.stdin.buffer.read().decode("utf-8", "replace").strip())
         return
     groups = [list(group) for is_between, group in groupby(words, BETWEEN_TERMS.__eq__) if not is_between]
     if words and len(groups) != list(words).count(BETWEEN_TERMS) + 1:
@@ -44,7 +44,7 @@ def terms_of_words(words: Sequence[str]) -> Iterator[Term]:
             if is_picture:
                 yield from (image_term(word) for word in some)
             else:
-                yield text_term(" ".join(some))
+                yield from text_terms(" ".join(some))
 
 
 @contextmanager

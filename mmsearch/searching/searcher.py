@@ -164,10 +164,12 @@ class Searcher:
         """The score that a hit has at least."""
         if query.min_score is not None:
             return query.min_score
-        if len(query.terms) != 1 or query.terms[0].modality == "image" or query.like or query.unlike:
+        wanted = [term for term in asked.terms if term.weight > 0]
+        is_example = any(term.modality != "text" for term in query.terms)
+        if len(wanted) != 1 or is_example or query.like or query.unlike:
             return 0.0  # an example, or a mixture, has something nearest to it, however near
         bank = channel.in_use.bank(self._store)
-        familiarity = None if bank is None else float(bank.familiarity(asked.vector[np.newaxis])[0])
+        familiarity = None if bank is None else float(bank.familiarity(wanted[0].vector[np.newaxis])[0])
         bound = scoring.nothing_close(background, rows, familiarity)
         return float(scoring.scores(np.array([bound], np.float32), background)[0])
 

@@ -25,7 +25,7 @@ from mmsearch.searching.connections import Connections
 from mmsearch.searching.languages import as_read, texts_of
 from mmsearch.searching.options import SessionOptions
 from mmsearch.searching.presence import Presence
-from mmsearch.searching.query import Group, Query, Sort, Term, check_page, text_term
+from mmsearch.searching.query import Group, Query, Sort, Term, check_page, text_terms
 from mmsearch.searching.query_vectors import QueryVectors, stored_picture
 from mmsearch.searching.results import FileList, ListedFile, SearchResult
 from mmsearch.searching.searcher import Answer, QueryVector, Searcher
@@ -87,7 +87,7 @@ class Session:
             MmsearchError: a query image cannot be read; the library is empty, damaged or gone; the session is closed.
         """
         started = time.perf_counter()
-        asked = Query((text_term(query),)) if isinstance(query, str) else query
+        asked = Query(tuple(text_terms(query))) if isinstance(query, str) else query
         with mapped_errors(self._folder):
             state, answer = self._answer(asked)
         return SearchResult(
