@@ -31,9 +31,9 @@ from mmsearch.models.opening import open_encoder
 from mmsearch.nearest.pairs import near_pairs
 from mmsearch.records import FloatMatrix
 from mmsearch.searching.duplicates import PICTURE_NEAR
+from mmsearch.searching.miniatures import Miniature
 from mmsearch.searching.same_picture import Comparison
 from mmsearch.searching.scoring import background_of
-from mmsearch.searching.thumbnails import Thumbnail
 
 QUALITY = 88
 GAPS = (0.1, 0.2, 0.4, 0.8, 1.5)
@@ -116,7 +116,7 @@ def recall(photos: Sequence[bytes]) -> str:
         original, *vectors = encoder.encode("image", [photo, *edits])
         for name, edited, vector in zip(EDITS, edits, vectors, strict=True):
             digests = f"{number}".encode(), f"{number} {name}".encode()
-            fit = comparison.fit((digests[0], Thumbnail.of(photo)), (digests[1], Thumbnail.of(edited)))
+            fit = comparison.fit((digests[0], Miniature.of(photo)), (digests[1], Miniature.of(edited)))
             agreed[name].append((float(original @ vector) >= bar, fit.is_same))
     rows = []
     for name, pairs in agreed.items():
@@ -132,7 +132,7 @@ def false_in_series(video: Path) -> str:
     with av.open(str(video)) as container:
         stream = container.streams.video[0]
         rate = float(stream.average_rate or 25)
-        frames = [Thumbnail.of(frame.to_image()) for frame in container.decode(stream)]
+        frames = [Miniature.of(frame.to_image()) for frame in container.decode(stream)]
     comparison, rows = Comparison(), []
     for gap in GAPS:
         apart = max(1, round(gap * rate))

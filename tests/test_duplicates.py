@@ -20,10 +20,10 @@ from mmsearch.nearest.pairs import near_pairs
 from mmsearch.output.duplicates import print_duplicates
 from mmsearch.output.hits import Form
 from mmsearch.records import HalfMatrix
-from mmsearch.searching import thumbnails
+from mmsearch.searching import miniatures
 from mmsearch.searching.duplicate_groups import DUPLICATE_CLASSES
+from mmsearch.searching.miniatures import MINIATURE_CACHE_NAME, Miniature
 from mmsearch.searching.same_picture import LEAST_CORRELATION, Comparison
-from mmsearch.searching.thumbnails import THUMBNAIL_CACHE_NAME, Thumbnail
 
 TAKEN, OFFSET_OF_EXIF = 0x9003, 0x8769
 
@@ -104,14 +104,14 @@ def test_classes_filters_and_a_limit_choose(album: Path, library: Library) -> No
 def test_the_second_time_no_picture_is_read(album: Path, library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     library.index([album])
     first = library.duplicates()
-    monkeypatch.setattr(thumbnails, "_thumbnail", lambda sources: pytest.fail("a picture is read"))
+    monkeypatch.setattr(miniatures, "_miniature", lambda sources: pytest.fail("a picture is read"))
     assert library.duplicates().groups == first.groups
 
 
-def test_damaged_thumbnails_are_made_again(album: Path, library: Library) -> None:
+def test_damaged_miniatures_are_made_again(album: Path, library: Library) -> None:
     library.index([album])
     first = library.duplicates()
-    cache = Path(library.folder, THUMBNAIL_CACHE_NAME)
+    cache = Path(library.folder, MINIATURE_CACHE_NAME)
     assert os.name == "nt" or cache.stat().st_mode & 0o077 == 0
     content = bytearray(cache.read_bytes())
     for place in range(100, len(content), 1_000):
@@ -122,16 +122,16 @@ def test_damaged_thumbnails_are_made_again(album: Path, library: Library) -> Non
     assert library.duplicates().groups == first.groups
 
 
-def test_what_is_forgotten_leaves_no_thumbnail(album: Path, library: Library) -> None:
+def test_what_is_forgotten_leaves_no_miniature(album: Path, library: Library) -> None:
     library.index([album])
     library.duplicates()
-    cache = thumbnails.ThumbnailCache(library.folder)
+    cache = miniatures.MiniatureCache(library.folder)
     kept = cache.read()
     grey = kept[bytes.fromhex(next(one.id for one in library.duplicates().groups[1].others if "grey" in one.path))]
-    assert grey.to_bytes() in Path(library.folder, THUMBNAIL_CACHE_NAME).read_bytes()
+    assert grey.to_bytes() in Path(library.folder, MINIATURE_CACHE_NAME).read_bytes()
     library.forget(album / "grey.webp")
     assert len(cache.read()) == len(kept) - 1
-    assert grey.to_bytes() not in Path(library.folder, THUMBNAIL_CACHE_NAME).read_bytes()
+    assert grey.to_bytes() not in Path(library.folder, MINIATURE_CACHE_NAME).read_bytes()
 
 
 def test_a_killed_run_leaves_nothing_behind(
@@ -142,11 +142,11 @@ def test_a_killed_run_leaves_nothing_behind(
     with monkeypatch.context() as patch:
         patch.setenv(VARIABLE, "derived file written")
         assert mmsearch("duplicates", library=folder).code < 0
-    assert [path.name for path in folder.glob("thumbnails*")] == ["thumbnails.cache.part"]
+    assert [path.name for path in folder.glob("miniatures*")] == ["miniatures.cache.part"]
     library.forget(album / "rocket.jpg")
-    assert not [*folder.glob("thumbnails*")]
+    assert not [*folder.glob("miniatures*")]
     assert mmsearch("duplicates", library=folder).code == 0
-    assert [path.name for path in folder.glob("thumbnails*")] == ["thumbnails.cache"]
+    assert [path.name for path in folder.glob("miniatures*")] == ["miniatures.cache"]
 
 
 def test_photos_of_other_seconds_are_shots_and_never_one_picture(
@@ -257,7 +257,7 @@ def test_the_same_thing_in_another_colour_is_another_picture(photos: Path) -> No
     red, green, blue = motorcycle.split()
     repainted = Image.merge("RGB", (blue, green, red))
     pictures = [motorcycle, motorcycle.resize((200, 135)), ImageOps.grayscale(motorcycle), repainted]
-    one, *others = ((bytes([number]), Thumbnail.of(picture)) for number, picture in enumerate(pictures))
+    one, *others = ((bytes([number]), Miniature.of(picture)) for number, picture in enumerate(pictures))
     small, grey, red_one = (Comparison().fit(one, other) for other in others)
     assert small.is_same and grey.is_same
     assert red_one.colours < 0 and not red_one.is_same
@@ -270,10 +270,10 @@ def test_two_skies_that_differ_in_their_clouds_alone_are_two_pictures() -> None:
         clouds = Image.fromarray(chance.integers(0, 40, (30, 40)).astype(np.uint8)).resize((400, 300))
         evening = np.linspace(40, 210, 300)[:, None] + np.asarray(clouds, np.float32)
         skies.append(Image.fromarray(evening.astype(np.uint8)).convert("RGB"))
-    one, other = ((bytes([number]), Thumbnail.of(sky)) for number, sky in enumerate(skies))
+    one, other = ((bytes([number]), Miniature.of(sky)) for number, sky in enumerate(skies))
     fit = Comparison().fit(one, other)
     assert fit.correlation > LEAST_CORRELATION and not fit.is_same
-    assert Comparison().fit(one, (b"darker", Thumbnail.of(ImageEnhance.Brightness(skies[0]).enhance(0.8)))).is_same
+    assert Comparison().fit(one, (b"darker", Miniature.of(ImageEnhance.Brightness(skies[0]).enhance(0.8)))).is_same
 
 
 def test_a_part_is_found_wherever_it_lies_and_what_reaches_beyond_is_none(photos: Path) -> None:
@@ -281,8 +281,8 @@ def test_a_part_is_found_wherever_it_lies_and_what_reaches_beyond_is_none(photos
     named = {"left": (0, 0, 360, 240), "right": (80, 50, 451, 290), "turned": (20, 20, 430, 280)}
     parts = {name: cat.crop(box) for name, box in named.items()}
     parts["turned"] = cat.rotate(1.5, Image.Resampling.BICUBIC).crop(named["turned"])
-    whole = (b"whole", Thumbnail.of(cat))
-    of_parts = {name: (name.encode(), Thumbnail.of(part)) for name, part in parts.items()}
+    whole = (b"whole", Miniature.of(cat))
+    of_parts = {name: (name.encode(), Miniature.of(part)) for name, part in parts.items()}
     for part in of_parts.values():
         assert Comparison().fit(whole, part).is_same and Comparison().fit(part, whole).is_same
     # Each of these two shows something that the other does not: a camera that was moved.

@@ -156,7 +156,7 @@ class Access:
         from mmsearch.nearest.hnsw import refresh_graph
         from mmsearch.nearest.row_file import refresh_rows
         from mmsearch.searching.calibration import refresh_calibration
-        from mmsearch.searching.thumbnails import ThumbnailCache
+        from mmsearch.searching.miniatures import MiniatureCache
 
         own: list[ModelIdentity] = []
         troubles: list[str] = []
@@ -174,7 +174,7 @@ class Access:
             if own_encoder is not None:
                 refresh_calibration(store, adapted(own_encoder, in_use), vectors, in_use)
         derived.remove_others(self.folder, own)
-        ThumbnailCache(self.folder).drop_gone(store)
+        MiniatureCache(self.folder).drop_gone(store)
         return troubles
 
 

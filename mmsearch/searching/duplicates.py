@@ -35,11 +35,11 @@ from mmsearch.searching.duplicate_groups import (
     stars,
     why_kept,
 )
+from mmsearch.searching.miniatures import Miniature, MiniatureCache, Source, miniatures_of
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import check_page
 from mmsearch.searching.same_picture import Comparison
 from mmsearch.searching.scoring import background_of
-from mmsearch.searching.thumbnails import Source, Thumbnail, ThumbnailCache, thumbnails_of
 from mmsearch.store.sqlite.store import SqliteStore
 
 # How near two pictures must lie, as shares of the way from a cosine of unrelated pictures to 1: chosen by
@@ -227,9 +227,9 @@ class _Finder:
         items = {item_id: files[item_id].item for pair in pairs for item_id in pair[:2]}
         sources = {item.digest: [Source(item.path, item.size, item.mtime_ns)] for item in items.values()}
         self._on_progress(Progress("looking at", 0, len(sources), "photos"))
-        seen = thumbnails_of(
+        seen = miniatures_of(
             sources,
-            ThumbnailCache(self._folder),
+            MiniatureCache(self._folder),
             self._presence,
             lambda done: self._on_progress(Progress("looking at", done, len(sources), "photos")),
         )
@@ -318,7 +318,7 @@ def _are_of_one_minute(one: Member, other: Member) -> bool:
     return abs(one.seconds - other.seconds) <= SHOTS_SECONDS
 
 
-def _fits(one: FoundItem, other: FoundItem, seen: Mapping[bytes, Thumbnail], comparison: Comparison) -> bool:
+def _fits(one: FoundItem, other: FoundItem, seen: Mapping[bytes, Miniature], comparison: Comparison) -> bool:
     """Whether the pixels of two pictures agree."""
     if one.digest not in seen or other.digest not in seen:
         return False

@@ -1,4 +1,4 @@
-"""Whether two thumbnails show the same picture: as it is, or a part of it, turned a little, with other light.
+"""Whether two miniatures show the same picture: as it is, or a part of it, turned a little, with other light.
 
 The whole pictures are compared first. Where they differ, one may be a part of the other: each is held against many
 windows of the other one, coarsely, and the best is then moved, stretched and turned until it fits (Lucas and Kanade,
@@ -15,7 +15,7 @@ import numpy as np
 
 from mmsearch.nearest.recent import Recent
 from mmsearch.records import FloatMatrix
-from mmsearch.searching.thumbnails import COLOUR_SIDE, SIDE, Thumbnail
+from mmsearch.searching.miniatures import COLOUR_SIDE, SIDE, Miniature
 
 # Chosen by benchmarks/duplicates.py. A correlation from which on two are the same, and one that is to be had of a part,
 # which was looked for; the largest mean square difference of a block, in variances of the picture, and of the block
@@ -64,13 +64,13 @@ class Fit(NamedTuple):
 
 
 class Comparison:
-    """Compares thumbnails; what is made of one is kept for the next ones, by its digest."""
+    """Compares miniatures; what is made of one is kept for the next ones, by its digest."""
 
     def __init__(self) -> None:
         self._windows: Recent[bytes, FloatMatrix] = Recent(_KEPT_WINDOWS)
 
-    def fit(self, one: tuple[bytes, Thumbnail], other: tuple[bytes, Thumbnail]) -> Fit:
-        """How well two thumbnails, with the digests of their contents, fit, whichever is a part of the other."""
+    def fit(self, one: tuple[bytes, Miniature], other: tuple[bytes, Miniature]) -> Fit:
+        """How well two miniatures, with the digests of their contents, fit, whichever is a part of the other."""
         picture, part = one[1], other[1]
         of_picture, of_part = picture.grey.astype(np.float32), part.grey.astype(np.float32)
         whole = _fit_of(_shrunk(of_picture, _FINE), _shrunk(of_part, _FINE))
@@ -86,13 +86,13 @@ class Comparison:
             return whole
         return max(whole, _fitted(picture, part, _SPANS[best // len(_SPANS)], _SPANS[best % len(_SPANS)]))
 
-    def _windows_of(self, named: tuple[bytes, Thumbnail]) -> FloatMatrix:
-        digest, thumbnail = named
-        return self._windows.get(digest, lambda: _windows(thumbnail.grey.astype(np.float32)))
+    def _windows_of(self, named: tuple[bytes, Miniature]) -> FloatMatrix:
+        digest, miniature = named
+        return self._windows.get(digest, lambda: _windows(miniature.grey.astype(np.float32)))
 
 
 def _averaging(begins: float, ends: float, size: int) -> FloatMatrix:
-    """What takes means of a thumbnail's rows from one share of its side to another, float32 [size, SIDE]."""
+    """What takes means of a miniature's rows from one share of its side to another, float32 [size, SIDE]."""
     edges = np.linspace(begins * SIDE, ends * SIDE, size + 1)
     rows = np.arange(SIDE)
     shares = np.clip(np.minimum(edges[1:, None], rows + 1) - np.maximum(edges[:-1, None], rows), 0, None)
@@ -118,9 +118,9 @@ _GRIDS = {
 _WHOLE = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
 
 
-def _shrunk(thumbnail: FloatMatrix, size: int) -> FloatMatrix:
-    """The thumbnail in so many rows and columns, levelled, float32 [pixels]."""
-    small = np.asarray(_OF_ALL[size] @ thumbnail @ _OF_ALL[size].T, np.float32)
+def _shrunk(miniature: FloatMatrix, size: int) -> FloatMatrix:
+    """The miniature in so many rows and columns, levelled, float32 [pixels]."""
+    small = np.asarray(_OF_ALL[size] @ miniature @ _OF_ALL[size].T, np.float32)
     return _levelled(small.ravel())
 
 
@@ -130,10 +130,10 @@ def _levelled(pictures: FloatMatrix) -> FloatMatrix:
     return np.asarray(centred / np.maximum(np.linalg.norm(centred, axis=-1, keepdims=True), 1e-6), np.float32)
 
 
-def _windows(thumbnail: FloatMatrix) -> FloatMatrix:
+def _windows(miniature: FloatMatrix) -> FloatMatrix:
     """All windows, small and levelled, float32 [windows, pixels]."""
     count = len(_SPANS)
-    seen = (_OF_SPANS @ thumbnail @ _OF_SPANS.T).reshape(count, _COARSE, count, _COARSE)
+    seen = (_OF_SPANS @ miniature @ _OF_SPANS.T).reshape(count, _COARSE, count, _COARSE)
     return _levelled(seen.swapaxes(1, 2).reshape(count * count, _COARSE * _COARSE))
 
 
@@ -149,7 +149,7 @@ def _fit_of(one: FloatMatrix, other: FloatMatrix) -> Fit:
     return Fit(float((one * other).sum()), float(blocks[-1]), float(blocks[-4]), correlation)
 
 
-def _colours_fit(picture: Thumbnail, part: Thumbnail, places: FloatMatrix) -> float:
+def _colours_fit(picture: Miniature, part: Miniature, places: FloatMatrix) -> float:
     """How the colours of a part correlate with those of the picture where it lies; 1 where one of them has none."""
     at = _GRIDS[COLOUR_SIDE] @ places.T * COLOUR_SIDE - 0.5
     planes = [_between(plane.astype(np.float32), at) for plane in picture.colours]
@@ -163,7 +163,7 @@ def _colours_fit(picture: Thumbnail, part: Thumbnail, places: FloatMatrix) -> fl
     return float((one * other).mean()) / (strengths[0] * strengths[1])
 
 
-def _fitted(picture: Thumbnail, part: Thumbnail, rows: tuple[float, float], columns: tuple[float, float]) -> Fit:
+def _fitted(picture: Miniature, part: Miniature, rows: tuple[float, float], columns: tuple[float, float]) -> Fit:
     """How well a part fits into a picture, beginning with a window of it, once it is moved to where it fits best."""
     smooth = _BLUR @ picture.grey.astype(np.float32) @ _BLUR.T
     slopes = np.gradient(smooth)

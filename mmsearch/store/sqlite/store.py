@@ -25,7 +25,7 @@ from mmsearch.store.sqlite.words import WordTables, keep_words
 
 DATABASE_NAME = "library.db"
 # With what is written beside the database: its logs, copies of it, the lock, the journal and the caches.
-_OF_A_LIBRARY = (DATABASE_NAME, "library.lock", "in-flight", "queries.cache", "thumbnails.cache", "last-result")
+_OF_A_LIBRARY = (DATABASE_NAME, "library.lock", "in-flight", "queries.cache", "miniatures.cache", "last-result")
 
 
 class OlderLibrary(Refused):

@@ -1,7 +1,7 @@
 """Small grey pictures of photos, by which two of them are told to be the same one, in a file of the library's folder.
 
 They are made of the few photos that may have a double, when that is asked, and kept by content, so that the next time
-nothing is read. The file may be deleted at any time: a mark, and records of a digest, a thumbnail and a checksum.
+nothing is read. The file may be deleted at any time: a mark, and records of a digest, a miniature and a checksum.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from mmsearch.store.protocol import Store
 
-THUMBNAIL_CACHE_NAME = "thumbnails.cache"
+MINIATURE_CACHE_NAME = "miniatures.cache"
 # Of the picture in grey, and of its colours.
 SIDE, COLOUR_SIDE = 64, 16
 # 139 MB.
-MOST_THUMBNAILS = 30_000
+MOST_MINIATURES = 30_000
 _MARK = b"mmthumb1"
 _DIGEST_BYTES, _CHECKSUM_BYTES = 16, 8
 _GREY_BYTES, _COLOUR_BYTES = SIDE**2, 2 * COLOUR_SIDE**2
@@ -40,14 +40,14 @@ _AT_ONCE = 256
 _MOST_THREADS = 4
 
 
-class Thumbnail(NamedTuple):
+class Miniature(NamedTuple):
     """A picture squashed to a square, uint8: brightness [SIDE, SIDE], Cb and Cr [2, COLOUR_SIDE, COLOUR_SIDE]."""
 
     grey: npt.NDArray[np.uint8]
     colours: npt.NDArray[np.uint8]
 
     @classmethod
-    def of(cls, picture: Image) -> Thumbnail:
+    def of(cls, picture: Image) -> Miniature:
         """Of a picture of Pillow's."""
         from PIL.Image import Resampling
 
@@ -57,7 +57,7 @@ class Thumbnail(NamedTuple):
         return cls(np.asarray(brightness.resize((SIDE, SIDE), Resampling.BOX), np.uint8), np.stack(small))
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Thumbnail:
+    def from_bytes(cls, data: bytes) -> Miniature:
         pixels = np.frombuffer(data, np.uint8)
         return cls(pixels[:_GREY_BYTES].reshape(SIDE, SIDE), pixels[_GREY_BYTES:].reshape(2, COLOUR_SIDE, COLOUR_SIDE))
 
@@ -77,22 +77,22 @@ class Source(NamedTuple):
         return status is not None and (status.st_size, modification_time(status)) == (self.size, self.mtime_ns)
 
 
-class ThumbnailCache:
-    """Thumbnails by the digests of contents. What cannot be read or written is done without."""
+class MiniatureCache:
+    """Miniatures by the digests of contents. What cannot be read or written is done without."""
 
     def __init__(self, folder: str) -> None:
-        self._path = os.path.join(folder, THUMBNAIL_CACHE_NAME)
+        self._path = os.path.join(folder, MINIATURE_CACHE_NAME)
         self._part = f"{self._path}.part"
 
-    def read(self) -> dict[bytes, Thumbnail]:
+    def read(self) -> dict[bytes, Miniature]:
         """All that are kept and sound."""
         with suppress(OSError), open(self._path, "rb", opener=open_without_waiting) as file:
-            return dict(_sound(file.read(len(_MARK) + MOST_THUMBNAILS * _RECORD_BYTES)))
+            return dict(_sound(file.read(len(_MARK) + MOST_MINIATURES * _RECORD_BYTES)))
         return {}
 
-    def write(self, thumbnails: Mapping[bytes, Thumbnail]) -> None:
-        """Keeps the first MOST_THUMBNAILS of these in the place of those before."""
-        records = (_record(*one) for one in islice(thumbnails.items(), MOST_THUMBNAILS))
+    def write(self, miniatures: Mapping[bytes, Miniature]) -> None:
+        """Keeps the first MOST_MINIATURES of these in the place of those before."""
+        records = (_record(*one) for one in islice(miniatures.items(), MOST_MINIATURES))
         with (
             suppress(OSError),
             replacing(self._path, "derived file", temporary=self._part) as part,
@@ -101,7 +101,7 @@ class ThumbnailCache:
             file.writelines((_MARK, *records))
 
     def drop_gone(self, store: Store) -> None:
-        """Writes over the thumbnails of contents that are not in the library any more: what is forgotten is gone.
+        """Writes over the miniatures of contents that are not in the library any more: what is forgotten is gone.
 
         So is what a killed process had begun.
         """
@@ -117,35 +117,35 @@ class ThumbnailCache:
                     file.write(bytes(_RECORD_BYTES))
 
 
-def _record(digest: bytes, thumbnail: Thumbnail) -> bytes:
-    data = digest + thumbnail.to_bytes()
+def _record(digest: bytes, miniature: Miniature) -> bytes:
+    data = digest + miniature.to_bytes()
     return data + xxhash.xxh3_64_digest(data)
 
 
-def _sound(content: bytes) -> Iterator[tuple[bytes, Thumbnail]]:
-    """The digests and thumbnails of a file, without damaged ones and those that were written over."""
+def _sound(content: bytes) -> Iterator[tuple[bytes, Miniature]]:
+    """The digests and miniatures of a file, without damaged ones and those that were written over."""
     if not content.startswith(_MARK):
         return
     for start in range(len(_MARK), len(content) - _RECORD_BYTES + 1, _RECORD_BYTES):
         record = content[start : start + _RECORD_BYTES]
         data, checksum = record[:-_CHECKSUM_BYTES], record[-_CHECKSUM_BYTES:]
         if xxhash.xxh3_64_digest(data) == checksum:
-            yield data[:_DIGEST_BYTES], Thumbnail.from_bytes(data[_DIGEST_BYTES:])
+            yield data[:_DIGEST_BYTES], Miniature.from_bytes(data[_DIGEST_BYTES:])
 
 
-def thumbnails_of(
+def miniatures_of(
     contents: Mapping[bytes, Sequence[Source]],
-    cache: ThumbnailCache,
+    cache: MiniatureCache,
     presence: Presence,
     on_progress: Callable[[int], None],
-) -> dict[bytes, Thumbnail]:
-    """Thumbnails of contents by their digests; those are left out of which no file is there that can be read.
+) -> dict[bytes, Miniature]:
+    """Miniatures of contents by their digests; those are left out of which no file is there that can be read.
 
     `contents` has the files of each. `on_progress` is told of how many contents it is known.
     """
     known = cache.read()
     wanted = {digest: sources for digest, sources in contents.items() if digest not in known}
-    made: dict[bytes, Thumbnail] = {}
+    made: dict[bytes, Miniature] = {}
     try:
         for done in _made(wanted, presence, made):
             on_progress(len(contents) - len(wanted) + done)
@@ -155,8 +155,8 @@ def thumbnails_of(
     return {digest: one for digest, one in {**known, **made}.items() if digest in contents}
 
 
-def _made(wanted: Mapping[bytes, Sequence[Source]], presence: Presence, made: dict[bytes, Thumbnail]) -> Iterator[int]:
-    """Puts thumbnails into `made`, and gives how many contents are done, again and again."""
+def _made(wanted: Mapping[bytes, Sequence[Source]], presence: Presence, made: dict[bytes, Miniature]) -> Iterator[int]:
+    """Puts miniatures into `made`, and gives how many contents are done, again and again."""
     from concurrent.futures import ThreadPoolExecutor
 
     digests = list(wanted)
@@ -167,17 +167,17 @@ def _made(wanted: Mapping[bytes, Sequence[Source]], presence: Presence, made: di
             sources = [
                 [source for source in wanted[digest] if source.is_as_it_was(there[source.path])] for digest in some
             ]
-            for number, (digest, found) in enumerate(zip(some, executor.map(_thumbnail, sources), strict=True), 1):
+            for number, (digest, found) in enumerate(zip(some, executor.map(_miniature, sources), strict=True), 1):
                 if found is not None:
                     made[digest] = found
                 yield start + number
 
 
-def _thumbnail(sources: Sequence[Source]) -> Thumbnail | None:
+def _miniature(sources: Sequence[Source]) -> Miniature | None:
     """That of the first of the files that can be read."""
     from mmsearch.reading import UnreadableFile, known_picture
 
     for source in sources:
         with suppress(UnreadableFile):
-            return Thumbnail.of(known_picture(*source, side=SIDE))
+            return Miniature.of(known_picture(*source, side=SIDE))
     return None
