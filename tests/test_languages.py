@@ -83,7 +83,7 @@ def test_json_tells_each_term_that_was_read(indexed: Path, mmsearch: Mmsearch) -
     assert read_term["text"] == "чашка кофе"
     assert read_term["read_as"]["language"] == "ru"
     assert "coffee" in read_term["read_as"]["english"][0]
-    assert typed_term == {"text": "a cat", "weight": -1.0}
+    assert typed_term == {"text": "a cat", "weight": -0.5}
     assert done.err == ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 from typing import NamedTuple
 
 # Letters that Unicode does not take apart, and the apostrophes that are typed for one.
@@ -16,13 +17,9 @@ _CYRILLIC = str.maketrans(
     | {"ж": "zh", "х": "kh", "ц": "ts", "ч": "ch", "ш": "sh", "щ": "sch", "ъ": "", "ь": "", "ю": "yu", "я": "ya"}
 )
 _ACCENTS = re.compile("[\u0300-\u036f]")
-# Within a word of Cyrillic an apostrophe parts nothing (дерев'яний); elsewhere words are joined by it (l'été).
-_WITHIN_CYRILLIC = re.compile("(?<=[\u0400-\u04ff])['’ʼ`´](?=[\u0400-\u04ff])")
-_RUNS = re.compile(
-    "[\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f\u3400-\u9fff\uf900-\ufaff々〆\U00020000-\U0003134f]+"
-    "|[\uac00-\ud7a3]+"
-    "|(?:(?![\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f\u3400-\u9fff\uf900-\ufaff々〆\U00020000-\U0003134f\uac00-\ud7a3])[^\\W_])+"
-)
+_PLAIN = re.compile(r"[A-Za-z0-9]+")
+_HAN_AND_KANA = "\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f\u3400-\u9fff\uf900-\ufaff々〆\U00020000-\U0003134f"
+_HANGUL = "\uac00-\ud7a3"
 
 # From the first character of a script's blocks to the last, as far as it is told apart.
 _SCRIPTS = (
@@ -49,9 +46,22 @@ class Word(NamedTuple):
 
 def words_of(text: str) -> list[Word]:
     """The words of a text in order. What is written in Chinese, Japanese or Korean letters is parted from the rest."""
-    whole = _WITHIN_CYRILLIC.sub("", unicodedata.normalize("NFC", text))
-    found = (Word(run, fold(run)) for run in _RUNS.findall(whole))
+    if text.isascii():
+        return [Word(run, run.lower()) for run in _PLAIN.findall(text)]
+    within_cyrillic, runs = _parting()
+    whole = within_cyrillic.sub("", unicodedata.normalize("NFC", text))
+    found = (Word(run, fold(run)) for run in runs.findall(whole))
     return [word for word in found if word.folded]
+
+
+@cache
+def _parting() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Apostrophes within words of Cyrillic, and runs of letters of one kind. They take milliseconds to be made."""
+    return (
+        # Within a word of Cyrillic an apostrophe parts nothing (дерев'яний); elsewhere words are joined by it (l'été).
+        re.compile("(?<=[\u0400-\u04ff])['’ʼ`´](?=[\u0400-\u04ff])"),
+        re.compile(f"[{_HAN_AND_KANA}]+|[{_HANGUL}]+|(?:(?![{_HAN_AND_KANA}{_HANGUL}])[^\\W_])+"),
+    )
 
 
 def fold(text: str) -> str:

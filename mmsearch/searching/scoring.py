@@ -18,13 +18,16 @@ import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from mmsearch.encoding.calibration import TYPICAL_ACROSS, TYPICAL_OF_SOUND
-from mmsearch.encoding.query_bank import QueryBank
 from mmsearch.records import Background, Calibration, FloatMatrix, HalfMatrix, Modality
+
+if TYPE_CHECKING:
+    from mmsearch.encoding.query_bank import QueryBank
 
 # For a model without a calibration of its own: how far from the background a match lies, in standard deviations.
 TYPICAL_MIDPOINT = 3.5
