@@ -52,7 +52,7 @@ def test_query_repeats_terms_and_filters(mmsearch: Mmsearch, indexed: Path, phot
     assert done.json["query"]["terms"] == [
         {"text": "dog on beach", "weight": 2.0},
         {"image": cat, "weight": 0.5},
-        {"text": "snow", "weight": -1.0},
+        {"text": "snow", "weight": -0.5},
     ]
     assert done.json["query"]["filters"] == {
         "type": "image",

@@ -490,9 +490,10 @@ def test_two_models_make_one_list(home: Path, tmp_path: Path, monkeypatch: pytes
 
 
 def test_what_a_model_was_not_measured_for_has_typical_scores() -> None:
-    from mmsearch.encoding.calibration import TYPICAL_ACROSS
+    from mmsearch.encoding.calibration import TYPICAL_ACROSS, TYPICAL_OF_SOUND
     from mmsearch.searching.scoring import WeightedTerm, combined
 
     vector = np.array([1, 0], np.float32)
-    background = combined({}, [WeightedTerm("text", 1.0, vector)], "audio")
-    assert (background.mean, background.std) == pytest.approx(TYPICAL_ACROSS)
+    for items, typical in (("image", TYPICAL_ACROSS), ("audio", TYPICAL_OF_SOUND)):
+        background = combined({}, [WeightedTerm("text", 1.0, vector)], items)
+        assert (background.mean, background.std) == pytest.approx(typical)
