@@ -13,7 +13,7 @@ from mmsearch import Filters, MmsearchError, Query
 from mmsearch.output import visible
 from mmsearch.output.json import to_json
 from mmsearch.records import Background
-from mmsearch.searching.query import parse_date, parse_extension, parse_weight, text_term
+from mmsearch.searching.query import AVOIDED, parse_date, parse_extension, parse_weight, text_term, text_terms
 from mmsearch.searching.scoring import WeightedTerm, combined, measured, scores
 
 
@@ -149,3 +149,21 @@ def test_any_name_survives_json(name: bytes) -> None:
     written = to_json({"path": os.fsdecode(name)})
     assert written.isascii()
     assert os.fsencode(json.loads(written)["path"]) == name
+
+
+@pytest.mark.parametrize(
+    ("typed", "terms"),
+    [
+        ("a street without cars", [("a street", 1.0), ("cars", -AVOIDED)]),
+        ("2:beach, no people", [("beach", 2.0), ("people", -2 * AVOIDED)]),
+        ("1:5:a letter without 3:stamps", [("5:a letter", 1.0), ("3:stamps", -AVOIDED)]),
+        ('"beach without people"', [('"beach without people"', 1.0)]),
+    ],
+)
+def test_a_short_text_says_what_it_is_to_be_without(typed: str, terms: list[tuple[str, float]]) -> None:
+    assert [(term.value, term.weight) for term in text_terms(typed)] == terms
+
+
+def test_a_letter_is_searched_for_as_a_whole() -> None:
+    letter = "Dear Ana,\nwithout your help " + "I would not have found the house by the lake. " * 5
+    assert [term.value for term in text_terms(letter)] == [letter]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
 
@@ -27,6 +27,8 @@ MOST_FOLDERS = 400
 _WEIGHTED = re.compile(r"(?!\d\d?:[0-5]\d\b(?!:\d))(\d+(?:\.\d*)?|\.\d+):(.+)", re.DOTALL)
 # What is to be avoided takes half of its vector away: with all of it less is found of what is wanted.
 AVOIDED = 0.5
+# A longer text (a letter, a paragraph) says more than what is wanted and what is not.
+MOST_WORDS_APART = 20
 _WITHOUT = re.compile(
     r"(?P<wanted>\S.*?)(?:,?\s+without|,?\s+with\s+no|,?\s+but\s+(?:no|not)|,\s*no)\s+(?P<unwanted>(?:any\s+)?\S.*)",
     re.DOTALL | re.IGNORECASE,
@@ -136,14 +138,15 @@ def text_terms(written: str) -> list[Term]:
 
     `a street without cars`, `a street with no cars`, `a street, no cars`, `a street but not cars`: to a model these say
     "cars". Of the first ten photos 46 in 100 had what was wanted and lacked the rest by one vector less half of the
-    other, and 29 in 100 as it was typed (64 pairs of things, held-out photos).
+    other, and 29 in 100 as it was typed (64 pairs of things, held-out photos). A longer text is one term.
     """
     weight, text = parse_weight(written)
-    match = None if _QUOTES.intersection(text) else _WITHOUT.fullmatch(text)
+    is_short = len(text.split()) <= MOST_WORDS_APART and not _QUOTES.intersection(text)
+    match = _WITHOUT.fullmatch(text) if is_short else None
     if match is None:
         return [text_term(written)]
-    wanted, unwanted = text_term(match["wanted"]), text_term(match["unwanted"], -1)
-    return [replace(wanted, weight=_weight(written, weight)), replace(unwanted, weight=-weight * AVOIDED)]
+    terms = (match["wanted"], weight), (match["unwanted"], -weight * AVOIDED)
+    return [Term("text", _as_utf8(text), _weight(written, signed)) for text, signed in terms]
 
 
 def text_term(written: str, sign: int = 1) -> Term:
@@ -151,8 +154,12 @@ def text_term(written: str, sign: int = 1) -> Term:
     weight, text = parse_weight(written)
     if sign < 0 and text == written:
         weight = AVOIDED
-    # Bytes that are no UTF-8 (a shell hands them on as lone surrogates) have no meaning to search for.
-    return Term("text", text.encode("utf-8", "replace").decode("utf-8"), _weight(written, sign * weight))
+    return Term("text", _as_utf8(text), _weight(written, sign * weight))
+
+
+def _as_utf8(text: str) -> str:
+    """Bytes that are no UTF-8 (a shell hands them on as lone surrogates) have no meaning to search for."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def image_term(written: str, sign: int = 1) -> Term:
