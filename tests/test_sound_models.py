@@ -193,6 +193,19 @@ def test_only_queries_that_it_can_hear_are_asked_of_it(
         library.search(Query((image_term(str(picture)),)), model=clap)
 
 
+def test_what_one_model_has_seen_or_heard_is_liked_without_the_other(library: Library, music: Path, clap: str) -> None:
+    for colour in ("red", "blue"):
+        Image.new("RGB", SIZE, colour).save(music / f"{colour}.png")
+    library.index([music], model=clap)
+    for name, source in (("red.png", "body"), ("low.wav", "sound")):
+        liked = library.id_called(music / name)
+        hits = library.search(Query((), min_score=0, like=(liked,))).hits
+        assert hits and {hit.source for hit in hits if hit.type in ("image", "audio")} >= {source}
+        assert name not in {os.path.basename(hit.path) for hit in hits}
+    with pytest.raises(MmsearchError, match="Nothing of what is liked was encoded"):
+        library.search(Query((), like=(library.id_called(music / "red.png"),)), model=clap)
+
+
 def test_what_older_versions_refused_is_heard(library: Library, music: Path, clap: str) -> None:
     library.index([music])
     library.close()

@@ -32,11 +32,15 @@ class _Judged(NamedTuple):
     share: float
 
 
-def with_feedback(store: SqliteStore, in_use: ModelInUse, query: Query, asked: QueryVector | None) -> QueryVector:
+def with_feedback(
+    store: SqliteStore, in_use: ModelInUse, query: Query, asked: QueryVector | None
+) -> QueryVector | None:
     """The query's vector in the space of a model, moved by what is liked and not; `asked` is that of its terms.
 
+    None where nothing of what is liked has a vector of that model, and nothing else is asked.
+
     Raises:
-        Invalid: nothing of what is liked has a vector of that model, and nothing else is asked; or all cancels out.
+        Invalid: all cancels out.
     """
     terms: list[WeightedTerm] = []
     if asked is not None:
@@ -46,7 +50,7 @@ def with_feedback(store: SqliteStore, in_use: ModelInUse, query: Query, asked: Q
         for content in contents:
             terms += [WeightedTerm(one.modality, weight * one.share / len(contents), one.vector) for one in content]
     if not any(term.weight > 0 for term in terms):
-        raise Invalid(f"Nothing of what is liked was encoded by {in_use.identity.label}; give a text, or another hit.")
+        return None
     total = np.sum([term.weight * term.vector for term in terms], axis=0)
     length = float(np.linalg.norm(total))
     if length < 1e-6:

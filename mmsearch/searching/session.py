@@ -223,7 +223,8 @@ class Session:
         terms = query.terms
         found: dict[int, QueryVector] = {}
         missing: list[tuple[ModelInUse, Term]] = []
-        for in_use in state.asked_models(terms, query.filters):
+        models = state.asked_models(terms, query.filters)
+        for in_use in models:
             vectors: list[FloatMatrix] = []
             for term in query.terms:
                 stored = stored_picture(store, in_use, term.value) if term.modality == "image" else None
@@ -238,8 +239,10 @@ class Session:
                     from mmsearch.searching.feedback import with_feedback
 
                     asked = with_feedback(store, in_use, query, asked)
-                assert asked is not None
-                found[in_use.model_id] = asked
+                if asked is not None:
+                    found[in_use.model_id] = asked
+        if models and not (found or missing):  # a model may have nothing of what another one has heard, or seen
+            raise Invalid(f"Nothing of what is liked was encoded by {state.label}; give a text, or another hit.")
         return found, missing
 
     def _encode(self, encoded: Encoded, wanted: Iterable[tuple[ModelInUse, Term]]) -> None:
