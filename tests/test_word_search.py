@@ -151,6 +151,38 @@ def test_copies_are_one_hit_by_whatever_name_is_found(photos: Path, tmp_path: Pa
         assert [os.path.basename(one.path) for one in each if "words" in one.channels] == ["Zanzibar trip.txt"]
 
 
+def test_all_copies_are_found_though_there_are_few_contents(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for number in range(90):
+        (tree / f"holiday {number}.txt").write_text(f"A day like any other: {number % 3}.")
+    with Library(tmp_path / "library") as library:
+        library.index([tree])
+        result = library.search(Query((text_term('"holiday"'),), limit=200, copies=True))
+        assert (len(result.hits), result.total, result.total_exact) == (90, 90, True)
+        assert library.search(Query((text_term('"holiday"'),), limit=200)).total == 3
+
+
+def test_a_word_of_the_name_and_one_of_the_text_are_told_together(tmp_path: Path) -> None:
+    for number in range(150):
+        for name, text in (("berlin", "Gardens in spring"), ("note", "The invoice is for wood")):
+            file = tmp_path / "tree" / name / f"{number}.txt"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{text}, {number}.")
+    both = tmp_path / "tree" / "berlin" / "zz.txt"
+    both.write_text("A horse ran over green hills, an invoice, and children swam in the sea under a blue sky.")
+    with Library(tmp_path / "library") as library:
+        library.index([tmp_path / "tree"])
+        for text in ("berlin invoice", "invoice berlin"):
+            (hit,) = library.search(Query((text_term(text),), limit=1)).hits
+            assert (hit.path, hit.channels[0]) == (str(both), "words")
+
+
+def test_a_common_phrase_is_found_beside_rare_words(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(word_ranking, "RARE", 0)
+    assert names(session, '"server started" Ottilie') == ["server.log"]
+
+
 def test_the_command_takes_phrases_and_tells_the_channels(told: Path, mmsearch: Mmsearch) -> None:
     done = mmsearch("search", '"server started"', "--json", library=told)
     (hit,) = done.json["hits"]

@@ -79,16 +79,22 @@ def by_file(
 def _both(near: Place, places: Iterable[Place], words: Mapping[int, float], least: float | None) -> Found:
     """A file that is found by its words, at the place where both together say most."""
     of_vector, literal = _of(near), max(words.values())
-    score = _together(of_vector.score, literal)
-    place = max(places, key=lambda one: (_together(_of(one).score, words[one.item_id]), one is near))
+    score = together(of_vector.score, literal)
+    place = max(places, key=lambda one: (together(_of(one).score, words[one.item_id]), one is near))
     cosine = (place.measured or of_vector).cosine
     channels = (WORDS, near.modality) if of_vector.is_hit and near.modality else (WORDS,)
     measured = Measured(least is None or score >= least, score, of_vector.corrected, cosine)
     return Found(measured, place.item_id, place.path, place.content_id, channels=channels)
 
 
-def _together(one: float, other: float) -> float:
+def together(one: float, other: float) -> float:
+    """The score of what is told by both, taken for independent."""
     return 1 - (1 - one) * (1 - other)
+
+
+def told_by_words(score: float) -> float:
+    """What a match of that score adds to a file: nothing where it has too few of the words."""
+    return score if score >= LEAST_WORD_SCORE else 0.0
 
 
 def _of(place: Place) -> Measured:

@@ -20,7 +20,7 @@ from mmsearch.searching import scoring
 from mmsearch.searching.channels import Channel, LibraryState
 from mmsearch.searching.companions import Companions
 from mmsearch.searching.grouping import in_groups
-from mmsearch.searching.merging import Found, Measured, Place, by_file
+from mmsearch.searching.merging import Found, Measured, Place, by_file, together, told_by_words
 from mmsearch.searching.moments import Scored, other_moments
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import LARGEST_NUMBER, Query, Sort, Term
@@ -214,9 +214,11 @@ class Searcher:
             files = self._files(found_by_file, query, images, companions)
             hits = [found for found in files if found.measured.is_hit]
             is_all = literal.is_all and (near.is_all or words.must_match)
-            is_last = is_all or count >= most
+            # Of few items there may be many files: copies, each with words of its own.
+            is_last = is_all or (count >= most and literal.is_all)
+            unseen = together(near.unseen, literal.unseen if words.must_match else told_by_words(literal.unseen))
             for found in hits:
-                if is_last or found.measured.score >= max(near.unseen, literal.unseen):
+                if is_last or found.measured.score >= unseen:
                     settled.setdefault(found.path, found)
             if is_last or len(settled) >= query.offset + query.limit:
                 break
@@ -237,7 +239,10 @@ class Searcher:
     ) -> list[Found]:
         """Each file at its best place, but for the images that the query asks with."""
         near_items = near.items.keys() - images.item_ids
-        held = [] if words.must_match else self._store.places_of(near_items, query.filters)
+        if words.must_match:
+            held = [(one.item_id, one.path, one.size, one.content_id) for one in words.allowed_places(near_items)]
+        else:
+            held = self._store.places_of(near_items, query.filters)
         worded = [one for one in literal.places if one.item_id not in images.item_ids]
         places = {(item_id, path): (size, content_id) for item_id, path, size, content_id in held}
         places |= {(one.item_id, one.path): (one.size, one.content_id) for one in worded}

@@ -23,6 +23,7 @@ from mmsearch.store.words import AskedWord
 RARE = 2_000
 # Of documents with common words so many are looked at for those that pass filters.
 _MOST_FILTERED = 20_000
+_ALL = 1 << 62
 
 # A document of the word index: 0 for a file's or 1 for an item's, and the id of that.
 _Document = tuple[int, int]
@@ -75,6 +76,11 @@ class WordRanking:
         """How well a place matches."""
         return matched(source, self.words)
 
+    def allowed_places(self, item_ids: Iterable[int]) -> list[WordPlace]:
+        """The items in every file that holds them, passes the filters, and holds all phrases."""
+        places = self._store.word_places((), item_ids, self._filters, self._models)
+        return [place for place in places if self._allowed is None or place.file_id in self._allowed]
+
     def best(self, count: int) -> WordsNear:
         """The best so many places, each in a file of its own or in one that others have named."""
         documents = self._documents
@@ -96,8 +102,12 @@ class WordRanking:
             if len(paths) >= count and start + step < len(ordered):
                 is_all = False
                 break
-        unseen = 0.0 if is_all else score_of(documents[some[-1]], self.words)
-        return WordsNear(places, unseen, is_all)
+        if is_all:
+            return WordsNear(places, 0.0, True)
+        # Common words may stand in the name of the file, too, that holds a passage with a rare one.
+        beside = sum(one.weight for one in self._common) if self._rare else 0.0
+        highest = min(documents[some[-1]] + beside, sum(one.weight for one in self.words))
+        return WordsNear(places, score_of(highest, self.words), False)
 
     def _places(self, documents: Sequence[_Document]) -> Iterator[WordPlace]:
         """The places of documents, in their order, that pass the filters and hold the phrases."""
@@ -116,7 +126,7 @@ class WordRanking:
         for phrase in self._asked.phrases:
             files = self._store.files_with(phrase)
             self._allowed = files if self._allowed is None else self._allowed & files
-            self._add(phrase, known, most=max(RARE, 2 * len(files)))
+            self._add(phrase, known, _ALL)  # a file that holds it is a hit, whatever else it holds
         for place, word in enumerate(self._asked.words):
             if self._add(word, known, RARE):
                 continue
@@ -132,6 +142,18 @@ class WordRanking:
             holding = [self._store.documents_with([rare.word, common.word], RARE) for rare in self._rare]
             of_both = {number for in_files, _ in holding for number in in_files}
             self._note(common, of_both, {number for _, items in holding for number in items})
+        self._join()
+
+    def _join(self) -> None:
+        """What a file says by its name, and a passage in it, are told together: the passage comes as early as both."""
+        of_files = {number: weight for (kind, number), weight in self._documents.items() if kind == 0}
+        of_items = {number: weight for (kind, number), weight in self._documents.items() if kind == 1}
+        if len(self.words) < 2 or not of_files:
+            return
+        for place in self.allowed_places(of_items):
+            both = of_items[place.item_id] + of_files.get(place.file_id, 0.0)
+            document = (1, place.item_id)
+            self._documents[document] = max(self._documents[document], both)
 
     def _add(self, word: AskedWord, known: int, most: int) -> bool:
         """Takes the word into account. Whether something holds it."""

@@ -67,9 +67,9 @@ class WordTables(Connected):
         execute = self.connection.execute
         files = execute("SELECT rowid FROM file_words WHERE file_words MATCH ? LIMIT ?", (asked, most)).fetchall()
         items = execute(
-            "SELECT rowid >> 1 FROM item_words WHERE item_words MATCH ? ORDER BY rowid LIMIT ?", (asked, most)
+            "SELECT DISTINCT rowid >> 1 FROM item_words WHERE item_words MATCH ? ORDER BY rowid LIMIT ?", (asked, most)
         ).fetchall()
-        return [row[0] for row in files], list(dict.fromkeys(row[0] for row in items))
+        return [row[0] for row in files], [row[0] for row in items]
 
     def files_with(self, word: AskedWord) -> set[int]:
         """The ids of all files in whose documents or items that word stands."""
