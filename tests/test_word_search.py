@@ -176,6 +176,10 @@ def test_a_word_of_the_name_and_one_of_the_text_are_told_together(tmp_path: Path
         for text in ("berlin invoice", "invoice berlin"):
             (hit,) = library.search(Query((text_term(text),), limit=1)).hits
             assert (hit.path, hit.channels[0]) == (str(both), "words")
+        (tmp_path / "tree" / "other.txt").write_bytes(both.read_bytes())
+        library.index()
+        (hit,) = library.search(Query((text_term("berlin zz"),), limit=1)).hits
+        assert (hit.path, hit.copies) == (str(both), (str(tmp_path / "tree" / "other.txt"),))
 
 
 def test_a_common_phrase_is_found_beside_rare_words(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -239,11 +239,11 @@ class Searcher:
     ) -> list[Found]:
         """Each file at its best place, but for the images that the query asks with."""
         near_items = near.items.keys() - images.item_ids
+        worded = [one for one in literal.places if one.item_id not in images.item_ids]
         if words.must_match:
             held = [(one.item_id, one.path, one.size, one.content_id) for one in words.allowed_places(near_items)]
         else:
-            held = self._store.places_of(near_items, query.filters)
-        worded = [one for one in literal.places if one.item_id not in images.item_ids]
+            held = self._store.places_of(near_items | {one.item_id for one in worded}, query.filters)
         places = {(item_id, path): (size, content_id) for item_id, path, size, content_id in held}
         places |= {(one.item_id, one.path): (one.size, one.content_id) for one in worded}
         own = images.among({path for (_, path), (size, _) in places.items() if images.may_be(size)})
