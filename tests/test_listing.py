@@ -154,7 +154,10 @@ def test_a_list_on_a_terminal_has_a_date_and_no_score(listed: Path, capsys: pyte
     [
         (["--sort", "score"], "sort by date or name"),
         (["--type", "image", "--min-score", "0.1"], "leave out --min-score"),
-        (["--type", "image", "--model", "mmsearch-mini"], "leave out --min-score, --lang, --adapter, --model and --scan"),
+        (
+            ["--type", "image", "--model", "mmsearch-mini"],
+            "leave out --min-score, --lang, --adapter, --model and --scan",
+        ),
         (["--type", "image", "--limit", "0"], "must be 1 or more"),
         (["--type", "image", "--offset", str(2**63)], "no more than 1,000,000,000"),
         (["--in", ""], "An empty path names no folder"),
