@@ -54,6 +54,11 @@ def printed_on_a_terminal(
         [sys.executable, "-m", "mmsearch", *arguments], env={**inherited, **own}, stdout=terminal, stderr=terminal
     )
     os.close(terminal)
+    return ended(running, controller)
+
+
+def ended(running: subprocess.Popen[bytes], controller: int) -> tuple[int, str]:
+    """The exit code of a process, and what it printed on the terminal behind `controller`, which is closed."""
     printed = b""
     while True:
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Mmsearch
+from terminal import ended
 
 HOSTILE = "evil\x1b[31m\x1b]0;owned\x07 [bold]x[red]\nnext\u202egpj.txt"
 
@@ -68,17 +69,7 @@ def on_a_terminal(*arguments: str, library: Path) -> tuple[int, str]:
         [sys.executable, "-m", "mmsearch", *arguments], env=environment, stdout=terminal, stderr=terminal
     )
     os.close(terminal)
-    printed = b""
-    while True:
-        try:
-            block = os.read(controller, 65536)
-        except OSError:
-            break
-        if not block:
-            break
-        printed += block
-    os.close(controller)
-    return running.wait(timeout=60), printed.decode("utf-8", "replace")
+    return ended(running, controller)
 
 
 def test_a_table_with_links_on_a_terminal(indexed: Path, photos: Path) -> None:

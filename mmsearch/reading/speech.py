@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mmsearch.errors import NotFound, Remedy, Unsupported
@@ -18,6 +19,7 @@ from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import UnreadableFile
 from mmsearch.reading.stage import Stage
 from mmsearch.reading.video import open_container
+from mmsearch.reading.video.sound import frames_of
 from mmsearch.records import Locator, Part
 
 if TYPE_CHECKING:
@@ -163,35 +165,15 @@ def _decoded(container: InputContainer) -> Iterator[tuple[float, FloatMatrix]]:
     stream = container.streams.audio[0]
     if stream.codec_context is None:
         raise UnreadableFile("not supported: sound of this kind")
-    stream.codec_context.thread_count = 1
     resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
     began: float | None = None
-    for frame in _frames(container, stream):
+    for frame in chain(frames_of(container, stream), (None,)):  # at the end what is left in it
         if began is None:
             began = max(0.0, (frame.time or 0.0) - (container.start_time or 0) / 1e6) if frame is not None else 0.0
         if frame is not None:
             frame.pts = None  # times that jump are none that the resampler would take
         for resampled in resampler.resample(frame):
             yield began, resampled.to_ndarray().reshape(-1).astype(np.float32) / 32_768
-
-
-def _frames(container: InputContainer, stream: Any) -> Iterator[Any]:
-    """The frames of a stream, and None at the end; packets that cannot be decoded are left out."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except MemoryError:
-            raise
-        except Exception:  # the end, or that of what can be read; hostile bytes make PyAV raise others than its own
-            break
-        try:
-            yield from packet.decode()
-        except MemoryError:
-            raise
-        except Exception:
-            continue
-    yield None
 
 
 def _quiet_place(sound: FloatMatrix) -> int:

@@ -74,7 +74,7 @@ class DuplicatesRequest:
             if one not in DUPLICATE_CLASSES:
                 raise Invalid(f"There is no class {one!r} of duplicates; it is bytes, picture or shots.")
         if limit is not None:
-            check_page(limit, 0, "score", None, None)
+            check_page(limit, 0, "score")
         return cls(filters or Filters(), tuple(classes) or DUPLICATE_CLASSES, limit)
 
 

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmsearch.errors import Invalid
 from mmsearch.nearest.spaces import ModelInUse
 from mmsearch.nearest.vectors import rows_of
 from mmsearch.records import FloatMatrix, Modality
@@ -51,12 +50,7 @@ def with_feedback(
             terms += [WeightedTerm(one.modality, weight * one.share / len(contents), one.vector) for one in content]
     if not any(term.weight > 0 for term in terms):
         return None
-    total = np.sum([term.weight * term.vector for term in terms], axis=0)
-    length = float(np.linalg.norm(total))
-    if length < 1e-6:
-        raise Invalid("What is asked and what is disliked cancel each other out; leave one of them out.")
-    scaled = (WeightedTerm(one.modality, one.weight / length, one.vector) for one in terms)
-    return QueryVector((total / length).astype(np.float32), tuple(scaled))
+    return QueryVector.summed(terms, "What is asked and what is disliked cancel each other out; leave one of them out.")
 
 
 def _judged(store: SqliteStore, in_use: ModelInUse, digest: bytes) -> Sequence[_Judged]:

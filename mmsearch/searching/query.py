@@ -107,7 +107,7 @@ class Query:
             check_language(self.language)
 
 
-def check_page(limit: int, offset: int, sort: Sort, group: Group | None, seed: int | None) -> None:
+def check_page(limit: int, offset: int, sort: Sort, group: Group | None = None, seed: int | None = None) -> None:
     """Raises Invalid for what is no page of a list, no order, no group, or no seed of a draw."""
     if not 1 <= limit <= LARGEST_NUMBER:
         raise Invalid(f"The limit is {limit}; it must be 1 or more, and no more than {LARGEST_NUMBER:,}.")

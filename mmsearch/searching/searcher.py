@@ -53,15 +53,24 @@ class QueryVector(NamedTuple):
         Raises:
             Invalid: they cancel each other out.
         """
-        total = np.sum([term.weight * vector for term, vector in zip(terms, vectors, strict=True)], axis=0)
+        weighted = [
+            WeightedTerm(term.modality, term.weight, vector) for term, vector in zip(terms, vectors, strict=True)
+        ]
+        return cls.summed(weighted, "The terms of the query cancel each other out; change a term or a weight.")
+
+    @classmethod
+    def summed(cls, terms: Sequence[WeightedTerm], cancelled: str) -> QueryVector:
+        """Of terms with any weights.
+
+        Raises:
+            Invalid: they cancel each other out; `cancelled` is what is said then.
+        """
+        total = np.sum([term.weight * term.vector for term in terms], axis=0)
         length = float(np.linalg.norm(total))
         if length < 1e-6:
-            raise Invalid("The terms of the query cancel each other out; change a term or a weight.")
-        weighted = (
-            WeightedTerm(term.modality, term.weight / length, vector)
-            for term, vector in zip(terms, vectors, strict=True)
-        )
-        return cls((total / length).astype(np.float32), tuple(weighted))
+            raise Invalid(cancelled)
+        scaled = (WeightedTerm(term.modality, term.weight / length, term.vector) for term in terms)
+        return cls((total / length).astype(np.float32), tuple(scaled))
 
 
 class Answer(NamedTuple):
@@ -111,6 +120,8 @@ class Searcher:
         self._store = store
         self._presence = presence
         self._patient = patient
+        # That of the query by model: all its channels ask for it.
+        self._familiarity: dict[int, float | None] = {}
 
     def answer(self, query: Query, vectors: Mapping[int, QueryVector]) -> Answer:
         """The files that answer a query, of which `vectors` holds the vector by model, of those that take it."""
@@ -168,9 +179,11 @@ class Searcher:
         is_example = any(term.modality != "text" for term in query.terms)
         if len(wanted) != 1 or is_example or query.like or query.unlike:
             return 0.0  # an example, or a mixture, has something nearest to it, however near
-        bank = channel.in_use.bank(self._store)
-        familiarity = None if bank is None else float(bank.familiarity(wanted[0].vector[np.newaxis])[0])
-        bound = scoring.nothing_close(background, rows, familiarity)
+        model_id = channel.in_use.model_id
+        if model_id not in self._familiarity:
+            bank = channel.in_use.bank(self._store)
+            self._familiarity[model_id] = None if bank is None else float(bank.familiarity(wanted[0].vector[None])[0])
+        bound = scoring.nothing_close(background, rows, self._familiarity[model_id])
         return float(scoring.scores(np.array([bound], np.float32), background)[0])
 
     def _moments(

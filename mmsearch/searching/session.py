@@ -226,15 +226,15 @@ class Session:
         models = state.asked_models(terms, query.filters)
         for in_use in models:
             vectors: list[FloatMatrix] = []
-            for term in query.terms:
+            for term in terms:
                 stored = stored_picture(store, in_use, term.value) if term.modality == "image" else None
                 vector = stored if stored is not None else encoded.get((in_use.identity.fingerprint, term))
                 if vector is None:
                     missing.append((in_use, term))
                 else:
                     vectors.append(vector)
-            if len(vectors) == len(query.terms):
-                asked = QueryVector.of(query.terms, vectors) if vectors else None
+            if len(vectors) == len(terms):
+                asked = QueryVector.of(terms, vectors) if vectors else None
                 if query.like or query.unlike:
                     from mmsearch.searching.feedback import with_feedback
 

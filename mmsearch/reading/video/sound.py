@@ -145,7 +145,7 @@ class Soundtrack:
         resampler: AudioResampler | None = None
         form: tuple[object, ...] = ()
         expected: float | None = None
-        for frame in _frames(self._container, self._stream):
+        for frame in frames_of(self._container, self._stream):
             told = frame.time if frame.time is not None else expected or 0.0
             is_gap = expected is not None and GAP_SECONDS < told - expected < FORTH_SECONDS
             if resampler is not None and (is_gap or form != _form(frame)):
@@ -177,7 +177,7 @@ class Soundtrack:
         return AudioResampler(format="s16", layout="mono", rate=self._hearing.rate)
 
 
-def _frames(container: InputContainer, stream: AudioStream | None) -> Iterator[AudioFrame]:
+def frames_of(container: InputContainer, stream: AudioStream | None) -> Iterator[AudioFrame]:
     """What can be decoded of a stream; what is damaged in it is passed over."""
     if stream is None:
         return
