@@ -9,8 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,9 +20,11 @@ from interrupting import hooked
 from toy_stage import write_words
 
 from mmsearch import IndexReport, IndexSettings, Library, Progress, Query, reading
+from mmsearch.encoding.onnx_model import OnnxEncoder
 from mmsearch.files.crash_points import VARIABLE
 from mmsearch.indexing import stages
-from mmsearch.records import BUILTIN_MODEL, CROPS_ENDING
+from mmsearch.models.revisions import newest_revision
+from mmsearch.records import BUILTIN_MODEL, CROPS_ENDING, FloatMatrix
 from mmsearch.searching.query import text_term
 
 ON = IndexSettings(stages={"ocr": ""})
@@ -131,6 +133,58 @@ def test_a_model_that_comes_later_takes_the_texts_that_were_found(
     library.index(rebuild=True)
     assert len(toy) == 3
     assert found(library, "keeper of the lighthouse") == ("new.png", "ocr")
+
+
+@contextmanager
+def no_railways() -> Iterator[list[str]]:
+    """Texts with that word in them are too much for models within the block; those that were."""
+    refused: list[str] = []
+    encode = OnnxEncoder._encode_texts
+
+    def choosy(self: OnnxEncoder, texts: Sequence[str]) -> FloatMatrix:
+        some = [text for text in texts if "railway" in text]
+        refused.extend(some)
+        if some:
+            raise ValueError("no railways, please")
+        return encode(self, texts)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OnnxEncoder, "_encode_texts", choosy)
+        yield refused
+
+
+def test_a_text_that_a_model_cannot_encode_is_noted_for_that_model_alone(
+    toy: list[str], album: Path, library: Library
+) -> None:
+    library.index(album, settings=ON)
+    with no_railways() as refused:
+        report = library.index(model=CROPS)
+        # No later run tries again, unless it is asked to.
+        assert of_ocr(library.index(model=CROPS)) == (0, 0, 0)
+        assert len(refused) == 1
+        assert of_ocr(library.index(model=CROPS, retry=True)) == (0, 0, 1)
+        assert len(refused) == 2
+    assert of_ocr(report) == (0, 0, 1)
+    (failure,) = report.stages[0].failures
+    assert Path(os.fsdecode(failure.path)).name == "coffee.png"
+    assert failure.reason == f"{CROPS}@{newest_revision()} could not encode what was found: no railways, please"
+    assert found(library, "the office at the harbour", CROPS) == ("cat.png", "ocr")
+    assert found(library, "train drivers") == ("coffee.png", "ocr")
+    (status,) = library.status().stages
+    assert (status.read, status.found, status.left, len(status.failures)) == (2, 2, 0, 1)
+    assert library.care.examine().sound
+    library.models.drop(CROPS)
+    assert library.status().stages[0].failures == ()
+
+
+def test_a_text_that_the_first_model_cannot_encode_is_there_for_another(
+    toy: list[str], album: Path, library: Library
+) -> None:
+    with no_railways():
+        assert of_ocr(library.index(album, settings=ON)) == (1, 1, 1)
+    library.index(model=CROPS)
+    assert sorted(toy) == ["cat.png", "coffee.png"]
+    assert found(library, "train drivers", CROPS) == ("coffee.png", "ocr")
 
 
 def test_a_better_version_reads_again_and_leaves_nothing_of_the_older(

@@ -719,6 +719,14 @@ def test_what_a_stage_found_is_kept_and_its_items_come_behind_the_others(store: 
     assert store.stage_parts(content_id, stage) == parts
     assert store.contents_to_encode(stage, filled.model_id) == [content_id]
     with store.transaction():
+        assert store.note_texts_not_encoded(content_id, stage, filled.model_id, "too odd") == [b"/photos/a.jpg"]
+    assert store.contents_to_encode(stage, filled.model_id) == []
+    assert [failure.reason for failure in store.stage_failures(stage)] == ["too odd"]
+    assert store.stage_counts(stage) == (1, 1, 0, 0)
+    with store.transaction():
+        store.remove_failures_of_model(filled.model_id)
+    assert store.contents_to_encode(stage, filled.model_id) == [content_id]
+    with store.transaction():
         item = EncodedItem("text", unit(0, 1), parts[0].locator, "ocr", "Exit")
         store.add_stage_items(content_id, filled.model_id, [item])
     assert store.contents_to_encode(stage, filled.model_id) == []

@@ -88,12 +88,16 @@ class StageRun:
 
         What is committed stays when this is interrupted; the next run goes on from there.
         """
+        reports = {stage.name: StageReport(stage.name) for stage in STAGES}
         for stage in STAGES:
-            self._encode_kept(state_of(stage, ""))
+            self._encode_kept(state_of(stage, ""), reports[stage.name])
         wanted = wanted_stages(self.store, [stage.name for stage in STAGES])
-        return [self._read(stage, wanted[stage.name], roots) for stage in STAGES if stage.name in wanted]
+        for stage in STAGES:
+            if stage.name in wanted:
+                self._read(stage, wanted[stage.name], roots, reports[stage.name])
+        return [report for report in reports.values() if report.stage in wanted or report.failed]
 
-    def _encode_kept(self, state: StageState) -> None:
+    def _encode_kept(self, state: StageState, report: StageReport) -> None:
         """Makes items of the texts that a stage has found and this model has not encoded."""
         contents = self.store.contents_to_encode(state, self.model_id)
         for first in range(0, len(contents), _AT_ONCE):
@@ -103,16 +107,17 @@ class StageRun:
             some = contents[first : first + _AT_ONCE]
             parts = {content_id: self.store.stage_parts(content_id, state) for content_id in some}
             try:
-                items = {content_id: self._items(parts[content_id]) for content_id in some}
+                encoded = {content_id: self._encoded(parts[content_id]) for content_id in some}
             except _Stopped:
                 return
             with self.store.transaction():
                 for content_id in some:
-                    self.store.add_stage_items(content_id, self.model_id, items[content_id])
+                    failed = self._store_items(content_id, state, encoded[content_id])
+                    report.failed += bool(failed)
+                    report.failures += failed[:1]
             crash_point("found texts encoded")
 
-    def _read(self, stage: Stage, model: str, roots: Sequence[Root]) -> StageReport:
-        report = StageReport(stage.name)
+    def _read(self, stage: Stage, model: str, roots: Sequence[Root], report: StageReport) -> None:
         try:
             state = state_of(stage, stage.version(model))
             files = _by_content(self.store.files_to_read(state, [root.id for root in roots], self.model_id))
@@ -121,7 +126,6 @@ class StageRun:
                 self._keep_all(state, reading, files, report)
         except MmsearchError as error:
             report.hindered, report.remedy = f"{stage.doing} was not possible: {error.message}", error.remedy
-        return report
 
     def _keep_all(
         self, state: StageState, reading: _Reading, files: Mapping[int, Sequence[FileToRead]], report: StageReport
@@ -144,20 +148,33 @@ class StageRun:
 
     def _keep(self, content_id: int, state: StageState, found: _Found) -> str | None:
         """Stores what was found in a content, with its items. Returns why it could not be read, or None."""
-        failure, parts = found.failure, found.parts or ()
-        items: tuple[EncodedItem, ...] = ()
+        parts = found.parts or ()
+        encoded = self._encoded(parts)
+        with self.store.transaction():
+            self.store.put_stage(content_id, state, parts, found.failure)
+            self._store_items(content_id, state, encoded)
+            crash_point("stage written")
+        crash_point("stage committed")
+        return encoded if isinstance(encoded, str) else found.failure
+
+    def _encoded(self, parts: Sequence[Part]) -> tuple[EncodedItem, ...] | str:
+        """The items of one content, or why this model cannot encode its texts; another may."""
         try:
-            items = self._items(parts)
+            return self._items(parts)
         except (MmsearchError, _Stopped):
             raise
         except Exception as error:
-            failure, parts = f"the model could not encode what was found: {_first_line(error)}", ()
-        with self.store.transaction():
-            self.store.put_stage(content_id, state, parts, failure)
-            self.store.add_stage_items(content_id, self.model_id, items)
-            crash_point("stage written")
-        crash_point("stage committed")
-        return failure
+            return f"{self.encoder.identity.label} could not encode what was found: {_first_line(error)}"
+
+    def _store_items(
+        self, content_id: int, state: StageState, encoded: tuple[EncodedItem, ...] | str
+    ) -> list[FailedFile]:
+        """Stores the items of a content, or why there are none; returns its files in that case."""
+        if not isinstance(encoded, str):
+            self.store.add_stage_items(content_id, self.model_id, encoded)
+            return []
+        paths = self.store.note_texts_not_encoded(content_id, state, self.model_id, encoded)
+        return [FailedFile(path, encoded) for path in paths]
 
     def _items(self, parts: Sequence[Part]) -> tuple[EncodedItem, ...]:
         """The texts as passages that fit the model's window, with their vectors."""

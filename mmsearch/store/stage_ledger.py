@@ -27,7 +27,9 @@ class StageLedger(Protocol):
         """
 
     def contents_to_encode(self, stage: StageState, model_id: int) -> list[int]:
-        """The contents of which the stage has found texts that the model has not encoded, and has encoded the rest."""
+        """The contents of which the stage has found texts that the model has not encoded, and has encoded the rest; but
+        for those of which it is noted that it cannot.
+        """
 
     def stage_parts(self, content_id: int, stage: StageState) -> list[Part]:
         """The texts that the stage found in a content, in their order."""
@@ -36,10 +38,13 @@ class StageLedger(Protocol):
         """How many files of the stage's media it has read, in how many it found texts, could not read, has not read."""
 
     def stage_failures(self, stage: StageState) -> list[Failure]:
-        """The files that the stage could not read, by path."""
+        """The files that the stage could not read, or what it found there a model not encode, by path."""
 
     def forget_stage_failures(self) -> None:
-        """Says that no stage has read what it could not read."""
+        """Says that no stage has read what it could not read, and that no model has failed over what one found."""
+
+    def note_texts_not_encoded(self, content_id: int, stage: StageState, model_id: int, reason: str) -> list[bytes]:
+        """Says that the model cannot encode what the stage found in a content. Returns the paths of its files."""
 
     def add_stage_items(self, content_id: int, model_id: int, items: Sequence[EncodedItem]) -> None:
         """Stores the items that a model made of what a stage found in a content, which is whole."""

@@ -206,6 +206,7 @@ class FileTables(Connected):
     def remove_failures_of_model(self, model_id: int) -> None:
         """Forgets what that model could not encode."""
         self.connection.execute("DELETE FROM failures WHERE model_id = ?", (model_id,))
+        self.connection.execute("DELETE FROM stages WHERE stage LIKE '% ' || ?", (model_id,))
 
     def _release(self, condition: str, values: tuple[Any, ...]) -> None:
         """Says that models have files to encode which they could not encode before: these failures are let go."""

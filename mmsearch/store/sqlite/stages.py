@@ -23,6 +23,10 @@ _IS_READ = """EXISTS (SELECT 1 FROM stages WHERE stages.content_id = contents.id
   AND stages.version = {version})"""
 
 
+# What a stage found in a content and a model could not encode is noted under both: as of a stage without a text.
+_NOT_ENCODED = "{stage} || ' ' || {model}"
+
+
 class StageTables(ContentTables):
     """What stages have read. What writes does so within the caller's transaction."""
 
@@ -55,6 +59,7 @@ class StageTables(ContentTables):
         )
         self._number_anew(content_id)
         execute("DELETE FROM stage_parts WHERE content_id = ? AND stage = ?", (content_id, stage.name))
+        execute(f"DELETE FROM stages WHERE content_id = ? AND {_notes_of('?')}", (content_id, stage.name))
         execute(
             """INSERT OR REPLACE INTO stages (content_id, stage, version, parts, failure, noted)
                VALUES (?, ?, ?, ?, ?, ?)""",
@@ -82,12 +87,16 @@ class StageTables(ContentTables):
         )
 
     def contents_to_encode(self, stage: StageState, model_id: int) -> list[int]:
-        """The contents of which the stage has found texts that the model has not encoded, and has encoded the rest."""
+        """The contents of which the stage has found texts that the model has not encoded, and has encoded the rest; but
+        for those of which it is noted that it cannot.
+        """
         rows = self.connection.execute(
             f"""SELECT content_id FROM stages
                 WHERE stage = ?1 AND parts > 0 AND {is_whole("stages.content_id", "?2")}
                   AND NOT EXISTS (SELECT 1 FROM items WHERE items.content_id = stages.content_id
                     AND items.model_id = ?2 AND {_OF_STAGE.format(source="?3")})
+                  AND NOT EXISTS (SELECT 1 FROM stages AS noted WHERE noted.content_id = stages.content_id
+                    AND noted.stage = {_NOT_ENCODED.format(stage="?1", model="?2")})
                 ORDER BY content_id""",
             (stage.name, model_id, stage.source),
         )
@@ -109,6 +118,16 @@ class StageTables(ContentTables):
         ).fetchone()
         self._insert_items(content_id, model_id, items, int(row[0]))
 
+    def note_texts_not_encoded(self, content_id: int, stage: StageState, model_id: int, reason: str) -> list[bytes]:
+        """Says that the model cannot encode what the stage found in a content. Returns the paths of its files."""
+        self.connection.execute(
+            f"""INSERT OR REPLACE INTO stages (content_id, stage, version, parts, failure, noted)
+                VALUES (?1, {_NOT_ENCODED.format(stage="?2", model="?3")}, ?4, 0, ?5, ?6)""",
+            (content_id, stage.name, model_id, stage.version, reason, now()),
+        )
+        rows = self.connection.execute("SELECT path FROM files WHERE content_id = ? ORDER BY path", (content_id,))
+        return [row[0] for row in rows]
+
     def stage_counts(self, stage: StageState) -> StageCounts:
         """How many files of the stage's media it has read, in how many it found texts, could not read, has not read."""
         row = self.connection.execute(
@@ -123,17 +142,22 @@ class StageTables(ContentTables):
         return StageCounts(*row)
 
     def stage_failures(self, stage: StageState) -> list[Failure]:
-        """The files that the stage could not read, by path."""
+        """The files that the stage could not read, or what it found there a model not encode, by path."""
         rows = self.connection.execute(
-            """SELECT path, failure, noted FROM stages JOIN files ON files.content_id = stages.content_id
-               WHERE stage = ? AND failure IS NOT NULL ORDER BY path""",
+            f"""SELECT path, failure, noted FROM stages JOIN files ON files.content_id = stages.content_id
+                WHERE (stage = ?1 OR {_notes_of("?1")}) AND failure IS NOT NULL ORDER BY path, stage""",
             (stage.name,),
         )
         return [Failure(*row) for row in rows]
 
     def forget_stage_failures(self) -> None:
-        """Says that no stage has read what it could not read."""
+        """Says that no stage has read what it could not read, and that no model has failed over what one found."""
         self.connection.execute("DELETE FROM stages WHERE failure IS NOT NULL")
+
+
+def _notes_of(stage: str) -> str:
+    """An expression of SQL: what is noted of models that could not encode what the stage has found."""
+    return f"stage LIKE {stage} || ' %'"
 
 
 def drop_torn_stages(connection: sqlite3.Connection) -> None:
