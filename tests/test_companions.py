@@ -19,7 +19,7 @@ from mmsearch.searching.query import image_term, text_term
 
 def read_film(file: OpenFile, side: int) -> Reading:
     """A film of the tests is a picture; the last digit of its name is how long it lasts."""
-    (part,) = image.read_image(file, side).parts
+    (part,) = image.READER.read(file, side).parts
     duration = float(os.path.splitext(file.path)[0][-1:])
     return Reading(FileFacts(duration=duration), [Part("image", part.payload, Locator(time=(0.0, duration)), "frame")])
 

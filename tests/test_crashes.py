@@ -123,7 +123,7 @@ def run(
 @pytest.fixture
 def deadly(tmp_path: Path) -> dict[str, str]:
     """The environment of a process that ends when it decodes `deadly.png`."""
-    return hooked(tmp_path, "mmsearch.reading.image", DEADLY)
+    return hooked(tmp_path, "mmsearch.reading.image_reading", DEADLY)
 
 
 @pytest.fixture

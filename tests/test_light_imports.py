@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,14 @@ def test_a_query_that_was_asked_before_loads_no_encoder(indexed: Path) -> None:
 )
 def test_help_loads_no_engine_at_all(indexed: Path, arguments: list[str]) -> None:
     assert loaded_by(arguments, (*HEAVY, "numpy", "onnxruntime", "tokenizers", "sqlite3"), indexed) == "loaded []"
+
+
+def test_a_tree_that_has_not_changed_loads_nothing_that_reads_files(indexed: Path) -> None:
+    formats = [f"document.{name}" for name in ("pages", "pdf", "mail", "old_office", "word", "epub", "zipped")]
+    others = ["image_reading", "image_pixels", "subtitles", "video.film", "video.sound", "video.tags"]
+    readers = tuple(f"mmsearch.reading.{name}" for name in (*formats, *others))
+    assert all(find_spec(name) for name in readers)
+    assert loaded_by(["index", "--dry-run"], (*readers, "html", "email", "av"), indexed) == "loaded []"
 
 
 def test_a_picture_of_the_library_is_searched_without_any_model(indexed: Path, photos: Path) -> None:

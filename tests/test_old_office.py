@@ -18,6 +18,7 @@ from test_office_damage import outcome
 from mmsearch import Library
 from mmsearch.reading import ReadLimits, document, medium_of, open_file, read
 from mmsearch.reading.document.compound_file import CompoundFile
+from mmsearch.reading.document.formats import FORMATS
 
 needs_extra = pytest.mark.skipif("office" not in document.READER.installed(), reason="the extra is not installed")
 LETTER = "Dear aunt,\nthe garden was lovely, and the roses too. Дорогая тётя. "
@@ -122,8 +123,7 @@ def test_a_new_document_with_a_password_is_encrypted_without_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     locked = made.compound({"EncryptionInfo": b"x" * 300, "EncryptedPackage": b"secret " * 900})
-    installed = [document.FORMATS, tuple(one for one in document.FORMATS if one.extra != "office")]
-    for formats in installed:
+    for formats in (FORMATS, tuple(one for one in FORMATS if one.extra != "office")):
         monkeypatch.setattr(document, "FORMATS", formats)
         for name in ("a.docx", "a.xlsx", "a.pptm"):
             assert refused(put(tmp_path, name, locked)) == "encrypted"

@@ -273,7 +273,7 @@ def test_a_header_that_lies_makes_no_large_picture_of_a_small_file(
     bitmap = bytearray(encoded(cat, "BMP"))
     bitmap[22:26] = (200_000).to_bytes(4, "little")  # its height
     monkeypatch.setattr(image_pixels, "shrunk", lambda *_: pytest.fail("45 megapixels of nothing were looked at"))
-    monkeypatch.setattr("mmsearch.reading.image.shrunk", image_pixels.shrunk)
+    monkeypatch.setattr("mmsearch.reading.image_reading.shrunk", image_pixels.shrunk)
     assert reason(tmp_path, "a.bmp", bytes(bitmap)) == "truncated BMP"
 
 

@@ -124,7 +124,7 @@ def test_after_an_upgrade_only_subtitles_are_read_again(
     older = replace(READER, versions={}, way_of_reading=lambda extension: 0, extensions=READER.extensions)
     with monkeypatch.context() as before:
         before.setattr(reading, "READERS", [one for one in reading.READERS if one is not READER] + [older])
-        before.setattr("mmsearch.reading.text.parts_of_subtitles", lambda text, extension: [])
+        before.setattr("mmsearch.reading.subtitles.parts_of_subtitles", lambda text, extension: [])
         assert library.index([home]).added == 6
         label = readers_label()
     assert readers_label() != label

@@ -230,7 +230,7 @@ def test_a_long_film_has_a_wider_step(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [begins for _, (begins, _) in colours(parts)] == [4.0 * place for place in range(10)]
     # Where it is longer than it says, the step grows on the way.
     monkeypatch.setattr(frames, "MORE_FRAMES", 4)
-    monkeypatch.setattr("mmsearch.reading.video.step_for", lambda duration, size: 1.0)
+    monkeypatch.setattr("mmsearch.reading.video.frames.step_for", lambda duration, size: 1.0)
     begun = [begins for _, (begins, _) in colours(reading_of(path)[2])]
     assert begun == [*range(10), *range(11, 19, 2), *range(21, 36, 4), 41][: len(begun)] and len(begun) <= 20
 

@@ -19,7 +19,6 @@ from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import UnreadableFile
 from mmsearch.reading.stage import Stage
 from mmsearch.reading.video import open_container
-from mmsearch.reading.video.sound import frames_of
 from mmsearch.records import Locator, Part
 
 if TYPE_CHECKING:
@@ -161,6 +160,8 @@ def _decoded(container: InputContainer) -> Iterator[tuple[float, FloatMatrix]]:
     """Pieces of the first stream of sound, each with the second at which the stream began."""
     import av
     import numpy as np
+
+    from mmsearch.reading.video.sound import frames_of
 
     stream = container.streams.audio[0]
     if stream.codec_context is None:

@@ -6,7 +6,6 @@ from mmsearch.reading.html_text import blank_markup
 from mmsearch.reading.noise import blank_noise
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import Reader, Reading, UnreadableFile
-from mmsearch.reading.subtitles import parts_of_subtitles
 from mmsearch.reading.text_encoding import NotText, decode_text, looks_like_text
 from mmsearch.records import FileFacts, Part
 
@@ -45,8 +44,11 @@ def read_text(file: OpenFile, side: int) -> Reading:
         raise UnreadableFile(str(error)) from None
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if file.extension in _SUBTITLES and (parts := parts_of_subtitles(text, file.extension)):
-        return Reading(FileFacts(encoding=encoding), parts)
+    if file.extension in _SUBTITLES:
+        from mmsearch.reading.subtitles import parts_of_subtitles
+
+        if parts := parts_of_subtitles(text, file.extension):
+            return Reading(FileFacts(encoding=encoding), parts)
     if file.extension in _MARKUP_EXTENSIONS:
         text = blank_markup(text)
     text = blank_noise(text)

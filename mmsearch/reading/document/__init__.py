@@ -1,7 +1,7 @@
 """A document → its words by page (slide, sheet, chapter, message), and the pictures in it. One module a format.
 
-A new format is a module with a FORMAT, and one line in FORMATS. What a format needs beyond the standard library it
-imports when it reads.
+A new format is a module that reads it, and an entry in `formats.py`, which tells it from others. A run that reads no
+file of a format imports nothing of it.
 """
 
 from __future__ import annotations
@@ -9,19 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mmsearch.reading.document import (
-    epub,
-    fiction_book,
-    mail,
-    notebook,
-    old_office,
-    open_document,
-    open_xml,
-    pdf,
-    rich_text,
-    zipped_html,
-)
 from mmsearch.reading.document.format import Format
+from mmsearch.reading.document.formats import FORMATS
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.places_shown import picture_among
 from mmsearch.reading.reader import Reader, Reading, UnreadableFile
@@ -30,18 +19,6 @@ from mmsearch.records import Locator
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FORMATS: tuple[Format, ...] = (
-    pdf.FORMAT,
-    mail.FORMAT,
-    notebook.FORMAT,
-    old_office.FORMAT,
-    open_xml.FORMAT,
-    open_document.FORMAT,
-    epub.FORMAT,
-    fiction_book.FORMAT,
-    zipped_html.FORMAT,
-    rich_text.FORMAT,
-)
 # Files of several documents: what one of them is known by shows none of the others.
 _OF_MANY = frozenset({".mbox"})
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO
 
+from mmsearch.reading.document.format import COMPOUND_MAGIC
 from mmsearch.reading.reader import UnreadableFile
 
-MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _HEADER_BYTES, _ENTRY_BYTES = 512, 128
 _LISTED_IN_HEADER = 109
 _LAST_SECTOR = 0xFFFFFFF9
@@ -51,8 +51,8 @@ class CompoundFile:
         self._stream, self._size = stream, size
         header = _at(stream, 0, _HEADER_BYTES)
         self._shift = _number(header, 30, 2)
-        if not header.startswith(MAGIC) or self._shift not in _SECTOR_SHIFTS:
-            raise UnreadableFile("truncated" if MAGIC.startswith(header) else "damaged document")
+        if not header.startswith(COMPOUND_MAGIC) or self._shift not in _SECTOR_SHIFTS:
+            raise UnreadableFile("truncated" if COMPOUND_MAGIC.startswith(header) else "damaged document")
         self._sectors = (size >> self._shift) + 1
         self._small_below = _number(header, 56, 4)
         self._tables = [_number(header, 76 + 4 * place, 4) for place in range(_LISTED_IN_HEADER)]

@@ -9,17 +9,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import unquote
 
-from mmsearch.reading.document.format import Format
 from mmsearch.reading.document.html_pages import resolved, web_page
 from mmsearch.reading.document.pages import Page, Picture, reading_of
 from mmsearch.reading.document.xml_events import Walker
-from mmsearch.reading.document.zipped import MAGIC, Package
+from mmsearch.reading.document.zipped import Package
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import Reading, UnreadableFile
 
-_EXTENSIONS = frozenset({".epub"})
-_MARK = b"mimetypeapplication/epub+zip"
-_MARK_AT = 30
 _CONTAINER, _ENCRYPTION = "META-INF/container.xml", "META-INF/encryption.xml"
 # Fonts are made unusable elsewhere by these: no secret is in it.
 _FONT_ALGORITHMS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
@@ -185,11 +181,3 @@ def _titles(package: Package, book: _Book) -> dict[str, str]:
 
 def _picture(package: Package, name: str) -> Picture:
     return Picture(name, partial(package.read, name))
-
-
-FORMAT = Format(
-    extensions=_EXTENSIONS,
-    is_surely=lambda head: head[_MARK_AT : _MARK_AT + len(_MARK)] == _MARK,
-    may_be=lambda head, extension: extension in _EXTENSIONS and head.startswith(MAGIC),
-    read=read_epub,
-)

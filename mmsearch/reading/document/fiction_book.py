@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from mmsearch.reading.document.format import Format
+from mmsearch.reading.document.format import ZIP_MAGIC
 from mmsearch.reading.document.pages import Page, Picture, TextOfPage, reading_of
 from mmsearch.reading.document.xml_events import Walker, attribute, walk
-from mmsearch.reading.document.zipped import MAGIC, Package
+from mmsearch.reading.document.zipped import Package
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import Reading, UnreadableFile
-from mmsearch.reading.text_encoding import looks_like_text
 
-_ZIPPED = frozenset({".fbz", ".fb2.zip"})
-_EXTENSIONS = frozenset({".fb2"}) | _ZIPPED
-_BEGINS = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}\?>)?\s*(?:<!--.{0,1000}?-->\s*)?<FictionBook[\s>]", re.S
-)
 _BLOCK_BYTES = 1 << 18
 _LINES = ("p", "v", "subtitle", "text-author", "empty-line", "book-title", "td", "th")
 _ENDINGS = {"image/png": ".png", "image/gif": ".gif"}
@@ -121,7 +114,7 @@ def read_fiction_book(file: OpenFile, side: int) -> Reading:
 
     def pages(trouble: list[str]) -> Iterator[Page]:
         book = _Book()
-        if file.head.startswith(MAGIC):
+        if file.head.startswith(ZIP_MAGIC):
             package = Package(file, trouble)
             name = next((one for one in package.names if one.lower().endswith(".fb2")), None)
             if name is None:
@@ -146,25 +139,3 @@ def _blocks(file: OpenFile) -> Iterator[bytes]:
     file.stream.seek(0)
     while block := file.stream.read(_BLOCK_BYTES):
         yield block
-
-
-def _may_be(head: bytes, extension: str) -> bool:
-    if extension in _ZIPPED:
-        return head.startswith(MAGIC)
-    return extension == ".fb2" and (head.startswith(MAGIC) or looks_like_text(head))
-
-
-def _is_surely(head: bytes) -> bool:
-    # The first member of a zip is called so: books are traded one to a zip.
-    is_zipped = head.startswith(MAGIC) and head[30 : 30 + int.from_bytes(head[26:28], "little")].lower().endswith(
-        b".fb2"
-    )
-    return is_zipped or _BEGINS.match(head) is not None
-
-
-FORMAT = Format(
-    extensions=_EXTENSIONS,
-    is_surely=_is_surely,
-    may_be=_may_be,
-    read=read_fiction_book,
-)

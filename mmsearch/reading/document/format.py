@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+ZIP_MAGIC = b"PK\3\4"
+COMPOUND_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+
 @dataclass(frozen=True)
 class Format:
     """Reads the documents of one format, or of several that are built alike; see `reader.Reader` for the tests.

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING
 
-from mmsearch.reading.document.format import Format
 from mmsearch.reading.document.mail_text import body_of, decoded, decoded_header, header, message_text
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import HEAD_BYTES, Reading, UnreadableFile
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from email.message import Message
 
 _ONE, _APPLE, _MANY = ".eml", ".emlx", ".mbox"
-_EXTENSIONS = frozenset({_ONE, _APPLE, _MANY})
 # What a mail begins with: a header, perhaps after the line of a mailbox; Apple's, after the number of its bytes.
 _HEADER = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\d{1,12}\s+)?(?:>?From [^\n]*\n)?[!-9;-~]{1,76}[ \t]*:")
 # The line before each mail of a mailbox, after an empty one: who, and when. Thunderbird leaves both out.
@@ -233,15 +231,8 @@ def _date(message: Message) -> str | None:
         return None
 
 
-def _may_be(head: bytes, extension: str) -> bool:
+def begins_as_mail(head: bytes, extension: str) -> bool:
+    """Whether a file with one of the extensions of mail begins as one, or as a mailbox."""
     if extension == _MANY:
         return _SEPARATOR.match(head.lstrip(b"\r\n")) is not None
-    return extension in _EXTENSIONS and _HEADER.match(head) is not None
-
-
-FORMAT = Format(
-    extensions=_EXTENSIONS,
-    is_surely=lambda head: False,
-    may_be=_may_be,
-    read=read_mail,
-)
+    return _HEADER.match(head) is not None

@@ -6,14 +6,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from mmsearch.reading.document.format import Format
 from mmsearch.reading.noise import blank_noise
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import Reading, UnreadableFile
-from mmsearch.reading.text_encoding import looks_like_text
 from mmsearch.records import FileFacts, Locator, Part
 
-_EXTENSIONS = frozenset({".ipynb"})
 _MAX_BYTES = 64_000_000
 
 
@@ -41,11 +38,3 @@ def _parts(cells: list[Any]) -> Iterator[Part]:
         text = blank_noise("".join(line for line in lines if isinstance(line, str)).replace("\r\n", "\n"))
         if text.strip():
             yield Part("text", text, Locator(page=number))
-
-
-FORMAT = Format(
-    extensions=_EXTENSIONS,
-    is_surely=lambda head: False,
-    may_be=lambda head, extension: extension in _EXTENSIONS and looks_like_text(head),
-    read=read_notebook,
-)

@@ -6,8 +6,6 @@ apart: it is a hundred megabytes of native code, and would go on to read what is
 
 from __future__ import annotations
 
-import functools
-import importlib.util
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -15,8 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from mmsearch.reading.apart import done_apart
-from mmsearch.reading.document.compound_file import MAGIC, CompoundFile, Entry
-from mmsearch.reading.document.format import Format
+from mmsearch.reading.document.compound_file import CompoundFile, Entry
 from mmsearch.reading.document.mail import parts_of_attached
 from mmsearch.reading.document.mail_text import body_of
 from mmsearch.reading.document.pages import Page, reading_of
@@ -35,11 +32,6 @@ _KINDS = {
 }
 # A Word document says in its first words that it is encrypted.
 _FLAGS_AT, _ENCRYPTED = 10, 1
-# Not .dot and .pot: most of these are graphs and translations, which are texts.
-_EXTENSIONS = frozenset({".doc", ".xls", ".xlt", ".xlw", ".ppt", ".pps", ".msg"})
-# Documents with such names are packages today, and compound files where they have a password, or a wrong name.
-_NEW = frozenset({".docx", ".docm", ".dotx", ".dotm", ".xlsx", ".xlsm", ".xltx", ".xltm"})
-_NEW |= {".pptx", ".pptm", ".ppsx", ".ppsm", ".potx", ".potm"}
 # Beyond what the process has at its start and twice the file: its libraries, and room for the text.
 _MEMORY = 600_000_000
 # So many bytes at its end may be missing.
@@ -211,18 +203,3 @@ def _with_attached(file: OpenFile, reading: Reading, attached: list[tuple[str, b
             names = (subject, name, part.locator.part_name)
             place = replace(part.locator, part_name="/".join(one for one in names if one))
             yield replace(part, locator=place)
-
-
-@functools.cache
-def _is_installed() -> bool:
-    return importlib.util.find_spec("kreuzberg") is not None
-
-
-FORMAT = Format(
-    extensions=_EXTENSIONS,
-    is_surely=lambda head: False,
-    may_be=lambda head, extension: extension in (*_EXTENSIONS, *_NEW, "", ".") and head.startswith(MAGIC),
-    read=read_old_office,
-    extra="office",
-    is_installed=_is_installed,
-)

@@ -8,18 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
-from mmsearch.reading.document.format import Format
+from mmsearch.reading.document.format import ZIP_MAGIC
 from mmsearch.reading.document.pages import Page, Picture, TextOfPage, reading_of, tidied
 from mmsearch.reading.document.xml_events import Walker, attribute, is_in, walk
-from mmsearch.reading.document.zipped import MAGIC, Package
+from mmsearch.reading.document.zipped import Package
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import Reading, UnreadableFile
 
-_ZIPPED = frozenset({".odt", ".ott", ".ods", ".ots", ".odp", ".otp", ".odg", ".otg"})
-_FLAT = frozenset({".fodt", ".fods", ".fodp", ".fodg"})
-_MARK = b"mimetypeapplication/vnd.oasis.opendocument."
-_MARK_AT = 30
-_FLAT_BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}\?>)?\s*<office:document[\s>]")
 _CONTENT, _STYLES, _MANIFEST = "content.xml", "styles.xml", "META-INF/manifest.xml"
 _PAGE_END = re.compile(rb"soft-page-break|break-before=[\"']page")
 _BLOCK_BYTES = 1 << 18
@@ -217,7 +212,7 @@ def read_open_document(file: OpenFile, side: int) -> Reading:
     """The slides, sheets or pages of the document. Raises UnreadableFile as `document.read_document` does."""
 
     def pages(trouble: list[str]) -> Iterator[Page]:
-        if file.head.startswith(MAGIC):
+        if file.head.startswith(ZIP_MAGIC):
             package = Package(file, trouble)
             manifest = _Manifest()
             if _MANIFEST in package:
@@ -282,19 +277,3 @@ def _blocks(file: OpenFile) -> Iterator[bytes]:
     file.stream.seek(0)
     while block := file.stream.read(_BLOCK_BYTES):
         yield block
-
-
-def _is_surely(head: bytes) -> bool:
-    return head[_MARK_AT : _MARK_AT + len(_MARK)] == _MARK or _FLAT_BEGINS.match(head) is not None
-
-
-def _may_be(head: bytes, extension: str) -> bool:
-    return extension in _ZIPPED and head.startswith(MAGIC)
-
-
-FORMAT = Format(
-    extensions=_ZIPPED | _FLAT,
-    is_surely=_is_surely,
-    may_be=_may_be,
-    read=read_open_document,
-)

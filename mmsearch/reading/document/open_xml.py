@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from mmsearch.reading.document import compound_file
-from mmsearch.reading.document.format import Format
+from mmsearch.reading.document.format import ZIP_MAGIC
 from mmsearch.reading.document.open_packaging import relations_of
 from mmsearch.reading.document.pages import Page, reading_of
 from mmsearch.reading.document.sheets import sheet_pages
 from mmsearch.reading.document.slides import slide_pages
 from mmsearch.reading.document.word import word_pages
-from mmsearch.reading.document.zipped import MAGIC, Package
+from mmsearch.reading.document.zipped import Package
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import Reading, UnreadableFile
 
-_WORD = (".docx", ".docm", ".dotx", ".dotm")
-_POWERPOINT = (".pptx", ".pptm", ".ppsx", ".ppsm", ".potx", ".potm")
-_EXCEL = (".xlsx", ".xlsm", ".xltx", ".xltm")
-_EXTENSIONS = frozenset({*_WORD, *_POWERPOINT, *_EXCEL})
 # Where the main part lies, whatever the name of the file says.
 _MAIN: tuple[tuple[str, Callable[[Package, str], Iterator[Page]]], ...] = (
     ("word/document.xml", word_pages),
@@ -32,7 +28,7 @@ def read_open_xml(file: OpenFile, side: int) -> Reading:
 
     Raises UnreadableFile as `document.read_document` does.
     """
-    if not file.head.startswith(MAGIC):
+    if not file.head.startswith(ZIP_MAGIC):
         # A document with a password is a compound file, with the package in it.
         is_locked = compound_file.CompoundFile(file.stream, file.size).is_locked
         raise UnreadableFile("encrypted" if is_locked else "not the kind of document that its name says")
@@ -52,17 +48,3 @@ def read_open_xml(file: OpenFile, side: int) -> Reading:
 def _main_part(package: Package) -> str:
     named = [name for name in relations_of(package, "").of_kind("officeDocument") if name in package]
     return next(iter(named), None) or next((usual for usual, _ in _MAIN if usual in package), "")
-
-
-def _may_be(head: bytes, extension: str) -> bool:
-    if extension in _EXTENSIONS:
-        return head.startswith((MAGIC, compound_file.MAGIC))
-    return extension in ("", ".") and head.startswith(MAGIC) and b"[Content_Types].xml" in head[:200]
-
-
-FORMAT = Format(
-    extensions=_EXTENSIONS,
-    is_surely=lambda head: False,
-    may_be=_may_be,
-    read=read_open_xml,
-)

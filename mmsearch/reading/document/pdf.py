@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mmsearch.reading.document.format import Format
 from mmsearch.reading.document.pdf_end import with_an_end
 from mmsearch.reading.document.pdfium import PdfDocument, PdfPage
 from mmsearch.reading.noise import blank_noise
@@ -19,10 +18,6 @@ from mmsearch.records import FileFacts, Locator, Part
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_EXTENSIONS = frozenset({".pdf"})
-_MARK = b"%PDF-"
-# Readers of PDF take its mark so far from the front; what mail and printer programs wrote before it is passed over.
-_MARK_WITHIN = 1_024
 # The end of a whole file says where its table of objects is.
 _END_WITHIN = 2_048
 # What is mended is in memory, twice.
@@ -136,16 +131,3 @@ def tidied(raw: str) -> tuple[str, bool]:
 def _breaks_off(file: OpenFile) -> bool:
     file.stream.seek(max(0, file.size - _END_WITHIN), os.SEEK_SET)
     return b"startxref" not in file.stream.read(_END_WITHIN)
-
-
-def _is_surely(head: bytes) -> bool:
-    return head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\0\t\n\f\r ").startswith(_MARK)
-
-
-FORMAT = Format(
-    extensions=_EXTENSIONS,
-    is_surely=_is_surely,
-    may_be=lambda head, extension: extension in _EXTENSIONS and _MARK in head[:_MARK_WITHIN],
-    read=read_pdf,
-    picture=drawn_page,
-)

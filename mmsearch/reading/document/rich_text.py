@@ -12,13 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from mmsearch.reading.document.format import Format
 from mmsearch.reading.document.pages import Page, Picture, TextOfPage, reading_of, tidied
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import Reading, UnreadableFile
 
-_EXTENSIONS = frozenset({".rtf"})
-_MARK = b"{\\rtf"
 _DEEPEST = 1_000
 # Some ten megabytes of text with all its looks; more takes longer than anyone waits for a file.
 _MOST_TOKENS = 4_000_000
@@ -282,11 +279,3 @@ def read_rich_text(file: OpenFile, side: int) -> Reading:
         yield from document.finish()
 
     return reading_of(file, side, pages)
-
-
-FORMAT = Format(
-    extensions=_EXTENSIONS,
-    is_surely=lambda head: head.startswith(_MARK),
-    may_be=lambda head, extension: extension in _EXTENSIONS and head.lstrip().startswith(_MARK),
-    read=read_rich_text,
-)

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
+from mmsearch.reading.document.format import ZIP_MAGIC
 from mmsearch.reading.document.xml_events import Walker, walk
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import UnreadableFile
 
-MAGIC = b"PK\3\4"
 _BLOCK_BYTES = 1 << 16
 # XML of real documents is packed to a hundredth at most; a bomb to a thousandth.
 _MOST_RATIO = 300
@@ -212,7 +212,7 @@ def _found_without_directory(stream: IO[bytes], size: int, most: int) -> Iterato
     place = 0
     while True:
         local = _at(stream, place, _LOCAL_BYTES)
-        if len(local) < _LOCAL_BYTES or not local.startswith(MAGIC):
+        if len(local) < _LOCAL_BYTES or not local.startswith(ZIP_MAGIC):
             return
         name_length, flags, method = _number(local, 26, 2), _number(local, 6, 2), _number(local, 8, 2)
         name = _name(_at(stream, place + _LOCAL_BYTES, name_length))
@@ -236,7 +236,7 @@ def _found_without_directory(stream: IO[bytes], size: int, most: int) -> Iterato
                 return
         place = starts + packed
         if flags & _SIZES_BEHIND:  # with a signature or without, in 32 bits or in 64
-            place += max(0, _at(stream, place, 40).find(MAGIC))
+            place += max(0, _at(stream, place, 40).find(ZIP_MAGIC))
 
 
 def _unpacked(stream: IO[bytes], member: _Member, size: int) -> Iterator[tuple[bytes, int]]:
@@ -245,7 +245,7 @@ def _unpacked(stream: IO[bytes], member: _Member, size: int) -> Iterator[tuple[b
     Raises UnreadableFile where it breaks off or is damaged.
     """
     local = _at(stream, member.at, _LOCAL_BYTES)
-    if len(local) < _LOCAL_BYTES or not local.startswith(MAGIC):
+    if len(local) < _LOCAL_BYTES or not local.startswith(ZIP_MAGIC):
         raise UnreadableFile("damaged zip")
     place = member.at + _LOCAL_BYTES + _number(local, 26, 2) + _number(local, 28, 2)
     end = size if member.packed is None else min(size, place + member.packed)

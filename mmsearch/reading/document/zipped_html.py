@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from mmsearch.reading.document.format import Format
 from mmsearch.reading.document.html_pages import resolved, web_page
 from mmsearch.reading.document.pages import Page, Picture, reading_of
-from mmsearch.reading.document.zipped import MAGIC, Package
+from mmsearch.reading.document.zipped import Package
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import Reading, UnreadableFile
 
-_EXTENSIONS = frozenset({".htmlz", ".maff"})
 _PAGES = (".html", ".htm", ".xhtml")
 
 
@@ -32,11 +30,3 @@ def _pages(package: Package) -> Iterator[Page]:
         members = [one for one in (resolved(name, place) for place in page.pictures) if one in package]
         pictures = tuple(Picture(one, partial(package.read, one)) for one in members)
         yield Page(page.text, number, page.heading, pictures)
-
-
-FORMAT = Format(
-    extensions=_EXTENSIONS,
-    is_surely=lambda head: False,
-    may_be=lambda head, extension: extension in _EXTENSIONS and head.startswith(MAGIC),
-    read=read_zipped_html,
-)

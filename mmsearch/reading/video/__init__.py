@@ -24,10 +24,6 @@ from mmsearch.reading.video.containers import (
     likely_container,
     sure_container,
 )
-from mmsearch.reading.video.film import Film
-from mmsearch.reading.video.frames import STEP_SECONDS, Sampling, step_for
-from mmsearch.reading.video.sound import Soundtrack
-from mmsearch.reading.video.tags import date_made, merged, words_of
 from mmsearch.records import NOTHING_HEARD, FileFacts, Locator, Medium, Part
 
 if TYPE_CHECKING:
@@ -64,6 +60,11 @@ def read_recording(file: OpenFile, side: int) -> Reading:
     Raises UnreadableFile for damaged and truncated files, for films of which no frame can be decoded, and for frames
     over the limit.
     """
+    from mmsearch.reading.video.film import Film
+    from mmsearch.reading.video.frames import Sampling, step_for
+    from mmsearch.reading.video.sound import Soundtrack
+    from mmsearch.reading.video.tags import date_made, merged, words_of
+
     name = likely_container(file.head, file.extension)
     if name is None:
         raise UnreadableFile("not a video of a kind that is known")
@@ -114,6 +115,9 @@ def picture_of_moment(file: OpenFile, place: Locator, side: int) -> Image | None
 
     It is sought, as only one is wanted: a file whose times jump may give one that lies elsewhere.
     """
+    from mmsearch.reading.video.film import Film
+    from mmsearch.reading.video.frames import STEP_SECONDS, Sampling
+
     with ExitStack() as held:
         container = held.enter_context(open_container(file))
         stream = _moving_stream(container)
