@@ -97,6 +97,23 @@ def write_samples(path: Path, *samples: Samples, channels: int = 1, rate: int = 
     return path
 
 
+def write_with_gaps(path: Path, *stretches: tuple[float, Samples], rate: int = SOUND_RATE) -> Path:
+    """A recording of stretches of sound, each with the second at which it begins: in between there is nothing."""
+    import av
+
+    with av.open(str(path), "w") as written:
+        stream = written.add_stream("pcm_s16le", rate=rate)
+        stream.layout = "mono"
+        for begins, samples in stretches:
+            whole = (samples * 32_767).astype(np.int16)[np.newaxis]
+            for place in range(0, whole.shape[1], rate):
+                frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(whole[:, place : place + rate]), "s16", "mono")
+                frame.sample_rate, frame.pts, frame.time_base = rate, round(begins * rate) + place, Fraction(1, rate)
+                written.mux(stream.encode(frame))
+        written.mux(stream.encode())
+    return path
+
+
 def with_sound(film: Path, path: Path, samples: Samples) -> Path:
     """A film of AAC sound and the pictures of another one."""
     import av

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,18 @@ from mmsearch.reading.video import sound
 from mmsearch.records import Hearing, Part
 
 pytest.importorskip("av", reason="the video extra is not installed")
-from made_videos import SIZE, SOUND_RATE, noise, silence, tone, with_sound, write_film, write_samples, write_sound
+from made_videos import (
+    SIZE,
+    SOUND_RATE,
+    noise,
+    silence,
+    tone,
+    with_sound,
+    write_film,
+    write_samples,
+    write_sound,
+    write_with_gaps,
+)
 
 HEARING = Hearing(SOUND_RATE, 10.0)
 RED = Image.new("RGB", SIZE, "red")
@@ -122,17 +132,7 @@ def test_a_file_that_would_be_drawn_out_to_no_end_is_not_heard(tmp_path: Path) -
 
 
 def test_a_gap_in_the_times_is_one_in_the_sound(tmp_path: Path) -> None:
-    import av
-
-    path = tmp_path / "a.mka"
-    with av.open(str(path), "w") as written:
-        stream = written.add_stream("pcm_s16le", rate=SOUND_RATE)
-        stream.layout = "mono"
-        for begins, samples in ((0, tone(440, 3)), (60, tone(880, 3))):
-            frame = av.AudioFrame.from_ndarray((samples * 32_767).astype(np.int16)[np.newaxis], "s16", "mono")
-            frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, begins * SOUND_RATE, Fraction(1, SOUND_RATE)
-            written.mux(stream.encode(frame))
-        written.mux(stream.encode())
+    path = write_with_gaps(tmp_path / "a.mka", (0, tone(440, 3)), (60, tone(880, 3)))
     parts = heard(path)[2]
     assert times(parts) == [(0, 3), (60, 63)]
     assert [round(pitch(part), -1) for part in parts] == [440, 880]

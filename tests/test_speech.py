@@ -11,12 +11,13 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import Mmsearch, refused
-from made_videos import write_film
+from made_videos import write_film, write_with_gaps
 from PIL import Image
 from tiny_whisper import make_tiny_whisper, speech_like, write_wav
 
@@ -174,6 +175,39 @@ def test_long_sound_is_cut_where_it_is_quiet(tmp_path: Path, monkeypatch: pytest
     assert [round(begins) for begins, _ in found] == [0, 30]
     assert 30.0 <= found[1][0] <= 31.0
     assert sum(len(sound) for _, sound in found) == 61 * RATE
+
+
+def test_what_is_said_after_a_gap_has_the_time_at_which_it_is_said(
+    tmp_path: Path, whisper: Path, mmsearch: Mmsearch
+) -> None:
+    stretches = (0.0, speech_like(4)), (100.0, speech_like(4, seed=1))
+    path = write_with_gaps(tmp_path / "memo.mka", *stretches, rate=RATE)
+    with open_file(os.fsencode(path)) as file, open_container(file) as container:
+        assert [(begins, round(len(sound) / RATE)) for begins, sound in blocks(container)] == [(0, 4), (100, 4)]
+    assert mmsearch("index", path, "--speech", whisper).code == 0
+    (hit,) = mmsearch("search", "the sea", "--json", "--min-score", "0", "--moments").json["hits"]
+    times = sorted(moment["time"] for moment in [hit, *hit["moments"]])
+    assert times[0][1] <= 4.01
+    assert times[-1][0] >= 99.9
+    assert times[-1][1] <= 104.01
+
+
+def test_of_several_streams_of_sound_that_is_transcribed_which_players_play(tmp_path: Path) -> None:
+    import av
+
+    path = tmp_path / "a.mka"
+    with av.open(str(path), "w") as written:
+        streams = [written.add_stream("pcm_s16le", rate=RATE) for _ in range(2)]
+        for stream in streams:
+            stream.layout = "mono"
+        streams[0].disposition = av.stream.Disposition.comment
+        streams[1].disposition = av.stream.Disposition.default
+        for stream, seconds in zip(streams, (2, 5), strict=True):
+            frame = av.AudioFrame.from_ndarray(np.ones((1, seconds * RATE), np.int16), "s16", "mono")
+            frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
+            written.mux(stream.encode(frame))
+    with open_file(os.fsencode(path)) as file, open_container(file) as container:
+        assert [len(sound) for _, sound in blocks(container)] == [5 * RATE]
 
 
 def test_a_recording_that_breaks_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:

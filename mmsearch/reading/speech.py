@@ -10,7 +10,6 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
-from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mmsearch.errors import NotFound, Remedy, Unsupported
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from mmsearch.records import FloatMatrix
 
 EXTRA = "speech"
-VERSION = "1"
+VERSION = "2"
 # Without a tokenizer of its own a model would want one from the network.
 _FILES = ("model.bin", "config.json", "tokenizer.json")
 _EDGE_BYTES = 1 << 16
@@ -37,6 +36,7 @@ BLOCK_SECONDS = 600
 _SEARCHED_SECONDS = 20
 _QUIET_SECONDS = 0.4
 RATE = 16_000
+_LOUDEST = 32_768
 # A passage ends before it would last longer, or have more characters.
 PASSAGE_SECONDS = 30.0
 PASSAGE_CHARACTERS = 400
@@ -128,24 +128,27 @@ class _Speech:
 
 def blocks(container: InputContainer) -> Iterator[tuple[float, FloatMatrix]]:
     """The sound of a recording, mono, at RATE, float32 [samples], in stretches of up to BLOCK_SECONDS, each with the
-    second at which it begins. What a damaged file still holds comes.
+    second at which it begins; none goes across a gap in its times. What a damaged file still holds comes.
 
     Raises:
         UnreadableFile: its sound is of a kind that is not known.
     """
     import numpy as np
 
-    if not container.streams.audio:
-        return
-    length = BLOCK_SECONDS * RATE
-    begins, held = 0.0, np.empty(0, np.float32)
+    from mmsearch.reading.video.sound import pieces_of
+
+    if container.streams.audio and all(stream.codec_context is None for stream in container.streams.audio):
+        raise UnreadableFile("not supported: sound of this kind")
+    length, start = BLOCK_SECONDS * RATE, (container.start_time or 0) / 1e6
+    begins, count = 0.0, 0
     pieces: list[FloatMatrix] = []
-    count = 0
-    for offset, piece in _decoded(container):
-        if not pieces and not count:
-            begins = offset
-        pieces.append(piece)
-        count += len(piece)
+    for piece in pieces_of(container, RATE):
+        if piece.begins is not None:
+            if count:  # a gap
+                yield begins, np.concatenate(pieces)
+            begins, pieces, count = max(0.0, piece.begins - start), [], 0
+        pieces.append(piece.samples.astype(np.float32) / np.float32(_LOUDEST))
+        count += len(piece.samples)
         while count >= length:
             held = np.concatenate(pieces)
             end = _quiet_place(held[:length])
@@ -154,27 +157,6 @@ def blocks(container: InputContainer) -> Iterator[tuple[float, FloatMatrix]]:
             pieces, count = [held[end:]], len(held) - end
     if count:
         yield begins, np.concatenate(pieces)
-
-
-def _decoded(container: InputContainer) -> Iterator[tuple[float, FloatMatrix]]:
-    """Pieces of the first stream of sound, each with the second at which the stream began."""
-    import av
-    import numpy as np
-
-    from mmsearch.reading.video.sound import frames_of
-
-    stream = container.streams.audio[0]
-    if stream.codec_context is None:
-        raise UnreadableFile("not supported: sound of this kind")
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
-    began: float | None = None
-    for frame in chain(frames_of(container, stream), (None,)):  # at the end what is left in it
-        if began is None:
-            began = max(0.0, (frame.time or 0.0) - (container.start_time or 0) / 1e6) if frame is not None else 0.0
-        if frame is not None:
-            frame.pts = None  # times that jump are none that the resampler would take
-        for resampled in resampler.resample(frame):
-            yield began, resampled.to_ndarray().reshape(-1).astype(np.float32) / 32_768
 
 
 def _quiet_place(sound: FloatMatrix) -> int:

@@ -37,7 +37,7 @@ LEAST_RATE = 4_000
 _LOUDEST = 32_768
 
 
-class _Piece(NamedTuple):
+class Piece(NamedTuple):
     """Samples that follow those before, int16 [n], or begin anew at `begins`, in seconds of the stream's clock."""
 
     samples: npt.NDArray[np.int16]
@@ -131,7 +131,7 @@ class Soundtrack:
         """All windows, int16 [n], each with the time at which it begins, of the stream's clock."""
         stretch = _Stretch(0.0)
         length = round(self._hearing.seconds * self._hearing.rate)
-        for piece in self._pieces():
+        for piece in pieces_of(self._container, self._hearing.rate):
             if piece.begins is not None:
                 yield from stretch.rest(self._hearing.rate)
                 stretch = _Stretch(piece.begins)
@@ -140,44 +140,50 @@ class Soundtrack:
                 yield window
         yield from stretch.rest(self._hearing.rate)
 
-    def _pieces(self) -> Iterator[_Piece]:
-        """The sound as one channel, at the rate that is wanted."""
-        resampler: AudioResampler | None = None
-        form: tuple[object, ...] = ()
-        expected: float | None = None
-        for frame in frames_of(self._container, self._stream):
-            told = frame.time if frame.time is not None else expected or 0.0
-            is_gap = expected is not None and GAP_SECONDS < told - expected < FORTH_SECONDS
-            if resampler is not None and (is_gap or form != _form(frame)):
-                yield from (_Piece(samples) for samples in _resampled(resampler, None))
-                resampler = None
-            begins = told if expected is None or is_gap else None
-            if resampler is None:
-                resampler, form = self._resampler(), _form(frame)
-            for samples in _resampled(resampler, frame):
-                yield _Piece(samples, begins)
-                begins = None
-            # Times that go back, or far ahead, go on from where they were.
-            expected = (told if begins is not None or expected is None or is_gap else expected) + _seconds(frame)
-        if resampler is not None:
-            yield from (_Piece(samples) for samples in _resampled(resampler, None))
 
-    @property
-    def _stream(self) -> AudioStream | None:
-        """The one that players play."""
-        from av.stream import Disposition
-
-        known = [stream for stream in self._container.streams.audio if stream.codec_context is not None]
-        return max(known, key=lambda one: bool(one.disposition & Disposition.default), default=None)
-
-    def _resampler(self) -> AudioResampler:
-        from av.audio.resampler import AudioResampler
-
-        # Whole numbers: the sum of several channels is no louder then than the loudest of them.
-        return AudioResampler(format="s16", layout="mono", rate=self._hearing.rate)
+def pieces_of(container: InputContainer, rate: int) -> Iterator[Piece]:
+    """The sound that players play, as one channel of `rate` samples a second. What is damaged in it is passed over, and
+    a gap in the times is one in the sound.
+    """
+    resampler: AudioResampler | None = None
+    form: tuple[object, ...] = ()
+    begins: float | None = None
+    expected: float | None = None
+    for frame in _frames_of(container, _played(container)):
+        told = frame.time if frame.time is not None else expected or 0.0
+        is_gap = expected is not None and GAP_SECONDS < told - expected < FORTH_SECONDS
+        if resampler is not None and (is_gap or form != _form(frame)):
+            yield from (Piece(samples) for samples in _resampled(resampler, None))
+            resampler = None
+        if expected is None or is_gap:
+            begins = expected = told
+        if resampler is None:
+            resampler, form = _resampler(rate), _form(frame)
+        for samples in _resampled(resampler, frame):
+            yield Piece(samples, begins)
+            begins = None
+        # Times that go back, or far ahead, go on from where they were.
+        expected += _seconds(frame)
+    if resampler is not None:
+        yield from (Piece(samples) for samples in _resampled(resampler, None))
 
 
-def frames_of(container: InputContainer, stream: AudioStream | None) -> Iterator[AudioFrame]:
+def _played(container: InputContainer) -> AudioStream | None:
+    """The stream of sound that players play; None where there is none of a kind that is known."""
+    from av.stream import Disposition
+
+    known = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    return max(known, key=lambda one: bool(one.disposition & Disposition.default), default=None)
+
+
+def _resampler(rate: int) -> AudioResampler:
+    from av.audio.resampler import AudioResampler
+
+    # Whole numbers: the sum of several channels is no louder then than the loudest of them.
+    return AudioResampler(format="s16", layout="mono", rate=rate)
+
+
+def _frames_of(container: InputContainer, stream: AudioStream | None) -> Iterator[AudioFrame]:
     """What can be decoded of a stream; what is damaged in it is passed over."""
     if stream is None:
         return
