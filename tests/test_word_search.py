@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ from conftest import Mmsearch
 from made_up_library import DIMENSION, MadeUpLibrary, drawn, unit
 
 from mmsearch import Filters, Library, Query, Session, Term
+from mmsearch.language import read
 from mmsearch.records import Content, EncodedItem, FileState, FloatMatrix
 from mmsearch.searching import word_ranking
 from mmsearch.searching.query import image_term, text_term
-from mmsearch.searching.words import score_of, weighted, without_quotes, words_of_query
+from mmsearch.searching.words import readings_of_query, score_of, weighted, without_quotes, words_of_query
 from mmsearch.store.sqlite.store import SqliteStore
 from mmsearch.store.words import AskedWord
 
@@ -66,7 +68,8 @@ def test_a_rare_name_in_a_text_is_found_first(session: Session, asked: str) -> N
 
 def test_a_name_may_be_only_begun(session: Session) -> None:
     assert "memories.txt" in names(session, "Otti")
-    assert not any("words" in hit.channels for hit in session.search("Ot").hits)
+    two_letters = Query((text_term("Ot"),), language="en")
+    assert not any("words" in hit.channels for hit in session.search(two_letters).hits)
 
 
 def test_case_accents_and_hyphens_do_not_matter(session: Session) -> None:
@@ -192,6 +195,65 @@ def test_the_command_takes_phrases_and_tells_the_channels(told: Path, mmsearch: 
     (hit,) = done.json["hits"]
     assert hit["channels"][0] == "words" and hit["snippet"]
     assert done.json["query"]["terms"] == [{"text": '"server started"', "weight": 1.0}]
+
+
+@pytest.fixture(scope="module")
+def bilingual(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library of somebody who writes in English and in German."""
+    place = tmp_path_factory.mktemp("bilingual")
+    texts = {
+        "bicycle repair.txt": "No. 8841",
+        "Keller.txt": "Das Fahrrad steht im Keller.",
+        "garage.txt": "The old bicycle is in the garage.",
+        "quote.txt": "Er sagte: Das ist mein rotes Fahrrad, und ging.",
+        "names.txt": "Ottilie Brandstetter",
+    }
+    (place / "tree").mkdir()
+    for name, text in texts.items():
+        (place / "tree" / name).write_text(text, encoding="utf-8")
+    with Library(place / "library") as library:
+        library.index([place / "tree"])
+    return place / "library"
+
+
+def test_a_query_finds_notes_and_names_in_both_languages(bilingual: Path, mmsearch: Mmsearch) -> None:
+    done = mmsearch("search", "Fahrrad", "--lang", "de", "--json", library=bilingual)
+    words_as = {os.path.basename(hit["path"]): hit["words_as"] for hit in done.json["hits"]}
+    assert words_as["Keller.txt"] == words_as["quote.txt"] == "typed"
+    assert words_as["bicycle repair.txt"] == words_as["garage.txt"] == "english"
+    assert words_as.get("names.txt") is None
+    by_english = mmsearch("search", "bicycle", "--json", library=bilingual)
+    assert {hit["words_as"] for hit in by_english.json["hits"]} <= {"typed", None}
+    assert not any("words" in hit["channels"] for hit in by_english.json["hits"] if hit["path"].endswith("Keller.txt"))
+    as_typed = mmsearch("search", "Fahrrad", "--lang", "en", "--json", library=bilingual)
+    assert not any(hit["words_as"] == "english" for hit in as_typed.json["hits"])
+
+
+def test_a_phrase_stays_in_the_language_that_it_is_typed_in(bilingual: Path) -> None:
+    with Library(bilingual) as library:
+        result = library.search(Query((text_term('"rotes Fahrrad"'),), language="de"))
+        (hit,) = result.hits
+        assert os.path.basename(hit.path) == "quote.txt" and hit.words_as == "typed"
+        beside = Query((text_term('"Fahrrad steht"'), text_term("Ottilie")), language="de")
+        assert [os.path.basename(hit.path) for hit in library.search(beside).hits] == ["Keller.txt"]
+
+
+def test_a_file_with_words_of_two_languages_counts_by_the_better_ones(bilingual: Path) -> None:
+    with Library(bilingual) as library, library.session() as session:
+        both = session.search(Query((text_term("altes Fahrrad"),), language="de", min_score=0.0))
+        english = session.search(Query((text_term("old bicycle"),), min_score=0.0))
+    (garage,) = [hit for hit in both.hits if hit.path.endswith("garage.txt")]
+    (alone,) = [hit for hit in english.hits if hit.path.endswith("garage.txt")]
+    assert garage.words_as == "english" and alone.words_as == "typed"
+    assert garage.score > 0.9
+
+
+@pytest.mark.parametrize(("query", "lists"), [("a dog on the beach", 1), ("Fahrrad", 2), ("京都 寺", 2)])
+def test_a_query_that_is_not_read_is_asked_once(query: str, lists: int) -> None:
+    term = text_term(query)
+    term = replace(term, read_as=read(query))
+    assert len(readings_of_query([term])) >= lists
+    assert (len(readings_of_query([term])) == 1) == (lists == 1)
 
 
 def test_words_that_damage_has_changed_are_no_answer(own: Path, mmsearch: Mmsearch) -> None:

@@ -8,12 +8,13 @@ What has too few of a query's words says nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from mmsearch.searching.words import LEAST_WORD_SCORE, WordMatch
+from mmsearch.searching.words import LEAST_WORD_SCORE, NO_MATCH, WordMatch
 
 WORDS = "words"
-_NO_MATCH = WordMatch(0.0)
+# In which words a file was found: those that were typed, or those that they were read as.
+WordsAs = Literal["typed", "english"]
 
 
 class Measured(NamedTuple):
@@ -34,6 +35,7 @@ class Found(NamedTuple):
     content_id: int
     copies: tuple[bytes, ...] = ()
     channels: tuple[str, ...] = ()
+    words_as: WordsAs | None = None
 
     @property
     def order(self) -> tuple[float, float, bytes]:
@@ -67,8 +69,8 @@ def by_file(
     found: list[Found] = []
     for path, of_path in of_file.items():
         near = max(of_path, key=_of)
-        words = {place.item_id: matches.get((place.item_id, path), _NO_MATCH).score for place in of_path}
-        if max(words.values()) >= (0 if must_match else LEAST_WORD_SCORE):
+        words = {place.item_id: matches.get((place.item_id, path), NO_MATCH) for place in of_path}
+        if max(match.score for match in words.values()) >= (0 if must_match else LEAST_WORD_SCORE):
             found.append(_both(near, of_path, words, least))
         elif not must_match:
             channels = (near.modality,) if near.modality else ()
@@ -76,15 +78,16 @@ def by_file(
     return found
 
 
-def _both(near: Place, places: Iterable[Place], words: Mapping[int, float], least: float | None) -> Found:
+def _both(near: Place, places: Iterable[Place], words: Mapping[int, WordMatch], least: float | None) -> Found:
     """A file that is found by its words, at the place where both together say most."""
-    of_vector, literal = _of(near), max(words.values())
-    score = together(of_vector.score, literal)
-    place = max(places, key=lambda one: (together(_of(one).score, words[one.item_id]), one is near))
+    of_vector, literal = _of(near), max(words.values(), key=lambda match: match.score)
+    score = together(of_vector.score, literal.score)
+    place = max(places, key=lambda one: (together(_of(one).score, words[one.item_id].score), one is near))
     cosine = (place.measured or of_vector).cosine
     channels = (WORDS, near.modality) if of_vector.is_hit and near.modality else (WORDS,)
     measured = Measured(least is None or score >= least, score, of_vector.corrected, cosine)
-    return Found(measured, place.item_id, place.path, place.content_id, channels=channels)
+    words_as: WordsAs = "english" if literal.is_english else "typed"
+    return Found(measured, place.item_id, place.path, place.content_id, channels=channels, words_as=words_as)
 
 
 def together(one: float, other: float) -> float:

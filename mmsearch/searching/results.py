@@ -29,7 +29,8 @@ class Hit:
     are the same photo and lie beside it under its name: its RAW photo, the film of a live photo. `moments` are others
     than that best place at which a film or a recording answers the query too, best first. `group` is what it has in
     common with the hits beside it, where they are grouped. `channels` have found it: `words`, and the modality of the
-    vector that is near.
+    vector that is near. Where words have, `words_as` tells which: `typed`, or `english` for those that the query was
+    read as.
     """
 
     rank: int
@@ -68,6 +69,7 @@ class Hit:
     companions: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     group: str | None = None
+    words_as: str | None = None
 
     @property
     def moment(self) -> str:

@@ -27,8 +27,8 @@ from mmsearch.searching.query import LARGEST_NUMBER, Query, Sort, Term
 from mmsearch.searching.query_images import QueryImages
 from mmsearch.searching.results import Hit, Moment
 from mmsearch.searching.scoring import WeightedTerm
-from mmsearch.searching.word_ranking import WordRanking, WordsNear
-from mmsearch.searching.words import words_of_query
+from mmsearch.searching.word_channel import WordChannel
+from mmsearch.searching.word_ranking import WordsNear
 from mmsearch.store.sqlite.connected import DamagedDatabase
 from mmsearch.store.sqlite.store import SqliteStore
 
@@ -141,7 +141,7 @@ class Searcher:
             thresholds[channel.modality] = min(threshold, thresholds.get(channel.modality, math.inf))
         companions = Companions(self._store, query.filters)
         models = [in_use.model_id for in_use in self._state.models]
-        words = WordRanking(self._store, words_of_query(query.terms), query.filters, models)
+        words = WordChannel(self._store, query.terms, query.filters, models)
         every = query if query.random is None else replace(query, offset=0, limit=LARGEST_NUMBER)
         page, total, is_exact, nearest = self._page(every, asked, words, companions)
         ranks = list(range(every.offset + 1, every.offset + len(page) + 1))
@@ -210,7 +210,7 @@ class Searcher:
         }
 
     def _page(
-        self, query: Query, asked: Sequence[_Asked], words: WordRanking, companions: Companions
+        self, query: Query, asked: Sequence[_Asked], words: WordChannel, companions: Companions
     ) -> tuple[list[Found], int, bool, Found | None]:
         """The files of the page, how many there are in all, whether that is exact, and the nearest if there are none.
 
@@ -245,7 +245,7 @@ class Searcher:
         self,
         query: Query,
         asked: Sequence[_Asked],
-        words: WordRanking,
+        words: WordChannel,
         near: _Near,
         literal: WordsNear,
         images: QueryImages,
@@ -315,12 +315,14 @@ class Searcher:
                 # Not near enough to have been looked at itself. Its copies come after it, wherever they lie.
                 after = one.measured._replace(corrected=-math.inf)
                 for item_id, path, _, content_id in self._store.places_of([picture.item_id], query.filters):
-                    of_path = Found(after, item_id, path, content_id, channels=one.channels)
+                    of_path = Found(after, item_id, path, content_id, channels=one.channels, words_as=one.words_as)
                     shown.setdefault(path, of_path)
                     if path == picture.path:
                         shown[path] = of_path._replace(measured=one.measured)
             elif one.measured > known.measured:
-                shown[picture.path] = known._replace(measured=one.measured, channels=one.channels)
+                shown[picture.path] = known._replace(
+                    measured=one.measured, channels=one.channels, words_as=one.words_as
+                )
         return list(shown.values())
 
 
@@ -381,6 +383,7 @@ def _hit(
         moments=moments,
         companions=tuple(os.fsdecode(path) for path in companions),
         channels=found.channels,
+        words_as=found.words_as,
     )
 
 

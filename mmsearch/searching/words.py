@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from mmsearch.records import WordSource
@@ -54,6 +55,24 @@ def words_of_query(terms: Iterable[Term]) -> AskedWords:
     telling = [word for word in words if not BESIDE_THE_POINT.issuperset(word.pieces)] or words
     wanted = () if has_pictures else tuple(dict.fromkeys(telling))[:MOST_WORDS]
     return AskedWords(wanted, tuple(dict.fromkeys(one for one in phrases if one is not None)))
+
+
+def readings_of_query(terms: Iterable[Term]) -> tuple[AskedWords, ...]:
+    """What a query asks of the word index as it is typed and, behind that, by each of its readings in English.
+
+    A text with a phrase in quotation marks stays as it is typed.
+    """
+    terms = tuple(terms)
+    count = max((len(term.read_as.english) for term in terms if term.read_as is not None), default=0)
+    english = ([_read(term, number) for term in terms] for number in range(count))
+    return tuple(dict.fromkeys(words_of_query(reading) for reading in (terms, *english)))
+
+
+def _read(term: Term, number: int) -> Term:
+    english = () if term.read_as is None else term.read_as.english
+    if not english or _PHRASE.search(term.value):
+        return term
+    return replace(term, value=english[min(number, len(english) - 1)])
 
 
 def without_quotes(text: str) -> str:
@@ -100,9 +119,13 @@ def weighted(word: AskedWord, documents: int, known: int) -> WeightedWord:
 
 
 class WordMatch(NamedTuple):
-    """How well a place matches: 0 where it has none of the words."""
+    """How well a place matches: 0 where it has none of the words; `is_english` where a reading in English matched."""
 
     score: float
+    is_english: bool = False
+
+
+NO_MATCH = WordMatch(0.0)
 
 
 def matched(source: WordSource, words: Sequence[WeightedWord]) -> WordMatch:
