@@ -127,6 +127,7 @@ def test_a_mark_at_the_front_and_foreign_bytes(tmp_path: Path) -> None:
         ('{"file": 7}', 'no text under "file" in line 2 of'),
         ('{"file": "a.jpg", "captions": 7}', 'no list under "captions" in line 2 of'),
         ('{"file": "a.jpg", "captions": [7]}', "A caption in line 2 of"),
+        ('{"file": "a.jpg", "words": [7]}', "A text of words in line 2 of"),
         ('{"file": "a.jpg", "label": 7}', 'no text under "label" in line 2 of'),
     ],
 )

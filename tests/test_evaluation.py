@@ -89,6 +89,49 @@ def test_captions_are_measured_in_three_directions(command: Mmsearch, captioned:
     assert found["separations"][0]["answered"]["value"] > 0.7
 
 
+@pytest.fixture(scope="module")
+def named(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photographs under names of persons, with notes, asked for by these."""
+    place = tmp_path_factory.mktemp("named")
+    said = {"Ottilie.png": "cat.png", "Barnaby.png": "coffee.png", "IMG_7.jpg": "rocket.jpg", "IMG_8.jpg": "temple.jpg"}
+    asked = {"Ottilie.png": ["Ottilie"], "Barnaby.png": ["Barnaby"], "IMG_7.jpg": "order 4711"}
+    rows: list[dict[str, object]] = []
+    for name, photo in said.items():
+        shutil.copy(photos / "photos" / photo, place / name)
+        rows.append({"file": name, "captions": asked.get(name, "a temple")})
+    rows[2]["words"] = "Order 4711, by Xenia."
+    (place / "named.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return place / "named.jsonl"
+
+
+def test_words_alone_vectors_alone_and_both_are_measured_on_photos_with_names_and_notes(
+    command: Mmsearch, named: Path, tmp_path: Path
+) -> None:
+    done = command("eval", named, "--json")
+    assert done.code == 0, done.err
+    (found,) = done.json["evaluations"]
+    ways = {one["name"]: one for one in found["channels"]}
+    assert list(ways) == ["words", "vectors", "both"]
+    assert all((one["queries"], one["gallery"]) == (4, 4) for one in ways.values())
+    # `a temple` is in no name: of four photos that have none of its words it comes last.
+    assert ways["words"]["metrics"]["R@1"]["value"] == 0.75
+    assert ways["words"]["metrics"]["MRR"]["value"] == pytest.approx((3 + 1 / 4) / 4)
+    assert ways["both"]["metrics"]["R@1"]["value"] == 1.0
+    to_images = next(one for one in found["directions"] if one["name"] == "text→image")
+    assert ways["vectors"]["metrics"] == to_images["metrics"]
+    shown = command("eval", named)
+    assert "by channel" in shown.out and "vectors" in shown.out
+
+
+def test_photos_without_a_word_of_a_caption_are_not_measured_by_words(tmp_path: Path, photos: Path) -> None:
+    shutil.copy(photos / "photos" / "cat.png", tmp_path / "1.png")
+    shutil.copy(photos / "photos" / "coffee.png", tmp_path / "2.png")
+    rows = [{"file": "1.png", "caption": "a tabby"}, {"file": "2.png", "caption": "an espresso"}]
+    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    (found,) = Library(tmp_path / "none").evaluate(read_dataset(tmp_path / "data.jsonl")).evaluations
+    assert found.channels == ()
+
+
 def test_class_folders_are_named_and_found(command: Mmsearch, classes: Path) -> None:
     done = command("eval", classes, "--k", "1,4", "--json")
     assert done.code == 0, done.err

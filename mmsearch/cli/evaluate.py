@@ -83,8 +83,9 @@ def evaluate(
     """Measure how well photos and captions are found, on data of your own or a standard set.
 
     In every direction that DATA allows: text to image, image to text, text to text, image to image by label; naming of
-    labelled photos; and how well scores tell hits from misses. Photos of the library are not encoded again; without a
-    library the built-in model is measured.
+    labelled photos; words alone, vectors alone and both, where photos have words of captions in their names, folders
+    or notes ("words" in JSONL); and how well scores tell hits from misses. Photos of the library are not encoded
+    again; without a library the built-in model is measured.
     """
     if compare:
         keep_to_one_thread()  # times are told for one thread

@@ -49,12 +49,14 @@ _WITH_SPLITS = (DatasetFormat.JSONL, DatasetFormat.KARPATHY)
 class Example:
     """A photo and what is known of it. `path` is absolute, as `os.fsdecode` gives it.
 
-    Captions and label have single spaces and no undecodable bytes; with neither, it is a distractor.
+    Captions, label and words have single spaces and no undecodable bytes; without captions and label, it is a
+    distractor. `words` are what it is found by beside its name: a title, keywords, a note.
     """
 
     path: str
     captions: tuple[str, ...] = ()
     label: str | None = None
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class _Entry:
     captions: tuple[str, ...] = ()
     label: str | None = None
     split: str | None = None
+    words: tuple[str, ...] = ()
 
 
 def read_dataset(
@@ -106,11 +109,11 @@ def read_dataset(
 ) -> Dataset:
     """The data set in a file or folder.
 
-    JSONL: a line per photo, `{"file": ..., "captions": [...], "label": ..., "split": ...}`, all but the file optional
-    ("caption" may hold a single one). FLICKR: `name.jpg#0<TAB>caption` (Young et al., 2014), or below a header
-    `image,caption` or `image_name| comment_number| comment`. COCO: captions_*.json (Chen et al., 2015). KARPATHY:
-    dataset_*.json (Karpathy and Fei-Fei, 2015). FOLDERS: a photo's folder is its label. SIDECARS: x.jpg with x.txt or
-    x.jpg.txt beside it, a caption per line. Of a folder, what is hidden is left out, and links are followed.
+    JSONL: a line per photo, `{"file": ..., "captions": [...], "label": ..., "split": ..., "words": [...]}`, all but the
+    file optional ("caption" may hold a single one). FLICKR: `name.jpg#0<TAB>caption` (Young et al., 2014), or below a
+    header `image,caption` or `image_name| comment_number| comment`. COCO: captions_*.json (Chen et al., 2015).
+    KARPATHY: dataset_*.json (Karpathy and Fei-Fei, 2015). FOLDERS: a photo's folder is its label. SIDECARS: x.jpg with
+    x.txt or x.jpg.txt beside it, a caption per line. Of a folder, what is hidden is left out, and links are followed.
 
     Args:
         path: the file or folder.
@@ -181,15 +184,20 @@ def _photo_folder(source: str, entries: list[_Entry]) -> str:
 def _merged(entries: list[_Entry], folder: str) -> list[Example]:
     """One example per photo: all its captions without repeats, and its one label."""
     captions: dict[str, list[str]] = defaultdict(list)
+    words: dict[str, list[str]] = defaultdict(list)
     labels: dict[str, str] = {}
     for entry in entries:
         path = os.path.abspath(os.path.join(folder, entry.file))
         captions[path].extend(filter(None, map(_clean, entry.captions)))
+        words[path].extend(filter(None, map(_clean, entry.words)))
         label = _clean(entry.label or "")
         if label and labels.setdefault(path, label) != label:
             both = f"{labels[path]!r} and, in {entry.place}, {label!r}"
             raise Invalid(f"{path} is labelled {both}; keep one label per photo.")
-    return [Example(path, tuple(dict.fromkeys(texts)), labels.get(path)) for path, texts in captions.items()]
+    return [
+        Example(path, tuple(dict.fromkeys(texts)), labels.get(path), tuple(dict.fromkeys(words[path])))
+        for path, texts in captions.items()
+    ]
 
 
 def _clean(text: str) -> str:
@@ -305,14 +313,20 @@ def _jsonl_entries(path: str) -> Iterator[_Entry]:
         place = f"line {number} of {path}"
         record = _parsed(line, place)
         file = _value(record, "file", str, place)
-        captions: list[Any] = []
-        for key in ("captions", "caption"):
-            given = record.get(key)
-            captions += [given] if isinstance(given, str) else _value(record, key, list, place, optional=True) or []
-        if not all(isinstance(caption, str) for caption in captions):
-            raise Invalid(f"A caption in {place} is not a text; correct it.")
+        captions = tuple(
+            caption for key in ("captions", "caption") for caption in _texts(record, key, place, "caption")
+        )
         label, split = (_value(record, key, str, place, optional=True) for key in ("label", "split"))
-        yield _Entry(place, file, tuple(captions), label, split)
+        yield _Entry(place, file, captions, label, split, _texts(record, "words", place, "text of words"))
+
+
+def _texts(record: Any, key: str, place: str, what: str) -> tuple[str, ...]:
+    """The text, or the texts, under `key`; none where there is nothing."""
+    given = record.get(key)
+    texts = [given] if isinstance(given, str) else _value(record, key, list, place, optional=True) or []
+    if not all(isinstance(text, str) for text in texts):
+        raise Invalid(f"A {what} in {place} is not a text; correct it.")
+    return tuple(texts)
 
 
 def _coco_entries(document: Any, path: str) -> Iterator[_Entry]:

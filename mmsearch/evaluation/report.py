@@ -9,6 +9,7 @@ import numpy as np
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import Invalid
+from mmsearch.evaluation.channels import compare_channels
 from mmsearch.evaluation.comparison import Comparison, ComparisonResult, compare
 from mmsearch.evaluation.datasets import Dataset
 from mmsearch.evaluation.embedding import EmbeddedDataset
@@ -19,7 +20,10 @@ from mmsearch.searching import scoring as calibration
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How one model did on one dataset. `from_library` photos were not encoded anew, `unreadable` ones left out."""
+    """How one model did on one dataset. `from_library` photos were not encoded anew, `unreadable` ones left out.
+
+    `channels` are words alone, vectors alone and both, for captions asked of photos that have words of them.
+    """
 
     dataset: str = field(metadata={"json": None})
     model: str
@@ -32,6 +36,7 @@ class Evaluation:
     zero_shot: ZeroShot | None
     separations: tuple[Separation, ...]
     comparisons: tuple[ComparisonResult, ...]
+    channels: tuple[DirectionResult, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,4 +87,5 @@ def evaluate(
         zero_shot=zero_shot(dataset),
         separations=tuple(separations),
         comparisons=tuple(setting for how in comparisons for one in asked for setting in compare(one, how)),
+        channels=compare_channels(dataset, asked[0], curves, ks) if len(dataset.captions) else (),
     )

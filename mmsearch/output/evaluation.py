@@ -26,6 +26,10 @@ def print_evaluations(measured: Evaluations) -> None:
         f"{first.from_library:,} vectors from the library. Percent [95 % interval]."
     )
     _print_directions(evaluations)
+    for one in evaluations:
+        if one.channels:
+            title = "by channel" if len(evaluations) == 1 else f"{one.model}, by channel"
+            _print_metrics(title, [(result.name, result) for result in one.channels])
     _print_zero_shot(evaluations)
     _print_separations(evaluations)
     _print_comparisons(evaluations)
