@@ -43,10 +43,20 @@ if TYPE_CHECKING:
     from mmsearch.models.optimise.building import OptimisedModel, TowerAgreement
     from mmsearch.models.packing import ExportedModel
     from mmsearch.nearest.scan import Scan
+    from mmsearch.output.heat_maps import heat_map_png
     from mmsearch.reading import ReadLimits
     from mmsearch.records import Counts, Failure, Filters, Medium, Modality, Near, Progress, Reading
     from mmsearch.searching.clustering import Cluster, Clusters
     from mmsearch.searching.duplicate_groups import DuplicateClass, DuplicateFile, DuplicateGroup, Duplicates
+    from mmsearch.searching.explanations import (
+        Explanation,
+        FoundBy,
+        FoundWord,
+        Heat,
+        HeatMap,
+        HeatMethod,
+        TermKind,
+    )
     from mmsearch.searching.labelling import Labelled, LabelledPhoto, PhotoLabel
     from mmsearch.searching.query import Group, Query, Sort, Term
     from mmsearch.searching.results import FileList, Hit, ListedFile, Moment, SearchResult
@@ -87,6 +97,7 @@ __all__ = [
     "Evaluation",
     "Evaluations",
     "Example",
+    "Explanation",
     "ExportedModel",
     "FailedFile",
     "Failure",
@@ -94,7 +105,12 @@ __all__ = [
     "Filters",
     "Finding",
     "Forgotten",
+    "FoundBy",
+    "FoundWord",
     "Group",
+    "Heat",
+    "HeatMap",
+    "HeatMethod",
     "Hit",
     "Incomplete",
     "IndexPreview",
@@ -142,6 +158,7 @@ __all__ = [
     "StageStatus",
     "Status",
     "Term",
+    "TermKind",
     "Thinned",
     "TowerAgreement",
     "TrainingLoss",
@@ -153,6 +170,7 @@ __all__ = [
     "ZeroShot",
     "__version__",
     "check_plot",
+    "heat_map_png",
     "plot_training",
     "read_dataset",
 ]
@@ -255,6 +273,7 @@ _ROOMS = {
     ),
     "mmsearch.models.packing": ("ExportedModel",),
     "mmsearch.nearest.scan": ("Scan",),
+    "mmsearch.output.heat_maps": ("heat_map_png",),
     "mmsearch.reading": ("ReadLimits",),
     "mmsearch.records": (
         "Counts",
@@ -275,6 +294,15 @@ _ROOMS = {
         "DuplicateFile",
         "DuplicateGroup",
         "Duplicates",
+    ),
+    "mmsearch.searching.explanations": (
+        "Explanation",
+        "FoundBy",
+        "FoundWord",
+        "Heat",
+        "HeatMap",
+        "HeatMethod",
+        "TermKind",
     ),
     "mmsearch.searching.labelling": (
         "Labelled",

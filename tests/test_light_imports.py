@@ -45,6 +45,12 @@ def test_a_query_that_was_asked_before_loads_no_encoder(indexed: Path) -> None:
     assert loaded_by(["search", "a cat"], encoders, indexed) == "loaded []"
 
 
+def test_what_explains_hits_is_loaded_when_that_is_asked_for(indexed: Path) -> None:
+    explaining = ("mmsearch.searching.explaining", "mmsearch.searching.heat", "mmsearch.encoding.split_graph")
+    assert loaded_by(["search", "a cat"], explaining, indexed) == "loaded []"
+    assert loaded_by(["search", "a cat", "--explain"], explaining, indexed) == f"loaded {sorted(explaining)}"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

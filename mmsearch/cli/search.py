@@ -57,7 +57,7 @@ def _found(library: Library, options: SearchOptions, filters: Filters) -> bool:
     }
     ask = _asking(library, options, filters, page)
     if options.batch is not None:
-        shows = options.open_best or options.contact_sheet or options.preview
+        shows = options.open_best or options.contact_sheet or options.preview or options.explain_to
         if options.has_terms or shows or options.form in (Form.PATHS, Form.NULL):
             raise Invalid("--batch takes its queries from the file and prints JSON; leave the others out.")
         return _answer_many(library, _batch_queries(options.batch, ask), options)
@@ -102,21 +102,32 @@ def _seed(options: SearchOptions) -> int | None:
 def _answer(library: Library, query: Query, options: SearchOptions) -> bool:
     """Prints what answers the query. Whether something does."""
     scan = cast("Scan", "codes" if options.scan is ScanChoice.AUTO else options.scan.value)
-    return _show(library, next(library.search_many([query], scan=scan, **_models(options))), options)
+    result = next(library.search_many([query], scan=scan, on_trouble=_tell_trouble, **_models(options)))
+    result = _explained(library, result, scan, options)
+    if options.explain_to is not None and result.hits:
+        _write_heat_maps(result, options.explain_to)
+    return _show(library, result, options)
+
+
+def _explained(library: Library, result: SearchResult, scan: Scan, options: SearchOptions) -> SearchResult:
+    """The result, with explanations where they are asked for."""
+    if not options.explains or not result.hits:
+        return result
+    return library.explained(result, scan=scan, **_models(options))
 
 
 def _answer_many(library: Library, queries: Iterator[Query], options: SearchOptions) -> bool:
     from mmsearch.output.json import to_json
 
     found = False
-    for result in library.search_many(queries, scan=options.scan.value, **_models(options)):
-        print(to_json(result), flush=True)
+    for result in library.search_many(queries, scan=options.scan.value, on_trouble=_tell_trouble, **_models(options)):
+        print(to_json(_explained(library, result, options.scan.value, options)), flush=True)
         found = found or bool(result.hits)
     return found
 
 
 def _models(options: SearchOptions) -> dict[str, Any]:
-    return {"adapter": options.adapter, "model": options.model, "on_trouble": _tell_trouble}
+    return {"adapter": options.adapter, "model": options.model}
 
 
 def _show(library: Library, result: SearchResult | FileList, options: SearchOptions) -> bool:
@@ -161,6 +172,14 @@ def _write_contact_sheet(result: SearchResult | FileList, path: str) -> None:
     output.say(f"a contact sheet of {count:,} {'hit' if count == 1 else 'hits'} is in {output.visible(path)}.")
 
 
+def _write_heat_maps(result: SearchResult, folder: str) -> None:
+    from mmsearch import output
+    from mmsearch.output.heat_maps import write_heat_maps
+
+    count = len(write_heat_maps(result, folder))
+    output.say(f"the heat maps of {count:,} {'picture' if count == 1 else 'pictures'} are in {output.visible(folder)}.")
+
+
 def _check_form(options: SearchOptions) -> None:
     from mmsearch.output.hits import Form
 
@@ -172,6 +191,12 @@ def _check_form(options: SearchOptions) -> None:
         if options.form is not Form.TABLE:
             raise Invalid("--preview draws beside a table; leave it out, or --json, --jsonl, --paths and -0.")
         _preview()
+    if options.explain and options.form in (Form.PATHS, Form.NULL):
+        raise Invalid("--explain is told in words or JSON; leave it out, or --paths and -0.")
+    if options.explain_to is not None:
+        from mmsearch.output.heat_maps import check_heat_maps
+
+        check_heat_maps(options.explain_to)
     if options.contact_sheet is not None:
         from mmsearch.output.contact_sheet import check_contact_sheet
 
@@ -180,6 +205,8 @@ def _check_form(options: SearchOptions) -> None:
 
 def _check_listing(options: SearchOptions) -> None:
     compares = options.adapter or options.model or options.lang or options.scan is not ScanChoice.AUTO
+    if options.explains:
+        raise Invalid("--explain tells why a file answers a query; give one, or leave it out.")
     if options.min_score is not None or compares:
         raise Invalid(
             "Without a query nothing is compared; leave out --min-score, --lang, --adapter, --model and --scan."

@@ -175,6 +175,23 @@ MomentsOption = Annotated[
         "--moments", help="List below a video or a recording the other moments in it that answer, best first."
     ),
 ]
+ExplainOption = Annotated[
+    bool,
+    typer.Option(
+        "--explain",
+        help="Say below each hit why it is one: which channels found it, which words stand where in it, and where in "
+        "its picture what was asked for is. --preview and --contact-sheet then show pictures with heat maps over them, "
+        "and --json has the numbers.",
+    ),
+]
+ExplainToOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Explain the hits, and write the heat maps of their pictures to FOLDER as PNGs: one of the whole query "
+        "and one of each of its words, side by side.",
+    ),
+]
 OpenOption = Annotated[
     bool,
     typer.Option(
@@ -258,6 +275,8 @@ class SearchOptions:
     as_null: AsNullOption = False
     verbose: VerboseOption = False
     moments: MomentsOption = False
+    explain: ExplainOption = False
+    explain_to: ExplainToOption = None
     open_best: OpenOption = False
     preview: PreviewOption = False
     contact_sheet: ContactSheetOption = None
@@ -270,6 +289,11 @@ class SearchOptions:
     def has_terms(self) -> bool:
         """Whether something is looked for."""
         return bool(self.query or self.also or self.image or self.avoid or self.avoid_image or self.like or self.unlike)
+
+    @property
+    def explains(self) -> bool:
+        """Whether hits are explained."""
+        return self.explain or self.explain_to is not None
 
     @property
     def filters(self) -> TypedFilters:

@@ -21,10 +21,13 @@ import numpy.typing as npt
 
 from mmsearch.encoding.calibration import as_json, from_json
 from mmsearch.encoding.protocol import Encoder
+from mmsearch.encoding.regions import RegionGrid, regions_of
 from mmsearch.errors import Invalid
 from mmsearch.records import Calibration, FloatMatrix, Hearing, Modality, ModelIdentity, TextSpan
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from mmsearch.encoding.query_bank import QueryBank
 
 NO_ADAPTER = "none"
@@ -154,6 +157,14 @@ class AdaptedEncoder:
 
     def encode(self, modality: Modality, payloads: Sequence[Any]) -> FloatMatrix:
         return self._adapter.moved(modality, self._encoder.encode(modality, payloads))
+
+    def regions(self, picture: Image) -> RegionGrid | None:
+        grid = regions_of(self._encoder, picture)
+        if grid is None:
+            return None
+        shape = grid.vectors.shape
+        moved = self._adapter.moved("image", grid.vectors.reshape(-1, shape[-1]))
+        return grid._replace(vectors=moved.reshape(shape))
 
     def windows(self, text: str) -> list[TextSpan]:
         return self._encoder.windows(text)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmsearch.encoding.protocol import Encoder
+from mmsearch.encoding.regions import RegionGrid, regions_of
 from mmsearch.records import CROPS_ENDING, Calibration, FloatMatrix, Modality, ModelIdentity, TextSpan
 
 if TYPE_CHECKING:
@@ -133,6 +134,9 @@ class CroppedEncoder:
         return encoded_with_ends(
             lambda views: self._encoder.encode("image", views), payloads, 1, self._encoder.pictures_at_once
         )
+
+    def regions(self, picture: Image) -> RegionGrid | None:
+        return regions_of(self._encoder, picture)
 
     def windows(self, text: str) -> list[TextSpan]:
         return self._encoder.windows(text)

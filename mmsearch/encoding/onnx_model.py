@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from tokenizers import Tokenizer
 
+    from mmsearch.encoding.region_tower import RegionTower
+    from mmsearch.encoding.regions import RegionGrid
+
 IMAGE_BATCH = 8
 # Entries of the description that say nothing of how vectors are made.
 _BESIDE_VECTORS = ("calibration", "query_bank")
@@ -145,6 +148,12 @@ class OnnxEncoder:
             rows[row] = session.run(None, {name: feeds[name] for name in inputs})[0][0]
         return rows
 
+    def regions(self, picture: Image) -> RegionGrid | None:
+        tower = self._region_tower
+        if tower is None:
+            return None
+        return tower.regions(picture, self._description["image"]["fit"] == "squash", self._square)
+
     def windows(self, text: str) -> list[TextSpan]:
         tokenizer, described = self._tokenizer, self._description["text"]
         return token_windows(
@@ -199,6 +208,24 @@ class OnnxEncoder:
             raise Damaged(f"The model file {path} is not the one that {DESCRIPTION} beside it tells of", self._remedy)
         return path
 
+    @cached_property
+    def _region_tower(self) -> RegionTower | None:
+        """The image tower cut in two, where its graph can be."""
+        from mmsearch.encoding.region_tower import RegionTower
+        from mmsearch.encoding.split_graph import split_at_pooling
+
+        onnxruntime = silenced("onnxruntime")
+
+        def opened(graph: bytes) -> Any:
+            return onnxruntime.InferenceSession(graph, _options(onnxruntime), providers=["CPUExecutionProvider"])
+
+        with open(self._verified(self._description["image"]["file"]), "rb") as file:
+            split = split_at_pooling(file.read())
+        try:
+            return None if split is None else RegionTower(split, opened)
+        except Exception:  # of onnxruntime's own kinds: there are graphs that do not run in halves
+            return None
+
     def _session(self, tower: Modality) -> Any:
         with self._loading:
             if tower not in self._sessions:
@@ -216,11 +243,7 @@ class OnnxEncoder:
         return session
 
     def _load_graph(self, onnxruntime: Any, tower: Modality, path: str) -> Any:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
+        options = _options(onnxruntime)
         if tower == "text":
             # The last level, layouts for this very processor, takes longer than it saves a single query.
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
@@ -239,6 +262,16 @@ class OnnxEncoder:
             fits = "input_ids" in taken and set(taken) <= {"input_ids", "attention_mask"}
         if not fits or not _agree(given[-1:], [dimension]):
             raise Damaged(f"The model file {path} is not what its {DESCRIPTION} describes", self._remedy)
+
+
+def _options(onnxruntime: Any) -> Any:
+    """Those of a session that keeps to one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    return options
 
 
 def _agree(found: Sequence[Any], expected: Sequence[int]) -> bool:

@@ -17,7 +17,9 @@ import numpy as np
 
 from mmsearch.encoding.devices import Device, DeviceName
 from mmsearch.encoding.facts import LoadedFacts, ModelFacts, facts_of
+from mmsearch.encoding.patches import patch_vectors
 from mmsearch.encoding.protocol import Family, ModelFolder
+from mmsearch.encoding.regions import WHOLE, RegionGrid, central_square
 from mmsearch.encoding.runtime import loading, silenced
 from mmsearch.encoding.token_windows import token_windows
 from mmsearch.errors import Remedy, Unsupported
@@ -106,6 +108,19 @@ class SentenceTransformersEncoder:
     def _encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
         lower = self.towers.is_siglip  # all texts that it was trained on were
         return self._encode("text", [{"text": text.lower() if lower else text} for text in texts])
+
+    def regions(self, picture: Image) -> RegionGrid | None:
+        tower = self.towers.image
+        import torch
+
+        features = self._features("image", [{"image": picture.convert("RGB")}])
+        with self._turn, torch.inference_mode(), self._device.precision():
+            found = patch_vectors(tower, self._device.moved(features))
+        if found is None or found.shape[-1] != self.identity.dimension:
+            return None
+        vectors = found.float().cpu().numpy()
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+        return RegionGrid(vectors, central_square(picture) if self.towers.crops else WHOLE)
 
     def windows(self, text: str) -> list[TextSpan]:
         tokenizer = self._tokenizer
@@ -238,6 +253,12 @@ class Towers:
         """Whether texts have to be lower-case and padded to one length, as it has seen them in its training."""
         config = getattr(getattr(self.text[0], "model", None), "config", None)
         return str(getattr(config, "model_type", "")).startswith("siglip")
+
+    @property
+    def crops(self) -> bool:
+        """Whether of a picture that is no square the model sees the central one alone."""
+        prepares = getattr(getattr(self.image[0], "processor", None), "image_processor", None)
+        return bool(getattr(prepares, "do_center_crop", False))
 
     @property
     def longest_text(self) -> int:

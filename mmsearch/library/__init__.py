@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mmsearch.records import Filters, Progress
     from mmsearch.searching.clustering import Clusters
     from mmsearch.searching.duplicate_groups import DuplicateClass, Duplicates
+    from mmsearch.searching.explanations import Explanation
     from mmsearch.searching.labelling import Labelled
     from mmsearch.searching.query import Group, Query, Sort
     from mmsearch.searching.results import FileList, SearchResult
@@ -191,6 +192,20 @@ class Library:
                     reported.add(trouble)
                     on_trouble(trouble)
             yield result
+
+    def explained(
+        self, result: SearchResult, *, scan: Scan = "codes", adapter: str | None = None, model: str | None = None
+    ) -> SearchResult:
+        """The result of a search with the `explanation` of each hit: channels, words, and heat maps of pictures.
+
+        `adapter` and `model` are those that it was searched with.
+        """
+        models = (model,) if model is not None else ()
+        return self._access.session(SessionOptions(models, adapter, scan)).explained(result)
+
+    def explain(self, file: str | os.PathLike[str], query: Query | str) -> Explanation:
+        """Why a file, called by its path, its id or its rank in the result kept last, answers a query."""
+        return self._access.session(SessionOptions(scan="codes")).explain(file, query)
 
     def keep_result(self, result: SearchResult | FileList) -> None:
         """Keeps in the library's folder which contents the hits are, so that `id_called` knows them by their ranks."""

@@ -5,27 +5,23 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 from mmsearch.output import visible
+from mmsearch.output.lettering import font_of_size, shortened_line
 from mmsearch.output.places import place_in_file
 from mmsearch.searching.results import Hit
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
-    from PIL.ImageFont import FreeTypeFont, ImageFont
 
     from mmsearch.output.contact_sheet import Drawn
-
-    Font = FreeTypeFont | ImageFont
+    from mmsearch.output.lettering import Font
 
 _MOST_COLUMNS = 6
 _GAP, _LINE, _FONT_SIZE = 12, 17, 13
 _LINES_BELOW = 2
 _BACK, _EMPTY, _WORDS, _DIM = "#ffffff", "#f0f0f0", "#1c1c1c", "#6a6a6a"
-# The first that the system has; Pillow's own font, which knows Latin letters alone, where it has none.
-_FONTS = ("NotoSans-Regular.ttf", "DejaVuSans.ttf", "Arial Unicode.ttf", "segoeui.ttf", "Arial.ttf", "arial.ttf")
 
 
 def write_png(file: IO[bytes], drawn: Iterable[Drawn], count: int) -> None:
@@ -39,7 +35,7 @@ def write_png(file: IO[bytes], drawn: Iterable[Drawn], count: int) -> None:
     columns = max(1, min(_MOST_COLUMNS, math.ceil(math.sqrt(count))))
     across, down = width + _GAP, height + _LINES_BELOW * _LINE + 2 * _GAP
     sheet = Image.new("RGB", (columns * across + _GAP, math.ceil(count / columns) * down + _GAP), _BACK)
-    draw, font = ImageDraw.Draw(sheet), _font()
+    draw, font = ImageDraw.Draw(sheet), font_of_size(_FONT_SIZE)
     for number, one in enumerate(drawn):
         left, top = _GAP + number % columns * across, _GAP + number // columns * down
         picture = one.thumbnail.picture
@@ -52,7 +48,7 @@ def write_png(file: IO[bytes], drawn: Iterable[Drawn], count: int) -> None:
             for line_number, line in enumerate(lines):
                 draw.text((left + _GAP, top + _GAP + line_number * _LINE), line, colour, font)
         for line_number, (line, colour) in enumerate(_said(one)):
-            said = _shortened(draw, font, line, width)
+            said = shortened_line(draw, font, line, width)
             draw.text((left, top + height + _GAP // 2 + line_number * _LINE), said, colour, font)
     about = PngInfo()
     about.add_text("Software", SIGN)
@@ -64,30 +60,6 @@ def _said(drawn: Drawn) -> list[tuple[str, str]]:
     hit = drawn.hit
     measures = [f"#{hit.rank}", *([f"{hit.score:.2f}"] if isinstance(hit, Hit) else []), hit.moment[:10]]
     return [(visible(os.path.basename(hit.path)) + place_in_file(hit), _WORDS), ("  ".join(measures), _DIM)]
-
-
-def _font() -> Font:
-    from PIL import ImageFont
-
-    for name in _FONTS:
-        with suppress(OSError):
-            return ImageFont.truetype(name, _FONT_SIZE)
-    return ImageFont.load_default(_FONT_SIZE)
-
-
-def _shortened(draw: ImageDraw, font: Font, line: str, width: int) -> str:
-    """The line, with "…" in place of what is too much in its middle: a name keeps its end."""
-    if draw.textlength(line, font) <= width:
-        return line
-    kept = len(line) - 1
-    while kept > 1 and draw.textlength(_without_middle(line, kept), font) > width:
-        kept -= 1
-    return _without_middle(line, kept)
-
-
-def _without_middle(line: str, kept: int) -> str:
-    end = kept * 2 // 3
-    return f"{line[: kept - end]}…{line[len(line) - end :]}"
 
 
 def _wrapped(draw: ImageDraw, font: Font, words: str, width: int, most: int) -> list[str]:

@@ -40,7 +40,7 @@ def print_result(
     """Prints a search's answer on stdout; nothing for no hits, but for JSON.
 
     A table has details where `verbose`, and pictures by a `preview`. Table and lines list the other moments of films
-    and sound `with_moments`.
+    and sound `with_moments`, and say below a hit why it is one, where that is explained.
     """
     if form is Form.JSON:
         print(to_json(result))
@@ -57,10 +57,19 @@ def print_result(
             print(_line(hit))
             for moment in hit.moments if with_moments and isinstance(hit, Hit) else ():
                 print("\t".join([f"{moment.score:.2f}", hit.type, f"{visible(hit.path)} {time_span(moment.time)}"]))
+            if isinstance(hit, Hit) and hit.explanation is not None:
+                _print_explanation(hit)
     elif result.hits:
         from mmsearch.output.table import print_table
 
         print_table(result, verbose, with_moments, preview)
+
+
+def _print_explanation(hit: Hit) -> None:
+    from mmsearch.output.explanations import explained_lines
+
+    for line in explained_lines(hit):
+        print(f"\t\t{line.marked}")
 
 
 def notes(result: SearchResult | FileList, form: Form) -> list[str]:

@@ -62,6 +62,8 @@ def print_table(
             lines.append(Text(f"{score:<{len(indent)}}{time_span(moment.time)}", style="dim"))
         details = _details(hit, columns) if verbose or preview else ()
         lines += [Text(indent + shortened_at_end(one, console.width - len(indent)), style="dim") for one in details]
+        if isinstance(hit, Hit) and hit.explanation is not None:
+            lines += _explained(hit, indent, console.width)
         _print(console, lines, preview.beside(hit, len(lines)) if preview else None)
 
 
@@ -144,6 +146,19 @@ def _details(hit: Hit | ListedFile, columns: Sequence[str]) -> list[str]:
     copies = [f"copy: {visible(copy)}" for copy in hit.copies]
     copies += [f"beside it: {visible(companion)}" for companion in hit.companions]
     return [" · ".join(facts), *copies, *([snippet] if snippet else [])]
+
+
+def _explained(hit: Hit, indent: str, width: int) -> Iterator[Text]:
+    """Why the hit is one: as many lines as it takes, with the words of the query in bold."""
+    from mmsearch.output.explanations import explained_lines
+
+    room = max(_LEAST_WIDTH, width - len(indent))
+    for line in explained_lines(hit):
+        text = Text(line.said, style="dim")
+        for begins, ends in line.marks:
+            text.stylize("bold not dim", begins, ends)
+        for part in text.wrap(Console(width=room), room):
+            yield Text(indent) + part
 
 
 def _print(console: Console, lines: Sequence[Text], left: Sequence[str] | None = None) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mmsearch.reading import UnreadableFile, shown_at
+from mmsearch.output.pictures import picture_at
 from mmsearch.records import Locator
 from mmsearch.searching.results import Hit, ListedFile
 
@@ -30,6 +29,7 @@ def thumbnail(hit: Hit | ListedFile, size: tuple[int, int]) -> Thumbnail:
     """What is drawn of a hit, in a box of that width and height in pixels.
 
     A document is shown by the page or a picture, a film by the frame at its moment, and a text by the passage found.
+    Over the picture of a hit that is explained lies its heat map.
     """
     if not hit.available:
         return Thumbnail(trouble=AWAY)
@@ -38,17 +38,18 @@ def thumbnail(hit: Hit | ListedFile, size: tuple[int, int]) -> Thumbnail:
     place = Locator()
     if isinstance(hit, Hit):
         place = Locator(page=hit.page, region=hit.region, time=hit.time, part_name=hit.part_name)
-    try:
-        shown = shown_at(os.fsencode(hit.path), place, min(size))
-    except UnreadableFile as error:
-        return Thumbnail(trouble=error.reason)
-    except (MemoryError, OSError) as error:
-        return Thumbnail(trouble=str(error) or "too large for this machine's memory")
+    shown = picture_at(hit.path, place, size)
+    if isinstance(shown, str):
+        return Thumbnail(trouble=shown)
     if shown.picture is None:
         words = (isinstance(hit, Hit) and hit.snippet) or shown.words
         return Thumbnail(words=_joined(words)) if words else Thumbnail(trouble="nothing to show")
-    shown.picture.thumbnail(size)
-    return Thumbnail(picture=shown.picture)
+    heat = hit.explanation.heat if isinstance(hit, Hit) and hit.explanation else None
+    if heat is None:
+        return Thumbnail(picture=shown.picture)
+    from mmsearch.output.heat_maps import heated
+
+    return Thumbnail(picture=heated(shown.picture, heat))
 
 
 def _joined(text: str) -> str:

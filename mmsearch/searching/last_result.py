@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from mmsearch.errors import NotFound, Remedy
 from mmsearch.files.private import PRIVATE_FILE
+from mmsearch.records import Filters
 from mmsearch.searching.results import FileList, SearchResult
 from mmsearch.store.sqlite.store import SqliteStore
 
@@ -61,6 +62,19 @@ def id_called(folder: str, store: SqliteStore, called: str) -> str:
     if digest is None:
         raise NotFound(f"The library has no file {path}", Remedy("like"))
     return digest.hex()
+
+
+def path_called(folder: str, store: SqliteStore, called: str) -> bytes:
+    """The path of a file that is called by a rank of the last search, by its id, or by its path.
+
+    Of several files of one content it is the first. Raises as `id_called` does.
+    """
+    digest = bytes.fromhex(id_called(folder, store, called))
+    paths = sorted({path for _, path, *_ in store.places_of(store.items_of_contents([digest]), Filters())})
+    if not paths:
+        raise NotFound(f"Nothing in the library is called {called}; search again.")
+    own = {os.fsencode(os.path.abspath(os.path.expanduser(called))), os.fsencode(os.path.realpath(called))}
+    return next((path for path in paths if path in own), paths[0])
 
 
 def _last_ids(folder: str) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mmsearch.records import Filters, Modality
+from mmsearch.searching.explanations import Explanation
 from mmsearch.searching.query import Query, Sort
 
 
@@ -30,7 +31,7 @@ class Hit:
     than that best place at which a film or a recording answers the query too, best first. `group` is what it has in
     common with the hits beside it, where they are grouped. `channels` have found it: `words`, and the modality of the
     vector that is near. Where words have, `words_as` tells which: `typed`, or `english` for those that the query was
-    read as.
+    read as. `explanation` says more of that, where it was asked for.
     """
 
     rank: int
@@ -70,6 +71,7 @@ class Hit:
     channels: tuple[str, ...] = ()
     group: str | None = None
     words_as: str | None = None
+    explanation: Explanation | None = None
 
     @property
     def moment(self) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import product
 from types import TracebackType
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import Invalid
@@ -22,6 +24,7 @@ from mmsearch.searching.channels import (
     models_at,
 )
 from mmsearch.searching.connections import Connections
+from mmsearch.searching.explanations import Explanation
 from mmsearch.searching.languages import as_read, texts_of
 from mmsearch.searching.options import SessionOptions
 from mmsearch.searching.presence import Presence
@@ -39,6 +42,8 @@ WAIT_SECONDS = 0.01
 # The vectors of terms, by the model and the term.
 Encoded = dict[tuple[str, Term], FloatMatrix]
 Found = TypeVar("Found")
+# What is made, at one state, of a query and its vectors by model; and how often that was tried before.
+Find: TypeAlias = "Callable[[SqliteStore, LibraryState, Query, dict[int, QueryVector], int], Found]"
 
 
 class _NotThisState(Exception):
@@ -89,7 +94,7 @@ class Session:
         started = time.perf_counter()
         asked = Query(tuple(text_terms(query))) if isinstance(query, str) else query
         with mapped_errors(self._folder):
-            state, answer = self._answer(asked)
+            state, answer = self._answered(asked, self._search_now)
         return SearchResult(
             query=as_read(asked, state.models),
             model=state.label,
@@ -144,7 +149,55 @@ class Session:
         elapsed_ms = (time.perf_counter() - started) * 1000
         return FileList(wanted, sort, self._folder, elapsed_ms, total, offset, in_groups(files, group), random)
 
-    def _answer(self, query: Query) -> tuple[LibraryState, Answer]:
+    def explain(self, file: str | os.PathLike[str], query: Query | str) -> Explanation:
+        """Why a file of the library, called by its path, its id or its rank in the result kept last, answers a query.
+
+        The query's filters, and the score that it asks for, do not matter.
+
+        Raises:
+            NotFound: the library has no such file. Invalid: it lacks a phrase that has to occur. Others as `search`.
+        """
+        from mmsearch.searching.last_result import path_called
+
+        asked = Query(tuple(text_terms(query))) if isinstance(query, str) else query
+        called, tries, path = os.fspath(file), 0, None
+        with mapped_errors(self._folder):
+            while path is None:
+                path = self._now(tries, lambda store, state: path_called(self._folder, store, called))
+                tries += 1
+        only, like, unlike = Filters(folders=(path,)), asked.like, asked.unlike
+        found = self.search(Query(asked.terms, only, 1, 0.0, like=like, unlike=unlike, language=asked.language))
+        if not found.hits:
+            why = "is itself what is liked or not" if like or unlike else "lacks what stands in quotation marks"
+            raise Invalid(f"{os.fsdecode(path)} is no answer to that: it {why}.")
+        explanation = self.explained(found).hits[0].explanation
+        assert explanation is not None
+        return explanation
+
+    def explained(self, result: SearchResult) -> SearchResult:
+        """The result of a search with the `explanation` of each hit. Their pictures are read, each by itself.
+
+        Raises:
+            MmsearchError: as `search` does.
+        """
+        from mmsearch.searching.explaining import explained, grounds_of
+
+        with mapped_errors(self._folder):
+            _, grounds = self._answered(
+                result.query,
+                lambda store, state, query, vectors, tries: grounds_of(store, state, query, vectors, result.hits),
+            )
+            hits = tuple(replace(hit, explanation=explained(hit, grounds, self._vectors)) for hit in result.hits)
+        return replace(result, hits=hits)
+
+    def _search_now(
+        self, store: SqliteStore, state: LibraryState, query: Query, vectors: dict[int, QueryVector], tries: int
+    ) -> Answer:
+        # After some tries an answer is given without the files that it lacks.
+        return Searcher(state, store, self._presence, patient=tries < TRIES).answer(query, vectors)
+
+    def _answered(self, query: Query, find: Find[Found]) -> tuple[LibraryState, Found]:
+        """What `find` makes of a query and its vectors at the state that the library is at now, and that state."""
         encoded: Encoded = {}
         latest = self._latest
         if latest is not None:
@@ -153,29 +206,28 @@ class Session:
             self._encode(encoded, product(latest.asked_models(read.terms, read.filters), texts))
         tries, answered = 0, None
         while answered is None:
-            answered, missing = self._answer_now(query, encoded, tries)
+            answered, missing = self._answered_now(query, encoded, tries, find)
             # Encoding takes its time: the log of the database is not held up meanwhile.
             self._encode(encoded, missing)
             tries += answered is None and not missing
         return answered
 
-    def _answer_now(
-        self, query: Query, encoded: Encoded, tries: int
-    ) -> tuple[tuple[LibraryState, Answer] | None, list[tuple[ModelInUse, Term]]]:
-        """The answer at the state that the library is at now, or the terms that are to be encoded for it.
+    def _answered_now(
+        self, query: Query, encoded: Encoded, tries: int, find: Find[Found]
+    ) -> tuple[tuple[LibraryState, Found] | None, list[tuple[ModelInUse, Term]]]:
+        """What is found at the state that the library is at now, or the terms that are to be encoded for it.
 
-        Neither, where it is to be had at a later state. After some tries it is given without the files that it lacks.
+        Neither, where it is to be had at a later state.
         """
 
         def answered(
             store: SqliteStore, state: LibraryState
-        ) -> tuple[tuple[LibraryState, Answer] | None, list[tuple[ModelInUse, Term]]]:
+        ) -> tuple[tuple[LibraryState, Found] | None, list[tuple[ModelInUse, Term]]]:
             read = as_read(query, state.models)
             vectors, missing = self._query_vectors(store, state, read, encoded)
             if missing:
                 return None, missing
-            searcher = Searcher(state, store, self._presence, patient=tries < TRIES)
-            return (state, searcher.answer(read, vectors)), []
+            return (state, find(store, state, read, vectors, tries)), []
 
         return self._now(tries, answered) or (None, [])
 

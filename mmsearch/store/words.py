@@ -27,6 +27,7 @@ _SPACELESS = (
 _PLAIN = re.compile(r"[a-z]+|[0-9]+")
 _ACCENTS = re.compile("[\u0300-\u036f]+")
 _CASE_CHANGES = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_RUN = re.compile("(?:[^\\W\\d_][\u0300-\u036f]*)+|\\d+")
 _LETTERS = re.compile(r"[^\W\d_]+")
 
 
@@ -66,6 +67,18 @@ def words_of_text(text: str) -> list[str]:
     """The words of a passage, in their order."""
     pieces = _pieces(text)
     return pieces if text.isascii() else pieces + _last_characters(text)
+
+
+def words_placed(text: str) -> list[tuple[str, int, int]]:
+    """The words of a passage, each with the characters of it that are that word: from (included), to (excluded)."""
+    found: list[tuple[str, int, int]] = []
+    for run in _RUN.finditer(text):
+        pieces, start = _pieces(run[0]), run.start()
+        are_pairs = len(pieces) > 1 and len(pieces) == len(run[0]) - 1
+        for place, piece in enumerate(pieces):
+            begins, ends = (start + place, start + place + len(piece)) if are_pairs else run.span()
+            found.append((piece, begins, ends))
+    return found
 
 
 def words_of_name(name: str) -> list[str]:
