@@ -48,7 +48,7 @@ def covered(library: MadeUpLibrary, modality: Modality = "image") -> list[int]:
         for block in blocks:
             live = np.isin(block.item_ids, np.array(library.store.item_ids(library.model_id, modality)))
             rows = rows_of(library.store, space, block.item_ids[live])
-            assert (sign_words(rows.vectors.astype(np.float32), codes.mean) == block.words[:, live]).all()
+            assert (codes.coder.words(rows.vectors) == block.words[:, live]).all()
     return found
 
 
@@ -165,7 +165,7 @@ def test_a_file_of_a_far_smaller_library_gets_a_new_mean(library: MadeUpLibrary)
     refresh_codes(library.folder, library.store, library.space())
     with open_codes(library.folder, library.store, library.space()) as codes:
         assert codes.description.rows == 1_030
-        assert np.dot(codes.mean, drawn(1_000).mean(axis=0)) > 0
+        assert np.dot(codes.coder.mean, drawn(1_000).mean(axis=0)) > 0
 
 
 def test_a_file_with_many_dead_rows_is_made_anew(library: MadeUpLibrary) -> None:

@@ -18,7 +18,7 @@ from mmsearch.cli.running import (
 from mmsearch.errors import Invalid
 
 NOTHING_THERE = "there are no pictures or text files there."
-_NOT_COMPARED = "--model, --crops, --rebuild, --retry, --graph, --ocr and --speech"
+_NOT_COMPARED = "--model, --crops, --rebuild, --retry, --graph, --codes, --ocr and --speech"
 STOPPED = "stopped; what was done is kept, and the next `mmsearch index` goes on from there."
 
 if TYPE_CHECKING:
@@ -77,6 +77,14 @@ GraphOption = Annotated[
         "100,000 pictures or passages; it takes about 2 kB of memory for each.",
     ),
 ]
+CodesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="sign|128|256",
+        help="What searches look through first, from now on: one bit for each number of a vector (sign, as at first), "
+        "or so many bits that are learned from the library's own vectors: less memory, and nearly all is found.",
+    ),
+]
 OcrOption = Annotated[
     bool | None,
     typer.Option(
@@ -120,6 +128,7 @@ def index(
     retry: RetryOption = False,
     dry_run: DryRunOption = False,
     graph: GraphOption = None,
+    codes: CodesOption = None,
     ocr: OcrOption = None,
     speech: SpeechOption = None,
     no_speech: NoSpeechOption = False,
@@ -147,12 +156,12 @@ def index(
     rules = _rules(include, exclude, hidden, ignore_files)
     stages = _stages(ocr, speech, no_speech)
     if dry_run:
-        if model is not None or crops or rebuild or retry or graph is not None or stages:
+        if model is not None or crops or rebuild or retry or graph is not None or codes is not None or stages:
             raise Invalid(f"--dry-run only compares; leave out {_NOT_COMPARED}.")
         _preview(paths or [], rules, as_json, library)
         return
     limits = ReadLimits({"text": int(max_text_mb * 1e6)}, max_passages=max_passages)
-    settings = IndexSettings(limits, workers, graph, stages)
+    settings = IndexSettings(limits, workers, graph, _code_bits(codes), stages)
     with Library(library, device) as opened, stoppable(STOPPED), progress_bar(quiet=as_json) as on_progress:
         report = opened.index(
             paths or [],
@@ -177,6 +186,14 @@ def _check_found(report: IndexReport, library: str | None, paths: list[str]) -> 
         if not report.failed and not report.failing:
             output.say(_nothing_there(library, paths))
         raise typer.Exit(EXIT_NONE)
+
+
+def _code_bits(written: str | None) -> int | None:
+    """How many learned bits codes are to have: 0 for `sign`, None where nothing is said."""
+    known = {"sign": 0, "128": 128, "256": 256}
+    if written is not None and written not in known:
+        raise Invalid(f"--codes takes sign, 128 or 256, not {written!r}.")
+    return None if written is None else known[written]
 
 
 def _stages(ocr: bool | None, speech: str | None, no_speech: bool) -> dict[str, str | None]:

@@ -39,7 +39,7 @@ from mmsearch.store.models import (
     switch_if_caught_up,
     wanted_model,
 )
-from mmsearch.store.settings import want_graph
+from mmsearch.store.settings import want_code_bits, want_graph
 from mmsearch.store.sqlite.compaction import compact_if_wasteful
 from mmsearch.store.sqlite.store import SqliteStore
 
@@ -54,7 +54,8 @@ class IndexSettings:
     """How a run goes about it.
 
     `graph` says, once and for all, whether the library has an HNSW graph; None leaves that as it is (there is one up to
-    100,000 items of a modality). `workers` is the number of threads, all processors for None. Once `stop` is set, by
+    100,000 items of a modality), and `code_bits` how many learned bits the code of an item has, 0 for one bit for each
+    number of its vector. `workers` is the number of threads, all processors for None. Once `stop` is set, by
     another thread, the run ends in good order, and the next one goes on from there. `stages` says which second readings
     the library has from now on, each with its model: `{"ocr": ""}` reads text in pictures; None ends one, and what it
     found stays.
@@ -63,6 +64,7 @@ class IndexSettings:
     limits: ReadLimits = field(default_factory=ReadLimits)
     workers: int | None = None
     graph: bool | None = None
+    code_bits: int | None = None
     stages: Mapping[str, str | None] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event, compare=False)
 
@@ -128,6 +130,8 @@ class IndexRun:
             models = self._models(store)
             if request.settings.graph is not None:
                 want_graph(store, request.settings.graph)
+            if request.settings.code_bits is not None:
+                want_code_bits(store, request.settings.code_bits)
             if stages:
                 begin_stages(store, stages)
             roots, missing = choose_roots(store, list(paths), request.rules, request.rebuild)

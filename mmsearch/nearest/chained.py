@@ -37,11 +37,15 @@ _HEAD = struct.Struct("<8sIQ")
 
 @dataclass(frozen=True)
 class Description:
-    """Whose file it is, how many rows it had when it was made, and how many items had been removed by then."""
+    """Whose file it is, how many rows it had when it was made, and how many items had been removed by then.
+
+    `bits` is how many learned bits a code of a code file has; 0 for one bit a number, and in other files.
+    """
 
     owner: Owner
     rows: int
     items_removed: int
+    bits: int = 0
 
 
 class Described(Protocol):
@@ -94,9 +98,9 @@ def write_head(file: IO[bytes], magic: bytes, description: Description, numbers:
 
 
 def read_head(
-    file: BinaryIO, magic: bytes, size_of_numbers: Callable[[int], int] = lambda dimension: 0
+    file: BinaryIO, magic: bytes, size_of_numbers: Callable[[Description], int] = lambda description: 0
 ) -> tuple[Description, bytes, int]:
-    """The description, what belongs to it (its size in bytes is told by the owner's dimension), and the checksum.
+    """The description, what belongs to it (its size in bytes is told by the description), and the checksum.
 
     Raises:
         NotUsable: it is damaged, or that of another kind of file. Missing, where it is of an older version.
@@ -109,10 +113,11 @@ def read_head(
         raise NotUsable("cut short or not a derived file")
     written = read(file, length)
     fields = json.loads(written)
-    numbers = read(file, size_of_numbers(fields["owner"]["dimension"]))
+    description = Description(Owner(**fields.pop("owner")), **fields)
+    numbers = read(file, size_of_numbers(description))
     if _checksum(written, numbers) != checksum:
         raise NotUsable("damaged: its checksum is wrong")
-    return Description(Owner(**fields.pop("owner")), **fields), numbers, checksum
+    return description, numbers, checksum
 
 
 def read_block(file: BinaryIO, before: int, bytes_a_row: int) -> tuple[int, bytes, int]:

@@ -1,11 +1,13 @@
-"""The code file of one space: the ids and sign codes of all its rows, one after another, added to as a library grows.
+"""The code file of one space: the ids and codes of all its rows, one after another, added to as a library grows.
 
-It is small (58 bytes a row of 384 numbers) and read from beginning to end by a search of a fresh process, which then
-asks the store for the full vectors of the rows that seem nearest.
+It is small (58 bytes a row of 384 numbers; 26 with 128 learned bits) and read from beginning to end by a search of a
+fresh process, which then asks the store for the full vectors of the rows that seem nearest.
 
-The head (`nearest.chained`) is followed by the mean, float32 [d], and the spread, float32; each block's head by ids,
-int64 [n], words, uint64 [w, n], and hub numbers, float16 [n]. The file is written anew, beside the old one, when too
-much of it is dead, when it has come to consist of many small blocks, or when the mean is that of a far smaller library.
+The head (`nearest.chained`) is followed by the mean, float32 [d], the spread, float32, and, of learned codes, the axes,
+float32 [d, b]; each block's head by ids, int64 [n], words, uint64 [w, n], and hub numbers, float16 [n]. The file is
+written anew, beside the old one, when too much of it is dead, when it has come to consist of many small blocks, when
+mean and axes are those of a far smaller library, or when the library is to have other codes. A search takes the codes
+that are there: the head tells how a query is held against them.
 """
 
 from __future__ import annotations
@@ -35,11 +37,12 @@ from mmsearch.nearest.chained import (
     read_head,
     write_head,
 )
-from mmsearch.nearest.codes import Words, mean_and_spread, sign_words, words_of
+from mmsearch.nearest.codes import Coder, Words, words_of
 from mmsearch.nearest.derived import CODES, Missing, NotUsable, Record
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import KnownNumbers, StoredVectors, VectorRows, blocks_after, with_numbers
-from mmsearch.records import FloatMatrix, HalfMatrix, ItemIds
+from mmsearch.records import HalfMatrix, ItemIds
+from mmsearch.store.settings import wanted_code_bits
 
 if TYPE_CHECKING:
     from mmsearch.store.protocol import Store
@@ -55,7 +58,7 @@ _MAGIC = b"mmcodes2"
 
 @dataclass(frozen=True)
 class CodeBlock:
-    """Codes of some rows: `item_ids` int64 [n], ascending; `words` uint64 [d / 64, n]; hub `numbers` float16 [n]."""
+    """Codes of some rows: `item_ids` int64 [n], ascending; `words` uint64 [w, n]; hub `numbers` float16 [n]."""
 
     item_ids: ItemIds
     words: Words
@@ -69,8 +72,7 @@ class OpenCodes:
     """
 
     description: Description
-    mean: FloatMatrix
-    spread: float
+    coder: Coder
     record: Record
     file: BinaryIO
     end: int
@@ -101,7 +103,7 @@ class OpenCodes:
             raise NotUsable("of another state of this library")
 
     def _next(self) -> CodeBlock:
-        words = words_of(self.description.owner.dimension)
+        words = words_of(self.coder.bits)
         self.file.seek(self.end)
         rows, payload, self.checksum = read_block(self.file, self.checksum, 8 * (1 + words) + 2)
         self.end += BLOCK.size + len(payload)
@@ -167,9 +169,9 @@ def _whole(folder: str, store: Store, space: Space) -> OpenCodes:
 def _is_worn(known: OpenCodes, store: Store, space: Space) -> bool:
     """Whether the file should be made anew from the vectors themselves."""
     dead = store.items_removed() - known.description.items_removed
-    if is_worn(dead, known.rows):
+    if is_worn(dead, known.rows) or known.description.bits != wanted_code_bits(store):
         return True
-    if known.description.rows >= ROWS_FOR_MEAN:
+    if known.description.rows >= ROWS_FOR_MEAN and not known.description.bits:
         return False
     newer = store.count_items_after(space.model_id, space.modality, known.record.covers_to)
     return known.rows + newer > GROWTH_FOR_MEAN * max(1, known.description.rows)
@@ -187,7 +189,7 @@ def _add(path: str, store: Store, space: Space, known: OpenCodes) -> int:
     with open(path, "r+b") as file:
         file.truncate(before.end)  # what a run that was killed had begun
         file.seek(before.end)
-        rows, checksum = _write_rows_after(file, store, space, known.mean, before.covers_to, before.checksum)
+        rows, checksum = _write_rows_after(file, store, space, known.coder, before.covers_to, before.checksum)
         file.flush()
         os.fsync(file.fileno())
         end = file.tell()
@@ -197,12 +199,13 @@ def _add(path: str, store: Store, space: Space, known: OpenCodes) -> int:
 
 
 def _write_from_store(path: str, store: Store, space: Space) -> int:
-    (mean, spread), latest = _mean_and_spread(store, space), store.latest_item()
-    description = describe(store, space)
+    bits, latest = wanted_code_bits(store), store.latest_item()
+    coder = _learned(store, space, bits)
+    description = replace(describe(store, space), bits=bits)
 
     def write(file: IO[bytes]) -> tuple[int, int, int]:
-        head = _write_head(file, description, mean, spread)
-        return *_write_rows_after(file, store, space, mean, 0, head), file.tell()
+        head = _write_head(file, description, coder)
+        return *_write_rows_after(file, store, space, coder, 0, head), file.tell()
 
     count, checksum, end = write_whole(path, write)
     derived.keep_record(store, space, CODES, Record(latest, checksum, end))
@@ -213,9 +216,9 @@ def _in_fewer_pieces(known: OpenCodes, path: str, folder: str, store: Store, spa
     """Writes the file anew from its own blocks. Returns it with its new record."""
 
     def write(file: IO[bytes]) -> Record:
-        checksum = _write_head(file, known.description, known.mean, known.spread)
+        checksum = _write_head(file, known.description, known.coder)
         with open_codes(folder, store, space) as codes:
-            for block in _in_full_blocks(codes.blocks(), words_of(space.identity.dimension)):
+            for block in _in_full_blocks(codes.blocks(), words_of(known.coder.bits)):
                 checksum = _write_block(file, block, checksum)
         return Record(known.record.covers_to, checksum, file.tell())
 
@@ -225,20 +228,20 @@ def _in_fewer_pieces(known: OpenCodes, path: str, folder: str, store: Store, spa
 
 
 def _write_rows_after(
-    file: IO[bytes], store: Store, space: Space, mean: FloatMatrix, after: int, checksum: int
+    file: IO[bytes], store: Store, space: Space, coder: Coder, after: int, checksum: int
 ) -> tuple[int, int]:
     """Blocks of all rows of items with higher ids than `after`. Returns how many rows, and the last checksum."""
     stored = (with_numbers(store, space, rows) for rows in blocks_after(store, space, after))
     rows = 0
-    for block in _in_full_blocks((_coded(one, mean) for one in stored), words_of(space.identity.dimension)):
+    for block in _in_full_blocks((_coded(one, coder) for one in stored), words_of(coder.bits)):
         checksum = _write_block(file, block, checksum)
         rows += len(block.item_ids)
     return rows, checksum
 
 
-def _coded(rows: VectorRows, mean: FloatMatrix) -> CodeBlock:
+def _coded(rows: VectorRows, coder: Coder) -> CodeBlock:
     assert rows.numbers is not None
-    return CodeBlock(rows.item_ids, sign_words(rows.vectors.astype(np.float32), mean), rows.numbers)
+    return CodeBlock(rows.item_ids, coder.words(rows.vectors), rows.numbers)
 
 
 def _in_full_blocks(pieces: Iterable[CodeBlock], words: int) -> Iterator[CodeBlock]:
@@ -261,8 +264,8 @@ def _cut(block: CodeBlock, places: slice) -> CodeBlock:
     return CodeBlock(block.item_ids[places], block.words[:, places], block.numbers[places])
 
 
-def _mean_and_spread(store: Store, space: Space) -> tuple[FloatMatrix, float]:
-    """Those of rows from four parts of the library, or of all where there are few."""
+def _learned(store: Store, space: Space, bits: int) -> Coder:
+    """The coder that rows from four parts of the library ask for, or all where there are few."""
     latest = store.latest_item()
     parts: list[VectorRows] = []
     for quarter in range(4):
@@ -270,12 +273,19 @@ def _mean_and_spread(store: Store, space: Space) -> tuple[FloatMatrix, float]:
         if block is not None:
             parts.append(block)
     nothing = np.empty((0, space.identity.dimension), np.float16)
-    return mean_and_spread(np.concatenate([nothing, *(part.vectors for part in parts)]).astype(np.float32))
+    return Coder.of(np.concatenate([nothing, *(part.vectors for part in parts)]).astype(np.float32), bits)
 
 
-def _write_head(file: IO[bytes], description: Description, mean: FloatMatrix, spread: float) -> int:
+def _write_head(file: IO[bytes], description: Description, coder: Coder) -> int:
     """Returns its checksum."""
-    return write_head(file, _MAGIC, description, np.append(mean, spread).astype("<f4").tobytes())
+    axes = np.empty(0, np.float32) if coder.axes is None else coder.axes
+    numbers = np.concatenate([coder.mean, [coder.spread], axes.ravel()])
+    return write_head(file, _MAGIC, description, numbers.astype("<f4").tobytes())
+
+
+def _size_of_numbers(description: Description) -> int:
+    dimension = description.owner.dimension
+    return 4 * (dimension + 1 + dimension * min(description.bits, dimension))
 
 
 def _write_block(file: IO[bytes], block: CodeBlock, before: int) -> int:
@@ -296,6 +306,8 @@ def _write_block(file: IO[bytes], block: CodeBlock, before: int) -> int:
 
 
 def _begun(file: BinaryIO, record: Record) -> OpenCodes:
-    description, numbers, checksum = read_head(file, _MAGIC, lambda dimension: 4 * (dimension + 1))
-    values = np.frombuffer(numbers, "<f4").astype(np.float32)
-    return OpenCodes(description, values[:-1], float(values[-1]), record, file, file.tell(), checksum, head=checksum)
+    description, numbers, checksum = read_head(file, _MAGIC, _size_of_numbers)
+    dimension = description.owner.dimension
+    mean, spread, axes = np.split(np.frombuffer(numbers, "<f4").astype(np.float32), [dimension, dimension + 1])
+    coder = Coder(mean, float(spread[0]), axes.reshape(dimension, -1) if description.bits else None)
+    return OpenCodes(description, coder, record, file, file.tell(), checksum, head=checksum)

@@ -125,23 +125,65 @@ def best_places(estimates: Estimates, count: int) -> Places:
 
 
 @dataclass(frozen=True)
-class SignCodes:
-    """Sign codes of some vectors: `mean` float32 [d], `words` uint64 [d / 64, n]; their hub numbers, float16 [n]."""
+class Coder:
+    """How vectors become codes: `mean` float32 [d], and `axes`, orthonormal float32 [d, b], or None for the numbers.
+
+    Each bit says whether a vector lies above the mean in one of its numbers or, where codes are learned, along one of
+    the axes. `spread` is how far from the mean vectors are on average in one of these.
+    """
 
     mean: FloatMatrix
     spread: float
+    axes: FloatMatrix | None = None
+
+    @classmethod
+    def of(cls, vectors: FloatMatrix, bits: int = 0) -> Coder:
+        """The coder of vectors float32 [n, d]: with so many learned bits, or 0 for one bit a number."""
+        mean, spread = mean_and_spread(vectors)
+        if not bits:
+            return cls(mean, spread)
+        from mmsearch.nearest.quantisation import learned_axes
+
+        axes = learned_axes(vectors - mean, bits)
+        return cls(mean, float(np.abs((vectors - mean) @ axes).mean()) if len(vectors) else 0.0, axes)
+
+    @property
+    def bits(self) -> int:
+        """How many bits a code has."""
+        return len(self.mean) if self.axes is None else self.axes.shape[1]
+
+    def words(self, vectors: npt.NDArray[np.floating]) -> Words:
+        """The codes of vectors, floats [n, d], uint64 [bits / 64, n]."""
+        wide = vectors.astype(np.float32)
+        if self.axes is None:
+            return sign_words(wide, self.mean)
+        return sign_words((wide - self.mean) @ self.axes, np.zeros(self.bits, np.float32))
+
+    def coded(self, query: FloatMatrix, by_text: float = 0.0) -> CodedQuery:
+        """The coded form of a query, float32 [d], to be held against such codes."""
+        return CodedQuery.of(query if self.axes is None else query @ self.axes, by_text)
+
+
+@dataclass(frozen=True)
+class CodedRows:
+    """Codes of some vectors, uint64 [bits / 64, n], and their hub numbers, float16 [n]."""
+
+    coder: Coder
     words: Words
     numbers: HalfMatrix
 
     @classmethod
-    def of(cls, vectors: FloatMatrix, numbers: HalfMatrix | None = None) -> SignCodes:
-        """The codes of vectors float32 [n, d]."""
-        mean, spread = mean_and_spread(vectors)
-        return cls(
-            mean, spread, sign_words(vectors, mean), np.zeros(len(vectors), np.float16) if numbers is None else numbers
-        )
+    def of(cls, vectors: FloatMatrix, numbers: HalfMatrix | None = None, bits: int = 0) -> CodedRows:
+        """The codes of vectors float32 [n, d]; see `Coder.of`."""
+        coder = Coder.of(vectors, bits)
+        own = np.zeros(len(vectors), np.float16) if numbers is None else numbers
+        return cls(coder, coder.words(vectors), own)
+
+    def estimates(self, query: FloatMatrix, by_text: float = 0.0) -> Estimates:
+        """Numbers that rise with the rows' corrected cosines with a query, float32 [d]: int16 [n]."""
+        coded = self.coder.coded(query, by_text)
+        return coded.corrected(coded.estimates(self.words), self.numbers, self.coder.spread)
 
     def nearest(self, query: FloatMatrix, count: int, by_text: float = 0.0) -> Places:
         """The `count` rows that seem nearest to the query, float32 [d], in the order of the rows."""
-        coded = CodedQuery.of(query, by_text)
-        return best_places(coded.corrected(coded.estimates(self.words), self.numbers, self.spread), count)
+        return best_places(self.estimates(query, by_text), count)

@@ -88,12 +88,12 @@ class Wanted:
         if len(places) > KEPT_CODES:
             blocks = (places[start : start + BLOCK_ROWS] for start in range(0, len(places), BLOCK_ROWS))
             estimates = np.concatenate([query.estimates(codes.words[:, block]) for block in blocks])
-            return query.corrected(estimates, codes.numbers[places], codes.spread)
+            return query.corrected(estimates, codes.numbers[places], codes.coder.spread)
         with self._lock:
             if self._words is None or self._words[0] is not codes:
                 self._words = codes, np.ascontiguousarray(codes.words[:, places]), codes.numbers[places]
             _, words, numbers = self._words
-        return query.corrected(query.estimates(words), numbers, codes.spread)
+        return query.corrected(query.estimates(words), numbers, codes.coder.spread)
 
 
 class Gallery:
@@ -148,13 +148,13 @@ class Gallery:
         among = None if wanted is None else wanted.item_ids
         if among is not None and len(among) <= FEW_ROWS:
             return _of_all(self._snapshot.compared(store, among, query, again)), len(among)
-        coded = CodedQuery.of(vector, by_text)
         if self._scan == "exact":
             if self._snapshot.corrected(query):  # the code file has the hub numbers
-                self._snapshot.codes(store, coded, again, patient=False)
+                self._snapshot.codes(store, query, again, patient=False)
             found = self._snapshot.compared_after(store, 0, query, again)
             return _of_all(found.among(among)), len(found.item_ids) if among is None else len(among)
-        codes, estimates = self._snapshot.codes(store, coded, again, patient)
+        codes, estimates = self._snapshot.codes(store, query, again, patient)
+        coded = codes.coder.coded(vector, by_text)
         newer = self._snapshot.compared_after(store, codes.covers_to, query, again)
         count = len(codes.item_ids) + len(newer.item_ids)
         asked = _Asked(self._snapshot, store, query, coded, again, wanted, codes, estimates, newer=newer.among(among))
@@ -205,7 +205,7 @@ class _Asked(NamedTuple):
         if wanted is not None and after == 0:
             return self._reranking(after, item_ids, wanted.estimates(codes, coded))
         estimates = coded.estimates(codes.words[:, places])
-        return self._reranking(after, item_ids, coded.corrected(estimates, codes.numbers[places], codes.spread))
+        return self._reranking(after, item_ids, coded.corrected(estimates, codes.numbers[places], codes.coder.spread))
 
     def _reranking(self, after: int, item_ids: ItemIds, estimates: Estimates) -> Ranking:
         """Ranks by cosines the items of the highest estimates, and all that have no codes."""

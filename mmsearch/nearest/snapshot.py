@@ -18,7 +18,7 @@ import numpy as np
 from mmsearch.nearest import derived
 from mmsearch.nearest.chained import BLOCK_ROWS
 from mmsearch.nearest.code_file import OpenCodes, open_codes
-from mmsearch.nearest.codes import CodedQuery, Estimates, Words, words_of
+from mmsearch.nearest.codes import Coder, Estimates, Words, words_of
 from mmsearch.nearest.derived import CODES, GRAPH, ROWS, Missing, NotUsable, Record
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import (
@@ -48,7 +48,7 @@ Part = TypeVar("Part")
 class Codes(NamedTuple):
     """What the code file holds: ids [n], ascending, of all items up to `covers_to`, and codes where they are kept.
 
-    `numbers` are the items' hub numbers, float16 [n], and `spread` tells how much they count. `record` is what the
+    `coder` is how vectors became codes, and `numbers` are the items' hub numbers, float16 [n]. `record` is what the
     store says of the file, `head` the checksum of its head; None where no file can be used.
     """
 
@@ -56,7 +56,7 @@ class Codes(NamedTuple):
     covers_to: int
     words: Words | None
     numbers: HalfMatrix
-    spread: float = 0.0
+    coder: Coder
     record: Record | None = None
     head: int = 0
 
@@ -103,7 +103,7 @@ class SpaceSnapshot:
 
     # Codes
 
-    def codes(self, store: Store, query: CodedQuery, again: bool, patient: bool) -> tuple[Codes, Estimates | None]:
+    def codes(self, store: Store, query: SpaceQuery, again: bool, patient: bool) -> tuple[Codes, Estimates | None]:
         """The codes; where it is not asked `again`, their ids alone with estimates for this query.
 
         Raises:
@@ -141,7 +141,7 @@ class SpaceSnapshot:
                 with suppress(NotUsable):  # it was written anew
                     return self._extended(known, codes)
                 codes.go_on_from(*beginning)
-            return self._extended(self._none(), codes)
+            return self._extended(self._none(codes.coder), codes)
 
     def _extended(self, known: Codes, codes: OpenCodes) -> Codes:
         """The codes that are known with those that follow in the file."""
@@ -150,24 +150,26 @@ class SpaceSnapshot:
         item_ids = np.concatenate([known.item_ids, *(block.item_ids for block in blocks)])
         words = np.concatenate([known.words, *(block.words for block in blocks)], axis=1)
         numbers = np.concatenate([known.numbers, *(block.numbers for block in blocks)])
-        return Codes(item_ids, codes.record.covers_to, words, numbers, codes.spread, codes.record, codes.head)
+        return Codes(item_ids, codes.record.covers_to, words, numbers, codes.coder, codes.record, codes.head)
 
-    def _estimated(self, store: Store, query: CodedQuery) -> tuple[Codes, Estimates | None]:
+    def _estimated(self, store: Store, query: SpaceQuery) -> tuple[Codes, Estimates | None]:
         item_ids: list[ItemIds] = [np.empty(0, np.int64)]
         estimates: list[Estimates] = [np.empty(0, np.int16)]
         numbers: list[HalfMatrix] = [np.empty(0, np.float16)]
         with open_codes(self._folder, store, self.space) as codes:
+            coded = codes.coder.coded(query.vector, query.by_text)
             for block in codes.blocks():
                 item_ids.append(block.item_ids)
-                estimates.append(query.corrected(query.estimates(block.words), block.numbers, codes.spread))
+                estimates.append(coded.corrected(coded.estimates(block.words), block.numbers, codes.coder.spread))
                 numbers.append(block.numbers)
         ids, covers_to = np.concatenate(item_ids), codes.record.covers_to
-        known = Codes(ids, covers_to, None, np.concatenate(numbers), codes.spread, codes.record, codes.head)
+        known = Codes(ids, covers_to, None, np.concatenate(numbers), codes.coder, codes.record, codes.head)
         return known, np.concatenate(estimates)
 
-    def _none(self) -> Codes:
-        no_words = np.empty((words_of(self.space.identity.dimension), 0), np.uint64)
-        return Codes(np.empty(0, np.int64), 0, no_words, np.empty(0, np.float16))
+    def _none(self, coder: Coder | None = None) -> Codes:
+        coder = coder or Coder(np.zeros(self.space.identity.dimension, np.float32), 0.0)
+        no_words = np.empty((words_of(coder.bits), 0), np.uint64)
+        return Codes(np.empty(0, np.int64), 0, no_words, np.empty(0, np.float16), coder)
 
     # Hub numbers
 

@@ -92,19 +92,27 @@ def _print_separations(evaluations: Sequence[Evaluation]) -> None:
 
 def _print_comparisons(evaluations: Sequence[Evaluation]) -> None:
     rows = [(one.model, setting) for one in evaluations for setting in one.comparisons]
+    has_many = any(setting.recall_at_100 is not None for _, setting in rows)
     if rows:
         _print_table(
-            ["setting", "direction", "model", "gallery", "bytes a vector", "recall@10", "R@10", "ms", "ms, 99 %"],
+            [
+                "setting", "direction", "model", "gallery", "bytes a vector", "recall@10",
+                *(["recall@100"] if has_many else []), "R@10", "ms", "ms, 99 %",
+            ],
             (
                 [
                     setting.name, setting.direction, model, f"{setting.gallery:,}", f"{setting.bytes_per_vector:,.0f}",
-                    f"{100 * setting.recall_at_10:.2f}", f"{100 * setting.hits_at_10:.1f}",
-                    f"{setting.median_ms:.2f}", f"{setting.slowest_ms:.2f}",
+                    f"{100 * setting.recall_at_10:.2f}", *([_share(setting.recall_at_100)] if has_many else []),
+                    f"{100 * setting.hits_at_10:.1f}", f"{setting.median_ms:.2f}", f"{setting.slowest_ms:.2f}",
                 ]
                 for model, setting in rows
             ),
             left=3,
         )  # fmt: skip
+
+
+def _share(found: float | None) -> str:
+    return "" if found is None else f"{100 * found:.2f}"
 
 
 def _percent(found: Estimate) -> str:

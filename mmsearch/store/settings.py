@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 
 _GRAPH = "graph"
+_CODES = "codes"
 _STAGE = "stage "
 
 
@@ -23,6 +24,18 @@ def want_graph(store: Store, wanted: bool) -> None:
     """Says so from now on."""
     with store.transaction():
         store.set_setting(_GRAPH, str(int(wanted)))
+
+
+def wanted_code_bits(store: Store) -> int:
+    """How many learned bits the codes of the library's items are to have; 0 for one bit a number, as nobody said."""
+    said = store.setting(_CODES) or ""
+    return int(said) if said.isdecimal() else 0
+
+
+def want_code_bits(store: Store, bits: int) -> None:
+    """Says so from now on."""
+    with store.transaction():
+        store.set_setting(_CODES, str(bits))
 
 
 def wanted_stages(store: Store, names: Iterable[str]) -> dict[str, str]:
