@@ -47,6 +47,7 @@ TO_VERSION_5 = """ALTER TABLE contents DROP COLUMN reader;
     DROP TRIGGER wordless_contents_removed;
     DROP TRIGGER wordless_models_removed;
     DROP TABLE wordless;
+    DROP TABLE archives;
     DROP TRIGGER contents_removed;
     DROP TRIGGER models_removed;
     ALTER TABLE models RENAME COLUMN may_lack_files TO behind;
@@ -193,8 +194,8 @@ BEFORE: dict[str, tuple[Callable[[Path, Path], None], tuple[str, ...]]] = {
     "damaged log set aside": (damaged, DOCTOR),
     "damaged library kept": (damaged, DOCTOR),
 }
-# Those are in test_stages.py.
-OF_STAGES = ("found texts encoded", "stage written", "stage committed")
+# Those are in test_stages.py and test_archives.py.
+ELSEWHERE = ("found texts encoded", "stage written", "stage committed", "archives noted")
 LATER = (
     "batch committed:2",
     "derived file in place:2",
@@ -204,7 +205,7 @@ LATER = (
 )
 
 
-@pytest.mark.parametrize("point", [*(point for point in CRASH_POINTS if point not in OF_STAGES), *LATER])
+@pytest.mark.parametrize("point", [*(point for point in CRASH_POINTS if point not in ELSEWHERE), *LATER])
 def test_killed_between_two_writes(
     tree: Path, tmp_path: Path, point: str, deadly: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -210,4 +210,4 @@ def test_the_status_has_these_fields(mmsearch: Mmsearch, indexed: Path, photos: 
     assert status["bytes"] > 10_000
     root = status["roots"][0]
     assert (root["path"], root["files"], root["offline"]) == (str(photos), 18, False)
-    assert root["rules"] == {"include": [], "exclude": [], "hidden": False, "ignore_files": True}
+    assert root["rules"] == {"include": [], "exclude": [], "hidden": False, "ignore_files": True, "archives": False}

@@ -46,6 +46,10 @@ IgnoreFilesOption = Annotated[
         help="Obey .mmsearchignore and .ignore files, and .gitignore in git work trees (the default).",
     ),
 ]
+ArchivesOption = Annotated[
+    bool | None,
+    typer.Option("--archives/--no-archives", help="Look into .zip and .cbz archives, as into folders."),
+]
 ModelOption = Annotated[
     str | None,
     typer.Option(
@@ -122,6 +126,7 @@ def index(
     exclude: ExcludeOption = None,
     hidden: HiddenOption = None,
     ignore_files: IgnoreFilesOption = None,
+    archives: ArchivesOption = None,
     model: ModelOption = None,
     crops: CropsOption = False,
     rebuild: RebuildOption = False,
@@ -144,7 +149,7 @@ def index(
     Walks the folders, encodes what is new or changed, and drops what is gone. It may be stopped at any time and run
     again: it goes on from there. With another --model the library gets vectors of that model too, while searches go
     on with the old ones. With --ocr and --speech text in pictures and speech are read after all else, by later runs
-    too. --include, --exclude, --hidden and --ignore-files are remembered with the paths; giving any replaces all.
+    too. --include, --exclude, --hidden, --ignore-files and --archives are kept with the paths; giving any replaces all.
     """
     from mmsearch import output
     from mmsearch.cli.remedies import worded
@@ -153,7 +158,7 @@ def index(
     from mmsearch.output import reports
     from mmsearch.reading import ReadLimits
 
-    rules = _rules(include, exclude, hidden, ignore_files)
+    rules = _rules(include, exclude, hidden, ignore_files, archives)
     stages = _stages(ocr, speech, no_speech)
     if dry_run:
         if model is not None or crops or rebuild or retry or graph is not None or codes is not None or stages:
@@ -237,10 +242,15 @@ def _nothing_there(library: str | None, paths: list[str]) -> str:
 
 
 def _rules(
-    include: list[str] | None, exclude: list[str] | None, hidden: bool | None, ignore_files: bool | None
+    include: list[str] | None,
+    exclude: list[str] | None,
+    hidden: bool | None,
+    ignore_files: bool | None,
+    archives: bool | None,
 ) -> WalkRules | None:
     from mmsearch.indexing.walking import WalkRules
 
-    if not include and not exclude and hidden is None and ignore_files is None:
+    if not include and not exclude and hidden is None and ignore_files is None and archives is None:
         return None
-    return WalkRules(tuple(include or ()), tuple(exclude or ()), bool(hidden), ignore_files is not False)
+    patterns = tuple(include or ()), tuple(exclude or ())
+    return WalkRules(*patterns, bool(hidden), ignore_files is not False, bool(archives))

@@ -6,16 +6,23 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import product
 from typing import NamedTuple
 
 from mmsearch.errors import Unavailable
+from mmsearch.files.archives import archive_of
+from mmsearch.files.private import PRIVATE_FILE, make_private_folder
 from mmsearch.output import visible
 from mmsearch.searching.results import Hit, ListedFile
 
 # So long, in seconds, what opens a file is watched: a viewer goes on, and what cannot has said so by then.
 PATIENCE = 1.5
+# Copies of files in archives, in the cache folder, are there for a viewer to read: older ones go with the next one.
+COPIES_NAME, KEPT_SECONDS = "opened", 3_600
 
 
 _PLACE, _FILE = "{place}", "{file}"
@@ -51,7 +58,7 @@ def open_hit(hit: Hit | ListedFile) -> None:
     """
     if not hit.available:
         raise Unavailable(f"{visible(hit.path)} is not there now, and cannot be opened.")
-    path, (place, viewers) = hit.path, _place(hit)
+    path, (place, viewers) = _on_disk(hit.path), _place(hit)
     if hit.type == "text" and viewers is _PLAYERS:
         beside = _recording_beside(path)
         path, viewers = (path, ()) if beside is None else (beside, viewers)
@@ -62,6 +69,39 @@ def open_hit(hit: Hit | ListedFile) -> None:
             _run([found, *arguments], path)
             return
     _open_by_system(path)
+
+
+def _on_disk(path: str) -> str:
+    """The path itself, or that of a private copy of a file that lies in an archive: viewers know no such paths."""
+    inside = archive_of(os.fsencode(path))
+    if inside is None:
+        return path
+    import platformdirs
+
+    from mmsearch.reading import ReadLimits, UnreadableFile, file_bytes
+
+    folder = os.path.join(platformdirs.user_cache_dir("mmsearch", appauthor=False), COPIES_NAME)
+    try:
+        data = file_bytes(os.fsencode(path), ReadLimits().max_member_bytes)
+        make_private_folder(folder)
+        _remove_copies_before(folder, time.time() - KEPT_SECONDS)
+        own = tempfile.mkdtemp(dir=folder)
+        copy = os.path.join(own, os.fsdecode(inside[1].rpartition(b"/")[2]))
+        with open(copy, "xb", opener=lambda name, flags: os.open(name, flags, PRIVATE_FILE)) as file:
+            file.write(data)
+    except UnreadableFile as error:
+        raise Unavailable(f"{visible(path)} cannot be opened: {error.reason}.") from error
+    except OSError as error:
+        raise Unavailable(f"{visible(path)} cannot be opened: {error.strerror}.") from error
+    return copy
+
+
+def _remove_copies_before(folder: str, moment: float) -> None:
+    for name in os.listdir(folder):
+        copy = os.path.join(folder, name)
+        with suppress(OSError):
+            if os.lstat(copy).st_mtime < moment:
+                shutil.rmtree(copy)
 
 
 def _recording_beside(path: str) -> str | None:

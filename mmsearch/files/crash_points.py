@@ -18,6 +18,7 @@ CRASH_POINTS = (
     "batch committed",
     "suspect noted",
     "gone files removed",
+    "archives noted",
     "run finished",
     "words settled",
     "query bank kept",

@@ -1,4 +1,4 @@
-"""Paths as bytes, just as the system names them."""
+"""Paths as bytes, just as the system names them. An archive is like a folder to what lies in it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,23 @@ import functools
 import os
 from collections.abc import Iterator
 
+from mmsearch.files.member_paths import archives_above, is_archive_name, splits
+
 _SEP = os.fsencode(os.sep)
+_MARK = b"!"
 
 
 def is_below(path: bytes, folder: bytes) -> bool:
-    """Whether `path` is `folder` itself or lies below it."""
-    return path == folder or path.startswith(with_separator(folder))
+    """Whether `path` is `folder` itself or lies below it, or in it where it is an archive."""
+    if not path.startswith(folder):
+        return False
+    return len(path) == len(folder) or any(path.startswith(begins) for begins in begins_below(folder))
+
+
+def begins_below(folder: bytes) -> tuple[bytes, ...]:
+    """How the paths begin of all that lies in a folder, or in an archive."""
+    inside = with_separator(folder)
+    return (inside, folder + _MARK) if is_archive_name(folder) else (inside,)
 
 
 def with_separator(folder: bytes) -> bytes:
@@ -20,11 +31,21 @@ def with_separator(folder: bytes) -> bytes:
 
 
 def with_parents(path: bytes) -> Iterator[bytes]:
-    """The path itself and all folders above it."""
+    """The path itself and all folders, and archives, above it."""
     yield path
-    while (parent := os.path.dirname(path)) != path:
+    while (parent := parent_of(path)) != path:
         yield parent
         path = parent
+
+
+def parent_of(path: bytes) -> bytes:
+    """The folder that holds it, or the archive; the path itself at the very top."""
+    parent = os.path.dirname(path)
+    if _MARK in path:
+        archive = next((one for one in archives_above(path) if len(one) > len(parent)), None)
+        if archive is not None:
+            return archive
+    return parent
 
 
 def extension_of(path: bytes) -> str:
@@ -33,6 +54,8 @@ def extension_of(path: bytes) -> str:
     `.fb2.zip` is one: it says what such a zip is.
     """
     name = path[path.rfind(_SEP) + 1 :]
+    if _MARK in name:
+        *_, (_, name) = ((b"", name), *splits(name))
     dot = name.rfind(b".")
     if dot <= 0 or name.count(b".", 0, dot) == dot:  # leading dots only: a hidden file
         return ""

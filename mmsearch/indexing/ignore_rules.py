@@ -6,10 +6,12 @@ a line end inside a name, and some take for ever. A test compares this with git 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from mmsearch.errors import Invalid
 from mmsearch.files.regular import open_without_waiting
@@ -53,6 +55,7 @@ class Patterns:
     """
 
     def __init__(self, base: bytes, lines: Sequence[Line]) -> None:
+        self._said = (base, tuple(lines))
         self._cut = len(base) if base.endswith(_SEP) else len(base) + 1
         self._negated = tuple(line.negated for line in lines)
         # The number of the last pattern for a name; for a path behind a slash; for a folder with one at the end.
@@ -70,6 +73,11 @@ class Patterns:
                 self._others.append((number, line))
         self._others.reverse()
         self._ending_lengths = sorted({len(ending) for ending in self._endings})
+
+    @cached_property
+    def mark(self) -> str:
+        """What tells these patterns from others."""
+        return hashlib.blake2b(repr(self._said).encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
 
     @property
     def tried_one_by_one(self) -> int:

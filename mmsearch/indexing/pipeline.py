@@ -18,8 +18,10 @@ from queue import Empty
 from typing import TYPE_CHECKING
 
 from mmsearch.encoding.protocol import Encoder
+from mmsearch.files.archives import is_gone
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.paths import with_parents
+from mmsearch.indexing.archives import keep_archives
 from mmsearch.indexing.encoding import FileEncoder, Outcome, failed
 from mmsearch.indexing.frames import Begun, begun_of
 from mmsearch.indexing.journal import InFlight
@@ -28,7 +30,6 @@ from mmsearch.indexing.reconciling import (
     Known,
     RootChanges,
     compare_root,
-    is_gone,
     settle_gone,
 )
 from mmsearch.indexing.report import Absence, FailedFile, Incomplete, IndexReport, Thinned
@@ -38,7 +39,7 @@ from mmsearch.indexing.rereading import (
     is_news_that_all_are_read,
     note_readers,
 )
-from mmsearch.indexing.results import Gathering, Results
+from mmsearch.indexing.results import Count, Gathering, Results
 from mmsearch.indexing.sidecars import keep_sidecars
 from mmsearch.indexing.walking import WalkRules
 from mmsearch.models.revisions import name_of
@@ -104,6 +105,7 @@ class Indexer:
         self._new_contents: set[int] = set()
         # Files without an extension that turned out to be of a kind that no reader takes, by root.
         self._sniffed: Counter[int] = Counter()
+        self._sniffed_in: Counter[bytes] = Counter()  # the same of those in archives
         self.report = IndexReport(model=encoder.identity.label)
 
     def run(self, roots: Sequence[tuple[Root, WalkRules]]) -> IndexReport:
@@ -153,6 +155,10 @@ class Indexer:
         self.report.failing += changes.failing
         self.report.others += changes.others
         self.report.unread += changes.unread
+        if changes.archives is not None:
+            troubled = changes.archives.new_troubles()
+            self.report.failed += len(troubled)
+            self.report.failures += [FailedFile(one.path, reason) for one, reason in troubled]
         return changes
 
     def _count_files(self, more: int) -> None:
@@ -207,7 +213,7 @@ class Indexer:
         if not candidates:
             return
         batches = _batches(candidates, at_once)
-        count = _Count(self._options.on_progress, len(candidates))
+        count = Count(self._options.on_progress, len(candidates))
         results = Results(4 * workers)
         executor = ThreadPoolExecutor(workers, thread_name_prefix="encode")
         running: set[Future[None]] = set()
@@ -320,6 +326,8 @@ class Indexer:
             report.others += 1
             report.unread[""] += 1
             self._sniffed[candidate.root_id] += 1
+            if candidate.file.archive is not None:
+                self._sniffed_in[candidate.file.archive] += 1
             report.removed += candidate.known
             return
         self._store.put_file(outcome.state, content_id)
@@ -388,6 +396,9 @@ class Indexer:
             self.report.details_read += told
             if told:
                 self._changed.add(one.root.id)
+            if one.archives is not None and self._encoder.hearing is None and not self._options.stop.is_set():
+                unreachable = (*one.offline, *(problem.path for problem in one.problems))
+                keep_archives(self._store, one.archives, self._sniffed_in, unreachable)
         if self._is_settled():
             return
         with self._store.transaction():
@@ -419,29 +430,6 @@ class Indexer:
             and not is_news_that_all_are_read(self._store)
             and not self._store.may_lack_files(self._model_id)
         )
-
-
-@dataclass
-class _Count:
-    """Tells how many of the files are through, and how much of long ones."""
-
-    on_progress: Callable[[Progress], None]
-    total: int
-    done: int = 0
-    begun: dict[bytes, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.add(())
-
-    def add(self, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
-            path = outcome.candidate.file.path
-            if outcome.is_whole:
-                self.done += 1
-                self.begun.pop(path, None)
-            else:
-                self.begun[path] = outcome.share
-        self.on_progress(Progress("encoding", self.done, self.total, "files", sum(self.begun.values())))
 
 
 def _batches(candidates: Sequence[Candidate], at_once: int) -> Iterator[Sequence[Candidate]]:

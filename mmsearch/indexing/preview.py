@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from mmsearch.indexing.reconciling import Known, RootChanges, is_many, look_at_root
+from mmsearch.indexing.reconciling import Known, RootChanges, is_many, look_at_root, things
 from mmsearch.indexing.rereading import files_to_read
 from mmsearch.indexing.roots import check_root, roots_to_walk
 from mmsearch.indexing.walking import WalkProblem, WalkRules, check_rules
@@ -83,7 +83,7 @@ def _count(changes: RootChanges, found: IndexPreview) -> None:
         found.encoded += candidate.known and candidate.unchanged
         found.updated += candidate.known and not candidate.unchanged
     lost = len(changes.gone)
-    kept = lost if is_many(changes, lost) else 0
+    kept = lost if is_many(changes, things(changes.gone, changes.gone)) else 0
     found.removed += lost - kept
     found.absent += kept
     found.unchanged += changes.unchanged

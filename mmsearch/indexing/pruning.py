@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mmsearch.files.archives import is_gone
 from mmsearch.files.crash_points import crash_point
-from mmsearch.files.paths import with_parents
-from mmsearch.indexing.reconciling import is_gone
+from mmsearch.files.paths import parent_of, with_parents
 
 if TYPE_CHECKING:
     from mmsearch.store.protocol import Store
@@ -78,6 +77,8 @@ def drop_losses(store: Store, losses: Losses) -> int:
                 left[root.id] = left.get(root.id, 0) + 1
     with store.transaction():
         store.remove_files(dropped)
+        for root in store.roots():
+            store.remove_archives(path for path in store.archives_of_root(root.id) if is_gone(path))
         store.remove_orphans()
         for root in store.roots():
             if root.absent:
@@ -106,10 +107,10 @@ class _Tops:
     def gone_at(self, path: bytes) -> bytes | None:
         """The topmost thing that is gone on the way to `path`, or None where it is there."""
         unknown = []
-        folder = os.path.dirname(path)
-        while folder not in self._gone and folder != os.path.dirname(folder):
+        folder = parent_of(path)
+        while folder not in self._gone and folder != parent_of(folder):
             unknown.append(folder)
-            folder = os.path.dirname(folder)
+            folder = parent_of(folder)
         top = self._gone.get(folder)
         for folder in reversed(unknown):
             if top is None and is_gone(folder):

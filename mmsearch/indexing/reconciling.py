@@ -5,16 +5,29 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from mmsearch.files.archives import is_gone
 from mmsearch.files.crash_points import crash_point
+from mmsearch.files.member_paths import is_archive_name, splits
 from mmsearch.files.paths import extension_of, is_below, with_parents
-from mmsearch.indexing.walking import FoundFile, FoundSidecar, WalkProblem, WalkRules, is_mount_point, walk
+from mmsearch.indexing.archives import ArchiveWalk
+from mmsearch.indexing.walking import (
+    Found,
+    FoundArchive,
+    FoundFile,
+    FoundSidecar,
+    MountPoint,
+    WalkProblem,
+    WalkRules,
+    is_mount_point,
+    walk,
+)
 from mmsearch.reading import medium_of, wants_sniffing
-from mmsearch.records import KnownFile, Root
+from mmsearch.records import FileState, KnownFile, Root
 from mmsearch.store.sqlite.files import MOST_PATHS
 
 if TYPE_CHECKING:
@@ -65,7 +78,8 @@ class RootChanges:
     `gone` ids and paths of files that it did not see, `forgotten` ids of
     failures. `offline` are the root itself or mount points below it that are
     not there at present. `identity` is that of the root when the walk began; `seen_below` counts known
-    files below what was a drive once. `sidecars` are those of each photo, by its path.
+    files below what was a drive once. `sidecars` are those of each photo, by its path. `archives` is what was found in
+    archives.
     """
 
     root: Root
@@ -87,6 +101,7 @@ class RootChanges:
     mounts: set[bytes] = field(default_factory=set)
     new_problems: list[WalkProblem] = field(default_factory=list)
     sidecars: dict[bytes, list[FoundSidecar]] = field(default_factory=dict)
+    archives: ArchiveWalk | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +129,7 @@ def compare_root(
     """
     changes = look_at_root(store, root, rules, known, on_files)
     if root.path not in changes.offline:
-        _note(store, changes)
+        _note(store, changes, known.readers)
     return changes
 
 
@@ -134,10 +149,8 @@ def look_at_root(
     roots = {*others, *(other.path for other in store.roots())} - {root.path}
     inner = {other for other in roots if is_below(other, root.path)}
     files: list[FoundFile] = []
-    for found in walk(root.path, rules):
-        # A root within this one has rules of its own, and is walked by itself.
-        if inner and any(place in inner for place in with_parents(found.path)):
-            continue
+    changes.archives = archives = ArchiveWalk(store, root, known.readers)
+    for found in archives.within(_outside(walk(root.path, rules), inner)):
         if isinstance(found, FoundFile):
             if medium_of(found.path) or wants_sniffing(found.path) or found.path == root.path:
                 files.append(found)
@@ -146,19 +159,38 @@ def look_at_root(
                     on_files(len(files))
                     files.clear()
             else:
-                changes.others += 1
-                changes.unread[_kind_of(found.path)] += 1
+                counts = changes.unread if found.archive is None else archives.seen[found.archive].unread
+                counts[_kind_of(found.path)] += 1
         elif isinstance(found, FoundSidecar):
             for photo in found.photos:
                 changes.sidecars.setdefault(photo, []).append(found)
         elif isinstance(found, WalkProblem):
             _see_problem(store, found, changes)
-        else:
+        elif isinstance(found, MountPoint):
             changes.mounts.add(found.path)
     _see_files(store, files, known, changes)
     on_files(len(files))
+    _see_archives(store, archives, changes)
     _find_gone(store, changes)
     return changes
+
+
+def _outside(found: Iterable[Found], inner: Set[bytes]) -> Iterator[Found]:
+    """What lies in none of the roots within this one: they have rules of their own, and are walked by themselves."""
+    for one in found:
+        if not inner or inner.isdisjoint(with_parents(one.path)):
+            yield one
+
+
+def _see_archives(store: Store, archives: ArchiveWalk, changes: RootChanges) -> None:
+    for archive in archives.seen.values():
+        changes.unread += archive.unread
+        noted = store.failure_at(archive.known.path) if archive.trouble is not None else None
+        if noted is not None and not archive.is_new:
+            changes.failing += 1
+        if noted is not None:
+            changes.failures.add(noted)
+    changes.others = sum(changes.unread.values())
 
 
 def _see_files(store: Store, files: Sequence[FoundFile], known: Known, changes: RootChanges) -> None:
@@ -226,17 +258,21 @@ def _find_gone(store: Store, changes: RootChanges) -> None:
     ]
 
 
-def _note(store: Store, changes: RootChanges) -> None:
-    """Notes problems, mount points and files of other roots, and forgets failures that are gone."""
+def _note(store: Store, changes: RootChanges, readers: str) -> None:
+    """Notes problems, also of archives, mount points and files of other roots, and forgets failures that are gone."""
     root = changes.root
     mounts = tuple(sorted({*changes.mounts, *changes.offline}))
-    if changes.forgotten or changes.taken_over or changes.new_problems or mounts != root.mounts:
+    troubled = changes.archives.new_troubles() if changes.archives else []
+    if changes.forgotten or changes.taken_over or changes.new_problems or troubled or mounts != root.mounts:
         with store.transaction():
             store.remove_failures(changes.forgotten)
             for file_id in changes.taken_over:
                 store.give_file_to(file_id, root.id)
             for problem in changes.new_problems:
                 store.note_out_of_reach(root.id, problem.path, problem.reason)
+            for archive, reason in troubled:
+                state = FileState(root.id, archive.path, archive.size, archive.mtime_ns, archive.ctime_ns)
+                store.note_failure(state, reason, readers)
             store.set_mounts(root.id, mounts)
         crash_point("walk noted")
 
@@ -271,10 +307,14 @@ def settle_gone(store: Store, changes: RootChanges, new_contents: Set[int]) -> S
     absent = {number for number, path in gone.items() if is_gone(path)}
     if len(absent) < len(gone):
         # Left out by the rules, or out of sight for a moment of the first walk: a second one tells.
-        there = {found.path for found in walk(root.path, changes.rules) if not isinstance(found, FoundSidecar)}
-        gone = {number: path for number, path in gone.items() if number in absent or path not in there}
+        there = _seen_again(changes)
+        gone = {
+            number: path
+            for number, path in gone.items()
+            if number in absent or there.isdisjoint((path, *(archive for archive, _ in splits(path))))
+        }
     lost = [number for number, content in store.contents_of(absent).items() if content not in new_contents]
-    kept = set(lost) if is_many(changes, len(lost), len(gone)) else set()
+    kept = set(lost) if is_many(changes, things(gone, lost), things(gone, gone)) else set()
     removed = [number for number in gone if number not in kept]
     # Of what is out of reach nothing is known: it does not end the asking.
     count = max(len(kept), root.absent) if changes.problems or changes.offline or away else len(kept)
@@ -284,6 +324,23 @@ def settle_gone(store: Store, changes: RootChanges, new_contents: Set[int]) -> S
             store.set_absent(root.id, count)
         crash_point("gone files removed")
     return Settled(len(removed), len(kept), tuple(sorted(away)))
+
+
+def _seen_again(changes: RootChanges) -> set[bytes]:
+    """What a second walk of the root comes upon: files, and archives that the first one did not see."""
+    seen = changes.archives.seen if changes.archives else {}
+    return {
+        found.path
+        for found in walk(changes.root.path, changes.rules)
+        if not isinstance(found, FoundSidecar)
+        and found.path not in seen
+        and (isinstance(found, FoundArchive) or not is_archive_name(found.path))
+    }
+
+
+def things(paths: Mapping[int, bytes], numbers: Iterable[int]) -> int:
+    """How many things on the disk those of the files were: all that lay in one archive were one."""
+    return len({next(splits(paths[number]), (paths[number],))[0] for number in numbers})
 
 
 def is_many(changes: RootChanges, lost: int, gone: int | None = None) -> bool:
@@ -301,17 +358,6 @@ def _identity(path: bytes) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def is_gone(path: bytes) -> bool:
-    """Whether there is surely nothing at `path`: what cannot be looked at is not gone."""
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # a damaged path may hold a NUL
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def is_empty_folder(path: bytes) -> bool:

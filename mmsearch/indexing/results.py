@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 from mmsearch.indexing.encoding import Outcome
+from mmsearch.records import Progress
 
 # So many outcomes that took no encoding are committed together, or those of so many seconds.
 MOST_GATHERED = 500
@@ -87,3 +89,26 @@ class Gathering:
         """All of them; none are left."""
         taken, self._outcomes, self._is_costly = self._outcomes, [], False
         return taken
+
+
+@dataclass
+class Count:
+    """Tells how many of the files are through, and how much of long ones."""
+
+    on_progress: Callable[[Progress], None]
+    total: int
+    done: int = 0
+    begun: dict[bytes, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.add(())
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            path = outcome.candidate.file.path
+            if outcome.is_whole:
+                self.done += 1
+                self.begun.pop(path, None)
+            else:
+                self.begun[path] = outcome.share
+        self.on_progress(Progress("encoding", self.done, self.total, "files", sum(self.begun.values())))

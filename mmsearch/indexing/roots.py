@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mmsearch.errors import Damaged, Invalid, NotFound, Remedy, Unavailable
 from mmsearch.files.crash_points import crash_point
+from mmsearch.files.member_paths import is_archive_name
 from mmsearch.files.paths import is_below
 from mmsearch.indexing.reconciling import is_empty_folder
 from mmsearch.indexing.walking import WalkRules, check_rules, is_mount_point
@@ -59,8 +60,8 @@ def check_root(path: bytes) -> None:
 
 
 def is_of_unread_kind(path: bytes) -> bool:
-    """Whether it is a file that no reader takes, by its name and by its first bytes."""
-    if medium_of(path) is not None or not os.path.isfile(path):
+    """Whether it is a file that no reader takes, by its name and by its first bytes. An archive is looked into."""
+    if medium_of(path) is not None or is_archive_name(path) or not os.path.isfile(path):
         return False
     try:
         with open_file(path):
@@ -138,6 +139,7 @@ def _rules_of(root: Root) -> WalkRules:
             exclude=tuple(written["exclude"]),
             hidden=written["hidden"],
             ignore_files=written["ignore_files"],
+            archives=written.get("archives", False),
         )
     except (ValueError, TypeError, KeyError) as error:
         name = os.fsdecode(root.path)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mmsearch.files.crash_points import crash_point
+from mmsearch.files.member_paths import is_archive_name, splits
 from mmsearch.indexing.reconciling import RootChanges
 from mmsearch.indexing.walking import FoundSidecar
 from mmsearch.reading.sidecars import VERSION, facts_of_sidecars
@@ -25,11 +26,19 @@ def keep_sidecars(store: Store, changes: RootChanges, stop: threading.Event) -> 
     not see (on a drive that is away) what is known stays; where nothing has changed nothing is written. What a stop
     leaves no time for the next run finds.
     """
-    if changes.root.path in changes.offline or not os.path.isdir(changes.root.path):
+    root = changes.root.path
+    if root in changes.offline or changes.archives is None or not (os.path.isdir(root) or is_archive_name(root)):
         return 0
+    unopened = {path for path, archive in changes.archives.seen.items() if not archive.is_new}
     known = store.sidecar_states(changes.root)
     found = {photo: _state(sidecars) for photo, sidecars in changes.sidecars.items()}
-    gone = [file_id for path, (file_id, _) in known.items() if path not in found and file_id in changes.files]
+    gone = [
+        file_id
+        for path, (file_id, _) in known.items()
+        if path not in found
+        and file_id in changes.files
+        and unopened.isdisjoint(archive for archive, _ in splits(path))
+    ]
     told = 0
     if gone:
         with store.transaction():

@@ -8,7 +8,6 @@ file that it was at.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import Invalid, MmsearchError
+from mmsearch.files.archives import is_file_at, is_gone
 from mmsearch.files.crash_points import crash_point
 from mmsearch.indexing.encoding import rows_of_parts
 from mmsearch.indexing.journal import InFlight
@@ -212,7 +212,7 @@ class _Reading:
         suspects = self.journal.suspects()
         fatal = self._fatal([some[0].path for some in files.values() if some[0].path in suspects])
         ours = {one.path for some in files.values() for one in some}
-        self.journal.start([path for path in suspects if path not in ours and os.path.lexists(path)])
+        self.journal.start([path for path in suspects if path not in ours and not is_gone(path)])
         executor = ThreadPoolExecutor(1, thread_name_prefix=self.stage.name)
         working: Future[_Found] | None = None
         try:
@@ -279,7 +279,7 @@ def _by_content(files: Sequence[FileToRead]) -> dict[int, list[FileToRead]]:
     """The files by what they hold; those that are not there now, on a drive that is away, are left out."""
     found: dict[int, list[FileToRead]] = {}
     for file in files:
-        if os.path.exists(file.path):
+        if is_file_at(file.path):
             found.setdefault(file.content_id, []).append(file)
     return found
 

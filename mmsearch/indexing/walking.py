@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
 
+from mmsearch.files.member_paths import is_archive_name
 from mmsearch.files.paths import with_parents
 from mmsearch.files.regular import kind_of
 from mmsearch.files.times import change_time, modification_time
@@ -50,22 +52,27 @@ class WalkRules:
     Both hold gitignore-style patterns relative to the root of the walk; in `exclude`, `!pattern` takes in
     what an ignore file, DEFAULT_EXCLUDES or `hidden=False` would leave out. An ignore file takes in neither
     of the latter two. `ignore_files` obeys .mmsearchignore and .ignore everywhere and .gitignore inside git
-    work trees.
+    work trees. `archives` looks into archives (`.zip`, `.cbz`) as into folders.
     """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     hidden: bool = False
     ignore_files: bool = True
+    archives: bool = False
 
 
 class FoundFile(NamedTuple):  # a hundred thousand of them a second are made
-    """A regular file: `size` in bytes, `mtime_ns` and `ctime_ns` in nanoseconds since 1970, None where not known."""
+    """A regular file: `size` in bytes, `mtime_ns` and `ctime_ns` in nanoseconds since 1970, None where not known.
+
+    Of one that lies in an archive `archive` is the path of that, and `ctime_ns` a checksum in its place.
+    """
 
     path: bytes
     size: int
     mtime_ns: int
     ctime_ns: int | None
+    archive: bytes | None = None
 
 
 class FoundSidecar(NamedTuple):
@@ -75,6 +82,21 @@ class FoundSidecar(NamedTuple):
     size: int
     mtime_ns: int
     photos: tuple[bytes, ...]
+
+
+class FoundArchive(NamedTuple):
+    """A regular file that is to be looked into, as its name says, with its size and times.
+
+    `takes` tells whether the rules take what lies in it under a name (bytes, with slashes); `rules` stands for them, as
+    far as they bear on that: as long as it is the same, so is what is taken.
+    """
+
+    path: bytes
+    size: int
+    mtime_ns: int
+    ctime_ns: int | None
+    takes: Callable[[bytes], bool]
+    rules: str
 
 
 @dataclass(frozen=True)
@@ -92,7 +114,7 @@ class MountPoint:
     path: bytes
 
 
-Found = FoundFile | FoundSidecar | WalkProblem | MountPoint
+Found = FoundFile | FoundSidecar | FoundArchive | WalkProblem | MountPoint
 
 
 def check_rules(rules: WalkRules) -> None:
@@ -102,7 +124,8 @@ def check_rules(rules: WalkRules) -> None:
 
 
 def walk(root: bytes, rules: WalkRules) -> Iterator[Found]:
-    """Walk `root`, an absolute path of a folder or of one file (which is taken whatever the rules say).
+    """Walk `root`, an absolute path of a folder or of one file (which is taken whatever the rules say, and looked into
+    if it is an archive).
 
     Depth-first, names sorted as bytes; symbolic links come last and are followed once. A folder or file that
     vanishes meanwhile is passed over. Raises Invalid at once for a pattern that is none.
@@ -192,16 +215,22 @@ class _Walk:
             yield WalkProblem(self._root, reason_of(error))
             return
         if stat.S_ISREG(status.st_mode):
-            yield _found(self._root, status)
+            if is_archive_name(self._root):
+                yield self._archive(self._root, status, self._start(_Scope()))
+            else:
+                yield _found(self._root, status)
         elif not stat.S_ISDIR(status.st_mode):
             yield WalkProblem(self._root, _not_regular(status.st_mode))
         else:
             scope = _scope_above(self._root, self._problems) if self._rules.ignore_files else _Scope()
-            starts_taken = all(pattern.startswith("!") for pattern in self._rules.include)
             if is_mount_point(self._root):
                 yield MountPoint(self._root)
-            yield from self._descend(self._root, replace(scope, included=starts_taken), status.st_dev)
+            yield from self._descend(self._root, self._start(scope), status.st_dev)
             yield from self._follow_links()
+
+    def _start(self, scope: _Scope) -> _Scope:
+        """The scope of the root, in which nothing is taken that no pattern takes in, where there are such patterns."""
+        return replace(scope, included=all(pattern.startswith("!") for pattern in self._rules.include))
 
     def _descend(self, top: bytes, scope: _Scope, device: int) -> Iterator[Found]:
         """What is below `top`; `device` is that of the folder around it."""
@@ -216,10 +245,14 @@ class _Walk:
             for entry in folder.entries:
                 try:
                     if entry.is_file(follow_symlinks=False):
-                        if not self._leaves_out(entry.name, entry.path, folder.scope, is_folder=False):
+                        is_archive = self._rules.archives and is_archive_name(entry.name)
+                        if not self._leaves_out(entry.name, entry.path, folder.scope, is_folder=is_archive):
                             status = entry.stat(follow_symlinks=False)
                             if not (_HAS_HIDDEN_ATTRIBUTE and self._is_marked_hidden(status)):
-                                yield _found_in(folder, entry, status)
+                                if is_archive:
+                                    yield self._archive(entry.path, status, folder.scope)
+                                else:
+                                    yield _found_in(folder, entry, status)
                     elif entry.is_dir(follow_symlinks=False):
                         if not self._leaves_out(entry.name, entry.path, folder.scope, is_folder=True):
                             stack.append(self._enter(entry.path, folder.scope, folder.device))
@@ -259,10 +292,9 @@ class _Walk:
             return nothing
         if self._rules.ignore_files:
             scope = scope.inside(folder, names, self._problems)
-        if self._include and folder != self._root:
-            verdict = self._include.verdict(folder, is_folder=True)
-            scope = scope if verdict is None else replace(scope, included=verdict)
-        return _Folder(iter(entries), scope, status.st_dev, sidecars_among(names, _may_have_sidecars))
+        if folder != self._root:
+            scope = self._inside(folder, scope)
+        return _Folder(iter(entries), scope, status.st_dev, sidecars_among(names, may_have_sidecars))
 
     def _leaves_out(self, name: bytes, path: bytes, scope: _Scope, is_folder: bool) -> bool:
         typed = self._exclude.verdict(path, is_folder) if self._exclude else None
@@ -285,6 +317,29 @@ class _Walk:
         wanted = self._include.verdict(path, is_folder=False)
         return not (scope.included if wanted is None else wanted)
 
+    def _archive(self, path: bytes, status: os.stat_result, scope: _Scope) -> FoundArchive:
+        """The file at `path` as one that is looked into, with the rules inside it: those of a folder of its name."""
+        scope = scope if path == self._root else self._inside(path, scope)
+        patterns = (one.mark for one in (*scope.chain, self._include, self._exclude) if one is not None)
+        rules = f"{self._rules.hidden} {scope.included} {' '.join(patterns)}"
+        takes = partial(self._takes_member, path, scope)
+        return FoundArchive(path, status.st_size, modification_time(status), change_time(status), takes, rules)
+
+    def _takes_member(self, path: bytes, scope: _Scope, name: bytes) -> bool:
+        """Whether the rules take what lies under a name in the archive at `path`."""
+        *folders, last = name.split(b"/")
+        for folder in folders:
+            path = os.path.join(path, folder)
+            if self._leaves_out(folder, path, scope, is_folder=True):
+                return False
+            scope = self._inside(path, scope)
+        return not self._leaves_out(last, os.path.join(path, last), scope, is_folder=False)
+
+    def _inside(self, folder: bytes, scope: _Scope) -> _Scope:
+        """The scope inside a folder below the root, as far as the patterns tell that were given with it."""
+        verdict = self._include.verdict(folder, is_folder=True) if self._include else None
+        return scope if verdict is None else replace(scope, included=verdict)
+
     def _is_marked_hidden(self, status: os.stat_result) -> bool:
         if self._rules.hidden or not _HAS_HIDDEN_ATTRIBUTE:
             return False
@@ -293,7 +348,7 @@ class _Walk:
 
     def _follow_links(self) -> Iterator[Found]:
         """Links to folders first: a link to a file counts only where no walked folder holds that file."""
-        files: list[FoundFile] = []
+        files: list[FoundFile | FoundArchive] = []
         while self._links:
             links, self._links = sorted(self._links, key=lambda link: link[0]), []
             for path, scope in links:
@@ -305,7 +360,8 @@ class _Walk:
                 except OSError as error:
                     status, reason = None, _link_reason(error)
                 is_folder = status is not None and stat.S_ISDIR(status.st_mode)
-                if self._leaves_out(os.path.basename(path), path, scope, is_folder):
+                is_archive = self._rules.archives and is_archive_name(path)
+                if self._leaves_out(os.path.basename(path), path, scope, is_folder or is_archive):
                     continue
                 if status is None:
                     yield WalkProblem(path, reason)
@@ -316,7 +372,7 @@ class _Walk:
                         # git itself never looks through a link, so its rules end here.
                         yield from self._descend(path, replace(scope, git=(), in_git=False), around)
                 elif stat.S_ISREG(status.st_mode):
-                    files.append(_found(path, status))
+                    files.append(self._archive(path, status, scope) if is_archive else _found(path, status))
                 else:
                     yield WalkProblem(path, _not_regular(status.st_mode))
         for file in sorted(files, key=attrgetter("path")):
@@ -343,7 +399,7 @@ def _found_in(folder: _Folder, entry: os.DirEntry[bytes], status: os.stat_result
     return FoundSidecar(entry.path, status.st_size, modification_time(status), paths)
 
 
-def _may_have_sidecars(name: bytes) -> bool:
+def may_have_sidecars(name: bytes) -> bool:
     return medium_of(name) in _WITH_SIDECARS
 
 

@@ -167,6 +167,7 @@ def forget(access: Access, folder: bytes) -> Forgotten:
         with store.transaction():
             store.remove_files(files)
             store.remove_failures(failures)
+            store.remove_archives_below(folder)
             for root in roots:
                 store.remove_root(root.id)
             store.remove_orphans()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from mmsearch.files.archives import archive_of
 from mmsearch.output import visible
 from mmsearch.searching.results import Hit, ListedFile
 
@@ -26,9 +27,11 @@ def place_in_file(hit: Hit | ListedFile) -> str:
 
 
 def file_url(path: str) -> str:
-    """The `file://` URL of an absolute path, which may have bytes that are no UTF-8."""
+    """The `file://` URL of a file, or of the archive that it lies in; its absolute path may have bytes of any kind."""
     from urllib.parse import quote_from_bytes
 
+    inside = archive_of(os.fsencode(path))
+    path = path if inside is None else os.fsdecode(inside[0])
     slashes = os.fsencode(path.replace("\\", "/") if os.sep == "\\" else path)
     return "file://" + quote_from_bytes(slashes if slashes.startswith(b"/") else b"/" + slashes)
 

@@ -213,6 +213,7 @@ def rules_said(rules: WalkRules) -> str:
         *(f"--exclude {visible(pattern)!r}" for pattern in rules.exclude),
         *(["--hidden"] if rules.hidden else []),
         *([] if rules.ignore_files else ["--no-ignore-files"]),
+        *(["--archives"] if rules.archives else []),
     ]
     return " ".join(said)
 

@@ -24,6 +24,7 @@ from mmsearch.reading.reader import (
     UnreadableFile,
 )
 from mmsearch.reading.stage import Engine, Stage
+from mmsearch.reading.unpacking import file_bytes
 from mmsearch.records import NOTHING_HEARD, Details, FileFacts, Hearing, Locator, Medium
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ __all__ = [
     "details_at",
     "details_versions",
     "extra_of",
+    "file_bytes",
     "known_picture",
     "may_sound",
     "media_with_sound",

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import IO, Any, BinaryIO, cast
 
+from mmsearch.files.archives import NotAnArchive, archive_of, mark_of, member_of
 from mmsearch.files.hashing import blocks_of
 from mmsearch.files.paths import extension_of
 from mmsearch.files.times import change_time, modification_time
@@ -24,6 +25,7 @@ from mmsearch.reading.reader import (
     UnreadableFile,
     unreachable,
 )
+from mmsearch.reading.unpacking import member_bytes
 from mmsearch.records import Hearing
 
 # The clocks of Linux's file systems advance every 1 to 10 ms.
@@ -109,12 +111,18 @@ class OpenFile:
 def opened(path: bytes, limits: ReadLimits, readers: Sequence[Reader]) -> Iterator[OpenFile]:
     """Opens and hashes the file at `path`, once more if it changes meanwhile; links are followed.
 
+    The path may be that of a file in an archive.
+
     What is read of it within the block is what was hashed, or UnreachableFile is raised at its end.
 
     Raises:
         UnreadableFile: it cannot be read, is over its limit (nothing beyond its head is read then), is not what its
             extension says, or does not keep still. NotAMedium, for files of other kinds.
     """
+    inside = archive_of(path)
+    if inside is not None:
+        yield _opened_member(path, inside, limits, readers)
+        return
     try:
         file = _opened_once(path, limits, readers) or _opened_once(path, limits, readers)
     except IsADirectoryError:
@@ -140,6 +148,13 @@ def opened_as_known(
     Raises:
         UnreachableFile: it is in another state, or not to be had. UnreadableFile: as `opened` does.
     """
+    inside = archive_of(path)
+    if inside is not None:
+        member = _opened_member(path, inside, limits, readers)
+        if (member.size, member.mtime_ns) != state:
+            raise UnreachableFile("changed while it was read")
+        yield member
+        return
     try:
         file = cast("BinaryIO", open(path, "rb", buffering=0, opener=_open_without_waiting))  # noqa: SIM115
     except OSError as error:
@@ -191,6 +206,44 @@ def _opened_once(path: bytes, limits: ReadLimits, readers: Sequence[Reader]) -> 
         raise
 
 
+def _opened_member(path: bytes, inside: tuple[bytes, bytes], limits: ReadLimits, readers: Sequence[Reader]) -> OpenFile:
+    """The file at `path`, which lies in an archive, unpacked and hashed. Raises as `opened` does."""
+    try:
+        archive, entry = member_of(*inside)
+    except FileNotFoundError:
+        raise UnreachableFile("vanished before it was read") from None
+    except NotAnArchive as error:
+        raise UnreadableFile(error.reason) from None
+    except OSError as error:
+        raise unreachable(error) from None
+    data = member_bytes(inside[0], archive, entry, limits.max_member_bytes)
+    if not data:
+        raise UnreadableFile("empty file")
+    head = data[:HEAD_BYTES]
+    reader = reader_of_bytes(head, extension_of(path), readers)
+    _check_size(len(data), _most_bytes(reader, limits), reader)
+    digest = _digest_begun(head, reader.way_of_reading(extension_of(path)))
+    digest.update(data[len(head) :])
+    return OpenFile(
+        path,
+        io.BytesIO(data),
+        head,
+        digest.digest(),
+        len(data),
+        archive.modified(entry),
+        reader,
+        limits,
+        mark_of(entry),
+        readers=readers,
+    )
+
+
+def _digest_begun(head: bytes, way_of_reading: int) -> hashlib.blake2b:
+    """The digest of a file's first bytes, to be gone on with."""
+    # The way of reading is a part of the content: the same bytes are another text as a web page.
+    return hashlib.blake2b(head, digest_size=DIGEST_BYTES, person=way_of_reading.to_bytes(8, "little"))
+
+
 def _most_bytes(reader: Reader, limits: ReadLimits) -> int:
     return limits.max_bytes.get(reader.medium, reader.max_bytes)
 
@@ -202,8 +255,7 @@ def _check_size(size: int, limit: int, reader: Reader) -> None:
 
 def _hashed(file: BinaryIO, head: bytes, size: int, way_of_reading: int) -> tuple[bytes | None, bytes | None]:
     """The digest of all bytes, None where there are not `size` of them, and the bytes where they are few enough."""
-    # The way of reading is a part of the content: the same bytes are another text as a web page.
-    digest = hashlib.blake2b(head, digest_size=DIGEST_BYTES, person=way_of_reading.to_bytes(8, "little"))
+    digest = _digest_begun(head, way_of_reading)
     # One byte more than there should be shows growth; no endless file can fill memory.
     if size <= KEPT_BYTES:
         data = head + _read_up_to(file, size + 1 - len(head))

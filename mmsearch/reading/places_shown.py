@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mmsearch.files.archives import status_at
 from mmsearch.files.times import modification_time
 from mmsearch.reading.opening import opened_as_known
 from mmsearch.reading.reader import Reader, ReadLimits, UnreadableFile, unreachable
@@ -30,7 +30,7 @@ class Shown:
 def shown_place(path: bytes, place: Locator, side: int, limits: ReadLimits, readers: Sequence[Reader]) -> Shown:
     """What is shown of a place in the file at `path`; see `reading.shown_at`."""
     try:
-        status = os.stat(path)
+        status = status_at(path)
     except OSError as error:
         raise unreachable(error) from None
     state = status.st_size, modification_time(status)

@@ -16,6 +16,8 @@ from datetime import datetime, timezone
 from mmsearch.files.paths import extension_of
 from mmsearch.reading.image_dates import date_taken
 from mmsearch.reading.image_details import clean, details_of, located, on_earth
+from mmsearch.reading.reader import UnreadableFile
+from mmsearch.reading.unpacking import file_bytes
 from mmsearch.reading.xmp import MOST_BYTES
 from mmsearch.records import Details, FileFacts
 
@@ -95,9 +97,8 @@ def facts_of_sidecars(paths: Sequence[bytes]) -> FileFacts:
     said = FileFacts()
     for path in sorted(paths, key=lambda path: (extension_of(path) != ".xmp", path)):
         try:
-            with open(path, "rb") as file:
-                data = file.read(MOST_BYTES + 1)
-        except OSError:
+            data = file_bytes(path, MOST_BYTES + 1)
+        except (OSError, UnreadableFile):
             continue
         if len(data) <= MOST_BYTES:
             more = _of_xmp(data) if extension_of(path) == ".xmp" else _of_takeout(data)

@@ -54,6 +54,34 @@ class FileState:
     ctime_ns: int | None = None
 
 
+class KnownMember(NamedTuple):
+    """A file in an archive as it was read last: `ctime_ns` is what tells a change beside size and time, None where it
+    could not be read. `size` is -1 of one that was out of reach.
+    """
+
+    path: bytes
+    size: int
+    mtime_ns: int
+    ctime_ns: int | None
+
+
+class KnownArchive(NamedTuple):
+    """An archive as it was read last, with readers and rules that `read_as` stands for.
+
+    `files` counts those of its files that are known, `unread` those that no reader takes by extension; `trouble` is why
+    some of it was left out.
+    """
+
+    path: bytes
+    size: int
+    mtime_ns: int
+    ctime_ns: int | None
+    read_as: str
+    files: int
+    unread: Mapping[str, int]
+    trouble: str | None = None
+
+
 @dataclass(frozen=True)
 class KnownFiles:
     """What is known at some paths: files of the library and, where there is none, failures of reading or of one model.

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeVar
 
+from mmsearch.files.paths import parent_of
 from mmsearch.searching.query import Group
 from mmsearch.searching.results import Hit, ListedFile
 
@@ -29,5 +30,5 @@ def in_groups(hits: Iterable[Shown], by: Group | None) -> tuple[Shown, ...]:
 
 def _group_of(hit: Hit | ListedFile, by: Group) -> str | None:
     if by == "folder":
-        return os.path.dirname(hit.path)
+        return os.fsdecode(parent_of(os.fsencode(hit.path)))
     return hit.moment[:10] if by == "day" else hit.place

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from mmsearch.files.archives import status_at
 from mmsearch.files.paths import is_below
 
 # So long, in seconds, a search waits for all of its files together,
@@ -99,6 +100,6 @@ class _Look:
 def status_of(path: bytes) -> os.stat_result | None:
     """What the system says of a file, or None where there is none. It may take for ever."""
     try:
-        return os.stat(path)
+        return status_at(path)
     except (OSError, ValueError):
         return None

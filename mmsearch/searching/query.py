@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from mmsearch.errors import Invalid, NotFound, Remedy
+from mmsearch.files.archives import is_file_at
 from mmsearch.records import Filters, Medium, Modality, Reading
 from mmsearch.searching import DEFAULT_LIMIT
 
@@ -172,7 +173,7 @@ def image_term(written: str, sign: int = 1) -> Term:
     if name.lower().startswith(("http://", "https://")):
         raise Invalid(f"The query image {name} lies on the network, of which nothing is fetched; save it as a file.")
     path = _file_called(name)
-    if not os.path.isfile(path):
+    if not is_file_at(os.fsencode(path)):
         if os.path.isdir(path):
             raise Invalid(f"The query image {name} is a folder; give the path of a picture.")
         raise NotFound(f"The query image {name} does not exist; give the path of a picture.")
@@ -185,7 +186,7 @@ def names_picture(written: str) -> bool:
     if name.lower().startswith(_FILE_URL):
         return True
     path = _file_called(name)
-    if not os.path.isfile(path):
+    if not is_file_at(os.fsencode(path)):
         return False
     from mmsearch.reading import medium_of
 

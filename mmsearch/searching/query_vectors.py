@@ -12,6 +12,7 @@ import numpy as np
 
 from mmsearch.encoding.protocol import Encoder, text_vectors
 from mmsearch.errors import Invalid, NotFound, Unsupported
+from mmsearch.files.archives import status_at
 from mmsearch.nearest.recent import Recent
 from mmsearch.nearest.spaces import ModelInUse
 from mmsearch.records import FloatMatrix
@@ -42,7 +43,7 @@ class QueryVectors:
             NotFound: the file is not there. Invalid: it is no picture. Unsupported: it is one that cannot be read.
         """
         try:
-            status = os.stat(path)
+            status = status_at(os.fsencode(path))
             mark = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
             key = (in_use.identity.fingerprint, "image", path, *mark)
             return self._known.get(key, lambda: self._picture(in_use, path))

@@ -41,6 +41,7 @@ from mmsearch.records import (
     Root,
     TimedItem,
 )
+from mmsearch.store.archive_ledger import ArchiveLedger
 from mmsearch.store.stage_ledger import StageLedger
 from mmsearch.store.word_index import WordIndex
 
@@ -424,5 +425,5 @@ class VectorStore(Protocol):
         """
 
 
-class Store(Ledger, StageLedger, VectorStore, WordIndex, Protocol):
+class Store(Ledger, ArchiveLedger, StageLedger, VectorStore, WordIndex, Protocol):
     """All of it, over one connection."""

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
+from mmsearch.files.member_paths import splits
+
 # Rises when other words are made of the same text: a library then indexes its words anew.
 WORDS_VERSION = 1
 # What is longer is no word that anybody types.
@@ -90,6 +92,8 @@ def name_and_folders(path: bytes, root: bytes | None) -> tuple[str, str]:
     """The name of a file, and those of the folders it lies in from the last one of its root's path on."""
     above = os.path.dirname(root) if root is not None and path.startswith(root) else b""
     folders, name = os.path.split(path[len(above) :])
+    for archive, member in splits(name):  # it lies in there as in a folder
+        folders, name = os.path.join(os.path.dirname(path[len(above) :]), archive), member
     return name.decode("utf-8", "replace"), folders.decode("utf-8", "replace").lstrip(os.sep)
 
 

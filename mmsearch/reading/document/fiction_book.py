@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from mmsearch.reading.document.format import ZIP_MAGIC
+from mmsearch.files.zip_directory import MAGIC as ZIP_MAGIC
 from mmsearch.reading.document.pages import Page, Picture, TextOfPage, reading_of
 from mmsearch.reading.document.xml_events import Walker, attribute, walk
 from mmsearch.reading.document.zipped import Package

@@ -9,7 +9,8 @@ import importlib.util
 import re
 from typing import TYPE_CHECKING
 
-from mmsearch.reading.document.format import COMPOUND_MAGIC, ZIP_MAGIC, Format
+from mmsearch.files.zip_directory import MAGIC as ZIP_MAGIC
+from mmsearch.reading.document.format import COMPOUND_MAGIC, Format
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import Reading
 from mmsearch.reading.text_encoding import looks_like_text

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
-from mmsearch.reading.document.format import ZIP_MAGIC
+from mmsearch.files.zip_directory import MAGIC as ZIP_MAGIC
 from mmsearch.reading.document.pages import Page, Picture, TextOfPage, reading_of, tidied
 from mmsearch.reading.document.xml_events import Walker, attribute, is_in, walk
 from mmsearch.reading.document.zipped import Package

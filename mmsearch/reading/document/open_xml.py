@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from mmsearch.files.zip_directory import MAGIC as ZIP_MAGIC
 from mmsearch.reading.document import compound_file
-from mmsearch.reading.document.format import ZIP_MAGIC
 from mmsearch.reading.document.open_packaging import relations_of
 from mmsearch.reading.document.pages import Page, reading_of
 from mmsearch.reading.document.sheets import sheet_pages

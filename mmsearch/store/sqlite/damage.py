@@ -32,6 +32,7 @@ _TABLES_OF_TEXT = (
     "stages",
     "stage_parts",
     "wordless",
+    "archives",
 )
 _ROWS_AT_ONCE = 4_096
 

@@ -49,6 +49,7 @@ class FileTables(Connected):
 
     def remove_root(self, root_id: int) -> None:
         self.connection.execute("DELETE FROM unread WHERE root_id = ?", (root_id,))
+        self.connection.execute("DELETE FROM archives WHERE root_id = ?", (root_id,))
         self.connection.execute("DELETE FROM roots WHERE id = ?", (root_id,))
 
     def files_in_root(self, root: Root) -> int:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from mmsearch.files.hashing import place_in_shuffle
-from mmsearch.files.paths import with_separator
+from mmsearch.files.paths import begins_below
 from mmsearch.records import Filters
 
 # When a file was taken: as it says itself, else as a sidecar says.
@@ -127,9 +127,11 @@ def _kilometres(latitude: float | None, longitude: float | None, north: float, e
 
 def below(column: str, folder: bytes) -> tuple[str, tuple[bytes, ...]]:
     """The condition that the path in `column` is `folder` or lies below it, and its values."""
-    first = with_separator(folder)
-    past = first[:-1] + bytes([first[-1] + 1])
-    return f"({column} = ? OR ({column} >= ? AND {column} < ?))", (folder, first, past)
+    condition, values = f"{column} = ?", [folder]
+    for first in begins_below(folder):
+        condition += f" OR ({column} >= ? AND {column} < ?)"
+        values += [first, first[:-1] + bytes([first[-1] + 1])]
+    return f"({condition})", tuple(values)
 
 
 def _nanoseconds(moment: datetime) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from mmsearch.files.archives import status_at
 from mmsearch.files.paths import extension_of
 from mmsearch.files.times import change_time, modification_time
 from mmsearch.records import (
@@ -117,7 +117,7 @@ class ItemTables(Connected):
         Raises:
             OSError: there is no such file now.
         """
-        status = os.stat(path)
+        status = status_at(path)
         row = self.connection.execute(
             """SELECT item_id, vector, vectors.checksum FROM files JOIN items ON items.content_id = files.content_id
                JOIN vectors ON vectors.item_id = items.id

@@ -28,7 +28,7 @@ from mmsearch.store.sqlite.words import fill_words
 # What the others say can be found out again: which spaces there are, and what nothing reads.
 _TABLES = (
     *("settings", "models", "roots", "contents", "files", "items", "vectors", "failures", "adapters", "remarks"),
-    *("query_banks", "part_names", "details", "sidecars", "stages", "stage_parts", "wordless"),
+    *("query_banks", "part_names", "details", "sidecars", "stages", "stage_parts", "wordless", "archives"),
 )
 _AT_ONCE = 256
 _FURTHEST_STEP = 2**40
@@ -282,6 +282,7 @@ def _drop_incomplete(new: sqlite3.Connection) -> None:
     execute("DELETE FROM files WHERE content_id NOT IN (SELECT id FROM contents)")
     execute("DELETE FROM files WHERE root_id NOT IN (SELECT id FROM roots)")
     execute("DELETE FROM failures WHERE root_id NOT IN (SELECT id FROM roots)")
+    execute("DELETE FROM archives WHERE root_id NOT IN (SELECT id FROM roots)")
     execute("DELETE FROM failures WHERE model_id NOT IN (SELECT id FROM models)")
     execute("DELETE FROM query_banks WHERE model_id NOT IN (SELECT id FROM models)")
     execute("DELETE FROM items WHERE content_id NOT IN (SELECT id FROM contents)")

@@ -17,7 +17,7 @@ from mmsearch.store.sqlite.words import fill_words
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 APPLICATION_ID = 0x6D6D7365  # "mmse"
 
 
@@ -266,6 +266,18 @@ def _word_index_and_stages(db: Database) -> None:
     _stages(db)
 
 
+def _archives(db: Database) -> None:
+    """From now on archives may be looked into, and it is known in which state each was read last."""
+    # By which readers and rules it was read (`read_as`), how many of its files are known, which kinds nothing reads,
+    # and why some of it was left out.
+    db.execute(
+        """CREATE TABLE archives (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, root_id INTEGER NOT NULL,
+             size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER, read_as TEXT NOT NULL,
+             files INTEGER NOT NULL, unread TEXT NOT NULL, trouble TEXT)"""
+    )
+    add_checksums(db.conn, "archives")
+
+
 def number_items(connection: sqlite3.Connection) -> None:
     """Gives the items of each content and model their places, of a library whose items are in order and whole."""
     connection.execute(
@@ -298,6 +310,7 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _query_banks,
     _part_names_and_details,
     _word_index_and_stages,
+    _archives,
 )
 assert len(MIGRATIONS) == SCHEMA_VERSION
 

@@ -33,6 +33,7 @@ _COVERED = {
     "part_names": ("item_id", "name"),
     "details": (f"content_id version {_NUMBERS_OF_DETAILS}", _TEXTS_OF_DETAILS),
     "sidecars": (f"file_id {_NUMBERS_OF_DETAILS}", f"state taken {_TEXTS_OF_DETAILS}"),
+    "archives": ("id path root_id size mtime_ns ctime_ns files", "read_as unread trouble"),
     "stages": ("id content_id parts", "stage version failure noted"),
     "wordless": ("id content_id model_id", ""),
     "stage_parts": ("id content_id ordinal page time_from time_to", "stage region part_name text"),
@@ -186,6 +187,7 @@ def drop_unsound(connection: sqlite3.Connection) -> None:
         "stages",
         "stage_parts",
         "wordless",
+        "archives",
     )
     for table in others:
         execute(f"DELETE FROM {table} WHERE rowid IN ({bad[table]})")

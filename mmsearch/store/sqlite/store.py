@@ -15,6 +15,7 @@ from pathlib import Path
 from mmsearch.errors import Invalid, NotFound, Refused, Remedy, Unavailable, Unsupported
 from mmsearch.files.private import keep_private, make_private_file
 from mmsearch.files.regular import check_regular
+from mmsearch.store.sqlite.archives import ArchiveTables
 from mmsearch.store.sqlite.files import FileTables
 from mmsearch.store.sqlite.items import ItemTables
 from mmsearch.store.sqlite.models import ModelTables
@@ -39,7 +40,7 @@ class OlderLibrary(Refused):
         )
 
 
-class SqliteStore(FileTables, StageTables, ItemTables, ModelTables, WordTables):
+class SqliteStore(FileTables, ArchiveTables, StageTables, ItemTables, ModelTables, WordTables):
     """One connection to the library's SQLite file. A reader never waits for a writer (write-ahead log)."""
 
     @classmethod

@@ -40,6 +40,11 @@ TYPES: dict[str, dict[str, tuple[str, ...]]] = {
         "part_name": (_TEXT, _NOTHING), "text": (_TEXT,),
     },
     "wordless": {"content_id": (_NUMBER,), "model_id": (_NUMBER,)},
+    "archives": {
+        "path": (_BYTES,), "root_id": (_NUMBER,), "size": (_NUMBER,), "mtime_ns": (_NUMBER,),
+        "ctime_ns": (_NUMBER, _NOTHING), "read_as": (_TEXT,), "files": (_NUMBER,), "unread": (_TEXT,),
+        "trouble": (_TEXT, _NOTHING),
+    },
     "unread": {"root_id": (_NUMBER,), "extension": (_TEXT,), "files": (_NUMBER,)},
 }  # fmt: skip
 

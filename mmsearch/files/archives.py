@@ -1,0 +1,254 @@
+"""Archives as folders: which file lies in one, what the archive says of it, and whether it is there.
+
+A file that lies at a path itself comes before one in an archive that has the same path.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import BinaryIO
+
+from mmsearch.files.member_paths import splits
+from mmsearch.files.regular import open_without_waiting
+from mmsearch.files.times import change_time, modification_time
+from mmsearch.files.zip_directory import ZipEntry, directory_in, entries_in, entry_called, name_of
+
+MOST_MEMBERS = 100_000
+"""So many files of an archive are looked at."""
+
+# What is unpacked of an archive at most, counted in files that are not too large to be unpacked at all: a hundred times
+# its size, and as much as of a document.
+_LARGEST_MEMBER = 64_000_000
+_MOST_IN_ALL, _MOST_RATIO = 8 * _LARGEST_MEMBER, 100
+# A name within its archive, as it should be: no part of it begins with a point.
+_PLAIN_NAME = re.compile(rb"[\w -][\w .()-]*(?:/[\w -][\w .()-]*)*", re.ASCII)
+# The clocks of Linux's file systems advance every 1 to 10 ms.
+_CLOCK_TICK_NS = 20_000_000
+
+
+class NotAnArchive(OSError):
+    """An archive that cannot be read; `reason` says why in a few words."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(errno.EBADMSG, reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What an archive holds: its files by their names, as bytes with slashes. `size`, `mtime_ns` and `ctime_ns` are
+    those of the archive, `trouble` is why some of it was left out, in a few words.
+    """
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int | None
+    members: dict[bytes, ZipEntry] = field(repr=False)
+    trouble: str | None = None
+
+    def modified(self, entry: ZipEntry) -> int:
+        """When a member was modified, in nanoseconds since 1970; where it does not say so, when the archive was."""
+        return _modified(entry, self.mtime_ns)
+
+    def holds(self, name: bytes) -> bool:
+        """Whether there is a file or a folder of that name."""
+        return name in self.members or any(one.startswith(name + b"/") for one in self.members)
+
+
+def archive_of(path: bytes) -> tuple[bytes, bytes] | None:
+    """The archive in which the file at `path` lies, and its name there, with slashes; None for a file of its own.
+
+    It need not be there: of several archives that the path may mean one that is there is taken, else the outermost.
+    """
+    possible = list(splits(path))
+    if not possible or os.path.lexists(path):
+        return None
+    return next((one for one in possible if os.path.isfile(one[0])), possible[0])
+
+
+def archive_at(path: bytes) -> Archive:
+    """What the archive at `path` holds; what was read last is kept in memory as long as it has not changed.
+
+    Raises:
+        NotAnArchive: it is damaged, cut off, or a bomb. OSError: the system does not give it.
+    """
+    with open(path, "rb", opener=open_without_waiting) as file:
+        state = _state_of(file, path)
+        found = _read_last(state)
+        if not found:
+            found.append(_read(file, state))
+        return found[0]
+
+
+def member_of(archive: bytes, name: bytes) -> tuple[Archive, ZipEntry]:
+    """The archive, and what it says of the file of that name.
+
+    Raises:
+        OSError: the archive cannot be read, or FileNotFoundError: there is no such file in it.
+    """
+    found = archive_at(archive)
+    entry = found.members.get(name)
+    if entry is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), archive)
+    return found, entry
+
+
+def status_at(path: bytes) -> os.stat_result:
+    """What `os.stat` gives; of a file in an archive its own size and times, and a number by which it is told.
+
+    Raises:
+        OSError: it is not there, or the system does not tell. ValueError: it is no path.
+    """
+    try:
+        return os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        inside = archive_of(path)
+        if inside is None:
+            raise
+    import hashlib
+
+    around = os.stat(inside[0])
+    entry = _entry_of(*inside)
+    mtime_ns, own = _modified(entry, modification_time(around)), f"{around.st_ino} ".encode() + inside[1]
+    number = int.from_bytes(hashlib.blake2b(own, digest_size=8).digest(), "big")
+    times = (around.st_atime, mtime_ns / 1e9, entry.crc or 0)
+    mode = stat.S_IFREG | stat.S_IMODE(around.st_mode)
+    values = (mode, number, around.st_dev, 1, around.st_uid, around.st_gid, entry.unpacked, *times)
+    return os.stat_result(values, {"st_mtime_ns": mtime_ns, "st_ctime_ns": mark_of(entry)})
+
+
+def mark_of(entry: ZipEntry) -> int:
+    """What tells a change of a file in an archive beside its size and time, as `ctime_ns` does of other files."""
+    return entry.crc or 0
+
+
+def is_file_at(path: bytes) -> bool:
+    """Whether there is a regular file at `path`, or in the archive that it names."""
+    try:
+        return stat.S_ISREG(status_at(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def is_gone(path: bytes) -> bool:
+    """Whether there is surely nothing at `path`: what cannot be looked at is not gone."""
+    try:
+        os.lstat(path)
+        return False
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # a damaged path may hold a NUL
+        inside = archive_of(path)
+    except OSError:
+        return False
+    if inside is None:
+        return True
+    try:
+        return not archive_at(inside[0]).holds(inside[1])
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return True
+    except OSError:
+        return False
+
+
+def _modified(entry: ZipEntry, mtime_ns: int) -> int:
+    written = entry.mtime_ns
+    return mtime_ns if written is None else written
+
+
+def _entry_of(archive: bytes, name: bytes) -> ZipEntry:
+    """What the archive says of the file of that name; as `member_of`, and quicker where that is all that is asked."""
+    with open(archive, "rb", opener=open_without_waiting) as file:
+        state = _state_of(file, archive)
+        if not _read_last(state) and _safe_name(name) == name:
+            directory = directory_in(file, state.size)
+            entry = None if directory is None else entry_called(file, directory, name)
+            if entry is not None and _is_file(entry):
+                return entry
+    return member_of(archive, name)[1]
+
+
+def _state_of(file: BinaryIO, path: bytes) -> _State:
+    """The state of an open archive."""
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        raise NotAnArchive("not a regular file")
+    age = time.time_ns() - status.st_mtime_ns
+    if 0 <= age < _CLOCK_TICK_NS:  # else a change of a moment later could leave it with the same time
+        time.sleep((_CLOCK_TICK_NS - age) / 1e9)
+        status = os.fstat(file.fileno())
+    times = modification_time(status), change_time(status)
+    return _State(path, status.st_dev, status.st_ino, status.st_size, *times)
+
+
+@dataclass(frozen=True)
+class _State:
+    path: bytes
+    device: int
+    number: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int | None
+
+
+@lru_cache(maxsize=4)
+def _read_last(state: _State) -> list[Archive]:
+    """Where what was read of an archive in that state is kept."""
+    return []
+
+
+def _read(file: BinaryIO, state: _State) -> Archive:
+    directory = directory_in(file, state.size)
+    if directory is None:
+        file.seek(0)
+        raise NotAnArchive("truncated zip" if file.read(4) == b"PK\3\4" else "not a zip")
+    members: dict[bytes, ZipEntry] = {}
+    listed = refused = packed = unpacked = 0
+    for entry in entries_in(file, directory):
+        listed += 1
+        if listed > MOST_MEMBERS:
+            break
+        packed += entry.packed or 0
+        unpacked += entry.unpacked if entry.unpacked <= _LARGEST_MEMBER else 0
+        if _is_file(entry):
+            name = _safe_name(entry.name)
+            if name is None:
+                refused += 1
+            else:
+                members[name] = entry
+    # Members that lie one over the other are a bomb's.
+    if packed > state.size or unpacked > _MOST_IN_ALL + _MOST_RATIO * state.size:
+        raise NotAnArchive("a zip bomb")
+    troubles = list(_troubles(listed, directory.count, refused))
+    return Archive(state.size, state.mtime_ns, state.ctime_ns, members, "; ".join(troubles) or None)
+
+
+def _troubles(listed: int, count: int, refused: int) -> Iterator[str]:
+    if listed > MOST_MEMBERS:
+        yield f"more than {MOST_MEMBERS:,} files inside"
+    elif listed & 0xFFFF != count:
+        yield "damaged zip"
+    if refused:
+        yield f"{refused:,} {'file' if refused == 1 else 'files'} inside with a name that leads out of it"
+
+
+def _is_file(entry: ZipEntry) -> bool:
+    """Whether it is a regular file: links are not followed."""
+    return not entry.name.endswith((b"/", b"\\")) and stat.S_IFMT(entry.mode) in (0, stat.S_IFREG)
+
+
+def _safe_name(raw: bytes) -> bytes | None:
+    """The name of a member within its archive; None where it would lead out of it, or is none."""
+    if _PLAIN_NAME.fullmatch(raw):  # most are, and this is quicker
+        return raw
+    if not raw or b"\0" in raw:
+        return None
+    parts = [part for part in name_of(raw).split("/") if part not in ("", ".")]
+    if not parts or ".." in parts or (len(parts[0]) >= 2 and parts[0][1] == ":" and parts[0][0].isalpha()):
+        return None
+    return "/".join(parts).encode("utf-8", "surrogateescape")

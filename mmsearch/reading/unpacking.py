@@ -1,0 +1,112 @@
+"""A member of a zip → its bytes, block by block, and a file of an archive as a whole."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator
+from typing import IO
+
+from mmsearch.files.archives import Archive, archive_of, member_of
+from mmsearch.files.regular import open_without_waiting
+from mmsearch.files.times import modification_time
+from mmsearch.files.zip_directory import (
+    DEFLATED,
+    ENCRYPTED,
+    LOCAL_BYTES,
+    MAGIC,
+    STORED,
+    ZipEntry,
+    bytes_at,
+    number_in,
+)
+from mmsearch.reading.reader import UnreachableFile, UnreadableFile, unreachable
+
+BLOCK_BYTES = 1 << 16
+# XML of real documents is packed to a hundredth at most; a bomb to a thousandth.
+MOST_RATIO = 300
+RATIO_COUNTS_FROM = 4_000_000
+
+
+def check_ratio(unpacked: int, packed: int) -> None:
+    """Raises UnreadableFile where so many bytes have come out of so few."""
+    if unpacked > max(RATIO_COUNTS_FROM, MOST_RATIO * packed):
+        raise UnreadableFile(f"packed to less than a {MOST_RATIO}th: a zip bomb")
+
+
+def unpacked_blocks(stream: IO[bytes], member: ZipEntry, size: int) -> Iterator[tuple[bytes, int]]:
+    """(the next block of a member, how many packed bytes were taken for it and those before), of a zip of `size` bytes.
+
+    Raises UnreadableFile where it breaks off or is damaged.
+    """
+    local = bytes_at(stream, member.at, LOCAL_BYTES)
+    if len(local) < LOCAL_BYTES or not local.startswith(MAGIC):
+        raise UnreadableFile("damaged zip")
+    place = member.at + LOCAL_BYTES + number_in(local, 26, 2) + number_in(local, 28, 2)
+    end = size if member.packed is None else min(size, place + member.packed)
+    starts, engine = place, zlib.decompressobj(-zlib.MAX_WBITS)
+    waiting = b""
+    while not engine.eof:
+        if not waiting:
+            waiting = bytes_at(stream, place, min(BLOCK_BYTES, end - place)) if place < end else b""
+            place += len(waiting)
+        at_end = not waiting
+        if member.method == STORED:
+            block, waiting = waiting, b""
+            if at_end and (member.packed is None or end == starts + member.packed):
+                return
+        else:
+            try:
+                block = engine.decompress(waiting, BLOCK_BYTES)
+            except zlib.error:
+                raise UnreadableFile("damaged zip") from None
+            waiting = engine.unconsumed_tail
+        if at_end and not block and not engine.eof:
+            raise UnreadableFile("truncated" if end == size else "damaged zip")
+        yield block, place - starts - len(waiting) - len(engine.unused_data)
+
+
+def file_bytes(path: bytes, count: int) -> bytes:
+    """So many bytes of the file at `path`, which may lie in an archive; of what is longer there nothing.
+
+    Raises:
+        OSError: the system does not give it. UnreadableFile: the archive does not.
+    """
+    inside = archive_of(path)
+    if inside is None:
+        with open(path, "rb") as file:
+            return file.read(count)
+    return member_bytes(inside[0], *member_of(*inside), count)
+
+
+def member_bytes(path: bytes, archive: Archive, entry: ZipEntry, most: int) -> bytes:
+    """A file of the archive at `path`, of which `archive` says what it holds: at most so many bytes.
+
+    Raises:
+        UnreadableFile: it is encrypted, damaged, larger than allowed or than it says, or packed as bombs are.
+            UnreachableFile: the archive is not as it was, or not to be had.
+    """
+    if entry.flags & ENCRYPTED:
+        raise UnreadableFile("encrypted")
+    if entry.method not in (STORED, DEFLATED):
+        raise UnreadableFile("packed in a way that is not known")
+    if entry.unpacked > most:
+        raise UnreadableFile(f"{entry.unpacked:,} bytes unpacked, over the limit of {most:,}")
+    blocks, count, crc = [], 0, 0
+    try:
+        with open(path, "rb", opener=open_without_waiting) as file:
+            for block, packed in unpacked_blocks(file, entry, archive.size):
+                count += len(block)
+                check_ratio(count, packed)
+                if count > entry.unpacked:
+                    break
+                crc = zlib.crc32(block, crc)
+                blocks.append(block)
+            status = os.fstat(file.fileno())
+    except OSError as error:
+        raise unreachable(error) from None
+    if (status.st_size, modification_time(status)) != (archive.size, archive.mtime_ns):
+        raise UnreachableFile("changed while it was read")
+    if count != entry.unpacked or crc != entry.crc:
+        raise UnreadableFile("damaged zip")
+    return b"".join(blocks)
