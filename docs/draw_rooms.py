@@ -32,6 +32,7 @@ HOLDS = {
     "searching": "query → channels → calibrated scores → hits",
     "evaluation": "how well it finds: data sets and measures",
     "care": "what is wrong with a library, and putting it right",
+    "showing": "pictures of files by their ids, and their cache",
     "adapters": "small learned maps over a model's vectors",
     "library": "the door: Library, and its doors within",
     "output": "tables, lines and JSON",

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from mmsearch.searching.query import Group, Query, Sort, Term
     from mmsearch.searching.results import FileList, Hit, ListedFile, Moment, SearchResult
     from mmsearch.searching.session import Session
+    from mmsearch.searching.stored_files import Passage, PassagePlace, Passages, StoredFile
     from mmsearch.store.sqlite.backup import Backup
     from mmsearch.store.sqlite.compaction import Compacted
     from mmsearch.store.sqlite.salvage import Salvaged
@@ -137,6 +138,9 @@ __all__ = [
     "Near",
     "NotFound",
     "OptimisedModel",
+    "Passage",
+    "PassagePlace",
+    "Passages",
     "PhotoLabel",
     "Progress",
     "Pruned",
@@ -157,6 +161,7 @@ __all__ = [
     "StageReport",
     "StageStatus",
     "Status",
+    "StoredFile",
     "Term",
     "TermKind",
     "Thinned",
@@ -323,6 +328,12 @@ _ROOMS = {
         "SearchResult",
     ),
     "mmsearch.searching.session": ("Session",),
+    "mmsearch.searching.stored_files": (
+        "Passage",
+        "PassagePlace",
+        "Passages",
+        "StoredFile",
+    ),
     "mmsearch.store.sqlite.backup": ("Backup",),
     "mmsearch.store.sqlite.compaction": ("Compacted",),
     "mmsearch.store.sqlite.salvage": ("Salvaged",),

@@ -10,7 +10,15 @@ PACKAGE = Path(__file__).parent.parent / "mmsearch"
 # From the first to the last: each knows only those on the lines above it.
 FLOW = (
     *(("errors", "records"), ("files",), ("reading", "encoding", "language"), ("models",), ("store",), ("nearest",)),
-    *(("indexing",), ("searching",), ("evaluation", "care"), ("adapters",), ("library",), ("output",), ("cli",)),
+    *(
+        ("indexing",),
+        ("searching",),
+        ("evaluation", "care", "showing"),
+        ("adapters",),
+        ("library",),
+        ("output",),
+        ("cli",),
+    ),
 )
 STOREY = {room: storey for storey, rooms in enumerate(FLOW) for room in rooms}
 

@@ -52,6 +52,8 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "images.folder": "give the folder of the photos with --images",
     "images.which": "say which one with --images",
     "index": "run `mmsearch index FOLDER` first",
+    "index.again": "run `mmsearch index` and search again",
+    "index.away": "connect the drive that it lies on, or run `mmsearch index` and search again",
     "index.model": "run `mmsearch index --model {subject}` first",
     "index.name": "name a folder: `mmsearch index ~/Pictures`",
     "index.once": "run `mmsearch index` once where it can",

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from mmsearch.searching.query import Group, Query, Sort
     from mmsearch.searching.results import FileList, SearchResult
     from mmsearch.searching.session import Session
+    from mmsearch.searching.stored_files import PassagePlace, Passages, StoredFile
 
 
 class Library:
@@ -235,10 +236,32 @@ class Library:
 
         `group` and `random` are those of a `Query`.
         """
-        session = self._access.session(SessionOptions(adapter="none"))  # nothing is compared
-        return session.list_files(
+        return self._unadapted().list_files(
             filters, sort=sort, limit=limit, offset=offset, copies=copies, group=group, random=random
         )
+
+    def file(self, file_id: str) -> StoredFile:
+        """What the library knows of the file with the id of a hit; of copies that are there now, of the first."""
+        return self._unadapted().file(file_id)
+
+    def passages(self, file_id: str, place: PassagePlace | None = None, most_characters: int = 8_000) -> Passages:
+        """Texts that were found in the file with the id of a hit, from a place on; see `Session.passages`."""
+        return self._unadapted().passages(file_id, place, most_characters)
+
+    def thumbnail(self, file_id: str, side: int = 320, *, page: int | None = None, time: float | None = None) -> bytes:
+        """A JPEG of the file with the id of a hit, its longer side of at most `side` pixels, 16 to 4,096.
+
+        It is upright, has nothing in it but pixels, and is made only of bytes that are those that were indexed.
+        `page` of a document, counted from 1, and `time` in seconds in a video say what is shown. Those of up to
+        320 pixels are kept in the cache folder.
+        """
+        from mmsearch.showing.thumbnails import shown_at, thumbnail
+
+        place = shown_at(page, time)
+        return thumbnail(self._unadapted().sources(file_id), self._access.thumbnails, place, side)
+
+    def _unadapted(self) -> Session:
+        return self._access.session(SessionOptions(adapter="none"))  # nothing is compared
 
     def duplicates(
         self,

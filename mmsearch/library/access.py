@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mmsearch.encoding.adapted import AdaptedEncoder
@@ -26,6 +27,7 @@ from mmsearch.store.sqlite.store import DATABASE_NAME, OlderLibrary, SqliteStore
 if TYPE_CHECKING:
     from mmsearch.searching.options import SessionOptions
     from mmsearch.searching.session import Session
+    from mmsearch.showing.thumbnail_cache import ThumbnailCache
 
 LIBRARY_VARIABLE = "MMSEARCH_LIBRARY"
 
@@ -110,6 +112,13 @@ class Access:
                     SqliteStore.write(self.folder).close()
             return SqliteStore.read(self.folder)
 
+    @cached_property
+    def thumbnails(self) -> ThumbnailCache:
+        """The cache of thumbnails, of all libraries."""
+        from mmsearch.showing.thumbnail_cache import ThumbnailCache
+
+        return ThumbnailCache()
+
     def session(self, options: SessionOptions) -> Session:
         """A session for the library's own searches, kept until it is closed."""
         with self._opening:
@@ -175,6 +184,7 @@ class Access:
                 refresh_calibration(store, adapted(own_encoder, in_use), vectors, in_use)
         derived.remove_others(self.folder, own)
         MiniatureCache(self.folder).drop_gone(store)
+        self.thumbnails.drop_gone(store.state()[0], store)
         return troubles
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from mmsearch.files.paths import extension_of
 from mmsearch.reading import audio, document, image, ocr, speech, text, video
-from mmsearch.reading.opening import OpenFile, opened, opened_as_known
-from mmsearch.reading.places_shown import Shown, shown_place
+from mmsearch.reading.opening import CHANGED_SINCE, OpenFile, opened, opened_as_indexed, opened_as_known
+from mmsearch.reading.places_shown import Shown, picture_at, shown_place
 from mmsearch.reading.reader import (
     NotAMedium,
     Reader,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 __all__ = [
+    "CHANGED_SINCE",
     "READERS",
     "STAGES",
     "Engine",
@@ -52,7 +53,9 @@ __all__ = [
     "media_with_sound",
     "medium_of",
     "open_file",
+    "open_indexed",
     "open_known",
+    "picture_at",
     "picture_in",
     "read",
     "reader_versions",
@@ -160,6 +163,18 @@ def open_known(path: bytes, size: int, mtime_ns: int, limits: ReadLimits) -> Abs
         UnreadableFile: it is of no kind that is read. UnreachableFile: it is in another state, or not to be had.
     """
     return opened_as_known(path, (size, mtime_ns), limits, READERS)
+
+
+def open_indexed(
+    path: bytes, content: bytes, state: tuple[int, int], limits: ReadLimits | None = None
+) -> AbstractContextManager[OpenFile]:
+    """Opens a file only if its bytes are those that were indexed: `content` is their digest, `state` the size and
+    modification time that they had.
+
+    Raises:
+        UnreachableFile: they are others, or not to be had. UnreadableFile: as `open_file` does.
+    """
+    return opened_as_indexed(path, content, state, limits or ReadLimits(), READERS)
 
 
 def details_at(path: bytes, size: int, mtime_ns: int, limits: ReadLimits) -> Details:

@@ -38,6 +38,7 @@ _BLOCK_BYTES = 1 << 20
 # Of a file of which only the header is wanted, so much is read at a time.
 _HEADER_BYTES = 1 << 16
 DIGEST_BYTES = 16
+CHANGED_SINCE = "changed since it was indexed"
 # A file in a mail in a mail is read; what lies deeper is a trap, or nothing that anyone looks for.
 DEEPEST = 3
 
@@ -172,6 +173,35 @@ def opened_as_known(
         yield OpenFile(path, stream, head, b"", *state, reader, limits, readers=readers)
         if _state(file) != state:
             raise UnreachableFile("changed while it was read")
+
+
+@contextmanager
+def opened_as_indexed(
+    path: bytes, content: bytes, state: tuple[int, int], limits: ReadLimits, readers: Sequence[Reader]
+) -> Iterator[OpenFile]:
+    """Opens a file only if its bytes are those that were indexed, whatever lies at `path` now and where links lead.
+
+    `content` is their digest, `state` the size and modification time that they had. Of up to KEPT_BYTES all are hashed,
+    and what was hashed is what is read; more of them are known by their state, unless a link leads to them.
+
+    Raises:
+        UnreachableFile: they are others, or not to be had. UnreadableFile: as `opened` does.
+    """
+    try:
+        size, is_direct = os.stat(path).st_size, os.path.realpath(path) == path
+    except OSError as error:
+        raise unreachable(error) from None
+    if size != state[0]:  # so that nothing is read of what is surely something else
+        raise UnreachableFile(CHANGED_SINCE)
+    if size > KEPT_BYTES and is_direct:
+        with opened_as_known(path, state, limits, readers) as file:
+            yield file
+        return
+    with opened(path, limits, readers) as file:
+        # An older mmsearch's digest could be forged: the state has to be the same as well.
+        if file.digest != content and (file.mtime_ns != state[1] or file.older_digest() != content):
+            raise UnreachableFile(CHANGED_SINCE)
+        yield file
 
 
 def _opened_once(path: bytes, limits: ReadLimits, readers: Sequence[Reader]) -> OpenFile | None:

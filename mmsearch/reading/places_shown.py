@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mmsearch.files.archives import status_at
 from mmsearch.files.times import modification_time
-from mmsearch.reading.opening import opened_as_known
+from mmsearch.reading.opening import OpenFile, opened_as_known
 from mmsearch.reading.reader import Reader, ReadLimits, UnreadableFile, unreachable
 from mmsearch.records import Locator, Part
 
@@ -38,15 +38,19 @@ def shown_place(path: bytes, place: Locator, side: int, limits: ReadLimits, read
         reader = file.reader
         if status.st_size > limits.max_bytes.get(reader.medium, reader.max_bytes):
             raise UnreadableFile(f"{reader.medium} file of {status.st_size:,} bytes, over its limit")
-        if reader.picture is not None:
-            picture = reader.picture(file, place, side)
-        else:
-            picture = picture_among(reader.read(file, side).parts, place)
+        picture = picture_at(file, place, side)
         if picture is not None:
             return Shown(picture)
         file.stream.seek(0)
         texts = (part.payload for part in reader.read(file, side).parts if part.modality == "text")
         return Shown(words=next(texts, "").strip()[:MOST_CHARACTERS])
+
+
+def picture_at(file: OpenFile, place: Locator, side: int) -> Image | None:
+    """The picture by which a place in an open file is shown; None where there is none. Raises as `shown_place` does."""
+    if file.reader.picture is not None:
+        return file.reader.picture(file, place, side)
+    return picture_among(file.reader.read(file, side).parts, place)
 
 
 def picture_among(parts: Iterable[Part], place: Locator, only_there: bool = False) -> Image | None:

@@ -97,7 +97,7 @@ class Query:
             raise Invalid("The query is empty.", Remedy("query"))
         if not (self.like or any(term.weight > 0 for term in self.terms)):
             raise Invalid("The query only says what to avoid.", Remedy("query.add"))
-        if any(not _ID.fullmatch(one) for one in (*self.like, *self.unlike)):
+        if any(not is_id(one) for one in (*self.like, *self.unlike)):
             raise Invalid("What is liked or not is given by the ids of hits, of 32 digits each.")
         check_page(self.limit, self.offset, self.sort, self.group, self.random)
         if self.min_score is not None and not 0 <= self.min_score <= 1:
@@ -106,6 +106,11 @@ class Query:
             from mmsearch.language import check_language
 
             check_language(self.language)
+
+
+def is_id(written: str) -> bool:
+    """Whether that is how the ids of hits are written."""
+    return _ID.fullmatch(written) is not None
 
 
 def check_page(limit: int, offset: int, sort: Sort, group: Group | None = None, seed: int | None = None) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import product
 from types import TracebackType
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import Invalid
@@ -34,6 +34,9 @@ from mmsearch.searching.results import FileList, ListedFile, SearchResult
 from mmsearch.searching.searcher import Answer, QueryVector, Searcher
 from mmsearch.store.sqlite.refusals import mapped_errors
 from mmsearch.store.sqlite.store import SqliteStore
+
+if TYPE_CHECKING:
+    from mmsearch.searching.stored_files import FileSources, PassagePlace, Passages, StoredFile
 
 # A derived file that was replaced a moment ago belongs to a state that is about to come.
 TRIES = 3
@@ -141,13 +144,42 @@ class Session:
             model_ids = [in_use.model_id for in_use in state.models]
             return listed_files(store, model_ids, self._presence, wanted, listing)
 
-        found, tries = None, 0
-        with mapped_errors(self._folder):
-            while found is None:
-                found, tries = self._now(tries, listed), tries + 1
-        files, total = found
+        files, total = self._found(listed)
         elapsed_ms = (time.perf_counter() - started) * 1000
         return FileList(wanted, sort, self._folder, elapsed_ms, total, offset, in_groups(files, group), random)
+
+    def file(self, file_id: str) -> StoredFile:
+        """What the library knows of the file with the id of a hit; of copies that are there now, of the first.
+
+        Raises:
+            MmsearchError: no file has that id; the library is empty, damaged or gone; the session is closed.
+        """
+        return self.sources(file_id).file
+
+    def sources(self, file_id: str) -> FileSources:
+        """The file with the id of a hit, and where it can be read now. Raises as `file` does."""
+        from mmsearch.searching.stored_files import sources_of
+
+        return self._found(lambda store, state: sources_of(store, self._presence, file_id))
+
+    def passages(self, file_id: str, place: PassagePlace | None = None, most_characters: int = 8_000) -> Passages:
+        """Texts that were found in a file, from a place on, without what one has in common with the one before it.
+
+        They are of no more characters together, unless the first has more. Raises as `file` does, and where the file
+        has no such place.
+        """
+        from mmsearch.searching.stored_files import PassagePlace, passages_of
+
+        where = place or PassagePlace()
+        return self._found(lambda store, state: passages_of(store, state.models, file_id, where, most_characters))
+
+    def _found(self, found: Callable[[SqliteStore, LibraryState], Found]) -> Found:
+        """What is found at the library's newest state."""
+        answer, tries = None, 0
+        with mapped_errors(self._folder):
+            while answer is None:
+                answer, tries = self._now(tries, found), tries + 1
+        return answer
 
     def explain(self, file: str | os.PathLike[str], query: Query | str) -> Explanation:
         """Why a file of the library, called by its path, its id or its rank in the result kept last, answers a query.
@@ -160,11 +192,7 @@ class Session:
         from mmsearch.searching.last_result import path_called
 
         asked = Query(tuple(text_terms(query))) if isinstance(query, str) else query
-        called, tries, path = os.fspath(file), 0, None
-        with mapped_errors(self._folder):
-            while path is None:
-                path = self._now(tries, lambda store, state: path_called(self._folder, store, called))
-                tries += 1
+        path = self._found(lambda store, state: path_called(self._folder, store, os.fspath(file)))
         only, like, unlike = Filters(folders=(path,)), asked.like, asked.unlike
         found = self.search(Query(asked.terms, only, 1, 0.0, like=like, unlike=unlike, language=asked.language))
         if not found.hits:
