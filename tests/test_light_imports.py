@@ -56,7 +56,7 @@ def test_what_explains_hits_is_loaded_when_that_is_asked_for(indexed: Path) -> N
     [
         ["--help"],
         ["--version"],
-        *([name, "--help"] for name in ("search", "duplicates", "index", "eval", "train", "adapters", "models")),
+        *([name, "--help"] for name in ("search", "duplicates", "index", "eval", "train", "adapters", "models", "mcp")),
     ],
 )
 def test_help_loads_no_engine_at_all(indexed: Path, arguments: list[str]) -> None:
@@ -69,6 +69,20 @@ def test_a_tree_that_has_not_changed_loads_nothing_that_reads_files(indexed: Pat
     readers = tuple(f"mmsearch.reading.{name}" for name in (*formats, *others))
     assert all(find_spec(name) for name in readers)
     assert loaded_by(["index", "--dry-run"], (*readers, "html", "email", "av"), indexed) == "loaded []"
+
+
+def test_an_assistant_is_greeted_before_anything_of_the_engine_is_loaded(indexed: Path) -> None:
+    engine = (*HEAVY, "numpy", "onnxruntime", "tokenizers", "sqlite3", "mmsearch.library")
+    requests = [
+        '{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18"}}',
+        '{"jsonrpc": "2.0", "id": 2, "method": "tools/list"}',
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(arguments=["mcp"], heavy=engine)], input="\n".join(requests),
+        env={**os.environ, "MMSEARCH_LIBRARY": str(indexed)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.count('"result"') == 2
+    assert done.stderr.splitlines()[-1] == "loaded []"
 
 
 def test_a_picture_of_the_library_is_searched_without_any_model(indexed: Path, photos: Path) -> None:

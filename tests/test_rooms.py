@@ -17,6 +17,7 @@ FLOW = (
         ("adapters",),
         ("library",),
         ("output",),
+        ("server",),
         ("cli",),
     ),
 )

@@ -33,6 +33,7 @@ COMMANDS = {
     "train": "adapters:train",
     "adapters": "adapters:adapters",
     "models": "models:models",
+    "mcp": "mcp:mcp",
     "help": "help:help_",
 }
 
