@@ -104,6 +104,13 @@ def test_no_command_opens_a_connection_or_leaves_foreign_files(fresh: Home, phot
     fresh.run("index", photos, letters)
     assert fresh.run("search", "--batch", "-", "--json", lines=["a cat on a sofa", "a cup of coffee", "a rocket"])
     fresh.run("search", "--image", photos / "photos" / "cat.png")
+    asked = [
+        {"method": "initialize", "params": {"protocolVersion": "2025-11-25"}},
+        {"method": "tools/call", "params": {"name": "search", "arguments": {"query": "a cat", "thumbnails": True}}},
+        {"method": "tools/call", "params": {"name": "duplicates"}},
+    ]
+    requests = [json.dumps({"jsonrpc": "2.0", "id": number, **request}) for number, request in enumerate(asked)]
+    assert fresh.run("mcp", lines=requests).count('"result"') == len(asked)
     fresh.run("eval", captions)
     for arguments in (["models"], ["status"], ["doctor"]):
         fresh.run(*arguments)

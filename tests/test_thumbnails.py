@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import shutil
@@ -10,14 +11,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import camera_raw_file
 import pytest
 from conftest import refused
 from made_videos import write_film
+from office_files import docx, paragraph
 from pdf_writer import text_page, written
 from PIL import Image
 
 from mmsearch import Library, PassagePlace, StoredFile
-from mmsearch.reading import apart
+from mmsearch.reading import UnreachableFile, apart, open_file, open_indexed, opening
+from mmsearch.records import Locator
+from mmsearch.searching.miniatures import Source
 from mmsearch.showing import drawing
 from mmsearch.showing.thumbnail_cache import ThumbnailCache
 from mmsearch.store.sqlite.store import SqliteStore
@@ -217,8 +222,6 @@ def test_nothing_is_given_of_a_file_that_was_changed_or_swapped(own: tuple[Libra
 def test_a_large_file_is_known_by_its_state_and_hashed_where_a_link_leads_to_it(
     own: tuple[Library, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mmsearch.reading import UnreachableFile, open_indexed, opening
-
     library, home = own
     monkeypatch.setattr(opening, "KEPT_BYTES", 100)
     photo = home / "photo.jpg"
@@ -236,6 +239,55 @@ def test_a_large_file_is_known_by_its_state_and_hashed_where_a_link_leads_to_it(
     os.utime(swapped)
     with pytest.raises(UnreachableFile, match="changed"), open_indexed(os.fsencode(swapped), digest, state):
         pass
+
+
+def test_a_digest_of_an_older_library_holds_for_a_file_in_the_same_state_alone(kept: Path, tmp_path: Path) -> None:
+    path = os.fsencode(shutil.copy2(kept / "home" / "photo.jpg", tmp_path))
+    with open_file(path) as file:
+        older, state = file.older_digest(), (file.size, file.mtime_ns)
+    with open_indexed(path, older, state) as file:
+        assert file.size == state[0]
+    os.utime(path)
+    with pytest.raises(UnreachableFile, match="changed"), open_indexed(path, older, state):
+        pass
+
+
+def shown_files(folder: Path) -> Iterator[tuple[Path, tuple[int, int]]]:
+    """Files of further kinds that show something blue, and the size of their thumbnails."""
+    blue = Image.new("RGB", (400, 200), BLUE)
+    blue.save(folder / "a.tif", compression="tiff_lzw")
+    yield folder / "a.tif", (320, 160)
+    body = paragraph("A letter on ships.", before='<a:blip r:embed="p1"/>')
+    docx(folder / "b.docx", body, {"word/media/1.png": png(blue)}, [("p1", "image", "media/1.png")])
+    yield folder / "b.docx", (320, 160)
+    if importlib.util.find_spec("rawpy"):
+        (folder / "c.dng").write_bytes(camera_raw_file.dng(blue, blue))
+        yield folder / "c.dng", (320, 160)
+    if importlib.util.find_spec("resvg_py"):
+        head = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20">'
+        drawing_of = f'{head}<path fill="#1428c8" d="M0 0h40v20H0z"/></svg>'
+        (folder / "d.svg").write_text(drawing_of)
+        yield folder / "d.svg", (320, 160)
+    if importlib.util.find_spec("pillow_heif"):
+        importlib.import_module("pillow_heif").register_heif_opener()
+        blue.save(folder / "e.heic")
+        yield folder / "e.heic", (320, 160)
+
+
+def test_all_that_shows_something_is_drawn(tmp_path: Path) -> None:
+    for path, size in shown_files(tmp_path):
+        name, status = os.fsencode(path), path.stat()
+        with open_file(name) as file:
+            digest = file.digest
+        picture = seen(drawing.drawn(digest, [Source(name, status.st_size, status.st_mtime_ns)], Locator(), 320))
+        assert picture.size == size, path
+        assert is_like(picture, (0.5, 0.5), BLUE), path
+
+
+def png(picture: Image.Image) -> bytes:
+    held = io.BytesIO()
+    picture.save(held, "PNG")
+    return held.getvalue()
 
 
 def test_a_copy_that_is_there_stands_for_a_file_that_is_not(own: tuple[Library, Path]) -> None:
@@ -259,7 +311,8 @@ def test_a_thumbnail_is_drawn_once_and_gone_with_its_file(
     first = library.thumbnail(called)
     library.thumbnail(called, 1_000)  # a large one is made when it is asked for
     (kept,) = cache.rglob("*.jpg")
-    assert kept.stat().st_mode & 0o077 == cache.stat().st_mode & 0o077 == 0
+    for place in (kept, *kept.parents[:4]):  # the folder of all that is cached, too
+        assert place.stat().st_mode & 0o077 == 0, place
     calls: list[object] = []
     drawn = apart.done_apart
 
@@ -275,6 +328,8 @@ def test_a_thumbnail_is_drawn_once_and_gone_with_its_file(
     kept.write_bytes(damaged)
     assert library.thumbnail(called) == first
     assert len(calls) == 1
+    library.index()
+    assert kept.exists()
     library.forget(home / "photo.jpg")
     assert list(cache.rglob("*.jpg")) == []
 

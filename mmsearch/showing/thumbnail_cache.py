@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from mmsearch.files.private import PRIVATE_FILE, make_private_folder
+from mmsearch.files.private import PRIVATE_FILE, make_private_file, make_private_folder
 from mmsearch.files.regular import open_without_waiting
-from mmsearch.store.protocol import Ledger
+from mmsearch.store.protocol import Store
 
 FOLDER_NAME = "thumbnails"
 MOST_BYTES = 2_000_000_000
@@ -28,6 +28,8 @@ _HOUR = 3600.0
 _CHECKSUM_BYTES, _DIGEST_LETTERS = 8, 32
 _MOST_BYTES_OF_ONE = 10_000_000
 _PART = ".part"
+# How much had been removed from a library when its thumbnails were last compared with it.
+_LOOKED_AT = "removed"
 _NAME = re.compile("[0-9a-f]{32}-[0-9a-f]{16}[.]jpg")
 
 
@@ -66,8 +68,10 @@ class ThumbnailCache:
         path = self._path(library_id, content, place)
         temporary = f"{path}.{os.getpid()}.{threading.get_ident()}{_PART}"
         with suppress(OSError):
-            make_private_folder(self._folder)
-            make_private_folder(os.path.dirname(path))
+            # One by one: those above the last would be as the umask has it.
+            within = os.path.dirname(path)
+            for folder in (os.path.dirname(self._folder), self._folder, os.path.dirname(within), within):
+                make_private_folder(folder)
             try:
                 # Not synced: what a power cut leaves of it does not have its checksum.
                 descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
@@ -79,15 +83,26 @@ class ThumbnailCache:
                     os.remove(temporary)
         self._keep_bounded(len(jpeg))
 
-    def drop_gone(self, library_id: str, store: Ledger) -> None:
-        """Deletes what is kept of contents that are not in that library any more: what is forgotten is gone."""
-        paths = [path for path, _ in _files_below(os.path.join(self._folder, library_id))]
-        digests = {path: os.path.basename(path)[:_DIGEST_LETTERS] for path in paths}
+    def drop_gone(self, library_id: str, store: Store) -> None:
+        """Deletes what is kept of contents that are not in that library any more: what is forgotten is gone.
+
+        Where nothing was removed from the library since, nothing is looked at.
+        """
+        folder = os.path.join(self._folder, library_id)
+        removed = str(store.items_removed())
+        mark = os.path.join(folder, _LOOKED_AT)
+        if not os.path.isdir(folder) or _text_at(mark) == removed:
+            return
+        digests = {path: os.path.basename(path)[:_DIGEST_LETTERS] for path, _ in _files_below(folder)}
         known = store.digests_among(map(bytes.fromhex, set(digests.values())))
         for path, digest in digests.items():
             if bytes.fromhex(digest) not in known:
                 with suppress(OSError):
                     os.remove(path)
+        with suppress(OSError):
+            make_private_file(mark)
+            with open(mark, "w", encoding="ascii") as file:
+                file.write(removed)
 
     def _path(self, library_id: str, content: str, place: str) -> str:
         import xxhash
@@ -125,6 +140,12 @@ def _files_below(folder: str) -> Iterator[tuple[str, os.stat_result]]:
                     yield path, status
                 elif name.endswith(_PART) and time.time() - status.st_mtime > _HOUR:
                     os.remove(path)
+
+
+def _text_at(path: str) -> str:
+    with suppress(OSError), open(path, encoding="ascii", errors="replace", opener=open_without_waiting) as file:
+        return file.read(100)
+    return ""
 
 
 def _checksum(jpeg: bytes) -> bytes:
