@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from mmsearch.indexing.roots import RootStatus
     from mmsearch.indexing.run import IndexSettings
     from mmsearch.indexing.walking import WalkProblem, WalkRules
+    from mmsearch.indexing.watching.events import WatchEvent, WatchEventKind, WatchSettings
+    from mmsearch.indexing.watching.watcher import Watcher
     from mmsearch.library import Library
     from mmsearch.library.adapters import Adapters
     from mmsearch.library.care import Care
@@ -171,6 +173,10 @@ __all__ = [
     "Unsupported",
     "WalkProblem",
     "WalkRules",
+    "WatchEvent",
+    "WatchEventKind",
+    "WatchSettings",
+    "Watcher",
     "WrittenSidecars",
     "ZeroShot",
     "__version__",
@@ -249,6 +255,12 @@ _ROOMS = {
         "WalkProblem",
         "WalkRules",
     ),
+    "mmsearch.indexing.watching.events": (
+        "WatchEvent",
+        "WatchEventKind",
+        "WatchSettings",
+    ),
+    "mmsearch.indexing.watching.watcher": ("Watcher",),
     "mmsearch.library": ("Library",),
     "mmsearch.library.adapters": ("Adapters",),
     "mmsearch.library.care": ("Care",),

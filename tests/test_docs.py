@@ -50,6 +50,7 @@ from mmsearch import (
     RemovedModel,
     SearchResult,
     Separation,
+    WatchEvent,
     ZeroShot,
     __version__,
 )
@@ -102,6 +103,7 @@ PRINTED: dict[tuple[str, str | None], type] = {
     ("clusters", None): Clusters,
     ("clusters", "clusters"): Cluster,
     ("index", None): IndexReport,
+    ("watch", None): WatchEvent,
     ("compact", None): Compacted,
     ("backup", None): Backup,
     ("doctor", None): Diagnosis,

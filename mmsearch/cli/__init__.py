@@ -19,6 +19,7 @@ from mmsearch.errors import MmsearchError
 # Each by the module and the function that it is; a run imports and parses the one that is called.
 COMMANDS = {
     "index": "index:index",
+    "watch": "watch:watch",
     "search": "search:search",
     "duplicates": "duplicates:duplicates",
     "label": "label:label",

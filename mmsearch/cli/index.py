@@ -158,7 +158,7 @@ def index(
     from mmsearch.output import reports
     from mmsearch.reading import ReadLimits
 
-    rules = _rules(include, exclude, hidden, ignore_files, archives)
+    rules = rules_of(include, exclude, hidden, ignore_files, archives)
     stages = _stages(ocr, speech, no_speech)
     if dry_run:
         if model is not None or crops or rebuild or retry or graph is not None or codes is not None or stages:
@@ -241,7 +241,7 @@ def _nothing_there(library: str | None, paths: list[str]) -> str:
     )
 
 
-def _rules(
+def rules_of(
     include: list[str] | None,
     exclude: list[str] | None,
     hidden: bool | None,

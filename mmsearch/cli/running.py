@@ -70,8 +70,8 @@ def printing() -> Iterator[None]:
 
 
 @contextmanager
-def stoppable(sentence: str) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end a run in good order, with a sentence on what became of it."""
+def stoppable(sentence: str, terminated: int = EXIT_TERMINATED) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end a run in good order, with a sentence on what became of it; SIGTERM with that exit code."""
 
     def terminate(number: int, frame: FrameType | None) -> None:
         raise _Terminated
@@ -86,7 +86,7 @@ def stoppable(sentence: str) -> Iterator[None]:
         sys.stdout.flush()
         sys.stderr.flush()
         # At once: a thread that is still at a large picture has nothing to say any more.
-        os._exit(EXIT_TERMINATED if isinstance(error, _Terminated) else EXIT_INTERRUPTED)
+        os._exit(terminated if isinstance(error, _Terminated) else EXIT_INTERRUPTED)
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -15,7 +15,8 @@ from mmsearch.files.crash_points import crash_point
 from mmsearch.files.member_paths import member_path
 from mmsearch.files.paths import with_parents
 from mmsearch.indexing.ignore_rules import reason_of
-from mmsearch.indexing.walking import Found, FoundArchive, FoundFile, FoundSidecar, WalkProblem, may_have_sidecars
+from mmsearch.indexing.targets import Targets, may_have_sidecars
+from mmsearch.indexing.walking import Found, FoundArchive, FoundFile, FoundSidecar, WalkProblem
 from mmsearch.reading.sidecars import sidecars_among
 from mmsearch.records import KnownArchive, Root
 
@@ -45,11 +46,12 @@ class SeenArchive:
 
 @dataclass
 class ArchiveWalk:
-    """What a walk of a root finds in archives. Those it could not look at are among its problems."""
+    """What a walk of a root, or of its `targets`, finds in archives; those it could not look at are among its problems."""
 
     store: Store
     root: Root
     readers: str
+    targets: Targets | None = None
     seen: dict[bytes, SeenArchive] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -131,7 +133,13 @@ def keep_archives(store: Store, walk: ArchiveWalk, sniffed: Mapping[bytes, int],
     """
     new = [one for one in walk.seen.values() if one.is_new]
     away = set(unreachable)
-    gone = [path for path in walk.known if path not in walk.seen and away.isdisjoint(with_parents(path))]
+    gone = [
+        path
+        for path in walk.known
+        if path not in walk.seen
+        and away.isdisjoint(with_parents(path))
+        and (walk.targets is None or walk.targets.hold(path))
+    ]
     if not new and not gone:
         return
     with store.transaction():

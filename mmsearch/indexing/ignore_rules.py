@@ -17,6 +17,9 @@ from mmsearch.errors import Invalid
 from mmsearch.files.regular import open_without_waiting
 from mmsearch.indexing.globs import Glob, GlobError, parsed_glob
 
+OWN_IGNORE_FILES = (b".mmsearchignore", b".ignore")
+GIT_IGNORE_FILE = b".gitignore"
+VENV_MARK = b"pyvenv.cfg"
 _IGNORE_FILE_LIMIT = 1_000_000
 _SEP = os.fsencode(os.sep)
 

@@ -29,8 +29,10 @@ from mmsearch.indexing.reconciling import (
     Candidate,
     Known,
     RootChanges,
+    RootWalk,
     compare_root,
     settle_gone,
+    written_lately,
 )
 from mmsearch.indexing.report import Absence, FailedFile, Incomplete, IndexReport, Thinned
 from mmsearch.indexing.rereading import (
@@ -41,10 +43,9 @@ from mmsearch.indexing.rereading import (
 )
 from mmsearch.indexing.results import Count, Gathering, Results
 from mmsearch.indexing.sidecars import keep_sidecars
-from mmsearch.indexing.walking import WalkRules
 from mmsearch.models.revisions import name_of
 from mmsearch.reading import ReadLimits, details_versions, may_sound, readers_label
-from mmsearch.records import NOTHING_HEARD, Content, Progress, Root
+from mmsearch.records import NOTHING_HEARD, Content, Progress
 from mmsearch.store.models import files_to_encode, note_caught_up
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class IndexOptions:
     that torch runs, whom it tells, and who may stop it.
 
     Once `stop` is set the run ends in good order, as after Ctrl-C: what was encoded is kept, and the next run goes on
-    from there.
+    from there. Files that have changed within the last `rest` seconds are left to a later run.
     """
 
     limits: ReadLimits = field(default_factory=ReadLimits)
@@ -71,6 +72,7 @@ class IndexOptions:
     device: DeviceName = "auto"
     on_progress: Callable[[Progress], None] = lambda progress: None
     stop: threading.Event = field(default_factory=threading.Event)
+    rest: float = 0.0
 
 
 class Indexer:
@@ -108,7 +110,7 @@ class Indexer:
         self._sniffed_in: Counter[bytes] = Counter()  # the same of those in archives
         self.report = IndexReport(model=encoder.identity.label)
 
-    def run(self, roots: Sequence[tuple[Root, WalkRules]]) -> IndexReport:
+    def run(self, roots: Sequence[RootWalk]) -> IndexReport:
         """Brings the library up to date with the files under `roots`.
 
         What is committed stays when this is interrupted; the next run goes on from there.
@@ -119,9 +121,13 @@ class Indexer:
         heard = self._store.found_by_sound(self._model_id)
         known = Known(self._model_id, self._readers, to_read, files_lacking_details(self._store), heard)
         # Innermost first: a root within another takes over its files before the outer one looks for them.
-        inwards = sorted(roots, key=lambda pair: len(pair[0].path), reverse=True)
-        changes = [self._walk_root(root, rules, known) for root, rules in inwards]
+        inwards = sorted(roots, key=lambda asked: len(asked.root.path), reverse=True)
+        changes = [self._walk_root(asked, known) for asked in inwards]
         candidates = [candidate for one in changes for candidate in one.candidates]
+        if self._options.rest:
+            unsettled = written_lately(candidates, self._options.rest)
+            self.report.unsettled += sorted(unsettled)
+            candidates = [candidate for candidate in candidates if candidate.file.path not in unsettled]
         if self._encoder.hearing is not None:
             candidates = [candidate for candidate in candidates if may_sound(candidate.file.path)]
         if candidates:
@@ -130,14 +136,15 @@ class Indexer:
             crash_point("run begun")
         if candidates or self._in_flight.is_left:
             suspects = self._in_flight.suspects()
-            here = {root.path for root, _ in roots}
+            here = {asked.root.path for asked in roots}
             others = {root.path for root in self._store.roots()} - here
             elsewhere = [
                 path
                 for path in suspects
                 if here.isdisjoint(with_parents(path)) and not others.isdisjoint(with_parents(path))
             ]
-            if not self._is_last:  # the next model of this command may have been at the others
+            # The next model of this command may have been at the others, or a later run looks at them.
+            if not self._is_last or any(asked.targets is not None for asked in roots):
                 ours = {candidate.file.path for candidate in candidates}
                 elsewhere += [path for path in suspects if path not in ours and path not in elsewhere]
             self._read_all(candidates, suspects, elsewhere)
@@ -147,8 +154,8 @@ class Indexer:
         self.report.seconds = time.monotonic() - started
         return self.report
 
-    def _walk_root(self, root: Root, rules: WalkRules, known: Known) -> RootChanges:
-        changes = compare_root(self._store, root, rules, known, self._count_files)
+    def _walk_root(self, asked: RootWalk, known: Known) -> RootChanges:
+        changes = compare_root(self._store, asked, known, self._count_files)
         self.report.offline += changes.offline
         self.report.problems += changes.problems
         self.report.unchanged += changes.unchanged
@@ -413,7 +420,7 @@ class Indexer:
 
     def _keep_unread(self, changes: RootChanges) -> None:
         """Keeps what kinds of files the root has that no reader takes, where that has changed."""
-        if changes.root.path in changes.offline:
+        if changes.root.path in changes.offline or changes.targets is not None:
             return
         unread = changes.unread + Counter({"": self._sniffed[changes.root.id]})
         counts = dict(unread.most_common(_MOST_KINDS))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from mmsearch.indexing.reconciling import Known, RootChanges, is_many, look_at_root, things
+from mmsearch.indexing.reconciling import Known, RootChanges, RootWalk, is_many, look_at_root, things
 from mmsearch.indexing.rereading import files_to_read
 from mmsearch.indexing.roots import check_root, roots_to_walk
 from mmsearch.indexing.walking import WalkProblem, WalkRules, check_rules
@@ -73,7 +73,7 @@ def preview(
     asked = {path for path, _ in there}
     for path, held in there:
         root = stored.get(path) or Root(-1, path, "", None, (), 0)
-        _count(look_at_root(store, root, held, known, tell, asked - {path}), found)
+        _count(look_at_root(store, RootWalk(root, held), known, tell, asked - {path}), found)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -15,12 +16,14 @@ from mmsearch.files.crash_points import crash_point
 from mmsearch.files.member_paths import is_archive_name, splits
 from mmsearch.files.paths import extension_of, is_below, with_parents
 from mmsearch.indexing.archives import ArchiveWalk
+from mmsearch.indexing.targets import Targets
 from mmsearch.indexing.walking import (
     Found,
     FoundArchive,
     FoundFile,
     FoundSidecar,
     MountPoint,
+    OnFolder,
     WalkProblem,
     WalkRules,
     is_mount_point,
@@ -70,6 +73,18 @@ class Known:
     heard: Set[bytes] = frozenset()
 
 
+@dataclass(frozen=True)
+class RootWalk:
+    """A root that is to be walked by its rules: all of it, or its `targets` alone. `on_folder` is told of each folder
+    before its entries are listed.
+    """
+
+    root: Root
+    rules: WalkRules
+    targets: Targets | None = None
+    on_folder: OnFolder = lambda folder: None
+
+
 @dataclass
 class RootChanges:
     """What one walk of a root came upon.
@@ -79,7 +94,8 @@ class RootChanges:
     failures. `offline` are the root itself or mount points below it that are
     not there at present. `identity` is that of the root when the walk began; `seen_below` counts known
     files below what was a drive once. `sidecars` are those of each photo, by its path. `archives` is what was found in
-    archives.
+    archives. `targets` are the parts of the root that were looked at where that was not all of it, and `beyond` then
+    counts the files of the root that lie elsewhere and are within reach.
     """
 
     root: Root
@@ -97,6 +113,8 @@ class RootChanges:
     taken_over: list[int] = field(default_factory=list)
     identity: tuple[int, int] | None = None
     rules: WalkRules = field(default_factory=WalkRules)
+    targets: Targets | None = None
+    beyond: int = 0
     seen_below: dict[bytes, int] = field(default_factory=dict)
     mounts: set[bytes] = field(default_factory=set)
     new_problems: list[WalkProblem] = field(default_factory=list)
@@ -118,8 +136,7 @@ class Settled:
 
 def compare_root(
     store: Store,
-    root: Root,
-    rules: WalkRules,
+    asked: RootWalk,
     known: Known,
     on_files: Callable[[int], None],
 ) -> RootChanges:
@@ -127,30 +144,30 @@ def compare_root(
 
     `on_files` is told how many more files were found.
     """
-    changes = look_at_root(store, root, rules, known, on_files)
-    if root.path not in changes.offline:
+    changes = look_at_root(store, asked, known, on_files)
+    if asked.root.path not in changes.offline:
         _note(store, changes, known.readers)
     return changes
 
 
 def look_at_root(
     store: Store,
-    root: Root,
-    rules: WalkRules,
+    asked: RootWalk,
     known: Known,
     on_files: Callable[[int], None],
     others: Set[bytes] = frozenset(),
 ) -> RootChanges:
     """Walks the root and compares; writes nothing. `others` are roots too, which the store does not know yet."""
-    changes = RootChanges(root, identity=_identity(root.path), rules=rules)
+    root = asked.root
+    changes = RootChanges(root, identity=_identity(root.path), rules=asked.rules, targets=asked.targets)
     if is_empty_folder(root.path) and store.files_in_root(root):
         changes.offline.append(root.path)
         return changes
     roots = {*others, *(other.path for other in store.roots())} - {root.path}
     inner = {other for other in roots if is_below(other, root.path)}
     files: list[FoundFile] = []
-    changes.archives = archives = ArchiveWalk(store, root, known.readers)
-    for found in archives.within(_outside(walk(root.path, rules), inner)):
+    changes.archives = archives = ArchiveWalk(store, root, known.readers, asked.targets)
+    for found in archives.within(_outside(walk(root.path, asked.rules, asked.targets, asked.on_folder), inner)):
         if isinstance(found, FoundFile):
             if medium_of(found.path) or wants_sniffing(found.path) or found.path == root.path:
                 files.append(found)
@@ -191,6 +208,14 @@ def _see_archives(store: Store, archives: ArchiveWalk, changes: RootChanges) -> 
         if noted is not None:
             changes.failures.add(noted)
     changes.others = sum(changes.unread.values())
+
+
+def written_lately(candidates: Iterable[Candidate], seconds: float) -> set[bytes]:
+    """The paths of those to which something was written within the last seconds."""
+    now, rest = time.time_ns(), int(seconds * 1e9)
+    # A copy may be given the times of its original, but for that of the system's own changes. One that lies in the
+    # future tells nothing.
+    return {one.file.path for one in candidates if 0 <= now - (one.file.ctime_ns or one.file.mtime_ns) < rest}
 
 
 def _see_files(store: Store, files: Sequence[FoundFile], known: Known, changes: RootChanges) -> None:
@@ -238,11 +263,12 @@ def _see_problem(store: Store, problem: WalkProblem, changes: RootChanges) -> No
 
 def _find_gone(store: Store, changes: RootChanges) -> None:
     """Finds out which drives are away, and which files and failures are gone."""
-    root = changes.root
+    root, targets = changes.root, changes.targets
     away = [
         mount
         for mount in root.mounts
-        if mount not in changes.mounts
+        if (targets is None or targets.concern(mount))
+        and mount not in changes.mounts
         and not is_mount_point(mount)  # else it is there, and left out by the rules
         # A folder that holds most of the drive's files has taken its place.
         and store.count_files_below(mount) > 2 * changes.seen_below.get(mount, 0)
@@ -251,17 +277,32 @@ def _find_gone(store: Store, changes: RootChanges) -> None:
     out_of_reach = {*away, *(problem.path for problem in changes.problems)}
     # What a root around this one brought is this one's from now on.
     around = [other for other in store.roots() if other.path != root.path and is_below(root.path, other.path)]
-    known = chain(store.files_of_root(root), *(store.files_of_root(other, root.path) for other in around))
+    places = [root.path] if targets is None else sorted(targets.paths)
+    known: Iterable[tuple[int, bytes]] = chain.from_iterable(
+        store.files_of_root(one, place) for place in places for one in (root, *around)
+    )
+    failures = store.failures_of_root(root.id)
+    if targets is not None:
+        known = list(known)
+        changes.beyond = _files_within_reach(store, root) - len(known)
+        failures = ((number, path) for number, path in failures if targets.hold(path))
     changes.gone = dict(_missing(known, changes.files, out_of_reach))
-    changes.forgotten = [
-        number for number, _ in _missing(store.failures_of_root(root.id), changes.failures, out_of_reach)
-    ]
+    changes.forgotten = [number for number, _ in _missing(failures, changes.failures, out_of_reach)]
+
+
+def _files_within_reach(store: Store, root: Root) -> int:
+    """How many files the root has, but for those on drives that are away."""
+    away = [mount for mount in root.mounts if not is_mount_point(mount)]
+    topmost = [one for one in away if not any(one != other and is_below(one, other) for other in away)]
+    return store.files_in_root(root) - sum(store.count_files_below(one) for one in topmost)
 
 
 def _note(store: Store, changes: RootChanges, readers: str) -> None:
     """Notes problems, also of archives, mount points and files of other roots, and forgets failures that are gone."""
     root = changes.root
-    mounts = tuple(sorted({*changes.mounts, *changes.offline}))
+    targets = changes.targets
+    elsewhere = [] if targets is None else [mount for mount in root.mounts if not targets.concern(mount)]
+    mounts = tuple(sorted({*changes.mounts, *changes.offline, *elsewhere}))
     troubled = changes.archives.new_troubles() if changes.archives else []
     if changes.forgotten or changes.taken_over or changes.new_problems or troubled or mounts != root.mounts:
         with store.transaction():
@@ -316,8 +357,9 @@ def settle_gone(store: Store, changes: RootChanges, new_contents: Set[int]) -> S
     lost = [number for number, content in store.contents_of(absent).items() if content not in new_contents]
     kept = set(lost) if is_many(changes, things(gone, lost), things(gone, gone)) else set()
     removed = [number for number in gone if number not in kept]
-    # Of what is out of reach nothing is known: it does not end the asking.
-    count = max(len(kept), root.absent) if changes.problems or changes.offline or away else len(kept)
+    # Of what is out of reach, or was not looked at, nothing is known: it does not end the asking.
+    is_partial = changes.problems or changes.offline or away or changes.targets is not None
+    count = max(len(kept), root.absent) if is_partial else len(kept)
     if removed or count != root.absent:
         with store.transaction():
             store.remove_files(removed)
@@ -331,7 +373,7 @@ def _seen_again(changes: RootChanges) -> set[bytes]:
     seen = changes.archives.seen if changes.archives else {}
     return {
         found.path
-        for found in walk(changes.root.path, changes.rules)
+        for found in walk(changes.root.path, changes.rules, changes.targets)
         if not isinstance(found, FoundSidecar)
         and found.path not in seen
         and (isinstance(found, FoundArchive) or not is_archive_name(found.path))
@@ -345,8 +387,9 @@ def things(paths: Mapping[int, bytes], numbers: Iterable[int]) -> int:
 
 def is_many(changes: RootChanges, lost: int, gone: int | None = None) -> bool:
     """Whether a root has lost so many of its files that a person should be asked; `gone` counts all that leave it."""
-    all_of_it = not changes.files and not changes.candidates and lost > 1
-    many = lost > UNQUESTIONED_LOSS and 2 * lost > len(changes.files) + (lost if gone is None else gone)
+    there = len(changes.files) + max(0, changes.beyond)
+    all_of_it = not there and not changes.candidates and lost > 1
+    many = lost > UNQUESTIONED_LOSS and 2 * lost > there + (lost if gone is None else gone)
     # Once a person is to be asked, that holds until they have said so or the files are back.
     return many or all_of_it or bool(changes.root.absent)
 

@@ -68,7 +68,8 @@ class IndexReport:
     missing or damaged in them, `thinned` those of which only some passages were taken in this run. `problems` are
     folders and special files that the walk could not take, `offline` roots, and drives below roots, that are missing or
     suddenly empty and were left as they are; `absent` tells of roots that have lost so much that their lost files stay
-    until `prune`. `resumed` tells that the run before was cut off, `stopped` that this one was asked to stop. `rebuilt`
+    until `prune`. `unsettled` are files that were left to a later run, as something wrote to them a moment before.
+    `resumed` tells that the run before was cut off, `stopped` that this one was asked to stop. `rebuilt`
     says what was wrong with derived files that had to be made again. `stages` are what the library's stages did after
     the vectors. `searched` is the model that searches use after
     the run, and `lacking` how many files it has not encoded; `newer` is the newest revision of the built-in model where
@@ -98,6 +99,7 @@ class IndexReport:
     thinned: list[Thinned] = field(default_factory=list)
     problems: list[WalkProblem] = field(default_factory=list)
     offline: list[bytes] = field(default_factory=list)
+    unsettled: list[bytes] = field(default_factory=list)
     rebuilt: list[str] = field(default_factory=list)
     absent: list[Absence] = field(default_factory=list)
     stages: list[StageReport] = field(default_factory=list)

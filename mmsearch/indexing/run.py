@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mmsearch.encoding.protocol import Encoder
@@ -16,14 +16,16 @@ from mmsearch.files.private import make_private_folder
 from mmsearch.indexing.journal import InFlight
 from mmsearch.indexing.pipeline import Indexer, IndexOptions
 from mmsearch.indexing.query_bank import keep_query_bank
+from mmsearch.indexing.reconciling import RootWalk
 from mmsearch.indexing.report import IndexReport
 from mmsearch.indexing.roots import check_root, choose_roots, is_of_unread_kind, root_status
 from mmsearch.indexing.stages import StageRun, begin_stages, resolved_stages
+from mmsearch.indexing.targets import targets_by_root
 from mmsearch.indexing.walking import WalkProblem, WalkRules, check_rules
 from mmsearch.models.opening import Encoders
 from mmsearch.models.revisions import newest_revision
 from mmsearch.reading import ReadLimits
-from mmsearch.records import BUILTIN_MODEL, Progress, Root
+from mmsearch.records import BUILTIN_MODEL, Progress
 from mmsearch.store.models import (
     StoredModel,
     add_model,
@@ -58,7 +60,8 @@ class IndexSettings:
     number of its vector. `workers` is the number of threads, all processors for None. Once `stop` is set, by
     another thread, the run ends in good order, and the next one goes on from there. `stages` says which second readings
     the library has from now on, each with its model: `{"ocr": ""}` reads text in pictures; None ends one, and what it
-    found stays.
+    found stays. Files that something has written to within the last `rest` seconds are left to a later run, and
+    reported as `unsettled`; `on_folder` is told of each folder that is walked, before its entries are listed.
     """
 
     limits: ReadLimits = field(default_factory=ReadLimits)
@@ -67,13 +70,18 @@ class IndexSettings:
     code_bits: int | None = None
     stages: Mapping[str, str | None] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event, compare=False)
+    rest: float = 0.0
+    on_folder: Callable[[bytes], None] = field(default=lambda folder: None, compare=False)
 
 
 @dataclass(frozen=True)
 class IndexRequest:
-    """What a run is asked to do; see `Library.index`. `paths` are absolute, none for all roots of the library."""
+    """What a run is asked to do; see `Library.index`. `paths` are absolute, none for all roots of the library; with
+    `only`, absolute paths too, nothing else within the roots is looked at.
+    """
 
     paths: tuple[bytes, ...] = ()
+    only: tuple[bytes, ...] | None = None
     rules: WalkRules | None = None
     model: str | None = None
     rebuild: bool = False
@@ -102,7 +110,9 @@ class IndexRun:
         self._refresh = refresh
         settings = request.settings
         workers = settings.workers or os.cpu_count() or 1
-        self._options = IndexOptions(settings.limits, workers, encoders.device, on_progress, settings.stop)
+        self._options = IndexOptions(
+            settings.limits, workers, encoders.device, on_progress, settings.stop, settings.rest
+        )
 
     def run(self, is_new: bool) -> IndexReport:
         """Brings the library up to date. `is_new` says that there is none yet."""
@@ -134,13 +144,13 @@ class IndexRun:
                 want_code_bits(store, request.settings.code_bits)
             if stages:
                 begin_stages(store, stages)
-            roots, missing = choose_roots(store, list(paths), request.rules, request.rebuild)
+            roots = self._chosen_roots(store, paths)
             if request.retry:
                 with store.transaction():
-                    for root, _ in roots:
-                        store.remove_failures_of_root(root.id)
+                    for one in roots.there:
+                        store.remove_failures_of_root(one.root.id)
                     store.forget_stage_failures()
-            report = self._with_each(store, models, partial(self._encode, store, reader, _ChosenRoots(roots, missing)))
+            report = self._with_each(store, models, partial(self._encode, store, reader, roots))
             report.problems += [WalkProblem(path, _UNREAD_KIND) for path in unread]
             report.switched = switch_if_caught_up(store) is not None
             searched = searched_model(store)
@@ -152,6 +162,16 @@ class IndexRun:
             store.settle_words()
             compact_if_wasteful(store, self._folder)
             return report
+
+    def _chosen_roots(self, store: SqliteStore, paths: Sequence[bytes]) -> _ChosenRoots:
+        """What is to be walked, and the roots that are not there at present."""
+        request, on_folder = self._request, self._request.settings.on_folder
+        there, missing = choose_roots(store, list(paths), request.rules, request.rebuild)
+        if request.only is None:
+            return _ChosenRoots([RootWalk(root, rules, None, on_folder) for root, rules in there], missing)
+        targets = targets_by_root([*missing, *(root.path for root, _ in there)], request.only)
+        chosen = [RootWalk(root, rules, targets[root.path], on_folder) for root, rules in there if root.path in targets]
+        return _ChosenRoots(chosen, [path for path in missing if path in targets])
 
     def _models(self, store: SqliteStore) -> _Models:
         """Those that the run encodes with."""
@@ -248,10 +268,10 @@ class IndexRun:
         indexer = Indexer(store, reader, model.id, encoder, self._options, in_flight, is_last)
         indexer.report.library = self._folder
         indexer.report.offline += roots.missing
-        report = indexer.run([(rows[root.id], rules) for root, rules in roots.there])
+        report = indexer.run([replace(one, root=rows[one.root.id]) for one in roots.there])
         keep_query_bank(store, model.id, encoder, self._options)
         if not report.stopped and encoder.hearing is None:
-            there = [rows[root.id] for root, _ in roots.there]
+            there = [rows[one.root.id] for one in roots.there]
             report.stages += StageRun(store, self._folder, model.id, encoder, self._options).run(there)
             report.stopped = self._options.stop.is_set()
         # Not after Ctrl-C: searches read what is missing there from the store.
@@ -291,9 +311,9 @@ class _Models:
 
 @dataclass(frozen=True)
 class _ChosenRoots:
-    """The roots of a run that are there, with their rules, and the paths of those that are not at present."""
+    """The roots of a run that are there, each with what of it is walked, and the paths of those that are not there."""
 
-    there: list[tuple[Root, WalkRules]]
+    there: list[RootWalk]
     missing: list[bytes]
 
 

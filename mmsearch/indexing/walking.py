@@ -19,8 +19,16 @@ from mmsearch.files.member_paths import is_archive_name
 from mmsearch.files.paths import with_parents
 from mmsearch.files.regular import kind_of
 from mmsearch.files.times import change_time, modification_time
-from mmsearch.indexing.ignore_rules import Patterns, read_ignore_file, reason_of, typed_patterns
-from mmsearch.reading import medium_of
+from mmsearch.indexing.ignore_rules import (
+    GIT_IGNORE_FILE,
+    OWN_IGNORE_FILES,
+    VENV_MARK,
+    Patterns,
+    read_ignore_file,
+    reason_of,
+    typed_patterns,
+)
+from mmsearch.indexing.targets import Targets, may_have_sidecars
 from mmsearch.reading.sidecars import sidecars_among
 
 DEFAULT_EXCLUDES: tuple[str, ...] = (
@@ -36,13 +44,8 @@ DEFAULT_EXCLUDES: tuple[str, ...] = (
 
 _NEVER = frozenset(name.lower().encode() for name in DEFAULT_EXCLUDES if not name.endswith("*"))
 _NEVER_PREFIXES = tuple(name[:-1].lower().encode() for name in DEFAULT_EXCLUDES if name.endswith("*"))
-_VENV_MARK = b"pyvenv.cfg"
-_OWN_IGNORE_FILES = (b".mmsearchignore", b".ignore")
-_GIT_IGNORE_FILE = b".gitignore"
 _HAS_HIDDEN_ATTRIBUTE = sys.platform in ("win32", "darwin")
 _SEP = os.fsencode(os.sep)
-# The media of which sidecars tell.
-_WITH_SIDECARS = ("image", "video")
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,7 @@ class MountPoint:
 
 
 Found = FoundFile | FoundSidecar | FoundArchive | WalkProblem | MountPoint
+OnFolder = Callable[[bytes], None]
 
 
 def check_rules(rules: WalkRules) -> None:
@@ -123,14 +127,18 @@ def check_rules(rules: WalkRules) -> None:
     typed_patterns(b"", rules.exclude, "exclude")
 
 
-def walk(root: bytes, rules: WalkRules) -> Iterator[Found]:
+def walk(
+    root: bytes, rules: WalkRules, targets: Targets | None = None, on_folder: OnFolder = lambda folder: None
+) -> Iterator[Found]:
     """Walk `root`, an absolute path of a folder or of one file (which is taken whatever the rules say, and looked into
     if it is an archive).
 
     Depth-first, names sorted as bytes; symbolic links come last and are followed once. A folder or file that
-    vanishes meanwhile is passed over. Raises Invalid at once for a pattern that is none.
+    vanishes meanwhile is passed over. With `targets` nothing else is looked at than those, and the folders that lead to
+    them. `on_folder` is told of each folder before its entries are listed. Raises Invalid at once for a pattern that is
+    none.
     """
-    return _Walk(root, rules).run()
+    return _Walk(root, rules, targets, on_folder).run()
 
 
 @dataclass(frozen=True)
@@ -155,12 +163,12 @@ class _Scope:
 
         own = list(self.own)
         git, in_git = self.git, self.in_git
-        for rank, name in enumerate(_OWN_IGNORE_FILES):
+        for rank, name in enumerate(OWN_IGNORE_FILES):
             if name in names and (patterns := read_ignore_file(folder, name, complain)):
                 own[rank] = (patterns, *own[rank])
         if b".git" in names:
             git, in_git = (), True
-        if in_git and _GIT_IGNORE_FILE in names and (found := read_ignore_file(folder, _GIT_IGNORE_FILE, complain)):
+        if in_git and GIT_IGNORE_FILE in names and (found := read_ignore_file(folder, GIT_IGNORE_FILE, complain)):
             git = (found, *git)
         return replace(self, own=tuple(own), git=git, in_git=in_git)
 
@@ -169,7 +177,7 @@ def _scope_above(folder: bytes, problems: list[WalkProblem]) -> _Scope:
     """What the folders above `folder` say, from the topmost down."""
     scope = _Scope()
     for parent in reversed(list(with_parents(folder))[1:]):
-        wanted = (*_OWN_IGNORE_FILES, _GIT_IGNORE_FILE, b".git")
+        wanted = (*OWN_IGNORE_FILES, GIT_IGNORE_FILE, b".git")
         names = {name for name in wanted if os.path.lexists(os.path.join(parent, name))}
         scope = scope.inside(parent, names, problems) if names else scope
     return scope
@@ -198,9 +206,11 @@ class _Folder:
 class _Walk:
     """One walk: the folders it has entered and the links it has put off."""
 
-    def __init__(self, root: bytes, rules: WalkRules) -> None:
+    def __init__(self, root: bytes, rules: WalkRules, targets: Targets | None, on_folder: OnFolder) -> None:
         self._root = root.rstrip(_SEP) or root
         self._rules = rules
+        self._targets = targets
+        self._on_folder = on_folder
         self._include = typed_patterns(self._root, rules.include, "include")
         self._exclude = typed_patterns(self._root, rules.exclude, "exclude")
         self._entered: set[tuple[int, int]] = set()
@@ -280,6 +290,7 @@ class _Walk:
                 self._entered.add(identity)
             if status.st_dev != outer_device:
                 self._mounts.append(MountPoint(folder))
+            self._on_folder(folder)
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=attrgetter("name"))
         except (FileNotFoundError, NotADirectoryError):
@@ -288,12 +299,14 @@ class _Walk:
             self._problems.append(WalkProblem(folder, reason_of(error)))
             return nothing
         names = {entry.name for entry in entries}
-        if _VENV_MARK in names and not is_top:
+        if VENV_MARK in names and not is_top:
             return nothing
         if self._rules.ignore_files:
             scope = scope.inside(folder, names, self._problems)
         if folder != self._root:
             scope = self._inside(folder, scope)
+        if self._targets is not None and (wanted := self._targets.names_in(folder, names)) is not None:
+            entries = [entry for entry in entries if entry.name in wanted]
         return _Folder(iter(entries), scope, status.st_dev, sidecars_among(names, may_have_sidecars))
 
     def _leaves_out(self, name: bytes, path: bytes, scope: _Scope, is_folder: bool) -> bool:
@@ -397,10 +410,6 @@ def _found_in(folder: _Folder, entry: os.DirEntry[bytes], status: os.stat_result
     around = os.path.dirname(entry.path)
     paths = tuple(os.path.join(around, photo) for photo in photos)
     return FoundSidecar(entry.path, status.st_size, modification_time(status), paths)
-
-
-def may_have_sidecars(name: bytes) -> bool:
-    return medium_of(name) in _WITH_SIDECARS
 
 
 def _folder_identity(path: bytes) -> tuple[int, int] | None:

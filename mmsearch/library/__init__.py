@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from mmsearch.evaluation.report import Evaluations
     from mmsearch.indexing.preview import IndexPreview
     from mmsearch.indexing.report import IndexReport
-    from mmsearch.indexing.run import IndexSettings
+    from mmsearch.indexing.run import IndexRequest, IndexSettings
     from mmsearch.indexing.walking import WalkRules
+    from mmsearch.indexing.watching.events import WatchEvent, WatchSettings
+    from mmsearch.indexing.watching.watcher import Watcher
     from mmsearch.library.adapters import Adapters
     from mmsearch.library.care import Care
     from mmsearch.library.contents import Forgotten, Status
@@ -118,12 +120,36 @@ class Library:
         what stops it.
         """
         from mmsearch.indexing.roots import absolute
-        from mmsearch.indexing.run import IndexRequest, IndexRun, IndexSettings
+        from mmsearch.indexing.run import IndexRequest, IndexSettings
 
         asked = [paths] if isinstance(paths, (str, os.PathLike)) else paths
         request = IndexRequest(
-            tuple(absolute(path) for path in asked), rules, model, rebuild, retry, settings or IndexSettings()
+            tuple(absolute(path) for path in asked), None, rules, model, rebuild, retry, settings or IndexSettings()
         )
+        return self._index(request, on_progress)
+
+    def index_only(
+        self,
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        *,
+        settings: IndexSettings | None = None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> IndexReport:
+        """Brings the library up to date with those files and folders within its roots, and walks nothing else.
+
+        What is new or changed there is read, and what is gone there is dropped, as a walk of all roots would do it.
+        What lies in no root is passed over.
+        """
+        from mmsearch.indexing.roots import absolute
+        from mmsearch.indexing.run import IndexRequest, IndexSettings
+
+        asked = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+        only = tuple(absolute(path) for path in asked)
+        return self._index(IndexRequest(only=only, settings=settings or IndexSettings()), on_progress)
+
+    def _index(self, request: IndexRequest, on_progress: Callable[[Progress], None]) -> IndexReport:
+        from mmsearch.indexing.run import IndexRun
+
         access = self._access
         with access.guarded():
             return IndexRun(access.folder, request, access.encoders, access.refresh, on_progress).run(
@@ -144,6 +170,32 @@ class Library:
         asked = [paths] if isinstance(paths, (str, os.PathLike)) else paths
         with self._access.guarded(), self._access.reading_or_empty() as store:
             return preview(store, self.folder, [absolute(path) for path in asked], rules, on_progress)
+
+    def watcher(
+        self,
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
+        *,
+        rules: WalkRules | None = None,
+        settings: WatchSettings | None = None,
+        on_event: Callable[[WatchEvent], None] = lambda event: None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> Watcher:
+        """What indexes changes in `paths`, or in all roots if there are none, within seconds; it is not started yet.
+
+        It begins with an `index` of them, by those `rules`. Its `run` watches in the calling thread; `start` and
+        `stop`, or a `with` block, do so beside it. `on_event` is called from the thread that watches, and so is
+        `on_progress`, by the first run.
+        """
+        from mmsearch.indexing.roots import absolute
+        from mmsearch.indexing.watching.events import WatchSettings
+        from mmsearch.indexing.watching.watcher import Watcher
+        from mmsearch.library.watching import BeginWith, WatchedRoots
+
+        asked = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+        # A library of its own: it is used from another thread, and lets go of models.
+        own = Library(self.folder, self._access.encoders.device)
+        roots = WatchedRoots(own, own._access, tuple(absolute(path) for path in asked), BeginWith(rules, on_progress))
+        return Watcher(roots, settings or WatchSettings(), on_event)
 
     def session(
         self,

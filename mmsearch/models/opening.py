@@ -91,6 +91,11 @@ class Encoders:
         self._opened: dict[str, Encoder] = {}
         self._opening = threading.RLock()
 
+    def let_go(self) -> None:
+        """Drops those that are open: they are loaded again when they are needed."""
+        with self._opening:
+            self._opened.clear()
+
     def called(self, name: str) -> Encoder:
         """The encoder of exactly that name; see `open_encoder`."""
         with self._opening:

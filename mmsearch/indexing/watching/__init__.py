@@ -1,0 +1,1 @@
+"""Folders that are watched: what changes in them is indexed within seconds, with no walk of the rest."""

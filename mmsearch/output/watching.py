@@ -1,0 +1,36 @@
+"""What a watcher tells, as lines: what was indexed, and sentences on what else a person should know."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mmsearch.output import visible
+from mmsearch.output.reports import notes, summary
+
+if TYPE_CHECKING:
+    from mmsearch.errors import Remedy
+    from mmsearch.indexing.watching.events import WatchEvent
+
+
+def line(event: WatchEvent) -> str | None:
+    """What was indexed, in one line."""
+    return None if event.report is None else summary(event.report)
+
+
+def sentences(event: WatchEvent, worded: Callable[[str, Remedy | None], str]) -> list[str]:
+    """What a person should know beside that; `worded` adds what helps."""
+    paths = ", ".join(visible(os.fsdecode(path)) for path in event.paths)
+    if event.report is not None:
+        # Of what is away an event of its own tells.
+        return notes(replace(event.report, offline=[]), worded)
+    if event.event == "watching":
+        count = event.folders or 0
+        return [f"watching {count:,} {'folder' if count == 1 else 'folders'}; stop it with Ctrl-C"]
+    if event.event == "offline":
+        return [f"{paths}: missing or empty (a drive that is away?); its files stay, and it is waited for"]
+    if event.event == "online":
+        return [f"{paths}: there again"]
+    return [visible(worded(event.message, event.remedy))]
