@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,24 @@ def test_new_changed_and_gone_files_are_seen_and_nothing_else_is(library: Librar
     assert library.search('"trains"').hits[0].path == str(deep / "1.txt")
     assert "unseen.txt" not in names(library)
     assert library.index().added == 1
+
+
+def test_an_archive_is_looked_into_and_the_others_stay(library: Library, tree: Path) -> None:
+    library.index([tree], rules=WalkRules(archives=True))
+    for archive, word in (("one.zip", "whales"), ("two.zip", "trains")):
+        with zipfile.ZipFile(tree / archive, "w") as packed:
+            packed.writestr("note.txt", f"A note about {word}.")
+    assert library.index_only([tree / "one.zip"]).added == 1
+    assert library.search('"whales"').hits[0].path == f"{tree / 'one.zip'}!note.txt"
+    assert library.index_only([tree / "two.zip"]).added == 1
+    with zipfile.ZipFile(tree / "one.zip", "a") as packed:
+        packed.writestr("more.txt", "A note about aeroplanes.")
+    done = library.index_only([tree / "one.zip"])
+    assert (done.added, done.removed, done.unchanged) == (1, 0, 1)
+    (tree / "one.zip").unlink()
+    assert library.index_only([tree / "one.zip"]).removed == 2
+    done = library.index()
+    assert (done.added, done.removed, done.unchanged) == (0, 0, 31)
 
 
 def test_only_folders_on_the_way_are_listed(library: Library, tree: Path) -> None:

@@ -148,8 +148,8 @@ def index(
 
     Walks the folders, encodes what is new or changed, and drops what is gone. It may be stopped at any time and run
     again: it goes on from there. With another --model the library gets vectors of that model too, while searches go
-    on with the old ones. With --ocr and --speech text in pictures and speech are read after all else, by later runs
-    too. --include, --exclude, --hidden, --ignore-files and --archives are kept with the paths; giving any replaces all.
+    on with the old ones. What --ocr and --speech read comes last, in later runs too. --include, --exclude, --hidden,
+    --ignore-files and --archives are kept with the paths; giving any replaces all.
     """
     from mmsearch import output
     from mmsearch.cli.remedies import worded

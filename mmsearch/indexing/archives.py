@@ -46,7 +46,7 @@ class SeenArchive:
 
 @dataclass
 class ArchiveWalk:
-    """What a walk of a root, or of its `targets`, finds in archives; those it could not look at are among its problems."""
+    """What a walk of a root, or of its `targets`, finds in archives. Those out of its reach are among its problems."""
 
     store: Store
     root: Root
