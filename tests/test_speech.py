@@ -5,6 +5,7 @@ The model is of random weights: what it says means nothing, and only what become
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Mmsearch, refused
+from fake_hub import FakeHub, serving
 from made_videos import write_film, write_with_gaps
 from PIL import Image
 from tiny_whisper import make_tiny_whisper, speech_like, write_wav
@@ -29,6 +31,8 @@ from mmsearch.records import BUILTIN_MODEL, CROPS_ENDING, Part
 
 for package in ("faster_whisper", "av", "transformers", "torch"):
     pytest.importorskip(package, reason="the speech extra, or the clip extra, is not installed")
+
+NAME = "some/whisper-tiny"
 
 
 @pytest.fixture(scope="module")
@@ -141,12 +145,54 @@ def test_what_is_no_model_is_told_in_a_sentence(memos: Path, whisper: Path, tmp_
     assert not library.exists()
     lacking = shutil.copytree(whisper, tmp_path / "lacking")
     (lacking / "tokenizer.json").unlink()
-    with refused("no tokenizer.json in it; the repository"):
+    with refused("no tokenizer.json in it"):
         library.index(memos, settings=IndexSettings(stages={"speech": str(lacking)}))
     broken = shutil.copytree(whisper, tmp_path / "broken")
     (broken / "model.bin").write_bytes(b"nothing")
     report = library.index(memos, settings=IndexSettings(stages={"speech": str(broken)}))
     assert "cannot be loaded" in (report.stages[0].hindered or "")
+
+
+@pytest.fixture
+def hub(whisper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    """A hub that has the model, with and without what it needs; models of this disk are in a folder of the test's."""
+    whole = shutil.copytree(whisper, tmp_path / "whole")
+    (whole / "README.md").write_text("A tiny model.")
+    lacking = shutil.copytree(whisper, tmp_path / "lacking", ignore=shutil.ignore_patterns("tokenizer.json"))
+    monkeypatch.setenv("MMSEARCH_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub-cache"))
+    monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
+    with serving({NAME: whole, "some/lacking": lacking}) as served:
+        monkeypatch.setenv("HF_ENDPOINT", served.endpoint)
+        yield served
+
+
+def test_a_model_of_speech_is_fetched_and_transcribes_by_its_name(
+    hub: FakeHub, memos: Path, command: Mmsearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else find(name))
+    done = command("models", "pull", NAME)
+    assert (done.code, f"mmsearch index FOLDER --speech {NAME}" in done.out) == (0, True)
+    assert "README.md" not in hub.sent
+    listed = command("models")
+    assert any(NAME in line and "index --speech NAME" in line for line in listed.out.splitlines())
+    assert [one["transcribes"] for one in command("models", "--json").json["installed"]] == [True]
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    done = command("index", memos, "--speech", NAME)
+    assert "speech: 2 files were looked through, 1 of them with some" in done.err
+    for_searches = command("index", memos, "--model", NAME)
+    assert (for_searches.code, f"mmsearch index --speech {NAME}" in for_searches.err) == (2, True)
+    (Path(os.environ["MMSEARCH_MODELS"]) / NAME.replace("/", "--") / "model.bin").unlink()
+    damaged = command("index", memos, "--speech", NAME)
+    assert (damaged.code, f"mmsearch models pull {NAME}" in damaged.err) == (2, True)
+    assert command("models", "remove", NAME).code == 0
+
+
+def test_a_model_of_speech_that_lacks_something_is_not_fetched(hub: FakeHub, command: Mmsearch) -> None:
+    done = command("models", "pull", "some/lacking")
+    assert (done.code, "is a Whisper model without tokenizer.json" in done.err) == (2, True)
+    assert hub.sent == []
 
 
 def test_without_the_extra_the_command_says_how_to_get_it(

@@ -100,8 +100,8 @@ SpeechOption = Annotated[
     str | None,
     typer.Option(
         metavar="MODEL",
-        help="Transcribe what is said in videos and sound too, after all else, from now on: with the Whisper model in "
-        "this folder, in CTranslate2's form.",
+        help="Transcribe what is said in videos and sound too, after all else, from now on: with the Whisper model of "
+        "that name in `mmsearch models`, or in this folder, in CTranslate2's form.",
     ),
 ]
 NoSpeechOption = Annotated[

@@ -60,7 +60,8 @@ def pull(
         str,
         typer.Argument(
             metavar="NAME",
-            help="A model of `mmsearch models`, or any of the hub that has the layout of CLIP or, for sound, of CLAP.",
+            help="A model of `mmsearch models`, or any of the hub that has the layout of CLIP or, for sound, of CLAP, "
+            "or that is Whisper in CTranslate2's form.",
         ),
     ],
     revision: Annotated[
@@ -86,7 +87,7 @@ def pull(
     """Fetch a model from the hub, once; after that it needs no network.
 
     A model that is there already is checked, and what is damaged is fetched again. Files that had arrived before an
-    interruption are not fetched again. Needs the clip extra.
+    interruption are not fetched again. Needs the clip extra, but for models of speech.
     """
     from mmsearch.library import Library
     from mmsearch.library.models import PulledModel
@@ -108,7 +109,7 @@ def pull(
         if not as_json:
             show(fetched, as_json, arrived)
         may_ask = optimised is None and not as_json and sys.stdin.isatty() and sys.stderr.isatty()
-        if may_ask and not opened.models.hears(fetched.name):
+        if may_ask and not fetched.transcribes and not opened.models.hears(fetched.name):
             optimised = typer.confirm(
                 "Make it several times as fast on a processor (8 bits; takes a minute)?", default=True, err=True
             )

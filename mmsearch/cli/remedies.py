@@ -77,7 +77,9 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "query": 'give a text ("dog on beach") or --image FILE, or list files with --sort date',
     "query.add": "add a text or --image FILE to look for",
     "reinstall": "install mmsearch again",
-    "speech.model": "the repository Systran/faster-whisper-small is one, and `ct2-transformers-converter` makes some",
+    "speech.model": "`mmsearch models pull Systran/faster-whisper-small` fetches one, and `ct2-transformers-converter` "
+    "makes some",
+    "speech.use": "transcribe with it by `mmsearch index --speech {subject}`",
     "status": "`mmsearch status` lists what it holds",
     "status.retry": "`mmsearch status --failed` says why, and `mmsearch index --retry` tries again",
     "train": "`mmsearch train` makes one",

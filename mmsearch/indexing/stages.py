@@ -52,7 +52,22 @@ def resolved_stages(asked: Mapping[str, str | None]) -> dict[str, str | None]:
     unknown = next((name for name in asked if name not in stages), None)
     if unknown is not None:
         raise Invalid(f"There is no stage {unknown} (there are: {', '.join(stages)}).")
-    return {name: None if model is None else stages[name].resolved(model) for name, model in asked.items()}
+    return {name: None if model is None else stages[name].resolved(_folder_of(model)) for name, model in asked.items()}
+
+
+def _folder_of(model: str) -> str:
+    """Where a model of this disk lies that is called so; a folder itself.
+
+    Raises:
+        Damaged: files of it are missing.
+    """
+    from mmsearch.models.installed import check_files, installed_model
+
+    installed = None if os.path.isdir(os.path.expanduser(model)) else installed_model(model)
+    if installed is None:
+        return model
+    check_files(installed)
+    return installed.folder
 
 
 def begin_stages(store: Store, asked: Mapping[str, str | None]) -> None:

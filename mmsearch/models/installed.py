@@ -13,7 +13,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import ClassVar
@@ -63,12 +63,17 @@ class InstalledModel:
     trust_remote_code: bool
     files: Mapping[str, ModelFile]
 
-    JSON_FIELDS: ClassVar = ("name", "folder", "bytes", "sources", "trust_remote_code")
+    JSON_FIELDS: ClassVar = ("name", "folder", "bytes", "sources", "trust_remote_code", "transcribes")
 
     @property
     def bytes(self) -> int:
         """What its files take."""
         return sum(file.bytes for file in self.files.values())
+
+    @property
+    def transcribes(self) -> bool:
+        """Whether it is a model of speech, which no search can use."""
+        return is_of_speech(self.files)
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,11 @@ class RemovedModel:
 
     name: str
     bytes: int
+
+
+def is_of_speech(names: Collection[str]) -> bool:
+    """Whether files with these names are a Whisper model in CTranslate2's form."""
+    return "model.bin" in names and any(name.startswith("vocabulary.") for name in names)
 
 
 def is_plain(within: str) -> bool:

@@ -56,6 +56,8 @@ def _folder_of(model: str, device: DeviceName) -> ModelFolder:
     if installed is None:
         return ModelFolder(_in_hub_cache(model, ref), model, device)
     check_files(installed)
+    if installed.transcribes:
+        raise Unsupported(f"{model} is a model of speech, which searches cannot use", Remedy("speech.use", model))
     return ModelFolder(installed.folder, model, device, installed.trust_remote_code)
 
 

@@ -28,6 +28,7 @@ from mmsearch.models.installed import (
     check_model_name,
     folder_of,
     installed_model,
+    is_of_speech,
     is_plain,
     put_in_place,
     seal,
@@ -42,6 +43,8 @@ _LEFT_OUT_FOLDERS = ("onnx", "openvino", "coreml", "flax", "tf")
 _LEFT_OUT_ENDINGS = (
     ".h5", ".msgpack", ".ot", ".onnx", ".tflite", ".mlmodel", ".gguf", ".png", ".jpg", ".jpeg", ".gif", ".npz",
 )  # fmt: skip
+# How the files of a model of speech are called.
+_OF_SPEECH = ("model.bin", "config.json", "tokenizer.json", "preprocessor_config.json", "vocabulary.")
 _OLDER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt")
 _OF_THIS_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -85,10 +88,11 @@ def pull(
         on_progress: is told how many bytes are there, of how many.
 
     Raises:
-        MmsearchError: there is no such model, no network, no room on the disk, or it is no CLIP-style model.
+        MmsearchError: there is no such model, no network, no room on the disk, or it is no model of a kind that is used
+            here: CLIP's, for sound CLAP's, or for speech Whisper's in CTranslate2's form.
     """
     ref = ModelRef.named(check_model_name(name))
-    _check_extra()
+    _check_packages("huggingface_hub")
     revision = revision or ref.revision or None
     stored_name = check_model_name(ref.at(revision).name)
     images_by = images_by or (ref.known.images_by if ref.known else "")
@@ -126,13 +130,19 @@ def _pull(name: str, wanted: Sequence[_Wish], trust_remote_code: bool, on_progre
     partial = folder_of(name) + PARTIAL_ENDING
     try:
         parts = [_part(name, wish, trust_remote_code) for wish in wanted]
+        transcribes = _is_of_speech(parts)
+        if not transcribes:
+            _check_packages("sentence_transformers", "torch")
         os.makedirs(partial, exist_ok=True)
         _take_over(folder_of(name), partial, parts)
         _check_room(partial, parts)
         _fetch(name, parts, partial, on_progress)
         sources = [ModelSource(part.repository, part.commit, part.within) for part in parts]
         seal(partial, name, sources, trust_remote_code)
-        _try(partial, name, trust_remote_code)
+        if transcribes:
+            _try_speech(partial)
+        else:
+            _try(partial, name, trust_remote_code)
         return put_in_place(partial, name)
     except OSError as error:
         raise Unavailable(
@@ -152,8 +162,39 @@ def _try(partial: str, name: str, trust_remote_code: bool) -> None:
         raise
 
 
-def _check_extra() -> None:
-    for package in ("huggingface_hub", "sentence_transformers", "torch"):
+def _is_of_speech(parts: Sequence[_Part]) -> bool:
+    """Whether it is a model of speech.
+
+    Raises:
+        Unsupported: it is one that cannot be used without a network.
+    """
+    names = {one.name for one in parts[0].files}
+    if len(parts) > 1 or not is_of_speech(names):
+        return False
+    from mmsearch.reading.speech import MODEL_FILES
+
+    missing = [name for name in MODEL_FILES if name not in names]
+    if missing:
+        raise Unsupported(
+            f"{parts[0].repository} is a Whisper model without {' and '.join(missing)}", Remedy("speech.model")
+        )
+    return True
+
+
+def _try_speech(partial: str) -> None:
+    """Loads the model where what it runs on is installed; one that cannot be used is not kept."""
+    from mmsearch.reading.speech import can_transcribe, engine_of
+
+    if can_transcribe():
+        try:
+            engine_of(partial)
+        except MmsearchError:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+def _check_packages(*packages: str) -> None:
+    for package in packages:
         if importlib.util.find_spec(package) is None:
             raise Unsupported("Fetching a model needs torch and sentence-transformers", Remedy("extra.them", "clip"))
 
@@ -194,6 +235,8 @@ def _part(name: str, wish: _Wish, trust_remote_code: bool) -> _Part:
 def wanted_files(files: Sequence[HubFile], trust_remote_code: bool) -> list[HubFile]:
     """The files that loading needs: one form of the weights, no pictures, and code only where it is trusted."""
     with_safetensors = {os.path.dirname(one.name) for one in files if one.name.endswith(".safetensors")}
+    if is_of_speech([one.name for one in files]):
+        return [one for one in files if one.name.startswith(_OF_SPEECH)]
     return [
         one
         for one in files

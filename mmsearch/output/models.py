@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from mmsearch.models.packing import ExportedModel
 
 
+_TRANSCRIBES = "of speech: `mmsearch index --speech NAME` transcribes with it"
+
+
 def _is_here(name: str) -> bool:
     """Whether a library's model that is neither installed nor the newest built-in one can be opened."""
     return os.path.isdir(name) or name in revision_names()
@@ -29,7 +32,10 @@ def print_models(overview: ModelOverview) -> None:
     installed = overview.installed
     states = {model.name: _state(model) for model in overview.library}
     here = [(BUILTIN_MODEL, "33 MB", states.pop(BUILTIN_MODEL, ""))]
-    here += [(model.name, f"{model.bytes / 1e6:,.0f} MB", states.pop(model.name, "")) for model in installed]
+    here += [
+        (model.name, f"{model.bytes / 1e6:,.0f} MB", _TRANSCRIBES if model.transcribes else states.pop(model.name, ""))
+        for model in installed
+    ]
     sizes = {without_crops(name)[0]: "" for name in states if _is_here(without_crops(name)[0])}
     sizes |= {name: size for name, size, _ in here}
     beneath = [(name, without_crops(name)[0]) for name in states]
@@ -104,7 +110,7 @@ def arrived(model: InstalledModel) -> str:
     licence = f", licence {known.licence}" if known else ""
     return (
         f"{visible(model.name)}, {model.bytes / 1e6:,.0f} MB{licence}\n"
-        f"Use it with `mmsearch index FOLDER --model {visible(model.name)}`."
+        f"Use it with `mmsearch index FOLDER --{'speech' if model.transcribes else 'model'} {visible(model.name)}`."
     )
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 EXTRA = "speech"
 VERSION = "2"
 # Without a tokenizer of its own a model would want one from the network.
-_FILES = ("model.bin", "config.json", "tokenizer.json")
+MODEL_FILES = ("model.bin", "config.json", "tokenizer.json")
 _EDGE_BYTES = 1 << 16
 # What is decoded and transcribed at once, in seconds: memory is bounded by it. It ends where it is quiet, within the
 # last of them.
@@ -51,16 +51,21 @@ class Said(NamedTuple):
     text: str
 
 
+def can_transcribe() -> bool:
+    """Whether the packages are there that it needs."""
+    return find_spec("faster_whisper") is not None and find_spec("av") is not None
+
+
 def _resolved(model: str) -> str:
     """The folder of the model, absolute.
 
     Raises:
         Unsupported: the extra is not installed. NotFound: there is no such model.
     """
-    if find_spec("faster_whisper") is None or find_spec("av") is None:
+    if not can_transcribe():
         raise Unsupported("Transcribing speech needs faster-whisper", Remedy("extra", EXTRA))
     folder = os.path.abspath(os.path.expanduser(model))
-    missing = [name for name in _FILES if not os.path.isfile(os.path.join(folder, name))]
+    missing = [name for name in MODEL_FILES if not os.path.isfile(os.path.join(folder, name))]
     if not model or missing:
         what = f"no {' and no '.join(missing)} in it" if model and os.path.isdir(folder) else "no such folder"
         raise NotFound(
@@ -74,7 +79,7 @@ def _version(model: str) -> str:
     """By which model, told by its description and the edges of its weights: reading all of them takes seconds."""
     folder = _resolved(model)
     digest = hashlib.blake2b(digest_size=8)
-    for name in _FILES:
+    for name in MODEL_FILES:
         with open(os.path.join(folder, name), "rb") as file:
             size = os.fstat(file.fileno()).st_size
             digest.update(size.to_bytes(8, "little"))
