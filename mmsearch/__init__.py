@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     )
     from mmsearch.searching.labelling import Labelled, LabelledPhoto, PhotoLabel
     from mmsearch.searching.query import Group, Query, Sort, Term
-    from mmsearch.searching.results import FileList, Hit, ListedFile, Moment, SearchResult
+    from mmsearch.searching.results import FileList, Hit, ListedFile, Moment, SearchResult, Suggestion
     from mmsearch.searching.session import Session
     from mmsearch.searching.stored_files import Passage, PassagePlace, Passages, StoredFile
     from mmsearch.store.sqlite.backup import Backup
@@ -164,6 +164,7 @@ __all__ = [
     "StageStatus",
     "Status",
     "StoredFile",
+    "Suggestion",
     "Term",
     "TermKind",
     "Thinned",
@@ -338,6 +339,7 @@ _ROOMS = {
         "ListedFile",
         "Moment",
         "SearchResult",
+        "Suggestion",
     ),
     "mmsearch.searching.session": ("Session",),
     "mmsearch.searching.stored_files": (

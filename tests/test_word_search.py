@@ -256,6 +256,57 @@ def test_a_query_that_is_not_read_is_asked_once(query: str, lists: int) -> None:
     assert (len(readings_of_query([term])) == 1) == (lists == 1)
 
 
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("a letter to Otilie", "a letter to ottilie"),  # a letter less
+        ("ottilliex", None),
+        ("Otttilie", "ottilie"),
+        ("ottiliy", "ottilie"),
+        ("ottliie", "ottilie"),  # two that have changed places
+        ("Lüdenscheit", "ludenscheidt"),
+        ("Ottilie", None),
+        ("otti", None),  # begins a word
+        ("starter", None),  # an English word
+        ("Tagebücher", None),  # a German one, or near to one
+        ("jpan", "japan"),
+        ("jpn", None),
+        ("Otilie Jpan", "ottilie Jpan, Otilie japan"),
+        ("Otilie jpan tagebch kolnerr", None),  # of no language that is known
+        ('"aunt otilie"', None),  # meant as it is
+    ],
+)
+def test_a_word_of_the_library_is_offered_for_one_with_a_slip(session: Session, asked: str, meant: str | None) -> None:
+    offered = session.search(Query((text_term(asked),), min_score=0.0)).suggestions
+    assert ", ".join(one.text for one in offered) == (meant or "")
+
+
+def test_what_was_typed_is_searched_and_the_offer_is_told_beside_it(told: Path, mmsearch: Mmsearch) -> None:
+    done = mmsearch("search", "Otilie", "--min-score", "0", library=told)
+    assert done.err == "mmsearch: did you mean ottilie?\n"
+    asked = mmsearch("search", "Otilie", "--min-score", "0", "--json", library=told)
+    assert asked.json["suggestions"] == [{"typed": "Otilie", "instead": "ottilie", "text": "ottilie"}]
+    assert asked.json["query"]["terms"][0]["text"] == "Otilie"
+    assert not any("words" in hit["channels"] for hit in asked.json["hits"]) and asked.err == ""
+
+
+def test_words_that_are_known_are_not_looked_for_in_other_spellings(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[AskedWord] = []
+    documents_with = SqliteStore.documents_with
+
+    def counted(store: SqliteStore, words: list[AskedWord], most: int) -> tuple[list[int], list[int]]:
+        asked.extend(words)
+        return documents_with(store, words, most)
+
+    monkeypatch.setattr(SqliteStore, "documents_with", counted)
+    session.search("a bicycle beside a waterfall")
+    assert len(asked) <= 4
+    session.search("a bicycle beside Otilie")
+    assert 100 < len(asked) < 1_000
+
+
 def test_words_that_damage_has_changed_are_no_answer(own: Path, mmsearch: Mmsearch) -> None:
     import sqlite3
     from contextlib import closing

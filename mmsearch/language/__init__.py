@@ -9,20 +9,28 @@ from functools import lru_cache
 
 from mmsearch.errors import Invalid
 from mmsearch.language.folding import words_of
-from mmsearch.language.lexicon import NAMES
-from mmsearch.language.telling import ENGLISH, UNKNOWN, language_of, locale_language, scripts_in
+from mmsearch.language.lexicon import NAMES, WORDS, lexicon_of, sorted_lines
+from mmsearch.language.telling import ENGLISH, UNKNOWN, is_english, language_of, locale_language, scripts_in
 from mmsearch.records import Reading
 
-__all__ = ["NAMES", "Reading", "check_language", "read"]
+__all__ = ["NAMES", "Reading", "check_language", "is_word", "read"]
 
 # What is longer is no query but a text by which others are looked for.
 LONGEST_QUERY = 2_000
+_CYRILLIC = ("ru", "uk")
 
 
 def check_language(code: str) -> None:
     """Raises Invalid where there is no such language among those that are read, English included."""
     if code not in (*NAMES, ENGLISH):
         raise Invalid(f"There is no language {code!r} here; it is {ENGLISH}, {', '.join(sorted(NAMES))}.")
+
+
+def is_word(folded: str) -> bool:
+    """Whether a word, in small letters without accents, is known in English or in a language that is read."""
+    if folded.isascii():
+        return is_english(folded) or sorted_lines(WORDS).told_of(folded) is not None
+    return any(lexicon_of(language).inflected(folded) for language in _CYRILLIC)
 
 
 def read(text: str, language: str | None = None) -> Reading | None:

@@ -80,14 +80,14 @@ def notes(result: SearchResult | FileList, form: Form) -> list[str]:
     cut = [f"{len(result.hits):,} of {result.total:,} files; -n N lists more, and --offset N goes on."]
     return [
         *(cut if isinstance(result, FileList) and result.hits and more > 0 else []),
-        *(_notes_on_languages(result) if isinstance(result, SearchResult) and form in (Form.TABLE, Form.LINES) else ()),
+        *(_notes_on_words(result) if isinstance(result, SearchResult) and form in (Form.TABLE, Form.LINES) else ()),
         *_notes_on_presence(result, form),
     ]
 
 
-def _notes_on_languages(result: SearchResult) -> list[str]:
-    """How texts in other languages were read, each in a line."""
-    told: list[str] = []
+def _notes_on_words(result: SearchResult) -> list[str]:
+    """How texts in other languages were read, and what may be meant by words that nothing holds, each in a line."""
+    told = [f"did you mean {visible(one.text)}?" for one in result.suggestions]
     for term in result.query.terms:
         read_as = term.read_as
         if read_as is None:

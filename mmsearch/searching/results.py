@@ -20,6 +20,15 @@ class Moment:
 
 
 @dataclass(frozen=True)
+class Suggestion:
+    """A word as it was `typed`, the word of the library that it may be meant for, and the whole `text` with that."""
+
+    typed: str
+    instead: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Hit:
     """A file that answers a query, at its best place; docs/json.md tells each field.
 
@@ -86,8 +95,9 @@ class SearchResult:
     `total` counts the files that answer, or those of them that are known of where it is not `total_exact`; the first
     `offset` of them are left out; copies count once, unless each is a hit. `thresholds` holds, per modality searched,
     the score below which a hit is left out. `nearest` is the best of what was left out where nothing answers: its rank
-    is 0. `state` is the number of the library's state that this is the answer at, and `troubles` what was wrong with
-    derived files that had to be done without.
+    is 0. `suggestions` are words of the library that may be meant by some that nothing holds and no language knows;
+    what was searched is what was typed. `state` is the number of the library's state that this is the answer at, and
+    `troubles` what was wrong with derived files that had to be done without.
     """
 
     query: Query
@@ -100,6 +110,7 @@ class SearchResult:
     thresholds: Mapping[Modality, float] = field(metadata={"digits": 4})
     hits: tuple[Hit, ...]
     nearest: Hit | None = None
+    suggestions: tuple[Suggestion, ...] = ()
     state: int = field(default=0, compare=False, metadata={"json": None})
     troubles: tuple[str, ...] = field(default=(), compare=False, metadata={"json": None})
 

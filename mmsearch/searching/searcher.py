@@ -25,7 +25,7 @@ from mmsearch.searching.moments import Scored, other_moments
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import LARGEST_NUMBER, Query, Sort, Term
 from mmsearch.searching.query_images import QueryImages
-from mmsearch.searching.results import Hit, Moment
+from mmsearch.searching.results import Hit, Moment, Suggestion
 from mmsearch.searching.scoring import WeightedTerm
 from mmsearch.searching.word_channel import WordChannel
 from mmsearch.searching.word_ranking import WordsNear
@@ -74,13 +74,16 @@ class QueryVector(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The hits of a page, how many files answer in all as far as that is known, and the nearest where none does."""
+    """The hits of a page, how many files answer in all as far as that is known, the nearest where none does, and what
+    may be meant by words that nothing holds.
+    """
 
     hits: tuple[Hit, ...]
     total: int
     total_exact: bool
     thresholds: Mapping[Modality, float]
     nearest: Hit | None
+    suggestions: tuple[Suggestion, ...]
 
 
 class _Asked(NamedTuple):
@@ -167,7 +170,7 @@ class Searcher:
         ]
         best = hits.pop() if nearest else None
         shown_hits = in_groups(_in_order(tuple(hits), query.sort), query.group)
-        return Answer(shown_hits, total, is_exact, thresholds, best)
+        return Answer(shown_hits, total, is_exact, thresholds, best, words.suggestions())
 
     def _threshold(
         self, query: Query, channel: Channel, asked: QueryVector, rows: int, background: Background

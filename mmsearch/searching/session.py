@@ -109,6 +109,7 @@ class Session:
             thresholds=answer.thresholds,
             hits=answer.hits,
             nearest=answer.nearest,
+            suggestions=answer.suggestions,
             state=state.key.number,
             troubles=state.troubles(),
         )

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from mmsearch.records import Filters, WordPlace, WordSource
 from mmsearch.searching.query import Term
+from mmsearch.searching.results import Suggestion
+from mmsearch.searching.spelling import suggestions
 from mmsearch.searching.word_ranking import WordRanking, WordsNear
 from mmsearch.searching.words import NO_MATCH, WordMatch, readings_of_query
 from mmsearch.store.word_index import WordIndex
@@ -18,9 +20,11 @@ class WordChannel:
     """
 
     def __init__(self, store: WordIndex, terms: Iterable[Term], filters: Filters, model_ids: Sequence[int]) -> None:
+        terms = tuple(terms)
         readings = [WordRanking(store, asked, filters, model_ids) for asked in readings_of_query(terms)]
         # That of the query as it is typed knows of phrases, which all have in common.
         self._typed = readings[0]
+        self._store, self._terms = store, terms
         self._found = [(ranking, ranking is not self._typed) for ranking in readings if ranking]
 
     def __bool__(self) -> bool:
@@ -40,6 +44,10 @@ class WordChannel:
         """How well a place matches, and whether it is better by the English words than by those that were typed."""
         found = (ranking.match(source)._replace(is_english=is_english) for ranking, is_english in self._found)
         return max(found, key=lambda match: match.score, default=NO_MATCH)
+
+    def suggestions(self) -> tuple[Suggestion, ...]:
+        """What may be meant by words that nothing holds and no language knows."""
+        return suggestions(self._store, self._terms, self._typed.missing)
 
     def allowed_places(self, item_ids: Iterable[int]) -> list[WordPlace]:
         """The items in every file that holds them, passes the filters, and holds all phrases."""

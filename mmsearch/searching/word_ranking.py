@@ -51,6 +51,8 @@ class WordRanking:
         self._models = model_ids
         self._asked = asked if asked and store.has_words() else AskedWords((), ())
         self.words: list[WeightedWord] = []
+        # Those that no document holds, nor begins with.
+        self.missing: list[AskedWord] = []
         self._rare: list[WeightedWord] = []
         self._common: list[WeightedWord] = []
         self._documents: dict[_Document, float] = {}
@@ -135,6 +137,7 @@ class WordRanking:
             other = begun(word) if place == len(self._asked.words) - 1 else None
             if len(word.pieces) == 1 and (other is None or not self._add(other, known, RARE)):
                 self.words.append(weighted(word, 0, known))
+                self.missing.append(word)
         if not self._rare and not self._common:
             self.words = []
             return
