@@ -53,6 +53,25 @@ def test_a_hit_in_subtitles_tells_when_it_is_said(tmp_path: Path, library: Libra
     assert "trip.srt 1:14–1:18\t" in shown.out
 
 
+def test_other_moments_are_those_at_which_the_words_are_said(tmp_path: Path, library: Library) -> None:
+    said = ["The ship sails at dawn and the crew is tired", "It rains upon the roofs of the old harbour"] * 15
+    said[1] = "In the garden the children waved to old Zebulon and ate ice cream with cherries"
+    said[4] = "The market sells fish and bread, and Zebulon buys a blue bicycle for his sister"
+    cues = (
+        f"{number + 1}\n00:{number:02d}:00,000 --> 00:{number:02d}:02,000\n{text}" for number, text in enumerate(said)
+    )
+    (tmp_path / "trip to Bregenz.srt").write_text("\n\n".join(cues))
+    library.index([tmp_path])
+    (hit,) = library.search("Zebulon").hits
+    assert {hit.time, *(moment.time for moment in hit.moments)} >= {(60.0, 62.0), (240.0, 242.0)}
+    (moment,) = [moment for moment in hit.moments if moment.time in ((60.0, 62.0), (240.0, 242.0))]
+    assert moment.score > 0.75  # by its vector alone it has 0.16
+    (named,) = library.search("Bregenz").hits  # a word of the name is said at no moment
+    assert all(moment.score < 0.5 for moment in named.moments)
+    least = library.search(Query((text_term("Zebulon"),), min_score=0.9)).hits
+    assert all(moment.score >= 0.9 for hit in least for moment in hit.moments)
+
+
 def test_cues_of_half_a_minute_are_one_passage_without_numbers_and_tags(tmp_path: Path) -> None:
     assert stretches(tmp_path / "a.srt", SRT) == [
         ((1.0, 24.0), 3, "Good morning!\nHow are you?\nBoats lie in the harbour"),

@@ -90,6 +90,15 @@ def _both(near: Place, places: Iterable[Place], words: Mapping[int, WordMatch], 
     return Found(measured, place.item_id, place.path, place.content_id, channels=channels, words_as=words_as)
 
 
+def score_of_moment(near: Measured | None, said: float, least: float | None) -> float | None:
+    """The score of a moment of a film by its vector and by what is said then; None where it is no hit."""
+    near = near or _NOT_MEASURED
+    if not said:
+        return near.score if near.is_hit else None
+    score = together(near.score, said)
+    return score if least is None or score >= least else None
+
+
 def together(one: float, other: float) -> float:
     """The score of what is told by both, taken for independent."""
     return 1 - (1 - one) * (1 - other)

@@ -20,7 +20,7 @@ from mmsearch.searching import scoring
 from mmsearch.searching.channels import Channel, LibraryState
 from mmsearch.searching.companions import Companions
 from mmsearch.searching.grouping import in_groups
-from mmsearch.searching.merging import Found, Measured, Place, by_file, together, told_by_words
+from mmsearch.searching.merging import Found, Measured, Place, by_file, score_of_moment, together, told_by_words
 from mmsearch.searching.moments import Scored, other_moments
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import LARGEST_NUMBER, Query, Sort, Term
@@ -155,7 +155,7 @@ class Searcher:
         items = self._store.found_items({found.item_id for found in looked_at}, query.filters)
         of_place = {(item.item_id, item.path): item for item in items}
         shown = self._presence.shown((found.path, found.copies) for found in looked_at)
-        moments = self._moments(asked, looked_at, items)
+        moments = self._moments(query, asked, words, looked_at, items)
         ranks += [0] if nearest else []
         hits = [
             _hit(
@@ -190,22 +190,31 @@ class Searcher:
         return float(scoring.scores(np.array([bound], np.float32), background)[0])
 
     def _moments(
-        self, asked: Sequence[_Asked], found: Sequence[Found], items: Sequence[FoundItem]
+        self,
+        query: Query,
+        asked: Sequence[_Asked],
+        words: WordChannel,
+        found: Sequence[Found],
+        items: Sequence[FoundItem],
     ) -> dict[int, tuple[Moment, ...]]:
-        """By the best item of each film or recording its other moments that are hits."""
+        """By the best item of each film or recording its other moments that are hits, by vectors or by what is said."""
         best = {item.item_id: item.locator.time for item in items if item.locator.time is not None}
         if not best:
             return {}
         timed = self._store.timed_items(best)
-        hits: dict[int, list[Scored]] = {}
+        measured: dict[int, Measured] = {}
         for one in asked:
             space = one.channel.in_use.model_id, one.channel.modality
-            of_space = {item.item_id: item for item in timed if (item.model_id, item.modality) == space}
-            item_ids = np.array(list(of_space), np.int64)
-            for item_id, measured in self._compared(one, item_ids).items():
-                item, score = of_space[item_id], measured.score
-                if measured.is_hit:
-                    hits.setdefault(item.beside, []).append(Scored(item_id, (item.begins, item.ends), score))
+            item_ids = {item.item_id for item in timed if (item.model_id, item.modality) == space}
+            measured |= self._compared(one, np.array(sorted(item_ids), np.int64))
+        texts = {item.item_id for item in timed if item.modality == "text"} if words else set()
+        sources = self._store.word_sources(texts, query.filters) if texts else []
+        said = {source.item_id: told_by_words(words.match_of_text(source).score) for source in sources}
+        hits: dict[int, list[Scored]] = {}
+        for item in timed:
+            score = score_of_moment(measured.get(item.item_id), said.get(item.item_id, 0.0), query.min_score)
+            if score is not None:
+                hits.setdefault(item.beside, []).append(Scored(item.item_id, (item.begins, item.ends), score))
         scored = {one.item_id: one.measured.score for one in found}
         return {
             item_id: other_moments(hits.get(item_id, ()), Scored(item_id, time, scored[item_id]))

@@ -45,6 +45,10 @@ class WordChannel:
         found = (ranking.match(source)._replace(is_english=is_english) for ranking, is_english in self._found)
         return max(found, key=lambda match: match.score, default=NO_MATCH)
 
+    def match_of_text(self, source: WordSource) -> WordMatch:
+        """How well a place matches by what it says itself, whatever its file is called."""
+        return self.match(source._replace(name="", folders="", said="", told=""))
+
     def suggestions(self) -> tuple[Suggestion, ...]:
         """What may be meant by words that nothing holds and no language knows."""
         return suggestions(self._store, self._terms, self._typed.missing)
