@@ -81,10 +81,13 @@ class Watching:
 
 
 @contextmanager
-def watching(library: Path, *arguments: str | Path, environment: dict[str, str] | None = None) -> Iterator[Watching]:
-    """Such a process, once it waits for changes."""
-    watch = Watching(library, *arguments, environment=environment)
+def watching(
+    library: Path, *arguments: str | Path, meanwhile: Callable[[Watching], None] = lambda watch: None
+) -> Iterator[Watching]:
+    """Such a process, once it waits for changes; `meanwhile` is what is done while it starts."""
+    watch = Watching(library, *arguments)
     try:
+        meanwhile(watch)
         watch.told("watching")
         yield watch
     finally:
@@ -264,10 +267,8 @@ def test_what_is_in_work_at_its_end_is_kept(notes: Path, tmp_path: Path, sent: s
     assert held(library) == {"boats.txt", "trains.txt"}
 
 
-def test_it_waits_while_another_process_writes_the_library(notes: Path, tmp_path: Path, mmsearch: Mmsearch) -> None:
-    library, more = tmp_path / "library", tmp_path / "more"
-    more.mkdir()
-    (more / "planes.txt").write_text("A note about planes.")
+def test_it_waits_while_another_process_writes_the_library(notes: Path, tmp_path: Path) -> None:
+    library = tmp_path / "library"
     with watching(library, notes) as watch:
         with WriterLock(str(library)):
             (notes / "whales.txt").write_text("A note about whales.")
@@ -275,16 +276,38 @@ def test_it_waits_while_another_process_writes_the_library(notes: Path, tmp_path
             time.sleep(3)  # it tries again, and says so once
         until(lambda: "whales.txt" in held(library))
         assert len(watch.events("waiting")) == 1
-    with watching(library) as watch:
+
+
+def test_it_waits_at_its_start_too(notes: Path, tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    with Library(library) as opened:
+        opened.index([notes])
+    lock = WriterLock(str(library))
+    lock.__enter__()
+
+    def let_go(watch: Watching) -> None:
+        watch.told("waiting")
+        lock.__exit__(None, None, None)
+
+    with watching(library, meanwhile=let_go) as watch:
+        assert len(watch.events("waiting")) == 1
+
+
+def test_a_root_that_another_process_brings_is_watched_too(notes: Path, tmp_path: Path, mmsearch: Mmsearch) -> None:
+    library, more = tmp_path / "library", tmp_path / "more"
+    more.mkdir()
+    (more / "planes.txt").write_text("A note about planes.")
+    with Library(library) as opened:
+        opened.index([notes])
+    with watching(library):
         assert mmsearch("index", more, library=library).code == 0
-        # A root that another process brings is watched too.
-        until(lambda: watch_finds(more / "trams.txt", library))
 
+        def is_watched() -> bool:
+            (more / "trams.txt").write_text("A note about trams.")
+            time.sleep(2)
+            return "trams.txt" in held(library)
 
-def watch_finds(path: Path, library: Path) -> bool:
-    path.write_text("A note about trams.")
-    time.sleep(2)
-    return path.name in held(library)
+        until(is_watched)
 
 
 def test_the_library_within_a_root_does_not_wake_it(notes: Path) -> None:

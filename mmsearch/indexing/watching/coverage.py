@@ -32,9 +32,9 @@ def open_source(on_change: OnChange) -> ChangeSource:
 class Coverage:
     """The watched folders of some roots. Each folder that a walk comes to is handed to `watch`."""
 
-    def __init__(self, table: MountTable, library_folder: bytes) -> None:
+    def __init__(self, table: MountTable, library_folder: str) -> None:
         self._table = table
-        self._library_folder = library_folder
+        self._own = tuple(os.fsencode(one) for one in {library_folder, os.path.realpath(library_folder)})
         self._source: ChangeSource | None = None
         self._mounts: tuple[Mount, ...] = ()
         self._devices: dict[int, Mount] = {}
@@ -71,7 +71,7 @@ class Coverage:
 
     def is_own(self, path: bytes) -> bool:
         """Whether it is a file of the library, which each run writes."""
-        return is_below(path, self._library_folder)
+        return any(is_below(path, folder) for folder in self._own)
 
     # What a walk comes to
 

@@ -76,7 +76,7 @@ class Watcher:
         self._every = _EVERY_SECONDS if settings.every is None else settings.every
         self._on_event = on_event
         self._source = source
-        self._coverage = Coverage(table or MountTable(), os.fsencode(os.path.realpath(library.folder)))
+        self._coverage = Coverage(table or MountTable(), library.folder)
         self._stop = threading.Event()
         self._told: SimpleQueue[Change | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -164,9 +164,11 @@ class Watcher:
     def _look(self) -> None:
         """Looks at what nobody tells of, from time to time."""
         now = time.monotonic()
-        if now < self._looked + _LOOK_SECONDS or not self._has_begun:
+        if now < self._looked + _LOOK_SECONDS:
             return
         self._looked = now
+        if not self._has_begun:
+            return
         moved = self._coverage.drives_moved()
         for path in () if moved is None else moved | self._offline:
             if any(is_below(path, root) or is_below(root, path) for root in self._states):
@@ -282,6 +284,8 @@ class Watcher:
             if not paths or any(is_below(path, one) or is_below(one, path) for one in paths)
         }
         self._offline = (self._offline | gone) - back
+        # It may have come back before anybody looked.
+        self._states.update(dict.fromkeys(gone & self._states.keys()))
         if gone:
             self._tell("offline", paths=sorted(gone))
         if back:
