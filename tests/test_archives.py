@@ -19,9 +19,11 @@ from pathlib import Path
 
 import pytest
 from conftest import NOTES, Answer, Mmsearch, run_mmsearch
+from interrupting import hooked
 from library_state import held_files
 from office_files import fb2
 from PIL import Image
+from test_crashes import DEADLY
 
 from mmsearch import Filters, Hit, Library, Query, Term, WalkRules
 from mmsearch.files import archives
@@ -438,6 +440,53 @@ def test_sidecars_and_companions_lie_in_the_archive(folder: Path, library: Libra
     pack(folder / "takeout.zip", {"Photos/a.jpg": jpeg("navy")})
     library.index()
     assert the_photo(library).description is None
+
+
+def test_a_film_in_an_archive_is_found_at_its_moment_and_a_live_photo_is_one_hit(
+    photos: Path, folder: Path, library: Library, tmp_path: Path
+) -> None:
+    pytest.importorskip("av", reason="the video extra is not installed")
+    from made_videos import write_film
+
+    with Image.open(photos / "photos" / "cat.png") as cat, Image.open(photos / "photos" / "coffee.png") as coffee:
+        film = write_film(tmp_path / "film.mp4", [(coffee, 6.0), (cat, 6.0)]).read_bytes()
+        live = write_film(tmp_path / "live.mov", [(coffee, 2.0)]).read_bytes()
+        coffee.convert("RGB").save(tmp_path / "live.jpg")
+    members = {"film.mp4": film, "roll/IMG_1.mov": live, "roll/IMG_1.jpg": (tmp_path / "live.jpg").read_bytes()}
+    pack(folder / "phone.zip", members)
+    library.index([folder], rules=ARCHIVES)
+    found = library.search(Query((Term("text", "a cat"),), Filters("video"), min_score=0.0)).hits[0]
+    assert found.path == f"{folder}/phone.zip!film.mp4"
+    assert found.time is not None and found.time[1] > 6
+    roll = Filters(folders=(os.fsencode(folder / "phone.zip!roll"),))
+    (photo,) = library.search(Query((Term("text", "a cup of coffee"),), roll)).hits
+    assert (photo.path, photo.companions) == (
+        f"{folder}/phone.zip!roll/IMG_1.jpg", (f"{folder}/phone.zip!roll/IMG_1.mov",)
+    )  # fmt: skip
+
+
+def test_a_file_in_an_archive_that_ends_the_program_is_set_aside(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack(folder / "old.zip", {"deadly.jpg": jpeg("navy"), "tax.txt": TAX})
+    # Where the package is found without being installed, it still is.
+    hooks = hooked(tmp_path, "mmsearch.reading.image", DEADLY)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((hooks["PYTHONPATH"], os.environ.get("PYTHONPATH", ""))))
+    run = [run_mmsearch("index", folder, "--archives", library=tmp_path / "library") for _ in range(3)]
+    assert run[0].code == -signal.SIGKILL
+    assert f"skipped {folder}/old.zip!deadly.jpg: ended the program that read it" in run[1].err
+    assert (run[1].out.partition(":")[0], run[2].code) == ("1 file searchable", 0)
+
+
+def test_a_dry_run_looks_into_archives(folder: Path, library: Library) -> None:
+    pack(folder / "old.zip", {"a.txt": TAX, "b.txt": COFFEE})
+    seen = library.preview([folder], rules=ARCHIVES)
+    assert (seen.added, seen.others) == (2, 0)
+    assert library.preview([folder]).others == 1
+    library.index([folder], rules=ARCHIVES)
+    pack(folder / "old.zip", {"b.txt": COFFEE, "c.txt": KITTEN})
+    seen = library.preview()
+    assert (seen.added, seen.removed, seen.absent, seen.unchanged) == (1, 1, 0, 1)
 
 
 def test_a_real_file_comes_before_one_in_an_archive(folder: Path, library: Library) -> None:

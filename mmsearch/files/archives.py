@@ -112,12 +112,10 @@ def status_at(path: bytes) -> os.stat_result:
         inside = archive_of(path)
         if inside is None:
             raise
-    import hashlib
-
     around = os.stat(inside[0])
     entry = _entry_of(*inside)
-    mtime_ns, own = _modified(entry, modification_time(around)), f"{around.st_ino} ".encode() + inside[1]
-    number = int.from_bytes(hashlib.blake2b(own, digest_size=8).digest(), "big")
+    mtime_ns = _modified(entry, modification_time(around))
+    number = hash((around.st_ino, inside[1])) & 0xFFFF_FFFF_FFFF_FFFF  # of this process
     times = (around.st_atime, mtime_ns / 1e9, entry.crc or 0)
     mode = stat.S_IFREG | stat.S_IMODE(around.st_mode)
     values = (mode, number, around.st_dev, 1, around.st_uid, around.st_gid, entry.unpacked, *times)
