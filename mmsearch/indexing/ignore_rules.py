@@ -1,4 +1,4 @@
-"""gitignore's patterns: typed by a person, or read from an ignore file.
+"""gitignore's patterns: typed by a person, or read from an ignore file, and which of them hold in a folder.
 
 They are matched here rather than by pathspec: its `[[:alpha:]]` and `folder/**` differ from git's, its patterns stop at
 a line end inside a name, and some take for ever. A test compares this with git itself.
@@ -10,10 +10,11 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from mmsearch.errors import Invalid
+from mmsearch.files.paths import with_parents
 from mmsearch.files.regular import open_without_waiting
 from mmsearch.indexing.globs import Glob, GlobError, parsed_glob
 
@@ -21,7 +22,12 @@ OWN_IGNORE_FILES = (b".mmsearchignore", b".ignore")
 GIT_IGNORE_FILE = b".gitignore"
 VENV_MARK = b"pyvenv.cfg"
 _IGNORE_FILE_LIMIT = 1_000_000
+_OWN_IGNORE_FILES = (b".mmsearchignore", b".ignore")
+_GIT_IGNORE_FILE = b".gitignore"
 _SEP = os.fsencode(os.sep)
+
+# Is told of a path what is wrong with it.
+Complain = Callable[[bytes, str], None]
 
 
 @dataclass(frozen=True)
@@ -134,7 +140,7 @@ def _without_end_spaces(line: str) -> str:
     return stripped + " " if escapes % 2 and len(line) > len(stripped) else stripped
 
 
-def read_ignore_file(folder: bytes, name: bytes, complain: Callable[[bytes, str], None]) -> Patterns | None:
+def read_ignore_file(folder: bytes, name: bytes, complain: Complain) -> Patterns | None:
     path = os.path.join(folder, name)
     try:
         with open(path, "rb", opener=open_without_waiting) as file:
@@ -164,3 +170,41 @@ def read_ignore_file(folder: bytes, name: bytes, complain: Callable[[bytes, str]
 
 def reason_of(error: OSError) -> str:
     return (error.strerror or type(error).__name__).lower()
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What holds inside one folder. Each chain of patterns is deepest first."""
+
+    own: tuple[tuple[Patterns, ...], ...] = ((), ())
+    git: tuple[Patterns, ...] = ()
+    in_git: bool = False
+    included: bool = True
+    chain: tuple[Patterns, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # As in ripgrep, a tool's own ignore file outranks git's at any depth.
+        object.__setattr__(self, "chain", (*self.own[0], *self.own[1], *self.git))
+
+    def inside(self, folder: bytes, names: set[bytes], complain: Complain) -> Scope:
+        """This scope with the ignore files of `folder`, which holds `names`; `complain` is told what is wrong there."""
+        own = list(self.own)
+        git, in_git = self.git, self.in_git
+        for rank, name in enumerate(_OWN_IGNORE_FILES):
+            if name in names and (patterns := read_ignore_file(folder, name, complain)):
+                own[rank] = (patterns, *own[rank])
+        if b".git" in names:
+            git, in_git = (), True
+        if in_git and _GIT_IGNORE_FILE in names and (found := read_ignore_file(folder, _GIT_IGNORE_FILE, complain)):
+            git = (found, *git)
+        return replace(self, own=tuple(own), git=git, in_git=in_git)
+
+
+def scope_above(folder: bytes, complain: Complain) -> Scope:
+    """What the folders above `folder` say, from the topmost down."""
+    scope = Scope()
+    for parent in reversed(list(with_parents(folder))[1:]):
+        wanted = (*_OWN_IGNORE_FILES, _GIT_IGNORE_FILE, b".git")
+        names = {name for name in wanted if os.path.lexists(os.path.join(parent, name))}
+        scope = scope.inside(parent, names, complain) if names else scope
+    return scope

@@ -16,18 +16,9 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from mmsearch.files.member_paths import is_archive_name
-from mmsearch.files.paths import with_parents
 from mmsearch.files.regular import kind_of
 from mmsearch.files.times import change_time, modification_time
-from mmsearch.indexing.ignore_rules import (
-    GIT_IGNORE_FILE,
-    OWN_IGNORE_FILES,
-    VENV_MARK,
-    Patterns,
-    read_ignore_file,
-    reason_of,
-    typed_patterns,
-)
+from mmsearch.indexing.ignore_rules import VENV_MARK, Scope, reason_of, scope_above, typed_patterns
 from mmsearch.indexing.targets import Targets, may_have_sidecars
 from mmsearch.reading.sidecars import sidecars_among
 
@@ -141,48 +132,6 @@ def walk(
     return _Walk(root, rules, targets, on_folder).run()
 
 
-@dataclass(frozen=True)
-class _Scope:
-    """What holds inside one folder. Each chain of patterns is deepest first."""
-
-    own: tuple[tuple[Patterns, ...], ...] = ((), ())
-    git: tuple[Patterns, ...] = ()
-    in_git: bool = False
-    included: bool = True
-    chain: tuple[Patterns, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        # As in ripgrep, a tool's own ignore file outranks git's at any depth.
-        object.__setattr__(self, "chain", (*self.own[0], *self.own[1], *self.git))
-
-    def inside(self, folder: bytes, names: set[bytes], problems: list[WalkProblem]) -> _Scope:
-        """This scope with the ignore files of `folder`, which holds `names`."""
-
-        def complain(path: bytes, reason: str) -> None:
-            problems.append(WalkProblem(path, reason))
-
-        own = list(self.own)
-        git, in_git = self.git, self.in_git
-        for rank, name in enumerate(OWN_IGNORE_FILES):
-            if name in names and (patterns := read_ignore_file(folder, name, complain)):
-                own[rank] = (patterns, *own[rank])
-        if b".git" in names:
-            git, in_git = (), True
-        if in_git and GIT_IGNORE_FILE in names and (found := read_ignore_file(folder, GIT_IGNORE_FILE, complain)):
-            git = (found, *git)
-        return replace(self, own=tuple(own), git=git, in_git=in_git)
-
-
-def _scope_above(folder: bytes, problems: list[WalkProblem]) -> _Scope:
-    """What the folders above `folder` say, from the topmost down."""
-    scope = _Scope()
-    for parent in reversed(list(with_parents(folder))[1:]):
-        wanted = (*OWN_IGNORE_FILES, GIT_IGNORE_FILE, b".git")
-        names = {name for name in wanted if os.path.lexists(os.path.join(parent, name))}
-        scope = scope.inside(parent, names, problems) if names else scope
-    return scope
-
-
 def is_mount_point(path: bytes) -> bool:
     """Whether the folder at `path`, or the one that it links to, lies on another device than the folder around it."""
     try:
@@ -198,7 +147,7 @@ class _Folder:
     """
 
     entries: Iterator[os.DirEntry[bytes]]
-    scope: _Scope
+    scope: Scope
     device: int
     sidecars: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
 
@@ -214,7 +163,7 @@ class _Walk:
         self._include = typed_patterns(self._root, rules.include, "include")
         self._exclude = typed_patterns(self._root, rules.exclude, "exclude")
         self._entered: set[tuple[int, int]] = set()
-        self._links: list[tuple[bytes, _Scope]] = []
+        self._links: list[tuple[bytes, Scope]] = []
         self._problems: list[WalkProblem] = []
         self._mounts: list[MountPoint] = []
 
@@ -226,23 +175,26 @@ class _Walk:
             return
         if stat.S_ISREG(status.st_mode):
             if is_archive_name(self._root):
-                yield self._archive(self._root, status, self._start(_Scope()))
+                yield self._archive(self._root, status, self._start(Scope()))
             else:
                 yield _found(self._root, status)
         elif not stat.S_ISDIR(status.st_mode):
             yield WalkProblem(self._root, _not_regular(status.st_mode))
         else:
-            scope = _scope_above(self._root, self._problems) if self._rules.ignore_files else _Scope()
+            scope = scope_above(self._root, self._complain) if self._rules.ignore_files else Scope()
             if is_mount_point(self._root):
                 yield MountPoint(self._root)
             yield from self._descend(self._root, self._start(scope), status.st_dev)
             yield from self._follow_links()
 
-    def _start(self, scope: _Scope) -> _Scope:
+    def _complain(self, path: bytes, reason: str) -> None:
+        self._problems.append(WalkProblem(path, reason))
+
+    def _start(self, scope: Scope) -> Scope:
         """The scope of the root, in which nothing is taken that no pattern takes in, where there are such patterns."""
         return replace(scope, included=all(pattern.startswith("!") for pattern in self._rules.include))
 
-    def _descend(self, top: bytes, scope: _Scope, device: int) -> Iterator[Found]:
+    def _descend(self, top: bytes, scope: Scope, device: int) -> Iterator[Found]:
         """What is below `top`; `device` is that of the folder around it."""
         stack = [self._enter(top, scope, device, is_top=True)]
         while stack:
@@ -278,7 +230,7 @@ class _Walk:
             else:
                 stack.pop()
 
-    def _enter(self, folder: bytes, scope: _Scope, outer_device: int, is_top: bool = False) -> _Folder:
+    def _enter(self, folder: bytes, scope: Scope, outer_device: int, is_top: bool = False) -> _Folder:
         """The sorted entries of `folder` and the rules inside it; no entries where it is not to be walked."""
         nothing = _Folder(iter(()), scope, outer_device)
         try:
@@ -302,14 +254,14 @@ class _Walk:
         if VENV_MARK in names and not is_top:
             return nothing
         if self._rules.ignore_files:
-            scope = scope.inside(folder, names, self._problems)
+            scope = scope.inside(folder, names, self._complain)
         if folder != self._root:
             scope = self._inside(folder, scope)
         if self._targets is not None and (wanted := self._targets.names_in(folder, names)) is not None:
             entries = [entry for entry in entries if entry.name in wanted]
         return _Folder(iter(entries), scope, status.st_dev, sidecars_among(names, may_have_sidecars))
 
-    def _leaves_out(self, name: bytes, path: bytes, scope: _Scope, is_folder: bool) -> bool:
+    def _leaves_out(self, name: bytes, path: bytes, scope: Scope, is_folder: bool) -> bool:
         typed = self._exclude.verdict(path, is_folder) if self._exclude else None
         if typed:
             return True
@@ -330,7 +282,7 @@ class _Walk:
         wanted = self._include.verdict(path, is_folder=False)
         return not (scope.included if wanted is None else wanted)
 
-    def _archive(self, path: bytes, status: os.stat_result, scope: _Scope) -> FoundArchive:
+    def _archive(self, path: bytes, status: os.stat_result, scope: Scope) -> FoundArchive:
         """The file at `path` as one that is looked into, with the rules inside it: those of a folder of its name."""
         scope = scope if path == self._root else self._inside(path, scope)
         patterns = (one.mark for one in (*scope.chain, self._include, self._exclude) if one is not None)
@@ -338,7 +290,7 @@ class _Walk:
         takes = partial(self._takes_member, path, scope)
         return FoundArchive(path, status.st_size, modification_time(status), change_time(status), takes, rules)
 
-    def _takes_member(self, path: bytes, scope: _Scope, name: bytes) -> bool:
+    def _takes_member(self, path: bytes, scope: Scope, name: bytes) -> bool:
         """Whether the rules take what lies under a name in the archive at `path`."""
         *folders, last = name.split(b"/")
         for folder in folders:
@@ -348,7 +300,7 @@ class _Walk:
             scope = self._inside(path, scope)
         return not self._leaves_out(last, os.path.join(path, last), scope, is_folder=False)
 
-    def _inside(self, folder: bytes, scope: _Scope) -> _Scope:
+    def _inside(self, folder: bytes, scope: Scope) -> Scope:
         """The scope inside a folder below the root, as far as the patterns tell that were given with it."""
         verdict = self._include.verdict(folder, is_folder=True) if self._include else None
         return scope if verdict is None else replace(scope, included=verdict)
