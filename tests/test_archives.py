@@ -33,6 +33,7 @@ from mmsearch.files.paths import extension_of, is_below, with_parents
 from mmsearch.files.zip_directory import ZipEntry
 from mmsearch.reading import UnreadableFile, open_file, opening, shown_at, unpacking
 from mmsearch.records import Locator
+from mmsearch.store.sqlite.salvage import salvage
 
 ARCHIVES = WalkRules(archives=True)
 TAX, COFFEE, KITTEN = (NOTES[name].encode() for name in ("tax.txt", "coffee.md", "kitten.txt"))
@@ -110,6 +111,7 @@ def test_photos_and_texts_in_an_archive_are_found_as_files_when_asked(photos: Pa
     unasked = run("index", folder)
     assert unasked.out.startswith("1 file searchable: 1 added")
     assert "not read: 1 .zip" in unasked.err
+    assert "--archives` looks into .zip" in run("status").out
     assert run("index", folder, "--archives").out.startswith("5 files searchable: 4 added, 1 unchanged")
     hit = run("search", "a cat", "-n", "1", "--json").json["hits"][0]
     assert hit["path"] == f"{folder}/old.zip!2021/cat.png"
@@ -129,6 +131,7 @@ def test_photos_and_texts_in_an_archive_are_found_as_files_when_asked(photos: Pa
     assert run("search", "--not-in", folder / "old.zip", "--paths").out == f"{folder}/moon.png\n"
     # It is remembered, and taken back.
     assert run("index").out.startswith("5 files searchable: 5 unchanged")
+    assert "looks into" not in run("status").out
     assert json.loads(run("status", "--json").out)["roots"][0]["rules"]["archives"] is True
     assert run("index", folder, "--no-archives").out.startswith("1 file searchable: 1 unchanged, 4 removed")
     assert run("search", "--in", folder, "--paths").out == f"{folder}/moon.png\n"
@@ -557,6 +560,18 @@ def test_doctor_repairs_what_is_known_of_archives(folder: Path, library: Library
     assert library.care.repair() is not None
     assert library.care.examine().sound
     assert library.index().unchanged == 1
+
+
+def test_a_damaged_library_is_saved_with_its_archives(folder: Path, library: Library) -> None:
+    pack(folder / "notes.zip", {"tax.txt": TAX})
+    library.index([folder], rules=ARCHIVES)
+    library.close()
+    database = os.path.join(library.folder, "library.db")
+    saved, _ = salvage(database, f"{database}-damaged")
+    assert saved.files == 1
+    with opened() as seen:
+        assert Library(library.folder).index().unchanged == 1
+    assert not [name for name in seen if ".zip" in name]
 
 
 def test_an_archive_that_changes_while_it_is_read_is_tried_again(folder: Path) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from mmsearch.files.member_paths import ARCHIVE_EXTENSIONS
 from mmsearch.output import visible
 from mmsearch.records import BUILTIN_MODEL
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from mmsearch.errors import Remedy
     from mmsearch.indexing.preview import IndexPreview
     from mmsearch.indexing.report import FailedFile, IndexReport, StageReport
+    from mmsearch.indexing.roots import RootStatus
     from mmsearch.indexing.walking import WalkProblem, WalkRules
     from mmsearch.library.contents import Forgotten, StageStatus, Status
     from mmsearch.library.models import LibraryModel
@@ -200,6 +202,12 @@ def _extras_said(unread: Mapping[str, int]) -> list[str]:
     return [f"`pip install 'mmsearch[{extra}]'` reads {', '.join(of_it)}" for extra, of_it in kinds.items()]
 
 
+def _archives_said(unread: Mapping[str, int], roots: Sequence[RootStatus]) -> str:
+    """What looks into archives, where there are some and nothing does. Those within archives are not looked into."""
+    found = [] if any(root.rules.archives for root in roots) else sorted(ARCHIVE_EXTENSIONS & unread.keys())
+    return f"; `mmsearch index FOLDER --archives` looks into {', '.join(found)}" if found else ""
+
+
 def _media(files: Mapping[str, int]) -> str:
     named = {"image": "pictures", "text": "texts", **{medium: f"{medium}s" for medium in files}}
     named.update(image="pictures", **({"audio": "recordings of sound"} if "audio" in files else {}))
@@ -268,7 +276,7 @@ def print_status(status: Status, failed: bool, partial: bool) -> None:
     for stage in status.stages:
         print(f"stage     {stage_state(stage)}")
     if counts.unread:
-        print(f"not read  {unread_said(counts.unread)}")
+        print(f"not read  {unread_said(counts.unread)}{_archives_said(counts.unread, status.roots)}")
     if counts.failures:
         print(f"failed    {counts.failures:,} files could not be read; `mmsearch status --failed` lists them")
     parts = [
