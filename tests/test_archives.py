@@ -30,10 +30,12 @@ from mmsearch.files import archives
 from mmsearch.files.archives import Archive, archive_of, status_at
 from mmsearch.files.crash_points import VARIABLE
 from mmsearch.files.paths import extension_of, is_below, with_parents
+from mmsearch.files.sidecar_writing import write_keywords
 from mmsearch.files.zip_directory import ZipEntry
 from mmsearch.reading import UnreadableFile, open_file, opening, shown_at, unpacking
 from mmsearch.records import Locator
 from mmsearch.store.sqlite.salvage import salvage
+from mmsearch.store.words import name_and_folders
 
 ARCHIVES = WalkRules(archives=True)
 TAX, COFFEE, KITTEN = (NOTES[name].encode() for name in ("tax.txt", "coffee.md", "kitten.txt"))
@@ -438,6 +440,9 @@ def test_sidecars_and_companions_lie_in_the_archive(folder: Path, library: Libra
     hit = the_photo(library)
     assert (hit.description, hit.taken is not None and hit.taken[:4]) == ("Grandma's garden", "2017")
     assert names(library, folder) == ["takeout.zip!Photos/a.jpg"]
+    with pytest.raises(OSError):  # `label --xmp` leaves archives alone
+        write_keywords(os.fsencode(hit.path), ["garden"])
+    assert os.listdir(folder) == ["takeout.zip"]
     library.index()  # and stays, though the archive is not opened
     assert the_photo(library).description == "Grandma's garden"
     pack(folder / "takeout.zip", {"Photos/a.jpg": jpeg("navy")})
@@ -490,6 +495,37 @@ def test_a_dry_run_looks_into_archives(folder: Path, library: Library) -> None:
     pack(folder / "old.zip", {"b.txt": COFFEE, "c.txt": KITTEN})
     seen = library.preview()
     assert (seen.added, seen.removed, seen.absent, seen.unchanged) == (1, 1, 0, 1)
+
+
+def test_roots_within_roots_have_rules_of_their_own(folder: Path, library: Library) -> None:
+    (folder / "sub").mkdir()
+    pack(folder / "a.zip", {"a.txt": TAX})
+    pack(folder / "sub" / "b.zip", {"b.txt": COFFEE})
+    library.index([folder], rules=ARCHIVES)
+    library.index([folder / "sub"], rules=WalkRules())
+    assert names(library, folder) == ["a.zip!a.txt"]
+    assert library.index().unchanged == 1
+    library.index([folder / "sub" / "b.zip"])
+    assert names(library, folder) == ["a.zip!a.txt", "sub/b.zip!b.txt"]
+    assert (library.index().unchanged, library.index().removed) == (2, 0)
+    with opened() as seen:
+        library.index()
+    assert not [name for name in seen if ".zip" in name]
+
+
+def test_hits_in_archives_are_grouped_by_what_holds_them(folder: Path, library: Library) -> None:
+    pack(
+        folder / "notes.zip", {"ship.txt": b"A ship.", "sub/ship2.txt": b"A second ship.", "IMG_7.txt": b"Third ship."}
+    )
+    library.index([folder], rules=ARCHIVES)
+    hits = library.search(Query((Term("text", "ship"),), group="folder")).hits
+    assert {(hit.path.rpartition("!")[2], hit.group) for hit in hits} == {
+        ("ship.txt", f"{folder}/notes.zip"),
+        ("IMG_7.txt", f"{folder}/notes.zip"),
+        ("sub/ship2.txt", f"{folder}/notes.zip!sub"),
+    }
+    assert find(library, "IMG_7")[0].endswith("!IMG_7.txt")  # by its name
+    assert name_and_folders(b"/a/b/old.zip!c.txt", b"/a/b") == ("c.txt", "b/old.zip")
 
 
 def test_a_real_file_comes_before_one_in_an_archive(folder: Path, library: Library) -> None:
