@@ -74,7 +74,9 @@ def picture_of(data: str) -> Image.Image:
     return picture
 
 
-def test_a_real_client_has_a_whole_session(kept: Path) -> None:
+# In the first the client asks which versions there are, in the second it greets.
+@pytest.mark.parametrize(("mode", "version"), [("auto", "2026-07-28"), ("legacy", NEWEST)])
+def test_a_real_client_has_a_whole_session(kept: Path, mode: str, version: str) -> None:
     anyio = pytest.importorskip("anyio")
     mcp = pytest.importorskip("mcp", reason="the SDK of the protocol is not installed")
 
@@ -84,7 +86,8 @@ def test_a_real_client_has_a_whole_session(kept: Path) -> None:
             args=["-m", "mmsearch", "mcp", "--library", str(kept / "library")],
             env={**os.environ},
         )
-        async with mcp.Client(server) as client:
+        async with mcp.Client(server, mode=mode) as client:
+            assert client.protocol_version == version
             assert client.server_info.name == "mmsearch"
             listed = (await client.list_tools()).tools
             assert {tool.name for tool in listed} == TOOLS
@@ -316,6 +319,21 @@ def test_versions_are_agreed_on_and_each_gets_its_form(kept: Path) -> None:
         assert spoken.end() == 0
 
 
+def test_a_request_may_say_its_version_without_a_greeting(kept: Path) -> None:
+    named = "io.modelcontextprotocol/protocolVersion"
+    modern = {"_meta": {named: "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}}
+    with talk(kept / "library", version=None) as spoken:
+        assert spoken.ask("server/discover")["error"]["code"] == -32601
+        assert spoken.ask("server/discover", **modern)["result"]["supportedVersions"] == ["2026-07-28"]
+        told = spoken.ask("tools/call", name="status", **modern)["result"]
+        assert (told["resultType"], told["structuredContent"]["files"]["image"]) == ("complete", 4)
+        assert spoken.ask("resources/read", uri="mmsearch://x", **modern)["error"]["code"] == -32602
+        assert spoken.ask("tools/list", _meta={named: 5})["error"]["code"] == -32602
+        refused = spoken.ask("tools/list", _meta={named: "2030-01-01"})["error"]
+        assert (refused["code"], refused["data"]["supported"]) == (-32022, ["2026-07-28"])
+        assert spoken.ask("tools/call", name="status", _meta=[1])["error"]["code"] == -32600
+
+
 def test_nothing_is_given_of_a_file_that_was_swapped_or_is_gone(own: tuple[Path, Path]) -> None:
     library, home = own
     cat = home / "cat.png"
@@ -506,6 +524,20 @@ def test_a_request_that_is_cancelled_is_not_answered(monkeypatch: pytest.MonkeyP
 
     serving.Server(answers, Call(OpenedLibrary(str(tmp_path)), in_words), "1").serve(lines())
     assert [(one["id"], "error" in one) for one in answers.messages] == [(1, False), ("long", True), ("last", False)]
+
+
+def test_a_fault_of_its_own_is_told_and_the_talk_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(call: Call, given: Any) -> dict[str, Any]:
+        raise ZeroDivisionError("in a tool")
+
+    monkeypatch.setitem(serving.TOOLS, "fail", Tool("fail", "Fail", "Fails.", (), fail, {}))
+    answers = Answers()
+    lines = [{**REQUEST, "method": "initialize"}, {**CALL, "params": {"name": "fail"}}, {**REQUEST, "id": 2}]
+    serving.Server(answers, Call(OpenedLibrary(str(tmp_path)), in_words), "1").serve(map(written, lines))
+    assert sorted(one.get("error", {}).get("code", 0) for one in answers.messages) == [-32603, 0, 0]
+    assert "ZeroDivisionError: in a tool" in capsys.readouterr().err
 
 
 def test_no_more_than_some_requests_wait(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -9,19 +9,20 @@ from typing import IO, Any, NoReturn
 
 MOST_LINE_BYTES = 1_000_000
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS = -32700, -32600, -32601, -32602
-INTERNAL_ERROR, BUSY, RESOURCE_NOT_FOUND = -32603, -32000, -32002
+INTERNAL_ERROR, BUSY, RESOURCE_NOT_FOUND, UNSUPPORTED_VERSION = -32603, -32000, -32002, -32022
 
 # What some clients take for the end of a line, and lone surrogates, of which no client makes UTF-8.
 _NOT_AS_IT_IS = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class ProtocolError(Exception):
-    """What is wrong with a message, by its code in JSON-RPC."""
+    """What is wrong with a message, by its code in JSON-RPC; `data` is for the client's program."""
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int, message: str, data: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.data = data
 
 
 def lines_of(stream: IO[bytes]) -> Iterator[bytes | None]:
@@ -64,7 +65,8 @@ def result_of(called: str | int | None, result: Mapping[str, Any]) -> dict[str, 
 
 
 def error_of(called: str | int | None, error: ProtocolError) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": called, "error": {"code": error.code, "message": error.message}}
+    data = {} if error.data is None else {"data": dict(error.data)}
+    return {"jsonrpc": "2.0", "id": called, "error": {"code": error.code, "message": error.message, **data}}
 
 
 def written(message: Any) -> bytes:

@@ -6,9 +6,9 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from mmsearch.server.mcp import searching, viewing
@@ -26,11 +26,16 @@ from mmsearch.server.mcp.messages import (
     result_of,
     written,
 )
+from mmsearch.server.mcp.versions import (
+    GREETED,
+    STATELESS,
+    WITH_BATCHES,
+    as_told,
+    formed,
+    is_structured,
+    version_of,
+)
 
-# The newest first: that is offered to a client that asks for none of them.
-VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
-_WITH_BATCHES = "2025-03-26"
-_STRUCTURED_SINCE = "2025-06-18"
 _MOST_IN_A_BATCH = 20
 _THREADS, _MOST_WAITING = 4, 64
 TOOLS = {tool.name: tool for tool in (*searching.TOOLS, *viewing.TOOLS)}
@@ -40,6 +45,16 @@ _INSTRUCTIONS = (
 )
 
 Answered = Callable[["dict[str, Any] | None"], None]
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What a client asks, under an id, in a version of the protocol; None where none was agreed on."""
+
+    called: str | int
+    method: str
+    params: Mapping[str, Any]
+    version: str | None
 
 
 class Server:
@@ -52,7 +67,7 @@ class Server:
         self._protocol: str | None = None
         self._lock = threading.Lock()
         self._writing = threading.Lock()
-        self._under_way: dict[str | int, tuple[Future[None], threading.Event]] = {}
+        self._under_way: dict[str | int, threading.Event] = {}
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mcp")
 
     def serve(self, lines: Iterable[bytes | None]) -> None:
@@ -71,7 +86,7 @@ class Server:
 
     def _take_batch(self, messages: list[Any]) -> None:
         try:
-            if self._protocol != _WITH_BATCHES:
+            if self._protocol != WITH_BATCHES:
                 raise ProtocolError(
                     INVALID_REQUEST, "This version of the protocol has no batches; send one message a line."
                 )
@@ -102,9 +117,10 @@ class Server:
                 raise ProtocolError(INVALID_REQUEST, "The id of a request is a text or a whole number.")
             if not isinstance(params, dict):
                 raise ProtocolError(INVALID_PARAMS, "`params` is an object.")
+            request = _Request(called, method, params, version_of(params, self._protocol))
             if method in ("tools/call", "resources/read"):
-                return self._begin(called, method, params, answered, call)
-            return answered(result_of(called, self._at_once(method, params)))
+                return self._begin(request, answered, call)
+            return answered(self._answer(request, self._at_once(request)))
         except ProtocolError as error:
             return answered(error_of(called, error))
 
@@ -114,64 +130,61 @@ class Server:
             with self._lock:
                 under_way = self._under_way.get(called) if isinstance(called, (str, int)) else None
             if under_way is not None:
-                under_way[1].set()
+                under_way.set()
 
-    def _at_once(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _at_once(self, request: _Request) -> dict[str, Any]:
         """What needs no library."""
+        method = request.method
+        about = {"capabilities": {"tools": {}, "resources": {}}, "instructions": _INSTRUCTIONS}
         if method == "initialize":
-            asked = params.get("protocolVersion")
-            self._protocol = asked if asked in VERSIONS else VERSIONS[0]
-            return {
-                "protocolVersion": self._protocol,
-                "capabilities": {"tools": {}, "resources": {}},
-                "serverInfo": self._software,
-                "instructions": _INSTRUCTIONS,
-            }
+            asked = request.params.get("protocolVersion")
+            self._protocol = asked if asked in GREETED else GREETED[0]
+            return {"protocolVersion": self._protocol, "serverInfo": self._software, **about}
+        if method == "server/discover" and request.version == STATELESS:
+            return {"supportedVersions": [STATELESS], **about}
         if method == "ping":
             return {}
         if method == "tools/list":
-            return {"tools": [tool.described(self._is_structured) for tool in TOOLS.values()]}
+            return {"tools": [tool.described(is_structured(request.version)) for tool in TOOLS.values()]}
         if method == "resources/list":
             return {"resources": list(viewing.RESOURCES)}
         if method == "resources/templates/list":
             return {"resourceTemplates": list(viewing.TEMPLATES)}
         raise ProtocolError(METHOD_NOT_FOUND, f"There is no method {method[:100]!r}.")
 
-    @property
-    def _is_structured(self) -> bool:
-        return self._protocol is not None and self._protocol >= _STRUCTURED_SINCE
-
-    def _begin(self, called: str | int, method: str, params: Mapping[str, Any], answered: Answered, call: Call) -> None:
+    def _begin(self, request: _Request, answered: Answered, call: Call) -> None:
         """Hands a request to one of the threads."""
-        if self._protocol is None:
+        if request.version is None:
             raise ProtocolError(INVALID_REQUEST, "The first request is `initialize`.")
-        work = _work(method, params)
-        call = replace(call, is_structured=self._is_structured, cancelled=threading.Event())
+        work = _work(request)
+        call = replace(call, is_structured=is_structured(request.version), cancelled=threading.Event())
         with self._lock:
-            if called in self._under_way:
+            if request.called in self._under_way:
                 raise ProtocolError(INVALID_REQUEST, "A request of that id is under way.")
             if len(self._under_way) >= _MOST_WAITING:
                 raise ProtocolError(BUSY, f"{_MOST_WAITING} requests are waiting; ask again once some are answered.")
-            future = self._threads.submit(self._do, called, work, answered, call)
-            self._under_way[called] = future, call.cancelled
+            self._under_way[request.called] = call.cancelled
+            self._threads.submit(self._do, request, work, answered, call)
 
-    def _do(self, called: str | int, work: Callable[[Call], dict[str, Any]], answered: Answered, call: Call) -> None:
+    def _do(self, request: _Request, work: Callable[[Call], dict[str, Any]], answered: Answered, call: Call) -> None:
         answer: dict[str, Any] | None = None
         try:
             call.check()
-            answer = result_of(called, work(call))
+            answer = self._answer(request, work(call))
         except Cancelled:
             pass
         except ProtocolError as error:
-            answer = error_of(called, error)
+            answer = error_of(request.called, as_told(request.version, error))
         except Exception:
             traceback.print_exc(file=sys.stderr)
-            answer = error_of(
-                called, ProtocolError(INTERNAL_ERROR, "Something went wrong; stderr of the server tells what.")
-            )
+            broken = ProtocolError(INTERNAL_ERROR, "Something went wrong; stderr of the server tells what.")
+            answer = error_of(request.called, broken)
         with self._lock:
-            self._under_way.pop(called, None)
+            self._under_way.pop(request.called, None)
         answered(None if call.cancelled.is_set() else answer)
+
+    def _answer(self, request: _Request, result: dict[str, Any]) -> dict[str, Any]:
+        return result_of(request.called, formed(request.version, request.method, result, self._software))
 
     def _write(self, message: Any) -> None:
         if message is not None:
@@ -199,13 +212,14 @@ class _Batch:
             self._write(self._answers)
 
 
-def _work(method: str, params: Mapping[str, Any]) -> Callable[[Call], dict[str, Any]]:
+def _work(request: _Request) -> Callable[[Call], dict[str, Any]]:
     """What is to be done for a request.
 
     Raises:
         ProtocolError: it names no tool, or is no such request.
     """
-    if method == "resources/read":
+    params = request.params
+    if request.method == "resources/read":
         uri = params.get("uri")
         if not isinstance(uri, str):
             raise ProtocolError(INVALID_PARAMS, "`uri` is a text.")
