@@ -146,10 +146,9 @@ def index(
 ) -> None:
     """Index pictures and text files, so that they can be searched.
 
-    Walks the folders, encodes what is new or changed, and drops what is gone. It may be stopped at any time and run
-    again: it goes on from there. With another --model the library gets vectors of that model too, while searches go
-    on with the old ones. What --ocr and --speech read comes last, in later runs too. --include, --exclude, --hidden,
-    --ignore-files and --archives are kept with the paths; giving any replaces all.
+    Encodes what is new or changed, and drops what is gone. It may be stopped at any time, and goes on from there when
+    it is run again. With another --model the library gets vectors of that too, while searches go on with the old ones.
+    --include, --exclude, --hidden, --ignore-files and --archives are kept with the paths; giving any replaces all.
     """
     from mmsearch import output
     from mmsearch.cli.remedies import worded
@@ -161,7 +160,7 @@ def index(
     rules = rules_of(include, exclude, hidden, ignore_files, archives)
     stages = _stages(ocr, speech, no_speech)
     if dry_run:
-        if model is not None or crops or rebuild or retry or graph is not None or codes is not None or stages:
+        if any((model is not None, crops, rebuild, retry, graph is not None, codes, stages)):
             raise Invalid(f"--dry-run only compares; leave out {_NOT_COMPARED}.")
         _preview(paths or [], rules, as_json, library)
         return
