@@ -239,7 +239,7 @@ def test_a_drive_that_vanishes_during_the_walk_loses_nothing(
     library.index([many])
     away = many.with_name("unplugged")
 
-    def walk_and_pull(root: bytes, rules: WalkRules) -> Iterator[Found]:
+    def walk_and_pull(root: bytes, rules: WalkRules, *more: object) -> Iterator[Found]:
         for number, found in enumerate(walk(root, rules)):
             if number == 45:
                 many.rename(away)
@@ -312,7 +312,7 @@ def test_a_drive_that_drops_for_a_moment_of_the_walk_loses_nothing(
     (many / "new.txt").write_text("A new note.")
     walks = []
 
-    def walk_with_a_gap(root: bytes, rules: WalkRules) -> Iterator[Found]:
+    def walk_with_a_gap(root: bytes, rules: WalkRules, *more: object) -> Iterator[Found]:
         walks.append(root)
         for number, found in enumerate(walk(root, rules)):
             if len(walks) > 1 or number < 10 or found.path.endswith(b"new.txt"):
