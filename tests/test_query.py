@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,16 @@ from mmsearch import Filters, MmsearchError, Query
 from mmsearch.output import visible
 from mmsearch.output.json import to_json
 from mmsearch.records import Background
-from mmsearch.searching.query import AVOIDED, parse_date, parse_extension, parse_weight, text_term, text_terms
+from mmsearch.searching.query import (
+    AVOIDED,
+    AVOIDED_PICTURE,
+    image_term,
+    parse_date,
+    parse_extension,
+    parse_weight,
+    text_term,
+    text_terms,
+)
 from mmsearch.searching.scoring import WeightedTerm, combined, measured, scores
 
 
@@ -167,3 +177,12 @@ def test_a_short_text_says_what_it_is_to_be_without(typed: str, terms: list[tupl
 def test_a_letter_is_searched_for_as_a_whole() -> None:
     letter = "Dear Ana,\nwithout your help " + "I would not have found the house by the lake. " * 5
     assert [term.value for term in text_terms(letter)] == [letter]
+
+
+def test_of_a_picture_to_be_avoided_less_is_taken_away(tmp_path: Path) -> None:
+    for name in ("a.jpg", "2:a.jpg"):
+        (tmp_path / name).write_bytes(b"")
+    assert image_term(str(tmp_path / "a.jpg")).weight == 1.0
+    assert image_term(str(tmp_path / "a.jpg"), -1).weight == -AVOIDED_PICTURE
+    assert image_term(f"1:{tmp_path / 'a.jpg'}", -1).weight == -1.0
+    assert image_term(str(tmp_path / "2:a.jpg"), -1).weight == -AVOIDED_PICTURE

@@ -93,7 +93,11 @@ AvoidOption = Annotated[
 ]
 AvoidImageOption = Annotated[
     list[str] | None,
-    typer.Option("--not-image", metavar="FILE", help="A picture to keep away from (repeatable)."),
+    typer.Option(
+        "--not-image",
+        metavar="FILE",
+        help="A picture to keep away from, by three eighths of its vector, or weight:file (repeatable).",
+    ),
 ]
 LikeOption = Annotated[
     list[str] | None,
