@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mmsearch.adapters.fusion import FusionRefused, FusionReport
     from mmsearch.adapters.plot import check_plot, plot_training
     from mmsearch.adapters.recipe import AdapterRecipe, AdapterRefused, AdapterReport, Epoch, TrainingLoss
     from mmsearch.adapters.training import AdapterStatus
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from mmsearch.library.adapters import Adapters
     from mmsearch.library.care import Care
     from mmsearch.library.contents import Forgotten, StageStatus, Status
+    from mmsearch.library.fusions import Fusions
     from mmsearch.library.labels import WrittenSidecars
     from mmsearch.library.models import DroppedModel, LibraryModel, ModelOverview, Models, PulledModel
     from mmsearch.models.installed import InstalledModel, ModelFile, ModelSource, RemovedModel
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
         HeatMethod,
         TermKind,
     )
+    from mmsearch.searching.fusion import ChannelWeights, Fusion, StoredFusion
     from mmsearch.searching.labelling import Labelled, LabelledPhoto, PhotoLabel
     from mmsearch.searching.query import Group, Query, Sort, Term
     from mmsearch.searching.results import FileList, Hit, ListedFile, Moment, SearchResult, Suggestion
@@ -79,6 +82,7 @@ __all__ = [
     "Backup",
     "Busy",
     "Care",
+    "ChannelWeights",
     "Cluster",
     "Clusters",
     "Compacted",
@@ -110,6 +114,10 @@ __all__ = [
     "Forgotten",
     "FoundBy",
     "FoundWord",
+    "Fusion",
+    "FusionRefused",
+    "FusionReport",
+    "Fusions",
     "Group",
     "Heat",
     "HeatMap",
@@ -164,6 +172,7 @@ __all__ = [
     "StageStatus",
     "Status",
     "StoredFile",
+    "StoredFusion",
     "Suggestion",
     "Term",
     "TermKind",
@@ -192,6 +201,10 @@ _ROOMS = {
     "mmsearch.adapters.plot": (
         "check_plot",
         "plot_training",
+    ),
+    "mmsearch.adapters.fusion": (
+        "FusionRefused",
+        "FusionReport",
     ),
     "mmsearch.adapters.recipe": (
         "AdapterRecipe",
@@ -265,6 +278,7 @@ _ROOMS = {
     "mmsearch.library": ("Library",),
     "mmsearch.library.adapters": ("Adapters",),
     "mmsearch.library.care": ("Care",),
+    "mmsearch.library.fusions": ("Fusions",),
     "mmsearch.library.contents": (
         "Forgotten",
         "StageStatus",
@@ -321,6 +335,11 @@ _ROOMS = {
         "HeatMap",
         "HeatMethod",
         "TermKind",
+    ),
+    "mmsearch.searching.fusion": (
+        "ChannelWeights",
+        "Fusion",
+        "StoredFusion",
     ),
     "mmsearch.searching.labelling": (
         "Labelled",

@@ -12,6 +12,10 @@ from mmsearch.errors import Invalid
 
 if TYPE_CHECKING:
     from mmsearch.adapters.recipe import AdapterReport, TrainingLoss
+    from mmsearch.evaluation.datasets import Dataset
+    from mmsearch.library import Library
+    from mmsearch.library.adapters import Adapters
+    from mmsearch.library.fusions import Fusions
 
 
 NameOption = Annotated[str, typer.Option(metavar="NAME", help="What the adapter is called; each gets a number.")]
@@ -37,8 +41,19 @@ ForceOption = Annotated[
 ]
 
 
+FusionOption = Annotated[
+    bool,
+    typer.Option(
+        "--fusion",
+        help="Learn how vectors and words are merged instead, from files of the library; of the other options only "
+        "--format, --images, --split, --force, --json and --library count.",
+    ),
+]
+
+
 def train(
     data: DataArgument,
+    fusion: FusionOption = False,
     name: NameOption = "adapter",
     format: FormatOption = None,
     images: ImagesOption = None,
@@ -63,24 +78,24 @@ def train(
 
     It moves the vectors of the library's model; no photo of the library is encoded again. Held-out photos decide when
     to stop, and others whether the adapter is kept. `mmsearch adapters --use none` goes back. Needs the clip extra.
+    With --fusion no vector is moved: what the scores of vectors and of words are worth is learned, and `mmsearch
+    adapters --use fusion@none` goes back; that needs no extra.
     """
     from mmsearch import output
     from mmsearch.adapters.recipe import AdapterRecipe, AdapterRefused
-    from mmsearch.evaluation.datasets import read_dataset
+    from mmsearch.cli.fusions import train_fusion
     from mmsearch.library import Library
     from mmsearch.output import training
 
+    if fusion:
+        train_fusion(_dataset_of(data, format, images, split), force, as_json, library)
+        return
     recipe = AdapterRecipe(
         loss=_loss(loss), epochs=epochs, batch=batch, rate=rate, weight_decay=weight_decay, rank=rank, margin=margin,
         hold_out=hold_out, patience=patience, seed=seed,
     )  # fmt: skip
-    if plot is not None:
-        from mmsearch.adapters.plot import check_plot
-
-        check_plot(plot)
-    dataset = read_dataset(data, format=parse_format(format), images=images, split=split)
-    if dataset.missing:
-        output.say(f"{dataset.missing:,} photos that {dataset.name} names are not there and were left out.")
+    _check_plot(plot)
+    dataset = _dataset_of(data, format, images, split)
     with (
         Library(library, device) as opened,
         stoppable("stopped; no adapter was kept."),
@@ -99,17 +114,23 @@ def train(
 
 def adapters(
     use: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Search through this adapter from now on; none for none.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Search through this adapter, or merge by this fusion, from now on; none, fusion@none."
+        ),
     ] = None,
     remove: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Take this adapter out of the library for good.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Take this adapter or fusion out of the library for good; fusion@all for all."
+        ),
     ] = None,
     as_json: JsonOption = False,
     library: LibraryOption = None,
 ) -> None:
-    """List the library's adapters, choose one, or remove one.
+    """List the library's adapters and what train --fusion has learned, choose one, or remove one.
 
-    NAME is that of an adapter, with its number (pets@2) or without (the newest).
+    NAME is that of an adapter, with its number (pets@2) or without (the newest), or of a fusion (fusion@1).
     """
     from mmsearch import output
     from mmsearch.library import Library
@@ -119,11 +140,27 @@ def adapters(
         raise Invalid("--use and --remove cannot be had at once; run the command twice.")
     with Library(library) as opened:
         if use is not None:
-            output.say(f"searches use {opened.adapters.use(use)} now.")
+            output.say(f"searches use {_door(opened, use).use(use)} now.")
         if remove is not None:
-            output.say(f"{opened.adapters.remove(remove)} removed.")
-        found = opened.adapters.list()
-    show({"adapters": found}, as_json, lambda listed: training.print_adapters(listed["adapters"]))
+            output.say(f"{_door(opened, remove).remove(remove)} removed.")
+        found = {"adapters": opened.adapters.list(), "fusions": opened.fusions.list()}
+    show(found, as_json, training.print_adapters_and_fusions)
+
+
+def _door(opened: Library, name: str) -> Adapters | Fusions:
+    """Where what is called so is kept."""
+    return opened.fusions if name.startswith("fusion@") else opened.adapters
+
+
+def _dataset_of(data: str, format: str | None, images: str | None, split: str | None) -> Dataset:
+    """What was named, less what is not there, which is said."""
+    from mmsearch import output
+    from mmsearch.evaluation.datasets import read_dataset
+
+    dataset = read_dataset(data, format=parse_format(format), images=images, split=split)
+    if dataset.missing:
+        output.say(f"{dataset.missing:,} photos that {dataset.name} names are not there and were left out.")
+    return dataset
 
 
 def _loss(written: str) -> TrainingLoss:
@@ -133,6 +170,13 @@ def _loss(written: str) -> TrainingLoss:
         return TrainingLoss(written)
     except ValueError:
         raise Invalid(f"There is no loss {written!r}; it is info-nce, triplet or margin.") from None
+
+
+def _check_plot(path: str | None) -> None:
+    if path is not None:
+        from mmsearch.adapters.plot import check_plot
+
+        check_plot(path)
 
 
 def _plot(report: AdapterReport, path: str | None) -> None:

@@ -48,6 +48,8 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "format": "choose another file or --format",
     "format.give": "correct it or give --format",
     "format.or_correct": "correct it or choose another --format",
+    "fusions.list": "`mmsearch adapters` lists those that there are",
+    "fusions.remove": "take it out with `mmsearch adapters --remove fusion@all`",
     "images": "give their folder with --images",
     "images.folder": "give the folder of the photos with --images",
     "images.which": "say which one with --images",
@@ -83,6 +85,7 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "status": "`mmsearch status` lists what it holds",
     "status.retry": "`mmsearch status --failed` says why, and `mmsearch index --retry` tries again",
     "train": "`mmsearch train` makes one",
+    "train.data": "give captions, or labels, of files that were indexed",
     "train.force": "--force keeps it",
 }
 

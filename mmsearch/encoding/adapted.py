@@ -36,9 +36,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 def check_adapter_name(name: str) -> None:
     """Raises Invalid where an adapter cannot be called so."""
-    if not _NAME.fullmatch(name) or name == NO_ADAPTER:
+    if not _NAME.fullmatch(name) or name in (NO_ADAPTER, "fusion"):
         raise Invalid(
-            f"An adapter cannot be called {name!r}; use letters, digits, dots, dashes and underscores, and not none."
+            f"An adapter cannot be called {name!r}; use letters, digits, dots, dashes and underscores, and not none or "
+            "fusion."
         )
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mmsearch.library.adapters import Adapters
     from mmsearch.library.care import Care
     from mmsearch.library.contents import Forgotten, Status
+    from mmsearch.library.fusions import Fusions
     from mmsearch.library.labels import WrittenSidecars
     from mmsearch.library.models import Models
     from mmsearch.records import Filters, Progress
@@ -50,8 +51,9 @@ class Library:
     """A library in a folder of its own. It is made by the first `index`; nothing else writes to it.
 
     `device` is where models that torch runs compute: `auto` (a graphics card where there is one), `cpu`, `cuda`, `mps`.
-    All methods, those of the doors `models`, `adapters` and `care` too, raise an MmsearchError, in one sentence, for
-    what a person can put right: no library there, a damaged one, one of another model, no room on the disk.
+    All methods, those of the doors `models`, `adapters`, `fusions` and `care` too, raise an MmsearchError, in one
+    sentence, for what a person can put right: no library there, a damaged one, one of another model, no room on the
+    disk.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, device: str = "auto") -> None:
@@ -77,6 +79,13 @@ class Library:
         from mmsearch.library.care import Care
 
         return Care(self._access)
+
+    @cached_property
+    def fusions(self) -> Fusions:
+        """What each channel's scores are worth in this library: learned, kept in it."""
+        from mmsearch.library.fusions import Fusions
+
+        return Fusions(self._access)
 
     @property
     def folder(self) -> str:

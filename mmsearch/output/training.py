@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from mmsearch.output import visible
 
@@ -41,6 +41,14 @@ def print_adapters(adapters: Sequence[AdapterStatus]) -> None:
         print(f"{mark} {one.label}  {gain}  {report['trained_on']:,} photos of {visible(one.about['dataset'])}{note}")
     if not adapters:
         print("no adapters; `mmsearch train` makes one")
+
+
+def print_adapters_and_fusions(found: Mapping[str, Any]) -> None:
+    """Both lists; of fusions nothing where there are none."""
+    from mmsearch.output.fusions import print_fusions
+
+    print_adapters(found["adapters"])
+    print_fusions(found["fusions"])
 
 
 def _percent(found: Estimate) -> str:

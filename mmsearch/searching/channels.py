@@ -16,6 +16,7 @@ from mmsearch.nearest.spaces import ModelInUse, Space, model_in_use, with_adapte
 from mmsearch.nearest.vectors import StoredVectors
 from mmsearch.records import Calibration, Filters, Medium, Modality
 from mmsearch.searching.calibration import own_calibration, stored_calibration
+from mmsearch.searching.fusion import Fusion
 from mmsearch.searching.options import SessionOptions
 from mmsearch.searching.query import Term
 from mmsearch.store.models import sound_models
@@ -52,10 +53,12 @@ class LibraryState:
         models: Sequence[ModelInUse],
         channels: Sequence[Channel],
         encoder: Callable[[ModelInUse], AbstractContextManager[Encoder]],
+        fusion: Fusion | None = None,
     ) -> None:
         self.key = key
         self.models = tuple(models)
         self.channels = tuple(channels)
+        self.fusion = fusion
         self._encoder = encoder
         self._lock = threading.Lock()
         self._calibrations: dict[str, Calibration] = {}

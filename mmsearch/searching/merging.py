@@ -2,7 +2,8 @@
 
 What vectors say and what words say of one file are taken for independent: the score is `1 - (1 - v)(1 - w)`. So a file
 that is found by both comes before what only one of them has found, and a literal match stays above vague neighbours.
-What has too few of a query's words says nothing.
+What has too few of a query's words says nothing. Where a fusion was learned (`searching/fusion.py`), `w` is what it
+says a match is worth; what vectors say was moved by it before.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
+from mmsearch.searching.fusion import Fusion
 from mmsearch.searching.words import LEAST_WORD_SCORE, NO_MATCH, WordMatch
 
 WORDS = "words"
@@ -26,6 +28,14 @@ class Measured(NamedTuple):
     cosine: float
 
 
+class Told(NamedTuple):
+    """What each channel says of a file: its best vector, with its modality, and words; 0 for nothing."""
+
+    modality: str
+    by_vector: float
+    by_words: float
+
+
 class Found(NamedTuple):
     """A file at its best place, and those of the same content, unless each is to be a hit of its own."""
 
@@ -36,6 +46,7 @@ class Found(NamedTuple):
     copies: tuple[bytes, ...] = ()
     channels: tuple[str, ...] = ()
     words_as: WordsAs | None = None
+    told: Told = Told("", 0.0, 0.0)
 
     @property
     def order(self) -> tuple[float, float, bytes]:
@@ -56,7 +67,11 @@ class Place(NamedTuple):
 
 
 def by_file(
-    places: Iterable[Place], matches: Mapping[tuple[int, bytes], WordMatch], least: float | None, must_match: bool
+    places: Iterable[Place],
+    matches: Mapping[tuple[int, bytes], WordMatch],
+    least: float | None,
+    must_match: bool,
+    fusion: Fusion | None = None,
 ) -> list[Found]:
     """Each file at its best place.
 
@@ -70,11 +85,17 @@ def by_file(
     for path, of_path in of_file.items():
         near = max(of_path, key=_of)
         words = {place.item_id: matches.get((place.item_id, path), NO_MATCH) for place in of_path}
-        if max(match.score for match in words.values()) >= (0 if must_match else LEAST_WORD_SCORE):
+        is_told = max(match.score for match in words.values()) >= (0 if must_match else LEAST_WORD_SCORE)
+        if is_told and fusion is not None:
+            words = {
+                item_id: match._replace(score=fusion.moved_one(WORDS, match.score)) for item_id, match in words.items()
+            }
+        if is_told:
             found.append(_both(near, of_path, words, least))
         elif not must_match:
             channels = (near.modality,) if near.modality else ()
-            found.append(Found(_of(near), near.item_id, path, near.content_id, channels=channels))
+            told = Told(near.modality, _of(near).score, 0.0)
+            found.append(Found(_of(near), near.item_id, path, near.content_id, channels=channels, told=told))
     return found
 
 
@@ -87,7 +108,8 @@ def _both(near: Place, places: Iterable[Place], words: Mapping[int, WordMatch], 
     channels = (WORDS, near.modality) if of_vector.is_hit and near.modality else (WORDS,)
     measured = Measured(least is None or score >= least, score, of_vector.corrected, cosine)
     words_as: WordsAs = "english" if literal.is_english else "typed"
-    return Found(measured, place.item_id, place.path, place.content_id, channels=channels, words_as=words_as)
+    told = Told(near.modality, of_vector.score, literal.score)
+    return Found(measured, place.item_id, place.path, place.content_id, (), channels, words_as, told)
 
 
 def score_of_moment(near: Measured | None, said: float, least: float | None) -> float | None:
@@ -104,9 +126,11 @@ def together(one: float, other: float) -> float:
     return 1 - (1 - one) * (1 - other)
 
 
-def told_by_words(score: float) -> float:
-    """What a match of that score adds to a file: nothing where it has too few of the words."""
-    return score if score >= LEAST_WORD_SCORE else 0.0
+def told_by_words(score: float, must_match: bool = False, fusion: Fusion | None = None) -> float:
+    """What a match of that score adds to a file: nothing where it has too few of the words, unless it `must_match`."""
+    if score < LEAST_WORD_SCORE and not must_match:
+        return 0.0
+    return score if fusion is None else fusion.moved_one(WORDS, score)
 
 
 def _of(place: Place) -> Measured:

@@ -12,9 +12,11 @@ class SessionOptions(NamedTuple):
     sound, through that adapter instead of the one in use ("none" for none).
 
     `scan` says how vectors are compared; in "auto" the graph is asked from `graph_from_rows` rows of a space on.
+    `fusion` is the one that channels are merged by instead of the one in use ("fusion@none" for none).
     """
 
     models: tuple[str, ...] = ()
     adapter: str | None = None
     scan: Scan = "auto"
     graph_from_rows: int = GRAPH_FROM_ROWS
+    fusion: str | None = None

@@ -19,8 +19,9 @@ from mmsearch.records import Background, FloatMatrix, FoundItem, ItemIds, Modali
 from mmsearch.searching import scoring
 from mmsearch.searching.channels import Channel, LibraryState
 from mmsearch.searching.companions import Companions
+from mmsearch.searching.fusion import Fusion
 from mmsearch.searching.grouping import in_groups
-from mmsearch.searching.merging import Found, Measured, Place, by_file, score_of_moment, together, told_by_words
+from mmsearch.searching.merging import Found, Measured, Place, Told, by_file, score_of_moment, together, told_by_words
 from mmsearch.searching.moments import Scored, other_moments
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import LARGEST_NUMBER, Query, Sort, Term
@@ -76,6 +77,8 @@ class QueryVector(NamedTuple):
 class Answer(NamedTuple):
     """The hits of a page, how many files answer in all as far as that is known, the nearest where none does, and what
     may be meant by words that nothing holds.
+
+    `told` is what each channel says of the hits, by rank.
     """
 
     hits: tuple[Hit, ...]
@@ -84,6 +87,7 @@ class Answer(NamedTuple):
     thresholds: Mapping[Modality, float]
     nearest: Hit | None
     suggestions: tuple[Suggestion, ...]
+    told: tuple[Told, ...] = ()
 
 
 class _Asked(NamedTuple):
@@ -97,6 +101,7 @@ class _Asked(NamedTuple):
     background: Background
     threshold: float
     rows: int
+    fusion: Fusion | None
 
 
 class _Near(NamedTuple):
@@ -125,10 +130,12 @@ class Searcher:
         self._patient = patient
         # That of the query by model: all its channels ask for it.
         self._familiarity: dict[int, float | None] = {}
+        self._fusion: Fusion | None = None
 
     def answer(self, query: Query, vectors: Mapping[int, QueryVector]) -> Answer:
         """The files that answer a query, of which `vectors` holds the vector by model, of those that take it."""
         asked: list[_Asked] = []
+        fusion = self._fusion = self._state.fusion if _is_of_texts(query) else None  # learned from such alone
         thresholds: dict[Modality, float] = {}
         for channel, wanted in self._state.asked_channels(self._store, query.filters):
             in_space = vectors.get(channel.in_use.model_id)
@@ -140,7 +147,9 @@ class Searcher:
                 self._store, in_space.vector, wanted, self._patient, in_space.by_text
             )
             threshold = self._threshold(query, channel, in_space, rows, background)
-            asked.append(_Asked(channel, in_space, ranking, background, threshold, rows))
+            if fusion is not None and query.min_score is None:
+                threshold = fusion.moved_one(channel.modality, threshold)
+            asked.append(_Asked(channel, in_space, ranking, background, threshold, rows, fusion))
             thresholds[channel.modality] = min(threshold, thresholds.get(channel.modality, math.inf))
         companions = Companions(self._store, query.filters)
         models = [in_use.model_id for in_use in self._state.models]
@@ -170,7 +179,8 @@ class Searcher:
         ]
         best = hits.pop() if nearest else None
         shown_hits = in_groups(_in_order(tuple(hits), query.sort), query.group)
-        return Answer(shown_hits, total, is_exact, thresholds, best, words.suggestions())
+        told = tuple(found.told for found in page)
+        return Answer(shown_hits, total, is_exact, thresholds, best, words.suggestions(), told)
 
     def _threshold(
         self, query: Query, channel: Channel, asked: QueryVector, rows: int, background: Background
@@ -209,7 +219,9 @@ class Searcher:
             measured |= self._compared(one, np.array(sorted(item_ids), np.int64))
         texts = {item.item_id for item in timed if item.modality == "text"} if words else set()
         sources = self._store.word_sources(texts, query.filters) if texts else []
-        said = {source.item_id: told_by_words(words.match_of_text(source).score) for source in sources}
+        said = {
+            source.item_id: told_by_words(words.match_of_text(source).score, fusion=self._fusion) for source in sources
+        }
         hits: dict[int, list[Scored]] = {}
         for item in timed:
             score = score_of_moment(measured.get(item.item_id), said.get(item.item_id, 0.0), query.min_score)
@@ -241,7 +253,7 @@ class Searcher:
             is_all = literal.is_all and (near.is_all or words.must_match)
             # Of few items there may be many files: copies, each with words of its own.
             is_last = is_all or (count >= most and literal.is_all)
-            unseen = together(near.unseen, literal.unseen if words.must_match else told_by_words(literal.unseen))
+            unseen = together(near.unseen, told_by_words(literal.unseen, words.must_match, self._fusion))
             for found in hits:
                 if is_last or found.measured.score >= unseen:
                     settled.setdefault(found.path, found)
@@ -296,6 +308,7 @@ class Searcher:
             matches,
             query.min_score,
             words.must_match,
+            self._fusion,
         )
 
     def _compared(self, asked: _Asked, item_ids: ItemIds) -> dict[int, Measured]:
@@ -336,6 +349,10 @@ class Searcher:
                     measured=one.measured, channels=one.channels, words_as=one.words_as
                 )
         return list(shown.values())
+
+
+def _is_of_texts(query: Query) -> bool:
+    return all(term.modality == "text" for term in query.terms) and not (query.like or query.unlike)
 
 
 def _drawn(found: Sequence[Found], query: Query, seed: int) -> list[int]:
@@ -423,6 +440,8 @@ def _near(asked: Sequence[_Asked], count: int) -> _Near:
 def _measured(asked: _Asked, compared: Nearest | Compared) -> dict[int, Measured]:
     """What the cosines of items with a channel's query mean, in their order."""
     scores = scoring.scores(compared.corrected, asked.background)
+    if asked.fusion is not None:
+        scores = asked.fusion.moved(asked.channel.modality, scores)
     columns = (compared.item_ids, scores, compared.corrected, compared.cosines)
     return {
         item_id: Measured(score >= asked.threshold, score, corrected, cosine)

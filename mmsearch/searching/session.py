@@ -25,7 +25,9 @@ from mmsearch.searching.channels import (
 )
 from mmsearch.searching.connections import Connections
 from mmsearch.searching.explanations import Explanation
+from mmsearch.searching.fusion import fusion_in_use
 from mmsearch.searching.languages import as_read, texts_of
+from mmsearch.searching.merging import Told
 from mmsearch.searching.options import SessionOptions
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import Group, Query, Sort, Term, check_page, text_terms
@@ -113,6 +115,18 @@ class Session:
             state=state.key.number,
             troubles=state.troubles(),
         )
+
+    def told(self, query: Query) -> list[tuple[tuple[str, ...], Told]]:
+        """What each channel says of the files that answer a query, best first, with their paths and those of copies.
+
+        The query is to be sorted by score.
+
+        Raises:
+            MmsearchError: as for `search`.
+        """
+        with mapped_errors(self._folder):
+            _, answer = self._answered(query, self._search_now)
+        return [((hit.path, *hit.copies), told) for hit, told in zip(answer.hits, answer.told, strict=True)]
 
     def list_files(
         self,
@@ -291,7 +305,8 @@ class Session:
             models = models_at(self._folder, store, self._options)
             before = latest.channels if latest is not None and key.is_after(latest.key) else ()
             channels = channels_at(self._folder, store, models, self._options, before)
-            self._latest = LibraryState(key, models, channels, self._vectors.encoder)
+            fusion = fusion_in_use(store, self._options.fusion)
+            self._latest = LibraryState(key, models, channels, self._vectors.encoder, fusion)
             return self._latest
 
     def _query_vectors(
