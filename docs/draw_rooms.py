@@ -36,7 +36,7 @@ HOLDS = {
     "adapters": "small learned maps over a model's vectors",
     "library": "the door: Library, and its doors within",
     "output": "tables, lines and JSON",
-    "server": "for programs that stay and ask: MCP",
+    "server": "for programs that stay and ask: MCP, REST",
     "cli": "the command line: parse, call Library, print",
 }
 # What nearly all rooms know is drawn on the left, so that it does not hide the way of the data on the right.

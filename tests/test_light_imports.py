@@ -10,7 +10,18 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "transformers", "sentence_transformers", "scipy", "sqlite_utils", "PIL", "hnswlib", "sklearn")
+HEAVY = (
+    "torch",
+    "starlette",
+    "uvicorn",
+    "transformers",
+    "sentence_transformers",
+    "scipy",
+    "sqlite_utils",
+    "PIL",
+    "hnswlib",
+    "sklearn",
+)
 SCRIPT = """
 import sys
 sys.argv = ["mmsearch", *{arguments!r}]
@@ -56,7 +67,10 @@ def test_what_explains_hits_is_loaded_when_that_is_asked_for(indexed: Path) -> N
     [
         ["--help"],
         ["--version"],
-        *([name, "--help"] for name in ("search", "duplicates", "index", "eval", "train", "adapters", "models", "mcp")),
+        *(
+            [name, "--help"]
+            for name in ("search", "duplicates", "index", "eval", "train", "adapters", "models", "mcp", "serve")
+        ),
     ],
 )
 def test_help_loads_no_engine_at_all(indexed: Path, arguments: list[str]) -> None:

@@ -35,6 +35,7 @@ COMMANDS = {
     "adapters": "adapters:adapters",
     "models": "models:models",
     "mcp": "mcp:mcp",
+    "serve": "serve:serve",
     "help": "help:help_",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from mmsearch.records import Filters, Modality
 from mmsearch.searching.explanations import Explanation
@@ -156,7 +157,8 @@ class FileList:
 
     `random` is the seed by which they were drawn, where they were.
 
-    `total` counts those of all pages, of which the first `offset` are left out.
+    `total` counts those of all pages, of which the first `offset` are left out. `state` is the number of the library's
+    state that this is the list at.
     """
 
     filters: Filters
@@ -167,6 +169,15 @@ class FileList:
     offset: int
     hits: tuple[ListedFile, ...]
     random: int | None = None
+    state: int = field(default=0, compare=False, metadata={"json": None})
+
+
+class LibraryMark(NamedTuple):
+    """A state of a library: its id, a number that rises with all that is written, and the models that searches use."""
+
+    library_id: str
+    state: int
+    model: str
 
 
 def moment_of(modified: str, taken: str | None) -> str:

@@ -32,7 +32,7 @@ from mmsearch.searching.options import SessionOptions
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import Group, Query, Sort, Term, check_page, text_terms
 from mmsearch.searching.query_vectors import QueryVectors, stored_picture
-from mmsearch.searching.results import FileList, ListedFile, SearchResult
+from mmsearch.searching.results import FileList, LibraryMark, ListedFile, SearchResult
 from mmsearch.searching.searcher import Answer, QueryVector, Searcher
 from mmsearch.store.sqlite.refusals import mapped_errors
 from mmsearch.store.sqlite.store import SqliteStore
@@ -155,13 +155,18 @@ class Session:
         from mmsearch.searching.grouping import in_groups
         from mmsearch.searching.listing import listed_files
 
-        def listed(store: SqliteStore, state: LibraryState) -> tuple[tuple[ListedFile, ...], int]:
+        def listed(store: SqliteStore, state: LibraryState) -> tuple[tuple[ListedFile, ...], int, int]:
             model_ids = [in_use.model_id for in_use in state.models]
-            return listed_files(store, model_ids, self._presence, wanted, listing)
+            return *listed_files(store, model_ids, self._presence, wanted, listing), state.key.number
 
-        files, total = self._found(listed)
+        files, total, number = self._found(listed)
         elapsed_ms = (time.perf_counter() - started) * 1000
-        return FileList(wanted, sort, self._folder, elapsed_ms, total, offset, in_groups(files, group), random)
+        hits = in_groups(files, group)
+        return FileList(wanted, sort, self._folder, elapsed_ms, total, offset, hits, random, number)
+
+    def mark(self) -> LibraryMark:
+        """The state that the library is at now. Raises as `list_files` does."""
+        return self._found(lambda store, state: LibraryMark(state.key.library_id, state.key.number, state.label))
 
     def file(self, file_id: str) -> StoredFile:
         """What the library knows of the file with the id of a hit; of copies that are there now, of the first.

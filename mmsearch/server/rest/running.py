@@ -1,0 +1,87 @@
+"""Runs the server until a signal ends it."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from mmsearch.errors import MmsearchError, Unavailable
+from mmsearch.library import Library
+from mmsearch.server.rest.application import application
+from mmsearch.server.rest.served import Served
+from mmsearch.server.rest.settings import ServeSettings
+
+_GRACE_SECONDS = 3
+_BACKLOG = 256
+
+
+def serve(
+    library: Library,
+    settings: ServeSettings,
+    in_words: Callable[[MmsearchError], str],
+    on_address: Callable[[str], None],
+) -> None:
+    """Answers until SIGINT or SIGTERM; `on_address` is told the URL once the port is open.
+
+    Raises:
+        Unavailable: the port is taken, or there is no such address. NotFound and others: the library cannot be opened.
+    """
+    with library.session() as session, _listening(settings.host, settings.port) as listener:
+        if not settings.allow_index:  # else the first run may be asked for in the page
+            session.mark()
+        served = Served(library, session, settings, in_words)
+        try:
+            on_address(settings.address(listener.getsockname()[1]))
+            _Server(served).run([listener])
+        finally:
+            served.close()
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise Unavailable(f"Nothing can listen at {host}, port {port} ({reason}); choose another --port.") from error
+    with listener:
+        yield listener
+
+
+class _Server(uvicorn.Server):
+    """Ends in good order at a signal, and tells what waits for nothing but events."""
+
+    def __init__(self, served: Served) -> None:
+        super().__init__(
+            uvicorn.Config(
+                application(served),
+                log_level="error",
+                access_log=False,
+                server_header=False,
+                ws="none",
+                lifespan="off",
+                http="h11",
+                loop="asyncio",
+                proxy_headers=False,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+            )
+        )
+        self._served = served
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        def end(number: int, frame: object) -> None:
+            self._served.is_ending = True
+            self.should_exit = True
+
+        before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

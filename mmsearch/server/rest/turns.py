@@ -1,0 +1,47 @@
+"""Work for threads, in the order in which it comes: so many at once, so many waiting, and no more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from mmsearch.server.rest.problems import Problem
+
+Done = TypeVar("Done")
+_RETRY_SECONDS = 2
+
+
+class Turns:
+    """Threads that take turns. Its methods are called by the event loop alone."""
+
+    def __init__(self, name: str, at_once: int, most_waiting: int) -> None:
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix=f"mmsearch-{name}")
+        self._most = at_once + most_waiting
+        self.at_once = at_once
+        self.under_way = 0
+
+    async def do(self, work: Callable[[], Done]) -> Done:
+        """What the work gives, once it was its turn.
+
+        Raises:
+            Problem: too many wait.
+        """
+        if self.under_way >= self._most:
+            message = f"{self.under_way - self.at_once} requests are waiting; ask again in a moment."
+            raise Problem("overloaded", message, {"Retry-After": str(_RETRY_SECONDS)})
+        self.under_way += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self.under_way -= 1
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return max(0, self.under_way - self.at_once)
+
+    def close(self) -> None:
+        """What has not begun is not begun any more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
