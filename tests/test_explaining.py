@@ -109,6 +109,13 @@ def test_words_are_told_with_where_they_stand(home: Path) -> None:
     assert {one.word: one.fields for one in named.words} == {"table": ("name",), "files": ("folder",)}
 
 
+def test_words_that_a_query_in_another_language_was_read_as_are_told_too(home: Path) -> None:
+    with Library(home / "library") as library:
+        explained = library.explain(home / "files" / "note.md", "eine weiße Tasse")
+    assert "cup" in {found.word for found in explained.words}
+    assert next(found.score for found in explained.channels if found.channel == "words") > 0.5
+
+
 def test_a_file_is_called_by_its_path_its_id_or_its_rank(home: Path) -> None:
     path = str(home / "files" / "note.md")
     with Library(home / "library") as library:

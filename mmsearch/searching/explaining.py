@@ -19,9 +19,8 @@ from mmsearch.searching.merging import WORDS
 from mmsearch.searching.query import Query
 from mmsearch.searching.query_vectors import QueryVectors
 from mmsearch.searching.results import Hit
-from mmsearch.searching.searcher import QueryVector
-from mmsearch.searching.word_ranking import WordRanking
-from mmsearch.searching.words import words_of_query
+from mmsearch.searching.searcher import QueryVector, fusion_for
+from mmsearch.searching.word_channel import WordChannel
 from mmsearch.store.sqlite.store import SqliteStore
 from mmsearch.store.words import AskedWord, words_of_name, words_of_text, words_placed
 
@@ -56,27 +55,27 @@ def grounds_of(
     store: SqliteStore, state: LibraryState, query: Query, vectors: Mapping[int, QueryVector], hits: Sequence[Hit]
 ) -> Grounds:
     """Those of hits of a query, by their paths. The store stays at the state meanwhile."""
-    ranking = WordRanking(
-        store, words_of_query(query.terms), query.filters, [in_use.model_id for in_use in state.models]
-    )
+    asked = WordChannel(store, query.terms, query.filters, [in_use.model_id for in_use in state.models])
+    fusion = fusion_for(query, state)
     channels: dict[str, tuple[FoundBy, ...]] = {}
     words: dict[str, tuple[FoundWord, ...]] = {}
     for hit in hits:
         sources: list[WordSource] = []
-        if ranking:
+        if asked:
             of_file = store.word_sources(
                 store.items_of_contents([bytes.fromhex(hit.id)]), Filters(folders=(os.fsencode(hit.path),))
             )
             sources = [source for source in of_file if source.path == os.fsencode(hit.path)]
-        literal = max((ranking.match(source).score for source in sources), default=0.0)
+        literal = max((asked.match(source).score for source in sources), default=0.0)
+        literal = literal if fusion is None else fusion.moved_one(WORDS, literal)
         channels[hit.path] = tuple(_found_by(hit, literal))
-        words[hit.path] = _words(hit, sources[0], [one.word for one in ranking.words]) if sources else ()
+        words[hit.path] = _words(hit, sources[0], asked.words) if sources else ()
     sees = next((in_use for in_use in state.models if not in_use.hears and in_use.model_id in vectors), None)
     if sees is None:
         return Grounds(query, None, None, None, channels, words)
-    asked = vectors[sees.model_id]
+    in_space = vectors[sees.model_id]
     background = scoring.background_of(state.calibration(store, sees), "text", "image")
-    return Grounds(query, sees, asked.vector, background, channels, words)
+    return Grounds(query, sees, in_space.vector, background, channels, words)
 
 
 def explained(hit: Hit, grounds: Grounds, vectors: QueryVectors) -> Explanation:

@@ -135,7 +135,7 @@ class Searcher:
     def answer(self, query: Query, vectors: Mapping[int, QueryVector]) -> Answer:
         """The files that answer a query, of which `vectors` holds the vector by model, of those that take it."""
         asked: list[_Asked] = []
-        fusion = self._fusion = self._state.fusion if _is_of_texts(query) else None  # learned from such alone
+        fusion = self._fusion = fusion_for(query, self._state)
         thresholds: dict[Modality, float] = {}
         for channel, wanted in self._state.asked_channels(self._store, query.filters):
             in_space = vectors.get(channel.in_use.model_id)
@@ -351,8 +351,10 @@ class Searcher:
         return list(shown.values())
 
 
-def _is_of_texts(query: Query) -> bool:
-    return all(term.modality == "text" for term in query.terms) and not (query.like or query.unlike)
+def fusion_for(query: Query, state: LibraryState) -> Fusion | None:
+    """The fusion that is used for a query: none but for one of texts, as it was learned from such alone."""
+    is_of_texts = all(term.modality == "text" for term in query.terms) and not (query.like or query.unlike)
+    return state.fusion if is_of_texts else None
 
 
 def _drawn(found: Sequence[Found], query: Query, seed: int) -> list[int]:

@@ -11,6 +11,7 @@ from mmsearch.searching.spelling import suggestions
 from mmsearch.searching.word_ranking import WordRanking, WordsNear
 from mmsearch.searching.words import NO_MATCH, WordMatch, readings_of_query
 from mmsearch.store.word_index import WordIndex
+from mmsearch.store.words import AskedWord
 
 
 class WordChannel:
@@ -39,6 +40,11 @@ class WordChannel:
     def knows_all(self) -> bool:
         """Whether no file has words of the query but those that may be ranked."""
         return all(ranking.knows_all for ranking, _ in self._found)
+
+    @property
+    def words(self) -> tuple[AskedWord, ...]:
+        """The words and phrases of all readings."""
+        return tuple(dict.fromkeys(weighed.word for ranking, _ in self._found for weighed in ranking.words))
 
     def match(self, source: WordSource) -> WordMatch:
         """How well a place matches, and whether it is better by the English words than by those that were typed."""

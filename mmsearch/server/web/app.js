@@ -1,0 +1,289 @@
+// The page: its address says what is shown, each action makes another address.
+
+import * as api from "./api.js";
+import { Chosen } from "./chosen.js";
+import * as duplicates from "./duplicates.js";
+import { $, button, counted, make, nameOf, wordsOf } from "./elements.js";
+import * as filters from "./filters.js";
+import { CHUNK, Grid } from "./grid.js";
+import { listen } from "./live.js";
+import { Scrubber } from "./scrubber.js";
+import { changed, compares, read, request, write } from "./state.js";
+import * as terms from "./terms.js";
+import { fill, mark } from "./tiles.js";
+import { Viewer } from "./viewer.js";
+
+let state = read();
+let shown = null; // what of the state the grid shows
+let asking = new AbortController();
+let openIndex = null;
+let isOpenedHere = false; // so that closing goes back to the entry before, and the back button closes
+const wide = matchMedia("(min-width: 900px)");
+
+const say = (text) => { $("summary").textContent = text; };
+const scrubber = new Scrubber((index) => grid.jump(index));
+const chosen = new Chosen({ changed: () => grid.each((tile, hit) => mark(tile, chosen.has(hit.id))), like: (ids) => go(changed(state, { like: ids, unlike: null, open: null })), say });
+const grid = new Grid($("grid"), {
+  load: async (offset, limit, signal) => (await api.search(request(state), offset, limit, signal)).hits,
+  tile: (hit, index, item) => fill(item, hit, {
+    words: wordsOf(state),
+    chosen: chosen.has(hit.id),
+    open: (event) => { event.preventDefault(); open(index); },
+    choose: (event) => { event.stopPropagation(); chosen.toggle(index, (number) => grid.hit(number), event.shiftKey); },
+  }),
+  moved: (index) => scrubber.seen(index),
+});
+const viewer = new Viewer({
+  step: (by) => step(by),
+  closed: () => closed(),
+  more: (id) => go(changed(state, { like: [...new Set([...state.getAll("like"), id])], unlike: state.getAll("unlike").filter((one) => one !== id), open: null, view: null })),
+  less: (id) => go(changed(state, { unlike: [...new Set([...state.getAll("unlike"), id])], like: state.getAll("like").filter((one) => one !== id), open: null, view: null })),
+  lineOf: (id) => [...grid.loaded()].find((hit) => hit.id === id)?.line,
+  state: () => state,
+  say,
+});
+
+/** Shows a state as a new entry of the history. */
+function go(next, instead = false) {
+  state = next;
+  write(state, instead);
+  show();
+}
+
+function show() {
+  const asked = `${state.get("view") ?? ""} ${request(state)}`;
+  if (asked !== shown) {
+    shown = asked;
+    chosen.clear();
+    answer();
+  }
+  const id = state.get("open");
+  if (!id) viewer.close();
+  else if (id !== viewer.id || !viewer.isOpen) {
+    const index = openIndex;
+    const hit = index === null ? null : grid.hit(index);
+    viewer.id = id;
+    viewer.show(id, {
+      page: hit?.page ?? (Number(state.get("page")) || null),
+      time: hit?.time ?? (state.has("time") ? [Number(state.get("time"))] : null),
+      at: index === null ? "" : `${(index + 1).toLocaleString("en")} of ${grid.total.toLocaleString("en")}`,
+    });
+  }
+}
+
+/** Asks for the first hits, and what can be filtered by; draws all that goes with the state. */
+async function answer({ quietly = false } = {}) {
+  asking.abort();
+  asking = new AbortController();
+  const { signal } = asking;
+  const isDuplicates = state.get("view") === "duplicates";
+  $("text").value = state.getAll("q")[0] ?? "";
+  $("sort").value = state.get("sort") ?? "";
+  $("sort").options[0].hidden = !compares(state);
+  if (!compares(state) && !state.has("sort")) $("sort").value = "date";
+  $("duplicates-button").setAttribute("aria-pressed", String(isDuplicates));
+  $("fresh").hidden = true;
+  document.title = [state.getAll("q").join(" + "), "mmsearch"].filter(Boolean).join(" – ");
+  terms.draw(state, go);
+  message(null);
+  duplicates.leave();
+  for (const id of ["grid", "sort-label"]) $(id).hidden = isDuplicates;
+  $("columns").classList.toggle("plain", isDuplicates);
+  try {
+    if (isDuplicates) {
+      scrubber.show(null, 0);
+      $("score-label").hidden = true;
+      await duplicates.show({ open: (id) => { openIndex = null; isOpenedHere = true; go(changed(state, { open: id })); }, say, copy: (paths) => chosen.copy(paths, say) });
+      return;
+    }
+    if (!quietly) $("grid").classList.add("waiting");
+    const result = await api.search(request(state), 0, CHUNK, signal);
+    if (signal.aborted) return;
+    if (!quietly) scrollTo({ top: 0 });
+    grid.show(result.total, result.hits);
+    summarise(result);
+    $("grid").classList.remove("waiting");
+    count(signal);
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    $("grid").classList.remove("waiting");
+    grid.show(0, []);
+    say("");
+    trouble(error);
+  }
+}
+
+async function count(signal) {
+  try {
+    const counted_ = await filters.counts(state);
+    if (signal.aborted) return;
+    filters.draw(state, go, counted_);
+    const isByDate = (state.get("sort") ?? (compares(state) ? "" : "date")) === "date" && !state.has("group") && !state.has("random");
+    scrubber.show(isByDate ? counted_.months : null, grid.total);
+  } catch (error) {
+    if (error.name !== "AbortError") scrubber.show(null, 0);
+  }
+}
+
+function summarise(result) {
+  const many = result.total_exact === false ? `${counted(result.total, "file")} or more` : counted(result.total, "file");
+  const isSearch = compares(state);
+  const read_as = result.query?.terms?.find((term) => term.read_as?.english?.length)?.read_as;
+  say([isSearch ? (result.total ? `${many} found` : "Nothing found") : many, read_as && `read as “${read_as.english[0]}”`].filter(Boolean).join("; "));
+  score(result, isSearch);
+  if (result.total) return;
+  if (!isSearch) {
+    const none = request(state).toString() === "";
+    message(none ? "Nothing is in the library yet." : "No file passes these filters.", none ? make("p", {}, "In a terminal: ", make("code", { text: "mmsearch index ~/Pictures" })) : button("Without filters", () => go(new URLSearchParams())));
+  } else {
+    const nearest = result.nearest;
+    const all = button("Show all the same", () => go(changed(state, { min_score: "0" })));
+    const near = nearest && make("p", {}, `The nearest is ${nameOf(nearest.path)}, at ${nearest.score.toFixed(2)}. `);
+    message("Nothing close.", near, all, hasFilters() && button("Without filters", () => go(onlyTerms())));
+  }
+}
+
+const hasFilters = () => [...request(state).keys()].some((name) => !["q", "not", "image", "like", "unlike", "sort", "min_score"].includes(name));
+const onlyTerms = () => new URLSearchParams([...state].filter(([name]) => ["q", "not", "image", "like", "unlike"].includes(name)));
+
+/** The slider of the lowest score, with a mark where "nothing close" begins. */
+function score(result, isSearch) {
+  $("score-label").hidden = !isSearch;
+  if (!isSearch) return;
+  const { image, ...others } = result.thresholds ?? {};
+  const begins = image ?? Math.min(...Object.values(others), 1);
+  const value = state.has("min_score") ? Number(state.get("min_score")) : begins === 1 ? 0 : begins;
+  $("score").value = value;
+  $("score-value").textContent = state.has("min_score") ? value.toFixed(2) : `${value.toFixed(2)}, as measured`;
+  $("score-marks").replaceChildren(make("option", { value: begins.toFixed(2), label: "nothing close" }));
+}
+
+function message(text, ...below) {
+  const element = $("message");
+  element.hidden = text === null;
+  element.replaceChildren(...(text === null ? [] : [make("p", { class: "large-text", text }), ...below.filter(Boolean)]));
+}
+
+function trouble(error) {
+  if (error.status === 410) return answer(); // the library has moved on: ask at its state of now
+  const again = button("Try again", () => answer());
+  message(error.message, again);
+  $("message").setAttribute("role", "alert");
+}
+
+function open(index) {
+  const hit = grid.hit(index);
+  if (!hit) return;
+  openIndex = index;
+  isOpenedHere ||= !viewer.isOpen;
+  go(changed(state, { open: hit.id, page: hit.page == null ? null : String(hit.page), time: hit.time ? String(hit.time[0]) : null }), viewer.isOpen);
+}
+
+async function step(by) {
+  if (openIndex === null) return;
+  const index = Math.min(Math.max(openIndex + by, 0), grid.total - 1);
+  if (index !== openIndex && (await grid.fetched(index))) open(index);
+}
+
+function closed() {
+  viewer.id = null;
+  if (openIndex !== null) grid.focus(openIndex);
+  openIndex = null;
+  const [wasOpen, here] = [state.has("open"), isOpenedHere];
+  isOpenedHere = false;
+  if (wasOpen && here) history.back();
+  else if (wasOpen) go(changed(state, { open: null, page: null, time: null }), true);
+}
+
+async function byPicture(file) {
+  try {
+    say("Looking at the picture…");
+    go(await terms.withPicture(changed(state, { q: null, not: null }), file));
+  } catch (error) {
+    say("");
+    trouble(error);
+  }
+}
+
+function listenToPerson() {
+  $("query").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const { q, not } = terms.typed($("text").value);
+    const [, ...others] = state.getAll("q");
+    go(changed(state, { q: [...q, ...(q.length ? others : [])], not: [...new Set([...state.getAll("not"), ...not])], min_score: null, open: null, view: null }));
+  });
+  let waiting;
+  $("text").addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      const [, ...others] = state.getAll("q");
+      const text = $("text").value.trim();
+      if (!/\s[+−-]\s/u.test(` ${text} `)) go(changed(state, { q: text ? [text, ...others] : others, min_score: null, view: null, open: null }), state.has("q"));
+    }, 300);
+  });
+  $("picture").addEventListener("change", (event) => event.target.files[0] && byPicture(event.target.files[0]));
+  $("sort").addEventListener("change", (event) => go(changed(state, { sort: event.target.value })));
+  $("score").addEventListener("input", (event) => { $("score-value").textContent = Number(event.target.value).toFixed(2); });
+  $("score").addEventListener("change", (event) => go(changed(state, { min_score: event.target.value }), state.has("min_score")));
+  $("duplicates-button").addEventListener("click", () => go(state.get("view") === "duplicates" ? changed(state, { view: null }) : new URLSearchParams({ view: "duplicates" })));
+  $("filters-button").addEventListener("click", () => showFilters($("filters").hidden));
+  $("keys-button").addEventListener("click", () => $("keys").showModal());
+  $("fresh").addEventListener("click", () => answer());
+  $("home").addEventListener("click", (event) => { event.preventDefault(); go(new URLSearchParams()); });
+  addEventListener("popstate", () => {
+    state = read();
+    if (!state.has("open")) isOpenedHere = false;
+    show();
+  });
+  addEventListener("paste", (event) => {
+    const file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"));
+    if (file) { event.preventDefault(); byPicture(file); }
+  });
+  listenToDrops();
+  addEventListener("keydown", keys);
+}
+
+function listenToDrops() {
+  let depth = 0;
+  const over = (by) => { depth = Math.max(depth + by, 0); $("drop").hidden = depth === 0; };
+  const has = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+  addEventListener("dragenter", (event) => { if (has(event)) over(1); });
+  addEventListener("dragleave", (event) => { if (has(event)) over(-1); });
+  addEventListener("dragover", (event) => { if (has(event)) event.preventDefault(); });
+  addEventListener("drop", (event) => {
+    over(-depth);
+    const file = event.dataTransfer?.files[0];
+    if (file) { event.preventDefault(); byPicture(file); }
+  });
+}
+
+function keys(event) {
+  if (viewer.isOpen || $("keys").open || event.ctrlKey || event.metaKey || event.altKey) return;
+  const isTyping = event.target.matches("input:not([type=checkbox]):not([type=range]), select");
+  if (event.key === "Escape" && chosen.size) return chosen.clear();
+  if (isTyping) return;
+  if (event.key === "/") { event.preventDefault(); $("text").focus(); $("text").select(); }
+  if (event.key === "?") $("keys").showModal();
+  const isOnFile = event.target.closest("[data-index]");
+  if (!isOnFile) return;
+  const hit = grid.hit(grid.focused);
+  if (event.key.toLowerCase() === "x") chosen.toggle(grid.focused, (number) => grid.hit(number), event.shiftKey);
+  if (event.key === "m" && hit) go(changed(state, { like: [...new Set([...state.getAll("like"), hit.id])] }));
+  if (event.key === "l" && hit) go(changed(state, { unlike: [...new Set([...state.getAll("unlike"), hit.id])] }));
+}
+
+function showFilters(open) {
+  $("filters").hidden = !open;
+  $("filters-button").setAttribute("aria-expanded", String(open));
+}
+
+function libraryChanged() {
+  const isAtTop = scrollY < 10 && !viewer.isOpen && !chosen.size && state.get("view") !== "duplicates";
+  if (isAtTop) answer({ quietly: true });
+  else $("fresh").hidden = false;
+}
+
+listenToPerson();
+showFilters(wide.matches);
+show();
+listen(libraryChanged);

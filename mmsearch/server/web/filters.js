@@ -1,0 +1,131 @@
+// The panel of filters: what there is among the files that answer, and how many of each.
+
+import * as api from "./api.js";
+import { $, button, make, monthName } from "./elements.js";
+import { changed, request } from "./state.js";
+
+const MOST = 12;
+const TYPES = { image: "Pictures", video: "Videos", document: "Documents", text: "Texts", audio: "Sound" };
+let abort = new AbortController();
+
+/** Draws the panel for a state; `go(state)` shows another one. Returns what was counted, or null. */
+export async function draw(state, go, facets) {
+  const panel = $("filters");
+  const groups = [
+    group("Kind", state, "type", facets.types.map(({ value, count }) => [value, TYPES[value] ?? value, count]), go),
+    group("Folder", state, "in", null, go, tree(facets.folders, state, go)),
+    dates(state, facets.months, go),
+    group("Place", state, "place", facets.places.map(same), go),
+    group("Camera", state, "camera", facets.cameras.map(same), go),
+    group("Ending", state, "ext", facets.extensions.map(({ value, count }) => [value.replace(/^\./, ""), value || "none", count]), go),
+  ];
+  const open = new Set([...panel.querySelectorAll("details[open] > summary")].map((summary) => summary.textContent));
+  const drawn = panel.childElementCount > 0;
+  panel.replaceChildren(make("h2", { text: "Filters" }), ...groups.filter(Boolean));
+  if (drawn) for (const details of panel.querySelectorAll("details")) details.open = open.has(details.firstChild.textContent);
+}
+
+export async function counts(state) {
+  abort.abort();
+  abort = new AbortController();
+  return api.facets(request(changed(state, { sort: null, random: null })), abort.signal);
+}
+
+const same = ({ value, count }) => [value, value, count];
+
+function group(title, state, name, values, go, content = null) {
+  if (!content && (!values || values.length < 1)) return null;
+  const body = content ?? list(values, state, name, go);
+  return make("details", { open: ["Kind", "Folder", "Date"].includes(title) }, make("summary", { text: title }), body);
+}
+
+function list(values, state, name, go) {
+  const items = values.map(([value, shown, count]) => make("li", {}, choice(state, name, value, shown, count, go)));
+  const rest = items.splice(MOST);
+  const all = make("ul", {}, ...items);
+  if (rest.length) {
+    const more = make("li", {}, button(`${rest.length} more`, () => more.replaceWith(...rest), { class: "quiet" }));
+    all.append(more);
+  }
+  return all;
+}
+
+function choice(state, name, value, shown, count, go) {
+  const chosen = state.getAll(name).includes(value);
+  const next = () => go(changed(state, { [name]: chosen ? null : value, open: null }));
+  return make("button", { type: "button", class: "facet", "aria-pressed": String(chosen), click: next }, make("span", { text: shown }), make("small", { text: count.toLocaleString("en") }));
+}
+
+/** Folders below the one that all have in common, each with what lies below it. */
+function tree(folders, state, go) {
+  const root = { path: "", name: "", count: 0, below: new Map() };
+  for (const { value, count } of folders) {
+    let node = root;
+    node.count += count;
+    let path = "";
+    for (const name of value.split("/").slice(1)) {
+      path += `/${name}`;
+      if (!node.below.has(name)) node.below.set(name, { path, name, count: 0, below: new Map() });
+      node = node.below.get(name);
+      node.count += count;
+    }
+    node.own = count;
+  }
+  let top = root;
+  while (top.below.size === 1 && !top.own) [top] = top.below.values();
+  if (!top.below.size) return null;
+  return branches(top, state, go);
+}
+
+function branches(node, state, go) {
+  const sorted = [...node.below.values()].sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+  return make("ul", {}, ...sorted.map((below) => {
+    const own = choice(state, "in", below.path, below.name.replace(/[\ud800-\udfff]/gu, "\ufffd"), below.count, go);
+    if (!below.below.size) return make("li", {}, own);
+    const chosen = state.getAll("in").some((path) => path === below.path || path.startsWith(`${below.path}/`));
+    const inner = make("ul", { hidden: !chosen });
+    const fill = () => { if (!inner.childElementCount) inner.replaceWith(Object.assign(branches(below, state, go), { hidden: false })); };
+    const toggle = button(chosen ? "▾" : "▸", () => {
+      const open = toggle.getAttribute("aria-expanded") !== "true";
+      toggle.setAttribute("aria-expanded", String(open));
+      toggle.textContent = open ? "▾" : "▸";
+      fill();
+      item.querySelector(":scope > ul").hidden = !open;
+    }, { class: "quiet twig", "aria-expanded": String(chosen), "aria-label": `Folders in ${below.name}` });
+    const item = make("li", { class: "branch" }, toggle, own, inner);
+    if (chosen) fill();
+    return item;
+  }));
+}
+
+function dates(state, months, go) {
+  const day = (name, title) => make("label", {}, `${title} `, make("input", {
+    type: "date",
+    value: state.get(name) ?? "",
+    change: (event) => go(changed(state, { [name]: event.target.value || null, open: null })),
+  }));
+  const years = new Map();
+  for (const { value, count } of months) years.set(value.slice(0, 4), [...(years.get(value.slice(0, 4)) ?? []), { value, count }]);
+  const items = [...years].map(([year, all]) => {
+    const total = all.reduce((sum, { count }) => sum + count, 0);
+    const inner = make("ul", { hidden: true }, ...all.map(({ value, count }) => make("li", {}, span(state, monthName(value), count, `${value}-01`, after(value), go))));
+    const toggle = button("▸", () => {
+      inner.hidden = !inner.hidden;
+      toggle.textContent = inner.hidden ? "▸" : "▾";
+      toggle.setAttribute("aria-expanded", String(!inner.hidden));
+    }, { class: "quiet twig", "aria-expanded": "false", "aria-label": `Months of ${year}` });
+    return make("li", { class: "branch" }, toggle, span(state, year, total, `${year}-01-01`, `${Number(year) + 1}-01-01`, go), inner);
+  });
+  return make("details", { open: true }, make("summary", { text: "Date" }), make("div", { class: "days" }, day("after", "from"), day("before", "before")), make("ul", {}, ...items));
+}
+
+function span(state, shown, count, from, before, go) {
+  const chosen = state.get("after") === from && state.get("before") === before;
+  const next = () => go(changed(state, { after: chosen ? null : from, before: chosen ? null : before, open: null }));
+  return make("button", { type: "button", class: "facet", "aria-pressed": String(chosen), click: next }, make("span", { text: shown }), make("small", { text: count.toLocaleString("en") }));
+}
+
+function after(month) {
+  const [year, number] = month.split("-").map(Number);
+  return number === 12 ? `${year + 1}-01-01` : `${year}-${String(number + 1).padStart(2, "0")}-01`;
+}

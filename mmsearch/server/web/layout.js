@@ -1,0 +1,39 @@
+// Rows of pictures, true to their aspect, that fill the width.
+
+const TALLEST = 1.45;
+
+/** How wide a file is shown for its height. A text has a card, a document a page. */
+export function aspectOf(hit) {
+  if (hit.width && hit.height) return Math.min(Math.max(hit.width / hit.height, 0.4), 3);
+  return { image: 4 / 3, video: 16 / 9, document: 3 / 4, audio: 4 / 3 }[hit.type] ?? 4 / 3;
+}
+
+/**
+ * Lays boxes of these aspects into rows of about the wanted height.
+ * Returns {boxes: [{left, top, width, height}], height}, in pixels.
+ */
+export function laid(aspects, width, wanted, gap) {
+  const total = aspects.reduce((sum, aspect) => sum + aspect, 0);
+  const count = Math.max(1, Math.round((total * wanted) / width));
+  const rows = Array.from({ length: count }, () => []);
+  let before = 0;
+  aspects.forEach((aspect, number) => {
+    const row = Math.min(count - 1, Math.floor(((before + aspect / 2) / total) * count));
+    rows[row].push(number);
+    before += aspect;
+  });
+  const boxes = new Array(aspects.length);
+  let top = 0;
+  for (const row of rows) {
+    if (!row.length) continue;
+    const sum = row.reduce((all, number) => all + aspects[number], 0);
+    const height = Math.round(Math.min((width - gap * (row.length - 1)) / sum, wanted * TALLEST));
+    let left = 0;
+    for (const number of row) {
+      boxes[number] = { left, top, width: Math.floor(aspects[number] * height), height };
+      left += boxes[number].width + gap;
+    }
+    top += height + gap;
+  }
+  return { boxes, height: top };
+}

@@ -1,0 +1,297 @@
+"""The page of `mmsearch serve`, in a real browser: what a person sees, types, presses and drops."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from browsing import PHONE, Page, browser, wait_for
+from conftest import Mmsearch, place_notes, place_photographs
+from PIL import Image, ImageEnhance
+from serving import Server, running
+
+from mmsearch import Library
+from mmsearch.server.rest.pages import FOLDER
+
+if TYPE_CHECKING:
+    from selenium.webdriver.chrome.webdriver import WebDriver
+
+pytest.importorskip("starlette", reason="the serve extra is not installed")
+ENTER, ESCAPE, RIGHT, DOWN, END = "\ue007", "\ue00c", "\ue014", "\ue015", "\ue010"
+YEAR = 365 * 86_400
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photographs and notes; and forty small pictures from eight years, so that there is something to scroll by."""
+    folder = tmp_path_factory.mktemp("page") / "home"
+    folder.mkdir()
+    photos = place_photographs(folder)
+    place_notes(folder)
+    with Image.open(photos / "cat.png") as cat:
+        ImageEnhance.Brightness(cat.convert("RGB")).enhance(1.2).resize((300, 200)).save(folder / "small cat.jpg")
+    (folder / "colours").mkdir()
+    for number in range(40):
+        path = folder / "colours" / f"colour {number:02}.png"
+        Image.new("RGB", (120, 80 + number), (number * 6, 255 - number * 6, 120)).save(path)
+        when = 1_700_000_000 - number * YEAR / 5
+        os.utime(path, (when, when))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    library = tmp_path_factory.mktemp("page_library") / "library"
+    with Library(library) as opened:
+        opened.index([home])
+    with running(library, cache=tmp_path_factory.mktemp("cache")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[WebDriver]:
+    with browser() as one:
+        yield one
+
+
+@pytest.fixture
+def page(driver: WebDriver, server: Server) -> Iterator[Page]:
+    """The page as it opens first. Whatever a test does there, the browser has nothing to complain of."""
+    one = Page(driver, server.address).loaded()
+    one.complaints()
+    yield one
+    assert one.complaints() == []
+
+
+def test_it_opens_with_all_files_the_newest_first(page: Page, server: Server) -> None:
+    assert server.token not in page.driver.current_url
+    listed = server.get("search").json
+    assert page.text("#summary").split()[0] == str(listed["total"])
+    assert page.names[:5] == [os.path.basename(hit["path"]) for hit in listed["hits"][:5]]
+    wait_for(lambda: page.run("return [...document.querySelectorAll('#grid img')].every((one) => one.naturalWidth)"))
+
+
+def test_words_are_found_as_they_are_typed(page: Page) -> None:
+    page.press("/")
+    page.press("a cup of coffee")
+    wait_for(lambda: "found" in page.text("#summary") and page.names[0] in ("coffee.png", "coffee.md"))
+    assert page.query == "q=a+cup+of+coffee"
+    assert {"coffee.png", "coffee.md"} <= set(page.names[:3])
+    assert "coffee" in [mark.text.lower() for mark in page.all("#grid mark")]
+
+
+def test_what_fits_nothing_says_so_and_shows_all_when_asked(page: Page) -> None:
+    page.open("?q=xqzt+wvvk+qqpd")
+    assert "Nothing close." in page.text("#message")
+    page.one("#message button").click()
+    wait_for(lambda: page.names)
+    assert "min_score=0" in page.query
+
+
+def test_terms_have_weights_and_may_be_taken_away(page: Page) -> None:
+    page.one("#text").send_keys("an animal + 2:milk - kittens", ENTER)
+    wait_for(lambda: len(page.all("#terms li")) == 2)
+    assert page.query == "q=an+animal&q=2:milk&not=kittens"
+    page.one('[aria-label="More weight for milk"]').click()
+    wait_for(lambda: "q=2.5:milk" in page.query)
+    page.one('[aria-label="Without: not kittens"]').click()
+    wait_for(lambda: "not=" not in page.query)
+    page.driver.back()
+    wait_for(lambda: "not=kittens" in page.query)
+
+
+def test_a_picture_of_ones_own_is_a_query(page: Page, home: Path) -> None:
+    page.one("#picture").send_keys(str(home / "cat.png"))
+    wait_for(lambda: page.query.startswith("image="))
+    wait_for(lambda: page.names[:2] == ["cat.png", "small cat.jpg"])
+
+
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_a_picture_may_be_dropped_and_pasted(page: Page, home: Path, way: str) -> None:
+    picture = base64.b64encode((home / "coffee.png").read_bytes()).decode()
+    page.run(
+        """
+        const bytes = Uint8Array.from(atob(arguments[0]), (letter) => letter.charCodeAt(0));
+        const data = new DataTransfer();
+        data.items.add(new File([bytes], "mine.png", { type: "image/png" }));
+        const event = arguments[1] === "drop"
+            ? new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true })
+            : new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true });
+        document.body.dispatchEvent(event);
+        """,
+        picture,
+        way,
+    )
+    wait_for(lambda: page.names[:1] == ["coffee.png"])
+
+
+def test_filters_count_what_there_is_and_choose(page: Page) -> None:
+    facets = wait_for(lambda: {one.text.split("\n")[0]: one for one in page.all("#filters .facet")})
+    assert {"Pictures", "Texts", "colours"} <= set(facets)
+    facets["Texts"].click()
+    wait_for(lambda: page.query == "type=text")
+    wait_for(lambda: sorted(page.names) == ["coffee.md", "kitten.txt", "python.py", "tax.txt"])
+    page.driver.back()
+    wait_for(lambda: "cat.png" in page.names)
+    wait_for(lambda: [one for one in page.all("#filters .facet") if one.text.startswith("colours")])[0].click()
+    wait_for(lambda: page.names and all(name.startswith("colour") for name in page.names))
+
+
+def test_a_file_opens_large_with_what_is_known_of_it(page: Page, home: Path) -> None:
+    page.open("?q=a+cat&type=image")
+    page.tile("cat.png").click()
+    wait_for(lambda: page.run("return document.querySelector('#viewer img.large')?.naturalWidth > 400"))
+    assert str(home) in page.text(".information")
+    assert "open=" in page.query
+    shown = page.text("#viewer h2")
+    page.press(RIGHT)
+    wait_for(lambda: page.text("#viewer h2") != shown)
+    page.press("+")
+    assert "scale(1.5)" in str(wait_for(lambda: page.one("#viewer img.large").get_attribute("style")))
+    page.press(ESCAPE)
+    wait_for(lambda: "open=" not in page.query)
+    assert not page.all("#viewer[open]")
+    wait_for(lambda: page.focused != "None")
+    page.driver.refresh()
+    page.loaded()
+    assert page.query == "q=a+cat&type=image"
+
+
+def test_the_back_button_closes_a_file_and_the_address_opens_it(page: Page) -> None:
+    page.open("?q=a+rocket&type=image")
+    page.tile("rocket.jpg").click()
+    wait_for(lambda: page.all("#viewer[open]"))
+    address = page.query
+    page.driver.back()
+    wait_for(lambda: not page.all("#viewer[open]"))
+    page.open(f"?{address}")
+    assert wait_for(lambda: page.text("#viewer h2")) == "rocket.jpg"
+
+
+def test_a_text_opens_at_its_words(page: Page) -> None:
+    page.open("?q=income+tax")
+    page.tile("tax.txt").click()
+    assert "rental contract" in wait_for(lambda: page.text(".passages"))
+    assert {mark.text.lower() for mark in page.all(".passages mark")} == {"income", "tax"}
+
+
+def test_more_like_this_and_less_like_that(page: Page) -> None:
+    page.open("?q=colours&type=image&min_score=0")
+    name = page.names[0]
+    page.tile(name).click()
+    wait_for(lambda: page.text("#viewer h2"))
+    next(one for one in page.all("#viewer button") if one.text == "More like this").click()
+    wait_for(lambda: "&like=" in page.query)
+    wait_for(lambda: page.names and name not in page.names)  # what is judged is no answer
+    assert "more like" in page.text("#terms")
+
+
+def test_many_are_chosen_by_keys_and_come_as_a_zip(page: Page, tmp_path: Path, server: Server) -> None:
+    behaviour = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    page.driver.execute_cdp_cmd("Page.setDownloadBehavior", behaviour)
+    page.open("?sort=name")
+    first = page.all("#grid li > a")[0]
+    page.run("arguments[0].focus()", first)
+    page.press("x")
+    for _ in range(3):
+        page.press(RIGHT)
+    wait_for(lambda: page.focused.startswith(page.names[3]))
+    page.run(
+        "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'X', shiftKey: true, bubbles: true}))"
+    )
+    wait_for(lambda: page.text("#chosen-count") == "4 files chosen")
+    names = page.names[:4]
+    page.one("#chosen-zip").click()
+    archive = wait_for(lambda: [path for path in tmp_path.iterdir() if path.suffix == ".zip"])[0]
+    with zipfile.ZipFile(archive) as packed:
+        assert sorted(map(os.path.basename, packed.namelist())) == sorted(names)
+    page.press(ESCAPE)
+    wait_for(lambda: not page.one("#chosen").is_displayed())
+
+
+def test_months_beside_the_list_lead_there(page: Page) -> None:
+    page.open("?type=image")
+    wait_for(lambda: page.one("#scrubber").is_displayed())
+    scrubber = page.one("#scrubber")
+    scrubber.send_keys(END)
+    wait_for(lambda: page.run("return scrollY") > 0)
+    wait_for(lambda: "colour 39.png" in page.names)
+
+
+def test_duplicates_lie_side_by_side(page: Page, home: Path) -> None:
+    page.one("#duplicates-button").click()
+    pair = wait_for(lambda: page.one(".pair"))
+    assert "Keep: cat.png" in pair.text
+    assert "small cat.jpg" in pair.text
+    page.driver.back()
+    wait_for(lambda: page.names)
+
+
+def test_new_files_come_by_themselves(page: Page, home: Path, server: Server, mmsearch: Mmsearch) -> None:
+    shutil.copy(home / "coins.png", home / "fresh coins.png")
+    with Image.open(home / "coins.png") as coins:
+        coins.rotate(180).save(home / "turned coins.png")
+    library = Path(server.get("status").json["library"])
+    assert mmsearch("index", library=library).code == 0
+    wait_for(lambda: "turned coins.png" in page.names)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_everybody_can_use_it(server: Server, dark: bool) -> None:
+    with browser(dark=dark) as driver:
+        page = Page(driver, server.address).loaded()
+        assert page.faults() == []
+        page.open("?q=a+cat&not=milk")
+        assert page.faults() == []
+        page.tile("cat.png").click()
+        wait_for(lambda: page.text(".information"))
+        assert page.faults() == []
+        page.open("?q=xqzt+wvvk+qqpd")
+        assert page.faults() == []
+        page.open("?view=duplicates")
+        wait_for(lambda: page.all(".pair"))
+        assert page.faults() == []
+
+
+def test_it_fits_a_phone(server: Server) -> None:
+    with browser(PHONE) as driver:
+        page = Page(driver, server.address).loaded()
+        assert page.run("return document.documentElement.scrollWidth") <= PHONE[0]
+        page.open("?q=a+cat&not=milk&type=image")
+        page.tile("cat.png").click()
+        wait_for(lambda: page.text(".information"))
+        assert page.run("return document.documentElement.scrollWidth") <= PHONE[0]
+        assert page.complaints() == []
+
+
+def test_without_a_token_it_says_where_to_find_one(driver: WebDriver, server: Server) -> None:
+    driver.delete_all_cookies()
+    driver.get(server.address.split("?", 1)[0])
+    assert "token" in driver.find_element("css selector", "body").text.lower()
+
+
+def test_a_server_that_has_ended_is_told_of(home: Path, tmp_path: Path, driver: WebDriver) -> None:
+    with Library(tmp_path / "library") as opened:
+        opened.index([home / "colours"])
+    with running(tmp_path / "library", cache=tmp_path / "cache") as server:
+        page = Page(driver, server.address).loaded()
+        server.end()
+        page.one("#text").send_keys("green", ENTER)
+        assert "mmsearch serve" in wait_for(lambda: page.text("#message"))
+
+
+def test_it_is_small_and_asks_nobody_else() -> None:
+    from mmsearch.server.rest.pages import Pages
+
+    parts = [path for path in Path(FOLDER).iterdir() if path.is_file()]
+    assert sum(len(page.packed) for page in Pages()._pages.values()) < 60_000
+    for path in parts:
+        links = path.read_text().replace("http://www.w3.org/2000/svg", "")
+        assert "http://" not in links
+        assert "https://" not in links
