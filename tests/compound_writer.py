@@ -106,10 +106,12 @@ def word(text: str, flags: int = 0) -> bytes:
     return compound({"WordDocument": (bytes(head) + data).ljust(4096, b"\0"), "1Table": table.ljust(4096, b"\0")})
 
 
-def excel(sheets: Mapping[str, Sequence[Sequence[str]]], has_password: bool = False) -> bytes:
-    """A workbook of Excel 97 to 2003 with texts in its cells."""
-    bodies = [_sheet(rows) for rows in sheets.values()]
-    begin = _record(0x0809, struct.pack("<HHHHII", 0x0600, 5, 0x0DBB, 1996, 0, 6))
+def excel(
+    sheets: Mapping[str, Sequence[Sequence[str]]], has_password: bool = False, charted: Sequence[float] = ()
+) -> bytes:
+    """A workbook of Excel 97 to 2003 with texts in its cells, and a chart of those values on each sheet."""
+    bodies = [_sheet(rows, charted) for rows in sheets.values()]
+    begin = _begun(5)
     if has_password:
         begin += _record(0x002F, struct.pack("<HHH", 1, 1, 1) + bytes(48))
     at = len(begin) + sum(12 + len(name) for name in sheets) + 4
@@ -120,13 +122,24 @@ def excel(sheets: Mapping[str, Sequence[Sequence[str]]], has_password: bool = Fa
     return compound({"Workbook": (begin + listed + _record(0x000A, b"") + b"".join(bodies)).ljust(4096, b"\0")})
 
 
-def _sheet(rows: Sequence[Sequence[str]]) -> bytes:
+def _sheet(rows: Sequence[Sequence[str]], charted: Sequence[float]) -> bytes:
     cells = [(row, column, text) for row, texts in enumerate(rows) for column, text in enumerate(texts)]
     labels = b"".join(
         _record(0x0204, struct.pack("<HHHHB", row, column, 0, len(text), 0) + text.encode("latin-1"))
         for row, column, text in cells
     )
-    return _record(0x0809, struct.pack("<HHHHII", 0x0600, 0x10, 0x0DBB, 1996, 0, 6)) + labels + _record(0x000A, b"")
+    return _begun(0x10) + labels + (_chart(charted) if charted else b"") + _record(0x000A, b"")
+
+
+def _chart(values: Sequence[float]) -> bytes:
+    """A chart, which keeps what it shows as cells of its own."""
+    numbers = (struct.pack("<HHHd", row, 0, 0, value) for row, value in enumerate(values))
+    kept = b"".join(_record(0x0203, number) for number in numbers)
+    return _begun(0x20) + _record(0x1002, bytes(16)) + kept + _record(0x000A, b"")
+
+
+def _begun(what: int) -> bytes:
+    return _record(0x0809, struct.pack("<HHHHII", 0x0600, what, 0x0DBB, 1996, 0, 6))
 
 
 def powerpoint(slides: Sequence[str], in_front: bool = False, **more: bytes) -> bytes:

@@ -65,6 +65,14 @@ def test_workbooks_are_read_sheet_by_sheet_and_slides_once(tmp_path: Path) -> No
 
 
 @needs_extra
+def test_a_chart_on_a_sheet_takes_the_place_of_no_cell(tmp_path: Path) -> None:
+    rows = [[f"tree {number} in the orchard", "apples"] for number in range(90)]
+    whole = made.excel({"Trees": rows, "House": [["a grand piano"]]})
+    charted = made.excel({"Trees": rows, "House": [["a grand piano"]]}, charted=[5.0, 7.0, 9.0] * 30)
+    assert texts(put(tmp_path, "a.xls", charted)) == texts(put(tmp_path, "b.xls", whole))
+
+
+@needs_extra
 def test_what_word_writes_of_links_and_lists_is_not_read(tmp_path: Path) -> None:
     text = (
         'See HYPERLINK "http://a.example/roses" \\hour roses and  HYPERLINK  \\l "Below" what follows. '

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mmsearch.reading.document.format import Format
-from mmsearch.reading.document.formats import FORMATS
+from mmsearch.reading.document.formats import FORMATS, OLD_WORKBOOKS
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.places_shown import picture_among
 from mmsearch.reading.reader import Reader, Reading, UnreadableFile
@@ -74,6 +74,7 @@ READER = Reader(
     mismatch=_mismatch,
     max_bytes=1_000_000_000,
     read=read_document,
+    versions=dict.fromkeys(OLD_WORKBOOKS, 2),
     # Some are texts by their bytes, and another content under the name of a text.
     way_of_reading=lambda extension: 2 if any(extension in one.extensions for one in FORMATS) else 0,
     installed=_installed,

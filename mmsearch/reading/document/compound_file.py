@@ -117,6 +117,15 @@ class CompoundFile:
             number = _number(table, 4 * number, 4)
         return b"".join(pieces)[:wanted]
 
+    def sectors_of(self, entry: Entry) -> tuple[list[int], int]:
+        """Where in the file the pieces of a stream lie, and how many bytes each has; none of one that is small.
+
+        Raises:
+            UnreadableFile: it is damaged.
+        """
+        sectors = self._chain(entry.start) if entry.size >= self._small_below else ()
+        return [(sector + 1) << self._shift for sector in sectors], 1 << self._shift
+
     def _joined(self, start: int, most: int) -> bytes:
         """A chain of sectors, up to where it ends, breaks off, or has so many bytes."""
         pieces, length = [], 0

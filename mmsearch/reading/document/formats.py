@@ -23,7 +23,8 @@ _PDF = frozenset({".pdf"})
 _MAIL = frozenset({".eml", ".emlx", ".mbox"})
 _NOTEBOOK = frozenset({".ipynb"})
 # Not .dot and .pot: most of these are graphs and translations, which are texts.
-_OLD_OFFICE = frozenset({".doc", ".xls", ".xlt", ".xlw", ".ppt", ".pps", ".msg"})
+OLD_WORKBOOKS = frozenset({".xls", ".xlt", ".xlw"})
+_OLD_OFFICE = OLD_WORKBOOKS | {".doc", ".ppt", ".pps", ".msg"}
 _WORD = (".docx", ".docm", ".dotx", ".dotm")
 _EXCEL = (".xlsx", ".xlsm", ".xltx", ".xltm")
 _POWERPOINT = (".pptx", ".pptm", ".ppsx", ".ppsm", ".potx", ".potm")

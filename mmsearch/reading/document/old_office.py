@@ -17,6 +17,7 @@ from mmsearch.reading.document.compound_file import CompoundFile, Entry
 from mmsearch.reading.document.mail import parts_of_attached
 from mmsearch.reading.document.mail_text import body_of
 from mmsearch.reading.document.pages import Page, reading_of
+from mmsearch.reading.document.workbook_charts import without_charts
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import Reading, UnreadableFile
 from mmsearch.records import Part
@@ -61,13 +62,16 @@ def read_old_office(file: OpenFile, side: int) -> Reading:
     Raises UnreadableFile as `document.read_document` does.
     """
     compound = CompoundFile(file.stream, file.size)
-    kind = _kind_of(compound)
+    stream, kind = _kind_of(compound)
     limit = file.limits.max_member_bytes
     if file.size > limit:
         raise UnreadableFile(f"document of {file.size:,} bytes, over the limit of {limit:,}")
     file.stream.seek(0)
+    data = file.stream.read()
+    if kind == _EXCEL:
+        data = without_charts(data, compound.read(stream, stream.size), *compound.sectors_of(stream))
     span = min(compound.span, file.size + _MOST_MISSING)
-    told, _ = done_apart(f"{__name__}:extract", file.stream.read(), _MEMORY, kind=kind, span=span)
+    told, _ = done_apart(f"{__name__}:extract", data, _MEMORY, kind=kind, span=span)
     pages = [Page(text, number, name) for text, number, name in told["pages"]]
     is_cut = compound.is_cut
 
@@ -131,8 +135,11 @@ def _extracted(data: bytes, kind: str) -> Any:
     return extract_bytes_sync(data, f"application/{kind}", wanted)
 
 
-def _kind_of(compound: CompoundFile) -> str:
-    """Raises UnreadableFile for what is encrypted, and for what no office program wrote."""
+def _kind_of(compound: CompoundFile) -> tuple[Entry, str]:
+    """The stream that tells what it is, and that.
+
+    Raises UnreadableFile for what is encrypted, and for what no office program wrote.
+    """
     if compound.is_locked:
         raise UnreadableFile("encrypted")
     stream = next((name for name in _KINDS if name in compound.root), None)
@@ -141,7 +148,7 @@ def _kind_of(compound: CompoundFile) -> str:
     first = compound.read(compound.root[stream], _FLAGS_AT + 2)
     if _KINDS[stream] == _WORD and first[_FLAGS_AT + 1 :] and first[_FLAGS_AT + 1] & _ENCRYPTED:
         raise UnreadableFile("encrypted")
-    return _KINDS[stream]
+    return compound.root[stream], _KINDS[stream]
 
 
 def _sheets(pages: list[dict[str, Any]], names: list[str]) -> Iterator[list[Any]]:
