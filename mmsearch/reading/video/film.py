@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Stream = TypeVar("Stream", bound="VideoStream | AudioStream")
 
+# Frames are made small at once, their short side to this many times the wanted one: vectors have a cosine of 0.998 and
+# more with those of frames of twice the wanted side, and a quarter less time goes into making and encoding them.
+_FINER = 1.3
 # Pixels that are said to be wider than high by more than this, or the reverse, are taken for squares.
 _MOST_STRETCHED = 4.0
 # The signs of the four numbers of a display matrix that turn or mirror, and EXIF's number for the same.
@@ -86,7 +89,7 @@ class Film:
     def _picture(self, frame: VideoFrame) -> Image | None:
         """The frame upright, in RGB of eight bits, its short side as long as it is wanted; None where that fails."""
         width, height = self._lying_size(frame)
-        factor = max(1.0, min(width, height) / (2 * self._side))
+        factor = max(1.0, min(width, height) / (_FINER * self._side))
         size = {"width": max(1, round(width / factor)), "height": max(1, round(height / factor))}
         try:
             # The mean of the pixels that one covers: as good as cubes for pictures that become smaller, and cheaper.
