@@ -57,7 +57,8 @@ def test_a_query_that_was_asked_before_loads_no_encoder(indexed: Path) -> None:
 
 
 def test_what_explains_hits_is_loaded_when_that_is_asked_for(indexed: Path) -> None:
-    explaining = ("mmsearch.searching.explaining", "mmsearch.searching.heat", "mmsearch.encoding.split_graph")
+    parts = ("searching.explaining", "searching.heat", "encoding.split_graph")
+    explaining = tuple(f"mmsearch.{part}" for part in parts)
     assert loaded_by(["search", "a cat"], explaining, indexed) == "loaded []"
     assert loaded_by(["search", "a cat", "--explain"], explaining, indexed) == f"loaded {sorted(explaining)}"
 

@@ -3,7 +3,7 @@
 Attention from words to regions (Lee et al., "Stacked Cross Attention for Image-Text Matching", 2018): the model's own
 regions are compared with each word, and with all that was asked for. A model that has none is shown the picture with
 one window after the other hidden (Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", 2014).
-Regions point better, by far: see docs/benchmarks.md.
+Regions point better where there are several things, and cost less: see docs/benchmarks.md.
 """
 
 from __future__ import annotations

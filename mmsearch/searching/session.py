@@ -24,7 +24,6 @@ from mmsearch.searching.channels import (
     models_at,
 )
 from mmsearch.searching.connections import Connections
-from mmsearch.searching.explanations import Explanation
 from mmsearch.searching.fusion import fusion_in_use
 from mmsearch.searching.languages import as_read, texts_of
 from mmsearch.searching.merging import Told
@@ -38,6 +37,7 @@ from mmsearch.store.sqlite.refusals import mapped_errors
 from mmsearch.store.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
+    from mmsearch.searching.explanations import Explanation
     from mmsearch.searching.stored_files import FileSources, PassagePlace, Passages, StoredFile
 
 # A derived file that was replaced a moment ago belongs to a state that is about to come.
