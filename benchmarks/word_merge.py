@@ -23,8 +23,10 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 import numpy as np
+import numpy.typing as npt
 
 from mmsearch import Library, Query
+from mmsearch.evaluation.metrics import retrieval_metrics
 from mmsearch.records import Filters
 from mmsearch.searching.query import text_term
 from mmsearch.searching.word_ranking import WordRanking
@@ -46,6 +48,8 @@ PEOPLE = (
 TOWNS = ("Norddeich", "Zakopane", "Kirkwall", "Vlissingen", "Bregenz", "Sigtuna", "Ravello", "Coimbra", "Hvar", "Nikko")
 FUSION = 60  # of reciprocal rank fusion: Cormack, Clarke and Büttcher, 2009
 LISTED = 100
+NOT_FOUND = 1_000_000_000
+METRICS = ("R@1", "R@5", "MRR")
 
 
 class Asked(NamedTuple):
@@ -105,7 +109,7 @@ def fused(*lists: Sequence[str]) -> list[str]:
 
 
 def measure(folder: Path, asked: Sequence[Asked]) -> None:
-    ranks: dict[tuple[str, str], list[float]] = {}
+    ranks: dict[tuple[str, str], list[npt.NDArray[np.int64]]] = {}
     pairs: list[tuple[float, bool]] = []
     with (
         Library(folder / "library") as library,
@@ -129,12 +133,13 @@ def measure(folder: Path, asked: Sequence[Asked]) -> None:
                 "reciprocal rank fusion": fused(list(near), list(said)),
             }
             for way, paths in ways.items():
-                rank = next((place for place, path in enumerate(paths, start=1) if path in one.relevant), math.inf)
-                ranks.setdefault((one.kind, way), []).append(rank)
-    print(f"{'':24}{'':24}{'R@1':>8}{'R@5':>8}{'MRR':>8}  queries")
+                rank = next((place for place, path in enumerate(paths, start=1) if path in one.relevant), NOT_FOUND)
+                ranks.setdefault((one.kind, way), []).append(np.array([rank]))
+    print(f"{'':24}{'':24}{'R@1':>16}{'R@5':>16}{'MRR':>16}  queries; percent [95 % interval]")
     for (kind, way), found in sorted(ranks.items()):
-        at = np.array(found)
-        print(f"{kind:24}{way:24}{(at <= 1).mean():8.1%}{(at <= 5).mean():8.1%}{(1 / at).mean():8.3f}  {len(at)}")
+        metrics = retrieval_metrics(found, (1, 5))
+        shown = [f"{100 * n.value:.0f} [{100 * n.low:.0f}, {100 * n.high:.0f}]" for n in map(metrics.get, METRICS) if n]
+        print(f"{kind:24}{way:24}{''.join(f'{one:>16}' for one in shown)}  {len(found)}")
     print("of the matches with a score, the share that is right:")
     for low in (0.5, 0.75, 0.9, 0.95):
         high = {0.5: 0.75, 0.75: 0.9, 0.9: 0.95, 0.95: 1.01}[low]
