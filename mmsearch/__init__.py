@@ -61,10 +61,11 @@ if TYPE_CHECKING:
         HeatMethod,
         TermKind,
     )
+    from mmsearch.searching.facets import Facet, Facets
     from mmsearch.searching.fusion import ChannelWeights, Fusion, StoredFusion
     from mmsearch.searching.labelling import Labelled, LabelledPhoto, PhotoLabel
     from mmsearch.searching.query import Group, Query, Sort, Term
-    from mmsearch.searching.results import FileList, Hit, ListedFile, Moment, SearchResult, Suggestion
+    from mmsearch.searching.results import FileList, Hit, LibraryMark, ListedFile, Moment, SearchResult, Suggestion
     from mmsearch.searching.session import Session
     from mmsearch.searching.stored_files import Passage, PassagePlace, Passages, StoredFile
     from mmsearch.store.sqlite.backup import Backup
@@ -106,6 +107,8 @@ __all__ = [
     "Example",
     "Explanation",
     "ExportedModel",
+    "Facet",
+    "Facets",
     "FailedFile",
     "Failure",
     "FileList",
@@ -133,6 +136,7 @@ __all__ = [
     "Labelled",
     "LabelledPhoto",
     "Library",
+    "LibraryMark",
     "LibraryModel",
     "ListedFile",
     "Loss",
@@ -336,6 +340,10 @@ _ROOMS = {
         "HeatMethod",
         "TermKind",
     ),
+    "mmsearch.searching.facets": (
+        "Facet",
+        "Facets",
+    ),
     "mmsearch.searching.fusion": (
         "ChannelWeights",
         "Fusion",
@@ -355,6 +363,7 @@ _ROOMS = {
     "mmsearch.searching.results": (
         "FileList",
         "Hit",
+        "LibraryMark",
         "ListedFile",
         "Moment",
         "SearchResult",

@@ -437,6 +437,12 @@ def test_files_are_listed_by_date_and_by_path_a_page_at_a_time(filled: Filled) -
     assert paths(True, Filters(folders=(b"/photos/c.jpg",))) == [b"/photos/c.jpg"]
     assert filled.store.list_files(models, EVERYTHING, Listing(True, 0, 1, False))[1] == 3
     assert filled.store.list_files([filled.model_id + 1], EVERYTHING, Listing(True, 0, 1, False)) == ([], 0)
+    briefs = filled.store.briefs(models, EVERYTHING)
+    assert sorted(brief.path for brief in briefs) == [b"/photos/a.jpg", b"/photos/b.jpg", b"/photos/c.jpg"]
+    assert {brief.moment[:10] for brief in briefs} == {"1970-01-02", "1970-01-03", "1970-01-04"}
+    assert {(brief.medium, brief.place, brief.camera) for brief in briefs} == {("image", None, None)}
+    assert filled.store.briefs(models, Filters(folders=(b"/photos/c.jpg",)))[0].path == b"/photos/c.jpg"
+    assert filled.store.briefs([filled.model_id + 1], EVERYTHING) == []
 
 
 def test_files_are_listed_in_the_order_that_a_seed_draws(filled: Filled) -> None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mmsearch.searching.clustering import Clusters
     from mmsearch.searching.duplicate_groups import DuplicateClass, Duplicates
     from mmsearch.searching.explanations import Explanation
+    from mmsearch.searching.facets import Facets
     from mmsearch.searching.labelling import Labelled
     from mmsearch.searching.query import Group, Query, Sort
     from mmsearch.searching.results import FileList, SearchResult
@@ -300,6 +301,10 @@ class Library:
         return self._unadapted().list_files(
             filters, sort=sort, limit=limit, offset=offset, copies=copies, group=group, random=random
         )
+
+    def facets(self, filters: Filters | None = None) -> Facets:
+        """What the files that pass the filters have in common, counted: months, folders, extensions, types, …"""
+        return self._unadapted().facets(filters)
 
     def file(self, file_id: str) -> StoredFile:
         """What the library knows of the file with the id of a hit; of copies that are there now, of the first."""

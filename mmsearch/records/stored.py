@@ -209,6 +209,16 @@ class TimedItem(NamedTuple):
     ends: float
 
 
+class FileBrief(NamedTuple):
+    """What is counted of a file. `moment` is when it was taken, else modified: a local time, ISO 8601."""
+
+    path: bytes
+    medium: Medium
+    moment: str
+    place: str | None
+    camera: str | None
+
+
 class Beside(NamedTuple):
     """A file that shares its folder, and its name but for the extension, with another one: what may be one photo.
 

@@ -38,6 +38,7 @@ from mmsearch.store.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from mmsearch.searching.explanations import Explanation
+    from mmsearch.searching.facets import Facets
     from mmsearch.searching.stored_files import FileSources, PassagePlace, Passages, StoredFile
 
 # A derived file that was replaced a moment ago belongs to a state that is about to come.
@@ -163,6 +164,17 @@ class Session:
         elapsed_ms = (time.perf_counter() - started) * 1000
         hits = in_groups(files, group)
         return FileList(wanted, sort, self._folder, elapsed_ms, total, offset, hits, random, number)
+
+    def facets(self, filters: Filters | None = None) -> Facets:
+        """What the files that pass the filters have in common, counted. Raises as `list_files` does."""
+        from mmsearch.searching.facets import counted
+
+        wanted = filters or Filters()
+
+        def found(store: SqliteStore, state: LibraryState) -> Facets:
+            return counted(store.briefs([in_use.model_id for in_use in state.models], wanted))
+
+        return self._found(found)
 
     def mark(self) -> LibraryMark:
         """The state that the library is at now. Raises as `list_files` does."""

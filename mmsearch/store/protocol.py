@@ -25,6 +25,7 @@ from mmsearch.records import (
     Details,
     EncodedItem,
     Failure,
+    FileBrief,
     FileFacts,
     FileState,
     Filters,
@@ -405,6 +406,9 @@ class VectorStore(Protocol):
         What is beside a picture of the same photo that passes is left out, unless copies are listed. With a seed they
         are in the order of `place_in_shuffle`.
         """
+
+    def briefs(self, model_ids: Sequence[int], filters: Filters) -> list[FileBrief]:
+        """What is counted of the files that `list_files` lists, one of each content."""
 
     def beside(self, path: bytes, filters: Filters) -> list[Beside]:
         """What may be one photo with that file, itself included, of the files that pass the filters, by path.

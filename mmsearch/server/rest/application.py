@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import sys
+import time
 import traceback
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mmsearch.errors import MmsearchError
-from mmsearch.output.json import document
-from mmsearch.server.rest import files, originals, searching
+from mmsearch.server.rest import archives, counting, files, originals, searching, state, working
 from mmsearch.server.rest.guard import Guard
-from mmsearch.server.rest.openapi import description
 from mmsearch.server.rest.pages import INDEX
 from mmsearch.server.rest.problems import Problem, problem_of
-from mmsearch.server.rest.searching import as_json
 from mmsearch.server.rest.served import Served, served_by
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -46,28 +44,40 @@ def routes() -> list[Route]:
         ("/files/{id}/page/{n}", files.page, "GET"),
         ("/files/{id}/passages", files.passages, "GET"),
         ("/files/{id}/original", originals.original, "GET"),
-        ("/status", status, "GET"),
-        ("/openapi.json", openapi, "GET"),
+        ("/facets", counting.facets, "GET"),
+        ("/duplicates", counting.duplicates, "GET"),
+        ("/zip", archives.archive, "POST"),
+        ("/index", working.index, "POST"),
+        ("/jobs/{id}", working.job, "GET"),
+        ("/jobs/{id}", working.job, "DELETE"),
+        ("/events", working.events, "GET"),
+        ("/status", state.status, "GET"),
+        ("/metrics", state.metrics, "GET"),
+        ("/openapi.json", state.openapi, "GET"),
     ]
     return [
         Route("/", index, methods=["GET"]),
         Route("/static/{name}", static, methods=["GET"]),
-        Route("/health", health, methods=["GET"]),
-        *(Route(API + path, _caught(endpoint), methods=[method]) for path, endpoint, method in api),
+        Route("/health", state.health, methods=["GET"]),
+        *(Route(API + path, _caught(path, endpoint), methods=[method]) for path, endpoint, method in api),
     ]
 
 
-def _caught(endpoint: Endpoint) -> Endpoint:
-    """The endpoint, of which no error ends the connection without a word."""
+def _caught(path: str, endpoint: Endpoint) -> Endpoint:
+    """The endpoint, of which no error ends the connection without a word, and every answer is counted."""
 
     async def answered(request: Request) -> Response:
+        begun = time.perf_counter()
         try:
-            return await endpoint(request)
-        except (Problem, MmsearchError, HTTPException):
-            raise
+            response = await endpoint(request)
+        except (Problem, MmsearchError, HTTPException) as error:
+            response = await _told(request, error)
         except Exception:
             traceback.print_exc(file=sys.stderr)
-            raise Problem("error", "Something went wrong in the server; its stderr tells what.") from None
+            problem = Problem("error", "Something went wrong in the server; its stderr tells what.")
+            response = await _told(request, problem)
+        served_by(request).metrics.answered(path, response.status_code, time.perf_counter() - begun)
+        return response
 
     return answered
 
@@ -95,27 +105,3 @@ async def index(request: Request) -> Response:
 async def static(request: Request) -> Response:
     """GET /static/{name}: a part of the page."""
     return served_by(request).pages.response(request, request.path_params["name"])
-
-
-async def health(request: Request) -> Response:
-    """GET /health: that the server runs. It waits for nothing."""
-    return JSONResponse({"status": "ok"})
-
-
-async def status(request: Request) -> Response:
-    """GET /status."""
-    served = served_by(request)
-
-    def work() -> Response:
-        from mmsearch.library import Library
-
-        with Library(served.library.folder) as library:  # its store is for one thread
-            told = document(library.status())
-        return as_json({**told, "may_index": served.settings.allow_index})
-
-    return await served.searches.do(work)
-
-
-async def openapi(request: Request) -> Response:
-    """GET /openapi.json."""
-    return as_json(description(served_by(request).settings.root_path))

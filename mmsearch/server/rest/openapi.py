@@ -7,10 +7,13 @@ from typing import Any
 
 from mmsearch import __version__
 from mmsearch.output.json import SCHEMA_VERSION
+from mmsearch.searching.duplicate_groups import DuplicateFile, DuplicateGroup, Duplicates
+from mmsearch.searching.facets import Facet, Facets
 from mmsearch.searching.results import FileList, Hit, ListedFile, Moment, SearchResult
 from mmsearch.searching.stored_files import Passage, Passages, StoredFile
-from mmsearch.server.rest import asking, files, searching
+from mmsearch.server.rest import archives, asking, counting, files, searching, working
 from mmsearch.server.rest.bodies import MOST_PICTURE_BYTES
+from mmsearch.server.rest.jobs import Job
 from mmsearch.server.rest.parameters import Parameter
 from mmsearch.server.rest.problems import KINDS
 from mmsearch.server.rest.schemas import Schema, array_of, object_of, or_null, reference, schema_of
@@ -63,6 +66,12 @@ def _schemas() -> dict[str, Schema]:
         "Passages": _with(schema_of(Passages, {}), _VERSION),
         "SearchResult": _with(result, {**_VERSION, **_CURSOR, **upload, "thresholds": thresholds}, ("upload",)),
         "FileList": _with(listing, {**_VERSION, **_CURSOR}),
+        "Facet": schema_of(Facet, {}),
+        "Facets": _with(schema_of(Facets, {}), _VERSION),
+        "DuplicateFile": _with(schema_of(DuplicateFile, {}), _THUMB),
+        "DuplicateGroup": schema_of(DuplicateGroup, {}),
+        "Duplicates": _with(schema_of(Duplicates, {"filters": reference("Filters")}), {**_VERSION, **_CURSOR}),
+        "Job": _with(schema_of(Job, {"report": or_null({"type": "object"})}), _VERSION),
         "Query": object_of(
             {
                 "terms": array_of({"type": "object", "required": ["weight"]}),
@@ -121,8 +130,38 @@ def _paths() -> dict[str, Any]:
         "/files/{id}/page/{n}": {"get": _of_file("A page of a document.", _JPEG, files.PAGE, ("n",))},
         "/files/{id}/passages": {"get": _of_file("Its text.", reference("Passages"), files.PASSAGES)},
         "/files/{id}/original": {"get": _of_file("The file itself, or a range of it.", "*/*")},
+        "/facets": {
+            "get": _operation("What the files that answer have in common, counted.", reference("Facets"), asking.SEARCH)
+        },
+        "/duplicates": {
+            "get": _operation("What is there more than once.", reference("Duplicates"), counting.DUPLICATES)
+        },
+        "/zip": {
+            "post": {**_operation("Some files in one archive.", "application/zip"), "requestBody": _body(archives.IDS)}
+        },
+        "/index": {
+            "post": {
+                **_operation("Starts a run of index.", reference("Job"), status=202),
+                "requestBody": _body(working.PATHS),
+            }
+        },
+        "/jobs/{id}": {
+            "get": _of_file("How far a run is.", reference("Job")),
+            "delete": _of_file("Stops a run.", reference("Job")),
+        },
+        "/events": {"get": _operation("`library` and `job`, as server-sent events.", "text/event-stream")},
         "/status": {"get": _operation("What the library holds.", reference("Status"))},
+        "/metrics": {"get": _operation("What the server has done and holds, for Prometheus.", "text/plain")},
         "/openapi.json": {"get": _operation("This description.", {"type": "object"})},
+    }
+
+
+def _body(parameters: Sequence[Parameter]) -> dict[str, Any]:
+    """A body of these parameters, as JSON or in a form."""
+    schema = object_of({one.name: _in_body(one) for one in parameters}, tuple(one.name for one in parameters))
+    return {
+        "content": {_JSON: {"schema": schema}, "application/x-www-form-urlencoded": {"schema": schema}},
+        "required": True,
     }
 
 
@@ -136,13 +175,15 @@ def _of_file(
     return {**operation, "parameters": [*in_path, *operation["parameters"]]}
 
 
-def _operation(about: str, answer: Schema | str, parameters: Sequence[Parameter] = ()) -> dict[str, Any]:
+def _operation(
+    about: str, answer: Schema | str, parameters: Sequence[Parameter] = (), status: int = 200
+) -> dict[str, Any]:
     content = {answer: {}} if isinstance(answer, str) else {_JSON: {"schema": answer}}
     return {
         "summary": about,
         "parameters": [_in_query(one) for one in parameters],
         "responses": {
-            "200": {"description": "The answer.", "content": content},
+            str(status): {"description": "The answer.", "content": content},
             "default": {"description": "What is wrong.", "content": {_JSON: {"schema": reference("Error")}}},
         },
     }

@@ -11,8 +11,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
 from mmsearch.errors import NotFound, Remedy, Unavailable
 from mmsearch.files.paths import extension_of
@@ -21,9 +20,9 @@ from mmsearch.reading.opening import OpenFile
 from mmsearch.searching.stored_files import FileSources
 from mmsearch.server.rest.parameters import checked, of_query
 from mmsearch.server.rest.problems import Problem
-from mmsearch.server.rest.served import MOST_STREAMS, Served, served_by
+from mmsearch.server.rest.served import Served, served_by
+from mmsearch.server.rest.streams import BLOCK_BYTES, Stream, Streamed, streaming
 
-_BLOCK_BYTES = 1 << 18
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 # By their first bytes: browsers decode these, and run nothing of them.
 _INLINE = frozenset(
@@ -53,71 +52,40 @@ class Span(NamedTuple):
 async def original(request: Request) -> Response:
     """GET /files/{id}/original."""
     served, called = served_by(request), request.path_params["id"]
-    tag = f'"{called}"'
-    asked = request.headers.get("range")
-    if request.headers.get("if-range", tag) != tag:
+    query, asked = request.scope["query_string"], request.headers.get("range")
+    if request.headers.get("if-range", _tag(called)) != _tag(called):
         asked = None
-    query = request.scope["query_string"]
-    if served.streams >= MOST_STREAMS:
-        message = f"{served.streams} files are being sent; ask again in a moment."
-        raise Problem("overloaded", message, {"Retry-After": "2"})
-    served.streams += 1
-    try:
-        begun = await served.pictures.do(lambda: _begun(served, called, query, asked))
-    except BaseException:
-        served.streams -= 1
-        raise
-    return _Stream(served, begun, {"ETag": tag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"})
+    return Stream(served, await streaming(served, lambda: _begun(served, called, query, asked)))
 
 
-class _Begun(NamedTuple):
-    """A file that is open, what a browser is told of it, and its bytes."""
-
-    kind: str
-    disposition: str
-    span: Span
-    blocks: Generator[bytes, None, None]
-
-
-class _Stream(StreamingResponse):
-    """Sends the bytes; the file is closed and another may begin, however it ends."""
-
-    def __init__(self, served: Served, begun: _Begun, headers: dict[str, str]) -> None:
-        span = begun.span
-        headers |= {
-            "Content-Type": begun.kind,
-            "Content-Length": str(span.end - span.start),
-            "Content-Disposition": begun.disposition,
-            "Content-Security-Policy": _SANDBOX,
-        }
-        if span.is_part:
-            headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{span.size}"
-        super().__init__(begun.blocks, 206 if span.is_part else 200, headers)
-        self._served, self._blocks = served, begun.blocks
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._served.streams -= 1
-            self._blocks.close()
-
-
-def _begun(served: Served, called: str, query: bytes, asked: str | None) -> _Begun:
+def _begun(served: Served, called: str, query: bytes, asked: str | None) -> Streamed:
     """The file of that id, opened.
 
     Raises:
         MmsearchError: there is none, or its bytes are others now. Problem: it has no such range.
     """
     checked(of_query(query), ())
-    sources = served.session.sources(called)
-    opened = open_original(sources)
+    opened = open_original(served.session.sources(called))
     file = next(opened)
     span = _span(asked, file.size)
     kind, is_inline = _kind(file)
     name = os.path.basename(os.fsdecode(file.path)).encode("utf-8", "replace")
-    disposition = f"{'inline' if is_inline else 'attachment'}; filename*=UTF-8''{quote(name, safe='')}"
-    return _Begun(kind, disposition, span, _blocks(opened, file, span))
+    headers = {
+        "ETag": _tag(called),
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, no-cache",
+        "Content-Type": kind,
+        "Content-Length": str(span.end - span.start),
+        "Content-Disposition": f"{'inline' if is_inline else 'attachment'}; filename*=UTF-8''{quote(name, safe='')}",
+        "Content-Security-Policy": _SANDBOX,
+    }
+    if span.is_part:
+        headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{span.size}"
+    return Streamed(206 if span.is_part else 200, headers, _blocks(opened, file, span))
+
+
+def _tag(called: str) -> str:
+    return f'"{called}"'
 
 
 def open_original(sources: FileSources) -> Generator[OpenFile, None, None]:
@@ -151,7 +119,7 @@ def _blocks(opened: Generator[OpenFile, None, None], file: OpenFile, span: Span)
         while left:
             if kept:
                 yield kept
-            kept = file.stream.read(min(_BLOCK_BYTES, left))
+            kept = file.stream.read(min(BLOCK_BYTES, left))
             if not kept:
                 return
             left -= len(kept)

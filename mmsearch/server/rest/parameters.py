@@ -26,6 +26,7 @@ class Parameter:
     choices: tuple[str, ...] = ()
     least: float | None = None
     most: float | None = None
+    most_values: int = MOST_VALUES
 
     def schema(self) -> dict[str, Any]:
         """Its JSON Schema."""
@@ -35,7 +36,7 @@ class Parameter:
             one["maxLength"] = LONGEST_VALUE
         if self.choices:
             one["enum"] = list(self.choices)
-        return {"type": "array", "items": one, "maxItems": MOST_VALUES} if self.is_many else one
+        return {"type": "array", "items": one, "maxItems": self.most_values} if self.is_many else one
 
     def number(self, given: Given) -> float | None:
         """Its value where it is a number.
@@ -71,8 +72,8 @@ def checked(given: Mapping[str, Sequence[str]], parameters: Sequence[Parameter])
         if parameter is None:
             raise Invalid(f"There is no parameter {name[:40]!r}; there are {', '.join(known) or 'none'}.")
         values = [value for value in values if value.strip()]
-        if len(values) > (MOST_VALUES if parameter.is_many else 1):
-            most = f"{MOST_VALUES} times" if parameter.is_many else "once"
+        if len(values) > (parameter.most_values if parameter.is_many else 1):
+            most = f"{parameter.most_values:,} times" if parameter.is_many else "once"
             raise Invalid(f"`{name}` may be given {most}.")
         for value in values:
             if len(value) > LONGEST_VALUE:

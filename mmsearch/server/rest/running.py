@@ -76,7 +76,7 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         def end(number: int, frame: object) -> None:
-            self._served.is_ending = True
+            self._served.end()
             self.should_exit = True
 
         before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}

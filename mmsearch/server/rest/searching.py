@@ -124,9 +124,9 @@ def with_thumb(served: Served, hit: dict[str, Any]) -> dict[str, Any]:
     return {**hit, "thumb": f"{served.settings.root_path}/api/v1/files/{hit['id']}/thumb?{urlencode(place)}"}
 
 
-def as_json(answer: Any, headers: dict[str, str] | None = None) -> Response:
+def as_json(answer: Any, headers: dict[str, str] | None = None, status: int = 200) -> Response:
     """An answer; bytes of names that are no UTF-8 are lone surrogates, written as `\\udcNN`."""
-    return Response(json.dumps(answer, ensure_ascii=True), headers=headers, media_type="application/json")
+    return Response(json.dumps(answer, ensure_ascii=True), status, headers, "application/json")
 
 
 def _tag(mark: LibraryMark, asked: Asked) -> str:

@@ -10,7 +10,13 @@ from starlette.requests import Request
 
 from mmsearch.errors import MmsearchError
 from mmsearch.library import Library
+from mmsearch.nearest.recent import Recent
+from mmsearch.searching.duplicate_groups import Duplicates
+from mmsearch.searching.facets import Facets
 from mmsearch.searching.session import Session
+from mmsearch.server.rest.events import Events
+from mmsearch.server.rest.jobs import Jobs
+from mmsearch.server.rest.metrics import Metrics
 from mmsearch.server.rest.pages import Pages
 from mmsearch.server.rest.settings import ServeSettings
 from mmsearch.server.rest.turns import Turns
@@ -18,8 +24,9 @@ from mmsearch.server.rest.uploads import Uploads
 
 MOST_SEARCHES_WAITING, MOST_PICTURES_WAITING = 64, 512
 _PICTURES_AT_ONCE = 4
-# Originals and archives that are being sent: each has a file open, and up to 64 MB of it in memory.
-MOST_STREAMS = 16
+_SLOW_WAITING = 8
+# So many answers that take long are kept, for the next page and the next who asks.
+_FACETS_KEPT, _DUPLICATES_KEPT = 64, 4
 
 
 def _cores() -> int:
@@ -28,7 +35,7 @@ def _cores() -> int:
 
 @dataclass
 class Served:
-    """A library that is served. `in_words` says an error with its remedy; `is_ending` turns true once no more is."""
+    """A library that is served. `in_words` says an error with its remedy."""
 
     library: Library
     session: Session
@@ -38,14 +45,27 @@ class Served:
     uploads: Uploads = field(default_factory=Uploads)
     searches: Turns = field(default_factory=lambda: Turns("search", _cores(), MOST_SEARCHES_WAITING))
     pictures: Turns = field(default_factory=lambda: Turns("picture", _PICTURES_AT_ONCE, MOST_PICTURES_WAITING))
+    slow: Turns = field(default_factory=lambda: Turns("slow", 1, _SLOW_WAITING))
+    facets: Recent[object, Facets] = field(default_factory=lambda: Recent(_FACETS_KEPT))
+    duplicates: Recent[object, Duplicates] = field(default_factory=lambda: Recent(_DUPLICATES_KEPT))
+    metrics: Metrics = field(default_factory=Metrics)
     streams: int = 0
-    is_ending: bool = False
+
+    def __post_init__(self) -> None:
+        self.jobs = Jobs(self.library.folder, self.in_words)
+        self.events = Events(self.session, self.pictures, self.jobs)
+
+    def end(self) -> None:
+        """Lets go of those who wait for nothing but events."""
+        self.events.is_ending = True
 
     def close(self) -> None:
         """Lets go of all of it."""
-        self.is_ending = True
+        self.end()
+        self.jobs.close()
         self.searches.close()
         self.pictures.close()
+        self.slow.close()
         self.uploads.close()
         self.session.close()
         self.library.close()

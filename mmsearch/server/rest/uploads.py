@@ -27,6 +27,9 @@ class Uploads:
         self._lock = threading.Lock()
         self._until: dict[str, float] = {}
 
+    def __len__(self) -> int:
+        return len(self._until)
+
     def add(self, data: bytes) -> str:
         """The token of a picture that came as these bytes.
 

@@ -59,11 +59,11 @@ def _of_details(filters: Filters) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """The conditions on what a file or its sidecars say, each with its values."""
     for name, wanted in (("camera", filters.camera), ("lens", filters.lens)):
         if wanted is not None:
-            yield f"instr(folded({_said(name)}), folded(?)) > 0", (wanted,)
+            yield f"instr(folded({said(name)}), folded(?)) > 0", (wanted,)
     if filters.near is not None:
         near = filters.near
         yield (
-            f"kilometres({_said('latitude')}, {_said('longitude')}, ?, ?) <= ?",
+            f"kilometres({said('latitude')}, {said('longitude')}, ?, ?) <= ?",
             (near.latitude, near.longitude, near.km),
         )
     if filters.places:
@@ -72,13 +72,13 @@ def _of_details(filters: Filters) -> Iterator[tuple[str, tuple[Any, ...]]]:
     for keyword in filters.keywords:
         yield f"instr({_words('keywords')}, folded_words(?)) > 0", (keyword,)
     if filters.rating is not None:
-        yield f"{_said('rating')} >= ?", (filters.rating,)
+        yield f"{said('rating')} >= ?", (filters.rating,)
     for seconds, comparison in ((filters.longer, ">"), (filters.shorter, "<")):
         if seconds is not None:
             yield f"contents.duration {comparison} ?", (seconds,)
 
 
-def _said(name: str) -> str:
+def said(name: str) -> str:
     """What a sidecar of the file says, else what it says itself."""
     return (
         f"coalesce((SELECT {name} FROM sidecars WHERE file_id = files.id), "
@@ -87,7 +87,7 @@ def _said(name: str) -> str:
 
 
 def _words(name: str) -> str:
-    return f"folded_words({_said(name)})"
+    return f"folded_words({said(name)})"
 
 
 def add_filter_functions(connection: sqlite3.Connection) -> None:

@@ -14,6 +14,7 @@ from mmsearch.files.paths import extension_of
 from mmsearch.files.times import change_time, modification_time
 from mmsearch.records import (
     Beside,
+    FileBrief,
     FileFacts,
     Filters,
     FloatMatrix,
@@ -31,7 +32,7 @@ from mmsearch.store.checksums import vector_checksums
 from mmsearch.store.sqlite.companions import IS_COMPANION, IS_PICTURE, STEM
 from mmsearch.store.sqlite.connected import Connected
 from mmsearch.store.sqlite.details import COLUMNS, details_of_row
-from mmsearch.store.sqlite.filters import MOMENT, filter_condition
+from mmsearch.store.sqlite.filters import MOMENT, filter_condition, said
 from mmsearch.store.sqlite.signing import is_sound
 
 # Compared at a time.
@@ -246,20 +247,11 @@ class ItemTables(Connected):
 
         And how many there are on all pages.
         """
-        condition, values = filter_condition(filters)
         models = json.dumps(list(model_ids))
+        listed, values = _listed(filters, models, listing.copies)
         one_each = "1" if listing.copies else "place = 1"
-        with_a_picture = "is_companion AND stem IN (SELECT stem FROM passing WHERE is_picture)"
-        wanted = "1" if listing.copies else f"NOT ({with_a_picture})"
-        listed = f"""WITH passing AS (
-              SELECT files.path, files.content_id, files.mtime_ns, {MOMENT} AS moment,
-                {STEM} AS stem, {IS_PICTURE} AS is_picture, {IS_COMPANION} AS is_companion
-              FROM files JOIN contents ON contents.id = files.content_id
-              WHERE {condition} AND EXISTS (SELECT 1 FROM items WHERE items.content_id = contents.id
-                AND items.model_id IN (SELECT value FROM json_each(?)))),
-            listed AS (SELECT path, content_id, mtime_ns, moment FROM passing WHERE {wanted})"""
         counted = "count(*)" if listing.copies else "count(DISTINCT content_id)"
-        (total,) = self.connection.execute(f"{listed} SELECT {counted} FROM listed", (*values, models)).fetchone()
+        (total,) = self.connection.execute(f"{listed} SELECT {counted} FROM listed", values).fetchone()
         order = "moment DESC, mtime_ns DESC, path" if listing.by_date else "path"
         if listing.seed is not None:
             order = f"shuffled(path, '{listing.seed:d}')"  # as a text: it may be more than an integer of SQLite holds
@@ -270,9 +262,20 @@ class ItemTables(Connected):
                           AND items.model_id IN (SELECT value FROM json_each(?))), path
                 FROM (SELECT * FROM numbered WHERE {one_each} ORDER BY {order} LIMIT ? OFFSET ?) AS page
                 ORDER BY {order}""",
-            (*values, models, models, listing.limit, listing.offset),
+            (*values, models, listing.limit, listing.offset),
         ).fetchall()
         return rows, int(total)
+
+    def briefs(self, model_ids: Sequence[int], filters: Filters) -> list[FileBrief]:
+        """What is counted of the files that `list_files` lists, one of each content."""
+        listed, values = _listed(filters, json.dumps(list(model_ids)), copies=False)
+        rows = self.connection.execute(
+            f"""{listed} SELECT files.path, contents.medium, {MOMENT}, {said("place")}, {said("camera")}
+                FROM (SELECT min(path) AS path FROM listed GROUP BY content_id) AS chosen
+                JOIN files ON files.path = chosen.path JOIN contents ON contents.id = files.content_id""",
+            values,
+        )
+        return [FileBrief(*row) for row in rows]
 
     def beside(self, path: bytes, filters: Filters) -> list[Beside]:
         """What may be one photo with that file, itself included, of the files that pass the filters, by path."""
@@ -314,6 +317,21 @@ class ItemTables(Connected):
             (json.dumps([int(item_id) for item_id in item_ids]), *values),
         )
         return [_found_item(row) for row in rows]
+
+
+def _listed(filters: Filters, models: str, copies: bool) -> tuple[str, tuple[Any, ...]]:
+    """SQL that names the files `listed` that pass the filters and have items of those models (JSON), and its values."""
+    condition, values = filter_condition(filters)
+    with_a_picture = "is_companion AND stem IN (SELECT stem FROM passing WHERE is_picture)"
+    wanted = "1" if copies else f"NOT ({with_a_picture})"
+    listed = f"""WITH passing AS (
+          SELECT files.path, files.content_id, files.mtime_ns, {MOMENT} AS moment,
+            {STEM} AS stem, {IS_PICTURE} AS is_picture, {IS_COMPANION} AS is_companion
+          FROM files JOIN contents ON contents.id = files.content_id
+          WHERE {condition} AND EXISTS (SELECT 1 FROM items WHERE items.content_id = contents.id
+            AND items.model_id IN (SELECT value FROM json_each(?)))),
+        listed AS (SELECT path, content_id, mtime_ns, moment FROM passing WHERE {wanted})"""
+    return listed, (*values, models)
 
 
 def _verified(rows: Sequence[tuple[int, bytes, int]]) -> tuple[ItemIds, list[bytes]]:

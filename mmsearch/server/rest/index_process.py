@@ -1,0 +1,78 @@
+"""A run of index in a process apart, so that searches go on as fast: what it says is read a line at a time.
+
+Such a process may be ended at any moment: what was done is kept, and the next run goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, Any
+
+_SCRIPT = """
+import sys
+sys.path[:] = sys.argv[3:]
+from mmsearch.server.rest.index_process import index
+index(sys.argv[1], sys.argv[2])
+"""
+_SECONDS_BETWEEN = 0.2
+
+
+def started(folder: str, paths: Sequence[str]) -> subprocess.Popen[str]:
+    """The process; its stdout has an object a line: `progress`, and at the end `report` or `error`."""
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    # Not by -m, which would look for modules in the current folder first: that may be one full of other people's.
+    return subprocess.Popen(
+        [sys.executable, "-c", _SCRIPT, folder, json.dumps(list(paths)), *filter(None, sys.path), package],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        encoding="ascii",
+        start_new_session=True,  # Ctrl-C is for the server, which ends it in its turn
+    )
+
+
+def told_by(stream: IO[str]) -> Iterator[dict[str, Any]]:
+    """The objects that the process writes."""
+    for line in stream:
+        yield json.loads(line)
+
+
+def index(folder: str, paths: str) -> None:
+    """What `started` has done in a process apart."""
+    answers = os.fdopen(os.dup(1), "w", encoding="ascii")
+    os.dup2(2, 1)  # what a library prints is no answer
+    from mmsearch import Library, MmsearchError
+    from mmsearch.output.json import described
+
+    def tell(name: str, value: Any) -> None:
+        answers.write(json.dumps({name: described(value)}) + "\n")
+        answers.flush()
+
+    with Library(folder) as library:
+        try:
+            report = library.index(json.loads(paths), on_progress=_now_and_then(lambda done: tell("progress", done)))
+        except MmsearchError as error:
+            remedy = error.remedy
+            told = {"message": error.message, "action": remedy and remedy.action, "subject": remedy and remedy.subject}
+            tell("error", told)
+        else:
+            tell("report", report)
+
+
+def _now_and_then(tell: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Tells no more than some times a second."""
+    last = 0.0
+
+    def told(progress: Any) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _SECONDS_BETWEEN:
+            last = time.monotonic()
+            tell(progress)
+
+    return told

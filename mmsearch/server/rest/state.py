@@ -1,0 +1,81 @@
+"""What the server and its library are at: endpoints for people, monitors and programs that describe themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from mmsearch.errors import MmsearchError
+from mmsearch.library import Library
+from mmsearch.library.contents import Status
+from mmsearch.output.json import document
+from mmsearch.server.rest.metrics import MEDIA_TYPE
+from mmsearch.server.rest.openapi import description
+from mmsearch.server.rest.searching import as_json
+from mmsearch.server.rest.served import Served, served_by
+
+
+async def health(request: Request) -> Response:
+    """GET /health: that the server runs. It waits for nothing."""
+    return JSONResponse({"status": "ok"})
+
+
+async def status(request: Request) -> Response:
+    """GET /status."""
+    served = served_by(request)
+    found = await served.slow.do(lambda: _status(served))
+    return as_json({**document(found), "may_index": served.settings.allow_index})
+
+
+async def openapi(request: Request) -> Response:
+    """GET /openapi.json."""
+    return as_json(description(served_by(request).settings.root_path))
+
+
+async def metrics(request: Request) -> Response:
+    """GET /metrics."""
+    served = served_by(request)
+
+    def held() -> dict[str, Any]:
+        try:
+            return _of_library(_status(served))
+        except MmsearchError:  # it is empty, or away: what the server does is told all the same
+            return {}
+
+    gauges = {**_of_server(served), **await served.slow.do(held)}
+    return Response(served.metrics.text(gauges), media_type=MEDIA_TYPE)
+
+
+def _status(served: Served) -> Status:
+    with Library(served.library.folder) as library:  # its store is for one thread
+        return library.status()
+
+
+def _of_server(served: Served) -> dict[str, Any]:
+    queues = {"search": served.searches, "picture": served.pictures, "slow": served.slow}
+    return {
+        "mmsearch_waiting": (
+            "Requests that wait for their turn.",
+            {f'{{queue="{name}"}}': turns.waiting for name, turns in queues.items()},
+        ),
+        "mmsearch_streams": ("Originals and archives that are being sent.", {"": served.streams}),
+        "mmsearch_uploads": ("Uploaded pictures that are kept.", {"": len(served.uploads)}),
+    }
+
+
+def _of_library(found: Status) -> dict[str, Any]:
+    return {
+        "mmsearch_files": (
+            "Files in the library, by type.",
+            {f'{{type="{kind}"}}': count for kind, count in found.counts.files.items()},
+        ),
+        "mmsearch_items": ("Items of the model that searches use.", {"": found.counts.items}),
+        "mmsearch_failures": ("Files that could not be read.", {"": len(found.failures)}),
+        "mmsearch_library_bytes": ("What the library takes on the disk.", {"": found.bytes}),
+        "mmsearch_roots_offline": (
+            "Roots that are missing, not mounted or suddenly empty.",
+            {"": sum(root.offline for root in found.roots)},
+        ),
+    }

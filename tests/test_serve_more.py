@@ -1,0 +1,247 @@
+"""`mmsearch serve`: what files have in common, duplicates, archives, runs of index, and what changes meanwhile."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from zipfile import ZipFile
+
+import pytest
+from serving import Server, running
+
+from mmsearch import Library
+
+pytest.importorskip("starlette", reason="the serve extra is not installed")
+jsonschema = pytest.importorskip("jsonschema")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[Server]:
+    """Photographs and notes, some of them twice. Tests do not change them."""
+    folder = tmp_path_factory.mktemp("served")
+    home = Path(shutil.copytree(photos, folder / "home"))
+    (home / "more").mkdir()
+    shutil.copy(home / "photos" / "cat.png", home / "more" / "cat again.png")
+    (home / "more" / "tax.txt").write_text("Another text of the same name, about lighthouses.\n")
+    with Library(folder / "library") as library:
+        library.index([home])
+    with running(folder / "library") as one:
+        yield one
+
+
+@pytest.fixture
+def own(tmp_path: Path, photos: Path) -> Path:
+    """A folder with one photo, and beside it its library."""
+    (tmp_path / "home").mkdir()
+    shutil.copy(photos / "photos" / "cat.png", tmp_path / "home")
+    with Library(tmp_path / "library") as library:
+        library.index(tmp_path / "home")
+    return tmp_path
+
+
+def check(server: Server, answer: Any, name: str) -> Any:
+    described = server.get("openapi.json").json
+    schema = {"$ref": f"#/components/schemas/{name}", "components": described["components"]}
+    jsonschema.Draft202012Validator(schema).validate(answer)
+    return answer
+
+
+def test_what_files_have_in_common_is_counted(server: Server) -> None:
+    all_files = check(server, server.get("facets").json, "Facets")
+    listed = server.get("search", limit=500).json
+    assert all_files["total"] == listed["total"] == len(listed["hits"])
+    months = [one["value"] for one in all_files["months"]]
+    assert months == sorted(months, reverse=True)
+    wanted = {(hit["taken"] or hit["modified"])[:7] for hit in listed["hits"]}
+    assert set(months) == wanted
+    types = {one["value"]: one["count"] for one in all_files["types"]}
+    assert types == {"image": 14, "text": 5}
+    assert {one["value"] for one in all_files["cameras"]} == {hit["camera"] for hit in listed["hits"]} - {None}
+    assert [one["count"] for one in all_files["folders"]] == sorted(
+        (one["count"] for one in all_files["folders"]), reverse=True
+    )
+    for one in all_files["folders"]:
+        assert server.get("search", in_=one["value"], limit=500).json["total"] >= one["count"]
+    some = server.get("facets", type="text")
+    assert [one["value"] for one in some.json["extensions"]] == [".txt", ".md", ".py"]
+    assert server.get("facets", {"If-None-Match": some.headers["etag"]}, type="text").status == 304
+    found = server.get("search", q="a cat", limit=500).json
+    assert check(server, server.get("facets", q="a cat").json, "Facets")["total"] == found["total"]
+    assert server.get("facets", colour="red").status == 400
+
+
+def test_duplicates_come_in_pages(server: Server) -> None:
+    first = check(server, server.get("duplicates", limit=1).json, "Duplicates")
+    assert first["groups"][0]["class"] == "bytes"
+    assert [file["keep"] for file in first["groups"][0]["files"]] == [True, False]
+    assert first["groups"][0]["files"][0]["thumb"].startswith("/api/v1/files/")
+    seen, cursor = 1, first["cursor"]
+    while cursor:
+        page = server.get("duplicates", limit=1, cursor=cursor).json
+        seen, cursor = seen + len(page["groups"]), page["cursor"]
+    assert seen == first["total"]
+    assert server.get("duplicates", class_="bytes").json["total"] == 1
+    assert server.get("duplicates", class_="names").status == 400
+
+
+def test_some_files_come_in_one_archive(server: Server, photos: Path) -> None:
+    texts = [hit["id"] for hit in server.get("search", type="text", limit=500).json["hits"]]
+    reply = server.send("zip", {"ids": [*texts, server.id_of("coffee.png")]})
+    assert reply.headers["content-type"] == "application/zip"
+    with ZipFile(io.BytesIO(reply.body)) as archive:
+        assert archive.testzip() is None
+        names = archive.namelist()
+        assert {"tax.txt", "tax (2).txt", "coffee.md"} <= set(names)
+        assert len(names) == len(set(names)) == len(texts) + 1
+        assert archive.read("coffee.md") == (photos / "notes" / "coffee.md").read_bytes()
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    sent = server.ask("POST", "/api/v1/zip", urlencode([("ids", one) for one in texts[:2]]).encode(), form)
+    assert len(ZipFile(io.BytesIO(sent.body)).namelist()) == 2
+    assert server.send("zip", {"ids": ["0" * 32]}).status == 404
+    assert server.send("zip", {"ids": ["/etc/passwd"]}).status == 400
+    assert server.send("zip", {"ids": []}).status == 400
+
+
+def test_an_archive_says_what_it_has_left_out(own: Path) -> None:
+    (own / "home" / "note.txt").write_text("A note about lighthouses")
+    with Library(own / "library") as library:
+        library.index()
+    with running(own / "library") as server:
+        ids = [hit["id"] for hit in server.get("search").json["hits"]]
+        (own / "home" / "note.txt").write_text("A secret of other people")
+        with ZipFile(io.BytesIO(server.send("zip", {"ids": ids}).body)) as archive:
+            assert set(archive.namelist()) == {"cat.png", "LEFT OUT.txt"}
+            assert b"changed since it was indexed" in archive.read("LEFT OUT.txt")
+
+
+def test_a_run_of_index_is_started_only_where_that_is_allowed(server: Server) -> None:
+    assert (server.send("index", {}).status, server.send("index", {}).code) == (403, "refused")
+    assert server.get("jobs/1").status == 404
+
+
+def events_of(server: Server) -> Iterator[tuple[str, Any]]:
+    """The events that the server sends, one after the other."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.request("GET", "/api/v1/events", headers={"Authorization": f"Bearer {server.token}"})
+    answer = connection.getresponse()
+    assert answer.getheader("content-type", "").startswith("text/event-stream")
+    name = ""
+    while line := answer.readline():
+        if line.startswith(b"event: "):
+            name = line[7:].strip().decode()
+        elif line.startswith(b"data: "):
+            yield name, json.loads(line[6:])
+
+
+def test_a_run_of_index_is_followed_and_what_is_new_is_found(own: Path, photos: Path) -> None:
+    with running(own / "library", "--allow-index") as server:
+        events = events_of(server)
+        with ThreadPoolExecutor(1) as threads:
+            heard = threads.submit(lambda: until(events, "library"))
+            time.sleep(2)  # so that the state before is known to who listens
+            shutil.copy(photos / "photos" / "coffee.png", own / "home")
+            begun = server.send("index", {})
+            assert begun.status == 202
+            check(server, begun.json, "Job")
+            told = heard.result(timeout=60)
+        assert ("job", begun.json["job"]) in [(name, data.get("job")) for name, data in told]
+        assert told[-1][1]["state"] > 0
+        job = ended(server, begun.json["job"])
+        assert (job["state"], job["report"]["added"]) == ("done", 1)
+        assert server.get("search").json["total"] == 2
+        assert server.send("index", {"paths": [str(own / "home")]}).status == 202
+        elsewhere = server.send("index", {"paths": ["/etc"]})
+        assert (elsewhere.status, elsewhere.code) == (403, "refused")
+        assert server.end() == (0, "")
+
+
+def until(events: Iterator[tuple[str, Any]], wanted: str) -> list[tuple[str, Any]]:
+    found = []
+    for name, data in events:
+        found.append((name, data))
+        if name == wanted:
+            break
+    return found
+
+
+def ended(server: Server, called: str) -> Any:
+    """The job, once it has ended."""
+    while True:
+        job = check(server, server.get(f"jobs/{called}").json, "Job")
+        if job["state"] != "running":
+            return job
+        time.sleep(0.2)
+
+
+def test_a_run_of_index_is_stopped(own: Path, photos: Path) -> None:
+    for number in range(300):
+        shutil.copy(photos / "notes" / "tax.txt", own / "home" / f"{number}.txt")
+        with open(own / "home" / f"{number}.txt", "a") as file:
+            file.write(f"number {number}")
+    with running(own / "library", "--allow-index") as server:
+        called = server.send("index", {}).json["job"]
+        assert server.send("index", {}).code == "busy"
+        stopped = server.ask("DELETE", f"/api/v1/jobs/{called}")
+        assert stopped.json["state"] == "stopped"
+        assert server.get(f"jobs/{called}").json["state"] == "stopped"
+        while server.send("index", {}).status != 202:  # it takes a moment until it has ended
+            time.sleep(0.2)
+        assert server.end() == (0, "")
+    with Library(own / "library") as library:
+        assert library.care.examine().sound
+
+
+def test_monitors_are_told_what_goes_on(server: Server) -> None:
+    server.get("search", q="lighthouses")
+    server.get("search", limit="x")
+    text = server.get("metrics").body.decode()
+    assert 'mmsearch_requests_total{endpoint="/search",status="400"}' in text
+    assert 'mmsearch_request_seconds_bucket{endpoint="/search",le="+Inf"}' in text
+    assert 'mmsearch_files{type="image"} 15' in text
+    assert "mmsearch_roots_offline 0" in text
+    assert "lighthouses" not in text
+    assert server.get("metrics", {"Authorization": None}).status == 401
+
+
+def test_answers_are_right_while_the_library_is_written(own: Path, photos: Path) -> None:
+    """Ten who ask, all the while files come and go: every answer is one of a state that the library was at."""
+    names = ["coffee.png", "moon.png", "coins.png"]
+    with running(own / "library") as server, ThreadPoolExecutor(11) as threads:
+
+        def change() -> None:
+            with Library(own / "library") as library:
+                for name in names:
+                    shutil.copy(photos / "photos" / name, own / "home")
+                    library.index()
+                for name in names:
+                    library.forget(own / "home" / name)
+                library.care.compact()
+
+        changing = threads.submit(change)
+
+        def ask(number: int) -> set[int]:
+            seen: set[int] = set()
+            while not changing.done() or not seen:
+                reply = server.get("search", q="a photo", min_score=0)
+                assert reply.status == 200, reply.body
+                found = [Path(hit["path"]).name for hit in reply.json["hits"]]
+                assert "cat.png" in found
+                assert len(found) == len(set(found)) == reply.json["total"]
+                seen.add(len(found))
+                assert server.get("facets").status == 200
+            return seen
+
+        asking = [threads.submit(ask, number) for number in range(10)]
+        changing.result()
+        seen = set.union(*(one.result() for one in asking))
+        assert len(seen) > 1
+        assert server.get("search", q="a photo", min_score=0).json["total"] == 1
+        assert server.end() == (0, "")
