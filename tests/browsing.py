@@ -59,7 +59,22 @@ class Page:
         return self.driver.find_elements("css selector", selector)
 
     def text(self, selector: str) -> str:
-        return str(self.one(selector).text)
+        return str(self.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
+
+    def texts(self, selector: str) -> list[str]:
+        """Those of all such elements that are there at one moment."""
+        return list(
+            self.run("return [...document.querySelectorAll(arguments[0])].map((one) => one.innerText)", selector)
+        )
+
+    def click(self, selector: str, text: str = "") -> None:
+        """The first such element that begins with that text, once it is there."""
+        script = (
+            "const [selector, text] = arguments;"
+            "const found = [...document.querySelectorAll(selector)].find((one) => one.innerText.startsWith(text));"
+            "found?.click(); return Boolean(found);"
+        )
+        wait_for(lambda: self.run(script, selector, text))
 
     @property
     def query(self) -> str:
@@ -69,16 +84,13 @@ class Page:
     @property
     def names(self) -> list[str]:
         """The names of the files that are shown, in order."""
-        links = [link.get_attribute("aria-label") for link in self.all("#grid li > a")]
-        return [str(label).split(",")[0] for label in links]
+        labels = self.run("return [...document.querySelectorAll('#grid li > a')].map((one) => one.ariaLabel)")
+        return [str(label).split(",")[0] for label in labels]
 
     @property
     def focused(self) -> str:
         """The label of what has the focus."""
         return str(self.driver.switch_to.active_element.get_attribute("aria-label"))
-
-    def tile(self, name: str) -> WebElement:
-        return wait_for(lambda: self.one(f'#grid li > a[aria-label^="{name}"]'))
 
     def press(self, *keys: str) -> None:
         """Keys to whatever has the focus."""

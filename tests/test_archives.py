@@ -478,7 +478,7 @@ def test_a_file_in_an_archive_that_ends_the_program_is_set_aside(
 ) -> None:
     pack(folder / "old.zip", {"deadly.jpg": jpeg("navy"), "tax.txt": TAX})
     # Where the package is found without being installed, it still is.
-    hooks = hooked(tmp_path, "mmsearch.reading.image", DEADLY)
+    hooks = hooked(tmp_path, "mmsearch.reading.image_reading", DEADLY)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((hooks["PYTHONPATH"], os.environ.get("PYTHONPATH", ""))))
     run = [run_mmsearch("index", folder, "--archives", library=tmp_path / "library") for _ in range(3)]
     assert run[0].code == -signal.SIGKILL

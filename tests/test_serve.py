@@ -164,6 +164,18 @@ def test_a_file_is_had_by_its_id(server: Server, schemas: Any) -> None:
     assert server.get(f"files/{cat}/thumb", {"If-None-Match": tag}).status == 304
 
 
+def test_why_a_file_answers_is_told_and_drawn(server: Server, schemas: Any) -> None:
+    called = server.id_of("coffee.png")
+    told = check(schemas, server.get(f"files/{called}/explain", q="a cup of coffee"), "Explained")
+    assert {one["channel"] for one in told["channels"]} == {"words", "image"}
+    assert "coffee" in [one["word"] for one in told["words"]]
+    assert told["heat"]["maps"][0]["term"] == "a cup of coffee"
+    drawn = server.get(f"files/{called}/explain", q="a cup of coffee", form="png")
+    assert Image.open(io.BytesIO(drawn.body)).format == "PNG"
+    assert server.get(f"files/{called}/explain").status == 400
+    assert server.get("files/3/explain", q="a cup of coffee").status == 400
+
+
 def test_an_original_comes_whole_or_in_ranges(server: Server, photos: Path) -> None:
     content = (photos / "photos" / "cat.png").read_bytes()
     path = f"files/{server.id_of('cat.png')}/original"

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mmsearch.errors import MmsearchError
-from mmsearch.server.rest import archives, counting, files, originals, searching, state, working
+from mmsearch.server.rest import archives, counting, explaining, files, originals, searching, state, working
 from mmsearch.server.rest.guard import Guard
 from mmsearch.server.rest.pages import INDEX
 from mmsearch.server.rest.problems import Problem, problem_of
@@ -43,6 +43,7 @@ def routes() -> list[Route]:
         ("/files/{id}/frame", files.frame, "GET"),
         ("/files/{id}/page/{n}", files.page, "GET"),
         ("/files/{id}/passages", files.passages, "GET"),
+        ("/files/{id}/explain", explaining.explain, "GET"),
         ("/files/{id}/original", originals.original, "GET"),
         ("/facets", counting.facets, "GET"),
         ("/duplicates", counting.duplicates, "GET"),

@@ -8,10 +8,11 @@ from typing import Any
 from mmsearch import __version__
 from mmsearch.output.json import SCHEMA_VERSION
 from mmsearch.searching.duplicate_groups import DuplicateFile, DuplicateGroup, Duplicates
+from mmsearch.searching.explanations import Explanation, FoundBy, FoundWord, Heat, HeatMap
 from mmsearch.searching.facets import Facet, Facets
-from mmsearch.searching.results import FileList, Hit, ListedFile, Moment, SearchResult
+from mmsearch.searching.results import FileList, Hit, ListedFile, Moment, SearchResult, Suggestion
 from mmsearch.searching.stored_files import Passage, Passages, StoredFile
-from mmsearch.server.rest import archives, asking, counting, files, searching, working
+from mmsearch.server.rest import archives, asking, counting, explaining, files, searching, working
 from mmsearch.server.rest.bodies import MOST_PICTURE_BYTES
 from mmsearch.server.rest.jobs import Job
 from mmsearch.server.rest.parameters import Parameter
@@ -66,6 +67,9 @@ def _schemas() -> dict[str, Schema]:
         "Passages": _with(schema_of(Passages, {}), _VERSION),
         "SearchResult": _with(result, {**_VERSION, **_CURSOR, **upload, "thresholds": thresholds}, ("upload",)),
         "FileList": _with(listing, {**_VERSION, **_CURSOR}),
+        "Suggestion": schema_of(Suggestion, {}),
+        **{one.__name__: schema_of(one, {}) for one in (Explanation, FoundBy, FoundWord, Heat, HeatMap)},
+        "Explained": _with(schema_of(Explanation, {}), _VERSION),
         "Facet": schema_of(Facet, {}),
         "Facets": _with(schema_of(Facets, {}), _VERSION),
         "DuplicateFile": _with(schema_of(DuplicateFile, {}), _THUMB),
@@ -129,6 +133,9 @@ def _paths() -> dict[str, Any]:
         "/files/{id}/frame": {"get": _of_file("A frame of a video.", _JPEG, files.FRAME)},
         "/files/{id}/page/{n}": {"get": _of_file("A page of a document.", _JPEG, files.PAGE, ("n",))},
         "/files/{id}/passages": {"get": _of_file("Its text.", reference("Passages"), files.PASSAGES)},
+        "/files/{id}/explain": {
+            "get": _of_file("Why it answers a search.", reference("Explained"), explaining.EXPLAIN)
+        },
         "/files/{id}/original": {"get": _of_file("The file itself, or a range of it.", "*/*")},
         "/facets": {
             "get": _operation("What the files that answer have in common, counted.", reference("Facets"), asking.SEARCH)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from mmsearch.errors import MmsearchError, Unavailable
+from mmsearch.errors import MmsearchError, Remedy, Unavailable
 from mmsearch.library import Library
 from mmsearch.server.rest.application import application
 from mmsearch.server.rest.served import Served
@@ -48,7 +48,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise Unavailable(f"Nothing can listen at {host}, port {port} ({reason}); choose another --port.") from error
+        raise Unavailable(f"Nothing can listen at {host}, port {port} ({reason})", Remedy("port")) from error
     with listener:
         yield listener
 

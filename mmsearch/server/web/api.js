@@ -44,6 +44,7 @@ export function upload(file, signal) {
 export const facets = (asked, signal) => json(`api/v1/facets?${asked}`, { signal });
 export const facts = (id, signal) => json(`api/v1/files/${id}`, { signal });
 export const passages = (id, place, signal) => json(`api/v1/files/${id}/passages?${new URLSearchParams(place)}`, { signal });
+export const explain = (id, asked, signal) => json(`api/v1/files/${id}/explain?${asked}`, { signal });
 export const duplicates = (cursor, signal) => json(`api/v1/duplicates?limit=20${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`, { signal });
 export const status = () => json("api/v1/status");
 export const index = () => json("api/v1/index", { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" });

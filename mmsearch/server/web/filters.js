@@ -6,6 +6,7 @@ import { changed, request } from "./state.js";
 
 const MOST = 12;
 const TYPES = { image: "Pictures", video: "Videos", document: "Documents", text: "Texts", audio: "Sound" };
+const isOpen = new Map([["Kind", true], ["Folder", true], ["Date", true]]);
 let abort = new AbortController();
 
 /** Draws the panel for a state; `go(state)` shows another one. Returns what was counted, or null. */
@@ -19,10 +20,7 @@ export async function draw(state, go, facets) {
     group("Camera", state, "camera", facets.cameras.map(same), go),
     group("Ending", state, "ext", facets.extensions.map(({ value, count }) => [value.replace(/^\./, ""), value || "none", count]), go),
   ];
-  const open = new Set([...panel.querySelectorAll("details[open] > summary")].map((summary) => summary.textContent));
-  const drawn = panel.childElementCount > 0;
   panel.replaceChildren(make("h2", { text: "Filters" }), ...groups.filter(Boolean));
-  if (drawn) for (const details of panel.querySelectorAll("details")) details.open = open.has(details.firstChild.textContent);
 }
 
 export async function counts(state) {
@@ -36,7 +34,13 @@ const same = ({ value, count }) => [value, value, count];
 function group(title, state, name, values, go, content = null) {
   if (!content && (!values || values.length < 1)) return null;
   const body = content ?? list(values, state, name, go);
-  return make("details", { open: ["Kind", "Folder", "Date"].includes(title) }, make("summary", { text: title }), body);
+  return section(title, body);
+}
+
+/** A part of the panel, which stays open or shut as a person has left it. */
+function section(title, ...body) {
+  const toggle = (event) => isOpen.set(title, event.target.open);
+  return make("details", { open: isOpen.get(title) ?? false, toggle }, make("summary", { text: title }), ...body);
 }
 
 function list(values, state, name, go) {
@@ -116,7 +120,7 @@ function dates(state, months, go) {
     }, { class: "quiet twig", "aria-expanded": "false", "aria-label": `Months of ${year}` });
     return make("li", { class: "branch" }, toggle, span(state, year, total, `${year}-01-01`, `${Number(year) + 1}-01-01`, go), inner);
   });
-  return make("details", { open: true }, make("summary", { text: "Date" }), make("div", { class: "days" }, day("after", "from"), day("before", "before")), make("ul", {}, ...items));
+  return section("Date", make("div", { class: "days" }, day("after", "from"), day("before", "before")), make("ul", {}, ...items));
 }
 
 function span(state, shown, count, from, before, go) {

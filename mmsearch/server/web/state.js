@@ -2,10 +2,12 @@
 
 const VIEW = ["view", "open", "page", "time"];
 
-/** The terms and filters of an address, as the API takes them. */
-export function request(state) {
+const PAGE = ["sort", "group", "random"];
+
+/** The terms and filters of an address, as the API takes them; with how they are arranged, unless they are `bare`. */
+export function request(state, bare = false) {
   const asked = new URLSearchParams(state);
-  for (const name of VIEW) asked.delete(name);
+  for (const name of bare ? [...VIEW, ...PAGE] : VIEW) asked.delete(name);
   return asked;
 }
 

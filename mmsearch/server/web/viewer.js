@@ -2,6 +2,8 @@
 
 import * as api from "./api.js";
 import { $, button, bytes, clock, dateName, folderOf, make, marked, nameOf, wordsOf } from "./elements.js";
+import { compares, request } from "./state.js";
+import { drawn, told } from "./why.js";
 
 const SIDE = 1600;
 const PLAYS = new Set(["video", "audio"]);
@@ -119,6 +121,7 @@ export class Viewer {
     const box = image.parentElement.getBoundingClientRect();
     const [x, y] = at ? [at.clientX - box.left - box.width / 2, at.clientY - box.top - box.height / 2] : [0, 0];
     const ratio = next / this.#zoom.scale;
+    if (next !== 1) this.#dialog.querySelector(".heat")?.remove();
     this.#zoom = next === 1 ? { scale: 1, x: 0, y: 0 } : { scale: next, x: x - (x - this.#zoom.x) * ratio, y: y - (y - this.#zoom.y) * ratio };
     if (next > 2 && !image.dataset.finer) {
       image.dataset.finer = "yes"; // more pixels, once somebody looks at them
@@ -170,8 +173,32 @@ export class Viewer {
     ].filter(([, value]) => value);
     const list = make("dl", {}, ...rows.flatMap(([name, value]) => [make("dt", { text: name }), make("dd", { text: value })]));
     const copies = facts.copies.length ? [make("h3", { text: "The same file also at" }), make("ul", {}, ...facts.copies.map((path) => make("li", { text: path })))] : [];
+    const why = compares(this.#actions.state()) ? button("Why was it found?", (event) => this.#why(event.target)) : null;
     const copy = button("Copy the path", () => navigator.clipboard.writeText(facts.path).then(() => this.#actions.say("Path copied.")));
-    return make("aside", { class: "information", "aria-label": "What is known of it" }, facts.available ? null : make("p", { class: "trouble", text: "Not there now." }), list, ...copies, copy);
+    return make("aside", { class: "information", "aria-label": "What is known of it" }, facts.available ? null : make("p", { class: "trouble", text: "Not there now." }), why, list, ...copies, copy);
+  }
+
+  /** Takes the place of the button by why the file was found, and lays a heat map over its picture. */
+  async #why(asked) {
+    asked.disabled = true;
+    asked.textContent = "Looking…";
+    const place = make("div", { class: "why" });
+    try {
+      const explanation = await api.explain(this.#facts.id, request(this.#actions.state(), true), this.#abort.signal);
+      place.append(...told(explanation, (heat, number) => this.#heated(heat, number)));
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      place.append(make("p", { class: "trouble", text: error.message }));
+    }
+    asked.replaceWith(place);
+  }
+
+  #heated(heat, number) {
+    const image = this.#dialog.querySelector(".stage > img");
+    this.#dialog.querySelector(".heat")?.remove();
+    if (!image || number === null) return;
+    this.#scaled(image, 1);
+    image.after(drawn(heat, number, image.naturalWidth, image.naturalHeight));
   }
 
   #key(event) {
