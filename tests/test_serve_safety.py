@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import Mmsearch
 from serving import Reply, Server, running
+from test_network import HOOK
 
 from mmsearch import Library
 
@@ -177,6 +178,7 @@ def test_the_page_may_run_its_own_scripts_and_nothing_else(server: Server) -> No
     "path",
     [
         "/static/../serving.py", "/static/%2e%2e%2f%2e%2e%2fserving.py", "/static//etc/passwd", "/../etc/passwd",
+        "/api/v1/search/", "//evil.example/", "/\\evil.example/",
         "/api/v1/files/%2Fetc%2Fpasswd", "/api/v1/files/..%2f..%2fetc%2fpasswd/original", "/static/%00", "/%ff",
     ],
 )  # fmt: skip
@@ -279,6 +281,40 @@ def test_nothing_is_written_down_and_nothing_is_left(
         assert [path.stat().st_mode & 0o077 for path in kept.iterdir()] == [0]
         assert server.end() == (0, "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_it_connects_to_nobody(indexed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photos: Path) -> None:
+    """The server, and the processes that decode and index for it, are ended where they look up a name or connect."""
+    (tmp_path / "sitecustomize.py").write_text(HOOK)
+    paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    library = Path(shutil.copytree(indexed, tmp_path / "library"))
+    with running(library, "--allow-index", cache=tmp_path / "cache") as server:
+        hit = server.get("search", q="a cat", type="image").json["hits"][0]
+        assert server.get(hit["thumb"]).status == 200
+        assert server.get(f"files/{hit['id']}/original").status == 200
+        assert server.upload((photos / "photos" / "cat.png").read_bytes()).status == 200
+        for path in ("facets", "duplicates", "status", "metrics", "openapi.json"):
+            assert server.get(path).status == 200
+        called = server.send("index", {}).json["job"]
+        while (job := server.get(f"jobs/{called}").json)["state"] == "running":
+            pass
+        assert job["state"] == "done"
+        assert server.end() == (0, "")
+
+
+def test_a_killed_server_leaves_a_whole_library(indexed: Path, tmp_path: Path, photos: Path) -> None:
+    library = Path(shutil.copytree(indexed, tmp_path / "library"))
+    with running(library, "--allow-index") as server:
+        server.get("search", q="a cat")
+        server.send("index", {"paths": [str(photos / "notes")]})
+        server.process.kill()
+        server.process.wait()
+    with running(library, "--allow-index") as server:
+        assert server.get("search", q="a cat").json["hits"]
+        assert server.end() == (0, "")
+    with Library(library) as opened:
+        assert opened.care.examine().sound
 
 
 def test_others_are_let_in_only_with_a_token_of_ones_own(mmsearch: Mmsearch, indexed: Path, tmp_path: Path) -> None:

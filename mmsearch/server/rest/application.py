@@ -28,6 +28,7 @@ API = "/api/v1"
 def application(served: Served) -> ASGIApp:
     """What answers all requests, with the guard before it."""
     app = Starlette(routes=routes(), exception_handlers={Problem: _told, MmsearchError: _told, HTTPException: _told})
+    app.router.redirect_slashes = False  # it would not know what a proxy has before all paths
     app.state.served = served
     return Guard(app, served.settings)
 

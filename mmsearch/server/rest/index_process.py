@@ -40,7 +40,8 @@ def started(folder: str, paths: Sequence[str]) -> subprocess.Popen[str]:
 def told_by(stream: IO[str]) -> Iterator[dict[str, Any]]:
     """The objects that the process writes."""
     for line in stream:
-        yield json.loads(line)
+        if line.endswith("\n"):  # else it was ended at this moment
+            yield json.loads(line)
 
 
 def index(folder: str, paths: str) -> None:

@@ -6,7 +6,7 @@ import secrets
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from mmsearch.errors import MmsearchError, Remedy
@@ -14,6 +14,7 @@ from mmsearch.server.rest.index_process import started, told_by
 from mmsearch.server.rest.problems import Problem
 
 MOST_KEPT = 20
+_SECONDS_TO_END = 10.0
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,16 @@ class Job:
     error: str | None = None
 
 
+@dataclass(frozen=True)
+class _Running:
+    """The process of a job."""
+
+    job: str
+    process: subprocess.Popen[str]
+    is_stopped: threading.Event = field(default_factory=threading.Event)
+    has_ended: threading.Event = field(default_factory=threading.Event)
+
+
 class Jobs:
     """The jobs of a server. Any number of threads may use it; `on_change` is called by threads of its own."""
 
@@ -40,7 +51,7 @@ class Jobs:
         self._folder, self._in_words = folder, in_words
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
-        self._running: tuple[str, subprocess.Popen[str]] | None = None
+        self._running: _Running | None = None
         self.on_change: Callable[[Job], None] = lambda job: None
 
     def start(self, paths: Sequence[str]) -> Job:
@@ -53,12 +64,11 @@ class Jobs:
             if self._running is not None:
                 raise Problem("busy", "A run of index goes on; wait for it, or stop it.")
             job = Job(secrets.token_hex(8), "running")
-            process = started(self._folder, paths)
-            self._running = job.job, process
+            running = self._running = _Running(job.job, started(self._folder, paths))
             self._jobs[job.job] = job
             for old in list(self._jobs)[:-MOST_KEPT]:
                 del self._jobs[old]
-        threading.Thread(target=self._follow, args=(job.job, process), daemon=True).start()
+        threading.Thread(target=self._follow, args=(running,), daemon=True).start()
         self.on_change(job)
         return job
 
@@ -78,50 +88,54 @@ class Jobs:
         return tuple(job for job in self._jobs.values() if job.state == "running")
 
     def stop(self, called: str) -> Job:
-        """Stops the job if it runs; what was done is kept."""
+        """Stops the job if it runs, and waits until it has ended; what was done is kept."""
         job = self.get(called)
         with self._lock:
-            if self._running is not None and self._running[0] == called:
-                job = self._jobs[called] = replace(job, state="stopped")
-                self._running[1].terminate()
-        return job
+            running = self._running
+            if running is None or running.job != called:
+                return job
+            running.is_stopped.set()
+            running.process.terminate()
+        running.has_ended.wait(_SECONDS_TO_END)
+        return self.get(called)
 
     def close(self) -> None:
         """Stops what runs."""
         with self._lock:
             running = self._running
         if running is not None:
-            running[1].terminate()
-            running[1].wait()
+            self.stop(running.job)
 
-    def _follow(self, called: str, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        with process.stdout as stream:
+    def _follow(self, running: _Running) -> None:
+        """Keeps the job up to date until its process has ended: only then it is done, and another may begin."""
+        stream, last = running.process.stdout, dict[str, Any]()
+        assert stream is not None
+        with stream:
             for told in told_by(stream):
-                self._change(called, told)
-        process.wait()
+                if "progress" in told:
+                    kept = {name: told["progress"][name] for name in ("stage", "done", "total", "unit")}
+                    self._put(replace(self._jobs[running.job], **kept))
+                else:
+                    last = told
+        running.process.wait()
+        job = self._jobs[running.job]
+        if "report" in last:
+            job = replace(job, state="done", report=last["report"])
+        elif running.is_stopped.is_set():
+            job = replace(job, state="stopped")
+        else:
+            error = self._sentence(last["error"]) if last else "The run of index has ended without a word."
+            job = replace(job, state="failed", error=error)
         with self._lock:
             self._running = None
-            job = self._jobs[called]
-            if job.state == "running":  # it has ended without a word
-                job = self._jobs[called] = replace(job, state="failed", error="The run of index was ended.")
+            self._jobs[job.job] = job
+        running.has_ended.set()
         self.on_change(job)
 
-    def _change(self, called: str, told: dict[str, Any]) -> None:
+    def _put(self, job: Job) -> None:
         with self._lock:
-            job = self._jobs[called]
-            if job.state == "stopped":
-                return
-            if "progress" in told:
-                kept = {name: told["progress"][name] for name in ("stage", "done", "total", "unit")}
-                job = replace(job, **kept)
-            elif "report" in told:
-                job = replace(job, state="done", report=told["report"])
-            else:
-                job = replace(job, state="failed", error=self._sentence(told["error"]))
-            self._jobs[called] = job
-        if job.state == "running":
-            self.on_change(job)
+            self._jobs[job.job] = job
+        self.on_change(job)
 
     def _sentence(self, told: dict[str, Any]) -> str:
         remedy = Remedy(told["action"], told["subject"]) if told["action"] else None
