@@ -320,6 +320,18 @@ def test_a_signal_ends_it_in_good_order(library: Path, number: int) -> None:
         assert server.end(number) == (0, "")
 
 
+def test_answers_are_not_held_back_on_their_way() -> None:
+    """The delay of small packets, 40 ms an answer, is turned off by asyncio where a connection says its protocol."""
+    import socket
+
+    from mmsearch.server.rest.running import listening
+
+    with listening("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()[:2]):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.proto == socket.IPPROTO_TCP
+
+
 def test_what_cannot_be_served_is_said(mmsearch: Mmsearch, library: Path, tmp_path: Path) -> None:
     none = mmsearch("serve", "--no-open", library=tmp_path / "none")
     assert none.code == 2

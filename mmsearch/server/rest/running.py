@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ def serve(
     Raises:
         Unavailable: the port is taken, or there is no such address. NotFound and others: the library cannot be opened.
     """
-    with library.session() as session, _listening(settings.host, settings.port) as listener:
+    with library.session() as session, listening(settings.host, settings.port) as listener:
         if not settings.allow_index:  # else the first run may be asked for in the page
             session.mark()
         served = Served(library, session, settings, in_words)
@@ -42,14 +43,26 @@ def serve(
 
 
 @contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that listens there, for as long as the block lasts.
+
+    Raises:
+        Unavailable: the port is taken, or there is no such address.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise Unavailable(f"Nothing can listen at {host}, port {port} ({reason})", Remedy("port")) from error
+    # The protocol is named, so that asyncio turns off the delay of small packets: each answer would wait for 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     with listener:
+        try:
+            if os.name == "posix":  # a port that was let go of a moment ago is free
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind((host, port))
+            listener.listen(_BACKLOG)
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise Unavailable(f"Nothing can listen at {host}, port {port} ({reason})", Remedy("port")) from error
         yield listener
 
 
