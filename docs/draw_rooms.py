@@ -37,6 +37,7 @@ HOLDS = {
     "library": "the door: Library, and its doors within",
     "output": "tables, lines and JSON",
     "server": "for programs that stay and ask: MCP, REST",
+    "client": "a library that is served elsewhere",
     "cli": "the command line: parse, call Library, print",
 }
 # What nearly all rooms know is drawn on the left, so that it does not hide the way of the data on the right.

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mmsearch.adapters.recipe import AdapterRecipe, AdapterRefused, AdapterReport, Epoch, TrainingLoss
     from mmsearch.adapters.training import AdapterStatus
     from mmsearch.care.doctor import Diagnosis, Finding
+    from mmsearch.client import Client, connect
     from mmsearch.errors import (
         Busy,
         Damaged,
@@ -84,6 +85,7 @@ __all__ = [
     "Busy",
     "Care",
     "ChannelWeights",
+    "Client",
     "Cluster",
     "Clusters",
     "Compacted",
@@ -195,6 +197,7 @@ __all__ = [
     "ZeroShot",
     "__version__",
     "check_plot",
+    "connect",
     "heat_map_png",
     "plot_training",
     "read_dataset",
@@ -221,6 +224,10 @@ _ROOMS = {
     "mmsearch.care.doctor": (
         "Diagnosis",
         "Finding",
+    ),
+    "mmsearch.client": (
+        "Client",
+        "connect",
     ),
     "mmsearch.errors": (
         "Busy",

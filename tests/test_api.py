@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import mmsearch
-from mmsearch import Adapters, Care, Fusions, Library, Models
+from mmsearch import Adapters, Care, Client, Fusions, Library, Models
 
 # Of the standard library, of typing, or of a library of pictures and numbers.
 ELSEWHERE = {
@@ -19,7 +19,7 @@ ELSEWHERE = {
     "None", "PathLike", "Sequence", "TracebackType", "bool", "bytes", "datetime", "dict", "float", "int", "list",
     "object", "os", "str", "threading", "tuple", "type",
 }  # fmt: skip
-DOORS = (Library, Models, Adapters, Fusions, Care)
+DOORS = (Library, Models, Adapters, Fusions, Care, Client)
 
 
 def names_in(annotation: Any) -> set[str]:

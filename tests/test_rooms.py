@@ -17,7 +17,7 @@ FLOW = (
         ("adapters",),
         ("library",),
         ("output",),
-        ("server",),
+        ("server", "client"),
         ("cli",),
     ),
 )

@@ -10,12 +10,15 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from mmsearch.errors import NotFound, Remedy
 from mmsearch.files.private import PRIVATE_FILE
 from mmsearch.records import Filters
 from mmsearch.searching.results import FileList, SearchResult
-from mmsearch.store.sqlite.store import SqliteStore
+
+if TYPE_CHECKING:
+    from mmsearch.store.sqlite.store import SqliteStore
 
 LAST_RESULT_NAME = "last-result"
 MOST_HITS = 1_000
@@ -51,9 +54,7 @@ def id_called(folder: str, store: SqliteStore, called: str) -> str:
             raise NotFound(f"Nothing in the library has the id {called}; search again.")
         return called
     if called.isdecimal():
-        found = _last_ids(folder).get(str(int(called)))
-        if found is None:
-            raise NotFound(f"The last search has no hit {called}; give the rank of one that it listed, or a path.")
+        found = kept_id(folder, called)
         if not store.has_content(bytes.fromhex(found)):
             raise NotFound(f"Hit {called} of the last search is not in the library any more; search again.")
         return found
@@ -62,6 +63,18 @@ def id_called(folder: str, store: SqliteStore, called: str) -> str:
     if digest is None:
         raise NotFound(f"The library has no file {path}", Remedy("like"))
     return digest.hex()
+
+
+def kept_id(folder: str, rank: str) -> str:
+    """The id of the hit of that rank in the result kept last.
+
+    Raises:
+        NotFound: it had no such hit.
+    """
+    found = _last_ids(folder).get(str(int(rank)))
+    if found is None:
+        raise NotFound(f"The last search has no hit {rank}; give the rank of one that it listed, or a path.")
+    return found
 
 
 def path_called(folder: str, store: SqliteStore, called: str) -> bytes:
