@@ -228,7 +228,7 @@ def test_the_command_prints_groups_and_paths_for_scripts(album: Path, mmsearch: 
     assert {os.path.basename(path) for path in paths.out.splitlines()} == {
         "again.txt", "cut.png", "grey.webp", "small.jpg",
     }  # fmt: skip
-    assert "similar shots are not among these paths" in paths.err
+    assert "similar shots and nearly the same texts are not among these paths" in paths.err
     assert mmsearch("duplicates", album, "--class", "shots", "-0").raw == os.fsencode(album / "shot2.jpg") + b"\0"
     printed = mmsearch("duplicates", album, "--json")
     assert [*json_page.undocumented("duplicates", printed.json)] == []

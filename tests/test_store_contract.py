@@ -209,6 +209,27 @@ def test_a_folder_is_not_another_that_begins_alike(filled: Filled) -> None:
     assert len(filled.store.files_below(b"/photos/a.jpg")) == 1
 
 
+def test_passages_come_one_content_after_another(filled: Filled) -> None:
+    def passage(text: str, page: int | None = None, source: str = "body") -> EncodedItem:
+        return EncodedItem("text", unit(1), Locator(start=0, end=len(text), page=page), source, text)
+
+    filled.add(b"/photos/a.txt", passage("one"), passage("two"), medium="text")
+    book = filled.add(b"/photos/b.pdf", passage("read", 1), passage("seen", 1, "ocr"), medium="document")
+    filled.add(b"/photos/c.py", passage("code"), medium="text")
+    filled.add(b"/photos/d.jpg", picture(1), passage("words", source="ocr"))
+    thinned = filled.add(b"/photos/e.txt", passage("some"), medium="text")
+    store = filled.store
+    with store.transaction():
+        store.remark(thinned, filled.model_id, None, 3, 1)
+    found = list(store.text_passages(filled.model_id, EVERYTHING, {".txt"}))
+    assert [one.text for one in found] == ["one", "two", "read"]
+    assert (found[2].content_id, found[2].page, found[2].start, found[2].end) == (book, 1, 0, 4)
+    of_first = store.text_passages(filled.model_id, EVERYTHING, {".txt"}, [found[0].item_id])
+    assert [one.text for one in of_first] == ["one", "two"]
+    of_books = store.text_passages(filled.model_id, Filters(extensions=(".pdf",)), {".txt"}, None)
+    assert [one.text for one in of_books] == ["read"]
+
+
 def test_copies_share_their_items(filled: Filled) -> None:
     store = filled.store
     content_id = filled.add(b"/photos/a.jpg", picture(1))

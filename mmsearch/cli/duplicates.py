@@ -22,6 +22,7 @@ class ClassChoice(str, Enum):
 
     BYTES = "bytes"
     PICTURE = "picture"
+    TEXT = "text"
     SHOTS = "shots"
 
 
@@ -35,9 +36,9 @@ ClassOption = Annotated[
     list[ClassChoice] | None,
     typer.Option(
         "--class",
-        metavar="[bytes|picture|shots]",
-        help="Only this class: the same bytes, the same picture (in another size, format, crop or light), or similar "
-        "shots of one minute (repeatable).",
+        metavar="[bytes|picture|text|shots]",
+        help="Only this class: the same bytes, the same picture (in another size, format, crop or light), nearly "
+        "the same text (in another format, or with small edits), or similar shots of one minute (repeatable).",
     ),
 ]
 LimitOption = Annotated[int | None, typer.Option("--limit", "-n", metavar="N", help="At most so many groups.")]
@@ -45,7 +46,8 @@ AsPathsOption = Annotated[
     bool,
     typer.Option(
         "--paths",
-        help="Print only the paths that need not be kept, one a line; those of similar shots only with --class shots.",
+        help="Print only the paths that need not be kept, one a line; those of similar shots and of texts "
+        "with small edits only with --class shots and --class text.",
     ),
 ]
 AsNullOption = Annotated[
@@ -68,9 +70,10 @@ def duplicates(
 ) -> None:
     """Find files that are there more than once, with one of each group to keep, and why.
 
-    Three classes are told apart: the same bytes; the same picture in another size, format, crop or light; and shots of
-    one subject within a minute. Nothing is ever deleted. A RAW photo or live film beside its picture is no duplicate
-    of it, and a mirrored picture is another one. Exit code 0 for groups, 1 for none, 2 for an error.
+    Four classes are told apart: the same bytes; the same picture in another size, format, crop or light; the same text
+    in another format or with small edits; and shots of one subject within a minute. Nothing is ever deleted. A RAW
+    photo or live film beside its picture is no duplicate of it, and a mirrored picture is another one. Exit code 0 for
+    groups, 1 for none, 2 for an error.
     """
     from mmsearch import output
     from mmsearch.library import Library

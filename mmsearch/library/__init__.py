@@ -340,8 +340,8 @@ class Library:
         """Files among those that pass the filters that are there more than once, in groups with one to keep.
 
         `classes` are "bytes" (one content in several files), "picture" (the same picture in another size, format, crop
-        or light) and "shots" (photos that look alike and were taken within a minute); without any, all. Nothing is
-        deleted.
+        or light), "text" (nearly the same text, in another format or with small edits) and "shots" (photos that look
+        alike and were taken within a minute); without any, all. Nothing is deleted.
         """
         from mmsearch.searching.duplicates import DuplicatesRequest, duplicates_in
 

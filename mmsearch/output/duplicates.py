@@ -11,7 +11,7 @@ from mmsearch.output.hits import Form
 from mmsearch.output.json import to_json
 from mmsearch.searching.duplicate_groups import DuplicateFile, DuplicateGroup, Duplicates
 
-_CALLED = {"bytes": "same bytes", "picture": "same picture", "shots": "similar shots"}
+_CALLED = {"bytes": "same bytes", "picture": "same picture", "text": "nearly the same text", "shots": "similar shots"}
 
 
 def print_duplicates(found: Duplicates, form: Form) -> None:
@@ -45,8 +45,11 @@ def notes(found: Duplicates, form: Form) -> list[str]:
         groups = "1 group" if len(found.groups) == 1 else f"{len(found.groups):,} groups"
         size = sum(group.bytes for group in found.groups)
         said.append(f"{groups}{more}; the {len(others):,} files that need not be kept take {_megabytes(size)}.")
-    elif "shots" not in found.classes:
-        said.append("similar shots are not among these paths; --class shots prints theirs.")
+    elif not {"shots", "text"} & set(found.classes):
+        said.append(
+            "similar shots and nearly the same texts are not among these paths; --class shots and --class text print "
+            "theirs."
+        )
     if found.not_compared:
         said.append(
             f"{found.not_compared:,} photos that look much like another one are not there now (a drive that is away?), "

@@ -166,6 +166,19 @@ class FoundItem:
     text: str | None
 
 
+class TextPassage(NamedTuple):
+    """A passage of the text in a file: `start` (included) and `end` (excluded) are characters of the text, or of the
+    page's.
+    """
+
+    content_id: int
+    item_id: int
+    page: int | None
+    start: int | None
+    end: int | None
+    text: str
+
+
 class WordPlace(NamedTuple):
     """A file that the word index has found: by what it is called or says itself if it `is_file`, and `item_id` is its
     first item then; else by the text or the part name of that item. `size` is in bytes.

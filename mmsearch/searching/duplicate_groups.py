@@ -8,13 +8,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+from mmsearch.files.paths import extension_of
 from mmsearch.files.times import in_utc
 from mmsearch.records import Filters, FoundItem
 from mmsearch.searching.results import moment_of
 
-# One content in several files; one picture in several forms; photos of one subject within a minute.
-DuplicateClass = Literal["bytes", "picture", "shots"]
-DUPLICATE_CLASSES: tuple[DuplicateClass, ...] = ("bytes", "picture", "shots")
+# One content in several files; one picture in several forms; one text in several forms or with small edits; photos of
+# one subject within a minute.
+DuplicateClass = Literal["bytes", "picture", "text", "shots"]
+DUPLICATE_CLASSES: tuple[DuplicateClass, ...] = ("bytes", "picture", "text", "shots")
+# Formats in which a text is written on, with all that belongs to it; and plain text, which loses some of it.
+_WRITTEN_ON = frozenset(
+    {".doc", ".docx", ".docm", ".odt", ".ott", ".rtf", ".ppt", ".pptx", ".odp", ".xls", ".xlsx", ".ods"}
+    | {".md", ".markdown", ".rst", ".adoc", ".org", ".tex", ".ipynb"}
+)
+_PLAIN = frozenset({".txt", ".text"})
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,7 @@ class DuplicateFile:
     """A file of a group of duplicates; what it says is said of a `Hit` in the same words.
 
     `keep` is true for the one of the group that is proposed to be kept. `similarity` is the cosine with that one, 1 for
-    the same bytes.
+    the same bytes; of texts it is the share of runs of three words that both have.
     """
 
     path: str
@@ -43,7 +51,7 @@ class DuplicateFile:
 class DuplicateGroup:
     """Files that are duplicates of the first of them, which is the one to keep; `why` says by what it was chosen.
 
-    `kind` is the class: "bytes", "picture" or "shots". `bytes` is what the others take.
+    `kind` is the class: "bytes", "picture", "text" or "shots". `bytes` is what the others take.
     """
 
     kind: DuplicateClass = field(metadata={"json": "class"})
@@ -86,6 +94,12 @@ class Member(NamedTuple):
         return (self.item.facts.width or 0) * (self.item.facts.height or 0)
 
     @property
+    def format_rank(self) -> int:
+        """2 for a format in which a text is written on, 0 for plain text, 1 for all between."""
+        extension = extension_of(self.item.path)
+        return 2 if extension in _WRITTEN_ON else int(extension not in _PLAIN)
+
+    @property
     def moment(self) -> str:
         """When it was taken, else modified: a local time to the second, ISO 8601."""
         return moment_of(in_utc(self.item.mtime_ns), self.item.facts.taken)
@@ -103,6 +117,9 @@ class _Reason(NamedTuple):
     words: Callable[[Member], str]
 
 
+_BY_FORMAT = ("plain text", "which is more than plain text", "a format to write on in")
+
+
 def _negated(text: str) -> tuple[int, ...]:
     """What is the higher, the earlier the text comes in its order."""
     return (*(-ord(letter) for letter in text), 0)
@@ -117,6 +134,11 @@ _TELLS = _Reason(
 )
 _LEAST_PACKED = _Reason(lambda one: one.item.size, lambda one: f"the least compressed ({one.item.size:,} bytes)")
 _FIRST_TAKEN = _Reason(lambda one: _negated(one.moment), lambda one: "taken first")
+_WRITTEN = _Reason(
+    lambda one: one.format_rank,
+    lambda one: f"as {extension_of(one.item.path)[1:]}, {_BY_FORMAT[one.format_rank]}",
+)
+_NEWEST = _Reason(lambda one: one.item.mtime_ns, lambda one: "the newest")
 _OLDEST = _Reason(lambda one: -one.item.mtime_ns, lambda one: "the oldest")
 _FIRST = _Reason(
     lambda one: (-len(one.item.path), _negated(os.fsdecode(one.item.path))), lambda one: "the shortest path"
@@ -124,6 +146,7 @@ _FIRST = _Reason(
 _REASONS: Mapping[DuplicateClass, Sequence[_Reason]] = {
     "bytes": (_THERE, _OLDEST, _FIRST),
     "picture": (_THERE, _LARGEST, _TELLS, _LEAST_PACKED, _OLDEST, _FIRST),
+    "text": (_THERE, _WRITTEN, _NEWEST, _FIRST),
     "shots": (_THERE, _RATED, _LARGEST, _FIRST_TAKEN, _OLDEST, _FIRST),
 }
 

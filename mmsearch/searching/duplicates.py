@@ -1,4 +1,4 @@
-"""Duplicates in a library: the same bytes, the same picture in another form, and shots of one subject within a minute.
+"""Duplicates in a library: the same bytes, the same picture or text in another form, and shots of one minute.
 
 Pairs of pictures that lie near to each other in the model's space are held against what the classes ask for. The same
 picture is what a high cosine and the pixels agree on; the pixels of these pictures alone are looked at.
@@ -36,6 +36,7 @@ from mmsearch.searching.duplicate_groups import (
     why_kept,
 )
 from mmsearch.searching.miniatures import Miniature, MiniatureCache, Source, miniatures_of
+from mmsearch.searching.near_texts import NearTexts, Shared
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import check_page
 from mmsearch.searching.same_picture import Comparison
@@ -72,7 +73,7 @@ class DuplicatesRequest:
         """
         for one in classes:
             if one not in DUPLICATE_CLASSES:
-                raise Invalid(f"There is no class {one!r} of duplicates; it is bytes, picture or shots.")
+                raise Invalid(f"There is no class {one!r} of duplicates; it is bytes, picture, text or shots.")
         if limit is not None:
             check_page(limit, 0, "score")
         return cls(filters or Filters(), tuple(classes) or DUPLICATE_CLASSES, limit)
@@ -122,7 +123,8 @@ class _Finder:
         started, classes = time.perf_counter(), self._request.classes
         copies = self._copies() if "bytes" in classes else []
         alike, not_compared = self._alike() if {"picture", "shots"} & set(classes) else ([], 0)
-        groups = [one for one in (*copies, *alike) if one.kind in classes]
+        texts = self._near_texts() if "text" in classes else []
+        groups = [one for one in (*copies, *alike, *texts) if one.kind in classes]
         groups.sort(key=lambda one: (DUPLICATE_CLASSES.index(one.kind), -one.bytes, os.fsencode(one.files[0].path)))
         return Duplicates(
             library=self._folder,
@@ -160,6 +162,22 @@ class _Finder:
             for item_id, files in by_item.items():
                 found[item_id] = _members(files, there)
         return found
+
+    # Texts that are nearly the same
+
+    def _near_texts(self) -> list[DuplicateGroup]:
+        filters = self._request.filters
+        if filters.medium not in (None, "text", "document"):
+            return []
+        near = NearTexts(self._store, self._in_use.model_id, filters, self._on_progress)
+        members = self._contents(near.candidates())
+        files = {item_id: by_preference("bytes", of_one)[0] for item_id, of_one in members.items() if of_one}
+        pairs = near.pairs([member.item.item_id for member in by_preference("text", files.values())])
+        shares = {pair[:2]: pair.share for pair in pairs}
+        return [
+            self._group("text", [files[item_id] for item_id in group], shares)
+            for group in self._grouped("text", pairs, files)
+        ]
 
     # Pictures that look alike
 
@@ -236,7 +254,9 @@ class _Finder:
         same = [pair for pair in pairs if _fits(items[pair.one], items[pair.other], seen, self._comparison)]
         return same, len(sources.keys() - seen.keys())
 
-    def _grouped(self, kind: DuplicateClass, pairs: Sequence[_Pair], files: Mapping[int, Member]) -> list[list[int]]:
+    def _grouped(
+        self, kind: DuplicateClass, pairs: Sequence[_Pair | Shared], files: Mapping[int, Member]
+    ) -> list[list[int]]:
         """Groups of items, each with its keeper first."""
         near: defaultdict[int, set[int]] = defaultdict(set)
         for pair in pairs:
@@ -246,7 +266,7 @@ class _Finder:
         return stars([member.item.item_id for member in order], near)
 
     def _group(
-        self, kind: DuplicateClass, members: Sequence[Member], cosines: Mapping[tuple[int, int], float]
+        self, kind: DuplicateClass, members: Sequence[Member], similarities: Mapping[tuple[int, int], float]
     ) -> DuplicateGroup:
         """A group of files, the first of which is to be kept."""
         kept, *others = members
@@ -259,7 +279,7 @@ class _Finder:
                 keep=member is kept,
                 id=item.digest.hex(),
                 type=item.medium,
-                similarity=cosines.get(key, 1.0),
+                similarity=similarities.get(key, 1.0),
                 width=item.facts.width,
                 height=item.facts.height,
                 bytes=item.size,

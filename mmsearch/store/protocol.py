@@ -14,7 +14,7 @@ that are derived from a store stand on this.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -40,6 +40,7 @@ from mmsearch.records import (
     ModelIdentity,
     Remark,
     Root,
+    TextPassage,
     TimedItem,
 )
 from mmsearch.store.archive_ledger import ArchiveLedger
@@ -396,6 +397,15 @@ class VectorStore(Protocol):
 
     def copied_items(self, filters: Filters) -> ItemIds:
         """Of each content that more than one file holds which passes the filters its first item, ascending."""
+
+    def text_passages(
+        self, model_id: int, filters: Filters, extensions: Collection[str], first_items: Sequence[int] | None = None
+    ) -> Iterator[TextPassage]:
+        """The passages that a model took of documents, and of texts with those extensions, in the order of the text.
+
+        Of files that pass the filters, one content after another; with `first_items` of the contents with these alone.
+        What stages have read is not among them, and no content of which the model left passages out.
+        """
 
     def list_files(
         self, model_ids: Sequence[int], filters: Filters, listing: Listing

@@ -195,9 +195,10 @@ TOOLS: Sequence[Tool] = (
             Argument(
                 "class",
                 "texts",
-                "bytes: the same bytes; picture: the same picture in another size, format or light; shots: similar "
-                "photos of one minute. Without any, all.",
-                choices=("bytes", "picture", "shots"),
+                "bytes: the same bytes; picture: the same picture in another size, format or light; text: nearly "
+                "the same text, in another format or with small edits; shots: similar photos of one minute. Without "
+                "any, all.",
+                choices=("bytes", "picture", "text", "shots"),
             ),
             *BASIC,
             *PAGE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from mmsearch.records import (
     Medium,
     Modality,
     Region,
+    TextPassage,
     TimedItem,
 )
 from mmsearch.store.checksums import vector_checksums
@@ -189,6 +190,32 @@ class ItemTables(Connected):
             values,
         ).fetchall()
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+    def text_passages(
+        self, model_id: int, filters: Filters, extensions: Collection[str], first_items: Sequence[int] | None = None
+    ) -> Iterator[TextPassage]:
+        """The passages that a model took of documents, and of texts with those extensions, in the order of the text.
+
+        Of files that pass the filters, one content after another; with `first_items` of the contents with these alone.
+        """
+        condition, values = filter_condition(filters)
+        among, given = "1", list[str]()
+        if first_items is not None:
+            among = "items.content_id IN (SELECT content_id FROM items WHERE id IN (SELECT value FROM json_each(?)))"
+            given.append(json.dumps(list(first_items)))
+        rows = self.connection.execute(
+            f"""SELECT items.content_id, items.id, items.page, items.start, items."end", items.text FROM items
+                WHERE items.model_id = ? AND items.modality = 'text' AND items.source = 'body'
+                  AND items.text IS NOT NULL AND {among}
+                  AND EXISTS (SELECT 1 FROM files JOIN contents ON contents.id = files.content_id
+                    WHERE files.content_id = items.content_id AND {condition} AND (contents.medium = 'document' OR
+                      (contents.medium = 'text' AND files.extension IN (SELECT value FROM json_each(?)))))
+                  AND NOT EXISTS (SELECT 1 FROM remarks WHERE remarks.content_id = items.content_id
+                    AND remarks.model_id = items.model_id AND remarks.left_out > 0)
+                ORDER BY items.content_id, items.id""",
+            (model_id, *given, *values, json.dumps(sorted(extensions))),
+        )
+        return (TextPassage(*row) for row in rows)
 
     def nearest(
         self, model_id: int, modality: Modality, vector: FloatMatrix, count: int, filters: Filters
