@@ -313,7 +313,9 @@ def test_it_answers_at_the_state_that_another_process_has_made(tmp_path: Path, p
         assert (gone.status, gone.code) == (410, "gone")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [number for name in ("SIGTERM", "SIGINT", "SIGHUP") if (number := getattr(signal, name, None))]
+)
 def test_a_signal_ends_it_in_good_order(library: Path, number: int) -> None:
     with running(library) as server:
         server.get("search", q="a cat")

@@ -18,24 +18,26 @@ _SIDE, _LONGEST_SIDE = 512, 2_048
 _one_at_a_time = threading.Lock()
 
 
-def small_picture(data: bytes) -> bytes:
+def small_picture(data: bytes, folder: str) -> bytes:
     """A PNG of the picture that these bytes are: upright, RGB, without anything that the file says of itself.
+
+    Meanwhile they lie in a file in that folder, where they stay if what they are ends the process.
 
     Raises:
         UnreadableFile: they are none, or one of more than MOST_PIXELS.
     """
     with _one_at_a_time:
-        return done_apart(f"{__name__}:make_small", data, _MEMORY)[1]
+        return done_apart(f"{__name__}:make_small", data, _MEMORY, folder=folder)[1]
 
 
-def make_small(data: bytes) -> tuple[dict[str, Any], bytes]:
+def make_small(data: bytes, folder: str) -> tuple[dict[str, Any], bytes]:
     """What `small_picture` has done in a process apart."""
     import tempfile
 
     from mmsearch.reading import open_file, read
 
     limits = ReadLimits(max_image_bytes=_MOST_IMAGE_BYTES)
-    with tempfile.NamedTemporaryFile(prefix="mmsearch-") as sent:
+    with tempfile.NamedTemporaryFile(dir=folder) as sent:
         sent.write(data)
         sent.flush()
         with open_file(os.fsencode(sent.name), limits) as file:

@@ -42,7 +42,7 @@ async def facts(request: Request) -> Response:
         checked(of_query(query), ())
         return as_json(with_thumb(served, document(served.session.file(called))))
 
-    return await served.pictures.do(work)
+    return await served.light.do(work)
 
 
 async def passages(request: Request) -> Response:
@@ -57,7 +57,7 @@ async def passages(request: Request) -> Response:
         )
         return as_json(document(served.session.passages(called, place)))
 
-    return await served.pictures.do(work)
+    return await served.light.do(work)
 
 
 async def thumb(request: Request) -> Response:

@@ -92,7 +92,10 @@ class _Server(uvicorn.Server):
             self._served.end()
             self.should_exit = True
 
-        before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = {signal.SIGINT, signal.SIGTERM}
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+            numbers.add(signal.SIGHUP)  # its terminal is closed
+        before = {number: signal.signal(number, end) for number in numbers}
         try:
             yield
         finally:

@@ -23,7 +23,7 @@ from mmsearch.server.rest.turns import Turns
 from mmsearch.server.rest.uploads import Uploads
 
 MOST_SEARCHES_WAITING, MOST_PICTURES_WAITING = 64, 512
-_PICTURES_AT_ONCE = 4
+_PICTURES_AT_ONCE = _LIGHT_AT_ONCE = 4
 _SLOW_WAITING = 8
 # So many answers that take long are kept, for the next page and the next who asks.
 _FACETS_KEPT, _DUPLICATES_KEPT = 64, 4
@@ -45,6 +45,8 @@ class Served:
     uploads: Uploads = field(default_factory=Uploads)
     searches: Turns = field(default_factory=lambda: Turns("search", _cores(), MOST_SEARCHES_WAITING))
     pictures: Turns = field(default_factory=lambda: Turns("picture", _PICTURES_AT_ONCE, MOST_PICTURES_WAITING))
+    # What asks the store for a row or opens a file: it does not wait for pictures that are drawn.
+    light: Turns = field(default_factory=lambda: Turns("light", _LIGHT_AT_ONCE, MOST_PICTURES_WAITING))
     slow: Turns = field(default_factory=lambda: Turns("slow", 1, _SLOW_WAITING))
     facets: Recent[object, Facets] = field(default_factory=lambda: Recent(_FACETS_KEPT))
     duplicates: Recent[object, Duplicates] = field(default_factory=lambda: Recent(_DUPLICATES_KEPT))
@@ -53,7 +55,7 @@ class Served:
 
     def __post_init__(self) -> None:
         self.jobs = Jobs(self.library.folder, self.in_words)
-        self.events = Events(self.session, self.pictures, self.jobs)
+        self.events = Events(self.session, self.light, self.jobs)
 
     def end(self) -> None:
         """Lets go of those who wait for nothing but events."""
@@ -65,6 +67,7 @@ class Served:
         self.jobs.close()
         self.searches.close()
         self.pictures.close()
+        self.light.close()
         self.slow.close()
         self.uploads.close()
         self.session.close()

@@ -54,7 +54,7 @@ def _status(served: Served) -> Status:
 
 
 def _of_server(served: Served) -> dict[str, Any]:
-    queues = {"search": served.searches, "picture": served.pictures, "slow": served.slow}
+    queues = {"search": served.searches, "picture": served.pictures, "light": served.light, "slow": served.slow}
     return {
         "mmsearch_waiting": (
             "Requests that wait for their turn.",

@@ -34,7 +34,7 @@ async def streaming(served: Served, begin: Callable[[], Streamed]) -> Streamed:
         raise Problem("overloaded", message, {"Retry-After": "2"})
     served.streams += 1
     try:
-        return await served.pictures.do(begin)
+        return await served.light.do(begin)
     except BaseException:
         served.streams -= 1
         raise

@@ -36,7 +36,7 @@ class Uploads:
         Raises:
             UnreadableFile: they are no picture that can be read, or too large a one.
         """
-        picture = small_picture(data)
+        picture = small_picture(data, self._folder)
         token = f"u{secrets.token_hex(16)}"
         with open(os.open(self._path(token), os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "wb") as file:
             file.write(picture)

@@ -52,7 +52,7 @@ async def job(request: Request) -> Response:
     """GET and DELETE /jobs/{id}."""
     served, called = served_by(request), request.path_params["id"]
     asked = served.jobs.stop if request.method == "DELETE" else served.jobs.get
-    return await served.pictures.do(lambda: as_json(document(asked(called))))
+    return await served.light.do(lambda: as_json(document(asked(called))))
 
 
 async def events(request: Request) -> Response:
