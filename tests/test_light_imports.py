@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from serving import running
 
 HEAVY = (
     "torch",
@@ -98,6 +99,27 @@ def test_an_assistant_is_greeted_before_anything_of_the_engine_is_loaded(indexed
     )  # fmt: skip
     assert done.stdout.count('"result"') == 2
     assert done.stderr.splitlines()[-1] == "loaded []"
+
+
+@pytest.mark.parametrize("arguments", [["a cat"], ["a cat", "--json", "--in", "{photos}"], ["--sort", "name"]])
+def test_a_search_by_a_server_loads_no_engine(indexed: Path, photos: Path, arguments: list[str]) -> None:
+    engine = (
+        "numpy",
+        "onnxruntime",
+        "tokenizers",
+        "sqlite3",
+        "mmsearch.store",
+        "mmsearch.library",
+        "mmsearch.encoding",
+    )
+    filled = [one.format(photos=photos) for one in arguments]
+    with running(indexed) as server:
+        asked = ["search", *filled, "--server", server.address]
+        assert loaded_by(asked, (*HEAVY, *engine, "mmsearch.models", "mmsearch.nearest"), indexed) == "loaded []"
+
+
+def test_a_search_of_a_library_loads_nothing_that_asks_servers(indexed: Path) -> None:
+    assert loaded_by(["search", "a cat"], ("http.client", "ssl", "mmsearch.client"), indexed) == "loaded []"
 
 
 def test_a_picture_of_the_library_is_searched_without_any_model(indexed: Path, photos: Path) -> None:

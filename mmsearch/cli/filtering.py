@@ -12,6 +12,7 @@ import typer
 from mmsearch.errors import Invalid, NotFound, Remedy
 
 if TYPE_CHECKING:
+    from mmsearch.client import Client
     from mmsearch.library import Library
     from mmsearch.records import Filters, Near
 
@@ -94,7 +95,7 @@ class TypedFilters:
     not_folders: Sequence[str] = ()
 
 
-def filters_of(library: Library, typed: TypedFilters) -> Filters:
+def filters_of(library: Library | Client, typed: TypedFilters) -> Filters:
     """The filters that are typed: a type, folders or patterns of them, extensions, times, and what photos say.
 
     Raises:
@@ -155,7 +156,7 @@ def _near(written: str) -> Near:
     return near
 
 
-def _held(library: Library, typed: str, option: str, may_be_none: bool = False) -> list[str]:
+def _held(library: Library | Client, typed: str, option: str, may_be_none: bool = False) -> list[str]:
     """The folders that are meant, as far as the library has something of them; it may have none of any."""
     from mmsearch.searching.query import folders_called
 

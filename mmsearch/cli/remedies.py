@@ -80,8 +80,9 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "query": 'give a text ("dog on beach") or --image FILE, or list files with --sort date',
     "query.add": "add a text or --image FILE to look for",
     "reinstall": "install mmsearch again",
-    "server.start": "start it with `mmsearch serve`",
-    "server.token": "give the address that `mmsearch serve` has printed, or its token in MMSEARCH_TOKEN",
+    "server.start": "start it with `mmsearch serve`, or leave out --server (and MMSEARCH_SERVER) to search here",
+    "server.token": "give the address that `mmsearch serve` has printed, or name the file of its token with "
+    "--token-file",
     "speech.model": "`mmsearch models pull Systran/faster-whisper-small` fetches one, and `ct2-transformers-converter` "
     "makes some",
     "speech.use": "transcribe with it by `mmsearch index --speech {subject}`",

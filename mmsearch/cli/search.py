@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,12 +17,16 @@ from mmsearch.cli.search_options import ScanChoice, SearchOptions, SortChoice
 from mmsearch.errors import Invalid, MmsearchError, Unavailable
 
 if TYPE_CHECKING:
+    from mmsearch.client import Client
     from mmsearch.library import Library
     from mmsearch.nearest.scan import Scan
     from mmsearch.output.beside import Preview
+    from mmsearch.output.thumbnails import Thumbnail
     from mmsearch.records import Filters
     from mmsearch.searching.query import Query, Term
-    from mmsearch.searching.results import FileList, SearchResult
+    from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
+
+    Drawing = Callable[[Hit | ListedFile, tuple[int, int]], Thumbnail]
 
 
 @taking(SearchOptions)
@@ -34,16 +38,31 @@ def search(options: SearchOptions) -> None:
     list, by a score between 0 and 1. Exit code 0 for hits, 1 for none, 2 for an error.
     """
     keep_to_one_thread()
-    from mmsearch.library import Library
+    if options.server:
+        from mmsearch.cli.served import of_one_place
 
+        options = of_one_place(options)
     _check_form(options)
-    with Library(options.library, options.device) as opened, printing():
+    with _opened(options) as opened, printing():
         found = _found(opened, options, filters_of(opened, options.filters))
     if not found:
         raise typer.Exit(EXIT_NONE)
 
 
-def _found(library: Library, options: SearchOptions, filters: Filters) -> bool:
+def _opened(options: SearchOptions) -> Library | Client:
+    """What is asked: a library of this machine, or a server."""
+    if options.server:
+        from mmsearch.cli.served import client_of
+
+        return client_of(options)
+    if options.token_file is not None:
+        raise Invalid("--token-file has the token of a server; name that with --server, or leave it out.")
+    from mmsearch.library import Library
+
+    return Library(options.library, options.device)
+
+
+def _found(library: Library | Client, options: SearchOptions, filters: Filters) -> bool:
     """Prints what is found. Whether something is."""
     from mmsearch.cli.typed import pictures_from_pipes
     from mmsearch.output.hits import Form
@@ -51,16 +70,16 @@ def _found(library: Library, options: SearchOptions, filters: Filters) -> bool:
     page: dict[str, Any] = {
         "limit": options.limit,
         "offset": options.offset,
-        "copies": options.copies,
         "group": options.group.value if options.group else None,
         "random": _seed(options),
+        **({"copies": True} if options.copies else {}),
     }
     ask = _asking(library, options, filters, page)
     if options.batch is not None:
         shows = options.open_best or options.contact_sheet or options.preview or options.explain_to
         if options.has_terms or shows or options.form in (Form.PATHS, Form.NULL):
             raise Invalid("--batch takes its queries from the file and prints JSON; leave the others out.")
-        return _answer_many(library, _batch_queries(options.batch, ask), options)
+        return _answer_many(cast("Library", library), _batch_queries(options.batch, ask), options)
     if (options.sort or filters or options.at_random) and not options.has_terms:
         _check_listing(options)
         listed = library.list_files(filters, sort=(options.sort or SortChoice.DATE).value, **page)
@@ -71,7 +90,7 @@ def _found(library: Library, options: SearchOptions, filters: Filters) -> bool:
 
 
 def _asking(
-    library: Library, options: SearchOptions, filters: Filters, page: dict[str, Any]
+    library: Library | Client, options: SearchOptions, filters: Filters, page: dict[str, Any]
 ) -> Callable[[tuple[Term, ...]], Query]:
     """What makes a query of terms."""
     from mmsearch.searching.query import Query
@@ -99,8 +118,11 @@ def _seed(options: SearchOptions) -> int | None:
     return secrets.randbits(32) if options.seed is None else options.seed
 
 
-def _answer(library: Library, query: Query, options: SearchOptions) -> bool:
+def _answer(library: Library | Client, query: Query, options: SearchOptions) -> bool:
     """Prints what answers the query. Whether something does."""
+    if options.server:
+        return _show(library, cast("Client", library).search(query), options)
+    library = cast("Library", library)
     scan = cast("Scan", "codes" if options.scan is ScanChoice.AUTO else options.scan.value)
     result = next(library.search_many([query], scan=scan, on_trouble=_tell_trouble, **_models(options)))
     result = _explained(library, result, scan, options)
@@ -130,44 +152,57 @@ def _models(options: SearchOptions) -> dict[str, Any]:
     return {"adapter": options.adapter, "model": options.model}
 
 
-def _show(library: Library, result: SearchResult | FileList, options: SearchOptions) -> bool:
+def _show(library: Library | Client, result: SearchResult | FileList, options: SearchOptions) -> bool:
     """Prints hits, and what is to be said beside them. Whether there are any."""
     library.keep_result(result)
     from mmsearch import output
     from mmsearch.output import hits
     from mmsearch.output.hits import Form
 
-    form = options.form
-    hits.print_result(result, form, options.verbose, options.moments, _preview() if options.preview else None)
+    form, draw = options.form, _drawing(library, options)
+    hits.print_result(result, form, options.verbose, options.moments, _preview(draw) if options.preview else None)
     for note in hits.notes(result, form):
         output.say(note)
     found = any(hit.available or form not in (Form.PATHS, Form.NULL) for hit in result.hits)
     if not found and form in (Form.TABLE, Form.LINES):
         output.say(hits.nothing_found(result))
     if options.contact_sheet is not None and result.hits:
-        _write_contact_sheet(result, options.contact_sheet)
+        _write_contact_sheet(result, options.contact_sheet, draw)
     if options.open_best and result.hits:
         from mmsearch.cli.viewing import open_hit
 
         sys.stdout.flush()
+        if options.server:
+            from mmsearch.cli.served import check_is_here
+
+            check_is_here(result.hits[0])
         open_hit(result.hits[0])
     return found
 
 
-def _preview() -> Preview:
+def _drawing(library: Library | Client, options: SearchOptions) -> dict[str, Drawing]:
+    """What draws the hits of a server, which may lie elsewhere, as an argument to what shows them."""
+    if not options.server or not (options.preview or options.contact_sheet):
+        return {}
+    from mmsearch.cli.served import drawn_by
+
+    return {"draw": drawn_by(cast("Client", library))}
+
+
+def _preview(draw: Mapping[str, Drawing]) -> Preview:
     from mmsearch.output.beside import Preview
 
-    return Preview(os.environ, sys.stdout.fileno())
+    return Preview(os.environ, sys.stdout.fileno(), **draw)
 
 
-def _write_contact_sheet(result: SearchResult | FileList, path: str) -> None:
+def _write_contact_sheet(result: SearchResult | FileList, path: str, draw: Mapping[str, Drawing]) -> None:
     from mmsearch import output
     from mmsearch.cli.running import progress_bar
     from mmsearch.output.contact_sheet import write_contact_sheet
 
     sys.stdout.flush()
     with progress_bar(quiet=False) as on_progress:
-        write_contact_sheet(result, path, on_progress)
+        write_contact_sheet(result, path, on_progress, **draw)
     count = len(result.hits)
     output.say(f"a contact sheet of {count:,} {'hit' if count == 1 else 'hits'} is in {output.visible(path)}.")
 
@@ -190,7 +225,7 @@ def _check_form(options: SearchOptions) -> None:
             raise Invalid("--preview draws in a terminal, and the output goes elsewhere; write a --contact-sheet.")
         if options.form is not Form.TABLE:
             raise Invalid("--preview draws beside a table; leave it out, or --json, --jsonl, --paths and -0.")
-        _preview()
+        _preview({})
     if options.explain and options.form in (Form.PATHS, Form.NULL):
         raise Invalid("--explain is told in words or JSON; leave it out, or --paths and -0.")
     if options.explain_to is not None:

@@ -235,6 +235,23 @@ ScanOption = Annotated[
         "(graph), or by codes and, where --batch is faster with it, by the graph (auto).",
     ),
 ]
+ServerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        envvar="MMSEARCH_SERVER",
+        help="Ask the server at URL, which is the address that `mmsearch serve` prints, instead of a library on this "
+        "machine: no model is loaded. Folders are named as they are called there.",
+    ),
+]
+TokenFileOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Take the token of the server from FILE, which you alone can read. Without it, it is that in the URL, or "
+        "in MMSEARCH_TOKEN.",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -288,6 +305,8 @@ class SearchOptions:
     scan: ScanOption = ScanChoice.AUTO
     device: DeviceOption = "auto"
     library: LibraryOption = None
+    server: ServerOption = None
+    token_file: TokenFileOption = None
 
     @property
     def has_terms(self) -> bool:

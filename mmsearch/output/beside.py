@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mmsearch.output.terminal_pictures import Protocol, cells_of, drawn, half_blocks, has_true_colours, protocol_of
-from mmsearch.output.thumbnails import thumbnail
+from mmsearch.output.thumbnails import Thumbnail, thumbnail
 from mmsearch.searching.results import Hit, ListedFile
 
 # The size of a picture in cells, at most, and the share of the terminal's width that it may take.
@@ -16,7 +16,7 @@ _GAP = 2
 
 
 class Preview:
-    """Draws in the terminal behind `descriptor`, which the environment tells of.
+    """Draws in the terminal behind `descriptor`, which the environment tells of; `draw` is what draws a hit.
 
     `width` is how many columns a picture takes, with the gap behind it.
 
@@ -24,7 +24,13 @@ class Preview:
         Invalid: that terminal shows no pictures.
     """
 
-    def __init__(self, environment: Mapping[str, str], descriptor: int) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        descriptor: int,
+        draw: Callable[[Hit | ListedFile, tuple[int, int]], Thumbnail] = thumbnail,
+    ) -> None:
+        self._draw = draw
         self._protocol = protocol_of(environment)
         self._true_colours = has_true_colours(environment)
         columns = max(1, min(COLUMNS, shutil.get_terminal_size().columns // _SHARE))
@@ -41,7 +47,7 @@ class Preview:
 
         A hit without a picture has its lines where those of the others are.
         """
-        picture = thumbnail(hit, self._cells.pixels).picture
+        picture = self._draw(hit, self._cells.pixels).picture
         if picture is None:
             return [self._move]
         if self._protocol is Protocol.BLOCKS:

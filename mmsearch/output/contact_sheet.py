@@ -45,9 +45,14 @@ def check_contact_sheet(path: str) -> None:
 
 
 def write_contact_sheet(
-    result: SearchResult | FileList, path: str, on_progress: Callable[[Progress], None] = lambda progress: None
+    result: SearchResult | FileList,
+    path: str,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    draw: Callable[[Hit | ListedFile, tuple[int, int]], Thumbnail] = thumbnail,
 ) -> None:
     """Writes the hits to `path`, in one step; like a library it is readable by its owner alone.
+
+    `draw` is what draws a hit in a box of some pixels.
 
     Raises:
         Invalid: there are more hits than a PNG holds. Unavailable: it cannot be written. Others as
@@ -63,7 +68,7 @@ def write_contact_sheet(
         hits: tuple[Hit | ListedFile, ...] = result.hits
         for number, hit in enumerate(hits):
             on_progress(Progress("drawing", number, len(result.hits), "files"))
-            yield Drawn(hit, thumbnail(hit, PNG_SIZE if is_png else HTML_SIZE))
+            yield Drawn(hit, draw(hit, PNG_SIZE if is_png else HTML_SIZE))
 
     try:
         with replacing(target, in_any_folder=True) as temporary, open(temporary, "wb") as file:
