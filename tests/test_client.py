@@ -153,6 +153,48 @@ def test_what_the_library_holds(client: Client, own: Library) -> None:
     assert replace(client.status(), bytes=0) == replace(own.status(), bytes=0)
 
 
+def test_duplicates_are_those_of_the_library(server: Server, client: Client, own: Library) -> None:
+    if b'/duplicates"' not in server.get("openapi.json").body:
+        pytest.skip("this server has no path for duplicates")
+    for filters in (Filters(), Filters(medium="image")):
+        assert told(client.duplicates(filters)) == told(own.duplicates(filters))
+        assert told(client.duplicates(filters, classes=["bytes"])) == told(own.duplicates(filters, classes=["bytes"]))
+
+
+def test_duplicates_come_in_several_answers() -> None:
+    asked: list[str] = []
+
+    def page(one: Stand) -> None:
+        asked.append(one.path)
+        file = {
+            "path": "/a.jpg", "keep": True, "id": "0" * 32, "type": "image", "similarity": 1, "width": 1, "height": 1,
+            "bytes": 9, "modified": "2024-01-01T00:00:00+00:00", "taken": None, "available": True, "thumb": "/t",
+        }  # fmt: skip
+        answer = {
+            "schema_version": 1, "library": "/l", "model": "m", "filters": {}, "classes": ["bytes"], "elapsed_ms": 2.5,
+            "total": 2, "not_compared": 0, "groups": [{"class": "bytes", "why": "older", "bytes": 9, "files": [file]}],
+            "cursor": None if "cursor=next" in one.path else "next",
+        }  # fmt: skip
+        whole(200, json.dumps(answer).encode())(one)
+
+    with standing(page) as client:
+        found = client.duplicates(Filters(folders=(b"/f\xff",)), classes=["bytes"])
+        assert [group.kind for group in found.groups] == ["bytes", "bytes"]
+        assert found.groups[0].files[0].keep
+        assert len(client.duplicates(limit=1).groups) == 1
+    assert "class=bytes&in=%2Ff%FF&limit=500" in asked[0]
+    assert len(asked) == 3
+
+
+def test_a_server_that_finds_no_duplicates_says_so() -> None:
+    def older(one: Stand) -> None:
+        is_page = one.path.endswith("openapi.json")
+        whole(200 if is_page else 404, b'{"paths": {"/search": {}}}' if is_page else error("not_found"))(one)
+
+    with standing(older) as client, pytest.raises(Unsupported, match="install a newer mmsearch there"):
+        client.duplicates()
+
+
 def test_pictures_that_are_files_here_are_uploaded(client: Client, own: Library, photos: Path) -> None:
     """The server makes them small first, so that scores differ a little."""
     cat, coffee = (str(photos / "photos" / name) for name in ("cat.png", "coffee.png"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
@@ -18,7 +19,7 @@ from mmsearch.client.address import ServerAddress, address_of
 from mmsearch.client.asking import asked_by, filters_in, given, page_of, picture_of, weighted
 from mmsearch.client.connection import Connection
 from mmsearch.client.decoding import NotDecoded, decoded
-from mmsearch.errors import NotFound, Remedy
+from mmsearch.errors import NotFound, Remedy, Unsupported
 from mmsearch.records import Filters, Reading
 from mmsearch.searching import DEFAULT_LIMIT
 from mmsearch.searching.query import Group, Query, Sort, is_id, parse_folder, text_terms
@@ -27,12 +28,15 @@ from mmsearch.searching.results import FileList, SearchResult
 # The command line starts fast: what it does not ask for is imported by its methods.
 if TYPE_CHECKING:
     from mmsearch.library.contents import Status
+    from mmsearch.searching.duplicate_groups import DuplicateClass, DuplicateGroup, Duplicates
     from mmsearch.searching.stored_files import PassagePlace, Passages, StoredFile
 
 Kind = TypeVar("Kind")
 
 TOKEN_VARIABLE = "MMSEARCH_TOKEN"
 SECONDS = 60.0
+# Of groups of duplicates a server gives so many at once.
+_GROUPS = 500
 # In the cache folder: the hits of the last search of each server, by their ranks.
 _LAST_RESULTS = "servers"
 
@@ -140,6 +144,38 @@ class Client:
         `page` of a document, counted from 1, and `time` in seconds in a video say what is shown.
         """
         return self._connection.get_bytes(f"files/{file_id}/thumb", side=side, page=page, time=time)
+
+    def duplicates(
+        self, filters: Filters | None = None, *, classes: Sequence[DuplicateClass] = (), limit: int | None = None
+    ) -> Duplicates:
+        """Files among those that pass the filters that are there more than once, in groups with one to keep.
+
+        `classes` are "bytes", "picture" and "shots"; without any, all.
+
+        Raises:
+            Unsupported: the server is of an older version, which finds none. Unavailable: its library has changed while
+                the groups came in several answers.
+        """
+        from mmsearch.searching.duplicate_groups import Duplicates
+
+        filters = filters or Filters()
+        groups: list[DuplicateGroup] = []
+        cursor = None
+        while True:
+            most = _GROUPS if limit is None else min(_GROUPS, limit - len(groups))
+            asked = {"class": list(classes), **filters_in(filters), "limit": most, "cursor": cursor}
+            try:
+                answer = self._connection.get("duplicates", **asked)
+            except NotFound as error:
+                if b'/duplicates"' in self._connection.get_bytes("openapi.json"):
+                    raise
+                message = f"The server at {self.address} finds no duplicates; install a newer mmsearch there."
+                raise Unsupported(message) from error
+            page = self._decoded(Duplicates, answer, {"filters": filters})
+            groups += page.groups
+            cursor = answer.get("cursor")
+            if not cursor or not page.groups or (limit is not None and len(groups) >= limit):
+                return replace(page, groups=tuple(groups))
 
     def status(self) -> Status:
         """What the library holds: files, roots, failures, model, size."""

@@ -247,5 +247,5 @@ class Connection:
 
 def _with(path: str, parameters: Mapping[str, Any] | None = None) -> str:
     given: Sequence[tuple[str, Any]] = [(name, one) for name, one in (parameters or {}).items() if one is not None]
-    query = f"?{urlencode(given, doseq=True)}" if given else ""
+    query = f"?{urlencode(given, doseq=True, errors='surrogateescape')}" if given else ""
     return f"/{API}/{quote(path)}{query}"
