@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mmsearch.cli.search_options import ScanChoice, SearchOptions
-from mmsearch.errors import Invalid, Unavailable, Unsupported
+from mmsearch.errors import Invalid, MmsearchError, Unavailable, Unsupported
 
 if TYPE_CHECKING:
     from mmsearch.client import Client
@@ -108,9 +108,9 @@ def drawn_by(client: Client) -> Callable[[Hit | ListedFile, tuple[int, int]], Th
         time = hit.time[0] if isinstance(hit, Hit) and hit.type == "video" and hit.time else None
         try:
             jpeg = client.thumbnail(hit.id, max(size), page=page, time=time)
-        except (Unavailable, Unsupported):
+            picture = Image.open(io.BytesIO(jpeg), formats=["JPEG"]).convert("RGB")
+        except (MmsearchError, OSError):
             return Thumbnail(trouble="the server has no picture of it")
-        picture = Image.open(io.BytesIO(jpeg), formats=["JPEG"]).convert("RGB")
         picture.thumbnail(size)
         return Thumbnail(picture=picture)
 
