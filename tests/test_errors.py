@@ -15,7 +15,7 @@ from mmsearch import MmsearchError, Remedy
 from mmsearch.cli.remedies import SENTENCES, in_words, remedy_in_words
 
 PACKAGE = Path(mmsearch.__file__).parent
-SKINS = ("cli", "output")
+SKINS = ("cli", "output", "server")
 # A command, or an option, in a text.
 WORDS_OF_THE_COMMAND_LINE = re.compile(r"`mmsearch |(?<![\w-])--[a-z]")
 
@@ -98,7 +98,7 @@ def test_every_code_is_documented() -> None:
     kinds = [getattr(mmsearch, name) for name in mmsearch.__all__]
     codes = {one.code for one in kinds if isinstance(one, type) and issubclass(one, MmsearchError)}
     assert len(codes) == 8
-    assert {code for code in codes if f"`{code}`" not in page} == {"error"}
+    assert {code for code in codes if f"`{code}`" not in page} <= {"error"}
 
 
 def test_the_command_says_what_is_wrong_and_what_helps(mmsearch: Mmsearch, tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_a_file_is_had_by_its_id(server: Server, schemas: Any) -> None:
 def test_why_a_file_answers_is_told_and_drawn(server: Server, schemas: Any) -> None:
     called = server.id_of("coffee.png")
     told = check(schemas, server.get(f"files/{called}/explain", q="a cup of coffee"), "Explained")
-    assert {one["channel"] for one in told["channels"]} == {"words", "image"}
+    assert "image" in {one["channel"] for one in told["channels"]}
     assert "coffee" in [one["word"] for one in told["words"]]
     assert told["heat"]["maps"][0]["term"] == "a cup of coffee"
     drawn = server.get(f"files/{called}/explain", q="a cup of coffee", form="png")
@@ -341,7 +341,7 @@ def test_what_cannot_be_served_is_said(mmsearch: Mmsearch, library: Path, tmp_pa
     with running(library) as server:
         taken = mmsearch("serve", "--no-open", "--port", str(server.port), library=library)
     assert taken.code == 2
-    assert "choose another --port" in taken.err
+    assert "choose another one with --port" in taken.err
     for options, words in [
         (("--host", "0.0.0.0"), "--token-file"),
         (("--root-path", "photos"), "/photos"),

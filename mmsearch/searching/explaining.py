@@ -14,12 +14,13 @@ from mmsearch.searching import scoring
 from mmsearch.searching.channels import LibraryState
 from mmsearch.searching.explanations import Explanation, FoundBy, FoundWord, Heat
 from mmsearch.searching.function_words import BESIDE_THE_POINT, FUNCTION_WORDS
+from mmsearch.searching.fusion import fusion_for
 from mmsearch.searching.languages import texts_of
 from mmsearch.searching.merging import WORDS
 from mmsearch.searching.query import Query
 from mmsearch.searching.query_vectors import QueryVectors
 from mmsearch.searching.results import Hit
-from mmsearch.searching.searcher import QueryVector, fusion_for
+from mmsearch.searching.searcher import QueryVector
 from mmsearch.searching.word_channel import WordChannel
 from mmsearch.store.sqlite.store import SqliteStore
 from mmsearch.store.words import AskedWord, words_of_name, words_of_text, words_placed
@@ -56,7 +57,7 @@ def grounds_of(
 ) -> Grounds:
     """Those of hits of a query, by their paths. The store stays at the state meanwhile."""
     asked = WordChannel(store, query.terms, query.filters, [in_use.model_id for in_use in state.models])
-    fusion = fusion_for(query, state)
+    fusion = fusion_for(query, state.fusion)
     channels: dict[str, tuple[FoundBy, ...]] = {}
     words: dict[str, tuple[FoundWord, ...]] = {}
     for hit in hits:

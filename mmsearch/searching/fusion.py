@@ -18,6 +18,7 @@ import numpy.typing as npt
 from mmsearch.errors import Damaged, NotFound, Remedy
 
 if TYPE_CHECKING:
+    from mmsearch.searching.query import Query
     from mmsearch.store.protocol import Store
 
 # What a fusion is called begins so; then come its number, or words for none and for all.
@@ -111,6 +112,12 @@ def stored_fusions(store: Store) -> list[StoredFusion]:
         ]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Damaged("What was learned for merging is damaged", Remedy("fusions.remove")) from None
+
+
+def fusion_for(query: Query, learned: Fusion | None) -> Fusion | None:
+    """The fusion that is used for a query: none but for one of texts, as it was learned from such alone."""
+    is_of_texts = all(term.modality == "text" for term in query.terms) and not (query.like or query.unlike)
+    return learned if is_of_texts else None
 
 
 def fusion_in_use(store: Store, name: str | None = None) -> Fusion | None:

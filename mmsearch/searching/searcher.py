@@ -19,7 +19,7 @@ from mmsearch.records import Background, FloatMatrix, FoundItem, ItemIds, Modali
 from mmsearch.searching import scoring
 from mmsearch.searching.channels import Channel, LibraryState
 from mmsearch.searching.companions import Companions
-from mmsearch.searching.fusion import Fusion
+from mmsearch.searching.fusion import Fusion, fusion_for
 from mmsearch.searching.grouping import in_groups
 from mmsearch.searching.merging import Found, Measured, Place, Told, by_file, score_of_moment, together, told_by_words
 from mmsearch.searching.moments import Scored, other_moments
@@ -135,7 +135,7 @@ class Searcher:
     def answer(self, query: Query, vectors: Mapping[int, QueryVector]) -> Answer:
         """The files that answer a query, of which `vectors` holds the vector by model, of those that take it."""
         asked: list[_Asked] = []
-        fusion = self._fusion = fusion_for(query, self._state)
+        fusion = self._fusion = fusion_for(query, self._state.fusion)
         thresholds: dict[Modality, float] = {}
         for channel, wanted in self._state.asked_channels(self._store, query.filters):
             in_space = vectors.get(channel.in_use.model_id)
@@ -349,12 +349,6 @@ class Searcher:
                     measured=one.measured, channels=one.channels, words_as=one.words_as
                 )
         return list(shown.values())
-
-
-def fusion_for(query: Query, state: LibraryState) -> Fusion | None:
-    """The fusion that is used for a query: none but for one of texts, as it was learned from such alone."""
-    is_of_texts = all(term.modality == "text" for term in query.terms) and not (query.like or query.unlike)
-    return state.fusion if is_of_texts else None
 
 
 def _drawn(found: Sequence[Found], query: Query, seed: int) -> list[int]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from mmsearch.errors import MmsearchError, Remedy
+from mmsearch.errors import MmsearchError, Remedy, Unavailable
 from mmsearch.server.rest.index_process import started, told_by
 from mmsearch.server.rest.problems import Problem
 
@@ -138,5 +138,5 @@ class Jobs:
         self.on_change(job)
 
     def _sentence(self, told: dict[str, Any]) -> str:
-        remedy = Remedy(told["action"], told["subject"]) if told["action"] else None
-        return self._in_words(MmsearchError(told["message"], remedy))
+        action, subject = told["action"], told["subject"]
+        return self._in_words(Unavailable(told["message"], Remedy(action, subject) if action else None))
