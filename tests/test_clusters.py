@@ -11,6 +11,9 @@ from conftest import Mmsearch, refused
 from PIL import Image, ImageEnhance
 
 from mmsearch import Clusters, Filters, Library
+from mmsearch.output.clusters import print_clusters
+from mmsearch.searching import cluster_names
+from mmsearch.searching.cluster_names import named, root_of, typical_words
 
 SUBJECTS = ("cat.png", "coffee.png", "rocket.jpg")
 
@@ -46,6 +49,43 @@ def test_each_subject_is_a_group_with_its_most_central_photos(album: Path) -> No
     assert one[0].size == 10 and one[0].cohesion < 0.9
 
 
+def test_a_group_is_named_by_its_files_and_by_what_they_show(
+    photos: Path, tmp_path: Path, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, name in (("2021 Lisbon", "cat.png"), ("2022 Kyoto", "coffee.png")):
+        (tmp_path / "album" / folder).mkdir(parents=True)
+        with Image.open(photos / "photos" / name) as opened:
+            for number in range(4):
+                picture = opened.convert("RGB").crop((5 * number, 0, opened.width, opened.height))
+                picture.save(tmp_path / "album" / folder / f"IMG_{number}.jpg")
+    library.index([tmp_path / "album"])
+    names = [one.name for one in library.clusters(count=2).clusters]
+    assert sorted(name[0] for name in names) == ["kyoto", "lisbon"]
+    shown = {name[0]: " ".join(name[1:]) for name in names}
+    assert "cat" in shown["lisbon"] and ("coffee" in shown["kyoto"] or "cup" in shown["kyoto"])
+    (kept,) = Path(library.folder, "derived").glob("*.words")
+    monkeypatch.setattr(cluster_names, "text_vectors", lambda *_: pytest.fail("the words are encoded again"))
+    assert [one.name for one in library.clusters(count=2).clusters] == names
+    # Of one group nothing is typical: there is nothing else.
+    assert not {"kyoto", "lisbon"} & set(library.clusters(count=1).clusters[0].name)
+    monkeypatch.undo()
+    kept.write_bytes(kept.read_bytes()[:-1] + b"?")
+    assert [one.name for one in library.clusters(count=2).clusters] == names
+
+
+def test_typical_words_are_more_often_there_than_elsewhere() -> None:
+    def photos_with(*words: str) -> list[frozenset[str]]:
+        return [frozenset(words)] * 10
+
+    at_sea, at_home = photos_with("holiday", "sea", "beach"), photos_with("home", "holiday")
+    some = [*photos_with("garden")[:4], *photos_with("plain")[:6]]
+    assert typical_words([at_sea, at_home, some]) == [["beach", "sea"], ["home"], ["plain"]]
+    assert typical_words([at_sea]) == [[]]
+    assert named(["lisbon"], ["tram", "trams", "street", "hill"]) == ("lisbon", "tram", "street")
+    assert named(["cat"], ["cats", "kitten"]) == ("cat", "kitten")
+    assert root_of([b"/home", b"/home/a"], b"/home/a/b.jpg") == b"/home/a" and root_of([b"/x"], b"/xy.jpg") is None
+
+
 def test_there_are_no_more_groups_than_photos_and_none_is_empty(album: Path, library: Library) -> None:
     with Library(album / ".library") as opened:
         found = opened.clusters(count=500)
@@ -54,6 +94,16 @@ def test_there_are_no_more_groups_than_photos_and_none_is_empty(album: Path, lib
         for count, central, words in ((0, 5, "1 to 1,000"), (3, 0, "must be 1 or more")):
             with refused(words):
                 opened.clusters(count=count, central=central)
+
+
+def test_a_person_sees_the_name_of_each_group(album: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Library(album / ".library") as opened:
+        found = opened.clusters(count=3, central=1)
+    print_clusters(found, True)
+    shown = capsys.readouterr().out
+    for number, cluster in enumerate(found.clusters, start=1):
+        assert f"{number}: {', '.join(cluster.name)}, {cluster.size} photos\n  {cluster.photos[0]}\n" in shown
+    assert found.clusters[2].name[0] == "roc"
 
 
 def test_the_command_prints_a_line_for_each_photo_and_json(album: Path, mmsearch: Mmsearch) -> None:

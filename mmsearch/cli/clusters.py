@@ -31,8 +31,10 @@ def clusters(
 ) -> None:
     """Put photos into groups by what they show.
 
-    A terminal shows the most central photos of each group, the largest first; in a pipe each photo is a line, with the
-    number of its group. The same photos make the same groups. Exit code 0 for groups, 1 for none, 2 for an error.
+    A terminal shows each group, the largest first, with a name and its most central photos; in a pipe each photo is a
+    line, with the number of its group. Names are words that are typical of these files' names, folders, keywords and
+    places, and English words of what they show; the first time they take some seconds. The same photos make the same
+    groups. Exit code 0 for groups, 1 for none, 2 for an error.
     """
     from mmsearch import output
     from mmsearch.library import Library

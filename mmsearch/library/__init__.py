@@ -375,13 +375,13 @@ class Library:
     def clusters(self, filters: Filters | None = None, *, count: int = 10, central: int = 5) -> Clusters:
         """At most `count` groups of the photos that pass the filters, by what they show; the `central` photos first."""
         from mmsearch.records import Filters
-        from mmsearch.searching.clustering import clusters_in
+        from mmsearch.searching.clustering import ClustersRequest, clusters_in
 
-        access = self._access
+        access, request = self._access, ClustersRequest(filters or Filters(), count, central)
         with access.guarded():
             store, in_use = access.reading(), access.model_in_use()
             with store.one_state():
-                return clusters_in(access.folder, store, in_use, filters or Filters(), count, central)
+                return clusters_in(access.folder, store, in_use, request, lambda: access.encoder_of(in_use))
 
     def evaluate(
         self,

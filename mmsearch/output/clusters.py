@@ -7,12 +7,13 @@ from mmsearch.searching.clustering import Clusters
 
 
 def print_clusters(found: Clusters, is_for_a_person: bool) -> None:
-    """Prints for each cluster its size and its most central photos, or a line with its number for each photo."""
+    """Prints for each cluster name, size and most central photos, or for each photo a line with its cluster."""
     for number, cluster in enumerate(found.clusters, start=1):
         if not is_for_a_person:
             for path in (*cluster.photos, *cluster.others):
                 print(f"{number}\t{visible(path)}")
             continue
-        print(f"{number}: {cluster.size:,} {'photo' if cluster.size == 1 else 'photos'}")
+        name = f"{visible(', '.join(cluster.name))}, " if cluster.name else ""
+        print(f"{number}: {name}{cluster.size:,} {'photo' if cluster.size == 1 else 'photos'}")
         for path in cluster.photos:
             print(f"  {visible(path)}")

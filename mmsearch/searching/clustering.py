@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import Invalid
 from mmsearch.nearest.k_means import moved_centres, nearest_centres
 from mmsearch.nearest.spaces import ModelInUse
 from mmsearch.nearest.vectors import VectorRows, as_float32, blocks_after, places_in
-from mmsearch.records import Filters, FloatMatrix, HalfMatrix
+from mmsearch.records import Filters, FloatMatrix, FoundItem, HalfMatrix, ItemIds
+from mmsearch.searching.cluster_names import ShownWords, named, root_of, typical_words, words_of_file
 from mmsearch.store.sqlite.store import SqliteStore
 
 MOST_CLUSTERS = 1_000
 # The centres are found among so many photos, drawn with the same dice each time.
 _SAMPLE_ROWS, _ROUNDS, _SEED = 20_000, 50, 1
+# Files are described so many at a time.
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
 class Cluster:
     """Photos that show something alike. `cohesion` is the mean cosine with their centre, 1 where all are the same.
 
+    `name` are words for them: what is typical of their files' names, folders, keywords and places, and what they show.
     `photos` are the paths of the most central ones, and `others` those of the rest, each as near as it comes.
     """
 
+    name: tuple[str, ...]
     size: int
     cohesion: float = field(metadata={"digits": 4})
     photos: tuple[str, ...]
@@ -45,29 +52,44 @@ class Clusters:
     clusters: tuple[Cluster, ...]
 
 
-def clusters_in(
-    folder: str, store: SqliteStore, in_use: ModelInUse, filters: Filters, count: int, central: int
-) -> Clusters:
-    """At most `count` clusters of the photos in the library `folder` that pass the filters, each with `central` photos.
+@dataclass(frozen=True)
+class ClustersRequest:
+    """At most `count` clusters of the photos that pass the filters, each with its `central` photos first."""
 
-    Raises:
-        Invalid: a number is out of range.
-    """
-    if not 1 <= count <= MOST_CLUSTERS:
-        raise Invalid(f"The number of clusters is {count}; it must be 1 to {MOST_CLUSTERS:,}.")
-    if central < 1:
-        raise Invalid(f"The number of photos that stand for a cluster is {central}; it must be 1 or more.")
-    started = time.perf_counter()
+    filters: Filters = field(default_factory=Filters)
+    count: int = 10
+    central: int = 5
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= MOST_CLUSTERS:
+            raise Invalid(f"The number of clusters is {self.count}; it must be 1 to {MOST_CLUSTERS:,}.")
+        if self.central < 1:
+            raise Invalid(f"The number of photos that stand for a cluster is {self.central}; it must be 1 or more.")
+
+
+def clusters_in(
+    folder: str,
+    store: SqliteStore,
+    in_use: ModelInUse,
+    request: ClustersRequest,
+    open_encoder: Callable[[], Encoder],
+) -> Clusters:
+    """The clusters of the photos in the library `folder`; a model is opened where its words are not known yet."""
+    started, filters, central = time.perf_counter(), request.filters, request.central
     rows = _rows(store, in_use, filters)
-    paths = _paths(store, rows, filters)
+    files = _files(store, rows, filters)
+    paths = {item_id: os.fsdecode(item.path) for item_id, item in files.items()}
     found: list[Cluster] = []
-    nearest, cosines = nearest_centres(rows.vectors, _centres(rows.vectors, count))
-    for number in np.unique(nearest).tolist():
-        members = np.flatnonzero(nearest == number)
+    nearest, cosines = nearest_centres(rows.vectors, _centres(rows.vectors, request.count))
+    groups = [np.flatnonzero(nearest == number) for number in np.unique(nearest).tolist()]
+    names = (
+        _names(store, rows, files, groups, ShownWords(folder, in_use.space("image"), open_encoder)) if groups else []
+    )
+    for members, name in zip(groups, names, strict=True):
         members = members[np.argsort(-cosines[members], kind="stable")]
-        named = tuple(paths[int(item_id)] for item_id in rows.item_ids[members] if int(item_id) in paths)
+        photos = tuple(paths[int(item_id)] for item_id in rows.item_ids[members] if int(item_id) in paths)
         cohesion = float(cosines[members].mean())
-        found.append(Cluster(len(named), cohesion, named[:central], named[central:]))
+        found.append(Cluster(name, len(photos), cohesion, photos[:central], photos[central:]))
     found.sort(key=lambda one: (-one.size, os.fsencode(one.photos[0])))
     elapsed_ms = (time.perf_counter() - started) * 1000
     return Clusters(folder, in_use.identity.label, filters, elapsed_ms, len(paths), tuple(found))
@@ -82,10 +104,31 @@ def _rows(store: SqliteStore, in_use: ModelInUse, filters: Filters) -> VectorRow
     return VectorRows.together(parts)
 
 
-def _paths(store: SqliteStore, rows: VectorRows, filters: Filters) -> dict[int, str]:
-    """The first path of each item."""
-    places = store.places_of(rows.item_ids.tolist(), replace(filters, medium="image"))
-    return {item_id: os.fsdecode(path) for item_id, path, *_ in sorted(places, reverse=True)}
+def _files(store: SqliteStore, rows: VectorRows, filters: Filters) -> dict[int, FoundItem]:
+    """The first file of each item, by path."""
+    found: dict[int, FoundItem] = {}
+    for start in range(0, len(rows.item_ids), _AT_ONCE):
+        items = store.found_items(rows.item_ids[start : start + _AT_ONCE].tolist(), replace(filters, medium="image"))
+        found.update((item.item_id, item) for item in sorted(items, key=lambda item: item.path, reverse=True))
+    return found
+
+
+def _names(
+    store: SqliteStore,
+    rows: VectorRows,
+    files: Mapping[int, FoundItem],
+    groups: Sequence[ItemIds],
+    shown: ShownWords,
+) -> list[tuple[str, ...]]:
+    """What the photos at those places of the rows are called."""
+    roots = [root.path for root in store.roots()]
+    words = {item_id: words_of_file(item, root_of(roots, item.path)) for item_id, item in files.items()}
+    nothing: frozenset[str] = frozenset()
+    typical = typical_words(
+        [[words.get(item_id, nothing) for item_id in rows.item_ids[one].tolist()] for one in groups]
+    )
+    centres = (as_float32(rows.vectors[one]).mean(axis=0) for one in groups)
+    return [named(of_files, shown.nearest(centre)) for of_files, centre in zip(typical, centres, strict=True)]
 
 
 def _centres(vectors: HalfMatrix, count: int) -> FloatMatrix:
