@@ -110,6 +110,7 @@ def some_adapter(seed: int = 0, dimension: int = 384) -> Adapter:
     return Adapter("some", 1, "abc", maps, BuiltinEncoder().calibration)
 
 
+@pytest.mark.slow
 def test_words_of_ones_own_are_learnt_and_given_up_again(
     album: Path, known: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +135,7 @@ def test_words_of_ones_own_are_learnt_and_given_up_again(
     assert right(known) >= 8
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_adapter(album: Path, known: Library) -> None:
     pytest.importorskip("torch")
     dataset = read_dataset(album / "album.jsonl")
@@ -145,6 +147,7 @@ def test_the_same_seed_gives_the_same_adapter(album: Path, known: Library) -> No
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", list(TrainingLoss))
 def test_every_loss_learns(album: Path, known: Library, loss: TrainingLoss) -> None:
     pytest.importorskip("torch")
@@ -153,6 +156,7 @@ def test_every_loss_learns(album: Path, known: Library, loss: TrainingLoss) -> N
     assert right(known) > right(known, adapter="none")
 
 
+@pytest.mark.slow
 def test_what_makes_the_search_worse_is_refused_unless_forced(album: Path, known: Library, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     lines = [json.loads(line) for line in (album / "album.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -176,6 +180,7 @@ def test_what_makes_the_search_worse_is_refused_unless_forced(album: Path, known
     assert known.adapters.list()[0].in_use
 
 
+@pytest.mark.slow
 def test_the_command_trains_lists_chooses_and_removes(
     album: Path, known: Library, command: Mmsearch, tmp_path: Path
 ) -> None:
@@ -205,6 +210,7 @@ def test_the_command_trains_lists_chooses_and_removes(
     assert command("adapters", library=place).out == "no adapters; `mmsearch train` makes one\n"
 
 
+@pytest.mark.slow
 def test_new_photos_are_found_through_the_adapter_by_graph_and_by_scan(
     album: Path, known: Library, photos: Path
 ) -> None:
@@ -285,6 +291,7 @@ def test_the_fingerprint_of_an_older_adapter_stays_and_other_modalities_pass_unc
     assert again.identity(BuiltinEncoder().identity) == one_map.identity(BuiltinEncoder().identity)
 
 
+@pytest.mark.slow
 def test_an_adapter_that_does_nothing_changes_nothing() -> None:
     rows = np.random.default_rng(0).normal(size=(20_000, 16)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
@@ -354,6 +361,7 @@ def _has(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
+@pytest.mark.slow
 def test_a_training_that_is_stopped_keeps_nothing(album: Path, known: Library) -> None:
     pytest.importorskip("torch")
     command = [sys.executable, "-m", "mmsearch", "train", str(album / "album.jsonl"), "--epochs", "10000"]
@@ -377,6 +385,7 @@ def test_a_training_that_is_stopped_keeps_nothing(album: Path, known: Library) -
     assert known.adapters.list() == ()
 
 
+@pytest.mark.slow
 def test_a_picture_is_searched_through_the_adapter_too(album: Path, known: Library, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     from PIL import Image

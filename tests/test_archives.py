@@ -100,6 +100,7 @@ def opened() -> Iterator[list[str]]:
         is_on = False
 
 
+@pytest.mark.slow
 def test_photos_and_texts_in_an_archive_are_found_as_files_when_asked(photos: Path, tmp_path: Path) -> None:
     folder = tmp_path / "Pictures"
     folder.mkdir()
@@ -400,6 +401,7 @@ def test_a_hundred_damaged_copies_end_no_run(folder: Path, library: Library) -> 
     assert library.care.examine().sound
 
 
+@pytest.mark.slow
 def test_what_cannot_be_looked_at_is_not_gone(folder: Path, library: Library, mmsearch: Mmsearch) -> None:
     (folder / "coffee.md").write_bytes(COFFEE)
     archive = pack(folder / "notes.zip", {"tax.txt": TAX})
@@ -540,6 +542,7 @@ def test_a_real_file_comes_before_one_in_an_archive(folder: Path, library: Libra
     assert archive_of(os.fsencode(folder / "notes.zip!coffee.md")) == (os.fsencode(folder / "notes.zip"), b"coffee.md")
 
 
+@pytest.mark.slow
 def test_paths_of_members(folder: Path) -> None:
     assert archive_of(b"/a/b!c.txt") is None
     assert archive_of(b"/a/x.ZIP!b/c.txt") == (b"/a/x.ZIP", b"b/c.txt")

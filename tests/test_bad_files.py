@@ -59,6 +59,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_no_damaged_picture_ends_a_run(corpus: Path, home: Path, mmsearch: Mmsearch) -> None:
     made = sum(1 for path in corpus.rglob("*") if path.is_file())
     assert made >= 2000
@@ -82,6 +83,7 @@ def test_no_damaged_picture_ends_a_run(corpus: Path, home: Path, mmsearch: Mmsea
     assert len(listed) == report["failed"]
 
 
+@pytest.mark.slow
 def test_a_photo_that_breaks_off_is_found_and_named(home: Path, mmsearch: Mmsearch) -> None:
     buffer = io.BytesIO()
     Image.open(home / "cat.png").convert("RGB").save(buffer, "JPEG")
@@ -160,6 +162,7 @@ ODD_NAMES = (
 )
 
 
+@pytest.mark.slow
 def test_names_of_any_bytes_are_kept_apart_and_printed_without_loss(tmp_path: Path, mmsearch: Mmsearch) -> None:
     folder = os.fsencode(tmp_path / "odd")
     os.mkdir(folder)
@@ -196,6 +199,7 @@ def test_names_of_any_bytes_are_kept_apart_and_printed_without_loss(tmp_path: Pa
     assert sorted(os.listdir(tmp_path)) == sorted([*before, "library"])
 
 
+@pytest.mark.slow
 def test_different_files_of_equal_size_beginning_and_end_share_no_vector(library: Library, tmp_path: Path) -> None:
     folder = tmp_path / "twins"
     folder.mkdir()

@@ -54,6 +54,7 @@ def test_only_what_is_close_is_shown(indexed: Path) -> None:
     assert shown == {"cat.png", "kitten.txt"}
 
 
+@pytest.mark.slow
 def test_most_nonsense_finds_nothing_and_most_real_queries_find_something(indexed: Path) -> None:
     library = Library(indexed)
     silent = sum(not result.hits for result in library.search_many(noise_queries(60, seed=99)))

@@ -15,6 +15,7 @@ from terminal import ended
 HOSTILE = "evil\x1b[31m\x1b]0;owned\x07 [bold]x[red]\nnext\u202egpj.txt"
 
 
+@pytest.mark.slow
 def test_the_four_lines_of_the_readme(mmsearch: Mmsearch, photos: Path) -> None:
     done = mmsearch("index", photos)
     assert done.code == 0
@@ -34,6 +35,7 @@ def test_plain_lines_in_a_pipe(mmsearch: Mmsearch, indexed: Path, photos: Path) 
     assert snippet.startswith("The income tax return is due in July.")
 
 
+@pytest.mark.slow
 def test_paths_ended_by_nul_are_the_systems_own_bytes(mmsearch: Mmsearch, home: Path) -> None:
     name = os.path.join(os.fsencode(home), b"caf\xe9\n.txt")
     with open(name, "w") as file:
@@ -50,6 +52,7 @@ def test_a_query_from_stdin(mmsearch: Mmsearch, indexed: Path) -> None:
     assert done.out.endswith("motorcycle.png\n")
 
 
+@pytest.mark.slow
 def test_hostile_names_and_texts_reach_a_pipe_as_plain_text(mmsearch: Mmsearch, home: Path) -> None:
     (home / HOSTILE).write_text("A cat \x1b[2J\x1b]8;;http://x\x07 on [red]fire[/red]. " + "It was a hot day. " * 20)
     mmsearch("index", home)
@@ -80,6 +83,7 @@ def test_a_table_with_links_on_a_terminal(indexed: Path, photos: Path) -> None:
     assert "451×300" in printed
 
 
+@pytest.mark.slow
 def test_hostile_names_on_a_terminal(mmsearch: Mmsearch, home: Path, tmp_path: Path) -> None:
     (home / HOSTILE).write_text("A cat on fire \x1b[2J.")
     code, printed = on_a_terminal("index", str(home), library=tmp_path / "library")
@@ -189,6 +193,7 @@ def test_a_query_image_that_is_broken(mmsearch: Mmsearch, indexed: Path, tmp_pat
     assert f"The query image {broken} cannot be read" in done.err
 
 
+@pytest.mark.slow
 def test_skipped_files_are_told_on_stderr(mmsearch: Mmsearch, home: Path) -> None:
     for number in range(8):
         (home / f"broken{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes([number]))
@@ -209,6 +214,7 @@ def test_status_for_a_person(mmsearch: Mmsearch, indexed: Path, photos: Path) ->
     assert f"{photos}: 18 files" in done.out
 
 
+@pytest.mark.slow
 def test_forget_says_how_many(mmsearch: Mmsearch, home: Path) -> None:
     mmsearch("index", home)
     done = mmsearch("forget", home / "cat.png")
@@ -217,6 +223,7 @@ def test_forget_says_how_many(mmsearch: Mmsearch, home: Path) -> None:
     assert mmsearch("forget", home, "--json").json == {"schema_version": 1, "path": str(home), "removed": 3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["garbage", "cut", "zeros"])
 def test_a_damaged_library_is_one_sentence(mmsearch: Mmsearch, home: Path, tmp_path: Path, damage: str) -> None:
     mmsearch("index", home)
@@ -236,6 +243,7 @@ def test_a_damaged_library_is_one_sentence(mmsearch: Mmsearch, home: Path, tmp_p
         assert done.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_library_of_a_newer_version_and_a_strangers_database(mmsearch: Mmsearch, home: Path, tmp_path: Path) -> None:
     import sqlite3
 

@@ -231,6 +231,7 @@ def test_a_file_of_another_line_of_the_library_changes_no_answer(
     assert covered(other) == other.store.item_ids(other.model_id, "image").tolist()
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(place=st.floats(0, 1), bit=st.integers(0, 7), cut=st.booleans())
 def test_any_damage_is_noticed_or_harmless(
@@ -318,6 +319,7 @@ def test_files_that_are_none(library: MadeUpLibrary) -> None:
 # Answers
 
 
+@pytest.mark.slow
 def test_codes_find_what_an_exact_search_finds(library: MadeUpLibrary) -> None:
     library.add(drawn(8_000))
     refresh_codes(library.folder, library.store, library.space())
@@ -330,6 +332,7 @@ def test_codes_find_what_an_exact_search_finds(library: MadeUpLibrary) -> None:
     assert np.mean(shared) >= 0.99
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", [0, 1, 500, 3_000])
 def test_only_what_is_wanted_is_found(library: MadeUpLibrary, wanted: int) -> None:
     pytest.importorskip("hnswlib")
@@ -403,6 +406,7 @@ def test_a_million_equal_pictures_are_not_all_compared(library: MadeUpLibrary, m
     assert asked == [candidates_among(3_000)] == [FEW_ROWS]
 
 
+@pytest.mark.slow
 def test_a_file_that_is_replaced_between_two_queries_changes_no_answer(library: MadeUpLibrary) -> None:
     item_ids = library.add(drawn(4_000))
     refresh_codes(library.folder, library.store, library.space())

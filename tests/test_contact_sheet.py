@@ -152,6 +152,7 @@ def test_the_page_asks_for_nothing_and_runs_nothing(mmsearch: Mmsearch, listed: 
     assert not page.all("span", "style")
 
 
+@pytest.mark.slow
 def test_names_from_elsewhere_are_no_markup(mmsearch: Mmsearch, home: Path, tmp_path: Path) -> None:
     Image.new("RGB", (300, 300), "teal").save(home / "x.png")
     (home / "x.png").rename(home / HOSTILE.replace("/", ""))
@@ -173,6 +174,7 @@ def test_names_from_elsewhere_are_no_markup(mmsearch: Mmsearch, home: Path, tmp_
     assert b"\x1b" not in sheet.read_bytes()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_shown_says_why(mmsearch: Mmsearch, home: Path, tmp_path: Path) -> None:
     assert mmsearch("index", home).code == 0
     (home / "cat.png").unlink()
@@ -198,6 +200,7 @@ def test_a_png_is_a_grid_of_all_hits(mmsearch: Mmsearch, listed: Path, tmp_path:
     assert colours == [(255, 0, 0), (255, 255, 255), (0, 0, 255), (0, 255, 0)]
 
 
+@pytest.mark.slow
 def test_a_contact_sheet_takes_the_place_of_one_and_of_nothing_else(
     mmsearch: Mmsearch, home: Path, tmp_path: Path
 ) -> None:

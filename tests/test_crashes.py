@@ -205,6 +205,7 @@ LATER = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", [*(point for point in CRASH_POINTS if point not in ELSEWHERE), *LATER])
 def test_killed_between_two_writes(
     tree: Path, tmp_path: Path, point: str, deadly: dict[str, str], monkeypatch: pytest.MonkeyPatch
@@ -251,6 +252,7 @@ def write_chapters(tree: Path, numbers: range) -> None:
         (tree / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 4)
 
 
+@pytest.mark.slow
 def test_killed_before_any_write(tree: Path, tmp_path: Path) -> None:
     chance = random.Random(1)
     with Library(tmp_path / "measured") as measured:
@@ -305,6 +307,7 @@ def test_the_log_is_torn_by_a_power_cut(torn: Path, tmp_path: Path, seed: int) -
     assert_like_a_fresh_one(library, [torn / "tree"], tmp_path / "fresh")
 
 
+@pytest.mark.slow
 def test_a_file_that_ends_the_program_is_set_aside(tree: Path, tmp_path: Path, deadly: dict[str, str]) -> None:
     shutil.copy(tree / "coffee.png", tree / "deadly.png")
     folder = tmp_path / "library"
@@ -322,6 +325,7 @@ def test_a_file_that_ends_the_program_is_set_aside(tree: Path, tmp_path: Path, d
     assert "15 files searchable" in run(folder, "index", tree, "--retry").stdout
 
 
+@pytest.mark.slow
 def test_a_text_that_ends_the_program_while_it_is_encoded_is_set_aside(tree: Path, tmp_path: Path) -> None:
     hooks = hooked(tmp_path, "mmsearch.encoding.onnx_model", DEADLY_WORDS)
     (tree / "spell.txt").write_text("First come a few harmless words. " * 400 + "Then says the wizard abracadabra.")
@@ -335,6 +339,7 @@ def test_a_text_that_ends_the_program_while_it_is_encoded_is_set_aside(tree: Pat
     assert "15 files searchable" in run(folder, "index", tree, "--retry").stdout
 
 
+@pytest.mark.slow
 def test_a_trial_says_how_far_it_came_with_each_file(tree: Path) -> None:
     (tree / "long.txt").write_text(" ".join(f"Word {number} of many." for number in range(1_000)))
     told = [(0, "long.txt"), (40, "long.txt"), (0, "cat.png"), (0, "missing.png")]
@@ -358,6 +363,7 @@ def test_a_file_that_gives_no_sign_of_life_is_set_aside(tree: Path) -> None:
     assert fatal_files([suspect], settings, stop, seconds=0.0) == {}
 
 
+@pytest.mark.slow
 def test_no_file_is_blamed_for_a_model_that_cannot_be_loaded(tree: Path, tmp_path: Path) -> None:
     hooks = hooked(tmp_path, "mmsearch.encoding.onnx_model", DEADLY_MODEL)
     folder = tmp_path / "library"
@@ -368,6 +374,7 @@ def test_no_file_is_blamed_for_a_model_that_cannot_be_loaded(tree: Path, tmp_pat
     assert "14 files searchable" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_long_file_goes_on_however_often_a_run_is_killed(tree: Path, tmp_path: Path) -> None:
     (tree / "long.txt").write_text(" ".join(f"Word {number} of many." for number in range(3_000)))
     folder = tmp_path / "library"
@@ -384,6 +391,7 @@ def test_a_long_file_goes_on_however_often_a_run_is_killed(tree: Path, tmp_path:
     assert_like_a_fresh_one(Library(folder), [tree / "cat.png", tree / "long.txt"], tmp_path / "fresh")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "then"), [(2_000, 20), (60, 40), (20, 2_000)])
 def test_a_long_text_goes_on_within_another_limit(tree: Path, tmp_path: Path, first: int, then: int) -> None:
     long = tree / "long.txt"
@@ -451,6 +459,7 @@ def test_a_list_of_suspects_may_itself_be_torn(tree: Path, library: Library) -> 
         assert report.added + report.updated + report.failed == 1
 
 
+@pytest.mark.slow
 def test_a_stop_keeps_all_that_was_encoded(tree: Path, tmp_path: Path) -> None:
     write_chapters(tree, range(10, 200))
     folder = tmp_path / "library"
@@ -497,6 +506,7 @@ print(json.dumps({"said": said, "held": held, "unchanged": report.unchanged, "re
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not can_mount(), reason="only root can mount")
 def test_the_disk_is_full(tree: Path, tmp_path: Path) -> None:
     import json
@@ -525,6 +535,7 @@ def test_the_disk_is_full(tree: Path, tmp_path: Path) -> None:
     assert result["unchanged"] >= result["held"]
 
 
+@pytest.mark.slow
 def test_a_repair_that_was_cut_off_is_finished_with_what_only_the_log_had(tree: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
@@ -549,6 +560,7 @@ def test_a_repair_that_was_cut_off_is_finished_with_what_only_the_log_had(tree: 
     assert run(folder, "doctor").returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs a process that stands still")
 @pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "taken by another"])
 def test_a_writer_whose_lock_is_gone_writes_no_more(tree: Path, tmp_path: Path, replaced: bool) -> None:

@@ -52,6 +52,7 @@ def with_ends_from(folder: Path, ratio: float | None) -> OnnxEncoder:
     return OnnxEncoder(str(folder))
 
 
+@pytest.mark.slow
 def test_a_library_indexed_with_crops_goes_on_with_them(home: Path, mmsearch: Mmsearch) -> None:
     assert "4 added" in mmsearch("index", home, "--crops").out
     assert [one["name"] for one in mmsearch("models", "--json").json["library"]] == ["mmsearch-mini+crops"]
@@ -72,6 +73,7 @@ def test_a_library_indexed_with_crops_goes_on_with_them(home: Path, mmsearch: Mm
     assert hit["similarity"] == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_library_that_was_indexed_without_gets_vectors_of_both(home: Path, mmsearch: Mmsearch) -> None:
     mmsearch("index", home)
     report = mmsearch("index", home, "--crops", "--json").json

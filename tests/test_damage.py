@@ -42,6 +42,7 @@ def test_the_checksum_of_values_covers_their_types() -> None:
     assert values_checksum("a", "b") != values_checksum("ab", "")
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_in_a_vector_is_no_answer(own: Path, photos: Path, mmsearch: Mmsearch) -> None:
     with closing(sqlite3.connect(own / DATABASE, isolation_level=None)) as connection:
         for item_id, vector in connection.execute("SELECT item_id, vector FROM vectors").fetchall():
@@ -55,6 +56,7 @@ def test_a_flipped_bit_in_a_vector_is_no_answer(own: Path, photos: Path, mmsearc
     put_right(own, photos, mmsearch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "statement",
     [
@@ -77,6 +79,7 @@ def test_a_row_that_says_something_else_is_no_answer(
     put_right(own, photos, mmsearch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "statement",
     [
@@ -95,6 +98,7 @@ def test_values_that_are_none_of_their_column_are_found(
     put_right(own, photos, mmsearch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "statement",
     [
@@ -144,6 +148,7 @@ def test_a_damaged_header_is_said_and_restored(own: Path, mmsearch: Mmsearch, pl
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["contents", "files", "items", "models", "roots", "settings", "vectors", "adapters"])
 def test_a_damaged_name_in_the_schema_is_mended(own: Path, photos: Path, mmsearch: Mmsearch, table: str) -> None:
     with closing(sqlite3.connect(own / DATABASE)) as connection:
@@ -172,6 +177,7 @@ def test_a_senseless_definition_keeps_nothing_else_from_being_saved(own: Path, m
     assert sum(Library(own).status().counts.files.values()) == 18
 
 
+@pytest.mark.slow
 def test_the_name_of_a_sheet_that_damage_has_changed_is_no_answer(tmp_path: Path, mmsearch: Mmsearch) -> None:
     made.xlsx(tmp_path / "tools.xlsx", {"Shed": "<row><c t='s'><v>0</v></c></row>"}, ["a ladder and two saws"])
     library = tmp_path / "library"

@@ -146,6 +146,7 @@ def test_every_field_of_the_json_is_documented_in_its_section(place: tuple[str, 
     assert not lacking, f"{lacking} not in the section `mmsearch {command}`" + (f", within `{field}`" if field else "")
 
 
+@pytest.mark.slow
 def test_what_commands_print_is_documented_in_their_sections(command: Mmsearch, home: Path, tmp_path: Path) -> None:
     dataset = tmp_path / "captions.jsonl"
     captions = {"cat": "a cat", "coffee": "a cup of coffee"}
@@ -229,6 +230,7 @@ def test_tests_that_the_architecture_names_exist() -> None:
         assert any((HERE / place / name).is_file() for place in ("", "mmsearch")), name
 
 
+@pytest.mark.slow
 def test_the_examples_in_python_run(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -290,6 +292,7 @@ def unchanging(text: str) -> str:
     return text
 
 
+@pytest.mark.slow
 def test_the_first_use_is_as_it_is_told(ana: Path) -> None:
     page = (HERE / "docs" / "first-use.md").read_text(encoding="utf-8")
     (told,) = re.findall(r"```console\n(.*?)```", page, re.DOTALL)

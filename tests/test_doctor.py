@@ -70,6 +70,7 @@ def test_damaged_derived_files_are_named_and_made_again(mmsearch: Mmsearch, own:
     assert mmsearch("doctor", library=own).code == 0
 
 
+@pytest.mark.slow
 def test_an_index_run_says_once_what_it_had_to_make_again(mmsearch: Mmsearch, home: Path, tmp_path: Path) -> None:
     mmsearch("index", home)
     for path in (tmp_path / "library" / "derived").glob("*.codes"):
@@ -118,6 +119,7 @@ def pages_of(database: Path) -> int:
     return database.stat().st_size // size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_what_can_be_read_of_a_damaged_database_is_saved(
     stories: Path, large: Path, mmsearch: Mmsearch, seed: int
@@ -243,6 +245,7 @@ def test_a_damaged_library_does_not_replace_a_good_backup(own: Path, mmsearch: M
     assert target.read_bytes() == good
 
 
+@pytest.mark.slow
 def test_a_backup_can_be_taken_while_files_are_indexed(home: Path, tmp_path: Path, mmsearch: Mmsearch) -> None:
     for number in range(100):
         (home / f"{number}.txt").write_text(f"Chapter {number}. It was a dark and stormy night.")
@@ -272,6 +275,7 @@ def test_a_backup_can_be_taken_while_files_are_indexed(home: Path, tmp_path: Pat
 # Room
 
 
+@pytest.mark.slow
 def test_room_is_given_back(library: Library, home: Path, mmsearch: Mmsearch) -> None:
     for number in range(140):
         (home / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 10)
@@ -287,6 +291,7 @@ def test_room_is_given_back(library: Library, home: Path, mmsearch: Mmsearch) ->
     assert mmsearch("doctor", library=Path(library.folder)).code == 0
 
 
+@pytest.mark.slow
 def test_an_index_run_gives_room_back_by_itself(library: Library, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mmsearch.store.sqlite import compaction as maintenance
 
@@ -336,6 +341,7 @@ def test_a_damaged_header_is_damage(own: Path, photos: Path, mmsearch: Mmsearch,
         assert names(own) == before
 
 
+@pytest.mark.slow
 def test_a_text_that_is_none_and_settings_that_are_none(own: Path, photos: Path, mmsearch: Mmsearch) -> None:
     before = names(own)
     with sqlite3.connect(own / DATABASE) as connection:
@@ -351,6 +357,7 @@ def test_a_text_that_is_none_and_settings_that_are_none(own: Path, photos: Path,
     assert names(own) == before
 
 
+@pytest.mark.slow
 def test_ids_out_of_their_order_do_not_lead_in_a_circle(stories: Path, large: Path, mmsearch: Mmsearch) -> None:
     before = names(large)
     content = bytearray((large / DATABASE).read_bytes())

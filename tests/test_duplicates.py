@@ -219,6 +219,7 @@ def test_what_is_away_is_not_compared_and_never_the_one_to_keep(
     assert "4 photos that look much like another one are not there now" in done.err
 
 
+@pytest.mark.slow
 def test_the_command_prints_groups_and_paths_for_scripts(album: Path, mmsearch: Mmsearch, tmp_path: Path) -> None:
     assert mmsearch("index", album).code == 0
     lines = mmsearch("duplicates")
@@ -295,6 +296,7 @@ def halved(rows: object) -> HalfMatrix:
     return np.asarray(wide / np.linalg.norm(wide, axis=1, keepdims=True), np.float16)
 
 
+@pytest.mark.slow
 def test_near_pairs_of_many_rows_are_those_of_an_exact_comparison() -> None:
     drawn_rows = drawn(9_000, seed=3)
     copies = drawn_rows[::30] + np.random.default_rng(4).normal(0, 0.02, drawn_rows[::30].shape)

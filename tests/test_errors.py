@@ -68,6 +68,7 @@ def test_the_engine_does_not_speak_the_language_of_the_command_line() -> None:
     assert wrong == []
 
 
+@pytest.mark.slow
 def test_every_remedy_has_words_and_all_words_are_used() -> None:
     assert actions() <= set(SENTENCES)
     assert set(SENTENCES) <= actions()

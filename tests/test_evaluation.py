@@ -105,6 +105,7 @@ def named(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "named.jsonl"
 
 
+@pytest.mark.slow
 def test_words_alone_vectors_alone_and_both_are_measured_on_photos_with_names_and_notes(
     command: Mmsearch, named: Path, tmp_path: Path
 ) -> None:
@@ -149,6 +150,7 @@ def test_class_folders_are_named_and_found(command: Mmsearch, classes: Path) -> 
     assert found["separations"][0]["refused_absent"] is not None
 
 
+@pytest.mark.slow
 def test_a_person_reads_tables(command: Mmsearch, captioned: Path, classes: Path) -> None:
     done = command("eval", captioned, "--compare", "codes")
     assert done.code == 0, done.err
@@ -159,6 +161,7 @@ def test_a_person_reads_tables(command: Mmsearch, captioned: Path, classes: Path
     assert "naming photos" in command("eval", classes).out
 
 
+@pytest.mark.slow
 def test_photos_of_the_library_are_not_encoded_again(
     indexed: Path, captioned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,6 +175,7 @@ def test_photos_of_the_library_are_not_encoded_again(
     assert known.directions[0].metrics["MRR"].value == pytest.approx(fresh.directions[0].metrics["MRR"].value, abs=0.02)
 
 
+@pytest.mark.slow
 def test_several_models_are_measured_side_by_side(command: Mmsearch, captioned: Path, tmp_path: Path) -> None:
     pytest.importorskip("sentence_transformers")
     from tiny_clip import make_tiny_clip

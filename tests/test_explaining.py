@@ -130,6 +130,7 @@ def test_a_file_is_called_by_its_path_its_id_or_its_rank(home: Path) -> None:
             library.explain(path, '"a cup of milk"')
 
 
+@pytest.mark.slow
 def test_the_command_says_it_below_each_hit_and_in_json(mmsearch: Mmsearch, home: Path) -> None:
     lines = mmsearch("search", "white cup cafe", "--explain", library=home / "library").out.splitlines()
     note = next(place for place, line in enumerate(lines) if "note.md" in line)
@@ -168,6 +169,7 @@ def test_a_table_marks_the_words_and_a_preview_shows_the_heat(home: Path) -> Non
     assert seen(plain).cells != seen(heated).cells
 
 
+@pytest.mark.slow
 def test_heat_maps_are_written_as_pngs_and_replace_no_other_picture(
     mmsearch: Mmsearch, home: Path, tmp_path: Path
 ) -> None:
@@ -222,6 +224,7 @@ def test_a_model_without_regions_is_shown_the_picture_with_parts_hidden(both: Im
     assert peak(heat, "a cat")[0] < 0.5 < peak(heat, "a cup of coffee")[0]
 
 
+@pytest.mark.slow
 def test_every_revision_and_view_of_the_model_has_regions(both: Image.Image) -> None:
     model = OnnxEncoder(MODEL_FOLDER)
     own = regions_of(model, both)

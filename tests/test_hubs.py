@@ -141,6 +141,7 @@ def test_similarity_is_the_cosine_and_the_order_is_the_corrected_one(indexed: Pa
 # However is searched
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 1_000), by_text=st.sampled_from([1.0, 0.6, -0.5]))
 def test_codes_and_graph_find_what_comparing_all_finds(
@@ -263,6 +264,7 @@ def bank_name(folder: Path) -> str | None:
         return store.query_bank_name(store.model_rows()[0][0])
 
 
+@pytest.mark.slow
 def test_an_index_run_corrects_hubs_in_a_library_of_before_and_encodes_nothing(
     old: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,6 +284,7 @@ def test_an_index_run_corrects_hubs_in_a_library_of_before_and_encodes_nothing(
         assert library.care.examine().sound
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", ["query bank kept", "codes begun", "derived file written", "calibration kept"])
 def test_a_run_that_is_killed_there_leaves_right_answers_and_the_next_one_goes_on(
     old: Path, point: str, tmp_path: Path
@@ -316,6 +319,7 @@ def test_a_damaged_number_is_noticed(library: MadeUpLibrary) -> None:
     assert gallery.troubles()
 
 
+@pytest.mark.slow
 def test_a_damaged_bank_is_found_and_made_anew(old: Path) -> None:
     with Library(old) as library:
         library.index()

@@ -303,6 +303,7 @@ def test_a_root_that_is_suddenly_empty_is_offline_and_keeps_its_files(library: L
     assert library.index().unchanged == 4
 
 
+@pytest.mark.slow
 def test_an_unreadable_folder_is_told_and_keeps_its_files(mmsearch: Mmsearch, home: Path, locked: Path) -> None:
     mmsearch("index", home)
     locked.chmod(0)
@@ -319,6 +320,7 @@ def test_an_unreadable_folder_is_told_and_keeps_its_files(mmsearch: Mmsearch, ho
     assert mmsearch("status", "--failed").out == ""
 
 
+@pytest.mark.slow
 def test_an_unreadable_file_is_noted(mmsearch: Mmsearch, home: Path) -> None:
     (home / "tax.txt").chmod(0)
     report = mmsearch("index", home, "--json", as_anybody=True).json
@@ -361,6 +363,7 @@ def test_what_is_gone_from_a_folder_within_a_root_is_dropped_with_it(library: Li
     assert library.index([home]).removed == 0
 
 
+@pytest.mark.slow
 def test_rules_of_before_are_named_where_they_leave_nothing(home: Path, mmsearch: Mmsearch) -> None:
     mmsearch("index", home, "--include", "*.xyz")
     for arguments in (("index", home), ("index", home, "--dry-run")):
@@ -529,6 +532,7 @@ def test_a_second_writer_is_told_who_writes(library: Library, home: Path) -> Non
         assert len(files(library)) == 4
 
 
+@pytest.mark.slow
 def test_a_killed_run_loses_nothing_that_was_committed(library: Library, home: Path, mmsearch: Mmsearch) -> None:
     for number in range(100):
         (home / f"{number}.txt").write_text(f"Chapter {number}. It was a dark and stormy night.")

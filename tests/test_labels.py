@@ -51,6 +51,7 @@ def test_what_scores_too_little_is_left_out(indexed: Path) -> None:
                 library.label(labels, top=top)
 
 
+@pytest.mark.slow
 def test_the_command_prints_lines_csv_and_json(mmsearch: Mmsearch, indexed: Path, photos: Path, tmp_path: Path) -> None:
     listed = tmp_path / "labels.txt"
     listed.write_text("\n".join(LABELS[1:]) + "\n\n", encoding="utf-8")
@@ -69,6 +70,7 @@ def test_the_command_prints_lines_csv_and_json(mmsearch: Mmsearch, indexed: Path
         assert mmsearch(*wrong, library=indexed).code == 2
 
 
+@pytest.mark.slow
 def test_labels_become_keywords_and_no_sidecar_of_others_is_touched(
     photos: Path, tmp_path: Path, mmsearch: Mmsearch
 ) -> None:
@@ -112,6 +114,7 @@ def test_any_words_are_read_again_as_they_were_written(tmp_path: Path) -> None:
     assert len(os.listdir(tmp_path)) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="folders have no such rights")
 def test_a_folder_that_cannot_be_written_is_counted(photos: Path, tmp_path: Path, mmsearch: Mmsearch) -> None:
     folder, library = tmp_path / "album", tmp_path / "library"

@@ -223,6 +223,7 @@ def test_any_text_is_read_or_left_alone(text: str, language: str | None) -> None
         assert all(one.strip() for one in reading.english)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(sorted(NAMES)), st.data())
 def test_any_words_of_a_language_are_read(language: str, data: st.DataObject) -> None:

@@ -112,6 +112,7 @@ def test_a_run_that_is_killed_while_the_file_is_made_leaves_the_one_before(index
     assert hits(folder) == expected
 
 
+@pytest.mark.slow
 def test_learned_codes_find_what_an_exact_search_finds(library: MadeUpLibrary) -> None:
     library.add(drawn(6_000))
     assert chosen(library, 64) is None
@@ -135,6 +136,7 @@ def test_a_session_goes_on_while_codes_are_changed(library: MadeUpLibrary) -> No
         assert near == expected
 
 
+@pytest.mark.slow
 def test_the_file_grows_by_what_is_new_and_learns_anew_when_the_library_is_far_larger(library: MadeUpLibrary) -> None:
     library.add(drawn(600))
     chosen(library, 64)

@@ -396,6 +396,7 @@ def test_a_library_that_has_lost_which_model_it_uses_is_mended(library: Library,
     assert library.search("a cat").hits
 
 
+@pytest.mark.slow
 def test_a_killed_change_of_model_goes_on_and_searches_never_notice(
     library: Library, tmp_path: Path, tiny: str
 ) -> None:
@@ -498,6 +499,7 @@ def changed(module):
 """
 
 
+@pytest.mark.slow
 def test_a_text_that_ends_the_model_that_is_waited_for_is_set_aside_for_it_alone(
     home: Path, tiny: str, tmp_path: Path
 ) -> None:

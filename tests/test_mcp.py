@@ -356,6 +356,7 @@ def test_nothing_is_given_of_a_file_that_was_swapped_or_is_gone(own: tuple[Path,
         assert spoken.call("status")["structuredContent"]["roots"][0]["offline"] is True
 
 
+@pytest.mark.slow
 def test_it_answers_while_another_process_indexes_and_then_of_what_is_new(own: tuple[Path, Path]) -> None:
     library, home = own
     with talk(library) as spoken:
@@ -395,6 +396,7 @@ def test_without_its_model_it_says_what_to_do(own: tuple[Path, Path]) -> None:
         assert "model" in spoken.fault("search", query="a cat at night")
 
 
+@pytest.mark.slow
 def test_answers_have_less_than_a_megabyte(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()

@@ -105,6 +105,7 @@ def sentence(answer: Answer) -> str:
 # Fetching
 
 
+@pytest.mark.slow
 def test_a_model_is_fetched_once_and_needs_no_network_then(
     hub: FakeHub, mmsearch: Mmsearch, command: Mmsearch, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +158,7 @@ def test_a_revision_is_a_model_of_its_own(hub: FakeHub, command: Mmsearch) -> No
     assert "cannot be called" in sentence(command("models", "pull", NAME, "--revision", "a b"))
 
 
+@pytest.mark.slow
 def test_a_download_that_breaks_off_says_which_file_and_goes_on_later(hub: FakeHub, command: Mmsearch) -> None:
     hub.cut.add("model.safetensors")
     said = sentence(command("models", "pull", NAME))
@@ -172,6 +174,7 @@ def test_a_download_that_breaks_off_says_which_file_and_goes_on_later(hub: FakeH
     assert "model.safetensors" in again
 
 
+@pytest.mark.slow
 def test_a_killed_download_leaves_no_model_and_goes_on_later(hub: FakeHub, mmsearch: Mmsearch, models: Path) -> None:
     hub.cut.add("model.safetensors")
     process = subprocess.Popen([sys.executable, "-m", "mmsearch", "models", "pull", NAME], stderr=subprocess.DEVNULL)
@@ -473,6 +476,7 @@ def test_a_library_that_calls_a_known_model_by_its_long_name(
 # Making fast
 
 
+@pytest.mark.slow
 def test_an_optimised_model_is_taken_by_the_same_name_and_needs_no_torch(
     fetched: Path, models: Path, mmsearch: Mmsearch, home: Path, tmp_path: Path
 ) -> None:
@@ -510,6 +514,7 @@ def test_without_torch_the_original_says_what_to_install(fetched: Path, home: Pa
         assert "-m pip install -c constraints.txt '.[clip]'" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_library_of_the_original_stays_with_it(fetched: Path, library: Library, home: Path) -> None:
     from mmsearch.models.optimise.building import optimise
 
@@ -522,6 +527,7 @@ def test_a_library_of_the_original_stays_with_it(fetched: Path, library: Library
     assert library.index([home], model="tiny-int8").encoded == 5
 
 
+@pytest.mark.slow
 def test_eval_measures_the_original_and_what_was_made_of_it(
     fetched: Path, command: Mmsearch, home: Path, tmp_path: Path
 ) -> None:
@@ -537,6 +543,7 @@ def test_eval_measures_the_original_and_what_was_made_of_it(
     assert [one["model"].split("@")[0] for one in measured] == ["tiny", "tiny-int8"]
 
 
+@pytest.mark.slow
 def test_a_siglip_is_pulled_and_made_fast_in_one_go(hub: FakeHub, command: Mmsearch, home: Path) -> None:
     command("index", home)  # its pictures are those to compare with
     done = command("models", "pull", "some/tiny-siglip", "--optimise")

@@ -92,6 +92,7 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
     yield Home(tmp_path, is_traced)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="a home is laid out otherwise there")
 def test_no_command_opens_a_connection_or_leaves_foreign_files(fresh: Home, photos: Path, tmp_path: Path) -> None:
     captions = tmp_path / "captions.jsonl"

@@ -126,6 +126,7 @@ def test_passages_are_spread_evenly(count: int, most: int) -> None:
         assert max(gaps) - min(gaps) <= 1
 
 
+@pytest.mark.slow
 def test_a_long_text_has_no_more_passages_than_it_may_have(
     library: Library, tmp_path: Path, mmsearch: Mmsearch
 ) -> None:

@@ -36,6 +36,7 @@ def read_in(path: Path, engine: object) -> list[Part]:
         return list(engine.parts(file))  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_signs_and_receipts_are_found_by_what_is_written_on_them(home: Path, mmsearch: Mmsearch) -> None:
     written(home / "receipt.jpg", "GROCERY STORE\nMilk 1.19\nBread 2.49\nTOTAL 3.68")
     done = mmsearch("index", home, "--ocr")
@@ -70,6 +71,7 @@ def test_small_print_of_a_screen_is_read(tmp_path: Path, engine: object) -> None
     assert part.payload == "The build failed in line 42"
 
 
+@pytest.mark.slow
 def test_a_long_page_is_read_to_its_end_each_line_once(tmp_path: Path, engine: object) -> None:
     lines = [f"Step {number}: open valve {number * 7}" for number in range(1, 25)]
     page = tmp_path / "page.png"
@@ -95,6 +97,7 @@ def test_fewer_than_three_letters_are_nothing(tmp_path: Path, engine: object) ->
     assert read_in(written(tmp_path / "two.png", "42"), engine) == []
 
 
+@pytest.mark.slow
 def test_nothing_is_fetched(home: Path, tmp_path: Path) -> None:
     from test_network import HOOK
 

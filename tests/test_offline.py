@@ -38,6 +38,7 @@ def take_away(folder: Path, count: int) -> list[Path]:
     return gone
 
 
+@pytest.mark.slow
 def test_a_folder_that_loses_most_of_its_files_at_once_keeps_them_until_a_person_agrees(
     library: Library, many: Path, mmsearch: Mmsearch
 ) -> None:
@@ -111,6 +112,7 @@ def test_a_tree_that_moves_from_one_root_to_another_is_not_encoded_again(library
     assert library._access.reading().connection.execute("SELECT count(*) FROM contents").fetchone()[0] == 60
 
 
+@pytest.mark.slow
 def test_hits_on_a_drive_that_is_away_are_marked_and_left_out_of_paths(home: Path, mmsearch: Mmsearch) -> None:
     mmsearch("index", home)
     home.rename(home.with_name("unplugged"))
@@ -201,6 +203,7 @@ def can_mount() -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not can_mount(), reason="only root can mount")
 def test_a_drive_below_a_root_is_unmounted(home: Path, tmp_path: Path) -> None:
     command = ["unshare", "--mount", sys.executable, "-c", MOUNTED, str(home), str(tmp_path / "library")]

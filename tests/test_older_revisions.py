@@ -140,6 +140,7 @@ def test_its_texts_go_over_the_bridge_and_its_pictures_do_not(
     assert open_encoder(NEWER).identity == newest.identity
 
 
+@pytest.mark.slow
 def test_it_changes_over_without_a_gap(upgraded: Library, old: Path, home: Path, command: Mmsearch) -> None:
     said = command("index", library=old)
     assert said.err.count(f"{NEWER}, a better model than {OLDER}, is there") == 1
@@ -167,6 +168,7 @@ def test_it_changes_over_without_a_gap(upgraded: Library, old: Path, home: Path,
     assert upgraded.care.examine().sound
 
 
+@pytest.mark.slow
 def test_searches_wait_until_it_has_caught_up(upgraded: Library, home: Path, tmp_path: Path) -> None:
     more = tmp_path / "more"
     more.mkdir()
@@ -192,6 +194,7 @@ def test_a_model_that_has_encoded_nothing_is_not_used(upgraded: Library) -> None
     assert upgraded.search(ANYTHING, model="mmsearch-mini").model == OLDER, "scripts that name it go on"
 
 
+@pytest.mark.slow
 def test_encoding_all_again_takes_the_newest(upgraded: Library) -> None:
     report = upgraded.index(rebuild=True)
     assert (report.encoded, report.model, report.searched, report.newer) == (4, NEWER, NEWER, None)
@@ -199,6 +202,7 @@ def test_encoding_all_again_takes_the_newest(upgraded: Library) -> None:
     assert hits(upgraded)[0][0] == "cat.png"
 
 
+@pytest.mark.slow
 def test_the_older_one_can_be_encoded_with_again(upgraded: Library) -> None:
     upgraded.index(model="mmsearch-mini")
     report = upgraded.index(model=OLDER, rebuild=True)
@@ -206,6 +210,7 @@ def test_the_older_one_can_be_encoded_with_again(upgraded: Library) -> None:
     assert sorted(names(upgraded)) == ["mmsearch-mini", OLDER]
 
 
+@pytest.mark.slow
 def test_the_commands_name_the_two_apart(upgraded: Library, old: Path, home: Path, command: Mmsearch) -> None:
     command("index", "--model", "mmsearch-mini", library=old)
     listed = command("models", library=old).out
@@ -225,6 +230,7 @@ def test_the_commands_name_the_two_apart(upgraded: Library, old: Path, home: Pat
         assert f"{OLDER} is built in" in command("models", refusal, OLDER, library=old).err
 
 
+@pytest.mark.slow
 def test_adapters_of_it_go_on(old: Path, newer_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mmsearch.encoding.adapted import Adapter, LowRankMap
     from mmsearch.store.adapters import add_adapter
@@ -248,6 +254,7 @@ def test_adapters_of_it_go_on(old: Path, newer_folder: Path, monkeypatch: pytest
             library.search(ANYTHING, adapter="pets")
 
 
+@pytest.mark.slow
 def test_a_revision_that_is_not_there_is_told_of(upgraded: Library, old: Path, home: Path) -> None:
     with closing(sqlite3.connect(old / "library.db")) as connection, connection:
         connection.execute("UPDATE models SET revision = '0', fingerprint = ?", ("0" * 32,))

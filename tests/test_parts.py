@@ -117,6 +117,7 @@ def index_elsewhere(folder: Path, library: Path, crash: str = "") -> subprocess.
     return subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_long_file_that_was_cut_off_goes_on_where_it_was(album: Path, tmp_path: Path) -> None:
     library = tmp_path / "library"
     killed = index_elsewhere(album, library, crash="batch committed:2")
@@ -162,6 +163,7 @@ def test_what_could_not_be_read_is_tried_again_once_a_reader_is_there(
     assert library.index().failing == 1
 
 
+@pytest.mark.slow
 def test_kinds_that_nothing_reads_are_counted_and_kept(library: Library, home: Path, mmsearch: Mmsearch) -> None:
     for name in ("a.dwg", "b.DWG", "c.iso", "d.2021-05 (old copy)"):
         (home / name).write_bytes(b"AC1027\0 or so")

@@ -304,6 +304,7 @@ def changed(module):
 """
 
 
+@pytest.mark.slow
 def test_a_pdf_that_ends_the_program_is_set_aside(tmp_path: Path) -> None:
     hooks = hooked(tmp_path, "mmsearch.reading.document.pdf", DEADLY_PAGE)
     folder = tmp_path / "papers"

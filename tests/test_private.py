@@ -31,6 +31,7 @@ def readable_by_others(*folders: Path) -> list[str]:
     return [str(place) for place in places if place.stat().st_mode & 0o077]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("umask", ["022", "000"])
 def test_a_library_and_the_cache_are_for_their_owner_alone(umask: str, home: Path, tmp_path: Path) -> None:
     library, cache = tmp_path / "made" / "library", tmp_path / "cache"

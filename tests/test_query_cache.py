@@ -72,6 +72,7 @@ def test_a_library_that_cannot_be_written_is_searched_all_the_same(own: Path, mm
     assert not (own / QUERY_CACHE_NAME).exists()
 
 
+@pytest.mark.slow
 def test_models_do_not_share_vectors_and_old_queries_are_dropped(tmp_path: Path) -> None:
     one = QueryCache(str(tmp_path), ModelIdentity("one", "1", 4, "a" * 32))
     other = QueryCache(str(tmp_path), ModelIdentity("other", "1", 4, "b" * 32))

@@ -182,6 +182,7 @@ def test_a_photo_in_every_common_format_is_the_photo(
 ALL_OR_NOTHING = ("lzw.tiff", "jpeg.tiff", "a.jp2", "a.j2k")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "kind", "options"), FORMATS)
 def test_of_a_photo_cut_short_what_there_is_is_seen_with_a_note(
     tmp_path: Path, cat: Image.Image, name: str, kind: str, options: dict[str, Any]
@@ -865,6 +866,7 @@ MORE_HEADS = (
 NAMES = st.sampled_from(["a.jpg", "a.png", "a.tga", "a.txt", "a.html", "a", "a.ico", "a.py", "a.zip"])
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(head=st.sampled_from(HEADS + MORE_HEADS), tail=st.binary(max_size=300), name=NAMES)
 def test_any_bytes_are_content_or_a_reason(

@@ -213,6 +213,7 @@ def test_a_long_text_is_one_hit_with_its_best_passage(home: Path, library: Libra
     assert best.line == text[: best.offset].count("\n") + 1
 
 
+@pytest.mark.slow
 def test_a_text_of_many_passages_does_not_crowd_out_other_files(home: Path, library: Library) -> None:
     (home / "cats.txt").write_text("A cat sits on the mat and looks at the cat.\n" * 1500, encoding="utf-8")
     library.index([home])

@@ -334,6 +334,7 @@ def test_answers_are_not_held_back_on_their_way() -> None:
             assert accepted.proto == socket.IPPROTO_TCP
 
 
+@pytest.mark.slow
 def test_what_cannot_be_served_is_said(mmsearch: Mmsearch, library: Path, tmp_path: Path) -> None:
     none = mmsearch("serve", "--no-open", library=tmp_path / "none")
     assert none.code == 2

@@ -127,6 +127,7 @@ def changes(library: Library, home: Path) -> list[Callable[[], object]]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_each_answer_is_that_of_one_state_while_the_library_changes(home: Path, tmp_path: Path) -> None:
     from PIL import Image
 
@@ -320,6 +321,7 @@ def test_connections_of_threads_that_have_ended_are_closed(indexed: Path) -> Non
         session.search("a cat")
 
 
+@pytest.mark.slow
 def test_what_is_kept_does_not_grow(indexed: Path, photos: Path) -> None:
     def memory() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
@@ -416,6 +418,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch, photos: Path) -> Iterator[tuple[thr
     released.set()
 
 
+@pytest.mark.slow
 def test_a_drive_that_hangs_holds_no_search_up(
     indexed: Path, photos: Path, hanging: tuple[threading.Event, list[bytes]]
 ) -> None:
@@ -459,6 +462,7 @@ def test_the_query_image_is_found_out_on_a_drive_that_hangs(
 # Several models
 
 
+@pytest.mark.slow
 def test_two_models_make_one_list(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tiny_clip import make_tiny_clip
 

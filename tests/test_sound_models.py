@@ -216,6 +216,7 @@ def test_what_older_versions_refused_is_heard(library: Library, music: Path, cla
     assert (report.added, report.failed, library.status().failures) == (2, 0, ())
 
 
+@pytest.mark.slow
 def test_a_long_recording_goes_on_where_a_run_was_stopped(library: Library, tmp_path: Path, clap: str) -> None:
     folder = tmp_path / "long"
     folder.mkdir()
@@ -261,6 +262,7 @@ def test_a_repair_knows_it_again(library: Library, music: Path, clap: str) -> No
     assert [(one.searched, one.hears) for one in library.models.list()] == [(True, False), (False, True)]
 
 
+@pytest.mark.slow
 def test_a_recording_that_may_have_ended_a_run_is_tried_as_it_is_heard(music: Path, clap: str) -> None:
     settings = TrialSettings(clap, "cpu", ReadLimits())
     trial = _tried_elsewhere([Suspect(os.fsencode(music / "noise.wav"))], settings, threading.Event(), seconds=300)

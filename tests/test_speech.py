@@ -70,6 +70,7 @@ def of_speech(report: IndexReport) -> tuple[int, int, int]:
     return one.read, one.found, one.failed
 
 
+@pytest.mark.slow
 def test_what_is_said_is_found_at_its_moment(memos: Path, whisper: Path, mmsearch: Mmsearch) -> None:
     before = mmsearch("index", memos)
     assert "skipped" in before.err
@@ -223,6 +224,7 @@ def test_long_sound_is_cut_where_it_is_quiet(tmp_path: Path, monkeypatch: pytest
     assert sum(len(sound) for _, sound in found) == 61 * RATE
 
 
+@pytest.mark.slow
 def test_what_is_said_after_a_gap_has_the_time_at_which_it_is_said(
     tmp_path: Path, whisper: Path, mmsearch: Mmsearch
 ) -> None:

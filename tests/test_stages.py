@@ -316,6 +316,7 @@ def index(
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
 
 
+@pytest.mark.slow
 def test_a_kill_while_found_texts_are_encoded_loses_none_of_them(album: Path, tmp_path: Path, library: Library) -> None:
     hooks = hooked(tmp_path, "mmsearch.reading.ocr", toy_stage.HOOK)
     folder = Path(library.folder)
@@ -329,6 +330,7 @@ def test_a_kill_while_found_texts_are_encoded_loses_none_of_them(album: Path, tm
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("crash", "left"), [("stage written:2", 2), ("stage committed:1", 2), ("stage committed:3", 0)]
 )
@@ -351,6 +353,7 @@ def test_a_kill_loses_no_more_than_the_file_in_work(
     assert "text in pictures" not in index(folder, hooks).stderr
 
 
+@pytest.mark.slow
 def test_a_file_that_ends_the_program_is_set_aside(album: Path, tmp_path: Path, library: Library) -> None:
     hooks = hooked(tmp_path, "mmsearch.reading.ocr", toy_stage.HOOK)
     new_picture(album / "a.png", "deadly")

@@ -48,6 +48,7 @@ def test_a_command_brings_it_up_to_date(old: Path, mmsearch: Mmsearch) -> None:
     assert not [name for name in os.listdir(old) if "upgrade" in name]
 
 
+@pytest.mark.slow
 def test_an_index_run_brings_it_up_to_date_and_encodes_nothing_again(old: Path, mmsearch: Mmsearch) -> None:
     if version(old) == 1:
         pytest.skip("of another model, which is to be rebuilt")
@@ -60,6 +61,7 @@ def test_an_index_run_brings_it_up_to_date_and_encodes_nothing_again(old: Path, 
     assert tables(old) == before
 
 
+@pytest.mark.slow
 def test_a_new_folder_joins_what_was_there(old: Path, home: Path) -> None:
     if version(old) == 1:
         pytest.skip("of another model, which is to be rebuilt")

@@ -150,6 +150,7 @@ def test_files_of_another_state_of_the_library_are_not_believed(home: Path, tmp_
         assert library.search("baking bread").hits[0].path.endswith("later.txt")
 
 
+@pytest.mark.slow
 def test_the_graph_and_the_scan_agree(home: Path, tmp_path: Path) -> None:
     pytest.importorskip("hnswlib")
     words = ["sea", "sun", "moon", "tree", "house", "dog", "bird", "train", "bread", "wine", "rain", "snow", "king"]

@@ -67,6 +67,7 @@ def trip(photos: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_film_is_found_at_its_moment(trip: Path, mmsearch: Mmsearch) -> None:
     done = mmsearch("index", trip, "--json")
     assert (done.code, done.json["added"], done.json["failures"]) == (0, 1, [])
@@ -319,6 +320,7 @@ def long_film(photos: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_frames_that_look_alike_are_one_and_a_killed_run_goes_on(
     long_film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mmsearch: Mmsearch
 ) -> None:

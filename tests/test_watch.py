@@ -115,6 +115,7 @@ def finds(library: Path, query: str) -> list[str]:
         return [Path(hit.path).name for hit in opened.search(query).hits]
 
 
+@pytest.mark.slow
 def test_what_is_written_moved_and_deleted_is_found_so(notes: Path, tmp_path: Path, mmsearch: Mmsearch) -> None:
     library = tmp_path / "library"
     with watching(library, notes) as watch:
@@ -160,6 +161,7 @@ def test_a_slow_copy_is_not_read_half(notes: Path, tmp_path: Path) -> None:
         assert watch.counted("updated") == 0
 
 
+@pytest.mark.slow
 def test_ignore_files_rule_at_once_and_what_they_leave_out_is_not_watched(notes: Path, tmp_path: Path) -> None:
     library = tmp_path / "library"
     (notes / "node_modules" / "deep").mkdir(parents=True)
@@ -179,6 +181,7 @@ def test_sidecars_are_told_of_their_photos(home: Path, tmp_path: Path) -> None:
         until(lambda: watch.counted("details_read") == 1)
 
 
+@pytest.mark.slow
 def test_a_root_that_goes_loses_nothing_and_is_watched_when_it_is_back(notes: Path, tmp_path: Path) -> None:
     library = tmp_path / "library"
     away = tmp_path / "away"
@@ -197,6 +200,7 @@ def test_a_root_that_goes_loses_nothing_and_is_watched_when_it_is_back(notes: Pa
         assert watch.counted("removed") == 0
 
 
+@pytest.mark.slow
 def test_a_root_that_is_away_at_the_start_is_waited_for(notes: Path, tmp_path: Path) -> None:
     library = tmp_path / "library"
     with Library(library) as opened:
@@ -210,6 +214,7 @@ def test_a_root_that_is_away_at_the_start_is_waited_for(notes: Path, tmp_path: P
         until(lambda: "whales.txt" in held(library))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounting takes root on Linux")
 def test_a_drive_below_a_root_comes_and_goes(notes: Path, tmp_path: Path) -> None:
     library, drive = tmp_path / "library", notes / "drive"
@@ -243,6 +248,7 @@ def test_a_single_file_that_is_a_root_is_looked_after(notes: Path, tmp_path: Pat
         assert held(library) == {"boats.txt"}
 
 
+@pytest.mark.slow
 def test_after_a_kill_the_next_one_goes_on(notes: Path, tmp_path: Path) -> None:
     library = tmp_path / "library"
     killed = Watching(library, notes, environment=signal_at(tmp_path, "batch written", 1, signal.SIGKILL))
@@ -267,6 +273,7 @@ def test_what_is_in_work_at_its_end_is_kept(notes: Path, tmp_path: Path, sent: s
     assert held(library) == {"boats.txt", "trains.txt"}
 
 
+@pytest.mark.slow
 def test_it_waits_while_another_process_writes_the_library(notes: Path, tmp_path: Path) -> None:
     library = tmp_path / "library"
     with watching(library, notes) as watch:
@@ -293,6 +300,7 @@ def test_it_waits_at_its_start_too(notes: Path, tmp_path: Path) -> None:
         assert len(watch.events("waiting")) == 1
 
 
+@pytest.mark.slow
 def test_a_root_that_another_process_brings_is_watched_too(notes: Path, tmp_path: Path, mmsearch: Mmsearch) -> None:
     library, more = tmp_path / "library", tmp_path / "more"
     more.mkdir()
@@ -310,6 +318,7 @@ def test_a_root_that_another_process_brings_is_watched_too(notes: Path, tmp_path
         until(is_watched)
 
 
+@pytest.mark.slow
 def test_the_library_within_a_root_does_not_wake_it(notes: Path) -> None:
     library = notes / "library"
     with watching(library, notes) as watch:
@@ -341,6 +350,7 @@ def watcher(
     assert ready.error is None
 
 
+@pytest.mark.slow
 def test_a_thread_watches_and_lets_go_of_the_model(notes: Path, tmp_path: Path) -> None:
     library = tmp_path / "library"
     with watcher(notes, library, WatchSettings(keep_model=0.1)):

@@ -135,6 +135,7 @@ def another_format(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE item_words_config SET v = 77 WHERE k = 'version'")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [other_words, other_bytes, no_structure, another_format])
 def test_damage_of_the_word_index_is_found_and_it_is_made_anew(
     own: Path, photos: Path, mmsearch: Mmsearch, damage: Callable[[sqlite3.Connection], None]
