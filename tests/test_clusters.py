@@ -12,6 +12,7 @@ from PIL import Image, ImageEnhance
 
 from mmsearch import Clusters, Filters, Library
 from mmsearch.output.clusters import print_clusters
+from mmsearch.records import Progress
 from mmsearch.searching import cluster_names
 from mmsearch.searching.cluster_names import named, root_of, typical_words
 
@@ -59,8 +60,10 @@ def test_a_group_is_named_by_its_files_and_by_what_they_show(
                 picture = opened.convert("RGB").crop((5 * number, 0, opened.width, opened.height))
                 picture.save(tmp_path / "album" / folder / f"IMG_{number}.jpg")
     library.index([tmp_path / "album"])
-    names = [one.name for one in library.clusters(count=2).clusters]
+    told: list[Progress] = []
+    names = [one.name for one in library.clusters(count=2, on_progress=told.append).clusters]
     assert sorted(name[0] for name in names) == ["kyoto", "lisbon"]
+    assert {(one.stage, one.unit) for one in told} == {("encoding", "words")} and told[0].done == 0
     shown = {name[0]: " ".join(name[1:]) for name in names}
     assert "cat" in shown["lisbon"] and ("coffee" in shown["kyoto"] or "cup" in shown["kyoto"])
     (kept,) = Path(library.folder, "derived").glob("*.words")

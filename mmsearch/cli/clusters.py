@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mmsearch.cli.filtering import AfterOption, BeforeOption, ExtOption, TypedFilters, filters_of
-from mmsearch.cli.running import EXIT_NONE, JsonOption, LibraryOption, show, stoppable
+from mmsearch.cli.running import EXIT_NONE, JsonOption, LibraryOption, progress_bar, show, stoppable
 
 
 def clusters(
@@ -44,7 +44,9 @@ def clusters(
         None, folders or (), ext or (), (after, before), None, None, None, None, None, (), (None, None)
     )
     with Library(library) as opened, stoppable("stopped."):
-        found = opened.clusters(filters_of(opened, typed), count=count, central=central)
+        filters = filters_of(opened, typed)
+        with progress_bar(quiet=False) as show_progress:
+            found = opened.clusters(filters, count=count, central=central, on_progress=show_progress)
     show(found, as_json, lambda made: print_clusters(made, sys.stdout.isatty()))
     if not found.clusters:
         output.say("there is no photo.")

@@ -372,7 +372,14 @@ class Library:
 
         return write_sidecars(labelled)
 
-    def clusters(self, filters: Filters | None = None, *, count: int = 10, central: int = 5) -> Clusters:
+    def clusters(
+        self,
+        filters: Filters | None = None,
+        *,
+        count: int = 10,
+        central: int = 5,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> Clusters:
         """At most `count` groups of the photos that pass the filters, by what they show; the `central` photos first."""
         from mmsearch.records import Filters
         from mmsearch.searching.clustering import ClustersRequest, clusters_in
@@ -381,7 +388,9 @@ class Library:
         with access.guarded():
             store, in_use = access.reading(), access.model_in_use()
             with store.one_state():
-                return clusters_in(access.folder, store, in_use, request, lambda: access.encoder_of(in_use))
+                return clusters_in(
+                    access.folder, store, in_use, request, lambda: access.encoder_of(in_use), on_progress
+                )
 
     def evaluate(
         self,

@@ -22,7 +22,7 @@ from mmsearch.files.replacing import write_whole
 from mmsearch.language.lexicon import english_entries
 from mmsearch.nearest.derived import derived_path, opened
 from mmsearch.nearest.spaces import Space
-from mmsearch.records import FloatMatrix, FoundItem
+from mmsearch.records import FloatMatrix, FoundItem, Progress
 from mmsearch.searching.function_words import BESIDE_THE_POINT, FUNCTION_WORDS
 from mmsearch.store.words import name_and_folders, words_of_name, words_of_text
 
@@ -34,6 +34,8 @@ _LEAST_SHARE, _LEAST_TIMES = 0.5, 3.0
 _SAY_NOTHING = FUNCTION_WORDS | BESIDE_THE_POINT | frozenset(("img", "dsc", "dscf", "dscn", "pxl", "mvimg", "copy"))
 _FEWEST_LETTERS = 3
 _TEMPLATE = "a photo of a {}"
+# Words are encoded so many at a time.
+_AT_ONCE = 256
 _KIND, _CHECKSUM_BYTES = "words", 8
 
 
@@ -82,7 +84,14 @@ def _is_one(word: str, other: str) -> bool:
 class ShownWords:
     """English words of what photos show, with their vectors in the space of the pictures."""
 
-    def __init__(self, folder: str, space: Space, open_encoder: Callable[[], Encoder]) -> None:
+    def __init__(
+        self,
+        folder: str,
+        space: Space,
+        open_encoder: Callable[[], Encoder],
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self._on_progress = on_progress
         self._words = [word for word in english_entries() if word and len(word.split()) <= 2]
         vectors = self._vectors(derived_path(folder, space, _KIND), space.identity.dimension, open_encoder)
         # What all texts have in common tells nothing.
@@ -103,12 +112,19 @@ class ShownWords:
             data, checksum = content[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
             if data.startswith(mark) and len(data) == len(mark) + size and xxhash.xxh3_64_digest(data) == checksum:
                 return np.frombuffer(data, "<f2", offset=len(mark)).reshape(-1, dimension).astype(np.float32)
-        texts = [_TEMPLATE.format(word) for word in self._words]
-        vectors = np.asarray(text_vectors(texts, open_encoder()), "<f2")
+        vectors = np.asarray(self._encoded(open_encoder()), "<f2")
         data = mark + vectors.tobytes()
         with suppress(OSError):
             write_whole(path, lambda file: file.write(data + xxhash.xxh3_64_digest(data)))
         return vectors.astype(np.float32)
+
+    def _encoded(self, encoder: Encoder) -> FloatMatrix:
+        found: list[FloatMatrix] = []
+        for start in range(0, len(self._words), _AT_ONCE):
+            self._on_progress(Progress("encoding", start, len(self._words), "words"))
+            words = self._words[start : start + _AT_ONCE]
+            found.append(text_vectors([_TEMPLATE.format(word) for word in words], encoder))
+        return np.concatenate(found)
 
 
 def root_of(roots: Sequence[bytes], path: bytes) -> bytes | None:

@@ -14,7 +14,7 @@ from mmsearch.errors import Invalid
 from mmsearch.nearest.k_means import moved_centres, nearest_centres
 from mmsearch.nearest.spaces import ModelInUse
 from mmsearch.nearest.vectors import VectorRows, as_float32, blocks_after, places_in
-from mmsearch.records import Filters, FloatMatrix, FoundItem, HalfMatrix, ItemIds
+from mmsearch.records import Filters, FloatMatrix, FoundItem, HalfMatrix, ItemIds, Progress
 from mmsearch.searching.cluster_names import ShownWords, named, root_of, typical_words, words_of_file
 from mmsearch.store.sqlite.store import SqliteStore
 
@@ -73,6 +73,7 @@ def clusters_in(
     in_use: ModelInUse,
     request: ClustersRequest,
     open_encoder: Callable[[], Encoder],
+    on_progress: Callable[[Progress], None],
 ) -> Clusters:
     """The clusters of the photos in the library `folder`; a model is opened where its words are not known yet."""
     started, filters, central = time.perf_counter(), request.filters, request.central
@@ -83,7 +84,9 @@ def clusters_in(
     nearest, cosines = nearest_centres(rows.vectors, _centres(rows.vectors, request.count))
     groups = [np.flatnonzero(nearest == number) for number in np.unique(nearest).tolist()]
     names = (
-        _names(store, rows, files, groups, ShownWords(folder, in_use.space("image"), open_encoder)) if groups else []
+        _names(store, rows, files, groups, ShownWords(folder, in_use.space("image"), open_encoder, on_progress))
+        if groups
+        else []
     )
     for members, name in zip(groups, names, strict=True):
         members = members[np.argsort(-cosines[members], kind="stable")]
