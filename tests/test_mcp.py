@@ -34,7 +34,7 @@ from mmsearch.server.opened_library import OpenedLibrary
 MEGABYTE = 1_000_000
 REQUEST = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
-TOOLS = {"search", "similar", "duplicates", "view", "status"}
+TOOLS = {"search", "similar", "duplicates", "explain", "view", "status"}
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +112,11 @@ def test_a_real_client_has_a_whole_session(kept: Path, mode: str, version: str) 
             coffee = next(hit for hit in hits if hit["path"].endswith("/coffee.png"))
             similar = (await client.call_tool("similar", {"id": coffee["id"]})).structured_content["hits"]
             assert os.path.basename(similar[0]["path"]) == "small coffee.jpg"
+
+            why = await client.call_tool("explain", {"id": coffee["id"], "query": "a cup of coffee"})
+            assert "coffee" in [one["word"] for one in why.structured_content["words"]]
+            assert why.structured_content["heat"]["terms"][0] == "a cup of coffee"
+            assert picture_of(next(block for block in why.content if block.type == "image").data).width > 300
 
             groups = (await client.call_tool("duplicates", {"class": ["bytes"]})).structured_content["groups"]
             assert [sorted(os.path.basename(file["path"]) for file in group["files"]) for group in groups] == [

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
-from mmsearch.server.mcp import searching, viewing
+from mmsearch.server.mcp import explaining, searching, viewing
 from mmsearch.server.mcp.answers import Call, Cancelled
 from mmsearch.server.mcp.messages import (
     BUSY,
@@ -38,7 +38,7 @@ from mmsearch.server.mcp.versions import (
 
 _MOST_IN_A_BATCH = 20
 _THREADS, _MOST_WAITING = 4, 64
-TOOLS = {tool.name: tool for tool in (*searching.TOOLS, *viewing.TOOLS)}
+TOOLS = {tool.name: tool for tool in (*searching.TOOLS, *viewing.TOOLS, *explaining.TOOLS)}
 _INSTRUCTIONS = (
     "Finds photos, documents, videos and texts on this computer by meaning. `search` gives hits with an `id`; `view` "
     "shows one by its id, `similar` finds more like it. Show paths to the person as they are. Nothing can be changed."
