@@ -244,3 +244,20 @@ def test_answers_are_right_while_the_library_is_written(own: Path, photos: Path)
         assert len(seen) > 1
         assert server.get("search", q="a photo", min_score=0).json["total"] == 1
         assert server.end() == (0, "")
+
+
+def test_with_watch_new_files_are_found_by_themselves(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "boats.txt").write_text("A note about boats.")
+    with Library(tmp_path / "library") as opened:
+        opened.index([home])
+    with running(tmp_path / "library", "--watch", cache=tmp_path / "cache") as server:
+        (home / "whales.txt").write_text("A note about whales.")
+        deadline = time.monotonic() + 90
+        while not server.get("search", q='"whales"').json["hits"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        code, said = server.end()
+    assert code == 0
+    assert "watching 1 folder" in said

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmsearch.cli.running import DeviceOption, LibraryOption, keep_to_one_thread
 from mmsearch.errors import Refused, Remedy, Unsupported
+
+if TYPE_CHECKING:
+    from mmsearch.indexing.watching.events import WatchEvent
 
 HostOption = Annotated[
     str,
@@ -30,6 +34,9 @@ RootPathOption = Annotated[
     str, typer.Option(metavar="PATH", help="What a proxy has before all paths: /photos. It may hand that on or not.")
 ]
 AllowIndexOption = Annotated[bool, typer.Option("--allow-index", help="Let the page start runs of index.")]
+WatchOption = Annotated[
+    bool, typer.Option("--watch", help="Index new and changed files within seconds too, as `mmsearch watch` does.")
+]
 AllowHostOption = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="Answer under this name in the Host header too: photos.example (repeatable)."),
@@ -51,6 +58,7 @@ def serve(
     token_file: TokenFileOption = None,
     root_path: RootPathOption = "",
     allow_index: AllowIndexOption = False,
+    watch: WatchOption = False,
     allow_host: AllowHostOption = None,
     cors: CorsOption = None,
     device: DeviceOption = "auto",
@@ -58,8 +66,8 @@ def serve(
     """Search in the browser, and by programs over HTTP.
 
     The first line on stdout is the address, with a token in it that lets you in; a browser keeps it as a cookie. It
-    opens in the browser where there is a desktop. Only this machine can ask, unless --host says otherwise. It reads and
-    changes nothing; Ctrl-C ends it.
+    opens in the browser where there is a desktop. Only this machine can ask, unless --host says otherwise. Files are
+    read and never changed; Ctrl-C ends it.
     """
     keep_to_one_thread()
     try:
@@ -91,11 +99,22 @@ def serve(
 
             webbrowser.open(address)
 
-    with Library(library, device) as opened:
+    with Library(library, device) as opened, opened.watcher(on_event=_say) if watch else nullcontext():
         serve_library(opened, settings, in_words, tell)
     sys.stdout.flush()
     # At once: a thread that is still at a large picture has nothing to say any more.
     os._exit(0)
+
+
+def _say(event: WatchEvent) -> None:
+    """Says on stderr what a person should know of what is watched; the page shows the rest."""
+    from mmsearch import output
+    from mmsearch.cli.remedies import worded
+    from mmsearch.output import watching
+
+    for sentence in watching.sentences(event, worded):
+        output.say(sentence)
+    sys.stderr.flush()
 
 
 def _has_desktop() -> bool:
