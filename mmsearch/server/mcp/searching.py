@@ -11,9 +11,10 @@ from mmsearch.output.json import document
 from mmsearch.records import Progress
 from mmsearch.searching.query import Sort
 from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
+from mmsearch.server.filtering import filters_of
 from mmsearch.server.mcp.answers import Call, Picture, tool_answer
 from mmsearch.server.mcp.arguments import Argument
-from mmsearch.server.mcp.filtering import BASIC, FILTERS, filters_of
+from mmsearch.server.mcp.filtering import BASIC, FILTERS
 from mmsearch.server.mcp.tool import Tool, object_with
 from mmsearch.server.opened_library import Opened
 

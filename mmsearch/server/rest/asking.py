@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from mmsearch.errors import Invalid
 from mmsearch.records import Filters
 from mmsearch.searching.query import Group, Query, Sort, Term, is_id, parse_weight, text_term, text_terms
+from mmsearch.server.filtering import filters_of as meant_by
 from mmsearch.server.rest.cursors import Cursor
 from mmsearch.server.rest.parameters import Given, Parameter, checked
 
 if TYPE_CHECKING:
     from mmsearch.server.rest.uploads import Uploads
 
-Meant = TypeVar("Meant")
-
 MOST_HITS, USUAL_HITS = 500, 50
 _MOST = 1_000_000_000
 _BETWEEN_TERMS = re.compile(r"\s\+(?:\s|$)")
 
+# Bytes of these that are no UTF-8 mean something.
+_PATHS = ("in", "not_in")
 FILTERS = (
     Parameter("type", "Only files of this type.", choices=("image", "document", "video", "audio", "text")),
     Parameter("in", "Only files below this folder, an absolute path.", is_many=True),
@@ -146,41 +146,20 @@ def filters_of(given: Given) -> Filters:
     Raises:
         Invalid: one means nothing, or no time or length lies between two of them. NotFound: no city is called so.
     """
-    from mmsearch.searching.details import parse_near, parse_places, parse_seconds, parse_words
-    from mmsearch.searching.query import parse_date, parse_extension
-
-    def meant(name: str, parse: Callable[[str], Meant]) -> Meant | None:
-        return parse(_as_text(given[name][0])) if name in given else None
-
-    after, before = meant("after", parse_date), meant("before", parse_date)
-    if after is not None and before is not None and after >= before:
-        raise Invalid("No time lies between `after` and `before`; `before` is the later one.")
-    longer, shorter = meant("longer", parse_seconds), meant("shorter", parse_seconds)
-    if longer is not None and shorter is not None and longer >= shorter:
-        raise Invalid("No length lies between `longer` and `shorter`; `shorter` is the longer one.")
-    near, rating = meant("near", parse_near), _number(given, "rating")
-    return Filters(
-        medium=given["type"][0] if "type" in given else None,
-        folders=tuple(map(_folder, given.get("in", ()))),
-        not_folders=tuple(map(_folder, given.get("not_in", ()))),
-        extensions=tuple(name for written in given.get("ext", ()) for name in parse_extension(_as_text(written))),
-        after=after,
-        before=before,
-        camera=meant("camera", parse_words),
-        lens=meant("lens", parse_words),
-        near=None if near is None else near.near,
-        places=meant("place", parse_places) or (),
-        rating=None if rating is None else int(rating),
-        keywords=tuple(parse_words(_as_text(written)) for written in given.get("keyword", ())),
-        longer=longer,
-        shorter=shorter,
-    )
-
-
-def _folder(written: str) -> bytes:
-    if not os.path.isabs(written):
-        raise Invalid(f"{written[:200]!r} is no absolute path; give one as `path` of a hit has.")
-    return os.fsencode(os.path.normpath(written))
+    values: dict[str, Any] = {}
+    for one in FILTERS:
+        written = given.get(one.name, ())
+        if not written:
+            continue
+        if one.kind != "string":
+            number = one.number(given)
+            values[one.name] = int(number) if one.kind == "integer" and number is not None else number
+        elif one.name in _PATHS:
+            values[one.name] = written
+        else:
+            texts = [_as_text(text) for text in written]
+            values[one.name] = texts if one.is_many else texts[0]
+    return meant_by(values)
 
 
 def _as_text(written: str) -> str:
