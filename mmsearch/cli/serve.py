@@ -33,7 +33,7 @@ TokenFileOption = Annotated[
 RootPathOption = Annotated[
     str, typer.Option(metavar="PATH", help="What a proxy has before all paths: /photos. It may hand that on or not.")
 ]
-AllowIndexOption = Annotated[bool, typer.Option("--allow-index", help="Let the page start runs of index.")]
+AllowIndexOption = Annotated[bool, typer.Option("--allow-index", help="Let programs start runs of index, by the API.")]
 WatchOption = Annotated[
     bool, typer.Option("--watch", help="Index new and changed files within seconds too, as `mmsearch watch` does.")
 ]

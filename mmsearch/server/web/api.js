@@ -46,8 +46,6 @@ export const facts = (id, signal) => json(`api/v1/files/${id}`, { signal });
 export const passages = (id, place, signal) => json(`api/v1/files/${id}/passages?${new URLSearchParams(place)}`, { signal });
 export const explain = (id, asked, signal) => json(`api/v1/files/${id}/explain?${asked}`, { signal });
 export const duplicates = (cursor, signal) => json(`api/v1/duplicates?limit=20${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`, { signal });
-export const status = () => json("api/v1/status");
-export const index = () => json("api/v1/index", { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" });
 export const originalOf = (id) => `api/v1/files/${id}/original`;
 
 /** A picture of a file, or of a page or a moment of it. */
