@@ -24,7 +24,7 @@ from mmsearch.evaluation.datasets import Dataset
 from mmsearch.evaluation.metrics import Estimate, estimate
 from mmsearch.records import Progress
 from mmsearch.searching.fusion import ChannelWeights, Fusion, logits
-from mmsearch.searching.merging import WORDS, Told
+from mmsearch.searching.merging import WORDS, Told, together, told_by_words
 from mmsearch.searching.query import Query, text_terms
 from mmsearch.searching.session import Session
 from mmsearch.searching.words import LEAST_WORD_SCORE
@@ -224,7 +224,6 @@ def _reordered(told: Sequence[Told], fusion: Fusion) -> Iterator[int]:
     """The places of files, best first, as they are merged by a fusion; of equal ones in the order of before."""
 
     def score(one: Told) -> float:
-        by_words = fusion.moved_one(WORDS, one.by_words) if one.by_words >= LEAST_WORD_SCORE else 0.0
-        return 1 - (1 - fusion.moved_one(one.modality, one.by_vector)) * (1 - by_words)
+        return together(fusion.moved_one(one.modality, one.by_vector), told_by_words(one.by_words, fusion=fusion))
 
     return iter(sorted(range(len(told)), key=lambda place: (-score(told[place]), place)))

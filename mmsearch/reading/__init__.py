@@ -61,6 +61,7 @@ __all__ = [
     "reader_versions",
     "readers_label",
     "shown_at",
+    "shown_or_trouble",
     "wants_sniffing",
 ]
 
@@ -196,6 +197,16 @@ def shown_at(path: bytes, place: Locator, side: int, limits: ReadLimits | None =
         UnreadableFile: as `open_file` and `read` do.
     """
     return shown_place(path, place, side, limits or ReadLimits(), READERS)
+
+
+def shown_or_trouble(path: bytes, place: Locator, side: int) -> Shown | str:
+    """What `shown_at` shows there; or why nothing is: also where it takes more memory than there is."""
+    try:
+        return shown_at(path, place, side)
+    except UnreadableFile as error:
+        return error.reason
+    except (MemoryError, OSError) as error:
+        return str(error) or "too large for this machine's memory"
 
 
 def picture_in(path: bytes, side: int, limits: ReadLimits | None = None) -> Image | None:

@@ -16,7 +16,7 @@ from mmsearch.searching.explanations import Explanation, FoundBy, FoundWord, Hea
 from mmsearch.searching.function_words import BESIDE_THE_POINT, FUNCTION_WORDS
 from mmsearch.searching.fusion import fusion_for
 from mmsearch.searching.languages import texts_of
-from mmsearch.searching.merging import WORDS
+from mmsearch.searching.merging import WORDS, told_by_words
 from mmsearch.searching.query import Query
 from mmsearch.searching.query_vectors import QueryVectors
 from mmsearch.searching.results import Hit
@@ -68,7 +68,7 @@ def grounds_of(
             )
             sources = [source for source in of_file if source.path == os.fsencode(hit.path)]
         literal = max((asked.match(source).score for source in sources), default=0.0)
-        literal = literal if fusion is None else fusion.moved_one(WORDS, literal)
+        literal = told_by_words(literal, asked.must_match, fusion)
         channels[hit.path] = tuple(_found_by(hit, literal))
         words[hit.path] = _words(hit, sources[0], asked.words) if sources else ()
     sees = next((in_use for in_use in state.models if not in_use.hears and in_use.model_id in vectors), None)
@@ -174,18 +174,15 @@ def _terms(grounds: Grounds, in_use: ModelInUse, encoded: Callable[[tuple[str, .
 
 def _picture(hit: Hit, side: int) -> tuple[Image | None, str | None]:
     """The picture that was found, RGB; or why it is not to be had."""
-    from mmsearch.reading import UnreadableFile, shown_at
+    from mmsearch.reading import shown_or_trouble
 
     if not hit.available:
         return None, "not there now"
     # Of a photo all is looked at, though what was found may be a text in it.
     place = Locator(page=hit.page, region=hit.region, time=hit.time, part_name=hit.part_name)
-    try:
-        shown = shown_at(os.fsencode(hit.path), Locator() if hit.type == "image" else place, side)
-    except UnreadableFile as error:
-        return None, error.reason
-    except (MemoryError, OSError) as error:
-        return None, str(error) or "too large for this machine's memory"
+    shown = shown_or_trouble(os.fsencode(hit.path), Locator() if hit.type == "image" else place, side)
+    if isinstance(shown, str):
+        return None, shown
     if shown.picture is None:
         return None, "no picture to show"
     return shown.picture.convert("RGB"), None

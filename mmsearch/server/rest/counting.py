@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mmsearch.library import Library
 from mmsearch.output.json import document
 from mmsearch.records import Filters
 from mmsearch.searching.duplicate_groups import DUPLICATE_CLASSES, DuplicateClass, Duplicates
@@ -18,7 +15,7 @@ from mmsearch.searching.facets import Facets, brief_of, counted
 from mmsearch.server.rest.asking import FILTERS, MOST_HITS, SEARCH, Asked, asked_of, filters_of
 from mmsearch.server.rest.cursors import Cursor
 from mmsearch.server.rest.parameters import Parameter, checked, of_query
-from mmsearch.server.rest.searching import as_json, with_thumb
+from mmsearch.server.rest.searching import as_json, digest_of, tag_of, with_thumb
 from mmsearch.server.rest.served import Served, served_by
 
 # Of the hits of a query so many are counted, the best.
@@ -41,7 +38,7 @@ async def facets(request: Request) -> Response:
     def work() -> Response:
         asked = asked_of(of_query(query), served.uploads, SEARCH)
         mark = served.session.mark()
-        tag = _tag("facets", mark.library_id, mark.state, mark.model, asked.digest)
+        tag = tag_of("facets", mark.library_id, mark.state, mark.model, asked.digest)
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
         if known == tag:
             return Response(status_code=304, headers=headers)
@@ -65,7 +62,7 @@ async def duplicates(request: Request) -> Response:
         given = checked(of_query(query), DUPLICATES)
         classes = tuple(sorted(given.get("class", ())))
         filters = filters_of(given)
-        digest = _tag(*classes, repr(filters))[3:-1]
+        digest = digest_of(*classes, repr(filters))
         cursor = Cursor.read(given["cursor"][0], digest) if "cursor" in given else None
         mark = served.session.mark()
         if cursor is not None:
@@ -82,9 +79,5 @@ async def duplicates(request: Request) -> Response:
 
 
 def _duplicates(served: Served, filters: Filters, classes: tuple[str, ...]) -> Duplicates:
-    with Library(served.library.folder) as library:  # its store is for one thread
+    with served.of_its_own() as library:
         return library.duplicates(filters, classes=cast("tuple[DuplicateClass, ...]", classes))
-
-
-def _tag(*told: Any) -> str:
-    return f'W/"{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]}"'

@@ -129,10 +129,19 @@ def as_json(answer: Any, headers: dict[str, str] | None = None, status: int = 20
     return Response(json.dumps(answer, ensure_ascii=True), status, headers, "application/json")
 
 
+def tag_of(*told: Any) -> str:
+    """The `ETag` of an answer that is the same wherever these values are."""
+    return f'W/"{digest_of(*told)}"'
+
+
+def digest_of(*told: Any) -> str:
+    """What tells values that JSON can hold from others."""
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
+
+
 def _tag(mark: LibraryMark, asked: Asked) -> str:
     page = asked.limit, asked.offset
-    told = json.dumps([mark.library_id, mark.state, mark.model, asked.digest, *page, THUMBNAIL_VERSION])
-    return f'W/"{hashlib.sha256(told.encode()).hexdigest()[:24]}"'
+    return tag_of(mark.library_id, mark.state, mark.model, asked.digest, *page, THUMBNAIL_VERSION)
 
 
 def _headers(mark: LibraryMark, asked: Asked) -> dict[str, str]:

@@ -57,6 +57,10 @@ class Served:
         self.jobs = Jobs(self.library.folder, self.in_words)
         self.events = Events(self.session, self.light, self.jobs)
 
+    def of_its_own(self) -> Library:
+        """The library opened once more, for what only one thread may use: its store is for one."""
+        return Library(self.library.folder)
+
     def end(self) -> None:
         """Lets go of those who wait for nothing but events."""
         self.events.is_ending = True

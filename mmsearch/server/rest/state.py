@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mmsearch.errors import MmsearchError
-from mmsearch.library import Library
 from mmsearch.library.contents import Status
 from mmsearch.output.json import document
 from mmsearch.server.rest.metrics import MEDIA_TYPE
@@ -49,7 +48,7 @@ async def metrics(request: Request) -> Response:
 
 
 def _status(served: Served) -> Status:
-    with Library(served.library.folder) as library:  # its store is for one thread
+    with served.of_its_own() as library:
         return library.status()
 
 

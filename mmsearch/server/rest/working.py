@@ -9,7 +9,6 @@ from starlette.responses import Response, StreamingResponse
 
 from mmsearch.errors import Refused
 from mmsearch.files.paths import is_below
-from mmsearch.library import Library
 from mmsearch.output.json import document
 from mmsearch.server.rest.bodies import body_of
 from mmsearch.server.rest.parameters import Parameter, checked
@@ -41,7 +40,7 @@ def _check_within(served: Served, paths: list[str]) -> None:
     """Raises Refused for a path that lies in none of the roots: what is indexed is for the library's owner to say."""
     if not paths:
         return
-    with Library(served.library.folder) as library:
+    with served.of_its_own() as library:
         roots = [root.path for root in library.status().roots]
     for path in paths:
         if not any(is_below(os.fsencode(path), root) for root in roots):

@@ -36,12 +36,17 @@ const grid = new Grid($("grid"), {
 const viewer = new Viewer({
   step: (by) => step(by),
   closed: () => closed(),
-  more: (id) => go(changed(state, { like: [...new Set([...state.getAll("like"), id])], unlike: state.getAll("unlike").filter((one) => one !== id), open: null, view: null })),
-  less: (id) => go(changed(state, { unlike: [...new Set([...state.getAll("unlike"), id])], like: state.getAll("like").filter((one) => one !== id), open: null, view: null })),
+  more: (id) => judge(id, "like", "unlike"),
+  less: (id) => judge(id, "unlike", "like"),
   lineOf: (id) => [...grid.loaded()].find((hit) => hit.id === id)?.line,
   state: () => state,
   say,
 });
+
+/** Searches for more, or less, like a file, of which there was not to be the other. */
+function judge(id, kind, other) {
+  go(changed(state, { [kind]: [...new Set([...state.getAll(kind), id])], [other]: state.getAll(other).filter((one) => one !== id), open: null, view: null }));
+}
 
 /** Shows a state as a new entry of the history. */
 function go(next, instead = false) {
@@ -268,8 +273,8 @@ function keys(event) {
   if (!isOnFile) return;
   const hit = grid.hit(grid.focused);
   if (event.key.toLowerCase() === "x") chosen.toggle(grid.focused, (number) => grid.hit(number), event.shiftKey);
-  if (event.key === "m" && hit) go(changed(state, { like: [...new Set([...state.getAll("like"), hit.id])] }));
-  if (event.key === "l" && hit) go(changed(state, { unlike: [...new Set([...state.getAll("unlike"), hit.id])] }));
+  if (event.key === "m" && hit) judge(hit.id, "like", "unlike");
+  if (event.key === "l" && hit) judge(hit.id, "unlike", "like");
 }
 
 function showFilters(open) {

@@ -57,7 +57,12 @@ function list(values, state, name, go) {
 function choice(state, name, value, shown, count, go) {
   const chosen = state.getAll(name).includes(value);
   const next = () => go(changed(state, { [name]: chosen ? null : value, open: null }));
-  return make("button", { type: "button", class: "facet", "aria-pressed": String(chosen), click: next }, make("span", { text: shown }), make("small", { text: count.toLocaleString("en") }));
+  return facet(shown, count, chosen, next);
+}
+
+/** What can be chosen, and how many files it would leave. */
+function facet(shown, count, chosen, click) {
+  return make("button", { type: "button", class: "facet", "aria-pressed": String(chosen), click }, make("span", { text: shown }), make("small", { text: count.toLocaleString("en") }));
 }
 
 /** Folders below the one that all have in common, each with what lies below it. */
@@ -126,7 +131,7 @@ function dates(state, months, go) {
 function span(state, shown, count, from, before, go) {
   const chosen = state.get("after") === from && state.get("before") === before;
   const next = () => go(changed(state, { after: chosen ? null : from, before: chosen ? null : before, open: null }));
-  return make("button", { type: "button", class: "facet", "aria-pressed": String(chosen), click: next }, make("span", { text: shown }), make("small", { text: count.toLocaleString("en") }));
+  return facet(shown, count, chosen, next);
 }
 
 function after(month) {

@@ -17,7 +17,7 @@ export class Viewer {
   #zoom = { scale: 1, x: 0, y: 0 };
   #page = null;
 
-  /** `actions`: step(by), closed(), more(id), less(id), state(), say(text). */
+  /** `actions`: step(by), closed(), more(id), less(id), lineOf(id), state(), say(text). */
   constructor(actions) {
     this.#actions = actions;
     this.#dialog.addEventListener("close", () => {
@@ -86,7 +86,7 @@ export class Viewer {
       this.#pages(stage, facts, page ?? 1);
     }
     const place = { ...(page != null && { page }), ...(time && { time: time[0] }) };
-    const line = this.#actions.lineOf?.(facts.id);
+    const line = this.#actions.lineOf(facts.id);
     if (line != null) place.line = line;
     const found = await api.passages(facts.id, place, signal).catch((error) => {
       if (error.name === "AbortError") throw error;
