@@ -185,6 +185,80 @@ def test_a_word_of_the_name_and_one_of_the_text_are_told_together(tmp_path: Path
         assert (hit.path, hit.copies) == (str(both), (str(tmp_path / "tree" / "other.txt"),))
 
 
+@pytest.fixture(scope="module")
+def named(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library of photographs, of notes whose names say little as words, and of notes about the same things."""
+    place = tmp_path_factory.mktemp("named")
+    texts = {
+        "letters/Doctors without Borders.txt": "Thank you for your help in the past year.",
+        "doctors.txt": "Doctors and nurses work in a hospital near the borders of the country.",
+        "films/Men in Black.txt": "Seen twice.",
+        "men.txt": "Black coffee is what most men drink, said the men in the blue house.",
+        "films/no country for old men.txt": "Seen once, and that was enough.",
+        "old men.txt": "The country has an old king, and old men who sit in the sun.",
+        "songs/The Who.txt": "Baba O'Riley, five minutes.",
+        "who.txt": "Those who sing in the choir, and the one who plays the organ.",
+        "minutes.txt": "It was said that we travel without luggage, by train.",
+    }
+    for name, text in texts.items():
+        (place / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / "tree" / name).write_text(text)
+    with Library(place / "library") as library:
+        library.index([photos, place / "tree"])
+    return place / "library"
+
+
+@pytest.mark.parametrize(
+    ("asked", "first"),
+    [
+        ("Doctors without Borders", "Doctors without Borders.txt"),
+        ("a letter to the doctors without borders", "Doctors without Borders.txt"),
+        ("Men in Black", "Men in Black.txt"),
+        ("a photo of men in black", "Men in Black.txt"),
+        ("no country for old men", "no country for old men.txt"),
+        ("The Who", "The Who.txt"),
+        ("travel without luggage", "minutes.txt"),
+    ],
+)
+def test_a_name_is_found_first_as_it_is_typed(named: Path, asked: str, first: str) -> None:
+    with Library(named) as library:
+        result = library.search(asked)
+    assert os.path.basename(result.hits[0].path) == first
+    assert "words" in result.hits[0].channels
+    assert [term.value for term in result.query.terms] == [asked]
+
+
+def test_what_nothing_is_called_keeps_away_from_something(named: Path, mmsearch: Mmsearch) -> None:
+    done = mmsearch("search", "doctors", "without", "bears", "--json", library=named)
+    assert [term["text"] for term in done.json["query"]["terms"]] == ["doctors", "bears"]
+    # No photo is called so: among photos it is no name.
+    done = mmsearch("search", "doctors without borders", "--type", "image", "--min-score", "0", "--json", library=named)
+    assert [term["text"] for term in done.json["query"]["terms"]] == ["doctors", "borders"]
+    done = mmsearch("search", "2:doctors without borders", "--json", library=named)
+    assert done.json["query"]["terms"] == [{"text": "doctors without borders", "weight": 2.0}]
+    done = mmsearch("search", "doctors without borders", library=named)
+    assert done.err.startswith("mmsearch: a file has these words as they are typed: doctors without borders;")
+
+
+def test_common_words_in_the_name_and_in_the_text_of_a_file_are_found_together(
+    named: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(word_ranking, "RARE", 20)
+    for number in range(60):
+        for name, text in (("invoice", "Wood and nails were paid"), ("letters", "The house of acme wrote again")):
+            file = tmp_path / "tree" / name / f"{number}.txt"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{text}, {number}.")
+    both = tmp_path / "tree" / "invoice" / "zz.txt"
+    both.write_text("A horse ran over green hills to acme, and children swam in the sea under a blue sky.")
+    with Library(tmp_path / "library") as library:
+        library.index([tmp_path / "tree"])
+        for text in ("acme invoice", "invoice from acme"):
+            result = library.search(Query((text_term(text),), min_score=0.0))
+            assert result.hits[0].path == str(both)
+            assert result.hits[0].score > 0.9 > result.hits[1].score
+
+
 def test_a_common_phrase_is_found_beside_rare_words(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(word_ranking, "RARE", 0)
     assert names(session, '"server started" Ottilie') == ["server.log"]

@@ -26,6 +26,7 @@ from mmsearch.searching.channels import (
 from mmsearch.searching.connections import Connections
 from mmsearch.searching.fusion import fusion_in_use
 from mmsearch.searching.languages import as_read, texts_of
+from mmsearch.searching.literal import as_typed
 from mmsearch.searching.merging import Told
 from mmsearch.searching.options import SessionOptions
 from mmsearch.searching.presence import Presence
@@ -100,9 +101,9 @@ class Session:
         started = time.perf_counter()
         asked = Query(tuple(text_terms(query))) if isinstance(query, str) else query
         with mapped_errors(self._folder):
-            state, answer = self._answered(asked, self._search_now)
+            state, read, answer = self._answered(asked, self._search_now)
         return SearchResult(
-            query=as_read(asked, state.models),
+            query=read,
             model=state.label,
             library=self._folder,
             elapsed_ms=(time.perf_counter() - started) * 1000,
@@ -126,7 +127,7 @@ class Session:
             MmsearchError: as for `search`.
         """
         with mapped_errors(self._folder):
-            _, answer = self._answered(query, self._search_now)
+            _, _, answer = self._answered(query, self._search_now)
         return [((hit.path, *hit.copies), told) for hit, told in zip(answer.hits, answer.told, strict=True)]
 
     def list_files(
@@ -243,7 +244,7 @@ class Session:
         from mmsearch.searching.explaining import explained, grounds_of
 
         with mapped_errors(self._folder):
-            _, grounds = self._answered(
+            _, _, grounds = self._answered(
                 result.query,
                 lambda store, state, query, vectors, tries: grounds_of(store, state, query, vectors, result.hits),
             )
@@ -256,8 +257,8 @@ class Session:
         # After some tries an answer is given without the files that it lacks.
         return Searcher(state, store, self._presence, patient=tries < TRIES).answer(query, vectors)
 
-    def _answered(self, query: Query, find: Find[Found]) -> tuple[LibraryState, Found]:
-        """What `find` makes of a query and its vectors at the state that the library is at now, and that state."""
+    def _answered(self, query: Query, find: Find[Found]) -> tuple[LibraryState, Query, Found]:
+        """The state that the library is at now, how the query is read there, and what `find` makes of its vectors."""
         encoded: Encoded = {}
         latest = self._latest
         if latest is not None:
@@ -274,7 +275,7 @@ class Session:
 
     def _answered_now(
         self, query: Query, encoded: Encoded, tries: int, find: Find[Found]
-    ) -> tuple[tuple[LibraryState, Found] | None, list[tuple[ModelInUse, Term]]]:
+    ) -> tuple[tuple[LibraryState, Query, Found] | None, list[tuple[ModelInUse, Term]]]:
         """What is found at the state that the library is at now, or the terms that are to be encoded for it.
 
         Neither, where it is to be had at a later state.
@@ -282,12 +283,12 @@ class Session:
 
         def answered(
             store: SqliteStore, state: LibraryState
-        ) -> tuple[tuple[LibraryState, Found] | None, list[tuple[ModelInUse, Term]]]:
-            read = as_read(query, state.models)
+        ) -> tuple[tuple[LibraryState, Query, Found] | None, list[tuple[ModelInUse, Term]]]:
+            read = as_read(as_typed(query, store, state.models), state.models)
             vectors, missing = self._query_vectors(store, state, read, encoded)
             if missing:
                 return None, missing
-            return (state, find(store, state, read, vectors, tries)), []
+            return (state, read, find(store, state, read, vectors, tries)), []
 
         return self._now(tries, answered) or (None, [])
 
