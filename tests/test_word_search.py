@@ -240,6 +240,12 @@ def test_what_nothing_is_called_keeps_away_from_something(named: Path, mmsearch:
     assert done.err.startswith("mmsearch: a file has these words as they are typed: doctors without borders;")
 
 
+def test_a_name_is_explained_as_it_was_searched_for(named: Path) -> None:
+    with Library(named) as library:
+        told = library.explain(named.parent / "tree" / "doctors.txt", "doctors without borders")
+    assert {one.word for one in told.words} == {"doctors", "borders"}
+
+
 def test_common_words_in_the_name_and_in_the_text_of_a_file_are_found_together(
     named: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -227,7 +227,9 @@ class Session:
         asked = Query(tuple(text_terms(query))) if isinstance(query, str) else query
         path = self._found(lambda store, state: path_called(self._folder, store, os.fspath(file)))
         only, like, unlike = Filters(folders=(path,)), asked.like, asked.unlike
-        found = self.search(Query(asked.terms, only, 1, 0.0, like=like, unlike=unlike, language=asked.language))
+        # What is no name in this file may be one in another: it is read as in a search of all of them.
+        terms = self._found(lambda store, state: as_typed(asked, store, state.models)).terms
+        found = self.search(Query(terms, only, 1, 0.0, like=like, unlike=unlike, language=asked.language))
         if not found.hits:
             why = "is itself what is liked or not" if like or unlike else "lacks what stands in quotation marks"
             raise Invalid(f"{os.fsdecode(path)} is no answer to that: it {why}.")
