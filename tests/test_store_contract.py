@@ -615,6 +615,8 @@ def test_items_are_found_by_their_texts_and_the_names_of_their_parts(filled: Fil
     assert words("server", filters=Filters(folders=(b"/photos/other.txt",))) == {b"/photos/other.txt"}
     assert len(filled.store.documents_with([AskedWord(("server",))], 1)[1]) == 1
     assert len(filled.store.files_with(AskedWord(("server",)))) == 2
+    assert filled.store.holds_any([AskedWord(("zebra",)), AskedWord(("budget",))])
+    assert not filled.store.holds_any([AskedWord(("zebra",)), AskedWord(("serve",))])
     assert asked_word("...") is None
 
 

@@ -380,7 +380,14 @@ def test_words_that_are_known_are_not_looked_for_in_other_spellings(
         asked.extend(words)
         return documents_with(store, words, most)
 
+    holds_any = SqliteStore.holds_any
+
+    def counted_together(store: SqliteStore, words: list[AskedWord]) -> bool:
+        asked.extend(words)
+        return holds_any(store, words)
+
     monkeypatch.setattr(SqliteStore, "documents_with", counted)
+    monkeypatch.setattr(SqliteStore, "holds_any", counted_together)
     session.search("a bicycle beside a waterfall")
     assert len(asked) <= 4
     session.search("a bicycle beside Otilie")

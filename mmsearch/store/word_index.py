@@ -39,6 +39,9 @@ class WordIndex(Protocol):
     def files_named(self, word: AskedWord, most: int) -> list[int]:
         """The ids of files in whose names, folders, titles, keywords or places that word stands; the first `most`."""
 
+    def holds_any(self, words: Sequence[AskedWord]) -> bool:
+        """Whether a document holds one of the words, of which there are 64 at most."""
+
     def files_with(self, word: AskedWord) -> set[int]:
         """The ids of all files in whose documents, or those of their items, that word stands."""
 

@@ -96,6 +96,14 @@ class WordTables(Connected):
         )
         return [row[0] for row in rows]
 
+    def holds_any(self, words: Sequence[AskedWord]) -> bool:
+        """Whether a document holds one of the words."""
+        asked = " OR ".join(map(_match, words))
+        found = (
+            self.connection.execute(f"SELECT 1 FROM {one} WHERE {one} MATCH ? LIMIT 1", (asked,)) for one in _TABLES
+        )
+        return any(rows.fetchone() is not None for rows in found)
+
     def files_with(self, word: AskedWord) -> set[int]:
         """The ids of all files in whose documents or items that word stands."""
         rows = self.connection.execute(
