@@ -6,6 +6,7 @@ import * as duplicates from "./duplicates.js";
 import { $, button, counted, make, nameOf, wordsOf } from "./elements.js";
 import * as filters from "./filters.js";
 import { CHUNK, Grid } from "./grid.js";
+import { Jobs } from "./jobs.js";
 import { listen } from "./live.js";
 import { Scrubber } from "./scrubber.js";
 import { changed, compares, read, request, write } from "./state.js";
@@ -21,6 +22,7 @@ let isOpenedHere = false; // so that closing goes back to the entry before, and 
 const wide = matchMedia("(min-width: 900px)");
 
 const say = (text) => { $("summary").textContent = text; };
+const jobs = new Jobs();
 const scrubber = new Scrubber((index) => grid.jump(index));
 const chosen = new Chosen({ changed: () => grid.each((tile, hit) => mark(tile, chosen.has(hit.id))), like: (ids) => go(changed(state, { like: ids, unlike: null, open: null })), say });
 const grid = new Grid($("grid"), {
@@ -115,6 +117,8 @@ async function answer({ quietly = false } = {}) {
     grid.show(0, []);
     say("");
     trouble(error);
+  } finally {
+    jobs.offer();
   }
 }
 
@@ -263,7 +267,7 @@ function listenToDrops() {
 }
 
 function keys(event) {
-  if (viewer.isOpen || $("keys").open || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
   const isTyping = event.target.matches("input:not([type=checkbox]):not([type=range]), select");
   if (event.key === "Escape" && chosen.size) return chosen.clear();
   if (isTyping) return;
@@ -291,4 +295,4 @@ function libraryChanged() {
 listenToPerson();
 showFilters(wide.matches);
 show();
-listen(libraryChanged);
+listen({ changed: libraryChanged, job: (job) => jobs.seen(job), back: () => jobs.look() });

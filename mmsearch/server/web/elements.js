@@ -21,8 +21,10 @@ export const button = (text, click, attributes = {}) => make("button", { type: "
 const numbers = new Intl.NumberFormat("en");
 export const counted = (count, one, many = `${one}s`) => `${numbers.format(count)} ${count === 1 ? one : many}`;
 
-export const nameOf = (path) => path.slice(path.lastIndexOf("/") + 1).replace(/[\ud800-\udfff]/gu, "\ufffd");
-export const folderOf = (path) => path.slice(0, Math.max(path.lastIndexOf("/"), 1)).replace(/[\ud800-\udfff]/gu, "\ufffd");
+/** A path as it is shown: bytes that are no UTF-8 come as lone surrogates. */
+export const written = (path) => path.replace(/[\ud800-\udfff]/gu, "\ufffd");
+export const nameOf = (path) => written(path.slice(path.lastIndexOf("/") + 1));
+export const folderOf = (path) => written(path.slice(0, Math.max(path.lastIndexOf("/"), 1)));
 
 export function clock(seconds) {
   const whole = Math.floor(seconds);
