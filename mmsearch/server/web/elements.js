@@ -48,6 +48,12 @@ export function dateName(moment) {
   return found ? `${Number(found[3])} ${MONTHS[Number(found[2]) - 1]} ${found[1]}, ${found[4]}` : "";
 }
 
+/** What stands over files of one group: a day, a folder or a place. */
+export function headingOf(group, by) {
+  if (by !== "day") return group === null ? "Place not known" : written(group);
+  return `${Number(group.slice(8, 10))} ${monthName(group)}`;
+}
+
 /** A text in which some words are marked, as nodes. */
 export function marked(text, words) {
   if (!words.length) return [text];
