@@ -40,6 +40,7 @@ from mmsearch.store.sqlite.store import SqliteStore
 if TYPE_CHECKING:
     from mmsearch.searching.explanations import Explanation
     from mmsearch.searching.facets import Facets
+    from mmsearch.searching.listing import ListPages
     from mmsearch.searching.stored_files import FileSources, PassagePlace, Passages, StoredFile
 
 # A derived file that was replaced a moment ago belongs to a state that is about to come.
@@ -76,6 +77,7 @@ class Session:
         self._connections = Connections(folder, open_store)
         self._vectors = QueryVectors(folder, open_encoder)
         self._presence = Presence()
+        self._lists: ListPages | None = None
         self._lock = threading.Lock()
         self._latest: LibraryState | None = None
 
@@ -155,11 +157,14 @@ class Session:
         wanted, listing = filters or Filters(), Listing(sort == "date", offset, limit, copies, random)
 
         from mmsearch.searching.grouping import in_groups
-        from mmsearch.searching.listing import listed_files
+        from mmsearch.searching.listing import ListPages, listed_files
+
+        lists = self._lists = self._lists or ListPages()
 
         def listed(store: SqliteStore, state: LibraryState) -> tuple[tuple[ListedFile, ...], int, int]:
             model_ids = [in_use.model_id for in_use in state.models]
-            return *listed_files(store, model_ids, self._presence, wanted, listing), state.key.number
+            rows, total = lists.page(store, state.key, model_ids, wanted, listing)
+            return listed_files(store, self._presence, wanted, listing, rows), total, state.key.number
 
         files, total, number = self._found(listed)
         elapsed_ms = (time.perf_counter() - started) * 1000
