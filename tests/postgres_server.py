@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 # Whom a server runs as where the tests run as root, which PostgreSQL refuses.
 _UNPRIVILEGED = "nobody"
@@ -53,6 +53,10 @@ class PostgresServer:
         name = f"library_{next(self._numbers)}"
         self.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY ENCODING 'UTF8' LOCALE 'C.UTF-8'")
         return self.url(name)
+
+    def name_of(self, url: str) -> str:
+        """The name of the database of one of our URLs."""
+        return urlsplit(url).path[1:]
 
     def run(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
         """Runs one statement as the owner of the server. Returns its rows."""

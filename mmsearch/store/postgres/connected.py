@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -10,6 +10,7 @@ import psycopg
 
 Row = tuple[Any, ...]
 Connection = psycopg.Connection[Row]
+Values = Sequence[object] | Mapping[str, object]
 
 
 class Connected:
@@ -34,7 +35,7 @@ class Connected:
     def close(self) -> None:
         self.connection.close()
 
-    def _run(self, statement: str, values: Sequence[object] = (), binary: bool = False) -> psycopg.Cursor[Row]:
+    def _run(self, statement: str, values: Values = (), binary: bool = False) -> psycopg.Cursor[Row]:
         """Runs a statement with its values. Returns its cursor, which has all rows.
 
         Vectors come as bytes of float16 where the answer is to be `binary`.
@@ -48,14 +49,14 @@ class Connected:
         self.connection = self._connect()
         return self.connection.execute(text, values, binary=binary)
 
-    def _rows(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
+    def _rows(self, statement: str, values: Values = ()) -> list[Row]:
         return self._run(statement, values).fetchall()
 
-    def _one(self, statement: str, values: Sequence[object] = ()) -> Row | None:
+    def _one(self, statement: str, values: Values = ()) -> Row | None:
         """The first row, or None."""
         return self._run(statement, values).fetchone()
 
-    def _number(self, statement: str, values: Sequence[object] = ()) -> int:
+    def _number(self, statement: str, values: Values = ()) -> int:
         """The only number of the only row."""
         row = self._one(statement, values)
         return int(row[0]) if row is not None else 0

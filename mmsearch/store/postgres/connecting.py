@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -64,18 +66,24 @@ def connect(url: str) -> Connection:
     said.update((key, None) for key, variable in _SAID_BY_ENVIRONMENT.items() if variable in os.environ)
     defaults = {key: value for key, value in _DEFAULTS.items() if key not in said}
     written = psycopg.conninfo.make_conninfo(url, fallback_application_name=_our_name(), **defaults)
-    connection: Connection = psycopg.connect(written, autocommit=True)
-    try:
+    with closed_on_error(psycopg.connect(written, autocommit=True)) as connection:
         version = connection.info.server_version // 10_000
         if version < OLDEST_SERVER:
             raise Unsupported(f"The server is PostgreSQL {version}; a library needs {OLDEST_SERVER} or newer.")
         if (encoding := connection.info.parameter_status("server_encoding")) != "UTF8":
             raise Unsupported(f"The database is encoded in {encoding}; make one for the library in UTF8.")
+        connection.adapters.register_dumper(str, _Text)
+        return connection
+
+
+@contextmanager
+def closed_on_error(connection: Connection) -> Iterator[Connection]:
+    """Closes the connection where what is done with it within fails."""
+    try:
+        yield connection
     except BaseException:
         connection.close()
         raise
-    connection.adapters.register_dumper(str, _Text)
-    return connection
 
 
 def set_up(connection: Connection) -> None:

@@ -9,12 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mmsearch.errors import Busy, NotFound, Refused, Remedy, Unsupported
-from mmsearch.store.postgres.connected import Connected, Connection
-from mmsearch.store.postgres.connecting import connect, set_up
+from mmsearch.store.postgres.archives import ArchiveTables
+from mmsearch.store.postgres.connected import Connection
+from mmsearch.store.postgres.connecting import closed_on_error, connect, set_up
+from mmsearch.store.postgres.files import FileTables
+from mmsearch.store.postgres.items import ItemTables
+from mmsearch.store.postgres.listed_files import ListedFileTables
+from mmsearch.store.postgres.models import ModelTables
+from mmsearch.store.postgres.nearest import NearestTables
+from mmsearch.store.postgres.refusals import mapped_errors, place_of
 from mmsearch.store.postgres.schema import LOCKS, SCHEMA_VERSION, WRITING, migrate, written_version
+from mmsearch.store.postgres.stages import StageTables
+from mmsearch.store.postgres.words import WordTables
 
 
-class PostgresStore(Connected):
+class PostgresStore(
+    FileTables, ArchiveTables, StageTables, ItemTables, ListedFileTables, NearestTables, ModelTables, WordTables
+):
     """One connection to the library's database."""
 
     @classmethod
@@ -22,7 +33,8 @@ class PostgresStore(Connected):
         """The store of an existing library, for reading, from any one thread at a time.
 
         Raises:
-            NotFound: there is no library in the database. Unsupported: it is of a newer version.
+            NotFound: there is no library in the database. Unsupported: it is of a newer version, or the server is older
+                than a library needs. Unavailable: the server is out of reach. Refused: it does not let us in.
         """
         return cls(lambda: _for_reading(url))
 
@@ -34,48 +46,49 @@ class PostgresStore(Connected):
 
         Raises:
             Busy: another process writes it. Unsupported: it is of a newer version, or the server has no pgvector.
+                Unavailable: the server is out of reach. Refused: it does not let us in.
         """
-        return cls(lambda: _for_writing(url), before_commit, is_writer=True)
+        store = cls(lambda: _for_writing(url), before_commit, is_writer=True)
+        try:
+            if not store.has_words():
+                with mapped_errors(url), store.transaction():
+                    store.renew_words()
+        except BaseException:
+            store.close()
+            raise
+        return store
 
 
 def _for_reading(url: str) -> Connection:
-    connection = connect(url)
-    try:
+    with mapped_errors(url), closed_on_error(connect(url)) as connection:
         version = written_version(connection)
         if version is None:
-            raise NotFound("There is no library in the database", Remedy("index"))
-        _check_not_newer(version)
+            raise NotFound(f"There is no library in {place_of(url)}", Remedy("index"))
+        _check_not_newer(version, url)
         if version < SCHEMA_VERSION:
-            raise Refused("The library in the database was written by an older mmsearch", Remedy("index.once"))
+            raise Refused(f"The library in {place_of(url)} was written by an older mmsearch", Remedy("index.once"))
         set_up(connection)
         connection.execute("SET default_transaction_read_only = on")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+        return connection
 
 
 def _for_writing(url: str) -> Connection:
-    connection = connect(url)
-    try:
-        _take_lock(connection)
+    with mapped_errors(url), closed_on_error(connect(url)) as connection:
+        _take_lock(connection, url)
         version = written_version(connection)
-        _check_not_newer(version or 0)
+        _check_not_newer(version or 0, url)
         if version != SCHEMA_VERSION:
             migrate(connection)
         set_up(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+        return connection
 
 
-def _take_lock(connection: Connection) -> None:
+def _take_lock(connection: Connection, url: str) -> None:
     """Takes the writer's lock, which the server lets go of with the connection, however that ends."""
     row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (LOCKS, WRITING)).fetchone()
     if row is None or not row[0]:
         raise Busy(
-            f"The library in the database is being written by {_writer(connection)}; wait until it has finished."
+            f"The library in {place_of(url)} is being written by {_writer(connection)}; wait until it has finished."
         )
     # A writer whose machine is gone lets go of it within a minute.
     connection.execute(
@@ -96,6 +109,8 @@ def _writer(connection: Connection) -> str:
     return str(row[0]) if row is not None and row[0] else "another process"
 
 
-def _check_not_newer(version: int) -> None:
+def _check_not_newer(version: int, url: str) -> None:
     if version > SCHEMA_VERSION:
-        raise Unsupported("The library in the database was written by a newer mmsearch; upgrade mmsearch to use it.")
+        raise Unsupported(
+            f"The library in {place_of(url)} was written by a newer mmsearch; upgrade mmsearch to use it."
+        )
