@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from mmsearch.records import (
     Listing,
     Locator,
     ModelIdentity,
+    Near,
     Part,
     Root,
     StageState,
@@ -412,7 +413,14 @@ def test_items_are_numbered_in_the_order_of_their_commits_and_never_twice(filled
     assert store.latest_item() > seen[-1]
     ids, vectors = store.vectors_after(filled.model_id, "image", seen[1], 10)
     assert ids.tolist() == [seen[2], seen[3], store.latest_item()]
-    assert np.allclose(np.frombuffer(vectors[0], "<f2"), unit(1, 2), atol=1e-3)
+    assert vectors[0] == unit(1, 2).astype("<f2").tobytes()
+    assert [found.tolist() for found in (store.live_items(np.array([*seen, 99])), store.item_ids(1, "image"))] == [
+        [*seen[:4]],
+        [*seen[:4], store.latest_item()],
+    ]
+    assert store.count_items_after(filled.model_id, "image", seen[2]) == 2
+    some, same = store.vectors_of(np.array([seen[2], seen[4]]))
+    assert (some.tolist(), same) == ([seen[2]], vectors[:1])
 
 
 def test_contents_that_no_file_holds_go_after_a_second_run(filled: Filled) -> None:
@@ -472,6 +480,72 @@ def test_filters_choose_before_the_ranking(filled: Filled) -> None:
     assert filled.nearest(vector, 10, Filters(folders=(b"/photos/a", b"/photos/b"), extensions=(".png",))) == in_a
 
 
+def test_filters_compare_what_files_and_their_sidecars_say(filled: Filled) -> None:
+    store, vector = filled.store, unit(1)
+    own = Details("Canon EOS 5D", "EF 50mm", latitude=38.72, longitude=-9.14, place="Lisbon, Portugal", rating=3)
+    first = filled.add(b"/a.jpg", picture(1), facts=FileFacts(details=replace(own, keywords=("Old Pier", "Meer"))))
+    filled.add(b"/b.jpg", picture(1))
+    filled.add(b"/c.mp4", picture(1), medium="video", facts=FileFacts(duration=90.0))
+    (beside,) = store.files_below(b"/b.jpg")
+    with store.transaction():
+        store.put_details(first, replace(own, keywords=("Old Pier", "Meer")), {"image": 1})
+        second = store.contents_of([beside])[beside]
+        store.put_details(second, Details("Nikon D5"), {"image": 1})
+        told = Details("FUJIFILM X-T5", latitude=-23.55, longitude=-46.63, place="São Paulo, Brazil", rating=5)
+        store.put_sidecars(beside, "one", FileFacts(taken="2020-05-01T10:00:00", details=told))
+
+    def found(filters: Filters) -> set[bytes]:
+        item_ids, _ = store.nearest(filled.model_id, "image", vector, 9, filters)
+        assert store.matching_items(filters, filled.model_id, "image").tolist() == sorted(item_ids.tolist())
+        return {item.path for item in store.found_items(item_ids.tolist(), filters)}
+
+    a, b, c = b"/a.jpg", b"/b.jpg", b"/c.mp4"
+    for filters, expected in (
+        (Filters(camera="canon eos"), {a}),
+        (Filters(camera="nikon"), set()),  # a sidecar says otherwise
+        (Filters(camera="x-t5"), {b}),
+        (Filters(lens="50MM"), {a}),
+        (Filters(near=Near(38.7, -9.1, 10)), {a}),
+        (Filters(near=Near(38.7, -9.1, 10_000)), {a, b}),
+        (Filters(places=("lisbon",)), {a}),
+        (Filters(places=("isbon",)), set()),
+        (Filters(places=("sao paulo", "portugal")), {a, b}),
+        (Filters(keywords=("OLD pier",)), {a}),
+        (Filters(keywords=("pier meer",)), set()),
+        (Filters(keywords=("meer", "old")), {a}),
+        (Filters(rating=3), {a, b}),
+        (Filters(rating=4), {b}),
+        (Filters(longer=60.0), {c}),
+        (Filters(longer=90.0), set()),
+        (Filters(shorter=100.0, medium="video"), {c}),
+        (Filters(after=datetime(2020, 5, 1, 10), before=datetime(2020, 5, 1, 10, 0, 1)), {b}),
+        (Filters(before=datetime(2000, 1, 1), not_folders=(c,)), {a}),
+    ):
+        assert found(filters) == expected, filters
+    with store.transaction():
+        store.remove_sidecars([beside])
+    assert found(Filters(camera="nikon")) == {b} and found(Filters(rating=4)) == set()
+
+
+def test_files_of_one_photo_are_listed_once(filled: Filled) -> None:
+    film = FileFacts(duration=2.0)
+    for path in (b"/photos/a.jpg", b"/photos/a.nef", b"/photos/alone.nef"):
+        filled.add(path, picture(1))
+    for path in (b"/photos/a.mov", b"/photos/b.mov"):
+        filled.add(path, picture(1), medium="video", facts=film)
+    models = [filled.model_id]
+    listed, total = filled.store.list_files(models, EVERYTHING, Listing(False, 0, 9, False))
+    assert ([path for _, path in listed], total) == ([b"/photos/a.jpg", b"/photos/alone.nef", b"/photos/b.mov"], 3)
+    assert filled.store.list_files(models, EVERYTHING, Listing(False, 0, 1, True))[1] == 5
+    beside = filled.store.beside(b"/photos/a.jpg", EVERYTHING)
+    assert [(one.path, one.is_picture, one.size) for one in beside] == [
+        (b"/photos/a.jpg", True, 10),
+        (b"/photos/a.mov", False, 10),
+        (b"/photos/a.nef", False, 10),
+    ]
+    assert len(filled.store.beside(b"/photos/a.jpg", Filters(extensions=(".jpg", ".nef")))) == 2
+
+
 def test_counts_are_by_medium(filled: Filled) -> None:
     filled.add(b"/photos/a.jpg", picture(1))
     filled.add(b"/photos/b.txt", EncodedItem("text", unit(1), text="words"), medium="text")
@@ -520,6 +594,13 @@ def test_files_are_listed_in_the_order_that_a_seed_draws(filled: Filled) -> None
     assert sorted(first) == sorted(largest) == every
     assert len({tuple(first), tuple(largest), tuple(every)}) == 3
     assert [*drawn(1, 0, 5), *drawn(1, 5, 7)] == first == sorted(every, key=lambda path: place_in_shuffle(path, 1))
+    content_id = filled.store.content_at(first[3])
+    assert content_id is not None
+    with filled.store.transaction():
+        filled.store.put_file(filled.file(b"/photos/copy.jpg"), content_id)
+    again = sorted([*every, b"/photos/copy.jpg"], key=lambda path: place_in_shuffle(path, 1))
+    later = max(first[3], b"/photos/copy.jpg", key=again.index)
+    assert drawn(1) == [path for path in again if path != later]
 
 
 def test_a_content_is_known_by_its_digest_and_its_path_with_its_items(filled: Filled) -> None:
@@ -664,6 +745,15 @@ def test_a_word_may_be_only_begun(filled: Filled) -> None:
     begun, other = AskedWord(("kit",), is_begun=True), AskedWord(("kit",))
     assert len(filled.store.files_with(begun)) == 1
     assert filled.store.files_with(other) == set()
+    phrase = AskedWord(("kitten", "jp"), is_begun=True)
+    assert len(filled.store.files_with(phrase)) == 1
+    assert filled.store.files_with(phrase._replace(pieces=("jpg", "kit"))) == set()
+
+
+def test_no_phrase_goes_from_a_name_to_a_folder(filled: Filled, words: Words) -> None:
+    filled.add(b"/photos/kitten.jpg", picture(1))
+    assert words("kitten jpg") == words("jpg", "photos") == {b"/photos/kitten.jpg"}
+    assert words("jpg photos") == set()
 
 
 def test_what_photos_and_their_sidecars_say_is_found_until_it_is_another(filled: Filled, words: Words) -> None:
