@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import errors
 
-from mmsearch.errors import Busy, Damaged, Invalid, MmsearchError, NotFound, Refused, Remedy, Unavailable
+from mmsearch.errors import Busy, Damaged, Invalid, MmsearchError, NotFound, Refused, Remedy, Unavailable, Unsupported
 
 _Kinds = tuple[type[psycopg.Error], ...]
 _SHUT_DOWN: _Kinds = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow, errors.IdleSessionTimeout)
@@ -90,6 +90,8 @@ def _known(error: psycopg.Error, where: str) -> MmsearchError | None:
         return Unavailable(f"The server of {where} has no room left, or its disk fails ({reason})", Remedy("again"))
     if isinstance(error, _IN_THE_WAY):
         return Busy(f"Another program keeps {where} busy ({reason}); wait until it has finished.")
+    if isinstance(error, errors.ProgramLimitExceeded):
+        return Unsupported(f"PostgreSQL cannot keep a path of more than 2,600 bytes or so ({reason}); leave it out.")
     if isinstance(error, _NOT_AS_WRITTEN):
         return Damaged(f"The library in {where} is not as it was written ({reason}); restore a backup of the database.")
     return None

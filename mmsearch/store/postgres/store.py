@@ -50,9 +50,11 @@ class PostgresStore(
         """
         store = cls(lambda: _for_writing(url), before_commit, is_writer=True)
         try:
-            if not store.has_words():
-                with mapped_errors(url), store.transaction():
-                    store.renew_words()
+            with mapped_errors(url):
+                store.drop_lost_tables()
+                if not store.has_words():
+                    with store.transaction():
+                        store.renew_words()
         except BaseException:
             store.close()
             raise
