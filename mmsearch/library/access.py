@@ -18,6 +18,7 @@ from mmsearch.models.opening import Encoders
 from mmsearch.nearest import derived
 from mmsearch.nearest.spaces import ModelInUse, model_in_use, with_adapter
 from mmsearch.records import ModelIdentity
+from mmsearch.store.locations import located
 from mmsearch.store.models import check_same_model, stored_models
 from mmsearch.store.settings import wants_graph
 from mmsearch.store.sqlite.refusals import mapped_errors
@@ -36,7 +37,7 @@ def default_library() -> str:
     """$MMSEARCH_LIBRARY, or the folder `mmsearch` in the platform's place for a user's data."""
     chosen = os.environ.get(LIBRARY_VARIABLE)
     if chosen:
-        return os.path.abspath(os.path.expanduser(chosen))
+        return located(chosen)
     import platformdirs
 
     return platformdirs.user_data_dir("mmsearch", appauthor=False)
@@ -50,7 +51,7 @@ class Access:
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, device: str = "auto") -> None:
         self.encoders = Encoders(device_called(device))
-        self.folder = os.path.abspath(os.path.expanduser(folder)) if folder else default_library()
+        self.folder = located(folder) if folder else default_library()
         self._reader: SqliteStore | None = None
         self._sessions: dict[SessionOptions, Session] = {}
         self._opening = threading.RLock()
