@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from mmsearch.store.locations import located
+from mmsearch.store.opening import check_location
 
 # A program that is only greeted loads nothing of the engine.
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class OpenedLibrary:
 
     def __init__(self, folder: str | None, device: str = "auto", idle_seconds: float = IDLE_SECONDS) -> None:
         if folder is not None:
-            located(folder)  # where no library can be is told at once, and not to who asks first
+            check_location(folder)  # where no library can be is told at once, and not to who asks first
         self._folder, self._device = folder, device
         self._idle_seconds = idle_seconds
         self._lock = threading.Lock()

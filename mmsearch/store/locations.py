@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 
-from mmsearch.errors import Invalid, Remedy, Unsupported
+from mmsearch.errors import Invalid
 
 # One slash is what a path object leaves of the two. A letter alone is a drive of Windows.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(/?)")
@@ -57,23 +56,3 @@ def shown(location: str) -> str:
 
     kept = [one for one in query.split("&") if not _SECRET.search(unquote(one.partition("=")[0]))]
     return scheme + before + ("?" + "&".join(kept) if kept else "")
-
-
-def located(location: str | os.PathLike[str]) -> str:
-    """The folder of a library, as an absolute path.
-
-    Raises:
-        Unsupported: it is a URL, and this mmsearch keeps no libraries there. Invalid: it is one that lacks a slash.
-    """
-    text = os.fspath(location)
-    if not is_url(text):
-        return os.path.abspath(os.path.expanduser(text))
-    if scheme_of(text) in ("http", "https"):
-        raise Unsupported(
-            f"{shown(text)} is no folder: a library that a server holds is asked over HTTP",
-            Remedy("choose_library.server"),
-        )
-    raise Unsupported(
-        f"No library can be kept at {shown(text)}: mmsearch keeps libraries in folders",
-        Remedy("choose_library.folder"),
-    )
