@@ -67,7 +67,7 @@ class PostgresServer:
             return cursor.fetchall() if cursor.description else []
 
     def make(self) -> None:
-        self._program(
+        self.program(
             "initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"
         )
         rules = Path(self._data, "pg_hba.conf")
@@ -119,7 +119,8 @@ class PostgresServer:
             self._process.wait(_PATIENCE_SECONDS)
             self._process = None
 
-    def _program(self, name: str, *arguments: str) -> None:
+    def program(self, name: str, *arguments: str) -> None:
+        """Runs one of the server's programs in its folder."""
         done = subprocess.run(
             [os.path.join(self._programs, name), *arguments], cwd=self.folder, capture_output=True, **_as_whom()
         )
