@@ -134,6 +134,29 @@ def test_a_run_that_finds_nothing_new_writes_nothing(url: str) -> None:
         assert store.state() == before
 
 
+def test_the_tables_of_a_model_go_with_it_and_no_reader_is_in_the_way(postgres: PostgresServer, url: str) -> None:
+    def tables() -> set[str]:
+        asked = "SELECT relname FROM pg_class WHERE relname ~ '^vectors_[0-9]+(_image)?$'"
+        return {row[0] for row in postgres.run(asked, postgres.name_of(url))}
+
+    with closing(write(url)) as store:
+        model_id = begin(store)
+        with store.transaction():
+            put(store, model_id, 1)
+        with closing(read(url)) as reader, reader.one_state():
+            assert len(reader.vectors_after(model_id, "image", 0, 10)[0]) == 1
+            with store.transaction():
+                other = add_model(store, ModelIdentity("made-up", "2", DIMENSION, "e" * 32))
+                store.add_items(1, other, [picture(2)])
+            store.drop_lost_tables()
+            assert len(reader.vectors_after(model_id, "image", 0, 10)[0]) == 1  # in its state it is there
+        kept = {f"vectors_{other}", f"vectors_{other}_image"}
+        assert tables() == kept | {f"vectors_{model_id}", f"vectors_{model_id}_image"}
+    with closing(write(url)) as store:
+        assert tables() == kept
+        assert store.nearest(other, "image", picture(2).vector, 5, Filters())[0].tolist() == [2]
+
+
 def test_a_text_may_have_what_postgresql_has_not(url: str) -> None:
     with closing(write(url)) as store:
         model_id = begin(store)
@@ -198,8 +221,10 @@ def test_who_may_not_do_it_is_told_what_the_owner_can_do(postgres: PostgresServe
         read(guest)
     postgres.run(f"GRANT USAGE ON SCHEMA mmsearch TO {GUARDED}", name)
     postgres.run(f"GRANT SELECT ON ALL TABLES IN SCHEMA mmsearch TO {GUARDED}", name)
+    with closing(write(url)) as store, store.transaction():
+        put(store, store.model_rows()[0][0], 1)  # the first of its space, whose table is made after the grant
     with closing(read(guest)) as reader:
-        assert [root.path for root in reader.roots()] == [b"/photos"]
+        assert reader.nearest(reader.model_rows()[0][0], "image", picture(1).vector, 5, Filters())[0].tolist() == [1]
     from mmsearch.store.postgres.refusals import mapped_errors
 
     refused = pytest.raises(Refused, match="permission denied")

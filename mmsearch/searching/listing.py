@@ -11,11 +11,11 @@ from mmsearch.records import Filters, FoundItem, Listing
 from mmsearch.searching.companions import Companions
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.results import ListedFile
-from mmsearch.store.sqlite.store import SqliteStore
+from mmsearch.store.protocol import Store
 
 
 def listed_files(
-    store: SqliteStore, model_ids: Sequence[int], presence: Presence, filters: Filters, listing: Listing
+    store: Store, model_ids: Sequence[int], presence: Presence, filters: Filters, listing: Listing
 ) -> tuple[tuple[ListedFile, ...], int]:
     """A page of the files that those models have encoded and that pass the filters, and how many there are in all."""
     found, total = store.list_files(model_ids, filters, listing)

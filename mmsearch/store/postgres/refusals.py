@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import errors
 
-from mmsearch.errors import Busy, Damaged, Invalid, MmsearchError, NotFound, Refused, Remedy, Unavailable
+from mmsearch.errors import Busy, Damaged, Invalid, MmsearchError, NotFound, Refused, Remedy, Unavailable, Unsupported
+from mmsearch.store.locations import shown
 
 _Kinds = tuple[type[psycopg.Error], ...]
 _SHUT_DOWN: _Kinds = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow, errors.IdleSessionTimeout)
@@ -26,26 +27,11 @@ def mapped_errors(url: str) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        known = _known(error, place_of(url)) if error.sqlstate else _without_state(error, url)
+        known = _known(error, shown(url)) if error.sqlstate else _without_state(error, url)
         if known is None:
             raise
         # What the client reports of a URL that it cannot read may have a part of the password in it.
         raise known from (None if isinstance(known, Invalid) else error)
-
-
-def place_of(url: str) -> str:
-    """Where the library is, as it may be shown: without a password."""
-    try:
-        said = psycopg.conninfo.conninfo_to_dict(url)
-    except psycopg.Error:
-        return "the PostgreSQL database"
-    if _is_torn(said):
-        return "the PostgreSQL database"
-    host = str(said.get("host") or said.get("hostaddr") or "")
-    who = f"{said['user']}@" if said.get("user") else ""
-    port = f":{said['port']}" if said.get("port") else ""
-    socket = "" if not host.startswith("/") else f"?host={host}"
-    return f"postgresql://{who}{'' if socket else host}{port}/{said.get('dbname') or ''}{socket}"
 
 
 def _is_torn(said: Mapping[str, object]) -> bool:
@@ -67,7 +53,7 @@ def _without_state(error: psycopg.Error, url: str) -> MmsearchError | None:
         )
     if not isinstance(error, psycopg.OperationalError):
         return None
-    where, reason = place_of(url), _reason(error)
+    where, reason = shown(url), _reason(error)
     if "password" in reason or "authentication" in reason or "pg_hba.conf" in reason:
         return Refused(f"The server of {where} does not let this user in ({reason}).")
     if "FATAL:" in str(error) and "does not exist" in reason:
@@ -90,6 +76,8 @@ def _known(error: psycopg.Error, where: str) -> MmsearchError | None:
         return Unavailable(f"The server of {where} has no room left, or its disk fails ({reason})", Remedy("again"))
     if isinstance(error, _IN_THE_WAY):
         return Busy(f"Another program keeps {where} busy ({reason}); wait until it has finished.")
+    if isinstance(error, errors.ProgramLimitExceeded):
+        return Unsupported(f"PostgreSQL cannot keep a path of more than 2,600 bytes or so ({reason}); leave it out.")
     if isinstance(error, _NOT_AS_WRITTEN):
         return Damaged(f"The library in {where} is not as it was written ({reason}); restore a backup of the database.")
     return None

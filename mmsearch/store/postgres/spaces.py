@@ -6,6 +6,10 @@ Each is made when the space gets its first item, and attached in a way that hold
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+import psycopg
+
 from mmsearch.records import Medium, Modality
 from mmsearch.store.postgres.connected import Connected
 
@@ -45,12 +49,44 @@ class SpaceTables(Connected):
         if self._is_there(own):
             return
         self._run(f"CREATE TABLE {own} (LIKE vectors INCLUDING STORAGE, PRIMARY KEY (item_id))")
+        for role in self._readers():
+            self._run(f"GRANT SELECT ON {own} TO {role}")
         is_new = not self._is_there(of_model)
         if is_new:
             self._run(f"CREATE TABLE {of_model} (LIKE vectors INCLUDING STORAGE) PARTITION BY LIST (modality)")
         self._run(f"ALTER TABLE {of_model} ATTACH PARTITION {own} FOR VALUES IN ('{modality}')")
         if is_new:
             self._run(f"ALTER TABLE vectors ATTACH PARTITION {of_model} FOR VALUES IN ({model_id:d})")
+
+    def _readers(self) -> list[str]:
+        """The roles that may read the vectors of all spaces, as SQL names them."""
+        rows = self._rows(
+            """SELECT DISTINCT CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE grantee::regrole::text END
+               FROM pg_class CROSS JOIN LATERAL aclexplode(relacl)
+               WHERE pg_class.oid = 'vectors'::regclass AND privilege_type = 'SELECT' AND grantee <> relowner"""
+        )
+        return [row[0] for row in rows]
+
+    def drop_lost_tables(self) -> None:
+        """Drops the tables of models that the library does not have any more, outside a transaction.
+
+        That costs nothing, and with them goes what their rows have left behind in a graph, over which the server's own
+        vacuum takes long. Readers are not held up; where one is in the way they are left to the next writer.
+        """
+        rows = self._rows(
+            """SELECT relname, inhrelid IS NOT NULL, coalesce(inhdetachpending, false)
+               FROM pg_class LEFT JOIN pg_inherits ON inhrelid = pg_class.oid
+               WHERE relnamespace = 'mmsearch'::regnamespace AND relname ~ '^vectors_[0-9]+$'
+                 AND NOT EXISTS (SELECT FROM models WHERE relname = 'vectors_' || models.id)"""
+        )
+        for table, is_attached, is_begun in rows:
+            self._run("SET lock_timeout = '1s'")
+            with suppress(psycopg.errors.LockNotAvailable):
+                if is_attached:
+                    how = "FINALIZE" if is_begun else "CONCURRENTLY"
+                    self._run(f"ALTER TABLE vectors DETACH PARTITION {table} {how}")
+                self._run(f"DROP TABLE {table}")
+            self._run("RESET lock_timeout")
 
     def _is_there(self, table: str) -> bool:
         row = self._one("SELECT to_regclass(%s) IS NOT NULL", (f"mmsearch.{table}",))

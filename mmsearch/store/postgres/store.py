@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mmsearch.errors import Busy, NotFound, Refused, Remedy, Unsupported
+from mmsearch.errors import Busy, NotFound, Remedy, Unsupported
+from mmsearch.store.locations import shown
 from mmsearch.store.postgres.archives import ArchiveTables
 from mmsearch.store.postgres.connected import Connection
 from mmsearch.store.postgres.connecting import closed_on_error, connect, set_up
@@ -17,10 +18,11 @@ from mmsearch.store.postgres.items import ItemTables
 from mmsearch.store.postgres.listed_files import ListedFileTables
 from mmsearch.store.postgres.models import ModelTables
 from mmsearch.store.postgres.nearest import NearestTables
-from mmsearch.store.postgres.refusals import mapped_errors, place_of
+from mmsearch.store.postgres.refusals import mapped_errors
 from mmsearch.store.postgres.schema import LOCKS, SCHEMA_VERSION, WRITING, migrate, written_version
 from mmsearch.store.postgres.stages import StageTables
 from mmsearch.store.postgres.words import WordTables
+from mmsearch.store.refusals import OlderLibrary
 
 
 class PostgresStore(
@@ -33,6 +35,7 @@ class PostgresStore(
         """The store of an existing library, for reading, from any one thread at a time.
 
         Raises:
+            OlderLibrary: it was written by an older mmsearch; opening it for writing brings it up to date.
             NotFound: there is no library in the database. Unsupported: it is of a newer version, or the server is older
                 than a library needs. Unavailable: the server is out of reach. Refused: it does not let us in.
         """
@@ -50,9 +53,11 @@ class PostgresStore(
         """
         store = cls(lambda: _for_writing(url), before_commit, is_writer=True)
         try:
-            if not store.has_words():
-                with mapped_errors(url), store.transaction():
-                    store.renew_words()
+            with mapped_errors(url):
+                store.drop_lost_tables()
+                if not store.has_words():
+                    with store.transaction():
+                        store.renew_words()
         except BaseException:
             store.close()
             raise
@@ -63,10 +68,10 @@ def _for_reading(url: str) -> Connection:
     with mapped_errors(url), closed_on_error(connect(url)) as connection:
         version = written_version(connection)
         if version is None:
-            raise NotFound(f"There is no library in {place_of(url)}", Remedy("index"))
+            raise NotFound(f"There is no library in {shown(url)}", Remedy("index"))
         _check_not_newer(version, url)
         if version < SCHEMA_VERSION:
-            raise Refused(f"The library in {place_of(url)} was written by an older mmsearch", Remedy("index.once"))
+            raise OlderLibrary(shown(url))
         set_up(connection)
         connection.execute("SET default_transaction_read_only = on")
         return connection
@@ -88,7 +93,7 @@ def _take_lock(connection: Connection, url: str) -> None:
     row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (LOCKS, WRITING)).fetchone()
     if row is None or not row[0]:
         raise Busy(
-            f"The library in {place_of(url)} is being written by {_writer(connection)}; wait until it has finished."
+            f"The library in {shown(url)} is being written by {_writer(connection)}; wait until it has finished."
         )
     # A writer whose machine is gone lets go of it within a minute.
     connection.execute(
@@ -111,6 +116,4 @@ def _writer(connection: Connection) -> str:
 
 def _check_not_newer(version: int, url: str) -> None:
     if version > SCHEMA_VERSION:
-        raise Unsupported(
-            f"The library in {place_of(url)} was written by a newer mmsearch; upgrade mmsearch to use it."
-        )
+        raise Unsupported(f"The library in {shown(url)} was written by a newer mmsearch; upgrade mmsearch to use it.")

@@ -15,8 +15,6 @@ from mmsearch.store.sqlite.filters import below
 from mmsearch.store.times import now
 
 _ROOT_COLUMNS = "id, path, rules, changed, mounts, absent"
-# Every SQLite takes so many values in one statement.
-MOST_PATHS = 500
 
 
 class FileTables(Connected):
