@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -496,7 +498,6 @@ def test_filters_compare_what_files_and_their_sidecars_say(filled: Filled) -> No
 
     def found(filters: Filters) -> set[bytes]:
         item_ids, _ = store.nearest(filled.model_id, "image", vector, 9, filters)
-        assert store.matching_items(filters, filled.model_id, "image").tolist() == sorted(item_ids.tolist())
         return {item.path for item in store.found_items(item_ids.tolist(), filters)}
 
     a, b, c = b"/a.jpg", b"/b.jpg", b"/c.mp4"
@@ -579,6 +580,26 @@ def test_files_are_listed_by_date_and_by_path_a_page_at_a_time(filled: Filled) -
     assert {(brief.medium, brief.place, brief.camera) for brief in briefs} == {("image", None, None)}
     assert filled.store.briefs(models, Filters(folders=(b"/photos/c.jpg",)))[0].path == b"/photos/c.jpg"
     assert filled.store.briefs([filled.model_id + 1], EVERYTHING) == []
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone of a process cannot be set here")
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "XYZ-5:30"])
+def test_files_have_the_time_of_this_machine(filled: Filled, zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled.add(b"/photos/a.jpg", picture(1), mtime_ns=86_400 * 10**9)
+    filled.add(b"/photos/b.jpg", picture(2), mtime_ns=-1)
+    filled.add(b"/photos/c.jpg", picture(3), facts=FileFacts(taken="1970-01-02T05:00:00+09:00"), mtime_ns=-1)
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        briefs = filled.store.briefs([filled.model_id], EVERYTHING)
+        listed, _ = filled.store.list_files([filled.model_id], EVERYTHING, Listing(True, 0, 9, False))
+    time.tzset()
+    assert {(brief.path[-5:], brief.moment) for brief in briefs} == {
+        (b"a.jpg", "1970-01-02T05:30:00"),
+        (b"b.jpg", "1970-01-01T05:29:59"),
+        (b"c.jpg", "1970-01-02T05:00:00"),
+    }
+    assert [path[-5:] for _, path in listed] == [b"a.jpg", b"c.jpg", b"b.jpg"]
 
 
 def test_files_are_listed_in_the_order_that_a_seed_draws(filled: Filled) -> None:
@@ -738,6 +759,14 @@ def test_items_are_found_by_their_texts_and_the_names_of_their_parts(filled: Fil
     assert len(filled.store.documents_with([AskedWord(("server",))], 1)[1]) == 1
     assert len(filled.store.files_with(AskedWord(("server",)))) == 2
     assert asked_word("...") is None
+
+
+def test_a_text_of_any_length_is_found_by_its_words(filled: Filled, words: Words) -> None:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    long = ["x" + "".join(four) for four in itertools.islice(itertools.product(letters, repeat=4), 20_000)]
+    filled.add(b"/photos/long.txt", passage(" ".join(long)), medium="text")
+    assert words(f"{long[8]} {long[9]}") == words(long[1], long[-1]) == {b"/photos/long.txt"}
+    assert words(f"{long[8]} {long[10]}") == words(long[1], "xzzzz") == set()
 
 
 def test_a_word_may_be_only_begun(filled: Filled) -> None:

@@ -30,5 +30,6 @@ def _local_zone() -> str:
     try:
         return ZoneInfo(name).key
     except (ValueError, OSError, KeyError):  # none, a path, or a rule in the place of a name
-        minutes = -time.localtime().tm_gmtoff // 60  # as POSIX writes it, what is east of Greenwich is negative
-        return f"<local>{minutes // 60:+d}:{minutes % 60:02d}"
+        east = time.localtime().tm_gmtoff // 60
+        hours, minutes = divmod(abs(east), 60)
+        return f"<local>{'-' if east > 0 else '+'}{hours}:{minutes:02d}"  # POSIX counts towards the west

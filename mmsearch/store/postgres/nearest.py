@@ -2,7 +2,8 @@
 
 The server's planner does not know how many files pass a filter, nor what a graph misses: it goes from one plan to
 another by itself, and a graph that is asked for ten items of which a filter lets one pass gives that one. So which plan
-is taken is decided here, from a sample of the space, and the planner is left no other.
+is taken is decided here, from a sample of the space, and the planner is left no other: all that passes is compared; or
+the graph is gone on in until enough have passed; or, where it has come to its end before, all is compared after all.
 """
 
 from __future__ import annotations
@@ -21,16 +22,18 @@ from mmsearch.store.postgres.spaces import space_table
 
 # Spaces with fewer items have no graph: to compare all of them takes some milliseconds.
 LEAST_ITEMS = 10_000
-# What passes filters is compared exactly up to so many items.
-_FEW = 10_000
-# Of so many items it is looked at how many pass the filters.
-_SAMPLE = 400
-# Of a graph at least so many items are looked at, and so many times as many as are wanted. pgvector takes up to 1,000.
-_LEAST_EF, _EF_BY_COUNT, _MOST_EF = 100, 2.0, 1_000
-# Beyond that it costs less to go on in the graph until enough pass than to look at so many at once.
-_MOST_AT_ONCE = 400
-# So far a graph is gone on in, in items.
-_MOST_SCANNED = 50_000
+# What passes filters is compared exactly where that is no more than so many times the root of all: a step in the graph
+# takes six times as long as to compare one vector, and a graph is gone the further in the fewer pass.
+_FEW_BY_ROOT = 30.0
+# Of so many items it is looked at how many pass the filters: more in large spaces, where fewer are few.
+_LEAST_SAMPLE, _SAMPLE_BY_ROOT = 400, 0.25
+# In a graph so many items are looked at before the first is given (pgvector takes up to 1,000): so 98 % of the ten that
+# are nearest are found, in made-up clusters that overlap (`benchmarks/postgres_nearest.py`).
+_LEAST_EF, _MOST_EF = 300, 1_000
+# So many times as many items as are wanted are taken of it: what is put in order anew.
+_TAKEN_BY_COUNT = 2
+# So far a graph is gone on in until enough pass the filters, in items, and as a multiple of the server's work_mem.
+_MOST_SCANNED, _SCAN_MEMORY = 50_000, 8
 # A graph holds vectors with up to so many dimensions.
 _MOST_DIMENSIONS = 4_000
 
@@ -80,10 +83,9 @@ class NearestTables(Connected):
     def _nearest(self, space: _Space, asked: _Asked, is_filtered: bool) -> list[Row]:
         if not space.has_graph:
             return self._exact(space, asked)
-        share = self._share(space, asked) if is_filtered else 1.0
-        if share * space.rows <= _FEW:
+        if is_filtered and self._share(space, asked) * math.sqrt(space.rows) <= _FEW_BY_ROOT:
             return self._exact(space, asked)
-        found = self._by_graph(space, asked, share)
+        found = self._by_graph(space, asked)
         return found if len(found) == asked.count else self._exact(space, asked)
 
     def _space(self, model_id: int, modality: Modality) -> _Space | None:
@@ -104,7 +106,8 @@ class NearestTables(Connected):
     def _share(self, space: _Space, asked: _Asked) -> float:
         """About which share of the space's items passes the filters, by a sample of its pages."""
         held = _HELD.format(condition=asked.condition)
-        percent = min(100.0, 100.0 * _SAMPLE / max(1, space.rows))
+        sample = max(_LEAST_SAMPLE, _SAMPLE_BY_ROOT * math.sqrt(space.rows))
+        percent = min(100.0, 100.0 * sample / max(1, space.rows))
         looked_at, passing = self._one(
             f"""SELECT count(*), count(*) FILTER (WHERE ({held}))
                 FROM {space.table} AS near TABLESAMPLE SYSTEM ({percent:.6f}) REPEATABLE (1)""",
@@ -123,22 +126,21 @@ class NearestTables(Connected):
             (*asked.values, asked.vector),
         )
 
-    def _by_graph(self, space: _Space, asked: _Asked, share: float) -> list[Row]:
+    def _by_graph(self, space: _Space, asked: _Asked) -> list[Row]:
         """What is found in the graph, which may be less than is there.
 
-        The graph is asked with the vector rounded to float16, as its own are; what it gives is put in order by the
-        vector itself. So it may give them out of order, which finds more than to leave those out that come late.
+        It is gone on in until enough pass the filters: where many do, no further than for a query without any. It is
+        asked with the vector rounded to float16, as its own are; what it gives is put in order by the vector itself. So
+        it may give them out of order, which finds far more than to leave those out that come late (`strict_order`).
         """
-        held = _HELD.format(condition=asked.condition)
-        ef = max(_LEAST_EF, math.ceil(_EF_BY_COUNT * asked.count))
-        at_once = math.ceil(ef / share)
-        is_iterative = at_once > _MOST_AT_ONCE
+        taken, held = _TAKEN_BY_COUNT * asked.count, _HELD.format(condition=asked.condition)
         with self.connection.transaction(force_rollback=True):  # what is set is so for this alone
             self._set_locally(
                 {
-                    "hnsw.ef_search": min(_MOST_EF, ef if is_iterative else at_once),
-                    "hnsw.iterative_scan": "relaxed_order" if is_iterative else "off",
+                    "hnsw.ef_search": min(_MOST_EF, max(_LEAST_EF, taken)),
+                    "hnsw.iterative_scan": "relaxed_order",
                     "hnsw.max_scan_tuples": _MOST_SCANNED,
+                    "hnsw.scan_mem_multiplier": _SCAN_MEMORY,
                     **dict.fromkeys(("enable_seqscan", "enable_bitmapscan", "enable_sort", "jit"), "off"),
                     "plan_cache_mode": "force_custom_plan",
                 }
@@ -146,7 +148,7 @@ class NearestTables(Connected):
             return self._rows(
                 f"""WITH found AS MATERIALIZED (
                       SELECT item_id, vector FROM {space.table} AS near WHERE ({held})
-                      ORDER BY {_indexed(space.dimension)} <#> %s::halfvec({space.dimension:d}) LIMIT {ef:d})
+                      ORDER BY {_indexed(space.dimension)} <#> %s::halfvec({space.dimension:d}) LIMIT {taken:d})
                     SELECT item_id, -(vector::vector <#> %s::vector) AS cosine FROM found
                     ORDER BY cosine DESC, item_id LIMIT {asked.count:d}""",
                 (*asked.values, asked.vector, asked.vector),

@@ -2,7 +2,9 @@
 
 A file's document has its name, its folders, and what it and its sidecars say of it; the documents of an item have its
 text and the name of its part. Their words are made by `store.words` and handed over as they are, with their places:
-none of PostgreSQL's text search configurations takes part, so that every store knows the same words.
+none of PostgreSQL's text search configurations takes part, so that every store knows the same words. A `tsvector` tells
+of a word its first 255 places alone, and none beyond 16,383: a phrase that stands only there is not found, but its
+words are. Passages are shorter.
 """
 
 from __future__ import annotations
