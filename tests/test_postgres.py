@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from postgres_server import GUARDED, PASSWORD, PostgresServer, running_server, why_there_is_none
+from postgres_server import GUARDED, PASSWORD, PostgresServer, running_server, running_standby, why_there_is_none
 
 from mmsearch.errors import Busy, Invalid, MmsearchError, NotFound, Refused, Unavailable, Unsupported
 from mmsearch.records import Content, Details, EncodedItem, FileState, Filters, Locator, ModelIdentity
@@ -283,6 +283,25 @@ def test_a_dump_restores_the_whole_library(postgres: PostgresServer, url: str) -
             store.remove_orphans()
         assert store.latest_item() == 6  # and not 5, which another item had
         assert store.files_with(AskedWord(("sunset",))) == set()
+
+
+@pytest.mark.slow
+def test_a_standby_is_searched_and_not_written(own_server: PostgresServer) -> None:
+    url = own_server.new_database()
+    with closing(write(url)) as store:
+        model_id = begin(store)
+    with running_standby(own_server) as standby:
+        copy = standby.url(own_server.name_of(url))
+        with pytest.raises(Refused, match="is a standby"):
+            write(copy)
+        with closing(write(url)) as store, closing(read(copy)) as reader:
+            for number in range(1, 4):
+                with store.transaction():
+                    put(store, model_id, number)
+                with reader.one_state():
+                    assert reader.state() == store.state()
+                    found = reader.nearest(model_id, "image", picture(number).vector, 1, Filters())
+                    assert found[0].tolist() == [number]
 
 
 WRITER = """
