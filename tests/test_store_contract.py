@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from postgres_server import PostgresServer
 
 from mmsearch.files.hashing import place_in_shuffle
 from mmsearch.records import (
@@ -42,13 +43,53 @@ NO_FACTS, EVERYTHING = FileFacts(), Filters()
 
 @dataclass(frozen=True)
 class Engine:
-    """A kind of store: how one at a place is opened for writing, and for reading."""
+    """A kind of store: where an empty one may be, and how one there is opened for writing, and for reading."""
 
+    place: Callable[[pytest.FixtureRequest], str]
     write: Callable[[str], Store]
     read: Callable[[str], Store]
 
 
-STORES = {"sqlite": Engine(SqliteStore.write, SqliteStore.read)}
+def folder(request: pytest.FixtureRequest) -> str:
+    made: Path = request.getfixturevalue("tmp_path_factory").mktemp("store")
+    return str(made)
+
+
+def database(request: pytest.FixtureRequest) -> str:
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database(request.getfixturevalue("empty_library"))
+
+
+def write_postgres(place: str) -> Store:
+    from mmsearch.store.postgres.store import PostgresStore
+
+    return PostgresStore.write(place)
+
+
+def read_postgres(place: str) -> Store:
+    from mmsearch.store.postgres.store import PostgresStore
+
+    return PostgresStore.read(place)
+
+
+STORES = {
+    "sqlite": Engine(folder, SqliteStore.write, SqliteStore.read),
+    "postgres": Engine(database, write_postgres, read_postgres),
+}
+
+
+@pytest.fixture(scope="session")
+def empty_library(postgres: PostgresServer) -> str:
+    """The name of a database with a library in which nothing is: copied in less time than one is made."""
+    url = postgres.new_database()
+    write_postgres(url).close()
+    return postgres.name_of(url)
+
+
+@pytest.fixture(scope="session")
+def new_place(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """Where an empty store of that kind may be, a new place at each call."""
+    return lambda name: STORES[name].place(request)
 
 
 @pytest.fixture(params=STORES)
@@ -57,8 +98,8 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> str:
-    return str(tmp_path)
+def place(engine: Engine, request: pytest.FixtureRequest) -> str:
+    return engine.place(request)
 
 
 @pytest.fixture
@@ -165,8 +206,8 @@ PATHS = st.binary(min_size=1, max_size=40).filter(lambda path: b"\0" not in path
 @settings(max_examples=30, deadline=None)
 @given(paths=st.lists(PATHS, min_size=1, max_size=8, unique=True))
 @pytest.mark.parametrize("name", STORES)
-def test_paths_are_any_bytes(name: str, paths: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> None:
-    with closing(STORES[name].write(str(tmp_path_factory.mktemp("store")))) as store:
+def test_paths_are_any_bytes(name: str, paths: list[bytes], new_place: Callable[[str], str]) -> None:
+    with closing(STORES[name].write(new_place(name))) as store:
         filled = Filled(store)
         for number, path in enumerate(paths):
             filled.add(path, picture(1, number))

@@ -1,0 +1,57 @@
+"""The table of spaces, and the tables of their vectors: one for each model and modality, all of them parts of one.
+
+So a space is scanned, indexed and emptied by itself, and its vectors have one dimension though the column has none.
+Each is made when the space gets its first item, and attached in a way that holds no reader up.
+"""
+
+from __future__ import annotations
+
+from mmsearch.records import Medium, Modality
+from mmsearch.store.postgres.connected import Connected
+
+
+def space_table(model_id: int, modality: Modality) -> str:
+    """The name of the table that has the vectors of a space."""
+    return f"vectors_{model_id:d}_{modality}"
+
+
+class SpaceTables(Connected):
+    """Which spaces there are. What writes does so within the caller's transaction."""
+
+    def spaces(self, model_id: int) -> list[tuple[Modality, Medium]]:
+        """The modalities that items of that model have, each with the media of the files that they come from."""
+        rows = self._rows(
+            "SELECT modality, medium FROM spaces WHERE model_id = %s ORDER BY modality, medium", (model_id,)
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    def modalities(self, model_id: int) -> list[Modality]:
+        """The modalities that items of that model have, in order."""
+        return list(dict.fromkeys(modality for modality, _ in self.spaces(model_id)))
+
+    def _note_space(self, content_id: int, model_id: int, modality: Modality) -> None:
+        """Says that the model has items of that modality in that content; its vectors can be stored from then on."""
+        noted = self._run(
+            """INSERT INTO spaces (model_id, modality, medium) SELECT %s, %s, medium FROM contents
+               WHERE id = %s AND NOT EXISTS (SELECT FROM spaces
+                 WHERE model_id = %s AND modality = %s AND medium = contents.medium)""",
+            (model_id, modality, content_id, model_id, modality),
+        )
+        if noted.rowcount:
+            self._make_table(model_id, modality)
+
+    def _make_table(self, model_id: int, modality: Modality) -> None:
+        own, of_model = space_table(model_id, modality), f"vectors_{model_id:d}"
+        if self._is_there(own):
+            return
+        self._run(f"CREATE TABLE {own} (LIKE vectors INCLUDING STORAGE, PRIMARY KEY (item_id))")
+        is_new = not self._is_there(of_model)
+        if is_new:
+            self._run(f"CREATE TABLE {of_model} (LIKE vectors INCLUDING STORAGE) PARTITION BY LIST (modality)")
+        self._run(f"ALTER TABLE {of_model} ATTACH PARTITION {own} FOR VALUES IN ('{modality}')")
+        if is_new:
+            self._run(f"ALTER TABLE vectors ATTACH PARTITION {of_model} FOR VALUES IN ({model_id:d})")
+
+    def _is_there(self, table: str) -> bool:
+        row = self._one("SELECT to_regclass(%s) IS NOT NULL", (f"mmsearch.{table}",))
+        return row is not None and bool(row[0])
