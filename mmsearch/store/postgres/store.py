@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mmsearch.errors import Busy, NotFound, Refused, Remedy, Unsupported
+from mmsearch.errors import Busy, NotFound, Remedy, Unsupported
 from mmsearch.store.postgres.archives import ArchiveTables
 from mmsearch.store.postgres.connected import Connection
 from mmsearch.store.postgres.connecting import closed_on_error, connect, set_up
@@ -21,6 +21,7 @@ from mmsearch.store.postgres.refusals import mapped_errors, place_of
 from mmsearch.store.postgres.schema import LOCKS, SCHEMA_VERSION, WRITING, migrate, written_version
 from mmsearch.store.postgres.stages import StageTables
 from mmsearch.store.postgres.words import WordTables
+from mmsearch.store.refusals import OlderLibrary
 
 
 class PostgresStore(
@@ -33,8 +34,9 @@ class PostgresStore(
         """The store of an existing library, for reading, from any one thread at a time.
 
         Raises:
-            NotFound: there is no library in the database. Unsupported: it is of a newer version, or the server is older
-                than a library needs. Unavailable: the server is out of reach. Refused: it does not let us in.
+            NotFound: there is no library in the database. OlderLibrary: it was written by an older mmsearch.
+                Unsupported: it is of a newer version, or the server is older than a library needs. Unavailable: the
+                server is out of reach. Refused: it does not let us in.
         """
         return cls(lambda: _for_reading(url))
 
@@ -66,7 +68,7 @@ def _for_reading(url: str) -> Connection:
             raise NotFound(f"There is no library in {place_of(url)}", Remedy("index"))
         _check_not_newer(version, url)
         if version < SCHEMA_VERSION:
-            raise Refused(f"The library in {place_of(url)} was written by an older mmsearch", Remedy("index.once"))
+            raise OlderLibrary(place_of(url))
         set_up(connection)
         connection.execute("SET default_transaction_read_only = on")
         return connection
