@@ -182,7 +182,8 @@ def test_a_kind_whose_extra_is_missing_says_which(
     with pytest.raises(Unsupported):
         Library(URL)
     # A kind that does not exist names those that do.
-    assert "mmsearch keeps libraries in folders and toy://" in command("status", "--library", "box://shelf").err
+    said = command("status", "--library", "box://shelf").err
+    assert "mmsearch keeps libraries in folders, and at " in said and "and at toy://;" in said
 
 
 def test_doors_refuse_in_a_script_too(shelf: Path, tmp_path: Path) -> None:

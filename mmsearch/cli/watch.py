@@ -126,6 +126,7 @@ def _serve(command: list[str] | None, as_json: bool) -> None:
 def _command(context: typer.Context, paths: list[str], library: str | None) -> list[str]:
     """The command that was given, without --install and with whole paths: a service starts elsewhere."""
     from mmsearch.library import Library
+    from mmsearch.store.locations import shown
 
     words: list[str] = []
     for parameter in context.command.params:
@@ -140,7 +141,7 @@ def _command(context: typer.Context, paths: list[str], library: str | None) -> l
             for one in value if isinstance(value, (list, tuple)) else [value]:
                 words += [parameter.opts[0], str(one)]
     with Library(library) as opened:
-        if opened.given != opened.location:
+        if shown(opened.given) != opened.given:
             raise Refused(
                 "The file of a service would hold the library's password; leave it out of the URL, and keep it where "
                 "the database's own programs look for it (for PostgreSQL ~/.pgpass)."

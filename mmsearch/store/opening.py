@@ -26,7 +26,10 @@ class Kind:
 
 
 # By the schemes of their URLs.
-KINDS: dict[str, Kind] = {}
+KINDS: dict[str, Kind] = {
+    scheme: Kind("mmsearch.store.postgres.place", "postgres", ("psycopg",), "postgresql://HOST/DATABASE")
+    for scheme in ("postgresql", "postgres")
+}
 
 
 def place_at(location: str | os.PathLike[str]) -> Place:
@@ -68,7 +71,7 @@ def _maker(url: str) -> Callable[[str], Place]:
             Remedy("choose_library.server"),
         )
     if kind is None:
-        examples = "".join(f" and {one}" for one in dict.fromkeys(known.example for known in KINDS.values()))
+        examples = "".join(f", and at {one}" for one in dict.fromkeys(known.example for known in KINDS.values()))
         raise Unsupported(
             f"No library can be kept at {shown(url)}: mmsearch keeps libraries in folders{examples}",
             Remedy("choose_library.folder"),
