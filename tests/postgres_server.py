@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -39,7 +39,7 @@ class PostgresServer:
 
     def __init__(self, folder: str, programs: str) -> None:
         self.folder = folder
-        self._programs = programs
+        self.programs = programs
         self._data = os.path.join(folder, "data")
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count()
@@ -67,13 +67,17 @@ class PostgresServer:
             return cursor.fetchall() if cursor.description else []
 
     def make(self) -> None:
-        self._program(
+        self.program(
             "initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"
         )
         rules = Path(self._data, "pg_hba.conf")
         rules.write_text(f"local all {GUARDED} scram-sha-256\n{rules.read_text()}")
         self.start()
         self.run(f"CREATE ROLE {GUARDED} LOGIN PASSWORD '{PASSWORD}'")
+
+    def copy(self, other: PostgresServer) -> None:
+        """Makes it one that follows another, beginning with all that is there."""
+        self.program("pg_basebackup", "-D", self._data, "-h", other.folder, "-U", "postgres", "-c", "fast", "-R")
 
     def start(self) -> None:
         """Starts the server, and waits until it takes connections."""
@@ -92,7 +96,7 @@ class PostgresServer:
             # After a kill it does not start until the last process of the one before is gone.
             while self._process is None or self._process.poll() is not None:
                 self._process = subprocess.Popen(
-                    [os.path.join(self._programs, "postgres"), "-D", self._data, *options],
+                    [os.path.join(self.programs, "postgres"), "-D", self._data, *options],
                     **{"stdout": log, "stderr": log, "cwd": self.folder, "preexec_fn": _end_with_us, **_as_whom()},
                 )
                 self._wait(self._process, until)
@@ -119,9 +123,13 @@ class PostgresServer:
             self._process.wait(_PATIENCE_SECONDS)
             self._process = None
 
-    def _program(self, name: str, *arguments: str) -> None:
+    def close(self) -> None:
+        self.stop()
+
+    def program(self, name: str, *arguments: str) -> None:
+        """Runs one of the server's programs in its folder."""
         done = subprocess.run(
-            [os.path.join(self._programs, name), *arguments], cwd=self.folder, capture_output=True, **_as_whom()
+            [os.path.join(self.programs, name), *arguments], cwd=self.folder, capture_output=True, **_as_whom()
         )
         if done.returncode:
             raise RuntimeError(done.stderr.decode(errors="replace"))
@@ -130,16 +138,30 @@ class PostgresServer:
 @contextmanager
 def running_server() -> Iterator[PostgresServer]:
     """A new server, stopped and removed at the end."""
+    with _own_folder() as folder, closing(PostgresServer(folder, _programs(folder))) as server:
+        server.make()
+        yield server
+
+
+@contextmanager
+def running_standby(primary: PostgresServer) -> Iterator[PostgresServer]:
+    """A server that follows another one, which waits with each commit until this one has it too."""
+    for setting in ("synchronous_standby_names = '*'", "synchronous_commit = 'remote_apply'"):
+        primary.run(f"ALTER SYSTEM SET {setting}")
+    with _own_folder() as folder, closing(PostgresServer(folder, primary.programs)) as server:
+        server.copy(primary)
+        server.start()
+        primary.run("SELECT pg_reload_conf()")
+        yield server
+
+
+@contextmanager
+def _own_folder() -> Iterator[str]:
     folder = tempfile.mkdtemp(prefix="mmsearch-pg-")
     try:
         if _as_whom():
             shutil.chown(folder, _UNPRIVILEGED)
-        server = PostgresServer(folder, _programs(folder))
-        try:
-            server.make()
-            yield server
-        finally:
-            server.stop()
+        yield folder
     finally:
         shutil.rmtree(folder)
 

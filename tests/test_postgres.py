@@ -14,11 +14,12 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from postgres_server import GUARDED, PASSWORD, PostgresServer, running_server, why_there_is_none
+from postgres_server import GUARDED, PASSWORD, PostgresServer, running_server, running_standby, why_there_is_none
 
 from mmsearch.errors import Busy, Invalid, MmsearchError, NotFound, Refused, Unavailable, Unsupported
 from mmsearch.records import Content, Details, EncodedItem, FileState, Filters, Locator, ModelIdentity
 from mmsearch.store.models import add_model
+from mmsearch.store.words import AskedWord
 
 if TYPE_CHECKING:
     from mmsearch.store.postgres.store import PostgresStore
@@ -255,6 +256,52 @@ def test_a_reader_goes_on_when_the_server_was_started_anew(own_server: PostgresS
             reader.roots()  # which would be of another state
         with reader.one_state():
             assert len(reader.roots()) == 1
+
+
+def test_a_dump_restores_the_whole_library(postgres: PostgresServer, url: str) -> None:
+    with closing(write(url)) as store:
+        model_id = begin(store)
+        with store.transaction():
+            for number in range(1, 6):
+                put(store, model_id, number)
+            store.put_details(1, Details(title="Sunset"), {"image": 1})
+        with store.transaction():
+            store.remove_path(b"/photos/5.jpg")
+            store.remove_orphans()
+        before = what_is_there(url)
+        place = os.path.join(postgres.folder, "library.dump")
+        postgres.program("pg_dump", "-Fc", "-f", place, url)
+    restored = postgres.new_database()
+    postgres.program("pg_restore", "--exit-on-error", "-d", restored, place)
+    assert what_is_there(restored) == before
+    with closing(write(restored)) as store:
+        assert store.nearest(model_id, "image", picture(3).vector, 1, Filters())[0].tolist() == [3]
+        assert len(store.files_with(AskedWord(("sunset",)))) == 1
+        with store.transaction():
+            put(store, model_id, 6)
+            store.remove_path(b"/photos/1.jpg")
+            store.remove_orphans()
+        assert store.latest_item() == 6  # and not 5, which another item had
+        assert store.files_with(AskedWord(("sunset",))) == set()
+
+
+@pytest.mark.slow
+def test_a_standby_is_searched_and_not_written(own_server: PostgresServer) -> None:
+    url = own_server.new_database()
+    with closing(write(url)) as store:
+        model_id = begin(store)
+    with running_standby(own_server) as standby:
+        copy = standby.url(own_server.name_of(url))
+        with pytest.raises(Refused, match="is a standby"):
+            write(copy)
+        with closing(write(url)) as store, closing(read(copy)) as reader:
+            for number in range(1, 4):
+                with store.transaction():
+                    put(store, model_id, number)
+                with reader.one_state():
+                    assert reader.state() == store.state()
+                    found = reader.nearest(model_id, "image", picture(number).vector, 1, Filters())
+                    assert found[0].tolist() == [number]
 
 
 WRITER = """

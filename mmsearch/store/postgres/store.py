@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mmsearch.errors import Busy, NotFound, Remedy, Unsupported
+from mmsearch.errors import Busy, NotFound, Refused, Remedy, Unsupported
 from mmsearch.store.locations import shown
 from mmsearch.store.postgres.archives import ArchiveTables
 from mmsearch.store.postgres.connected import Connection
@@ -79,6 +79,8 @@ def _for_reading(url: str) -> Connection:
 
 def _for_writing(url: str) -> Connection:
     with mapped_errors(url), closed_on_error(connect(url)) as connection:
+        if connection.info.parameter_status("in_hot_standby") == "on":
+            raise Refused(f"The server of {shown(url)} is a standby, which takes no writes; name the primary one.")
         _take_lock(connection, url)
         version = written_version(connection)
         _check_not_newer(version or 0, url)
