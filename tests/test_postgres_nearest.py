@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +28,12 @@ def unit_rows(count: int, seed: int) -> FloatMatrix:
 
 @pytest.fixture(scope="module")
 def library(postgres: PostgresServer) -> Iterator[PostgresStore]:
+    with filled_store(postgres) as store:
+        yield store
+
+
+@contextmanager
+def filled_store(postgres: PostgresServer) -> Iterator[PostgresStore]:
     """A store with items in folders, and a graph of them."""
     from mmsearch.store.postgres import nearest
     from mmsearch.store.postgres.store import PostgresStore
@@ -107,3 +113,28 @@ def test_nothing_stays_set_after_a_query(library: PostgresStore) -> None:
         assert set_now() == usual
         assert library.item_count() == ITEMS
     assert times_asked(library) == asked + 2
+
+
+def test_a_graph_is_made_anew_when_much_of_it_was_removed_and_by_one_at_a_time(postgres: PostgresServer) -> None:
+    import psycopg
+
+    from mmsearch.store.postgres.schema import BUILDING, LOCKS
+
+    query = unit_rows(1, 5)[0]
+    with filled_store(postgres) as store:
+        few, _ = store.nearest(1, "image", query, ITEMS, Filters(folders=(b"/all/half/few",)))
+        for folder, made in ((b"/all/half/few", 0), (b"/all/half", 1)):
+            with store.transaction():
+                store.remove_files(store.files_below(folder))
+                store.remove_orphans()
+            with psycopg.connect(store.connection.info.dsn, autocommit=True) as other:
+                other.execute("SELECT pg_advisory_lock(%s, %s)", (LOCKS, BUILDING))
+                assert store.build_nearest() == 0
+                other.execute("SELECT pg_advisory_unlock_all()")  # a server notices some time later that one has gone
+            assert store.build_nearest() == made
+            assert store.build_nearest() == 0
+        item_ids, _ = store.nearest(1, "image", query, ITEMS, Filters())
+        assert len(item_ids) == ITEMS - ITEMS // 2 and not set(few) & set(item_ids)
+        asked = times_asked(store)
+        store.nearest(1, "image", query, 10, Filters())
+        assert times_asked(store) == asked + 1

@@ -18,6 +18,7 @@ import numpy as np
 from mmsearch.records import Filters, FloatMatrix, ItemIds, Modality
 from mmsearch.store.postgres.connected import Connected, Row
 from mmsearch.store.postgres.filters import filter_condition
+from mmsearch.store.postgres.schema import BUILDING, LOCKS
 from mmsearch.store.postgres.spaces import space_table
 
 # Spaces with fewer items have no graph: to compare all of them takes some milliseconds.
@@ -34,6 +35,9 @@ _LEAST_EF, _MOST_EF = 300, 1_000
 _TAKEN_BY_COUNT = 2
 # So far a graph is gone on in until enough pass the filters, in items, and as a multiple of the server's work_mem.
 _MOST_SCANNED, _SCAN_MEMORY = 50_000, 8
+# A graph is made anew when as many items as this share of its own have left the library: vacuum takes 12 ms to take one
+# out of it.
+_MOST_REMOVED = 0.2
 # A graph holds vectors with up to so many dimensions.
 _MOST_DIMENSIONS = 4_000
 
@@ -161,33 +165,48 @@ class NearestTables(Connected):
         )
 
     def build_nearest(self) -> int:
-        """Makes the graph of each space that has LEAST_ITEMS and none yet, for what was stored is searched exactly
-        until then. Returns how many were made.
+        """Makes the graph of each space that has LEAST_ITEMS and none yet, as what was stored is compared one by one
+        until then; and anew where much of it has been removed. Returns how many were made.
 
-        Outside of transactions; nobody is held up by it. It takes minutes for a million items, and far longer where
-        the server's maintenance_work_mem does not hold the graph.
+        Outside of transactions; nobody is held up by it, and who comes while another makes them leaves it to that. It
+        takes minutes for a million items, far longer where the server's maintenance_work_mem does not hold the graph.
         """
-        made = 0
-        for model_id, modality, dimension in self._rows(
-            """SELECT DISTINCT model_id, modality, dimension FROM spaces JOIN models ON models.id = model_id
-               WHERE dimension <= %s ORDER BY model_id, modality""",
-            (_MOST_DIMENSIONS,),
-        ):
-            table = space_table(model_id, modality)
-            space = self._space(model_id, modality)
-            if space is None or space.has_graph:
-                continue
-            if self._number(f"SELECT count(*) FROM (SELECT FROM {table} LIMIT {LEAST_ITEMS}) AS counted") < LEAST_ITEMS:
-                continue
-            graph = _graph_of(table)
-            self._run(f"DROP INDEX CONCURRENTLY IF EXISTS {graph}")  # one that was cut off while it was made
-            self._run(
-                f"""CREATE INDEX CONCURRENTLY {graph} ON {table}
-                    USING hnsw (({_indexed(dimension)}) halfvec_ip_ops)"""
+        if not self._number("SELECT pg_try_advisory_lock(%s, %s)::integer", (LOCKS, BUILDING)):
+            return 0
+        try:
+            spaces = self._rows(
+                """SELECT DISTINCT model_id, modality FROM spaces JOIN models ON models.id = model_id
+                   WHERE dimension <= %s ORDER BY model_id, modality""",
+                (_MOST_DIMENSIONS,),
             )
-            self._run(f"ANALYZE {table}")
-            made += 1
-        return made
+            return sum(self._build(*one) for one in spaces)
+        finally:
+            self._run("SELECT pg_advisory_unlock(%s, %s)", (LOCKS, BUILDING))
+
+    def _build(self, model_id: int, modality: Modality) -> bool:
+        """Whether the space needed a graph, or another one, which it has now."""
+        space = self._space(model_id, modality)
+        if space is None:
+            return False
+        graph, removed = _graph_of(space.table), self.items_removed()
+        for cut_off in (f"{graph}_ccnew", f"{graph}_ccold", *(() if space.has_graph else (graph,))):
+            self._run(f"DROP INDEX CONCURRENTLY IF EXISTS {cut_off}")
+        if space.has_graph:
+            if removed - self.number_setting(f"removed before {graph}") <= _MOST_REMOVED * space.rows:
+                return False
+            self._run(f"REINDEX INDEX CONCURRENTLY {graph}")
+        else:
+            first = f"SELECT FROM {space.table} LIMIT {LEAST_ITEMS}"
+            if self._number(f"SELECT count(*) FROM ({first}) AS counted") < LEAST_ITEMS:
+                return False
+            self._run(
+                f"""CREATE INDEX CONCURRENTLY {graph} ON {space.table}
+                    USING hnsw (({_indexed(space.dimension)}) halfvec_ip_ops)"""
+            )
+        self._run(f"ANALYZE {space.table}")
+        with self.transaction():
+            self.set_setting(f"removed before {graph}", str(removed))
+        return True
 
 
 def _graph_of(table: str) -> str:
