@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from postgres_server import PostgresServer, running_server, why_there_is_none
 
 from mmsearch import Library, MmsearchError
 from mmsearch.cli.remedies import in_words
@@ -210,6 +211,15 @@ def mmsearch(tmp_path: Path) -> Mmsearch:
         return run_mmsearch(*arguments, library=library or tmp_path / "library", stdin=stdin, as_anybody=as_anybody)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of the tests' own."""
+    if reason := why_there_is_none():
+        pytest.skip(reason)
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ HEAVY = (
     "PIL",
     "hnswlib",
     "sklearn",
+    "psycopg",
 )
 SCRIPT = """
 import sys

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from mmsearch import Library, MmsearchError, WalkRules
 from mmsearch.indexing.run import IndexSettings
 from mmsearch.indexing.walking import Found, walk
 from mmsearch.records import Progress
+from mmsearch.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture
@@ -109,7 +111,8 @@ def test_a_tree_that_moves_from_one_root_to_another_is_not_encoded_again(library
     library.index([other])
     assert library.status().counts.contents == 60
     library.index([other])
-    assert library._access.reading().connection.execute("SELECT count(*) FROM contents").fetchone()[0] == 60
+    with closing(SqliteStore.read(library.folder)) as store:
+        assert store.connection.execute("SELECT count(*) FROM contents").fetchone()[0] == 60
 
 
 @pytest.mark.slow

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from postgres_server import PostgresServer
 
 from mmsearch.files.hashing import place_in_shuffle
 from mmsearch.records import (
@@ -26,6 +29,7 @@ from mmsearch.records import (
     Listing,
     Locator,
     ModelIdentity,
+    Near,
     Part,
     Root,
     StageState,
@@ -42,13 +46,53 @@ NO_FACTS, EVERYTHING = FileFacts(), Filters()
 
 @dataclass(frozen=True)
 class Engine:
-    """A kind of store: how one at a place is opened for writing, and for reading."""
+    """A kind of store: where an empty one may be, and how one there is opened for writing, and for reading."""
 
+    place: Callable[[pytest.FixtureRequest], str]
     write: Callable[[str], Store]
     read: Callable[[str], Store]
 
 
-STORES = {"sqlite": Engine(SqliteStore.write, SqliteStore.read)}
+def folder(request: pytest.FixtureRequest) -> str:
+    made: Path = request.getfixturevalue("tmp_path_factory").mktemp("store")
+    return str(made)
+
+
+def database(request: pytest.FixtureRequest) -> str:
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database(request.getfixturevalue("empty_library"))
+
+
+def write_postgres(place: str) -> Store:
+    from mmsearch.store.postgres.store import PostgresStore
+
+    return PostgresStore.write(place)
+
+
+def read_postgres(place: str) -> Store:
+    from mmsearch.store.postgres.store import PostgresStore
+
+    return PostgresStore.read(place)
+
+
+STORES = {
+    "sqlite": Engine(folder, SqliteStore.write, SqliteStore.read),
+    "postgres": Engine(database, write_postgres, read_postgres),
+}
+
+
+@pytest.fixture(scope="session")
+def empty_library(postgres: PostgresServer) -> str:
+    """The name of a database with a library in which nothing is: copied in less time than one is made."""
+    url = postgres.new_database()
+    write_postgres(url).close()
+    return postgres.name_of(url)
+
+
+@pytest.fixture(scope="session")
+def new_place(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """Where an empty store of that kind may be, a new place at each call."""
+    return lambda name: STORES[name].place(request)
 
 
 @pytest.fixture(params=STORES)
@@ -57,8 +101,8 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> str:
-    return str(tmp_path)
+def place(engine: Engine, request: pytest.FixtureRequest) -> str:
+    return engine.place(request)
 
 
 @pytest.fixture
@@ -165,8 +209,8 @@ PATHS = st.binary(min_size=1, max_size=40).filter(lambda path: b"\0" not in path
 @settings(max_examples=30, deadline=None)
 @given(paths=st.lists(PATHS, min_size=1, max_size=8, unique=True))
 @pytest.mark.parametrize("name", STORES)
-def test_paths_are_any_bytes(name: str, paths: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> None:
-    with closing(STORES[name].write(str(tmp_path_factory.mktemp("store")))) as store:
+def test_paths_are_any_bytes(name: str, paths: list[bytes], new_place: Callable[[str], str]) -> None:
+    with closing(STORES[name].write(new_place(name))) as store:
         filled = Filled(store)
         for number, path in enumerate(paths):
             filled.add(path, picture(1, number))
@@ -371,7 +415,14 @@ def test_items_are_numbered_in_the_order_of_their_commits_and_never_twice(filled
     assert store.latest_item() > seen[-1]
     ids, vectors = store.vectors_after(filled.model_id, "image", seen[1], 10)
     assert ids.tolist() == [seen[2], seen[3], store.latest_item()]
-    assert np.allclose(np.frombuffer(vectors[0], "<f2"), unit(1, 2), atol=1e-3)
+    assert vectors[0] == unit(1, 2).astype("<f2").tobytes()
+    assert [found.tolist() for found in (store.live_items(np.array([*seen, 99])), store.item_ids(1, "image"))] == [
+        [*seen[:4]],
+        [*seen[:4], store.latest_item()],
+    ]
+    assert store.count_items_after(filled.model_id, "image", seen[2]) == 2
+    some, same = store.vectors_of(np.array([seen[2], seen[4]]))
+    assert (some.tolist(), same) == ([seen[2]], vectors[:1])
 
 
 def test_contents_that_no_file_holds_go_after_a_second_run(filled: Filled) -> None:
@@ -431,6 +482,71 @@ def test_filters_choose_before_the_ranking(filled: Filled) -> None:
     assert filled.nearest(vector, 10, Filters(folders=(b"/photos/a", b"/photos/b"), extensions=(".png",))) == in_a
 
 
+def test_filters_compare_what_files_and_their_sidecars_say(filled: Filled) -> None:
+    store, vector = filled.store, unit(1)
+    own = Details("Canon EOS 5D", "EF 50mm", latitude=38.72, longitude=-9.14, place="Lisbon, Portugal", rating=3)
+    first = filled.add(b"/a.jpg", picture(1), facts=FileFacts(details=replace(own, keywords=("Old Pier", "Meer"))))
+    filled.add(b"/b.jpg", picture(1))
+    filled.add(b"/c.mp4", picture(1), medium="video", facts=FileFacts(duration=90.0))
+    (beside,) = store.files_below(b"/b.jpg")
+    with store.transaction():
+        store.put_details(first, replace(own, keywords=("Old Pier", "Meer")), {"image": 1})
+        second = store.contents_of([beside])[beside]
+        store.put_details(second, Details("Nikon D5"), {"image": 1})
+        told = Details("FUJIFILM X-T5", latitude=-23.55, longitude=-46.63, place="São Paulo, Brazil", rating=5)
+        store.put_sidecars(beside, "one", FileFacts(taken="2020-05-01T10:00:00", details=told))
+
+    def found(filters: Filters) -> set[bytes]:
+        item_ids, _ = store.nearest(filled.model_id, "image", vector, 9, filters)
+        return {item.path for item in store.found_items(item_ids.tolist(), filters)}
+
+    a, b, c = b"/a.jpg", b"/b.jpg", b"/c.mp4"
+    for filters, expected in (
+        (Filters(camera="canon eos"), {a}),
+        (Filters(camera="nikon"), set()),  # a sidecar says otherwise
+        (Filters(camera="x-t5"), {b}),
+        (Filters(lens="50MM"), {a}),
+        (Filters(near=Near(38.7, -9.1, 10)), {a}),
+        (Filters(near=Near(38.7, -9.1, 10_000)), {a, b}),
+        (Filters(places=("lisbon",)), {a}),
+        (Filters(places=("isbon",)), set()),
+        (Filters(places=("sao paulo", "portugal")), {a, b}),
+        (Filters(keywords=("OLD pier",)), {a}),
+        (Filters(keywords=("pier meer",)), set()),
+        (Filters(keywords=("meer", "old")), {a}),
+        (Filters(rating=3), {a, b}),
+        (Filters(rating=4), {b}),
+        (Filters(longer=60.0), {c}),
+        (Filters(longer=90.0), set()),
+        (Filters(shorter=100.0, medium="video"), {c}),
+        (Filters(after=datetime(2020, 5, 1, 10), before=datetime(2020, 5, 1, 10, 0, 1)), {b}),
+        (Filters(before=datetime(2000, 1, 1), not_folders=(c,)), {a}),
+    ):
+        assert found(filters) == expected, filters
+    with store.transaction():
+        store.remove_sidecars([beside])
+    assert found(Filters(camera="nikon")) == {b} and found(Filters(rating=4)) == set()
+
+
+def test_files_of_one_photo_are_listed_once(filled: Filled) -> None:
+    film = FileFacts(duration=2.0)
+    for path in (b"/photos/a.jpg", b"/photos/a.nef", b"/photos/alone.nef"):
+        filled.add(path, picture(1))
+    for path in (b"/photos/a.mov", b"/photos/b.mov"):
+        filled.add(path, picture(1), medium="video", facts=film)
+    models = [filled.model_id]
+    listed, total = filled.store.list_files(models, EVERYTHING, Listing(False, 0, 9, False))
+    assert ([path for _, path in listed], total) == ([b"/photos/a.jpg", b"/photos/alone.nef", b"/photos/b.mov"], 3)
+    assert filled.store.list_files(models, EVERYTHING, Listing(False, 0, 1, True))[1] == 5
+    beside = filled.store.beside(b"/photos/a.jpg", EVERYTHING)
+    assert [(one.path, one.is_picture, one.size) for one in beside] == [
+        (b"/photos/a.jpg", True, 10),
+        (b"/photos/a.mov", False, 10),
+        (b"/photos/a.nef", False, 10),
+    ]
+    assert len(filled.store.beside(b"/photos/a.jpg", Filters(extensions=(".jpg", ".nef")))) == 2
+
+
 def test_counts_are_by_medium(filled: Filled) -> None:
     filled.add(b"/photos/a.jpg", picture(1))
     filled.add(b"/photos/b.txt", EncodedItem("text", unit(1), text="words"), medium="text")
@@ -466,6 +582,26 @@ def test_files_are_listed_by_date_and_by_path_a_page_at_a_time(filled: Filled) -
     assert filled.store.briefs([filled.model_id + 1], EVERYTHING) == []
 
 
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone of a process cannot be set here")
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "XYZ-5:30"])
+def test_files_have_the_time_of_this_machine(filled: Filled, zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled.add(b"/photos/a.jpg", picture(1), mtime_ns=86_400 * 10**9)
+    filled.add(b"/photos/b.jpg", picture(2), mtime_ns=-1)
+    filled.add(b"/photos/c.jpg", picture(3), facts=FileFacts(taken="1970-01-02T05:00:00+09:00"), mtime_ns=-1)
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        briefs = filled.store.briefs([filled.model_id], EVERYTHING)
+        listed, _ = filled.store.list_files([filled.model_id], EVERYTHING, Listing(True, 0, 9, False))
+    time.tzset()
+    assert {(brief.path[-5:], brief.moment) for brief in briefs} == {
+        (b"a.jpg", "1970-01-02T05:30:00"),
+        (b"b.jpg", "1970-01-01T05:29:59"),
+        (b"c.jpg", "1970-01-02T05:00:00"),
+    }
+    assert [path[-5:] for _, path in listed] == [b"a.jpg", b"c.jpg", b"b.jpg"]
+
+
 def test_files_are_listed_in_the_order_that_a_seed_draws(filled: Filled) -> None:
     every = [b"/photos/%02d.jpg" % number for number in range(12)]
     for number, path in enumerate(every):
@@ -479,6 +615,13 @@ def test_files_are_listed_in_the_order_that_a_seed_draws(filled: Filled) -> None
     assert sorted(first) == sorted(largest) == every
     assert len({tuple(first), tuple(largest), tuple(every)}) == 3
     assert [*drawn(1, 0, 5), *drawn(1, 5, 7)] == first == sorted(every, key=lambda path: place_in_shuffle(path, 1))
+    content_id = filled.store.content_at(first[3])
+    assert content_id is not None
+    with filled.store.transaction():
+        filled.store.put_file(filled.file(b"/photos/copy.jpg"), content_id)
+    again = sorted([*every, b"/photos/copy.jpg"], key=lambda path: place_in_shuffle(path, 1))
+    later = max(first[3], b"/photos/copy.jpg", key=again.index)
+    assert drawn(1) == [path for path in again if path != later]
 
 
 def test_a_content_is_known_by_its_digest_and_its_path_with_its_items(filled: Filled) -> None:
@@ -653,11 +796,28 @@ def test_files_are_found_by_what_they_are_called_and_not_by_what_they_tell(fille
     assert len(store.files_with(asked)) == 3
 
 
+def test_a_text_of_any_length_is_found_by_its_words(filled: Filled, words: Words) -> None:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    long = ["x" + "".join(four) for four in itertools.islice(itertools.product(letters, repeat=4), 20_000)]
+    filled.add(b"/photos/long.txt", passage(" ".join(long)), medium="text")
+    assert words(f"{long[8]} {long[9]}") == words(long[1], long[-1]) == {b"/photos/long.txt"}
+    assert words(f"{long[8]} {long[10]}") == words(long[1], "xzzzz") == set()
+
+
 def test_a_word_may_be_only_begun(filled: Filled) -> None:
     filled.add(b"/photos/kitten.jpg", picture(1))
     begun, other = AskedWord(("kit",), is_begun=True), AskedWord(("kit",))
     assert len(filled.store.files_with(begun)) == 1
     assert filled.store.files_with(other) == set()
+    phrase = AskedWord(("kitten", "jp"), is_begun=True)
+    assert len(filled.store.files_with(phrase)) == 1
+    assert filled.store.files_with(phrase._replace(pieces=("jpg", "kit"))) == set()
+
+
+def test_no_phrase_goes_from_a_name_to_a_folder(filled: Filled, words: Words) -> None:
+    filled.add(b"/photos/kitten.jpg", picture(1))
+    assert words("kitten jpg") == words("jpg", "photos") == {b"/photos/kitten.jpg"}
+    assert words("jpg photos") == set()
 
 
 def test_what_photos_and_their_sidecars_say_is_found_until_it_is_another(filled: Filled, words: Words) -> None:

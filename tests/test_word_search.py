@@ -18,6 +18,7 @@ from mmsearch.records import Content, EncodedItem, FileState, FloatMatrix
 from mmsearch.searching import word_ranking
 from mmsearch.searching.query import image_term, text_term
 from mmsearch.searching.words import readings_of_query, score_of, weighted, without_quotes, words_of_query
+from mmsearch.store.sqlite.place import SqlitePlace
 from mmsearch.store.sqlite.store import SqliteStore
 from mmsearch.store.words import AskedWord
 
@@ -484,7 +485,7 @@ def many(tmp_path: Path) -> Iterator[Session]:
     made.add_named(drawn(300, seed=1), "Japan")
     made.add_named(drawn(200, seed=2), "elsewhere")
     made.store.close()
-    opened = Session(made.folder, lambda: SqliteStore.read(made.folder), lambda in_use: OneText(made))  # type: ignore[arg-type,return-value]
+    opened = Session(SqlitePlace(made.folder), lambda: SqliteStore.read(made.folder), lambda in_use: OneText(made))  # type: ignore[arg-type,return-value]
     with opened:
         yield opened
 

@@ -26,6 +26,7 @@ from mmsearch.store.models import (
     searched_model,
     stored_models,
 )
+from mmsearch.store.refusals import DamagedStore, OlderLibrary
 from mmsearch.store.sqlite.connected import DamagedDatabase
 from mmsearch.store.sqlite.damage import (
     contents_of_damaged_vectors,
@@ -41,7 +42,7 @@ from mmsearch.store.sqlite.damage import (
 )
 from mmsearch.store.sqlite.header import has_log, header_damage
 from mmsearch.store.sqlite.salvage import Salvaged, count_readable, cut_off_salvage, salvage
-from mmsearch.store.sqlite.store import DATABASE_NAME, OlderLibrary, SqliteStore
+from mmsearch.store.sqlite.store import DATABASE_NAME, SqliteStore
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def examine(folder: str) -> Diagnosis:
                 damage = ["its header is damaged"]
             if not damage:
                 return Diagnosis(folder, tuple(_within(folder, store)))
-    except (DamagedDatabase, OlderLibrary, UnicodeDecodeError) as error:  # the last in the schema itself
+    except (DamagedDatabase, DamagedStore, OlderLibrary, UnicodeDecodeError) as error:  # the last in the schema itself
         damage = [str(error)]
     findings = tuple(Finding("database", problem) for problem in damage)
     return Diagnosis(folder, findings, count_readable(database))

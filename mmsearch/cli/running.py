@@ -33,7 +33,7 @@ LibraryOption = Annotated[
         "--library",
         metavar="DIR",
         envvar="MMSEARCH_LIBRARY",
-        help="The library's folder, instead of the one in your user data directory.",
+        help="The library's folder or URL (postgresql://HOST/DATABASE), instead of that in your user data directory.",
     ),
 ]
 DeviceOption = Annotated[

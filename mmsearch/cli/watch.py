@@ -21,7 +21,7 @@ from mmsearch.cli.index import (
     rules_of,
 )
 from mmsearch.cli.running import DeviceOption, JsonOption, LibraryOption, printing, progress_bar, show, stoppable
-from mmsearch.errors import Invalid
+from mmsearch.errors import Invalid, Refused
 
 if TYPE_CHECKING:
     from mmsearch.indexing.watching.events import WatchEvent
@@ -126,6 +126,7 @@ def _serve(command: list[str] | None, as_json: bool) -> None:
 def _command(context: typer.Context, paths: list[str], library: str | None) -> list[str]:
     """The command that was given, without --install and with whole paths: a service starts elsewhere."""
     from mmsearch.library import Library
+    from mmsearch.store.locations import shown
 
     words: list[str] = []
     for parameter in context.command.params:
@@ -140,6 +141,11 @@ def _command(context: typer.Context, paths: list[str], library: str | None) -> l
             for one in value if isinstance(value, (list, tuple)) else [value]:
                 words += [parameter.opts[0], str(one)]
     with Library(library) as opened:
-        folder = opened.folder
+        if shown(opened.given) != opened.given:
+            raise Refused(
+                "The file of a service would hold the library's password; leave it out of the URL, and keep it where "
+                "the database's own programs look for it (for PostgreSQL ~/.pgpass)."
+            )
+        location = opened.given
     whole = [os.path.abspath(os.path.expanduser(path)) for path in paths]
-    return [sys.executable, "-m", "mmsearch", "watch", *words, "--library", folder, "--", *whole]
+    return [sys.executable, "-m", "mmsearch", "watch", *words, "--library", location, "--", *whole]

@@ -33,7 +33,8 @@ from mmsearch.searching.merging import told_by_words
 from mmsearch.searching.query import Term
 from mmsearch.searching.word_channel import WordChannel
 from mmsearch.store.models import add_model
-from mmsearch.store.sqlite.store import SqliteStore
+from mmsearch.store.opening import place_at
+from mmsearch.store.protocol import Store
 
 # Of more captions so many are asked, drawn with the same dice each time.
 MOST_QUERIES = 1_000
@@ -77,11 +78,11 @@ def compare_channels(
 
 
 @contextmanager
-def _indexed(rows: Mapping[bytes, int], examples: Sequence[Example]) -> Iterator[SqliteStore]:
+def _indexed(rows: Mapping[bytes, int], examples: Sequence[Example]) -> Iterator[Store]:
     """A store of photos, by their paths, which has the words of each and nothing else."""
     root = os.path.commonpath([os.path.dirname(path) for path in rows])
     vector = np.ones(1, np.float32)
-    with TemporaryDirectory(prefix="mmsearch-eval-") as folder, closing(SqliteStore.write(folder)) as store:
+    with TemporaryDirectory(prefix="mmsearch-eval-") as folder, closing(place_at(folder).write()) as store:
         with store.transaction():
             model_id = add_model(store, ModelIdentity("measured", "1", 1, "measured"))
             root_id = store.put_root(root, "{}").id
@@ -93,7 +94,7 @@ def _indexed(rows: Mapping[bytes, int], examples: Sequence[Example]) -> Iterator
         yield store
 
 
-def _word_scores(store: SqliteStore, caption: str, rows: Mapping[bytes, int]) -> FloatMatrix:
+def _word_scores(store: Store, caption: str, rows: Mapping[bytes, int]) -> FloatMatrix:
     """The score of each photo by its words, float32 [n]; 0 where it is too low to be a hit by them."""
     models = [model_id for model_id, _ in store.model_rows()]
     channel = WordChannel(store, [Term("text", caption)], Filters(), models)

@@ -41,12 +41,12 @@ class IndexPreview:
 
 def preview(
     store: Store,
-    folder: str,
+    library: str,
     paths: Sequence[bytes],
     rules: WalkRules | None,
     on_progress: Callable[[Progress], None],
 ) -> IndexPreview:
-    """Walks `paths`, or all roots of the library in `folder` where there are none, and compares.
+    """Walks `paths`, or all roots of the library, which is called so, where there are none, and compares.
 
     Raises:
         MmsearchError: a path is not there, or a pattern is none.
@@ -62,7 +62,7 @@ def preview(
     known = Known(
         number, readers_label(), files_to_read(store, number, ReadLimits()), heard=store.found_by_sound(number)
     )
-    found = IndexPreview(folder, offline=missing)
+    found = IndexPreview(library, offline=missing)
     seen = 0
 
     def tell(more: int) -> None:

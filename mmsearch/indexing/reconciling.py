@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from mmsearch.files.archives import is_gone
 from mmsearch.files.crash_points import crash_point
@@ -31,10 +30,7 @@ from mmsearch.indexing.walking import (
 )
 from mmsearch.reading import medium_of, wants_sniffing
 from mmsearch.records import FileState, KnownFile, Root
-from mmsearch.store.sqlite.files import MOST_PATHS
-
-if TYPE_CHECKING:
-    from mmsearch.store.protocol import Store
+from mmsearch.store.protocol import MOST_PATHS, Store
 
 # A root that has lost more files than this, and more than half of them, or all that it had, may be a drive that was not
 # mounted right: they stay until a person says that they are gone.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,11 @@ def absolute(path: str | os.PathLike[str]) -> bytes:
     if not os.fspath(path):
         raise Invalid("An empty path names no folder; write . for the current one.")
     return os.fsencode(os.path.abspath(os.path.expanduser(path)))
+
+
+def all_absolute(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[bytes, ...]:
+    """The same of one path or of several."""
+    return tuple(absolute(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths))
 
 
 def check_root(path: bytes) -> None:

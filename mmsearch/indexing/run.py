@@ -11,7 +11,6 @@ from functools import partial
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import Invalid, MmsearchError, Refused, Remedy, Unavailable, Unsupported
-from mmsearch.files.locking import WriterLock
 from mmsearch.files.private import make_private_folder
 from mmsearch.indexing.journal import InFlight
 from mmsearch.indexing.pipeline import Indexer, IndexOptions
@@ -41,12 +40,12 @@ from mmsearch.store.models import (
     switch_if_caught_up,
     wanted_model,
 )
+from mmsearch.store.place import Place
+from mmsearch.store.protocol import Store
 from mmsearch.store.settings import want_code_bits, want_graph
-from mmsearch.store.sqlite.compaction import compact_if_wasteful
-from mmsearch.store.sqlite.store import SqliteStore
 
 # Brings derived files up to date; the encoder is that of the vectors that are new. Says what had to be made again.
-Refresh = Callable[[SqliteStore, Encoder], list[str]]
+Refresh = Callable[[Store, Encoder], list[str]]
 
 _UNREAD_KIND = "files of this kind are not read"
 
@@ -90,7 +89,7 @@ class IndexRequest:
 
 
 class IndexRun:
-    """A run of `index` on the library in `folder`, which is made if it is not there.
+    """A run of `index` on the library in that place, which is made if it is not there.
 
     Raises:
         MmsearchError: a path cannot be read, another process writes the library, or its model is not there.
@@ -98,13 +97,13 @@ class IndexRun:
 
     def __init__(
         self,
-        folder: str,
+        place: Place,
         request: IndexRequest,
         encoders: Encoders,
         refresh: Refresh,
         on_progress: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
-        self._folder = folder
+        self._place, self._folder = place, place.folder
         self._request = request
         self._encoders = encoders
         self._refresh = refresh
@@ -133,9 +132,9 @@ class IndexRun:
             _ = self._encoders.new(request.model).identity  # a wrong model is told before anything is made
         make_folder(self._folder)
         with (
-            WriterLock(self._folder) as lock,
-            closing(SqliteStore.write(self._folder, lock.check)) as store,
-            closing(SqliteStore.read(self._folder)) as reader,
+            self._place.lock() as lock,
+            closing(self._place.write(lock.check)) as store,
+            closing(self._place.read()) as reader,
         ):
             models = self._models(store)
             if request.settings.graph is not None:
@@ -160,10 +159,10 @@ class IndexRun:
                 if request.model is None:
                     report.newer = _newer_revision(store, searched)
             store.settle_words()
-            compact_if_wasteful(store, self._folder)
+            self._place.tidy(store)
             return report
 
-    def _chosen_roots(self, store: SqliteStore, paths: Sequence[bytes]) -> _ChosenRoots:
+    def _chosen_roots(self, store: Store, paths: Sequence[bytes]) -> _ChosenRoots:
         """What is to be walked, and the roots that are not there at present."""
         request, on_folder = self._request, self._request.settings.on_folder
         there, missing = choose_roots(store, list(paths), request.rules, request.rebuild)
@@ -173,7 +172,7 @@ class IndexRun:
         chosen = [RootWalk(root, rules, targets[root.path], on_folder) for root, rules in there if root.path in targets]
         return _ChosenRoots(chosen, [path for path in missing if path in targets])
 
-    def _models(self, store: SqliteStore) -> _Models:
+    def _models(self, store: Store) -> _Models:
         """Those that the run encodes with."""
         chosen, encoder = self._chosen_model(store)
         if encoder.hearing is not None:
@@ -185,7 +184,7 @@ class IndexRun:
         wanted = wanted_model(store)
         return _Models(chosen, encoder, wanted if wanted != chosen else None, tuple(sound_models(store)))
 
-    def _with_each(self, store: SqliteStore, models: _Models, encode: Callable[..., IndexReport]) -> IndexReport:
+    def _with_each(self, store: Store, models: _Models, encode: Callable[..., IndexReport]) -> IndexReport:
         """Encodes with one model after the other: those of sound last, as files are known by then."""
         more = [one for one in (models.wanted, *models.sound) if one is not None]
         report = encode(models.chosen, models.encoder, is_last=not more)
@@ -212,7 +211,7 @@ class IndexRun:
             _found_by_sound(store, models.chosen, report)
         return report
 
-    def _chosen_model(self, store: SqliteStore) -> tuple[StoredModel, Encoder]:
+    def _chosen_model(self, store: Store) -> tuple[StoredModel, Encoder]:
         """The model that is asked for, or the one that searches use, taken into the library if it is new."""
         name = self._request.model
         known = model_called(store, name) if name else searched_model(store)
@@ -231,7 +230,7 @@ class IndexRun:
             _taken_in(store, self._encoders.new(None))
         return _taken_in(store, encoder)
 
-    def _begun_anew(self, store: SqliteStore, known: StoredModel | None) -> tuple[StoredModel, Encoder]:
+    def _begun_anew(self, store: Store, known: StoredModel | None) -> tuple[StoredModel, Encoder]:
         """The model with nothing encoded, in the place of the one that is `known`.
 
         Without a name an older revision of the built-in one makes room for the newest: what is encoded again anyway is
@@ -250,13 +249,13 @@ class IndexRun:
 
     def _known_model(self, known: StoredModel) -> tuple[StoredModel, Encoder]:
         encoder = self._encoders.of(known.identity)
-        check_same_model(self._folder, known.identity, encoder.identity)
+        check_same_model(self._place.location, known.identity, encoder.identity)
         return known, encoder
 
     def _encode(
         self,
-        store: SqliteStore,
-        reader: SqliteStore,
+        store: Store,
+        reader: Store,
         roots: _ChosenRoots,
         model: StoredModel,
         encoder: Encoder,
@@ -266,7 +265,7 @@ class IndexRun:
         rows = {root.id: root for root in store.roots()}
         in_flight = InFlight(self._folder)
         indexer = Indexer(store, reader, model.id, encoder, self._options, in_flight, is_last)
-        indexer.report.library = self._folder
+        indexer.report.library = self._place.location
         indexer.report.offline += roots.missing
         report = indexer.run([replace(one, root=rows[one.root.id]) for one in roots.there])
         keep_query_bank(store, model.id, encoder, self._options)
@@ -279,16 +278,14 @@ class IndexRun:
         return report
 
 
-def _taken_in(
-    store: SqliteStore, encoder: Encoder, instead_of: Sequence[StoredModel] = ()
-) -> tuple[StoredModel, Encoder]:
+def _taken_in(store: Store, encoder: Encoder, instead_of: Sequence[StoredModel] = ()) -> tuple[StoredModel, Encoder]:
     """The encoder's model, new in the library, where it takes the place of those."""
     add = add_model if encoder.hearing is None else add_sound_model
     with store.transaction():
         return StoredModel(add(store, encoder.identity, instead_of), encoder.identity), encoder
 
 
-def _found_by_sound(store: SqliteStore, chosen: StoredModel, report: IndexReport) -> None:
+def _found_by_sound(store: Store, chosen: StoredModel, report: IndexReport) -> None:
     """Counts what the chosen model had no use for, and models of sound have heard."""
     heard = store.found_by_sound(chosen.id)
     added = sum(one.added for one in report.sound)
@@ -317,7 +314,7 @@ class _ChosenRoots:
     missing: list[bytes]
 
 
-def _newer_revision(store: SqliteStore, searched: StoredModel) -> str | None:
+def _newer_revision(store: Store, searched: StoredModel) -> str | None:
     """The label of the newest revision of the built-in model, where searches use an older one and wait for none."""
     if searched.identity.name != BUILTIN_MODEL or searched.name == BUILTIN_MODEL or wanted_model(store) is not None:
         return None
@@ -338,7 +335,7 @@ def make_folder(folder: str) -> None:
         ) from error
 
 
-def _check_nothing_is_away(store: SqliteStore) -> None:
+def _check_nothing_is_away(store: Store) -> None:
     """Raises Refused if there are files that cannot be encoded again now, so that nothing is dropped."""
     for root in store.roots():
         state = root_status(store, root)

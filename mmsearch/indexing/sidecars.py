@@ -6,17 +6,13 @@ import json
 import os
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.member_paths import is_archive_name, splits
 from mmsearch.indexing.reconciling import RootChanges
 from mmsearch.indexing.walking import FoundSidecar
 from mmsearch.reading.sidecars import VERSION, facts_of_sidecars
-from mmsearch.store.sqlite.files import MOST_PATHS
-
-if TYPE_CHECKING:
-    from mmsearch.store.protocol import Store
+from mmsearch.store.protocol import MOST_PATHS, Store
 
 
 def keep_sidecars(store: Store, changes: RootChanges, stop: threading.Event) -> int:

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 
 class Library:
-    """A library in a folder of its own. It is made by the first `index`; nothing else writes to it.
+    """A library in a folder of its own, or at a URL. It is made by the first `index`; nothing else writes to it.
 
     `device` is where models that torch runs compute: `auto` (a graphics card where there is one), `cpu`, `cuda`, `mps`.
     All methods, those of the doors `models`, `adapters`, `fusions` and `care` too, raise an MmsearchError, in one
@@ -90,11 +90,25 @@ class Library:
 
     @property
     def folder(self) -> str:
-        """Where the library lies, as an absolute path."""
+        """Where the library lies, as an absolute path; of one at a URL, where this machine keeps what is derived."""
         return self._access.folder
 
+    @property
+    def location(self) -> str:
+        """Where the library lies: the folder, or the URL without a password."""
+        return self._access.location
+
+    @property
+    def given(self) -> str:
+        """The folder, or the whole URL, to open the library by once more. A password may be in it: it is not shown."""
+        return self._access.place.given
+
+    def opened_again(self) -> Library:
+        """The same library once more, for what another thread does with it."""
+        return Library(self.given, self._access.encoders.device)
+
     def exists(self) -> bool:
-        """Whether something was indexed into this folder."""
+        """Whether something was indexed there."""
         return self._access.exists()
 
     def close(self) -> None:
@@ -129,13 +143,10 @@ class Library:
         reads what failed before. `settings` tell how: limits, threads, and whether there is an HNSW graph, and
         what stops it.
         """
-        from mmsearch.indexing.roots import absolute
+        from mmsearch.indexing.roots import all_absolute
         from mmsearch.indexing.run import IndexRequest, IndexSettings
 
-        asked = [paths] if isinstance(paths, (str, os.PathLike)) else paths
-        request = IndexRequest(
-            tuple(absolute(path) for path in asked), None, rules, model, rebuild, retry, settings or IndexSettings()
-        )
+        request = IndexRequest(all_absolute(paths), None, rules, model, rebuild, retry, settings or IndexSettings())
         return self._index(request, on_progress)
 
     def index_only(
@@ -150,11 +161,10 @@ class Library:
         What is new or changed there is read, and what is gone there is dropped, as a walk of all roots would do it.
         What lies in no root is passed over.
         """
-        from mmsearch.indexing.roots import absolute
+        from mmsearch.indexing.roots import all_absolute
         from mmsearch.indexing.run import IndexRequest, IndexSettings
 
-        asked = [paths] if isinstance(paths, (str, os.PathLike)) else paths
-        only = tuple(absolute(path) for path in asked)
+        only = all_absolute(paths)
         return self._index(IndexRequest(only=only, settings=settings or IndexSettings()), on_progress)
 
     def _index(self, request: IndexRequest, on_progress: Callable[[Progress], None]) -> IndexReport:
@@ -162,9 +172,8 @@ class Library:
 
         access = self._access
         with access.guarded():
-            return IndexRun(access.folder, request, access.encoders, access.refresh, on_progress).run(
-                is_new=not access.exists()
-            )
+            run = IndexRun(access.place, request, access.encoders, access.refresh, on_progress)
+            return run.run(is_new=not access.exists())
 
     def preview(
         self,
@@ -175,11 +184,10 @@ class Library:
     ) -> IndexPreview:
         """What `index` would do with these paths, as far as names, sizes and times tell. Nothing is written."""
         from mmsearch.indexing.preview import preview
-        from mmsearch.indexing.roots import absolute
+        from mmsearch.indexing.roots import all_absolute
 
-        asked = [paths] if isinstance(paths, (str, os.PathLike)) else paths
         with self._access.guarded(), self._access.reading_or_empty() as store:
-            return preview(store, self.folder, [absolute(path) for path in asked], rules, on_progress)
+            return preview(store, self._access.location, all_absolute(paths), rules, on_progress)
 
     def watcher(
         self,
@@ -196,15 +204,13 @@ class Library:
         `stop`, or a `with` block, do so beside it. `on_event` is called from the thread that watches, and so is
         `on_progress`, by the first run.
         """
-        from mmsearch.indexing.roots import absolute
+        from mmsearch.indexing.roots import all_absolute
         from mmsearch.indexing.watching.events import WatchSettings
         from mmsearch.indexing.watching.watcher import Watcher
         from mmsearch.library.watching import BeginWith, WatchedRoots
 
-        asked = [paths] if isinstance(paths, (str, os.PathLike)) else paths
-        # A library of its own: it is used from another thread, and lets go of models.
-        own = Library(self.folder, self._access.encoders.device)
-        roots = WatchedRoots(own, own._access, tuple(absolute(path) for path in asked), BeginWith(rules, on_progress))
+        own = self.opened_again()  # it is used from another thread, and lets go of models
+        roots = WatchedRoots(own, own._access, all_absolute(paths), BeginWith(rules, on_progress))
         return Watcher(roots, settings or WatchSettings(), on_event)
 
     def session(
@@ -350,7 +356,7 @@ class Library:
         with access.guarded():
             store, in_use = access.reading(), access.model_in_use()
             with store.one_state():
-                return duplicates_in(access.folder, store, in_use, request, on_progress)
+                return duplicates_in(access.place, store, in_use, request, on_progress)
 
     def label(
         self, labels: Sequence[str], filters: Filters | None = None, *, top: int = 1, min_score: float = 0.0
@@ -364,7 +370,7 @@ class Library:
             store, in_use = access.reading(), access.model_in_use()
             encoder = access.encoder_of(in_use)
             with store.one_state():
-                return label_photos(access.folder, store, in_use, encoder, request)
+                return label_photos(access.location, store, in_use, encoder, request)
 
     def write_sidecars(self, labelled: Labelled) -> WrittenSidecars:
         """Writes labels as keywords into `FILE.xmp` beside each photo that has no sidecar; others are left alone."""
@@ -388,9 +394,7 @@ class Library:
         with access.guarded():
             store, in_use = access.reading(), access.model_in_use()
             with store.one_state():
-                return clusters_in(
-                    access.folder, store, in_use, request, lambda: access.encoder_of(in_use), on_progress
-                )
+                return clusters_in(access.place, store, in_use, request, lambda: access.encoder_of(in_use), on_progress)
 
     def evaluate(
         self,

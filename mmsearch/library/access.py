@@ -1,11 +1,11 @@
-"""Access to a library's folder, shared by its doors: the store, opened once, encoders, and derived files."""
+"""Access to a library, shared by its doors: the store, opened once, encoders, and derived files."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,21 +13,21 @@ from mmsearch.encoding.adapted import AdaptedEncoder
 from mmsearch.encoding.devices import device_called
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import NotFound, Remedy
-from mmsearch.files.locking import WriterLock
 from mmsearch.models.opening import Encoders
 from mmsearch.nearest import derived
 from mmsearch.nearest.spaces import ModelInUse, model_in_use, with_adapter
 from mmsearch.records import ModelIdentity
 from mmsearch.store.models import check_same_model, stored_models
+from mmsearch.store.opening import place_at
+from mmsearch.store.refusals import OlderLibrary
 from mmsearch.store.settings import wants_graph
-from mmsearch.store.sqlite.refusals import mapped_errors
-from mmsearch.store.sqlite.store import DATABASE_NAME, OlderLibrary, SqliteStore, database_bytes
 
 # What only a search needs is not loaded by other commands.
 if TYPE_CHECKING:
     from mmsearch.searching.options import SessionOptions
     from mmsearch.searching.session import Session
     from mmsearch.showing.thumbnail_cache import ThumbnailCache
+    from mmsearch.store.protocol import Store
 
 LIBRARY_VARIABLE = "MMSEARCH_LIBRARY"
 
@@ -36,22 +36,24 @@ def default_library() -> str:
     """$MMSEARCH_LIBRARY, or the folder `mmsearch` in the platform's place for a user's data."""
     chosen = os.environ.get(LIBRARY_VARIABLE)
     if chosen:
-        return os.path.abspath(os.path.expanduser(chosen))
+        return chosen
     import platformdirs
 
     return platformdirs.user_data_dir("mmsearch", appauthor=False)
 
 
 class Access:
-    """A library in a folder of its own, which need not be there yet.
+    """A library in a folder of its own, or at a URL, which need not be there yet; `place` is where it is kept.
 
-    `device` is where models that torch runs compute: `auto`, `cpu`, `cuda` or `mps`.
+    `location` is what a person is told of that, and `folder` where what is derived from it lies: the same folder, or a
+    private one of this machine. `device` is where models that torch runs compute: `auto`, `cpu`, `cuda` or `mps`.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, device: str = "auto") -> None:
         self.encoders = Encoders(device_called(device))
-        self.folder = os.path.abspath(os.path.expanduser(folder)) if folder else default_library()
-        self._reader: SqliteStore | None = None
+        self.place = place_at(folder or default_library())
+        self.location, self.folder = self.place.location, self.place.folder
+        self._reader: Store | None = None
         self._sessions: dict[SessionOptions, Session] = {}
         self._opening = threading.RLock()
 
@@ -61,23 +63,33 @@ class Access:
             sessions, self._sessions = self._sessions, {}
         for session in sessions.values():
             session.close()
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        self._let_go_of_reader()
+
+    def _let_go_of_reader(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
 
     def exists(self) -> bool:
-        """Whether something was indexed into this folder."""
-        return os.path.exists(os.path.join(self.folder, DATABASE_NAME))
+        """Whether something was indexed there."""
+        return self.place.exists()
 
     def bytes(self) -> int:
         """What the library takes on disk."""
-        return database_bytes(self.folder) + derived.derived_bytes(self.folder)
+        return self.place.bytes() + derived.derived_bytes(self.folder)
 
-    def guarded(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
         """What the disk or the database refuses within the `with` block becomes an error of mmsearch's kinds."""
-        return mapped_errors(self.folder)
+        with self.place.guarded():
+            try:
+                yield
+            except Exception as error:
+                if self.place.is_lost(error):
+                    self._let_go_of_reader()
+                raise
 
-    def reading(self) -> SqliteStore:
+    def reading(self) -> Store:
         """The store, opened once; an older library is brought up to date first.
 
         Raises:
@@ -88,29 +100,29 @@ class Access:
         return self._reader
 
     @contextmanager
-    def reading_or_empty(self) -> Iterator[SqliteStore]:
+    def reading_or_empty(self) -> Iterator[Store]:
         """The store, or an empty one for as long as the block lasts, where there is no library yet."""
         if self.exists():
             yield self.reading()
             return
         from tempfile import TemporaryDirectory
 
-        with TemporaryDirectory(prefix="mmsearch-") as folder, closing(SqliteStore.write(folder)) as store:
+        with TemporaryDirectory(prefix="mmsearch-") as folder, closing(place_at(folder).write()) as store:
             yield store
 
-    def _open_reader(self) -> SqliteStore:
+    def _open_reader(self) -> Store:
         try:
-            return SqliteStore.read(self.folder)
+            return self.place.read()
         except OlderLibrary:
-            if not os.access(self.folder, os.W_OK):
+            if not self.place.can_upgrade():
                 raise
         with self._opening:
             try:
-                return SqliteStore.read(self.folder)  # another thread may have brought it up to date
+                return self.place.read()  # another thread may have brought it up to date
             except OlderLibrary:
-                with WriterLock(self.folder):
-                    SqliteStore.write(self.folder).close()
-            return SqliteStore.read(self.folder)
+                with self.place.lock():
+                    self.place.write().close()
+            return self.place.read()
 
     @cached_property
     def thumbnails(self) -> ThumbnailCache:
@@ -130,12 +142,12 @@ class Access:
         """A session that the caller closes."""
         from mmsearch.searching.session import Session
 
-        return Session(self.folder, self._open_reader, self.encoder_of, options)
+        return Session(self.place, self._open_reader, self.encoder_of, options)
 
     @contextmanager
-    def writing(self) -> Iterator[SqliteStore]:
+    def writing(self) -> Iterator[Store]:
         """The store for writing, under the lock."""
-        with WriterLock(self.folder) as lock, closing(SqliteStore.write(self.folder, lock.check)) as store:
+        with self.place.lock() as lock, closing(self.place.write(lock.check)) as store:
             yield store
             store.settle_words()
 
@@ -143,7 +155,7 @@ class Access:
         """The model that searches use, or the one of that name, with its adapter, or the one of that name."""
         in_use = model_in_use(self.reading(), adapter, model)
         if in_use is None:
-            raise NotFound(f"The library in {self.folder} is empty", Remedy("index"))
+            raise NotFound(f"The library in {self.location} is empty", Remedy("index"))
         return in_use
 
     def encoder_of(self, in_use: ModelInUse) -> Encoder:
@@ -153,10 +165,10 @@ class Access:
             Damaged: the model of that name and revision on this disk is another one, or none.
         """
         encoder = self.encoders.of(in_use.model)
-        check_same_model(self.folder, in_use.model, encoder.identity)
+        check_same_model(self.location, in_use.model, encoder.identity)
         return adapted(encoder, in_use)
 
-    def refresh(self, store: SqliteStore, encoder: Encoder | None = None) -> list[str]:
+    def refresh(self, store: Store, encoder: Encoder | None = None) -> list[str]:
         """Codes and graphs of all models, and the calibration too of the one whose encoder is at hand.
 
         Returns what was wrong with files that had to be made again.

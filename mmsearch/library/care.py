@@ -8,9 +8,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mmsearch.files.locking import WriterLock
 from mmsearch.library.access import Access
-from mmsearch.store.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from mmsearch.care.doctor import Diagnosis
@@ -47,16 +45,22 @@ class Care:
         is replaced once the new one is whole.
         """
         from mmsearch.store.sqlite.backup import write_backup
+        from mmsearch.store.sqlite.store import SqliteStore
 
+        self._access.place.check_care("backup")
         with self._access.guarded():
-            return write_backup(self._access.reading(), os.fspath(target))
+            store = self._access.reading()
+            assert isinstance(store, SqliteStore)  # no other place lets files be copied
+            return write_backup(store, os.fspath(target))
 
     def compact(self) -> Compacted:
         """Gives the room of what was removed back to the disk, and makes the derived files anew."""
         from mmsearch.nearest import derived
         from mmsearch.store.sqlite.compaction import Compacted, compact_database
+        from mmsearch.store.sqlite.store import SqliteStore
 
         access = self._access
+        access.place.check_care("compact")
         with access.guarded():
             access.reading()
             before = access.bytes()
@@ -64,6 +68,7 @@ class Care:
                 with store.transaction():
                     store.remove_orphans()
                 store.settle_words()
+                assert isinstance(store, SqliteStore)
                 compact_database(store, access.folder)
                 derived.remove_all(access.folder)
                 access.refresh(store)
@@ -73,6 +78,7 @@ class Care:
         """What is wrong with the library; nothing is changed."""
         from mmsearch.care import doctor
 
+        self._access.place.check_care("doctor")
         with self._access.guarded():
             self._upgrade()
             return doctor.examine(self._access.folder)
@@ -83,19 +89,22 @@ class Care:
         What could not be saved is taken in again by the next `index`.
         """
         from mmsearch.care import doctor
+        from mmsearch.store.sqlite.store import SqliteStore
 
-        folder = self._access.folder
+        place, folder = self._access.place, self._access.folder
+        place.check_care("doctor")
         with self._access.guarded():
             self._upgrade()
             diagnosis = doctor.examine(folder)
             if diagnosis.sound:
                 return diagnosis
-            with WriterLock(folder):
+            with place.lock():
                 diagnosis = doctor.examine(folder)  # again, now that nobody writes
                 salvaged, kept = diagnosis.salvageable, None
                 if salvaged is not None:
                     salvaged, kept = doctor.save_what_can_be_read(folder)
-                with closing(SqliteStore.write(folder)) as store:
+                with closing(place.write()) as store:
+                    assert isinstance(store, SqliteStore)
                     doctor.repair(folder, store)
                     self._access.refresh(store)
             return replace(diagnosis, salvageable=salvaged, repaired=True, kept=kept)

@@ -105,7 +105,7 @@ def status(access: Access, models: tuple[LibraryModel, ...]) -> Status:
     identity = in_use.identity if in_use else None
     remarks = store.remarks(in_use.model_id) if in_use else []
     return Status(
-        library=access.folder,
+        library=access.location,
         model=identity.label if identity else "none yet",
         dimension=identity.dimension if identity else 0,
         counts=store.counts(in_use.model_id if in_use else 0),

@@ -169,8 +169,6 @@ class Models:
 
     def drop(self, name: str) -> DroppedModel:
         """Takes a model's vectors out of the library. The model itself stays on the disk."""
-        from mmsearch.store.sqlite.compaction import compact_if_wasteful
-
         with self._access.guarded():
             self._access.reading()
             with self._access.writing() as store:
@@ -182,7 +180,7 @@ class Models:
                     )
                 dropped = drop_model(store, model)
                 self._access.refresh(store)
-                compact_if_wasteful(store, self._access.folder)
+                self._access.place.tidy(store)
                 return DroppedModel(name, dropped)
 
     def pictures(self, folder: str | None = None, most: int = 32) -> tuple[Image, ...]:
@@ -293,10 +291,10 @@ class Models:
         of_library = self.list() if self._access.exists() else ()
         named = [one for one in of_library if name in (one.name, without_crops(one.name)[0])]
         if any(one.hears for one in named):
-            raise Refused(f"Searches in {self._access.folder} ask {name} for sound", Remedy("models.drop", name))
+            raise Refused(f"Searches in {self._access.location} ask {name} for sound", Remedy("models.drop", name))
         if any(one.searched or one.wanted for one in named):
             raise Refused(
-                f"Searches in {self._access.folder} use {name}, or wait for it",
+                f"Searches in {self._access.location} use {name}, or wait for it",
                 Remedy("models.use"),
             )
         return remove_model(name)

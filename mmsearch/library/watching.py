@@ -15,7 +15,6 @@ from mmsearch.indexing.run import IndexSettings
 from mmsearch.indexing.walking import WalkRules
 from mmsearch.library.access import Access
 from mmsearch.records import Progress
-from mmsearch.store.sqlite.store import DATABASE_NAME
 
 if TYPE_CHECKING:
     from mmsearch.library import Library
@@ -67,7 +66,7 @@ class WatchedRoots:
         return self._library.index_only([os.fsdecode(path) for path in only or self._asked], settings=settings)
 
     def roots(self) -> tuple[bytes, ...]:
-        state = self._stored_state()
+        state = self._access.place.mark()
         if state is not None and state != self._state:
             self._access.close()  # another file may have taken its place
             with self._access.guarded():
@@ -84,16 +83,3 @@ class WatchedRoots:
 
     def close(self) -> None:
         self._library.close()
-
-    def _stored_state(self) -> object:
-        """What tells that the store was written to; None where there is none yet."""
-        database, log = (_file_state(os.path.join(self.folder, DATABASE_NAME + end)) for end in ("", "-wal"))
-        return None if database is None else (database, log)
-
-
-def _file_state(path: str) -> tuple[int, int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -21,7 +21,7 @@ from mmsearch.nearest.snapshot import Codes, SpaceSnapshot
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import Compared, SpaceQuery, places_in
 from mmsearch.records import Filters, FloatMatrix, HalfMatrix, ItemIds
-from mmsearch.store.sqlite.store import SqliteStore
+from mmsearch.store.protocol import Store
 
 if TYPE_CHECKING:
     from mmsearch.nearest.hnsw import Graph
@@ -117,18 +117,18 @@ class Gallery:
         """What was wrong with derived files that had to be done without."""
         return self._snapshot.troubles()
 
-    def wanted(self, store: SqliteStore, filters: Filters) -> Wanted:
+    def wanted(self, store: Store, filters: Filters) -> Wanted:
         """The items of the space in files that pass the filters; those of the last few filters are kept."""
         model_id, modality = self._space.model_id, self._space.modality
         return self._wanted.get(filters, lambda: Wanted(store.matching_items(filters, model_id, modality)))
 
-    def compared(self, store: SqliteStore, item_ids: ItemIds, vector: FloatMatrix, by_text: float = 0.0) -> Compared:
+    def compared(self, store: Store, item_ids: ItemIds, vector: FloatMatrix, by_text: float = 0.0) -> Compared:
         """Those of the items, ascending, that are there, with their cosines; see `ranking`."""
         return self._snapshot.compared(store, item_ids, SpaceQuery(vector, by_text), again=False)
 
     def ranking(
         self,
-        store: SqliteStore,
+        store: Store,
         vector: FloatMatrix,
         wanted: Wanted | None = None,
         patient: bool = False,
@@ -164,7 +164,7 @@ class Gallery:
             return asked.by_codes(after=0), size
         return asked.by_graph(graph, 1.0 if among is None else 1.5 * count / size), size
 
-    def _graph_for(self, store: SqliteStore, count: int, size: int, patient: bool) -> Graph | None:
+    def _graph_for(self, store: Store, count: int, size: int, patient: bool) -> Graph | None:
         """The graph, where it is to be used for a query that wants `size` of all items."""
         fewest = max(GRAPH_FROM_WANTED * self._graph_from_rows, GRAPH_FROM_SHARE * count)
         few = self._scan == "auto" and (count < self._graph_from_rows or size < min(fewest, count))
@@ -179,7 +179,7 @@ class _Asked(NamedTuple):
     """
 
     snapshot: SpaceSnapshot
-    store: SqliteStore
+    store: Store
     query: SpaceQuery
     coded: CodedQuery
     again: bool

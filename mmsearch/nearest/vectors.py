@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mmsearch.nearest.spaces import Space
 from mmsearch.records import FloatMatrix, HalfMatrix, ItemIds
-from mmsearch.store.sqlite.connected import DamagedDatabase
+from mmsearch.store.refusals import DamagedStore
 
 if TYPE_CHECKING:
     from mmsearch.store.protocol import Store
@@ -145,7 +145,7 @@ class KnownNumbers(NamedTuple):
 class StoredVectors:
     """All vectors of a space, read from the store as they are asked for. `count` may include some of removed items.
 
-    `known` are hub numbers that need not be computed. What reads them raises DamagedDatabase for a vector of a wrong
+    `known` are hub numbers that need not be computed. What reads them raises DamagedStore for a vector of a wrong
     size.
     """
 
@@ -224,5 +224,5 @@ def as_float32(vectors: HalfMatrix) -> FloatMatrix:
 def _matrix(space: Space, vectors: Sequence[bytes]) -> HalfMatrix:
     size = 2 * space.identity.dimension
     if any(len(vector) != size for vector in vectors):
-        raise DamagedDatabase("a vector has a wrong size")
+        raise DamagedStore("a vector has a wrong size")
     return space.of_stored(np.frombuffer(b"".join(vectors), "<f2").reshape(-1, space.identity.dimension))

@@ -20,7 +20,7 @@ from mmsearch.searching.fusion import Fusion
 from mmsearch.searching.options import SessionOptions
 from mmsearch.searching.query import Term
 from mmsearch.store.models import sound_models
-from mmsearch.store.sqlite.store import SqliteStore
+from mmsearch.store.protocol import Store
 
 
 class StateKey(NamedTuple):
@@ -88,7 +88,7 @@ class LibraryState:
         own = [channel for channel in self.channels if channel.in_use.model_id == in_use.model_id]
         return any(filters.medium in (None, *channel.media) for channel in own)
 
-    def asked_channels(self, store: SqliteStore, filters: Filters) -> list[tuple[Channel, Wanted | None]]:
+    def asked_channels(self, store: Store, filters: Filters) -> list[tuple[Channel, Wanted | None]]:
         """The channels in which something may pass the filters, each with what passes, or None where all of it does."""
         found: list[tuple[Channel, Wanted | None]] = []
         medium, others = filters.medium, replace(filters, medium=None)
@@ -99,7 +99,7 @@ class LibraryState:
             found.append((channel, None if everything else channel.gallery.wanted(store, filters)))
         return found
 
-    def calibration(self, store: SqliteStore, in_use: ModelInUse) -> Calibration:
+    def calibration(self, store: Store, in_use: ModelInUse) -> Calibration:
         """That of the model in this library."""
         fingerprint = in_use.identity.fingerprint
         with self._lock:
@@ -107,7 +107,7 @@ class LibraryState:
                 self._calibrations[fingerprint] = self._measured(store, in_use)
             return self._calibrations[fingerprint]
 
-    def _measured(self, store: SqliteStore, in_use: ModelInUse) -> Calibration:
+    def _measured(self, store: Store, in_use: ModelInUse) -> Calibration:
         stored = stored_calibration(store, in_use.identity, in_use.query_bank)
         if stored is not None:
             return stored
@@ -118,7 +118,7 @@ class LibraryState:
             return own_calibration(encoder, vectors)
 
 
-def models_at(folder: str, store: SqliteStore, options: SessionOptions) -> list[ModelInUse]:
+def models_at(library: str, store: Store, options: SessionOptions) -> list[ModelInUse]:
     """The models that are searched with: without names the one in use and, beside it, those of sound.
 
     Raises:
@@ -131,13 +131,13 @@ def models_at(folder: str, store: SqliteStore, options: SessionOptions) -> list[
         found += [with_adapter(store, model, own) for model in sound_models(store)]
     models = {in_use.model_id: in_use for in_use in found if in_use is not None}
     if not models:
-        raise NotFound(f"The library in {folder} is empty.", Remedy("index"))
+        raise NotFound(f"The library in {library} is empty.", Remedy("index"))
     return list(models.values())
 
 
 def channels_at(
     folder: str,
-    store: SqliteStore,
+    store: Store,
     models: Sequence[ModelInUse],
     options: SessionOptions,
     before: Sequence[Channel],

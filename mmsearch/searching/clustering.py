@@ -16,7 +16,8 @@ from mmsearch.nearest.spaces import ModelInUse
 from mmsearch.nearest.vectors import VectorRows, as_float32, blocks_after, places_in
 from mmsearch.records import Filters, FloatMatrix, FoundItem, HalfMatrix, ItemIds, Progress
 from mmsearch.searching.cluster_names import ShownWords, named, root_of, typical_words, words_of_file
-from mmsearch.store.sqlite.store import SqliteStore
+from mmsearch.store.place import Place
+from mmsearch.store.protocol import Store
 
 MOST_CLUSTERS = 1_000
 # The centres are found among so many photos, drawn with the same dice each time.
@@ -68,14 +69,14 @@ class ClustersRequest:
 
 
 def clusters_in(
-    folder: str,
-    store: SqliteStore,
+    place: Place,
+    store: Store,
     in_use: ModelInUse,
     request: ClustersRequest,
     open_encoder: Callable[[], Encoder],
     on_progress: Callable[[Progress], None],
 ) -> Clusters:
-    """The clusters of the photos in the library `folder`; a model is opened where its words are not known yet."""
+    """The clusters of the photos in the library; a model is opened where its words are not known yet."""
     started, filters, central = time.perf_counter(), request.filters, request.central
     rows = _rows(store, in_use, filters)
     files = _files(store, rows, filters)
@@ -84,7 +85,7 @@ def clusters_in(
     nearest, cosines = nearest_centres(rows.vectors, _centres(rows.vectors, request.count))
     groups = [np.flatnonzero(nearest == number) for number in np.unique(nearest).tolist()]
     names = (
-        _names(store, rows, files, groups, ShownWords(folder, in_use.space("image"), open_encoder, on_progress))
+        _names(store, rows, files, groups, ShownWords(place.folder, in_use.space("image"), open_encoder, on_progress))
         if groups
         else []
     )
@@ -95,10 +96,10 @@ def clusters_in(
         found.append(Cluster(name, len(photos), cohesion, photos[:central], photos[central:]))
     found.sort(key=lambda one: (-one.size, os.fsencode(one.photos[0])))
     elapsed_ms = (time.perf_counter() - started) * 1000
-    return Clusters(folder, in_use.identity.label, filters, elapsed_ms, len(paths), tuple(found))
+    return Clusters(place.location, in_use.identity.label, filters, elapsed_ms, len(paths), tuple(found))
 
 
-def _rows(store: SqliteStore, in_use: ModelInUse, filters: Filters) -> VectorRows:
+def _rows(store: Store, in_use: ModelInUse, filters: Filters) -> VectorRows:
     """The vectors of the pictures that pass the filters."""
     space = in_use.space("image")
     wanted = store.matching_items(replace(filters, medium="image"), space.model_id, space.modality)
@@ -107,7 +108,7 @@ def _rows(store: SqliteStore, in_use: ModelInUse, filters: Filters) -> VectorRow
     return VectorRows.together(parts)
 
 
-def _files(store: SqliteStore, rows: VectorRows, filters: Filters) -> dict[int, FoundItem]:
+def _files(store: Store, rows: VectorRows, filters: Filters) -> dict[int, FoundItem]:
     """The first file of each item, by path."""
     found: dict[int, FoundItem] = {}
     for start in range(0, len(rows.item_ids), _AT_ONCE):
@@ -117,7 +118,7 @@ def _files(store: SqliteStore, rows: VectorRows, filters: Filters) -> dict[int, 
 
 
 def _names(
-    store: SqliteStore,
+    store: Store,
     rows: VectorRows,
     files: Mapping[int, FoundItem],
     groups: Sequence[ItemIds],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mmsearch.files.paths import extension_of
 from mmsearch.records import RAW_EXTENSIONS, Beside, Filters
-from mmsearch.store.sqlite.store import SqliteStore
+from mmsearch.store.protocol import Store
 
 _BESIDE_PICTURES = RAW_EXTENSIONS | {".mov"}
 
@@ -12,7 +12,7 @@ _BESIDE_PICTURES = RAW_EXTENSIONS | {".mov"}
 class Companions:
     """What lies beside files of one store, among those that pass the filters. Each is looked up once."""
 
-    def __init__(self, store: SqliteStore, filters: Filters) -> None:
+    def __init__(self, store: Store, filters: Filters) -> None:
         self._store = store
         self._filters = filters
         self._pictures: dict[bytes, Beside | None] = {}

@@ -1,20 +1,20 @@
-"""The library's database, opened once for each thread that reads it."""
+"""The library's store, opened once for each thread that reads it."""
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
 from mmsearch.errors import Unavailable
-from mmsearch.store.sqlite.store import DATABASE_NAME, SqliteStore
+from mmsearch.store.place import Place
+from mmsearch.store.protocol import Store
 
 
 class _Connection:
-    """A thread's store, of the file of that device and number, in the so manieth line of the library."""
+    """A thread's store, of the database that lay there, in the so manieth line of the library."""
 
-    def __init__(self, store: SqliteStore, file: tuple[int, int], line: int) -> None:
+    def __init__(self, store: Store, file: Hashable, line: int) -> None:
         self.store = store
         self.file = file
         self.line = line
@@ -24,17 +24,17 @@ class _Connection:
 class Connections:
     """Catalogues by thread. What threads that have ended have left is closed when another one comes."""
 
-    def __init__(self, folder: str, open_store: Callable[[], SqliteStore]) -> None:
-        self._database = os.path.join(folder, DATABASE_NAME)
+    def __init__(self, place: Place, open_store: Callable[[], Store]) -> None:
+        self._place = place
         self._open = open_store
         self._lock = threading.Lock()
         self._by_thread: dict[threading.Thread, _Connection] = {}
-        self._file: tuple[int, int] | None = None
+        self._file: Hashable = None
         self._line = 0
         self._is_closed = False
 
     @contextmanager
-    def reading(self) -> Iterator[tuple[SqliteStore, int]]:
+    def reading(self) -> Iterator[tuple[Store, int]]:
         """This thread's store, at one state, of the file that is there now.
 
         The number tells lines of the library apart: it rises where another file has taken the place of the database.
@@ -46,6 +46,10 @@ class Connections:
         try:
             with connection.store.one_state():
                 yield connection.store, connection.line
+        except Exception as error:
+            if self._place.is_lost(error):
+                self._drop(connection)
+            raise
         finally:
             with self._lock:
                 connection.is_in_use = False
@@ -71,7 +75,7 @@ class Connections:
 
     def _taken(self) -> _Connection:
         thread = threading.current_thread()
-        file = self._file_now()
+        file = self._place.what_lies_there()
         with self._lock:
             known = self._by_thread.get(thread)
             if known is not None and not self._is_closed and (known.file, known.line) == (file, self._line_of(file)):
@@ -88,24 +92,23 @@ class Connections:
             connection = self._by_thread[thread] = _Connection(opened, file, self._line_of(file))
             return connection
 
-    def _line_of(self, file: tuple[int, int]) -> int:
+    def _drop(self, connection: _Connection) -> None:
+        """Has the thread open a new store when it asks again."""
+        with self._lock:
+            if self._by_thread.get(threading.current_thread()) is connection:
+                self._by_thread.pop(threading.current_thread()).store.close()
+
+    def _line_of(self, file: Hashable) -> int:
         if file != self._file:
             self._file = file
             self._line += 1
         return self._line
 
-    def _opened(self) -> tuple[SqliteStore, tuple[int, int]]:
+    def _opened(self) -> tuple[Store, Hashable]:
         """A new store and the file that it has open."""
         while True:
-            file = self._file_now()
+            file = self._place.what_lies_there()
             store = self._open()
-            if file == self._file_now():
+            if file == self._place.what_lies_there():
                 return store, file
             store.close()  # it was replaced at this moment
-
-    def _file_now(self) -> tuple[int, int]:
-        try:
-            status = os.stat(self._database)
-        except OSError:  # opening it says what is wrong
-            return (-1, -1)
-        return status.st_dev, status.st_ino

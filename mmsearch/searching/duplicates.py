@@ -41,7 +41,8 @@ from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import check_page
 from mmsearch.searching.same_picture import Comparison
 from mmsearch.searching.scoring import background_of
-from mmsearch.store.sqlite.store import SqliteStore
+from mmsearch.store.place import Place
+from mmsearch.store.protocol import Store
 
 # How near two pictures must lie, as shares of the way from a cosine of unrelated pictures to 1: chosen by
 # benchmarks/duplicates.py.
@@ -88,14 +89,14 @@ class _Pair(NamedTuple):
 
 
 def duplicates_in(
-    folder: str,
-    store: SqliteStore,
+    place: Place,
+    store: Store,
     in_use: ModelInUse,
     request: DuplicatesRequest,
     on_progress: Callable[[Progress], None],
 ) -> Duplicates:
-    """The duplicates in the library `folder` at one state, at which the store is to be until they are found."""
-    return _Finder(folder, store, in_use, request, on_progress).find()
+    """The duplicates in the library at one state, at which the store is to be until they are found."""
+    return _Finder(place, store, in_use, request, on_progress).find()
 
 
 class _Finder:
@@ -103,13 +104,13 @@ class _Finder:
 
     def __init__(
         self,
-        folder: str,
-        store: SqliteStore,
+        place: Place,
+        store: Store,
         in_use: ModelInUse,
         request: DuplicatesRequest,
         on_progress: Callable[[Progress], None],
     ) -> None:
-        self._folder = folder
+        self._place = place
         self._store = store
         self._in_use = in_use
         self._request = request
@@ -127,7 +128,7 @@ class _Finder:
         groups = [one for one in (*copies, *alike, *texts) if one.kind in classes]
         groups.sort(key=lambda one: (DUPLICATE_CLASSES.index(one.kind), -one.bytes, os.fsencode(one.files[0].path)))
         return Duplicates(
-            library=self._folder,
+            library=self._place.location,
             model=self._in_use.identity.label,
             filters=self._request.filters,
             classes=tuple(one for one in DUPLICATE_CLASSES if one in classes),
@@ -247,7 +248,7 @@ class _Finder:
         self._on_progress(Progress("looking at", 0, len(sources), "photos"))
         seen = miniatures_of(
             sources,
-            MiniatureCache(self._folder),
+            MiniatureCache(self._place.folder),
             self._presence,
             lambda done: self._on_progress(Progress("looking at", done, len(sources), "photos")),
         )

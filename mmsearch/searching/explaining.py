@@ -22,7 +22,7 @@ from mmsearch.searching.query_vectors import QueryVectors
 from mmsearch.searching.results import Hit
 from mmsearch.searching.searcher import QueryVector
 from mmsearch.searching.word_channel import WordChannel
-from mmsearch.store.sqlite.store import SqliteStore
+from mmsearch.store.protocol import Store
 from mmsearch.store.words import AskedWord, words_of_name, words_of_text, words_placed
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Grounds:
 
 
 def grounds_of(
-    store: SqliteStore, state: LibraryState, query: Query, vectors: Mapping[int, QueryVector], hits: Sequence[Hit]
+    store: Store, state: LibraryState, query: Query, vectors: Mapping[int, QueryVector], hits: Sequence[Hit]
 ) -> Grounds:
     """Those of hits of a query, by their paths. The store stays at the state meanwhile."""
     asked = WordChannel(store, query.terms, query.filters, [in_use.model_id for in_use in state.models])

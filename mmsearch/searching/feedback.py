@@ -18,7 +18,7 @@ from mmsearch.records import FloatMatrix, Modality
 from mmsearch.searching.query import Query
 from mmsearch.searching.scoring import WeightedTerm
 from mmsearch.searching.searcher import QueryVector
-from mmsearch.store.sqlite.store import SqliteStore
+from mmsearch.store.protocol import Store
 
 ASKED, LIKED, UNLIKED = 1.0, 0.75, 0.15
 
@@ -31,9 +31,7 @@ class _Judged(NamedTuple):
     share: float
 
 
-def with_feedback(
-    store: SqliteStore, in_use: ModelInUse, query: Query, asked: QueryVector | None
-) -> QueryVector | None:
+def with_feedback(store: Store, in_use: ModelInUse, query: Query, asked: QueryVector | None) -> QueryVector | None:
     """The query's vector in the space of a model, moved by what is liked and not; `asked` is that of its terms.
 
     None where nothing of what is liked has a vector of that model, and nothing else is asked.
@@ -53,7 +51,7 @@ def with_feedback(
     return QueryVector.summed(terms, "What is asked and what is disliked cancel each other out; leave one of them out.")
 
 
-def _judged(store: SqliteStore, in_use: ModelInUse, digest: bytes) -> Sequence[_Judged]:
+def _judged(store: Store, in_use: ModelInUse, digest: bytes) -> Sequence[_Judged]:
     """A content as the mean of its items, by modality; nothing where that model has none of it."""
     found: list[_Judged] = []
     items = store.items_of_content(digest, in_use.model_id)

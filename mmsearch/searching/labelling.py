@@ -21,7 +21,7 @@ from mmsearch.nearest.vectors import StoredVectors, VectorRows, blocks_after, pl
 from mmsearch.records import Background, Filters, FloatMatrix
 from mmsearch.searching import scoring
 from mmsearch.searching.calibration import own_calibration, stored_calibration
-from mmsearch.store.sqlite.store import SqliteStore
+from mmsearch.store.protocol import Store
 
 TEMPLATES = ("a photo of a {}", "{}", "a picture of a {}", "a close-up of a {}")
 MOST_LABELS = 10_000
@@ -91,10 +91,8 @@ class LabelRequest:
         return cls(tuple(dict.fromkeys(filter(None, plain))), filters or Filters(), top, min_score)
 
 
-def label_photos(
-    folder: str, store: SqliteStore, in_use: ModelInUse, encoder: Encoder, request: LabelRequest
-) -> Labelled:
-    """The labels of the photos in the library `folder`, at one state, at which the store is to be meanwhile."""
+def label_photos(library: str, store: Store, in_use: ModelInUse, encoder: Encoder, request: LabelRequest) -> Labelled:
+    """The labels of the photos in `library`, at one state, at which the store is to be meanwhile."""
     started = time.perf_counter()
     background = _background(store, in_use, encoder)
     asked = _label_vectors(request.labels, encoder)
@@ -121,10 +119,10 @@ def label_photos(
                 photos.append(LabelledPhoto(os.fsdecode(item.path), item.digest.hex(), labels, keywords))
     photos.sort(key=lambda photo: os.fsencode(photo.path))
     elapsed_ms = (time.perf_counter() - started) * 1000
-    return Labelled(folder, in_use.identity.label, request.filters, request.labels, elapsed_ms, total, tuple(photos))
+    return Labelled(library, in_use.identity.label, request.filters, request.labels, elapsed_ms, total, tuple(photos))
 
 
-def _photos(store: SqliteStore, in_use: ModelInUse, filters: Filters) -> Iterator[VectorRows]:
+def _photos(store: Store, in_use: ModelInUse, filters: Filters) -> Iterator[VectorRows]:
     """The vectors of pictures that pass the filters, with their hub numbers, some at a time."""
     if filters.medium not in (None, "image"):
         return
@@ -136,7 +134,7 @@ def _photos(store: SqliteStore, in_use: ModelInUse, filters: Filters) -> Iterato
             yield with_numbers(store, space, block.of_items(item_ids[start : start + _AT_ONCE]))
 
 
-def _background(store: SqliteStore, in_use: ModelInUse, encoder: Encoder) -> Background:
+def _background(store: Store, in_use: ModelInUse, encoder: Encoder) -> Background:
     """How the cosines of unrelated texts and pictures lie in this library."""
     calibration = stored_calibration(store, in_use.identity, in_use.query_bank)
     if calibration is None:

@@ -18,7 +18,7 @@ from mmsearch.records import Filters
 from mmsearch.searching.results import FileList, SearchResult
 
 if TYPE_CHECKING:
-    from mmsearch.store.sqlite.store import SqliteStore
+    from mmsearch.store.protocol import Store
 
 LAST_RESULT_NAME = "last-result"
 MOST_HITS = 1_000
@@ -43,7 +43,7 @@ def keep_result(folder: str, result: SearchResult | FileList) -> None:
             os.remove(temporary)
 
 
-def id_called(folder: str, store: SqliteStore, called: str) -> str:
+def id_called(folder: str, store: Store, called: str) -> str:
     """The id of a content that is called by a rank of the last search, by its id, or by the path of a file.
 
     Raises:
@@ -77,7 +77,7 @@ def kept_id(folder: str, rank: str) -> str:
     return found
 
 
-def path_called(folder: str, store: SqliteStore, called: str) -> bytes:
+def path_called(folder: str, store: Store, called: str) -> bytes:
     """The path of a file that is called by a rank of the last search, by its id, or by its path.
 
     Of several files of one content it is the first. Raises as `id_called` does.

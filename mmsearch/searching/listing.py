@@ -12,7 +12,7 @@ from mmsearch.records import Filters, FoundItem, Listing
 from mmsearch.searching.companions import Companions
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.results import ListedFile
-from mmsearch.store.sqlite.store import SqliteStore
+from mmsearch.store.protocol import Store
 
 BLOCK = 6_000
 _BLOCKS_KEPT = 8
@@ -32,9 +32,7 @@ class ListPages:
         self._blocks: Recent[Hashable, Page] = Recent(_BLOCKS_KEPT)
         self._last: Hashable = None
 
-    def page(
-        self, store: SqliteStore, state: Hashable, model_ids: Sequence[int], filters: Filters, listing: Listing
-    ) -> Page:
+    def page(self, store: Store, state: Hashable, model_ids: Sequence[int], filters: Filters, listing: Listing) -> Page:
         """The page of the files that those models have encoded and that pass the filters.
 
         `state` is that of the library, which the store is at.
@@ -56,7 +54,7 @@ class ListPages:
 
 
 def listed_files(
-    store: SqliteStore, presence: Presence, filters: Filters, listing: Listing, found: Sequence[tuple[int, bytes]]
+    store: Store, presence: Presence, filters: Filters, listing: Listing, found: Sequence[tuple[int, bytes]]
 ) -> tuple[ListedFile, ...]:
     """What is told of the files of a page."""
     items = {(item.item_id, item.path): item for item in store.found_items([item_id for item_id, _ in found], filters)}

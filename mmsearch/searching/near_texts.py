@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmsearch.records import Filters, ItemIds, Progress, TextPassage
-from mmsearch.store.sqlite.store import SqliteStore
+from mmsearch.store.protocol import Store
 from mmsearch.store.words import words_of_text
 
 Codes = npt.NDArray[np.uint64]
@@ -106,9 +106,7 @@ def shared(one: Runs, other: Runs) -> float:
 class NearTexts:
     """Finds the texts among those that pass the filters, at one state of a library, that are nearly the same."""
 
-    def __init__(
-        self, store: SqliteStore, model_id: int, filters: Filters, on_progress: Callable[[Progress], None]
-    ) -> None:
+    def __init__(self, store: Store, model_id: int, filters: Filters, on_progress: Callable[[Progress], None]) -> None:
         self._store = store
         self._model_id = model_id
         self._filters = filters

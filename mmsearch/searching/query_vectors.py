@@ -17,7 +17,7 @@ from mmsearch.nearest.recent import Recent
 from mmsearch.nearest.spaces import ModelInUse
 from mmsearch.records import FloatMatrix
 from mmsearch.searching.cache import QueryCache
-from mmsearch.store.sqlite.store import SqliteStore
+from mmsearch.store.protocol import Store
 
 MOST_VECTORS = 1_000
 
@@ -80,7 +80,7 @@ class QueryVectors:
             return _unit(encoder.encode("image", [picture])[0])
 
 
-def stored_picture(store: SqliteStore, in_use: ModelInUse, path: str) -> FloatMatrix | None:
+def stored_picture(store: Store, in_use: ModelInUse, path: str) -> FloatMatrix | None:
     """The unit vector of the picture at `path`, float32 [dimension], if it is in the library as it is now."""
     try:
         stored = store.image_vector_at(os.fsencode(path), in_use.model_id)

@@ -30,8 +30,8 @@ from mmsearch.searching.results import Hit, Moment, Suggestion
 from mmsearch.searching.scoring import WeightedTerm
 from mmsearch.searching.word_channel import WordChannel
 from mmsearch.searching.word_ranking import WordsNear
-from mmsearch.store.sqlite.connected import DamagedDatabase
-from mmsearch.store.sqlite.store import SqliteStore
+from mmsearch.store.protocol import Store
+from mmsearch.store.refusals import DamagedStore
 
 FIRST_CANDIDATES = 50
 
@@ -123,7 +123,7 @@ class Searcher:
     Where it is `patient`, NotUsable is raised for a derived file that may be that of the next state.
     """
 
-    def __init__(self, state: LibraryState, store: SqliteStore, presence: Presence, patient: bool) -> None:
+    def __init__(self, state: LibraryState, store: Store, presence: Presence, patient: bool) -> None:
         self._state = state
         self._store = store
         self._presence = presence
@@ -291,7 +291,7 @@ class Searcher:
         sources = self._store.word_sources(wanted, query.filters) if wanted else []
         matches = {(source.item_id, source.path): words.match(source) for source in sources}
         if any(not matches[one.item_id, one.path].score for one in worded):
-            raise DamagedDatabase("the checksum of the word index is wrong")
+            raise DamagedStore("the checksum of the word index is wrong")
         measured, modalities = dict(near.items), dict(near.modalities)
         for one in asked if worded else ():
             space = one.channel.in_use.model_id, one.channel.modality

@@ -34,8 +34,8 @@ from mmsearch.searching.query import Group, Query, Sort, Term, check_page, text_
 from mmsearch.searching.query_vectors import QueryVectors, stored_picture
 from mmsearch.searching.results import FileList, LibraryMark, ListedFile, SearchResult
 from mmsearch.searching.searcher import Answer, QueryVector, Searcher
-from mmsearch.store.sqlite.refusals import mapped_errors
-from mmsearch.store.sqlite.store import SqliteStore
+from mmsearch.store.place import Place
+from mmsearch.store.protocol import Store
 
 if TYPE_CHECKING:
     from mmsearch.searching.explanations import Explanation
@@ -51,7 +51,7 @@ WAIT_SECONDS = 0.01
 Encoded = dict[tuple[str, Term], FloatMatrix]
 Found = TypeVar("Found")
 # What is made, at one state, of a query and its vectors by model; and how often that was tried before.
-Find: TypeAlias = "Callable[[SqliteStore, LibraryState, Query, dict[int, QueryVector], int], Found]"
+Find: TypeAlias = "Callable[[Store, LibraryState, Query, dict[int, QueryVector], int], Found]"
 
 
 class _NotThisState(Exception):
@@ -67,15 +67,15 @@ class Session:
 
     def __init__(
         self,
-        folder: str,
-        open_store: Callable[[], SqliteStore],
+        place: Place,
+        open_store: Callable[[], Store],
         open_encoder: Callable[[ModelInUse], Encoder],
         options: SessionOptions | None = None,
     ) -> None:
-        self._folder = folder
+        self._place, self._folder = place, place.folder
         self._options = options or SessionOptions()
-        self._connections = Connections(folder, open_store)
-        self._vectors = QueryVectors(folder, open_encoder)
+        self._connections = Connections(place, open_store)
+        self._vectors = QueryVectors(place.folder, open_encoder)
         self._presence = Presence()
         self._lists: ListPages | None = None
         self._lock = threading.Lock()
@@ -102,12 +102,12 @@ class Session:
         """
         started = time.perf_counter()
         asked = Query(tuple(text_terms(query))) if isinstance(query, str) else query
-        with mapped_errors(self._folder):
+        with self._place.guarded():
             state, read, answer = self._answered(asked, self._search_now)
         return SearchResult(
             query=read,
             model=state.label,
-            library=self._folder,
+            library=self._place.location,
             elapsed_ms=(time.perf_counter() - started) * 1000,
             total=answer.total,
             total_exact=answer.total_exact,
@@ -128,7 +128,7 @@ class Session:
         Raises:
             MmsearchError: as for `search`.
         """
-        with mapped_errors(self._folder):
+        with self._place.guarded():
             _, _, answer = self._answered(query, self._search_now)
         return [((hit.path, *hit.copies), told) for hit, told in zip(answer.hits, answer.told, strict=True)]
 
@@ -161,7 +161,7 @@ class Session:
 
         lists = self._lists = self._lists or ListPages()
 
-        def listed(store: SqliteStore, state: LibraryState) -> tuple[tuple[ListedFile, ...], int, int]:
+        def listed(store: Store, state: LibraryState) -> tuple[tuple[ListedFile, ...], int, int]:
             model_ids = [in_use.model_id for in_use in state.models]
             rows, total = lists.page(store, state.key, model_ids, wanted, listing)
             return listed_files(store, self._presence, wanted, listing, rows), total, state.key.number
@@ -169,7 +169,7 @@ class Session:
         files, total, number = self._found(listed)
         elapsed_ms = (time.perf_counter() - started) * 1000
         hits = in_groups(files, group)
-        return FileList(wanted, sort, self._folder, elapsed_ms, total, offset, hits, random, number)
+        return FileList(wanted, sort, self._place.location, elapsed_ms, total, offset, hits, random, number)
 
     def facets(self, filters: Filters | None = None) -> Facets:
         """What the files that pass the filters have in common, counted. Raises as `list_files` does."""
@@ -177,7 +177,7 @@ class Session:
 
         wanted = filters or Filters()
 
-        def found(store: SqliteStore, state: LibraryState) -> Facets:
+        def found(store: Store, state: LibraryState) -> Facets:
             return counted(store.briefs([in_use.model_id for in_use in state.models], wanted))
 
         return self._found(found)
@@ -211,10 +211,10 @@ class Session:
         where = place or PassagePlace()
         return self._found(lambda store, state: passages_of(store, state.models, file_id, where, most_characters))
 
-    def _found(self, found: Callable[[SqliteStore, LibraryState], Found]) -> Found:
+    def _found(self, found: Callable[[Store, LibraryState], Found]) -> Found:
         """What is found at the library's newest state."""
         answer, tries = None, 0
-        with mapped_errors(self._folder):
+        with self._place.guarded():
             while answer is None:
                 answer, tries = self._now(tries, found), tries + 1
         return answer
@@ -250,7 +250,7 @@ class Session:
         """
         from mmsearch.searching.explaining import explained, grounds_of
 
-        with mapped_errors(self._folder):
+        with self._place.guarded():
             _, _, grounds = self._answered(
                 result.query,
                 lambda store, state, query, vectors, tries: grounds_of(store, state, query, vectors, result.hits),
@@ -259,7 +259,7 @@ class Session:
         return replace(result, hits=hits)
 
     def _search_now(
-        self, store: SqliteStore, state: LibraryState, query: Query, vectors: dict[int, QueryVector], tries: int
+        self, store: Store, state: LibraryState, query: Query, vectors: dict[int, QueryVector], tries: int
     ) -> Answer:
         # After some tries an answer is given without the files that it lacks.
         return Searcher(state, store, self._presence, patient=tries < TRIES).answer(query, vectors)
@@ -289,7 +289,7 @@ class Session:
         """
 
         def answered(
-            store: SqliteStore, state: LibraryState
+            store: Store, state: LibraryState
         ) -> tuple[tuple[LibraryState, Query, Found] | None, list[tuple[ModelInUse, Term]]]:
             read = as_read(as_typed(query, store, state.models), state.models)
             vectors, missing = self._query_vectors(store, state, read, encoded)
@@ -299,7 +299,7 @@ class Session:
 
         return self._now(tries, answered) or (None, [])
 
-    def _now(self, tries: int, found: Callable[[SqliteStore, LibraryState], Found]) -> Found | None:
+    def _now(self, tries: int, found: Callable[[Store, LibraryState], Found]) -> Found | None:
         """What is found at the state that the library is at now; None where it is to be had at a later state."""
         try:
             with self._connections.reading() as (store, line):
@@ -311,7 +311,7 @@ class Session:
                 self._connections.renew()  # it is not that another thread was quicker: the library went back
         return None
 
-    def _state(self, store: SqliteStore, line: int) -> LibraryState:
+    def _state(self, store: Store, line: int) -> LibraryState:
         """The state that this thread's store is at, for which much may be known already.
 
         Raises:
@@ -327,7 +327,7 @@ class Session:
                 return latest
             if latest is not None and latest.key.is_after(key):
                 raise _NotThisState
-            models = models_at(self._folder, store, self._options)
+            models = models_at(self._place.location, store, self._options)
             before = latest.channels if latest is not None and key.is_after(latest.key) else ()
             channels = channels_at(self._folder, store, models, self._options, before)
             fusion = fusion_in_use(store, self._options.fusion)
@@ -335,7 +335,7 @@ class Session:
             return self._latest
 
     def _query_vectors(
-        self, store: SqliteStore, state: LibraryState, query: Query, encoded: Encoded
+        self, store: Store, state: LibraryState, query: Query, encoded: Encoded
     ) -> tuple[dict[int, QueryVector], list[tuple[ModelInUse, Term]]]:
         """The query's vector for each model that takes it, and the terms that are to be encoded first, with the models.
 

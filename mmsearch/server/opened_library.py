@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from mmsearch.store.opening import check_location
+
 # A program that is only greeted loads nothing of the engine.
 if TYPE_CHECKING:
     from mmsearch.library import Library
@@ -27,6 +29,8 @@ class OpenedLibrary:
     """Hands out one library and its session to any number of threads."""
 
     def __init__(self, folder: str | None, device: str = "auto", idle_seconds: float = IDLE_SECONDS) -> None:
+        if folder is not None:
+            check_location(folder)  # where no library can be is told at once, and not to who asks first
         self._folder, self._device = folder, device
         self._idle_seconds = idle_seconds
         self._lock = threading.Lock()

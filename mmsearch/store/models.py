@@ -111,12 +111,12 @@ def find_model(store: Store, name: str, exactly: bool = False) -> StoredModel:
     return found
 
 
-def check_same_model(folder: str, indexed: ModelIdentity, installed: ModelIdentity) -> None:
-    """Raises Damaged where the installed model is not the one that the library in `folder` was indexed with."""
+def check_same_model(library: str, indexed: ModelIdentity, installed: ModelIdentity) -> None:
+    """Raises Damaged where the installed model is not the one that `library` was indexed with."""
     if indexed.fingerprint != installed.fingerprint:
         raise Damaged(
-            f"The library in {folder} was indexed with {indexed.label} and the installed model is {installed.label} of "
-            "other weights",
+            f"The library in {library} was indexed with {indexed.label} and the installed model is {installed.label} "
+            "of other weights",
             Remedy("index.rebuild", indexed.name),
         )
 

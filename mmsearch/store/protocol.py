@@ -50,6 +50,9 @@ from mmsearch.store.word_index import WordIndex
 if TYPE_CHECKING:
     from mmsearch.encoding.query_bank import QueryBank
 
+# So many paths are asked for at once, at most: every SQLite takes as many values in one statement.
+MOST_PATHS = 500
+
 
 class Ledger(Protocol):
     """Roots, files, contents, failures, settings, models and adapters."""
@@ -394,6 +397,9 @@ class VectorStore(Protocol):
 
     def timed_items(self, item_ids: Iterable[int]) -> list[TimedItem]:
         """All items that have a time, of the contents and models that the given ones are of, by item id."""
+
+    def matching_items(self, filters: Filters, model_id: int, modality: Modality) -> ItemIds:
+        """Ids, ascending, of the items in files that pass the filters."""
 
     def copied_items(self, filters: Filters) -> ItemIds:
         """Of each content that more than one file holds which passes the filters its first item, ascending."""

@@ -13,21 +13,27 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
+from mmsearch.library.access import LIBRARY_VARIABLE
+
 _SCRIPT = """
 import sys
-sys.path[:] = sys.argv[3:]
+sys.path[:] = sys.argv[2:]
 from mmsearch.server.rest.index_process import index
-index(sys.argv[1], sys.argv[2])
+index(sys.argv[1])
 """
 _SECONDS_BETWEEN = 0.2
 
 
-def started(folder: str, paths: Sequence[str]) -> subprocess.Popen[str]:
-    """The process; its stdout has an object a line: `progress`, and at the end `report` or `error`."""
+def started(library: str, paths: Sequence[str]) -> subprocess.Popen[str]:
+    """The process; its stdout has an object a line: `progress`, and at the end `report` or `error`.
+
+    `library` is the folder or URL. What may hold a password is told by a variable: others can see the arguments.
+    """
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     # Not by -m, which would look for modules in the current folder first: that may be one full of other people's.
     return subprocess.Popen(
-        [sys.executable, "-c", _SCRIPT, folder, json.dumps(list(paths)), *filter(None, sys.path), package],
+        [sys.executable, "-c", _SCRIPT, json.dumps(list(paths)), *filter(None, sys.path), package],
+        env={**os.environ, LIBRARY_VARIABLE: library},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -44,7 +50,7 @@ def told_by(stream: IO[str]) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def index(folder: str, paths: str) -> None:
+def index(paths: str) -> None:
     """What `started` has done in a process apart."""
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)  # what a library prints is no answer
@@ -55,7 +61,7 @@ def index(folder: str, paths: str) -> None:
         answers.write(json.dumps({name: described(value)}) + "\n")
         answers.flush()
 
-    with Library(folder) as library:
+    with Library() as library:
         try:
             report = library.index(json.loads(paths), on_progress=_now_and_then(lambda done: tell("progress", done)))
         except MmsearchError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from mmsearch.errors import MmsearchError, Remedy, Unavailable
+from mmsearch.library import Library
 from mmsearch.server.rest.index_process import started, told_by
 from mmsearch.server.rest.problems import Problem
 
@@ -47,8 +48,8 @@ class _Running:
 class Jobs:
     """The jobs of a server. Any number of threads may use it; `on_change` is called by threads of its own."""
 
-    def __init__(self, folder: str, in_words: Callable[[MmsearchError], str]) -> None:
-        self._folder, self._in_words = folder, in_words
+    def __init__(self, library: Library, in_words: Callable[[MmsearchError], str]) -> None:
+        self._library, self._in_words = library, in_words
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._running: _Running | None = None
@@ -64,7 +65,7 @@ class Jobs:
             if self._running is not None:
                 raise Problem("busy", "A run of index goes on; wait for it, or stop it.")
             job = Job(secrets.token_hex(8), "running")
-            running = self._running = _Running(job.job, started(self._folder, paths))
+            running = self._running = _Running(job.job, started(self._library.given, paths))
             self._jobs[job.job] = job
             for old in list(self._jobs)[:-MOST_KEPT]:
                 del self._jobs[old]

@@ -54,12 +54,12 @@ class Served:
     streams: int = 0
 
     def __post_init__(self) -> None:
-        self.jobs = Jobs(self.library.folder, self.in_words)
+        self.jobs = Jobs(self.library, self.in_words)
         self.events = Events(self.session, self.light, self.jobs)
 
     def of_its_own(self) -> Library:
         """The library opened once more, for what only one thread may use: its store is for one."""
-        return Library(self.library.folder)
+        return self.library.opened_again()
 
     def end(self) -> None:
         """Lets go of those who wait for nothing but events."""

@@ -12,11 +12,9 @@ from mmsearch.records import Failure, FileState, KnownFile, KnownFiles, Root
 from mmsearch.store.sqlite.connected import Connected
 from mmsearch.store.sqlite.encoded import FOUND_BY_SOUND, is_whole
 from mmsearch.store.sqlite.filters import below
-from mmsearch.store.sqlite.times import now
+from mmsearch.store.times import now
 
 _ROOT_COLUMNS = "id, path, rules, changed, mounts, absent"
-# Every SQLite takes so many values in one statement.
-MOST_PATHS = 500
 
 
 class FileTables(Connected):

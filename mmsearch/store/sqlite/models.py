@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mmsearch.records import ModelIdentity
 from mmsearch.store.sqlite.connected import Connected
 from mmsearch.store.sqlite.signing import is_sound
-from mmsearch.store.sqlite.times import now
+from mmsearch.store.times import now
 
 if TYPE_CHECKING:
     from mmsearch.encoding.query_bank import QueryBank

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from mmsearch.errors import Busy, Damaged, MmsearchError, Remedy, Unavailable
+from mmsearch.store.refusals import DamagedStore
 from mmsearch.store.sqlite.store import DATABASE_NAME, SqliteStore
 
 # What the disk or the folder of a library can refuse; anything else is a bug and keeps its traceback.
@@ -29,6 +30,8 @@ def mapped_errors(folder: str) -> Iterator[None]:
     """Makes what SQLite or the system says of the library in `folder` an MmsearchError, where a person can mend it."""
     try:
         yield
+    except DamagedStore as error:
+        raise _damaged(folder, str(error)) from error
     except sqlite3.DatabaseError as error:
         known = _known(error, folder) or _damage_behind(error, folder)
         if known is None:

@@ -13,7 +13,7 @@ from mmsearch.records import EncodedItem, Failure, FileToRead, Locator, Part, St
 from mmsearch.store.sqlite.contents import ContentTables
 from mmsearch.store.sqlite.encoded import is_whole
 from mmsearch.store.sqlite.items import region_of
-from mmsearch.store.sqlite.times import now
+from mmsearch.store.times import now
 
 # Items that are of a stage with that source: parts that a reader found may have the same one, and come before.
 _OF_STAGE = """items.source = {source} AND items.ordinal > ifnull((SELECT max(own.ordinal) FROM items AS own

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from mmsearch.errors import Invalid, NotFound, Refused, Remedy, Unavailable, Unsupported
+from mmsearch.errors import Invalid, NotFound, Remedy, Unavailable, Unsupported
 from mmsearch.files.private import keep_private, make_private_file
 from mmsearch.files.regular import check_regular
+from mmsearch.store.refusals import OlderLibrary
 from mmsearch.store.sqlite.archives import ArchiveTables
 from mmsearch.store.sqlite.files import FileTables
 from mmsearch.store.sqlite.items import ItemTables
@@ -27,17 +28,6 @@ from mmsearch.store.sqlite.words import WordTables, keep_words
 DATABASE_NAME = "library.db"
 # With what is written beside the database: its logs, copies of it, the lock, the journal and the caches.
 _OF_A_LIBRARY = (DATABASE_NAME, "library.lock", "in-flight", "queries.cache", "miniatures.cache", "last-result")
-
-
-class OlderLibrary(Refused):
-    """A library that an older mmsearch has written."""
-
-    def __init__(self, folder: str) -> None:
-        super().__init__(
-            f"The library in {folder} was written by an older mmsearch and cannot be written here to bring it up to "
-            "date",
-            Remedy("index.once"),
-        )
 
 
 class SqliteStore(FileTables, ArchiveTables, StageTables, ItemTables, ModelTables, WordTables):

@@ -1,4 +1,4 @@
-"""Moments as the store holds them."""
+"""Moments as stores hold them."""
 
 from __future__ import annotations
 

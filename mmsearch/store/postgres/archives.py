@@ -1,0 +1,50 @@
+"""The table of archives. What lies in them is among the files and failures, each with a path of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from mmsearch.records import KnownArchive, KnownMember
+from mmsearch.store.postgres.connected import Connected
+from mmsearch.store.postgres.folders import below
+
+_COLUMNS = "path, size, mtime_ns, ctime_ns, read_as, files, unread, trouble"
+
+
+class ArchiveTables(Connected):
+    """In which state each archive was read last. What writes does so within the caller's transaction."""
+
+    def archives_of_root(self, root_id: int) -> dict[bytes, KnownArchive]:
+        rows = self._rows(f"SELECT {_COLUMNS} FROM archives WHERE root_id = %s", (root_id,))
+        found = (KnownArchive._make((*row[:6], json.loads(row[6]), row[7])) for row in rows)
+        return {one.path: one for one in found}
+
+    def members_of(self, archive: bytes) -> list[KnownMember]:
+        condition, values = below("path", archive)
+        rows = self._rows(
+            f"""SELECT path, size, mtime_ns, ctime_ns FROM files WHERE {condition}
+                UNION ALL SELECT path, size, mtime_ns, NULL FROM failures WHERE {condition} AND path <> %s
+                ORDER BY path""",
+            (*values, *values, archive),
+        )
+        found: dict[bytes, KnownMember] = {}
+        for row in rows:  # a file that only some model could not encode is told by the one with its mark
+            member = KnownMember._make(row)
+            if member.path not in found or found[member.path].ctime_ns is None:
+                found[member.path] = member
+        return list(found.values())
+
+    def put_archive(self, root_id: int, archive: KnownArchive) -> None:
+        self.remove_archives([archive.path])
+        self._run(
+            f"INSERT INTO archives (root_id, {_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            (root_id, *archive[:6], json.dumps(archive.unread), archive.trouble),
+        )
+
+    def remove_archives(self, paths: Iterable[bytes]) -> None:
+        self._run("DELETE FROM archives WHERE path = ANY(%s::bytea[])", (list(paths),))
+
+    def remove_archives_below(self, folder: bytes) -> None:
+        condition, values = below("path", folder)
+        self._run(f"DELETE FROM archives WHERE {condition}", values)

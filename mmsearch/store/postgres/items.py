@@ -1,0 +1,260 @@
+"""The tables of items and vectors as searches and derived files read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from mmsearch.files.archives import status_at
+from mmsearch.files.times import change_time, modification_time
+from mmsearch.records import (
+    FileFacts,
+    Filters,
+    FoundItem,
+    HalfMatrix,
+    ItemIds,
+    Locator,
+    Modality,
+    Region,
+    TextPassage,
+    TimedItem,
+)
+from mmsearch.store.postgres.connected import Connected, Row
+from mmsearch.store.postgres.details import COLUMNS, details_of_row
+from mmsearch.store.postgres.filters import filter_condition
+
+# Passages that are asked for at a time.
+_BATCH = 2_000
+_DETAILS, _SIDECARS = (", ".join(f"{table}.{name}" for name in COLUMNS) for table in ("details", "sidecars"))
+
+
+class ItemTables(Connected):
+    """Items, in the order of their ids, which is that of their commits. Nothing of it writes."""
+
+    def item_count(self) -> int:
+        return self._number("SELECT count(*) FROM items")
+
+    def latest_item(self) -> int:
+        """The highest id of an item, or 0."""
+        return self._number("SELECT coalesce(max(id), 0) FROM items")
+
+    def item_ids(self, model_id: int, modality: Modality) -> ItemIds:
+        """The ids, ascending, of all items of that model and modality."""
+        return _ids(
+            self._rows(
+                "SELECT item_id FROM vectors WHERE model_id = %s AND modality = %s ORDER BY item_id",
+                (model_id, modality),
+            )
+        )
+
+    def live_items(self, item_ids: ItemIds) -> ItemIds:
+        """Those of the items, ascending, that are there."""
+        return _ids(self._rows("SELECT id FROM items WHERE id = ANY(%s) ORDER BY id", (item_ids.tolist(),)))
+
+    def count_items_after(self, model_id: int, modality: Modality, item_id: int) -> int:
+        return self._number(
+            "SELECT count(*) FROM vectors WHERE item_id > %s AND model_id = %s AND modality = %s",
+            (item_id, model_id, modality),
+        )
+
+    def has_items_of(self, model_id: int) -> bool:
+        """Whether that model has encoded anything."""
+        return self._one("SELECT FROM vectors WHERE model_id = %s LIMIT 1", (model_id,)) is not None
+
+    def count_items_of(self, model_id: int) -> int:
+        return self._number("SELECT count(*) FROM vectors WHERE model_id = %s", (model_id,))
+
+    def vectors_after(self, model_id: int, modality: Modality, item_id: int, limit: int) -> tuple[ItemIds, list[bytes]]:
+        """Ids (ascending) and float16 vectors, as bytes, of the model's first `limit` items after `item_id`."""
+        return self._vectors(
+            """SELECT item_id, vector FROM vectors WHERE item_id > %s AND model_id = %s AND modality = %s
+               ORDER BY item_id LIMIT %s""",
+            (item_id, model_id, modality, limit),
+        )
+
+    def vectors_of(self, item_ids: ItemIds) -> tuple[ItemIds, list[bytes]]:
+        """Ids (ascending) and float16 vectors, as bytes, of those items that are there."""
+        return self._vectors(
+            "SELECT item_id, vector FROM vectors WHERE item_id = ANY(%s) ORDER BY item_id", (item_ids.tolist(),)
+        )
+
+    def _vectors(self, statement: str, values: Sequence[object]) -> tuple[ItemIds, list[bytes]]:
+        rows = self._run(statement, values, binary=True).fetchall()
+        return _ids(rows), [row[1] for row in rows]
+
+    def image_vector_at(self, path: bytes, model_id: int) -> HalfMatrix | None:
+        """The stored vector of the picture at `path`, float16 [dimension], if the file is still as when it was read.
+
+        Raises:
+            OSError: there is no such file now.
+        """
+        status = status_at(path)
+        _, vectors = self._vectors(
+            """SELECT item_id, vector FROM files JOIN items ON items.content_id = files.content_id
+               JOIN vectors ON vectors.item_id = items.id AND vectors.model_id = items.model_id
+               WHERE files.path = %s AND files.size = %s AND files.mtime_ns = %s
+                 AND (files.ctime_ns IS NULL OR files.ctime_ns = %s) AND items.model_id = %s
+                 AND items.modality = 'image' AND items.source = 'body' ORDER BY item_id LIMIT 1""",
+            (path, status.st_size, modification_time(status), change_time(status), model_id),
+        )
+        return np.frombuffer(vectors[0], "<f2") if vectors else None
+
+    def items_of_content(self, digest: bytes, model_id: int) -> dict[Modality, ItemIds]:
+        """The ids, ascending, of the items that a model made of a content, by modality."""
+        rows = self._rows(
+            """SELECT items.modality, items.id FROM items JOIN contents ON contents.id = items.content_id
+               WHERE contents.digest = %s AND items.model_id = %s ORDER BY items.modality, items.id""",
+            (digest, model_id),
+        )
+        found: dict[Modality, list[int]] = {}
+        for modality, item_id in rows:
+            found.setdefault(modality, []).append(item_id)
+        return {modality: np.array(item_ids, np.int64) for modality, item_ids in found.items()}
+
+    def items_of_contents(self, digests: Iterable[bytes]) -> set[int]:
+        """The ids of all items of those contents."""
+        rows = self._rows(
+            """SELECT items.id FROM items JOIN contents ON contents.id = items.content_id
+               WHERE contents.digest = ANY(%s)""",
+            (list(digests),),
+        )
+        return {row[0] for row in rows}
+
+    def has_content(self, digest: bytes) -> bool:
+        """Whether some file holds that content."""
+        row = self._one(
+            "SELECT FROM contents JOIN files ON files.content_id = contents.id WHERE contents.digest = %s LIMIT 1",
+            (digest,),
+        )
+        return row is not None
+
+    def digest_at(self, path: bytes) -> bytes | None:
+        """The digest of the content of the file at `path`, as it was read last; None where there is none."""
+        row = self._one(
+            "SELECT contents.digest FROM files JOIN contents ON contents.id = files.content_id WHERE files.path = %s",
+            (path,),
+        )
+        return None if row is None else bytes(row[0])
+
+    def matching_items(self, filters: Filters, model_id: int, modality: Modality) -> ItemIds:
+        """Ids, ascending, of the items in files that pass the filters."""
+        condition, values = filter_condition(filters)
+        return _ids(
+            self._rows(
+                f"""SELECT DISTINCT items.id FROM files JOIN contents ON contents.id = files.content_id
+                    JOIN items ON items.content_id = contents.id
+                    WHERE items.model_id = %s AND items.modality = %s AND {condition} ORDER BY items.id""",
+                (model_id, modality, *values),
+            )
+        )
+
+    def copied_items(self, filters: Filters) -> ItemIds:
+        """Of each content that more than one file holds which passes the filters its first item, ascending."""
+        condition, values = filter_condition(filters)
+        return _ids(
+            self._rows(
+                f"""SELECT min(items.id) AS item_id FROM items JOIN
+                      (SELECT contents.id FROM files JOIN contents ON contents.id = files.content_id
+                       WHERE {condition} GROUP BY contents.id HAVING count(*) > 1) AS copied
+                      ON copied.id = items.content_id
+                    GROUP BY copied.id ORDER BY item_id""",
+                values,
+            )
+        )
+
+    def text_passages(
+        self, model_id: int, filters: Filters, extensions: Collection[str], first_items: Sequence[int] | None = None
+    ) -> Iterator[TextPassage]:
+        """The passages that a model took of documents, and of texts with those extensions, in the order of the text.
+
+        Of files that pass the filters, one content after another; with `first_items` of the contents with these alone.
+        """
+        condition, values = filter_condition(filters)
+        among, given = "TRUE", list[object]()
+        if first_items is not None:
+            among = "items.content_id IN (SELECT content_id FROM items WHERE id = ANY(%s))"
+            given.append(list(first_items))
+        statement = f"""SELECT items.content_id, items.id, items.page, items.start, items."end", items.text FROM items
+            WHERE items.model_id = %s AND items.modality = 'text' AND items.source = 'body'
+              AND items.text IS NOT NULL AND {among}
+              AND EXISTS (SELECT 1 FROM files JOIN contents ON contents.id = files.content_id
+                WHERE files.content_id = items.content_id AND {condition} AND (contents.medium = 'document' OR
+                  (contents.medium = 'text' AND files.extension = ANY(%s))))
+              AND NOT EXISTS (SELECT 1 FROM remarks WHERE remarks.content_id = items.content_id
+                AND remarks.model_id = items.model_id AND remarks.left_out > 0)
+              AND (items.content_id, items.id) > (%s, %s)
+            ORDER BY items.content_id, items.id LIMIT {_BATCH}"""
+        last: tuple[int, int] = (-1, -1)
+        while rows := self._rows(statement, (model_id, *given, *values, sorted(extensions), *last)):
+            yield from (TextPassage(*row) for row in rows)
+            last = rows[-1][:2]
+
+    def places_of(self, item_ids: Iterable[int], filters: Filters) -> list[tuple[int, bytes, int, int]]:
+        """The items with the path, size in bytes and content of each file that holds them and passes the filters."""
+        condition, values = filter_condition(filters)
+        return self._rows(
+            f"""SELECT items.id, files.path, files.size, files.content_id
+                FROM items JOIN contents ON contents.id = items.content_id
+                JOIN files ON files.content_id = contents.id WHERE items.id = ANY(%s) AND {condition}""",
+            ([int(item_id) for item_id in item_ids], *values),
+        )
+
+    def timed_items(self, item_ids: Iterable[int]) -> list[TimedItem]:
+        """All items that have a time, of the contents and models that the given ones are of, by item id."""
+        rows = self._rows(
+            """SELECT given.id, items.id, items.model_id, items.modality, items.time_from, items.time_to
+               FROM items AS given JOIN items ON items.content_id = given.content_id AND items.model_id = given.model_id
+               WHERE given.id = ANY(%s) AND items.time_from IS NOT NULL AND items.time_to IS NOT NULL
+               ORDER BY items.id""",
+            ([int(item_id) for item_id in item_ids],),
+        )
+        return [TimedItem(*row) for row in rows]
+
+    def found_items(self, item_ids: Iterable[int], filters: Filters) -> list[FoundItem]:
+        """The given items in every file that holds them and passes the filters; removed items are not there."""
+        condition, values = filter_condition(filters)
+        rows = self._rows(
+            f"""SELECT items.id, files.path, contents.digest, contents.medium, files.size, files.mtime_ns,
+                  contents.width, contents.height, contents.taken, contents.encoding, contents.duration,
+                  contents.pages, items.modality, items.start, items."end", items.line, items.page, items.region,
+                  items.time_from, items.time_to, part_names.name, items.source, items.text,
+                  {_DETAILS}, sidecars.taken, {_SIDECARS}
+                FROM items JOIN contents ON contents.id = items.content_id
+                JOIN files ON files.content_id = contents.id
+                LEFT JOIN part_names ON part_names.item_id = items.id
+                LEFT JOIN details ON details.content_id = contents.id
+                LEFT JOIN sidecars ON sidecars.file_id = files.id
+                WHERE items.id = ANY(%s) AND {condition}""",
+            ([int(item_id) for item_id in item_ids], *values),
+        )
+        return [_found_item(row) for row in rows]
+
+
+def _ids(rows: Sequence[Row]) -> ItemIds:
+    """The first column, int64 [n]."""
+    return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+
+def _found_item(row: tuple[Any, ...]) -> FoundItem:
+    start, end, line, page, region, time_from, time_to, part_name = row[13:21]
+    moment = None if time_from is None or time_to is None else (time_from, time_to)
+    locator = Locator(start, end, line, page, region_of(region), moment, part_name)
+    item_id, path, digest, medium, size, mtime_ns = row[:6]
+    modality, (source, text) = row[12], row[21:23]
+    own, (beside_taken, *beside) = row[23 : 23 + len(COLUMNS)], row[23 + len(COLUMNS) :]
+    details = details_of_row(own)
+    if any(value is not None for value in beside):
+        details = details_of_row(beside).completed_by(details)
+    width, height, taken, encoding, duration, pages = row[6:12]
+    facts = FileFacts(width, height, taken or beside_taken, encoding, duration, pages, details=details)
+    return FoundItem(item_id, path, digest, medium, size, mtime_ns, facts, modality, locator, source, text)
+
+
+def region_of(written: str | None) -> Region | None:
+    if written is None:
+        return None
+    left, top, right, bottom = json.loads(written)
+    return left, top, right, bottom

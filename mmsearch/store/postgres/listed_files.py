@@ -1,0 +1,112 @@
+"""Files as they are listed and counted, without a question, and what belongs to one photo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmsearch.files.hashing import place_in_shuffle
+from mmsearch.files.paths import extension_of
+from mmsearch.records import RAW_EXTENSIONS, Beside, FileBrief, Filters, Listing
+from mmsearch.store.postgres.connected import Connected
+from mmsearch.store.postgres.filters import filter_condition, said
+from mmsearch.store.postgres.moments import moment
+
+# Live photos last three seconds, and what a camera adds; in seconds.
+_LONGEST_FILM = 3.5
+_RAW = ", ".join(f"'{extension}'" for extension in sorted(RAW_EXTENSIONS))
+_STEM = "substr(files.path, 1, length(files.path) - length(files.extension))"
+_IS_PICTURE = f"(contents.medium = 'image' AND files.extension NOT IN ({_RAW}))"
+_IS_COMPANION = f"""(files.extension IN ({_RAW})
+    OR (files.extension = '.mov' AND coalesce(contents.duration <= {_LONGEST_FILM}, FALSE)))"""
+
+
+class ListedFileTables(Connected):
+    """Files of models, a page at a time. Nothing of it writes."""
+
+    def list_files(
+        self, model_ids: Sequence[int], filters: Filters, listing: Listing
+    ) -> tuple[list[tuple[int, bytes]], int]:
+        """A page of the files that pass the filters and have items of those models, each by its first item and path.
+
+        And how many there are on all pages.
+        """
+        models = list(model_ids)
+        listed, values = _listed(filters, models, listing.copies)
+        if listing.seed is not None:
+            return self._shuffled(models, listed, values, listing)
+        one_each = "TRUE" if listing.copies else "place = 1"
+        counted = "count(*)" if listing.copies else "count(DISTINCT content_id)"
+        total = self._number(f"{listed} SELECT {counted} FROM listed", values)
+        order = "moment DESC, mtime_ns DESC, path" if listing.by_date else "path"
+        rows = self._rows(
+            f"""{listed}, numbered AS (
+                  SELECT *, row_number() OVER (PARTITION BY content_id ORDER BY {order}) AS place FROM listed)
+                SELECT (SELECT min(items.id) FROM items WHERE items.content_id = page.content_id
+                          AND items.model_id = ANY(%s)), path
+                FROM (SELECT * FROM numbered WHERE {one_each} ORDER BY {order} LIMIT %s OFFSET %s) AS page
+                ORDER BY {order}""",
+            (*values, models, listing.limit, listing.offset),
+        )
+        return [(row[0], row[1]) for row in rows], total
+
+    def _shuffled(
+        self, models: list[int], listed: str, values: Sequence[Any], listing: Listing
+    ) -> tuple[list[tuple[int, bytes]], int]:
+        """A page in the order of `place_in_shuffle`, which is no function of SQL: all that is listed is drawn from."""
+        rows = self._rows(f"{listed} SELECT path, content_id FROM listed", values)
+        seed = listing.seed or 0
+        rows.sort(key=lambda row: place_in_shuffle(row[0], seed))
+        if not listing.copies:
+            first_path: dict[int, bytes] = {}
+            for path, content_id in rows:
+                first_path.setdefault(content_id, path)
+            rows = [(path, content_id) for content_id, path in first_path.items()]
+        page = rows[listing.offset : listing.offset + listing.limit]
+        first: dict[int, int] = dict(
+            self._rows(
+                """SELECT content_id, min(id) FROM items WHERE content_id = ANY(%s) AND model_id = ANY(%s)
+                   GROUP BY content_id""",
+                ([content_id for _, content_id in page], models),
+            )
+        )
+        return [(first[content_id], path) for path, content_id in page], len(rows)
+
+    def briefs(self, model_ids: Sequence[int], filters: Filters) -> list[FileBrief]:
+        """What is counted of the files that `list_files` lists, one of each content."""
+        listed, values = _listed(filters, list(model_ids), copies=False)
+        rows = self._rows(
+            f"""{listed} SELECT files.path, contents.medium, {moment()}, {said("place")}, {said("camera")}
+                FROM (SELECT DISTINCT ON (content_id) path FROM listed ORDER BY content_id, path) AS chosen
+                JOIN files ON files.path = chosen.path JOIN contents ON contents.id = files.content_id""",
+            values,
+        )
+        return [FileBrief(*row) for row in rows]
+
+    def beside(self, path: bytes, filters: Filters) -> list[Beside]:
+        """What may be one photo with that file, itself included, of the files that pass the filters, by path."""
+        condition, values = filter_condition(filters)
+        stem = path[: len(path) - len(extension_of(path))]
+        rows = self._rows(
+            f"""SELECT files.path, {_IS_PICTURE}, (SELECT min(id) FROM items WHERE content_id = contents.id), files.size
+                FROM files JOIN contents ON contents.id = files.content_id
+                WHERE files.path > %s AND files.path < %s AND {_STEM} = %s AND ({_IS_PICTURE} OR {_IS_COMPANION})
+                  AND EXISTS (SELECT 1 FROM items WHERE content_id = contents.id) AND {condition}
+                ORDER BY files.path""",
+            (stem + b".", stem + b"/", stem, *values),  # a slash comes right after a point
+        )
+        return [Beside(*row) for row in rows]
+
+
+def _listed(filters: Filters, models: list[int], copies: bool) -> tuple[str, tuple[Any, ...]]:
+    """SQL that names the files `listed` that pass the filters and have items of those models, and its values."""
+    condition, values = filter_condition(filters)
+    wanted = "TRUE" if copies else "NOT (is_companion AND stem IN (SELECT stem FROM passing WHERE is_picture))"
+    listed = f"""WITH passing AS (
+          SELECT files.path, files.content_id, files.mtime_ns, {moment()} AS moment,
+            {_STEM} AS stem, {_IS_PICTURE} AS is_picture, {_IS_COMPANION} AS is_companion
+          FROM files JOIN contents ON contents.id = files.content_id
+          WHERE {condition} AND EXISTS (SELECT 1 FROM items WHERE items.content_id = contents.id
+            AND items.model_id = ANY(%s))),
+        listed AS (SELECT path, content_id, mtime_ns, moment FROM passing WHERE {wanted})"""
+    return listed, (*values, models)

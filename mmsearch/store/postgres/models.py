@@ -1,0 +1,109 @@
+"""The tables of models and adapters, as methods of the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mmsearch.records import ModelIdentity
+from mmsearch.store.postgres.connected import Connected
+from mmsearch.store.times import now
+
+if TYPE_CHECKING:
+    from mmsearch.encoding.query_bank import QueryBank
+
+
+class ModelTables(Connected):
+    """What the store knows of models and adapters. What writes does so within the caller's transaction."""
+
+    def model_rows(self) -> list[tuple[int, ModelIdentity]]:
+        """The id and identity of each model, the oldest first."""
+        rows = self._rows("SELECT id, name, revision, dimension, fingerprint FROM models ORDER BY id")
+        return [(row[0], ModelIdentity(*row[1:])) for row in rows]
+
+    def insert_model(self, identity: ModelIdentity) -> int:
+        """Adds a model that has encoded nothing yet. Returns its id."""
+        return self._number(
+            """INSERT INTO models (name, revision, dimension, fingerprint, added) VALUES (%s, %s, %s, %s, %s)
+               RETURNING id""",
+            (identity.name, identity.revision, identity.dimension, identity.fingerprint, now()),
+        )
+
+    def rename_model(self, model_id: int, identity: ModelIdentity) -> None:
+        """Says that the model is called as that identity is."""
+        self._run(
+            "UPDATE models SET name = %s, revision = %s WHERE id = %s", (identity.name, identity.revision, model_id)
+        )
+
+    def delete_model(self, model_id: int) -> None:
+        """Removes the row of the model, and nothing else."""
+        self._run("DELETE FROM models WHERE id = %s", (model_id,))
+
+    def may_lack_files(self, model_id: int) -> bool:
+        """Whether there may be files that the model has not encoded."""
+        row = self._one("SELECT may_lack_files FROM models WHERE id = %s", (model_id,))
+        return bool(row and row[0])
+
+    def set_caught_up(self, model_id: int) -> None:
+        """Says that the model has encoded all files."""
+        self._run("UPDATE models SET may_lack_files = false WHERE id = %s", (model_id,))
+
+    def mark_files_to_encode(self) -> None:
+        """Says that there may be files that the models of the library have not encoded."""
+        self._run("UPDATE models SET may_lack_files = true WHERE NOT may_lack_files")
+
+    def query_bank_name(self, model_id: int) -> str | None:
+        """By what the query bank of the model is known, without reading it; None where it has none."""
+        row = self._one("SELECT fingerprint FROM query_banks WHERE model_id = %s", (model_id,))
+        return None if row is None else str(row[0])
+
+    def query_bank(self, model_id: int) -> QueryBank:
+        """The query bank of a model that has one."""
+        from mmsearch.encoding.query_bank import QueryBank, unpacked
+
+        (row,) = self._rows(
+            """SELECT vectors, dimension, sharpness, centre FROM query_banks JOIN models ON models.id = model_id
+               WHERE model_id = %s""",
+            (model_id,),
+        )
+        return QueryBank(unpacked(row[0], row[1]), *row[2:4])
+
+    def put_query_bank(self, model_id: int, bank: QueryBank) -> None:
+        """Gives the model that query bank, in the place of an earlier one."""
+        import xxhash
+
+        from mmsearch.encoding.query_bank import packed
+
+        vectors = packed(bank.vectors)
+        digest = xxhash.xxh3_128(vectors)
+        digest.update(repr((bank.sharpness, bank.centre)).encode())
+        self._run(
+            """INSERT INTO query_banks (model_id, fingerprint, sharpness, centre, vectors)
+               VALUES (%s, %s, %s, %s, %s)
+               ON CONFLICT (model_id) DO UPDATE SET fingerprint = excluded.fingerprint,
+                 sharpness = excluded.sharpness, centre = excluded.centre, vectors = excluded.vectors""",
+            (model_id, digest.hexdigest(), float(bank.sharpness), float(bank.centre), vectors),
+        )
+
+    def adapter_rows(self, adapter_id: int | None = None) -> list[tuple[Any, ...]]:
+        """Id, name, version, fingerprint of the model, weights, description and moment of each adapter, by name, and
+        whether all of that is what was stored, which the server sees to.
+
+        With `adapter_id` only of that one.
+        """
+        return self._rows(
+            """SELECT id, name, version, model_fingerprint, weights, about, added, true FROM adapters
+               WHERE id = coalesce(%s, id) ORDER BY name, version""",
+            (adapter_id,),
+        )
+
+    def insert_adapter(self, name: str, version: int, model_fingerprint: str, weights: bytes, about: str) -> int:
+        """Adds an adapter. Returns its id."""
+        return self._number(
+            """INSERT INTO adapters (name, version, model_fingerprint, weights, about, added)
+               VALUES (%s, %s, %s, %s, %s, %s) RETURNING id""",
+            (name, version, model_fingerprint, weights, about, now()),
+        )
+
+    def delete_adapter(self, adapter_id: int) -> None:
+        """Removes an adapter."""
+        self._run("DELETE FROM adapters WHERE id = %s", (adapter_id,))

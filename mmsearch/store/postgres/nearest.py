@@ -1,0 +1,222 @@
+"""The items of a space that are nearest to a vector, of files that pass filters: exactly, or by pgvector's HNSW graphs.
+
+The server's planner does not know how many files pass a filter, nor what a graph misses: it goes from one plan to
+another by itself, and a graph that is asked for ten items of which a filter lets one pass gives that one. So which plan
+is taken is decided here, from a sample of the space, and the planner is left no other: all that passes is compared; or
+the graph is gone on in until enough have passed; or, where it has come to its end before, all is compared after all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mmsearch.records import Filters, FloatMatrix, ItemIds, Modality
+from mmsearch.store.postgres.connected import Connected, Row
+from mmsearch.store.postgres.filters import filter_condition
+from mmsearch.store.postgres.schema import BUILDING, LOCKS
+from mmsearch.store.postgres.spaces import space_table
+
+# Spaces with fewer items have no graph: to compare all of them takes some milliseconds.
+LEAST_ITEMS = 10_000
+# What passes filters is compared exactly where that is no more than so many times the root of all: a step in the graph
+# takes six times as long as to compare one vector, and a graph is gone the further in the fewer pass.
+_FEW_BY_ROOT = 30.0
+# Of so many items it is looked at how many pass the filters: more in large spaces, where fewer are few.
+_LEAST_SAMPLE, _SAMPLE_BY_ROOT = 400, 0.25
+# In a graph so many items are looked at before the first is given (pgvector takes up to 1,000): so 98 % of the ten that
+# are nearest are found, in made-up clusters that overlap (`benchmarks/postgres_nearest.py`).
+_LEAST_EF, _MOST_EF = 300, 1_000
+# So many times as many items as are wanted are taken of it: what is put in order anew.
+_TAKEN_BY_COUNT = 2
+# So far a graph is gone on in until enough pass the filters, in items, and as a multiple of the server's work_mem.
+_MOST_SCANNED, _SCAN_MEMORY = 50_000, 8
+# A graph is made anew when as many items as this share of its own have left the library: vacuum takes 12 ms to take one
+# out of it.
+_MOST_REMOVED = 0.2
+# A graph holds vectors with up to so many dimensions.
+_MOST_DIMENSIONS = 4_000
+
+_HELD = """SELECT TRUE FROM items JOIN contents ON contents.id = items.content_id
+    JOIN files ON files.content_id = contents.id WHERE items.id = near.item_id AND {condition} LIMIT 1"""
+
+
+@dataclass(frozen=True)
+class _Space:
+    """The table of a space, about how many rows it has, and whether there is a graph of them."""
+
+    table: str
+    dimension: int
+    rows: int
+    has_graph: bool
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A query vector as PostgreSQL reads it, how many items are wanted, and the filters in SQL."""
+
+    vector: str
+    count: int
+    condition: str
+    values: Sequence[Any]
+
+
+class NearestTables(Connected):
+    """What is near to a vector. Of these methods `build_nearest` writes."""
+
+    def nearest(
+        self, model_id: int, modality: Modality, vector: FloatMatrix, count: int, filters: Filters
+    ) -> tuple[ItemIds, FloatMatrix]:
+        """The items of a space nearest to a unit vector, float32 [dimension], in files that pass the filters.
+
+        Ids [k] and cosines [k], best first and of equal ones the older first. Where few pass, or the space is small,
+        all of them are compared; else they are looked for in the graph, and their cosines are those of the vectors
+        themselves all the same.
+        """
+        space = self._space(model_id, modality)
+        rows: list[Row] = []
+        if space is not None and count > 0:
+            asked = _Asked(_written(vector), count, *filter_condition(filters))
+            rows = self._nearest(space, asked, bool(filters))
+        return np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], np.float32)
+
+    def _nearest(self, space: _Space, asked: _Asked, is_filtered: bool) -> list[Row]:
+        if not space.has_graph:
+            return self._exact(space, asked)
+        if is_filtered and self._share(space, asked) * math.sqrt(space.rows) <= _FEW_BY_ROOT:
+            return self._exact(space, asked)
+        found = self._by_graph(space, asked)
+        return found if len(found) == asked.count else self._exact(space, asked)
+
+    def _space(self, model_id: int, modality: Modality) -> _Space | None:
+        table = space_table(model_id, modality)
+        row = self._one(
+            """SELECT dimension, greatest(reltuples, 0)::bigint,
+                 EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(%s) AND indisvalid)
+               FROM models JOIN pg_class ON pg_class.oid = to_regclass(%s) WHERE models.id = %s""",
+            (_graph_of(table), table, model_id),
+        )
+        if row is None:
+            return None
+        dimension, rows, has_graph = row
+        if has_graph and not rows:  # not analysed yet
+            rows = self._number(f"SELECT count(*) FROM {table}")
+        return _Space(table, dimension, rows, has_graph)
+
+    def _share(self, space: _Space, asked: _Asked) -> float:
+        """About which share of the space's items passes the filters, by a sample of its pages."""
+        held = _HELD.format(condition=asked.condition)
+        sample = max(_LEAST_SAMPLE, _SAMPLE_BY_ROOT * math.sqrt(space.rows))
+        percent = min(100.0, 100.0 * sample / max(1, space.rows))
+        looked_at, passing = self._one(
+            f"""SELECT count(*), count(*) FILTER (WHERE ({held}))
+                FROM {space.table} AS near TABLESAMPLE SYSTEM ({percent:.6f}) REPEATABLE (1)""",
+            asked.values,
+        ) or (0, 0)
+        return passing / looked_at if looked_at else 0.0
+
+    def _exact(self, space: _Space, asked: _Asked) -> list[Row]:
+        """All that passes the filters is compared."""
+        return self._rows(
+            f"""WITH passing AS MATERIALIZED (
+                  SELECT items.id FROM files JOIN contents ON contents.id = files.content_id
+                  JOIN items ON items.content_id = contents.id WHERE {asked.condition})
+                SELECT item_id, -(vector::vector <#> %s::vector) AS cosine FROM {space.table}
+                WHERE item_id IN (SELECT id FROM passing) ORDER BY cosine DESC, item_id LIMIT {asked.count:d}""",
+            (*asked.values, asked.vector),
+        )
+
+    def _by_graph(self, space: _Space, asked: _Asked) -> list[Row]:
+        """What is found in the graph, which may be less than is there.
+
+        It is gone on in until enough pass the filters: where many do, no further than for a query without any. It is
+        asked with the vector rounded to float16, as its own are; what it gives is put in order by the vector itself. So
+        it may give them out of order, which finds far more than to leave those out that come late (`strict_order`).
+        """
+        taken, held = _TAKEN_BY_COUNT * asked.count, _HELD.format(condition=asked.condition)
+        with self.connection.transaction(force_rollback=True):  # what is set is so for this alone
+            self._set_locally(
+                {
+                    "hnsw.ef_search": min(_MOST_EF, max(_LEAST_EF, taken)),
+                    "hnsw.iterative_scan": "relaxed_order",
+                    "hnsw.max_scan_tuples": _MOST_SCANNED,
+                    "hnsw.scan_mem_multiplier": _SCAN_MEMORY,
+                    **dict.fromkeys(("enable_seqscan", "enable_bitmapscan", "enable_sort", "jit"), "off"),
+                    "plan_cache_mode": "force_custom_plan",
+                }
+            )
+            return self._rows(
+                f"""WITH found AS MATERIALIZED (
+                      SELECT item_id, vector FROM {space.table} AS near WHERE ({held})
+                      ORDER BY {_indexed(space.dimension)} <#> %s::halfvec({space.dimension:d}) LIMIT {taken:d})
+                    SELECT item_id, -(vector::vector <#> %s::vector) AS cosine FROM found
+                    ORDER BY cosine DESC, item_id LIMIT {asked.count:d}""",
+                (*asked.values, asked.vector, asked.vector),
+            )
+
+    def _set_locally(self, settings: dict[str, object]) -> None:
+        self._run(
+            f"SELECT {', '.join(['set_config(%s, %s, true)'] * len(settings))}",
+            [str(part) for setting in settings.items() for part in setting],
+        )
+
+    def build_nearest(self) -> int:
+        """Makes the graph of each space that has LEAST_ITEMS and none yet, as what was stored is compared one by one
+        until then; and anew where much of it has been removed. Returns how many were made.
+
+        Outside of transactions; nobody is held up by it, and who comes while another makes them leaves it to that. It
+        takes minutes for a million items, far longer where the server's maintenance_work_mem does not hold the graph.
+        """
+        if not self._number("SELECT pg_try_advisory_lock(%s, %s)::integer", (LOCKS, BUILDING)):
+            return 0
+        try:
+            spaces = self._rows(
+                """SELECT DISTINCT model_id, modality FROM spaces JOIN models ON models.id = model_id
+                   WHERE dimension <= %s ORDER BY model_id, modality""",
+                (_MOST_DIMENSIONS,),
+            )
+            return sum(self._build(*one) for one in spaces)
+        finally:
+            self._run("SELECT pg_advisory_unlock(%s, %s)", (LOCKS, BUILDING))
+
+    def _build(self, model_id: int, modality: Modality) -> bool:
+        """Whether the space needed a graph, or another one, which it has now."""
+        space = self._space(model_id, modality)
+        if space is None:
+            return False
+        graph, removed = _graph_of(space.table), self.items_removed()
+        for cut_off in (f"{graph}_ccnew", f"{graph}_ccold", *(() if space.has_graph else (graph,))):
+            self._run(f"DROP INDEX CONCURRENTLY IF EXISTS {cut_off}")
+        if space.has_graph:
+            if removed - self.number_setting(f"removed before {graph}") <= _MOST_REMOVED * space.rows:
+                return False
+            self._run(f"REINDEX INDEX CONCURRENTLY {graph}")
+        else:
+            first = f"SELECT FROM {space.table} LIMIT {LEAST_ITEMS}"
+            if self._number(f"SELECT count(*) FROM ({first}) AS counted") < LEAST_ITEMS:
+                return False
+            self._run(
+                f"""CREATE INDEX CONCURRENTLY {graph} ON {space.table}
+                    USING hnsw (({_indexed(space.dimension)}) halfvec_ip_ops)"""
+            )
+        self._run(f"ANALYZE {space.table}")
+        with self.transaction():
+            self.set_setting(f"removed before {graph}", str(removed))
+        return True
+
+
+def _graph_of(table: str) -> str:
+    return f"{table}_graph"
+
+
+def _indexed(dimension: int) -> str:
+    """What a graph is made over, and has to be asked for by: the column itself has no dimension."""
+    return f"(vector::halfvec({dimension:d}))"
+
+
+def _written(vector: FloatMatrix) -> str:
+    return f"[{','.join(map(repr, vector.tolist()))}]"

@@ -1,0 +1,20 @@
+"""What stores of all kinds refuse, and raise where what they hold is not what was written."""
+
+from __future__ import annotations
+
+from mmsearch.errors import Refused, Remedy
+
+
+class OlderLibrary(Refused):
+    """A library that an older mmsearch has written."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(
+            f"The library in {location} was written by an older mmsearch and cannot be written here to bring it up to "
+            "date",
+            Remedy("index.once"),
+        )
+
+
+class DamagedStore(Exception):
+    """What was read of a store is not what was written. Stores raise errors of their own for it as well."""

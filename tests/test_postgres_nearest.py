@@ -1,0 +1,140 @@
+"""The nearest items of a PostgreSQL library: which plan is taken, what it finds, and that nothing of it stays set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from postgres_server import PostgresServer
+
+from mmsearch.records import Content, EncodedItem, FileState, Filters, FloatMatrix, ModelIdentity
+from mmsearch.store.models import add_model
+
+if TYPE_CHECKING:
+    from mmsearch.store.postgres.store import PostgresStore
+
+DIMENSION, ITEMS = 16, 1_200
+# Each lies in the one before: how many of the items.
+FOLDERS = {b"/all": ITEMS, b"/all/half": ITEMS // 2, b"/all/half/few": ITEMS // 100}
+
+
+def unit_rows(count: int, seed: int) -> FloatMatrix:
+    rows = np.random.default_rng(seed).normal(size=(count, DIMENSION)).astype(np.float32)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+@pytest.fixture(scope="module")
+def library(postgres: PostgresServer) -> Iterator[PostgresStore]:
+    with filled_store(postgres) as store:
+        yield store
+
+
+@contextmanager
+def filled_store(postgres: PostgresServer) -> Iterator[PostgresStore]:
+    """A store with items in folders, and a graph of them."""
+    from mmsearch.store.postgres import nearest
+    from mmsearch.store.postgres.store import PostgresStore
+
+    rows = unit_rows(ITEMS, 1)
+    rows[7] = rows[3]
+    with closing(PostgresStore.write(postgres.new_database())) as store, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nearest, "LEAST_ITEMS", ITEMS)
+        patch.setattr(nearest, "_FEW_BY_ROOT", 3.0)
+        with store.transaction():
+            model_id = add_model(store, ModelIdentity("made-up", "1", DIMENSION, "f" * 32))
+            root = store.put_root(b"/all", "{}")
+        assert store.build_nearest() == 0
+        begins = 0
+        for folder, ends in reversed(FOLDERS.items()):
+            assert store.build_nearest() == 0
+            with store.transaction():
+                content_id = store.put_content(Content(ends.to_bytes(16, "big"), "document", 10))
+                store.add_items(content_id, model_id, [EncodedItem("image", row) for row in rows[begins:ends]])
+                store.put_file(FileState(root.id, folder + b"/1.pdf", 10, 1), content_id)
+            begins = ends
+        assert store.build_nearest() == 1
+        assert store.build_nearest() == 0
+        yield store
+
+
+def times_asked(store: PostgresStore) -> int:
+    """How often the graph was."""
+    store.connection.execute("SELECT pg_stat_force_next_flush()")
+    row = store.connection.execute(
+        "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'vectors_1_image_graph'"
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@pytest.mark.parametrize(("folder", "by_graph"), [(b"/all", True), (b"/all/half", True), (b"/all/half/few", False)])
+def test_the_graph_is_asked_unless_few_pass(library: PostgresStore, folder: bytes, by_graph: bool) -> None:
+    filters = Filters() if folder == b"/all" else Filters(folders=(folder,))
+    stored = unit_rows(ITEMS, 1)
+    stored[7] = stored[3]
+    stored = stored[: FOLDERS[folder]].astype(np.float16).astype(np.float32)
+    found, before = 0, times_asked(library)
+    for query in unit_rows(20, 2):
+        item_ids, cosines = library.nearest(1, "image", query, 10, filters)
+        expected = stored @ query
+        assert np.allclose(cosines, expected[item_ids - 1], atol=1e-6)
+        assert list(cosines) == sorted(cosines, reverse=True)
+        found += len(np.intersect1d(item_ids, np.argsort(-expected, kind="stable")[:10] + 1))
+    assert found >= 190
+    assert times_asked(library) - before == (20 if by_graph else 0)
+
+
+def test_of_equals_the_older_comes_first_and_all_are_found_that_are_asked_for(library: PostgresStore) -> None:
+    item_ids, cosines = library.nearest(1, "image", unit_rows(ITEMS, 1)[3], 2, Filters())
+    assert item_ids.tolist() == [4, 8] and cosines[0] == cosines[1]
+    half = Filters(folders=(b"/all/half",))
+    for count in (ITEMS // 2, ITEMS):
+        item_ids, _ = library.nearest(1, "image", unit_rows(1, 5)[0], count, half)
+        assert sorted(item_ids.tolist()) == list(range(1, ITEMS // 2 + 1))
+    assert library.matching_items(half, 1, "image").tolist() == list(range(1, ITEMS // 2 + 1))
+    assert library.nearest(1, "text", unit_rows(1, 5)[0], 5, Filters())[0].tolist() == []
+
+
+def test_nothing_stays_set_after_a_query(library: PostgresStore) -> None:
+    def set_now() -> tuple[object, ...] | None:
+        return library.connection.execute(
+            "SELECT current_setting('hnsw.ef_search'), current_setting('hnsw.iterative_scan'), "
+            "current_setting('enable_seqscan'), current_setting('enable_sort'), current_setting('plan_cache_mode')"
+        ).fetchone()
+
+    usual, query, asked = ("40", "off", "on", "on", "auto"), unit_rows(1, 5)[0], times_asked(library)
+    library.nearest(1, "image", query, 10, Filters())
+    assert set_now() == usual
+    with library.one_state():
+        library.nearest(1, "image", query, 10, Filters())
+        assert set_now() == usual
+        assert library.item_count() == ITEMS
+    assert times_asked(library) == asked + 2
+
+
+def test_a_graph_is_made_anew_when_much_of_it_was_removed_and_by_one_at_a_time(postgres: PostgresServer) -> None:
+    import psycopg
+
+    from mmsearch.store.postgres.schema import BUILDING, LOCKS
+
+    query = unit_rows(1, 5)[0]
+    with filled_store(postgres) as store:
+        few, _ = store.nearest(1, "image", query, ITEMS, Filters(folders=(b"/all/half/few",)))
+        for folder, made in ((b"/all/half/few", 0), (b"/all/half", 1)):
+            with store.transaction():
+                store.remove_files(store.files_below(folder))
+                store.remove_orphans()
+            with psycopg.connect(store.connection.info.dsn, autocommit=True) as other:
+                other.execute("SELECT pg_advisory_lock(%s, %s)", (LOCKS, BUILDING))
+                assert store.build_nearest() == 0
+                other.execute("SELECT pg_advisory_unlock_all()")  # a server notices some time later that one has gone
+            assert store.build_nearest() == made
+            assert store.build_nearest() == 0
+        item_ids, _ = store.nearest(1, "image", query, ITEMS, Filters())
+        assert len(item_ids) == ITEMS - ITEMS // 2 and not set(few) & set(item_ids)
+        asked = times_asked(store)
+        store.nearest(1, "image", query, 10, Filters())
+        assert times_asked(store) == asked + 1
