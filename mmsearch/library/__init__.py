@@ -115,6 +115,10 @@ class Library:
         """Lets go of the files; the library may be used again afterwards."""
         self._access.close()
 
+    def let_go(self) -> None:
+        """Gives the memory of models, codes and vectors back: they are loaded again when they are needed."""
+        self._access.let_go()
+
     def __enter__(self) -> Library:
         return self
 

@@ -94,6 +94,11 @@ class Session:
         self._connections.close()
         self._latest = None
 
+    def let_go(self) -> None:
+        """Gives the memory of models, codes, vectors and graphs back: they are loaded again when they are needed."""
+        self._latest = None
+        self._vectors.let_go()
+
     def search(self, query: Query | str) -> SearchResult:
         """The files that answer a query, best first. A text is a query of one term (`2:dog` has weight 2).
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -21,6 +22,7 @@ class Turns:
         self._most = at_once + most_waiting
         self.at_once = at_once
         self.under_way = 0
+        self.last_done = 0.0  # when work last ended, by the monotonic clock
 
     async def do(self, work: Callable[[], Done]) -> Done:
         """What the work gives, once it was its turn.
@@ -36,6 +38,7 @@ class Turns:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             self.under_way -= 1
+            self.last_done = time.monotonic()
 
     @property
     def waiting(self) -> int:
