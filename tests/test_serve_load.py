@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +149,24 @@ def test_every_answer_is_right_while_another_process_changes_the_library(own: Pa
         assert server.end() == (0, "")
     assert told["search", 410]
     assert all(told[path, 200] > CLIENTS for path in ("search", "thumb", "original", "facets"))
+
+
+def test_it_ends_in_good_order_while_many_wait(own: Path) -> None:
+    with running(own / "library", cache=own / "cache") as server, ThreadPoolExecutor(CLIENTS) as threads:
+
+        def ask(number: int) -> Counter[int]:
+            seen: Counter[int] = Counter()
+            with suppress(OSError, http.client.HTTPException):  # until nobody answers any more
+                while True:
+                    seen[server.get("search", q=f"ship {number} {sum(seen.values())}", min_score=0).status] += 1
+            return seen
+
+        asking = [threads.submit(ask, number) for number in range(CLIENTS)]
+        while not re.search(r'waiting\{queue="search"\} [1-9]\d', server.get("metrics").body.decode()):
+            assert not any(one.done() for one in asking)
+        assert server.end() == (0, "")
+        told = sum((one.result() for one in asking), Counter[int]())
+    assert set(told) == {200, 503}
 
 
 @pytest.mark.slow

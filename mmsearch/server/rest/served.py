@@ -77,15 +77,17 @@ class Served:
         """Lets go of those who wait for nothing but events."""
         self.events.is_ending = True
 
+    def end_waiting(self) -> None:
+        """Lets go of those whose turn has not come."""
+        for turns in (self.searches, self.pictures, self.light, self.slow):
+            turns.close()
+
     def close(self) -> None:
         """Lets go of all of it."""
         self.end()
         self.idle.close()
         self.jobs.close()
-        self.searches.close()
-        self.pictures.close()
-        self.light.close()
-        self.slow.close()
+        self.end_waiting()
         self.uploads.close()
         self.session.close()
         self.library.close()
