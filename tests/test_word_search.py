@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from mmsearch.language import read
 from mmsearch.records import Content, EncodedItem, FileState, FloatMatrix
 from mmsearch.searching import word_ranking
 from mmsearch.searching.query import image_term, text_term
+from mmsearch.searching.searcher import Searcher
 from mmsearch.searching.words import readings_of_query, score_of, weighted, without_quotes, words_of_query
 from mmsearch.store.sqlite.place import SqlitePlace
 from mmsearch.store.sqlite.store import SqliteStore
@@ -521,3 +523,21 @@ def test_common_words_are_looked_up_in_bounded_numbers(many: Session, monkeypatc
     assert max(asked) <= 200
     # A rare word among common ones leads to its file.
     assert many.search("made up japan 00123").hits[0].path.endswith("00123.jpg")
+
+
+def test_files_that_hold_too_few_of_the_words_are_not_all_looked_at(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "1"
+    folder.mkdir()
+    first = Path(shutil.copy(min(photos.rglob("*.jpg")), folder / "first.jpg"))
+    for number in range(400):
+        os.link(first, folder / f"{number}.jpg")
+    looked_at = []
+    by_file = Searcher._by_file
+    monkeypatch.setattr(Searcher, "_by_file", lambda *given: looked_at.append(1) or by_file(*given))
+    with Library(tmp_path / "library") as library:
+        library.index([folder])
+        assert library.search("zqxvkw plfmrn 1").total == 0
+    # Four hundred paths have the 1, which is too little of what was asked for.
+    assert len(looked_at) == 1
