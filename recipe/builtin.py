@@ -2,6 +2,8 @@
 
 It trains with photos held out, and writes the very model whose figures it states. With ``--everything`` it goes on
 from there for a short while with all photos, and writes that model, with the figures and the calibration of the first.
+Two slow cores take two hours and a half. Where there is a GPU, a stage more trains both towers whole, for six minutes;
+what ships has had it.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from typing import Any
 
 import torch
 
-from recipe import packaging
+from recipe import packaging, whole
 from recipe.data import Split, split_everything, split_photos
 from recipe.fitting import encoder_vectors, head_vectors
 from recipe.joint import TextEncoder, TextHead
@@ -75,6 +77,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     say(f"training with {len(split.captioned)} captioned photos and {len(split.others)} others held out")
     trained, taught = train_model(material, split, recipe)
     torch.save((trained, taught), work / "trained.pt")
+    tuned = None
+    if torch.cuda.is_available():
+        say("both towers whole")
+        tuned = whole.tune(
+            whole.WholeTraining.on("cuda", material, taught, recipe), trained, recipe, whole.WholeRecipe()
+        )
+        trained = whole.measured(tuned, trained, whole.WholeRecipe())
     out = work / "measured" if options.everything else options.out
     measured, metrics = measured_model(material, trained, split, recipe, out, work)
     say("with photos held out\n" + packaging.summary(metrics))
@@ -85,7 +94,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         everything = split_everything(material.photos)
         say(f"going on with all {len(everything.train)} photos")
-        final = go_on(material, trained, taught, everything, recipe)
+        if tuned is None:
+            final = go_on(material, trained, taught, everything, recipe)
+        else:
+            final = whole.go_on(tuned, trained, everything, whole.WholeRecipe())
         torch.save(final, work / "final.pt")
         texts, views = text_encoder(final), recipe.student_views
         files = packaging.package(options.out, work / "float", final.encoder, texts, material.photos, everything, views)

@@ -38,7 +38,7 @@ def test_a_score_is_about_that_of_a_search(indexed: Path) -> None:
     with Library(indexed) as library:
         (label,) = library.label(["kitten"], Filters(medium="image"), min_score=0.1).photos[0].labels
         hit = library.search(Query((text_term("kitten"),), Filters(medium="image"))).hits[0]  # in no photo's name
-    assert abs(label.score - hit.score) < 0.25 and label.share == 1
+    assert abs(label.score - hit.score) < 0.35 and label.share == 1
 
 
 def test_what_scores_too_little_is_left_out(indexed: Path) -> None:

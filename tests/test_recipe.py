@@ -75,3 +75,58 @@ def test_a_caption_is_asked_for_in_many_ways_that_keep_its_words(caption: str) -
     last = caption.rstrip(".").split()[-1]
     assert all(one.endswith(last) and one != caption for one in asked)
     assert not any(article in one.split()[1:2] for one in asked if one.startswith("my ") for article in ("a", "the"))
+
+
+def test_photos_are_shown_whole_or_cut_out_of_what_is_in_them(tmp_path: Path) -> None:
+    import torch
+    from PIL import Image
+
+    from recipe.pixels import Pixels, Shown
+
+    # Left half red, right half blue: a crop of it has nothing else.
+    photo = Image.new("RGB", (90, 60), "red")
+    photo.paste("blue", (45, 0, 90, 60))
+    photo.save(tmp_path / "halves.png")
+    pixels = Pixels.read([tmp_path / "halves.png"] * 3, side=32, device="cpu")
+    torch.manual_seed(0)
+    rows = torch.tensor([0, 1, 2])
+    whole = pixels.shown_whole(rows)
+    assert torch.equal(whole[0], whole[2]) and whole.shape == (3, 3, 32, 32)
+    assert torch.allclose(pixels.views(rows, Shown(whole=1.0, colour=0.0)), whole, atol=1e-5)
+    cut = pixels.views(rows, Shown(whole=0.0, colour=0.0)) * 128 + 127
+    assert not torch.allclose(cut[0], cut[1]) and cut.min() > -1 and cut.max() < 256
+    assert cut[:, 1].abs().max() < 1
+    assert (cut[:, 0] + cut[:, 2] - 255).abs().max() < 8
+
+
+def test_what_ships_lies_between_the_models_that_it_is_the_mean_of() -> None:
+    import torch
+
+    from recipe.joint import TextHead
+    from recipe.whole_tower import Model, averaged
+
+    one, other = (TextHead(torch.full((384,), value)) for value in (0.0, 1.0))
+    mean = averaged([Model(head, head, head, scale) for head, scale in ((one, 10.0), (other, 20.0))], [0.4, 0.6])  # type: ignore[arg-type]
+    assert torch.allclose(mean.text_head.centre, torch.full((384,), 0.6)) and mean.scale == 16.0
+    assert one.centre.sum() == 0
+
+
+def test_alike_photos_stand_in_one_batch(folder: Path) -> None:
+    import torch
+
+    from recipe.data import load_photos
+    from recipe.pairing import OwnAndBank, Pairing, PairingConfig, TextVectors, own_texts
+    from recipe.whole_tower import Lesson, WholeConfig, batches, most_alike
+
+    photos = load_photos(folder)
+    texts, rows = own_texts(photos)
+    own = OwnAndBank(TextVectors(torch.zeros(len(texts), 3), rows), torch.zeros(0, 3))
+    pairing = Pairing(photos, range(len(photos)), own, None, PairingConfig(), seed=0)
+    # Ten photos of each source look alike.
+    look = torch.nn.functional.one_hot(torch.arange(50) // 10).float() + 0.01 * torch.rand(50, 5)
+    near = most_alike(torch.nn.functional.normalize(look, dim=-1), 7)
+    assert all(near[photo].div(10, rounding_mode="floor").eq(photo // 10).all() for photo in range(50))
+    config = WholeConfig(1, alike=1.0, batch=8)
+    lesson = Lesson(None, None, pairing, None, near, config, 0, print)  # type: ignore[arg-type]
+    for batch in batches(lesson, random.Random(0)):
+        assert len(set(batch)) == len(batch) == 8 and len({photo // 10 for photo in batch}) == 1

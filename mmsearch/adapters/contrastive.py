@@ -19,7 +19,7 @@ def soft_targets(text: Tensor, sharpness: float, own: float) -> Tensor:
         text: unit vectors float [n, d] of the unchanged text tower.
     """
     spread = F.softmax(sharpness * (text @ text.T), dim=-1)
-    return own * torch.eye(len(text), dtype=text.dtype) + (1.0 - own) * spread
+    return own * torch.eye(len(text), dtype=text.dtype, device=text.device) + (1.0 - own) * spread
 
 
 def symmetric_info_nce(image: Tensor, text: Tensor, scale: Tensor, targets: Tensor) -> Tensor:
