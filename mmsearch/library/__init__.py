@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from mmsearch.library.access import Access
+from mmsearch.library.working import Working
 from mmsearch.nearest.scan import GRAPH_FROM_ROWS, Scan
 from mmsearch.searching import DEFAULT_LIMIT
 from mmsearch.searching.options import SessionOptions
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from mmsearch.searching.stored_files import PassagePlace, Passages, StoredFile
 
 
-class Library:
+class Library(Working):
     """A library in a folder of its own, or at a URL. It is made by the first `index`; nothing else writes to it.
 
     `device` is where models that torch runs compute: `auto` (a graphics card where there is one), `cpu`, `cuda`, `mps`.
