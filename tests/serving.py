@@ -6,10 +6,12 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,3 +118,29 @@ def running(library: Path, *options: str, cache: Path | None = None) -> Iterator
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate that only who is told so trusts, for `localhost` and `photos.example`, and its key."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    names = "subjectAltName=DNS:photos.example,DNS:localhost"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=photos.example"]
+    files = ["-addext", names, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*command, *files], check=True, capture_output=True)
+    return certificate, key
+
+
+def free_port() -> int:
+    """A port that nothing listens at now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def wait_for(port: int, process: subprocess.Popen[Any]) -> None:
+    """Waits until the process listens at that port of this machine."""
+    while True:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=10):
+            return
+        assert process.poll() is None, "it has ended"
+        time.sleep(0.05)

@@ -118,6 +118,18 @@ def test_there_is_something_to_compare(own: Library) -> None:
     assert read.language == "de"
 
 
+def test_a_text_that_may_be_a_name_is_read_alike(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "Doctors without Borders.txt").write_text("A list of numbers.")
+    with Library(tmp_path / "library") as own:
+        own.index([tmp_path / "notes"])
+        with running(tmp_path / "library", cache=tmp_path / "cache") as server, connect(server.address) as client:
+            for asked in (query("2:Doctors without Borders", "a street, no cars"), query("doctors without bears")):
+                answer, expected = client.search(asked), own.search(asked)
+                assert (told(answer), answer.query) == (told(expected), expected.query)
+                assert client.search(answer.query).query == answer.query
+
+
 def test_a_text_is_a_query(client: Client, own: Library) -> None:
     assert told(client.search("2:a street without cars")) == told(own.search("2:a street without cars"))
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from mmsearch import Damaged, Library, Query
 from mmsearch.adapters.fusion import Answered, fitted
-from mmsearch.searching.fusion import ChannelWeights
-from mmsearch.searching.merging import Told
+from mmsearch.searching.fusion import ChannelWeights, Fusion, add_fusion
+from mmsearch.searching.merging import Told, told_by_words
 from mmsearch.searching.query import text_term
 from mmsearch.store.sqlite.store import SqliteStore
 
@@ -159,6 +159,27 @@ def test_what_is_damaged_is_said_and_can_be_taken_out(command: Mmsearch, folder:
     assert command("search", "lighthouse").code == 0
 
 
+def test_a_rare_name_stays_above_vague_neighbours_whatever_was_learned(folder: Path, misnamed: Path) -> None:
+    """A person who never meant names has taught the library so; a name that nothing else is near to is first."""
+    against_words = {
+        "text": ChannelWeights(1.0, 2.0),  # neighbours are worth more than they say
+        "words": ChannelWeights(0.5, -6.0),  # and names are worth next to nothing
+    }
+    name = misnamed / "notes" / "volcano.txt"
+    with Library(folder) as library, library.session() as session:
+        query = Query((text_term("volcano"),), limit=48, min_score=0.0)
+        before = {hit.path: hit.score for hit in session.search(query).hits}
+    store = SqliteStore.write(str(folder))
+    add_fusion(store, Fusion(against_words), "2026-01-01", {})
+    store.close()
+    with Library(folder) as library, library.session() as session:
+        found = [hit.path for hit in session.search(query).hits]
+        assert session.search(query).hits[0].score > 0
+    vague = [path for path in found if before[path] < before[str(name)] / 2 and path != str(name)]
+    assert len(vague) > 20
+    assert found.index(str(name)) < min(map(found.index, vague))
+
+
 # The arithmetic
 
 
@@ -173,6 +194,19 @@ def test_moved_scores_stay_scores_in_their_order(scores: list[float], slope: flo
     assert ((after >= 0) & (after <= 1)).all()
     assert (np.diff(after) >= 0).all()
     assert (after[before == 0] == 0).all() and (after[before == 1] == 1).all()
+
+
+@given(
+    words=st.floats(0.5, 1, width=32),
+    share=st.floats(0, 0.49),
+    text=st.tuples(st.floats(0.05, 20), st.floats(-20, 20)),
+    of_words=st.tuples(st.floats(0.05, 20), st.floats(-20, 20)),
+)
+def test_no_weights_put_a_vague_neighbour_above_a_literal_match(
+    words: float, share: float, text: tuple[float, float], of_words: tuple[float, float]
+) -> None:
+    fusion = Fusion({"text": ChannelWeights(*text), "words": ChannelWeights(*of_words)})
+    assert told_by_words(words, fusion=fusion) >= fusion.moved_one("text", share * words)
 
 
 def made_up(seed: int, words_are_right: float) -> Iterator[Answered]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Mmsearch, make_home, refused
 
 from mmsearch import Filters, Library, Query, Term
+from mmsearch.records import Listing
+from mmsearch.searching import DEFAULT_LIMIT
+from mmsearch.store.sqlite.store import SqliteStore
 
 # The day of each file of `album`, in local time.
 DAYS = {"cat.png": "2021-05-06", "again.png": "2019-01-02", "coffee.png": "2020-03-04", "coffee.md": "2022-07-08"}
@@ -99,6 +104,32 @@ def test_pages_of_a_list_fit_together(listed: Path) -> None:
         pages = [library.list_files(limit=1, offset=offset, copies=True) for offset in range(4)]
     assert [os.path.basename(page.hits[0].path) for page in pages] == sorted(DAYS, key=lambda name: DAYS[name])[::-1]
     assert [(page.total, page.offset, page.hits[0].rank) for page in pages] == [(4, n, n + 1) for n in range(4)]
+
+
+def test_who_pages_through_a_list_has_it_put_in_order_twice_and_not_for_each_page(
+    library: Library, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders: list[Listing] = []
+    in_order = SqliteStore.list_files
+
+    def counted(store: SqliteStore, models: Sequence[int], filters: Filters, listing: Listing) -> Any:
+        orders.append(listing)
+        return in_order(store, models, filters, listing)
+
+    monkeypatch.setattr(SqliteStore, "list_files", counted)
+    monkeypatch.setattr("mmsearch.searching.listing.BLOCK", 2)
+    library.index([home])
+    with library.session() as session:
+        whole = session.list_files(copies=True).hits
+        for offset in range(4):
+            for limit in (1, 2):
+                page = session.list_files(limit=limit, offset=offset, copies=True)
+                assert (page.hits, page.total) == (whole[offset : offset + limit], 4)
+        assert [listing.limit for listing in orders] == [DEFAULT_LIMIT, 2, 2]
+        (home / "newest.txt").write_text("A note about the sea.")
+        library.index()
+        newest = session.list_files(limit=1, copies=True)
+        assert (os.path.basename(newest.hits[0].path), newest.total) == ("newest.txt", 5)
 
 
 def test_what_was_taken_long_ago_is_old_whenever_it_was_copied(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,7 +25,7 @@ from PIL import Image
 
 from mmsearch import Library, __version__
 from mmsearch.cli.remedies import in_words
-from mmsearch.server.mcp import serving
+from mmsearch.server.mcp import progress, serving
 from mmsearch.server.mcp.answers import Call
 from mmsearch.server.mcp.fitting import fitted
 from mmsearch.server.mcp.messages import MOST_LINE_BYTES, lines_of, parsed, written
@@ -531,6 +532,27 @@ def test_a_request_that_is_cancelled_is_not_answered(monkeypatch: pytest.MonkeyP
 
     serving.Server(answers, Call(OpenedLibrary(str(tmp_path)), in_words), "1").serve(lines())
     assert [(one["id"], "error" in one) for one in answers.messages] == [(1, False), ("long", True), ("last", False)]
+
+
+@pytest.mark.parametrize("token", ["mine", 7, None])
+def test_a_client_that_asks_is_told_how_far_a_long_request_is(
+    monkeypatch: pytest.MonkeyPatch, kept: Path, token: str | int | None
+) -> None:
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN", 0.0)
+    answers = Answers()
+    meta = {} if token is None else {"_meta": {"progressToken": token}}
+    asked = {**CALL, "id": "long", "params": {"name": "duplicates", "arguments": {}, **meta}}
+    lines = [{**REQUEST, "method": "initialize", "params": {}}, asked]
+    opened = OpenedLibrary(str(kept / "library"))
+    serving.Server(answers, Call(opened, in_words), "1").serve(map(written, lines))
+    _, *told, answer = answers.messages
+    assert answer["id"] == "long"
+    assert answer["result"]["structuredContent"]["groups"]
+    assert bool(told) is (token is not None)
+    assert {one["method"] for one in told} <= {"notifications/progress"}
+    assert {one["params"]["progressToken"] for one in told} <= {token}
+    assert [one["params"]["progress"] for one in told] == [*range(1, len(told) + 1)]
+    assert all(re.fullmatch(r"(comparing|looking at) .*(photos|texts)", one["params"]["message"]) for one in told)
 
 
 def test_a_fault_of_its_own_is_told_and_the_talk_goes_on(

@@ -148,6 +148,8 @@ def test_a_file_is_had_by_its_id(server: Server, schemas: Any) -> None:
     alike = check(schemas, server.get(f"files/{cat}/similar", limit=4), "SearchResult")
     assert len(alike["hits"]) == 4
     assert cat not in [hit["id"] for hit in alike["hits"]]
+    assert server.get("files/%20/similar").status == 400
+    assert server.get(f"files/{'0' * 32}/similar").status == 404
     passages = check(schemas, server.get(f"files/{paper}/passages", page=2), "Passages")
     assert "Ships" in passages["passages"][0]["text"]
     assert max(size_of(server.get(f"files/{paper}/page/2", side=600).body)) == 600

@@ -44,6 +44,33 @@ def drawn(chance: random.Random, schema: Any) -> str:
     return chance.choice([*words, "".join(chance.choices(string.printable, k=chance.randrange(1, 30)))])
 
 
+def drawn_headers(chance: random.Random) -> dict[str, str | None]:
+    """What a request may say beside its address, mostly nothing."""
+    names = (
+        "Range",
+        "If-Range",
+        "If-None-Match",
+        "If-Modified-Since",
+        "Accept",
+        "Accept-Encoding",
+        "X-Forwarded-Proto",
+    )
+    values = (
+        "bytes=0-9",
+        "bytes=-1",
+        "bytes=9-2",
+        "bytes=0-0,2-3",
+        "bytes=99999999999-",
+        '"x"',
+        "*",
+        "*/*;q=x",
+        "é",
+        "",
+    )
+    chosen = chance.sample(names, chance.choice([0, 0, 1, 2]))
+    return {name: chance.choice(values).encode().decode("latin-1") for name in chosen}
+
+
 def check(described: Any, operation: Any, reply: Reply) -> None:
     """The answer is one that the description tells of, and nothing has gone wrong in the server."""
     assert reply.status < 500, reply.body
@@ -57,6 +84,16 @@ def check(described: Any, operation: Any, reply: Reply) -> None:
     schema = told["content"][kind].get("schema")
     if schema:
         jsonschema.Draft202012Validator({**schema, "components": described["components"]}).validate(reply.json)
+
+
+def test_a_method_that_is_not_taken_is_told_which_are(server: Server) -> None:
+    for path, operations in server.get("openapi.json").json["paths"].items():
+        where = "/api/v1" + path.replace("{id}", "0" * 32).replace("{n}", "1")
+        taken = {method.upper() for method in operations}
+        for method in {"GET", "POST", "DELETE", "PUT", "PATCH", "OPTIONS", "TRACE"} - taken:
+            reply = server.ask(method, where)
+            assert (reply.status, reply.code) == (405, "method"), (method, where)
+            assert set(reply.headers["allow"].split(", ")) - {"HEAD"} == taken
 
 
 def test_whatever_is_asked_is_answered_as_the_description_says(server: Server) -> None:
@@ -80,9 +117,8 @@ def test_whatever_is_asked_is_answered_as_the_description_says(server: Server) -
             if chance.random() < 0.2:
                 called = quote(chance.choice(STRANGE).encode("utf-8", "replace"), safe="")
             page = str(chance.choice([1, 2, "x"]))
-            reply = server.get(
-                path.replace("{id}", called).replace("{n}", page).replace("/", "", 1) + f"?{urlencode(pairs)}"
-            )
+            where = path.replace("{id}", called).replace("{n}", page).replace("/", "", 1)
+            reply = server.get(f"{where}?{urlencode(pairs)}", drawn_headers(chance))
             if reply.status == 404 and called not in ids:
                 continue  # an id with a slash in it is another path
             check(described, operation, reply)

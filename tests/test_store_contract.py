@@ -758,7 +758,42 @@ def test_items_are_found_by_their_texts_and_the_names_of_their_parts(filled: Fil
     assert words("server", filters=Filters(folders=(b"/photos/other.txt",))) == {b"/photos/other.txt"}
     assert len(filled.store.documents_with([AskedWord(("server",))], 1)[1]) == 1
     assert len(filled.store.files_with(AskedWord(("server",)))) == 2
+    assert filled.store.holds_any([AskedWord(("zebra",)), AskedWord(("budget",))])
+    assert not filled.store.holds_any([AskedWord(("zebra",)), AskedWord(("serve",))])
     assert asked_word("...") is None
+
+
+def test_items_are_found_by_words_that_stand_apart(filled: Filled) -> None:
+    store = filled.store
+    for path, text in (
+        ("invoices/1.txt", "Wood for acme"),
+        ("letters/2.txt", "Acme wrote"),
+        ("invoices/3.txt", "Wood"),
+    ):
+        filled.add(f"/photos/{path}".encode(), passage(text), medium="text")
+    invoices, acme, wood = (AskedWord((word,)) for word in ("invoices", "acme", "wood"))
+    (both,) = store.items_in_files_with([invoices], [acme], 9)
+    assert [place.path for place in store.word_places((), [both], EVERYTHING, [filled.model_id])] == [
+        b"/photos/invoices/1.txt"
+    ]
+    assert store.items_in_files_with([invoices], [acme, wood], 9) == [both]
+    assert len(store.items_in_files_with([invoices], [wood], 9)) == 2
+    assert len(store.items_in_files_with([invoices], [wood], 1)) == 1
+    assert store.items_in_files_with([acme], [invoices], 9) == []
+
+
+def test_files_are_found_by_what_they_are_called_and_not_by_what_they_tell(filled: Filled) -> None:
+    store = filled.store
+    filled.add(b"/photos/The Who/1.jpg", picture(1))
+    told, titled = (filled.add(f"/photos/{number}.jpg".encode(), picture(number)) for number in (2, 3))
+    with store.transaction():
+        store.put_details(told, Details(description="The one or the who"), {"image": 1})
+        store.put_details(titled, Details(title="Live: The Who"), {"image": 1})
+    asked = AskedWord(("the", "who"))
+    places = store.word_places(store.files_named(asked, 9), (), EVERYTHING, [filled.model_id])
+    assert {place.path for place in places} == {b"/photos/The Who/1.jpg", b"/photos/3.jpg"}
+    assert len(store.files_named(asked, 1)) == 1
+    assert len(store.files_with(asked)) == 3
 
 
 def test_a_text_of_any_length_is_found_by_its_words(filled: Filled, words: Words) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from mmsearch.language import read
 from mmsearch.records import Content, EncodedItem, FileState, FloatMatrix
 from mmsearch.searching import word_ranking
 from mmsearch.searching.query import image_term, text_term
+from mmsearch.searching.searcher import Searcher
 from mmsearch.searching.words import readings_of_query, score_of, weighted, without_quotes, words_of_query
 from mmsearch.store.sqlite.place import SqlitePlace
 from mmsearch.store.sqlite.store import SqliteStore
@@ -186,6 +188,86 @@ def test_a_word_of_the_name_and_one_of_the_text_are_told_together(tmp_path: Path
         assert (hit.path, hit.copies) == (str(both), (str(tmp_path / "tree" / "other.txt"),))
 
 
+@pytest.fixture(scope="module")
+def named(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library of photographs, of notes whose names say little as words, and of notes about the same things."""
+    place = tmp_path_factory.mktemp("named")
+    texts = {
+        "letters/Doctors without Borders.txt": "Thank you for your help in the past year.",
+        "doctors.txt": "Doctors and nurses work in a hospital near the borders of the country.",
+        "films/Men in Black.txt": "Seen twice.",
+        "men.txt": "Black coffee is what most men drink, said the men in the blue house.",
+        "films/no country for old men.txt": "Seen once, and that was enough.",
+        "old men.txt": "The country has an old king, and old men who sit in the sun.",
+        "songs/The Who.txt": "Baba O'Riley, five minutes.",
+        "who.txt": "Those who sing in the choir, and the one who plays the organ.",
+        "minutes.txt": "It was said that we travel without luggage, by train.",
+    }
+    for name, text in texts.items():
+        (place / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / "tree" / name).write_text(text)
+    with Library(place / "library") as library:
+        library.index([photos, place / "tree"])
+    return place / "library"
+
+
+@pytest.mark.parametrize(
+    ("asked", "first"),
+    [
+        ("Doctors without Borders", "Doctors without Borders.txt"),
+        ("a letter to the doctors without borders", "Doctors without Borders.txt"),
+        ("Men in Black", "Men in Black.txt"),
+        ("a photo of men in black", "Men in Black.txt"),
+        ("no country for old men", "no country for old men.txt"),
+        ("The Who", "The Who.txt"),
+        ("travel without luggage", "minutes.txt"),
+    ],
+)
+def test_a_name_is_found_first_as_it_is_typed(named: Path, asked: str, first: str) -> None:
+    with Library(named) as library:
+        result = library.search(asked)
+    assert os.path.basename(result.hits[0].path) == first
+    assert "words" in result.hits[0].channels
+    assert [term.value for term in result.query.terms] == [asked]
+
+
+def test_what_nothing_is_called_keeps_away_from_something(named: Path, mmsearch: Mmsearch) -> None:
+    done = mmsearch("search", "doctors", "without", "bears", "--json", library=named)
+    assert [term["text"] for term in done.json["query"]["terms"]] == ["doctors", "bears"]
+    # No photo is called so: among photos it is no name.
+    done = mmsearch("search", "doctors without borders", "--type", "image", "--min-score", "0", "--json", library=named)
+    assert [term["text"] for term in done.json["query"]["terms"]] == ["doctors", "borders"]
+    done = mmsearch("search", "2:doctors without borders", "--json", library=named)
+    assert done.json["query"]["terms"] == [{"text": "doctors without borders", "weight": 2.0}]
+    done = mmsearch("search", "doctors without borders", library=named)
+    assert done.err.startswith("mmsearch: a file has these words as they are typed: doctors without borders;")
+
+
+def test_a_name_is_explained_as_it_was_searched_for(named: Path) -> None:
+    with Library(named) as library:
+        told = library.explain(named.parent / "tree" / "doctors.txt", "doctors without borders")
+    assert {one.word for one in told.words} == {"doctors", "borders"}
+
+
+def test_common_words_in_the_name_and_in_the_text_of_a_file_are_found_together(
+    named: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(word_ranking, "RARE", 20)
+    for number in range(60):
+        for name, text in (("invoice", "Wood and nails were paid"), ("letters", "The house of acme wrote again")):
+            file = tmp_path / "tree" / name / f"{number}.txt"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{text}, {number}.")
+    both = tmp_path / "tree" / "invoice" / "zz.txt"
+    both.write_text("A horse ran over green hills to acme, and children swam in the sea under a blue sky.")
+    with Library(tmp_path / "library") as library:
+        library.index([tmp_path / "tree"])
+        for text in ("acme invoice", "invoice from acme"):
+            result = library.search(Query((text_term(text),), min_score=0.0))
+            assert result.hits[0].path == str(both)
+            assert result.hits[0].score > 0.9 > result.hits[1].score
+
+
 def test_a_common_phrase_is_found_beside_rare_words(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(word_ranking, "RARE", 0)
     assert names(session, '"server started" Ottilie') == ["server.log"]
@@ -301,7 +383,14 @@ def test_words_that_are_known_are_not_looked_for_in_other_spellings(
         asked.extend(words)
         return documents_with(store, words, most)
 
+    holds_any = SqliteStore.holds_any
+
+    def counted_together(store: SqliteStore, words: list[AskedWord]) -> bool:
+        asked.extend(words)
+        return holds_any(store, words)
+
     monkeypatch.setattr(SqliteStore, "documents_with", counted)
+    monkeypatch.setattr(SqliteStore, "holds_any", counted_together)
     session.search("a bicycle beside a waterfall")
     assert len(asked) <= 4
     session.search("a bicycle beside Otilie")
@@ -434,3 +523,21 @@ def test_common_words_are_looked_up_in_bounded_numbers(many: Session, monkeypatc
     assert max(asked) <= 200
     # A rare word among common ones leads to its file.
     assert many.search("made up japan 00123").hits[0].path.endswith("00123.jpg")
+
+
+def test_files_that_hold_too_few_of_the_words_are_not_all_looked_at(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "1"
+    folder.mkdir()
+    first = Path(shutil.copy(min(photos.rglob("*.jpg")), folder / "first.jpg"))
+    for number in range(400):
+        os.link(first, folder / f"{number}.jpg")
+    looked_at = []
+    by_file = Searcher._by_file
+    monkeypatch.setattr(Searcher, "_by_file", lambda *given: looked_at.append(1) or by_file(*given))
+    with Library(tmp_path / "library") as library:
+        library.index([folder])
+        assert library.search("zqxvkw plfmrn 1").total == 0
+    # Four hundred paths have the 1, which is too little of what was asked for.
+    assert len(looked_at) == 1

@@ -23,8 +23,8 @@ from mmsearch.errors import Invalid, Refused, Remedy
 from mmsearch.evaluation.datasets import Dataset
 from mmsearch.evaluation.metrics import Estimate, estimate
 from mmsearch.records import Progress
-from mmsearch.searching.fusion import ChannelWeights, Fusion, logits
-from mmsearch.searching.merging import WORDS, Told, together, told_by_words
+from mmsearch.searching.fusion import WORDS, ChannelWeights, Fusion, logits
+from mmsearch.searching.merging import Told, together, told_by_words
 from mmsearch.searching.query import Query, text_terms
 from mmsearch.searching.session import Session
 from mmsearch.searching.words import LEAST_WORD_SCORE

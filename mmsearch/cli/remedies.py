@@ -81,6 +81,8 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "query": 'give a text ("dog on beach") or --image FILE, or list files with --sort date',
     "query.add": "add a text or --image FILE to look for",
     "reinstall": "install mmsearch again",
+    "server.certificate": "ask it under the name that its certificate is for and, where your own authority has signed "
+    "that, name the file of the authority's certificate in the variable SSL_CERT_FILE",
     "server.start": "start it with `mmsearch serve`, or leave out --server (and MMSEARCH_SERVER) to search here",
     "server.token": "give the address that `mmsearch serve` has printed, or name the file of its token with "
     "--token-file",

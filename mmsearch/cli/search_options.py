@@ -88,7 +88,7 @@ AvoidOption = Annotated[
         "--not",
         metavar="TEXT",
         help="A text to keep away from, by half its vector, or weight:text (repeatable). So is what stands in a text "
-        "behind without, with no, but not, or a comma and no.",
+        "behind without, with no, but not, or a comma and no, unless a file has these words as they are typed.",
     ),
 ]
 AvoidImageOption = Annotated[

@@ -33,7 +33,9 @@ TokenFileOption = Annotated[
 RootPathOption = Annotated[
     str, typer.Option(metavar="PATH", help="What a proxy has before all paths: /photos. It may hand that on or not.")
 ]
-AllowIndexOption = Annotated[bool, typer.Option("--allow-index", help="Let programs start runs of index, by the API.")]
+AllowIndexOption = Annotated[
+    bool, typer.Option("--allow-index", help="Let the page, and programs by the API, start runs of index.")
+]
 WatchOption = Annotated[
     bool, typer.Option("--watch", help="Index new and changed files within seconds too, as `mmsearch watch` does.")
 ]

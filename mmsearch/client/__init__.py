@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mmsearch.client.address import ServerAddress, address_of
-from mmsearch.client.asking import asked_by, filters_in, given, page_of, picture_of, weighted
+from mmsearch.client.asking import as_answered, asked_by, filters_in, given, page_of, picture_of, weighted
 from mmsearch.client.connection import Connection
 from mmsearch.client.decoding import NotDecoded, decoded
 from mmsearch.errors import NotFound, Remedy, Unsupported
@@ -233,17 +233,21 @@ class Client:
         return token
 
     def _as_read(self, query: Query, sent: tuple[Any, ...], answer: dict[str, Any]) -> Query:
-        """The query, with how the server has read texts in other languages."""
+        """The query, with how the server has read texts in other languages, and texts that may be a name."""
         told = answer.get("query")
         terms = told.get("terms") if isinstance(told, dict) else None
-        if not isinstance(terms, list) or len(terms) != len(sent) or not all(isinstance(one, dict) for one in terms):
+        if not isinstance(terms, list) or not all(isinstance(one, dict) for one in terms):
+            terms = []
+        answered = as_answered(sent, terms)
+        if len(terms) != len(answered):
             raise self._connection.no_answer("`query.terms` are not those that were asked for")
         read = {
-            id(term): self._decoded(Reading, one["read_as"])
-            for term, one in zip(sent, terms, strict=True)
+            term.value: self._decoded(Reading, one["read_as"])
+            for term, one in zip(answered, terms, strict=True)
             if one.get("read_as") is not None
         }
-        return replace(query, terms=tuple(replace(term, read_as=read.get(id(term))) for term in query.terms))
+        in_order = as_answered(query.terms, answered)
+        return replace(query, terms=tuple(replace(term, read_as=read.get(term.value)) for term in in_order))
 
     def _decoded(
         self, kind: type[Kind], answer: Any, known: dict[str, Any] | None = None, names: dict[str, Any] | None = None

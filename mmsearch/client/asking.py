@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mmsearch.errors import Invalid, Unavailable, Unsupported
 from mmsearch.records import Filters
-from mmsearch.searching.query import Query, Term, text_term, text_terms
+from mmsearch.searching.query import Query, Term, as_one, as_parts, in_parts, text_term, text_terms
 
 MOST_PICTURE_BYTES = 30_000_000
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The parameters of a query, and its terms in the order in which the server then has them.
+    """The parameters of a query, and its terms in the order that the server has: those of one text as two.
 
     `pictures` are those of them that are files here, which are to be uploaded.
     """
@@ -35,12 +35,13 @@ def asked_by(query: Query) -> Asked:
     if query.copies:
         raise Unsupported("A server shows files of one content as one hit; leave copies out.")
     pictures = tuple(term for term in query.terms if term.modality == "image")
-    wanted = tuple(term for term in query.terms if term.modality == "text" and term.weight > 0)
-    avoided = tuple(term for term in query.terms if term.modality == "text" and term.weight < 0)
+    texts = [part for part in in_parts(as_parts(query.terms)) if part[0].modality == "text"]
+    wanted = tuple(part for part in texts if part[0].weight > 0)
+    avoided = tuple(term for (term,) in (part for part in texts if part[0].weight < 0))
     if any(term.weight < 0 for term in pictures):
         raise Unsupported("A server keeps away from no picture that is a file; keep away from a hit, or from a text.")
     parameters = {
-        "q": [_written(term) for term in wanted],
+        "q": [_written(*part) for part in wanted],
         "not": [_written(term) for term in avoided],
         "like": list(query.like),
         "unlike": list(query.unlike),
@@ -49,7 +50,16 @@ def asked_by(query: Query) -> Asked:
         **page_of(query.sort, query.limit, query.offset, query.group, query.random),
         **filters_in(query.filters),
     }
-    return Asked(given(parameters), (*wanted, *pictures, *avoided), pictures)
+    return Asked(given(parameters), (*(term for part in wanted for term in part), *pictures, *avoided), pictures)
+
+
+def as_answered(terms: Iterable[Term], told: Iterable[Any]) -> tuple[Term, ...]:
+    """Those terms, two that were one text as one where that is among those that a server tells of."""
+    texts = {one.value if isinstance(one, Term) else one.get("text") for one in told}
+    parts = in_parts(as_parts(terms))
+    return tuple(
+        term for part in parts for term in ([as_one(*part)] if len(part) == 2 and part[0].typed in texts else part)
+    )
 
 
 def page_of(sort: str, limit: int, offset: int, group: str | None, random: int | None) -> dict[str, Any]:
@@ -111,15 +121,15 @@ def weighted(term: Term, name: str) -> str:
     return f"{_number(abs(term.weight))}:{name}"
 
 
-def _written(term: Term) -> str:
-    """A text with its weight, of which the server makes this one term again.
+def _written(term: Term, *avoided: Term) -> str:
+    """A text with its weight, of which the server makes this one term again, or the two that it is.
 
     Raises:
-        Unsupported: it would make another, or several.
+        Unsupported: it would make others.
     """
-    written = weighted(term, term.value)
+    written = weighted(term, (term.typed if avoided else None) or term.value)
     read = text_terms(written.strip()) if term.weight > 0 else [text_term(written, -1)]
-    same = [(one.value, one.weight) for one in read] == [(term.value, term.weight)]
+    same = [(one.value, one.weight) for one in read] == [(one.value, one.weight) for one in (term, *avoided)]
     # A + between words would begin another term.
     if not same or (term.weight > 0 and '"' not in written and " + " in f"{' '.join(written.split())} "):
         raise Unsupported(f"A server reads {term.value[:80]!r} as something else; give its parts as terms.")

@@ -38,6 +38,8 @@ MOST_ANSWER_BYTES = 64_000_000
 # A server that is there takes a connection at once; what it then does may take longer.
 CONNECT_SECONDS = 5.0
 _LONGEST_MESSAGE = 2_000
+# What OpenSSL says of an answer that is none of its protocol.
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
 
 _KINDS: Mapping[str, type[MmsearchError]] = {
     **{kind.code: kind for kind in (NotFound, Invalid, Busy, Damaged, Unavailable, Refused, Unsupported)},
@@ -134,8 +136,14 @@ class Connection:
             raise Unavailable(
                 f"The server at {self.shown} has not answered within {self._seconds:g} seconds; ask it again later."
             ) from None
+        except ssl.SSLCertVerificationError as error:
+            self.close()
+            message = f"The certificate of {self.shown} is not trusted here ({error.verify_message.rstrip('.')})"
+            raise Unavailable(message, Remedy("server.certificate")) from None
         except ssl.SSLError as error:
             self.close()
+            if error.reason in _NO_TLS:
+                raise Unavailable(f"What answers at {self.shown} speaks no HTTPS; write http:// instead.") from None
             raise Unavailable(f"There is no secure connection to {self.shown} ({error.reason}).") from None
         except OSError as error:
             self.close()

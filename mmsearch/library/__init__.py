@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mmsearch.evaluation.report import Evaluations
     from mmsearch.indexing.preview import IndexPreview
     from mmsearch.indexing.report import IndexReport
-    from mmsearch.indexing.run import IndexRequest, IndexSettings
+    from mmsearch.indexing.run import IndexSettings
     from mmsearch.indexing.walking import WalkRules
     from mmsearch.indexing.watching.events import WatchEvent, WatchSettings
     from mmsearch.indexing.watching.watcher import Watcher
@@ -116,6 +116,10 @@ class Library(Working):
         """Lets go of the files; the library may be used again afterwards."""
         self._access.close()
 
+    def let_go(self) -> None:
+        """Gives the memory of models, codes and vectors back: they are loaded again when they are needed."""
+        self._access.let_go()
+
     def __enter__(self) -> Library:
         return self
 
@@ -167,14 +171,6 @@ class Library(Working):
 
         only = all_absolute(paths)
         return self._index(IndexRequest(only=only, settings=settings or IndexSettings()), on_progress)
-
-    def _index(self, request: IndexRequest, on_progress: Callable[[Progress], None]) -> IndexReport:
-        from mmsearch.indexing.run import IndexRun
-
-        access = self._access
-        with access.guarded():
-            run = IndexRun(access.place, request, access.encoders, access.refresh, on_progress)
-            return run.run(is_new=not access.exists())
 
     def preview(
         self,

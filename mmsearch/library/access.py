@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -69,6 +69,18 @@ class Access:
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.close()
+
+    def let_go(self) -> None:
+        """Gives the memory of models, codes, vectors and graphs back: they are loaded again when they are needed."""
+        with self._opening:
+            sessions = list(self._sessions.values())
+        import ctypes
+
+        for session in sessions:
+            session.let_go()
+        self.encoders.let_go()
+        with suppress(OSError, AttributeError):  # the C library of Linux keeps what was freed, unless it is asked
+            ctypes.CDLL(None).malloc_trim(0)
 
     def exists(self) -> bool:
         """Whether something was indexed there."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,9 +75,7 @@ class WatchedRoots:
         return tuple(root for root in self._known if any(is_below(root, one) for one in self._asked))
 
     def let_go(self) -> None:
-        self._access.encoders.let_go()
-        with suppress(OSError, AttributeError):  # the C library of Linux keeps what was freed, unless it is asked
-            ctypes.CDLL(None).malloc_trim(0)
+        self._access.let_go()
 
     def close(self) -> None:
         self._library.close()

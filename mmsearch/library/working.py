@@ -1,4 +1,4 @@
-"""What a library does as one of many workers."""
+"""How a library sets a run of `index` and a worker to work."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from mmsearch.library.access import Access
 
 if TYPE_CHECKING:
+    from mmsearch.indexing.report import IndexReport
+    from mmsearch.indexing.run import IndexRequest
     from mmsearch.indexing.work import WorkReport, WorkSettings
     from mmsearch.records import Progress
 
 
 class Working:
-    """The part of `Library` that is for workers."""
+    """The part of `Library` that reads and encodes files."""
 
     _access: Access
 
@@ -33,3 +35,11 @@ class Working:
 
         access = self._access
         return Worker(access.place, access.encoders, settings or WorkSettings(), on_progress, on_notice).run()
+
+    def _index(self, request: IndexRequest, on_progress: Callable[[Progress], None]) -> IndexReport:
+        from mmsearch.indexing.run import IndexRun
+
+        access = self._access
+        with access.guarded():
+            run = IndexRun(access.place, request, access.encoders, access.refresh, on_progress)
+            return run.run(is_new=not access.exists())

@@ -6,6 +6,7 @@ import os
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from mmsearch.encoding import ModelFolder, open_folder
 from mmsearch.encoding.protocol import Encoder
@@ -91,18 +92,21 @@ class Encoders:
     def __init__(self, device: DeviceName = "auto") -> None:
         self.device = device
         self._opened: dict[str, Encoder] = {}
+        self._let_go: WeakValueDictionary[str, Encoder] = WeakValueDictionary()
         self._opening = threading.RLock()
 
     def let_go(self) -> None:
-        """Drops those that are open: they are loaded again when they are needed."""
+        """Drops those that are open: they are loaded again when they are needed, unless somebody still has them."""
         with self._opening:
+            self._let_go.update(self._opened)
             self._opened.clear()
 
     def called(self, name: str) -> Encoder:
         """The encoder of exactly that name; see `open_encoder`."""
         with self._opening:
             if name not in self._opened:
-                self._opened[name] = open_encoder(name, self.device)
+                still_there = self._let_go.get(name)
+                self._opened[name] = open_encoder(name, self.device) if still_there is None else still_there
             return self._opened[name]
 
     def of(self, identity: ModelIdentity) -> Encoder:

@@ -86,9 +86,15 @@ def notes(result: SearchResult | FileList, form: Form) -> list[str]:
 
 
 def _notes_on_words(result: SearchResult) -> list[str]:
-    """How texts in other languages were read, and what may be meant by words that nothing holds, each in a line."""
+    """How texts were read that are in other languages or may be a name, and what may be meant by words that nothing
+    holds, each in a line.
+    """
     told = [f"did you mean {visible(one.text)}?" for one in result.suggestions]
     for term in result.query.terms:
+        if term.typed == term.value:
+            told.append(
+                f"a file has these words as they are typed: {visible(term.value)}; --not keeps away from things."
+            )
         read_as = term.read_as
         if read_as is None:
             continue

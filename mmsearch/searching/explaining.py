@@ -14,9 +14,9 @@ from mmsearch.searching import scoring
 from mmsearch.searching.channels import LibraryState
 from mmsearch.searching.explanations import Explanation, FoundBy, FoundWord, Heat
 from mmsearch.searching.function_words import BESIDE_THE_POINT, FUNCTION_WORDS
-from mmsearch.searching.fusion import fusion_for
+from mmsearch.searching.fusion import WORDS, fusion_for
 from mmsearch.searching.languages import texts_of
-from mmsearch.searching.merging import WORDS, told_by_words
+from mmsearch.searching.merging import told_by_words
 from mmsearch.searching.query import Query
 from mmsearch.searching.query_vectors import QueryVectors
 from mmsearch.searching.results import Hit

@@ -2,7 +2,9 @@
 
 A channel's score `s` becomes `1 / (1 + exp(-(slope logit(s) + shift)))`, a logistic regression of one number, before
 the channels are merged as ever: the merged score stays a probability, and the order within a channel stays as it is.
-The library has any number of fusions, by number, and one or none in use. Without one nothing is computed.
+A literal match is worth no less than vectors are of half its score: so that of a rare word or name stays above vague
+neighbours, whatever was learned. The library has any number of fusions, by number, and one or none in use. Without one
+nothing is computed.
 """
 
 from __future__ import annotations
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 PREFIX = "fusion@"
 NO_FUSION, ALL_FUSIONS = f"{PREFIX}none", f"{PREFIX}all"
 _SETTING = "fusions"
+# What words alone have found is told of under this name.
+WORDS = "words"
+# What vectors give less than this share of the score of a literal match is vague beside it.
+VAGUE = 0.5
 # Scores below, and above, as much are told by their logits no better.
 _LEAST = 1e-6
 
@@ -58,6 +64,11 @@ class Fusion:
     def moved_one(self, channel: str, score: float) -> float:
         """The same for one score."""
         return float(self.moved(channel, np.array([score], np.float32))[0]) if channel in self.channels else score
+
+    def moved_words(self, score: float) -> float:
+        """What a literal match of that score is worth: no less than a vague neighbour, by whichever vectors."""
+        vague = (self.moved_one(channel, VAGUE * score) for channel in self.channels if channel != WORDS)
+        return max(self.moved_one(WORDS, score), *vague, 0.0)
 
 
 @dataclass(frozen=True)

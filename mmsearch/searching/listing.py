@@ -3,22 +3,60 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from mmsearch.files.times import in_utc
+from mmsearch.nearest.recent import Recent
 from mmsearch.records import Filters, FoundItem, Listing
 from mmsearch.searching.companions import Companions
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.results import ListedFile
 from mmsearch.store.protocol import Store
 
+BLOCK = 6_000
+_BLOCKS_KEPT = 8
+
+# The first item and the path of each file of a page, and how many files there are on all pages.
+Page = tuple[Sequence[tuple[int, bytes]], int]
+
+
+class ListPages:
+    """Pages of lists by filters. Shared by threads.
+
+    For each page the store puts all files in order. Who asks for a second one of a list goes on through it, and gets it
+    out of a block of pages that is kept.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: Recent[Hashable, Page] = Recent(_BLOCKS_KEPT)
+        self._last: Hashable = None
+
+    def page(self, store: Store, state: Hashable, model_ids: Sequence[int], filters: Filters, listing: Listing) -> Page:
+        """The page of the files that those models have encoded and that pass the filters.
+
+        `state` is that of the library, which the store is at.
+        """
+        every = state, tuple(model_ids), filters, listing._replace(offset=0, limit=BLOCK)
+        is_first, self._last = self._last != every, every
+        if is_first or listing.limit > BLOCK:
+            return store.list_files(model_ids, filters, listing)
+
+        def block(begin: int) -> Page:
+            asked = listing._replace(offset=begin, limit=BLOCK)
+            return self._blocks.get((every, begin), lambda: store.list_files(model_ids, filters, asked))
+
+        begin, end = listing.offset // BLOCK * BLOCK, listing.offset + listing.limit
+        rows, total = block(begin)
+        if begin + BLOCK < min(end, total):
+            rows = [*rows, *block(begin + BLOCK)[0]]
+        return rows[listing.offset - begin : end - begin], total
+
 
 def listed_files(
-    store: Store, model_ids: Sequence[int], presence: Presence, filters: Filters, listing: Listing
-) -> tuple[tuple[ListedFile, ...], int]:
-    """A page of the files that those models have encoded and that pass the filters, and how many there are in all."""
-    found, total = store.list_files(model_ids, filters, listing)
+    store: Store, presence: Presence, filters: Filters, listing: Listing, found: Sequence[tuple[int, bytes]]
+) -> tuple[ListedFile, ...]:
+    """What is told of the files of a page."""
     items = {(item.item_id, item.path): item for item in store.found_items([item_id for item_id, _ in found], filters)}
     copies: dict[int, list[bytes]] = {}
     for item_id, path in () if listing.copies else sorted(items):
@@ -35,7 +73,7 @@ def listed_files(
         )
         for rank, ((item_id, _), one) in enumerate(zip(found, shown, strict=True), start=listing.offset + 1)
     )
-    return files if listing.seed is None else _in_order(files, listing), total
+    return files if listing.seed is None else _in_order(files, listing)
 
 
 def _in_order(files: Sequence[ListedFile], listing: Listing) -> tuple[ListedFile, ...]:

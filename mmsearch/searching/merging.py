@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
-from mmsearch.searching.fusion import Fusion
+from mmsearch.searching.fusion import WORDS, Fusion
 from mmsearch.searching.words import LEAST_WORD_SCORE, NO_MATCH, WordMatch
 
-WORDS = "words"
 # In which words a file was found: those that were typed, or those that they were read as.
 WordsAs = Literal["typed", "english"]
 
@@ -87,9 +86,7 @@ def by_file(
         words = {place.item_id: matches.get((place.item_id, path), NO_MATCH) for place in of_path}
         is_told = max(match.score for match in words.values()) >= (0 if must_match else LEAST_WORD_SCORE)
         if is_told and fusion is not None:
-            words = {
-                item_id: match._replace(score=fusion.moved_one(WORDS, match.score)) for item_id, match in words.items()
-            }
+            words = {item_id: match._replace(score=fusion.moved_words(match.score)) for item_id, match in words.items()}
         if is_told:
             found.append(_both(near, of_path, words, least))
         elif not must_match:
@@ -130,7 +127,7 @@ def told_by_words(score: float, must_match: bool = False, fusion: Fusion | None 
     """What a match of that score adds to a file: nothing where it has too few of the words, unless it `must_match`."""
     if score < LEAST_WORD_SCORE and not must_match:
         return 0.0
-    return score if fusion is None else fusion.moved_one(WORDS, score)
+    return score if fusion is None else fusion.moved_words(score)
 
 
 def _of(place: Place) -> Measured:

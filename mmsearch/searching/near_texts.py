@@ -154,8 +154,9 @@ class NearTexts:
         for row in range(_ROWS):
             keys = _mixed(keys + values[:, row])
         order = np.argsort(keys, kind="stable")
-        ends = np.flatnonzero(np.diff(keys[order])) + 1
-        return (crowd for crowd in np.split(order, ends) if len(crowd) > 1)
+        bounds = np.concatenate([[0], np.flatnonzero(np.diff(keys[order])) + 1, [len(order)]])
+        crowds = np.flatnonzero(np.diff(bounds) > 1)
+        return (order[bounds[crowd] : bounds[crowd + 1]] for crowd in crowds.tolist())
 
     def _compared(self, one: ItemIds, other: ItemIds) -> Iterator[Shared]:
         for start in range(0, len(one), _AT_ONCE):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -49,12 +50,15 @@ class Term:
     """One text or one image of a query. `value` is the text, or the image file's path; negative weights repel.
 
     `read_as` is how a text in another language was read for a model that knows English alone: a session finds that out.
+    `typed` is the whole text where that was taken for this term and another one, to be avoided; a session makes it one
+    term again where a file has these words as they were typed.
     """
 
     modality: Modality
     value: str
     weight: float = 1.0
     read_as: Reading | None = None
+    typed: str | None = None
 
     def json_fields(self) -> dict[str, Any]:
         """`{"text": "dog", "weight": 1.0}`, `{"image": "/a.jpg", "weight": 0.5}`; `read_as` where a text was read."""
@@ -148,7 +152,8 @@ def text_terms(written: str) -> list[Term]:
 
     `a street without cars`, `a street with no cars`, `a street, no cars`, `a street but not cars`: to a model these say
     "cars". Of the first ten photos 46 in 100 had what was wanted and lacked the rest by one vector less half of the
-    other, and 29 in 100 as it was typed (64 pairs of things, held-out photos). A longer text is one term.
+    other, and 29 in 100 as it was typed (64 pairs of things, held-out photos). A longer text is one term. The two keep
+    the text: it may be a name (`searching/literal.py`).
     """
     weight, text = parse_weight(written)
     is_short = len(text.split()) <= MOST_WORDS_APART and not _QUOTES.intersection(text)
@@ -156,7 +161,36 @@ def text_terms(written: str) -> list[Term]:
     if match is None:
         return [text_term(written)]
     terms = (match["wanted"], weight), (match["unwanted"], -weight * AVOIDED)
-    return [Term("text", _as_utf8(text), _weight(written, signed)) for text, signed in terms]
+    return [Term("text", _as_utf8(part), _weight(written, signed), typed=_as_utf8(text)) for part, signed in terms]
+
+
+def in_parts(terms: Iterable[Term]) -> Iterator[tuple[Term, ...]]:
+    """The terms, those together that were one text: what is wanted of it, and what is to be avoided."""
+    all_of_them, place = tuple(terms), 0
+    while place < len(all_of_them):
+        count = 2 if _are_one(all_of_them[place : place + 2]) else 1
+        yield all_of_them[place : place + count]
+        place += count
+
+
+def as_one(wanted: Term, avoided: Term) -> Term:
+    """The text that two terms were, as one that is wanted."""
+    assert wanted.typed is not None and avoided.typed == wanted.typed
+    return Term("text", wanted.typed, wanted.weight, typed=wanted.typed)
+
+
+def as_parts(terms: Iterable[Term]) -> Iterator[Term]:
+    """The terms as they were typed: a text that was made one again as the two that it was."""
+    for term in terms:
+        parts = text_terms(f"{term.weight!r}:{term.value}") if term.typed == term.value else [term]
+        yield from parts if len(parts) == 2 else [term]
+
+
+def _are_one(terms: Sequence[Term]) -> bool:
+    if len(terms) != 2 or terms[0].typed is None:
+        return False
+    wanted, avoided = terms
+    return wanted.typed == avoided.typed and wanted.weight > 0 > avoided.weight
 
 
 def text_term(written: str, sign: int = 1) -> Term:

@@ -20,6 +20,7 @@ from mmsearch.searching.cache import QueryCache
 from mmsearch.store.protocol import Store
 
 MOST_VECTORS = 1_000
+_MOST_ENCODERS = 8
 
 
 class QueryVectors:
@@ -29,8 +30,12 @@ class QueryVectors:
         self._folder = folder
         self._open = open_encoder
         self._turns = _Turns()
-        self._encoders: Recent[str, Encoder] = Recent(8)
+        self._encoders: Recent[str, Encoder] = Recent(_MOST_ENCODERS)
         self._known: Recent[tuple[object, ...], FloatMatrix] = Recent(MOST_VECTORS)
+
+    def let_go(self) -> None:
+        """Drops the encoders; what they have made of queries is still known."""
+        self._encoders = Recent(_MOST_ENCODERS)
 
     def of_texts(self, in_use: ModelInUse, texts: tuple[str, ...]) -> FloatMatrix:
         """The unit vector of a text, or of the mean of several, float32 [dimension]."""

@@ -250,10 +250,13 @@ class Searcher:
             found_by_file = self._by_file(query, asked, words, near, literal, images)
             files = self._files(found_by_file, query, images, companions)
             hits = [found for found in files if found.measured.is_hit]
-            is_all = literal.is_all and (near.is_all or words.must_match)
+            # What of the rest holds too few of the words is found by vectors alone.
+            worded = told_by_words(literal.unseen, words.must_match, self._fusion)
+            is_told = literal.is_all or not worded
+            is_all = is_told and (near.is_all or words.must_match)
             # Of few items there may be many files: copies, each with words of its own.
-            is_last = is_all or (count >= most and literal.is_all)
-            unseen = together(near.unseen, told_by_words(literal.unseen, words.must_match, self._fusion))
+            is_last = is_all or (count >= most and is_told)
+            unseen = together(near.unseen, worded)
             for found in hits:
                 if is_last or found.measured.score >= unseen:
                     settled.setdefault(found.path, found)

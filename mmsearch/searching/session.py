@@ -26,6 +26,7 @@ from mmsearch.searching.channels import (
 from mmsearch.searching.connections import Connections
 from mmsearch.searching.fusion import fusion_in_use
 from mmsearch.searching.languages import as_read, texts_of
+from mmsearch.searching.literal import as_typed
 from mmsearch.searching.merging import Told
 from mmsearch.searching.options import SessionOptions
 from mmsearch.searching.presence import Presence
@@ -39,6 +40,7 @@ from mmsearch.store.protocol import Store
 if TYPE_CHECKING:
     from mmsearch.searching.explanations import Explanation
     from mmsearch.searching.facets import Facets
+    from mmsearch.searching.listing import ListPages
     from mmsearch.searching.stored_files import FileSources, PassagePlace, Passages, StoredFile
 
 # A derived file that was replaced a moment ago belongs to a state that is about to come.
@@ -75,6 +77,7 @@ class Session:
         self._connections = Connections(place, open_store)
         self._vectors = QueryVectors(place.folder, open_encoder)
         self._presence = Presence()
+        self._lists: ListPages | None = None
         self._lock = threading.Lock()
         self._latest: LibraryState | None = None
 
@@ -91,6 +94,11 @@ class Session:
         self._connections.close()
         self._latest = None
 
+    def let_go(self) -> None:
+        """Gives the memory of models, codes, vectors and graphs back: they are loaded again when they are needed."""
+        self._latest = None
+        self._vectors.let_go()
+
     def search(self, query: Query | str) -> SearchResult:
         """The files that answer a query, best first. A text is a query of one term (`2:dog` has weight 2).
 
@@ -100,9 +108,9 @@ class Session:
         started = time.perf_counter()
         asked = Query(tuple(text_terms(query))) if isinstance(query, str) else query
         with self._place.guarded():
-            state, answer = self._answered(asked, self._search_now)
+            state, read, answer = self._answered(asked, self._search_now)
         return SearchResult(
-            query=as_read(asked, state.models),
+            query=read,
             model=state.label,
             library=self._place.location,
             elapsed_ms=(time.perf_counter() - started) * 1000,
@@ -126,7 +134,7 @@ class Session:
             MmsearchError: as for `search`.
         """
         with self._place.guarded():
-            _, answer = self._answered(query, self._search_now)
+            _, _, answer = self._answered(query, self._search_now)
         return [((hit.path, *hit.copies), told) for hit, told in zip(answer.hits, answer.told, strict=True)]
 
     def list_files(
@@ -154,11 +162,14 @@ class Session:
         wanted, listing = filters or Filters(), Listing(sort == "date", offset, limit, copies, random)
 
         from mmsearch.searching.grouping import in_groups
-        from mmsearch.searching.listing import listed_files
+        from mmsearch.searching.listing import ListPages, listed_files
+
+        lists = self._lists = self._lists or ListPages()
 
         def listed(store: Store, state: LibraryState) -> tuple[tuple[ListedFile, ...], int, int]:
             model_ids = [in_use.model_id for in_use in state.models]
-            return *listed_files(store, model_ids, self._presence, wanted, listing), state.key.number
+            rows, total = lists.page(store, state.key, model_ids, wanted, listing)
+            return listed_files(store, self._presence, wanted, listing, rows), total, state.key.number
 
         files, total, number = self._found(listed)
         elapsed_ms = (time.perf_counter() - started) * 1000
@@ -226,7 +237,9 @@ class Session:
         asked = Query(tuple(text_terms(query))) if isinstance(query, str) else query
         path = self._found(lambda store, state: path_called(self._folder, store, os.fspath(file)))
         only, like, unlike = Filters(folders=(path,)), asked.like, asked.unlike
-        found = self.search(Query(asked.terms, only, 1, 0.0, like=like, unlike=unlike, language=asked.language))
+        # What is no name in this file may be one in another: it is read as in a search of all of them.
+        terms = self._found(lambda store, state: as_typed(asked, store, state.models)).terms
+        found = self.search(Query(terms, only, 1, 0.0, like=like, unlike=unlike, language=asked.language))
         if not found.hits:
             why = "is itself what is liked or not" if like or unlike else "lacks what stands in quotation marks"
             raise Invalid(f"{os.fsdecode(path)} is no answer to that: it {why}.")
@@ -243,7 +256,7 @@ class Session:
         from mmsearch.searching.explaining import explained, grounds_of
 
         with self._place.guarded():
-            _, grounds = self._answered(
+            _, _, grounds = self._answered(
                 result.query,
                 lambda store, state, query, vectors, tries: grounds_of(store, state, query, vectors, result.hits),
             )
@@ -256,8 +269,8 @@ class Session:
         # After some tries an answer is given without the files that it lacks.
         return Searcher(state, store, self._presence, patient=tries < TRIES).answer(query, vectors)
 
-    def _answered(self, query: Query, find: Find[Found]) -> tuple[LibraryState, Found]:
-        """What `find` makes of a query and its vectors at the state that the library is at now, and that state."""
+    def _answered(self, query: Query, find: Find[Found]) -> tuple[LibraryState, Query, Found]:
+        """The state that the library is at now, how the query is read there, and what `find` makes of its vectors."""
         encoded: Encoded = {}
         latest = self._latest
         if latest is not None:
@@ -274,7 +287,7 @@ class Session:
 
     def _answered_now(
         self, query: Query, encoded: Encoded, tries: int, find: Find[Found]
-    ) -> tuple[tuple[LibraryState, Found] | None, list[tuple[ModelInUse, Term]]]:
+    ) -> tuple[tuple[LibraryState, Query, Found] | None, list[tuple[ModelInUse, Term]]]:
         """What is found at the state that the library is at now, or the terms that are to be encoded for it.
 
         Neither, where it is to be had at a later state.
@@ -282,12 +295,12 @@ class Session:
 
         def answered(
             store: Store, state: LibraryState
-        ) -> tuple[tuple[LibraryState, Found] | None, list[tuple[ModelInUse, Term]]]:
-            read = as_read(query, state.models)
+        ) -> tuple[tuple[LibraryState, Query, Found] | None, list[tuple[ModelInUse, Term]]]:
+            read = as_read(as_typed(query, store, state.models), state.models)
             vectors, missing = self._query_vectors(store, state, read, encoded)
             if missing:
                 return None, missing
-            return (state, find(store, state, read, vectors, tries)), []
+            return (state, read, find(store, state, read, vectors, tries)), []
 
         return self._now(tries, answered) or (None, [])
 

@@ -22,6 +22,8 @@ FEWEST_LETTERS, MOST_LETTERS = 4, 24
 MOST_WORDS = 3
 # So many documents that hold a word tell enough of how common it is.
 _MOST_COUNTED = 100
+# Most spellings are no words: so many are asked for together first.
+_AT_ONCE = 32
 _LATIN = "abcdefghijklmnopqrstuvwxyz"
 _CYRILLIC = "абвгґдежзийклмнопрстуфхцчшщъыьэюяєі"
 
@@ -51,9 +53,13 @@ def _may_be_wrong(word: AskedWord) -> bool:
 def _nearest(store: WordIndex, word: str) -> str | None:
     """The word one edit away that most documents hold, and of these the first of the alphabet."""
     counts: dict[str, int] = {}
-    for other in sorted(set(_one_edit_away(word)) - {word}):
-        if any(store.documents_with([AskedWord((other,))], 1)):
-            counts[other] = sum(map(len, store.documents_with([AskedWord((other,))], _MOST_COUNTED)))
+    others = [AskedWord((other,)) for other in sorted(set(_one_edit_away(word)) - {word})]
+    for start in range(0, len(others), _AT_ONCE):
+        some = others[start : start + _AT_ONCE]
+        for other in some if store.holds_any(some) else ():
+            count = sum(map(len, store.documents_with([other], _MOST_COUNTED)))
+            if count:
+                counts[other.pieces[0]] = count
     return max(counts, key=lambda one: counts[one], default=None)
 
 

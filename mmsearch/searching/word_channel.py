@@ -43,8 +43,9 @@ class WordChannel:
 
     @property
     def words(self) -> tuple[AskedWord, ...]:
-        """The words and phrases of all readings."""
-        return tuple(dict.fromkeys(weighed.word for ranking, _ in self._found for weighed in ranking.words))
+        """The words and phrases of all readings, each by itself."""
+        weighed = (one for ranking, _ in self._found for one in ranking.words)
+        return tuple(dict.fromkeys(one.word for one in weighed if one.part != "typed"))
 
     def match(self, source: WordSource) -> WordMatch:
         """How well a place matches, and whether it is better by the English words than by those that were typed."""

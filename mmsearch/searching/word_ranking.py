@@ -8,6 +8,7 @@ from typing import NamedTuple
 from mmsearch.records import Filters, WordPlace, WordSource
 from mmsearch.searching.words import (
     AskedWords,
+    Part,
     WeightedWord,
     WordMatch,
     begun,
@@ -24,6 +25,8 @@ RARE = 2_000
 # Of documents with common words so many are looked at for those that pass filters.
 _MOST_FILTERED = 20_000
 _ALL = 1 << 62
+# Of more common words all stand in one place, or few matter.
+_MOST_APART = 4
 
 # A document of the word index: 0 for a file's or 1 for an item's, and the id of that.
 _Document = tuple[int, int]
@@ -83,12 +86,17 @@ class WordRanking:
         places = self._store.word_places((), item_ids, self._filters, self._models)
         return [place for place in places if self._allowed is None or place.file_id in self._allowed]
 
+    @property
+    def _has_rare_word(self) -> bool:
+        return any(one.part != "typed" for one in self._rare)
+
     def best(self, count: int) -> WordsNear:
         """The best so many places, each in a file of its own or in one that others have named."""
         documents = self._documents
         is_all = True
-        if not self._rare and self._common:
-            documents, is_all = self._of_common_words(count)
+        if self._common and not self._has_rare_word:
+            some_of_all, is_all = self._of_common_words(count)
+            documents = {**some_of_all, **documents}
         ordered = sorted(documents, key=lambda one: (-documents[one], one))
         places: list[WordPlace] = []
         paths: set[bytes] = set()
@@ -107,8 +115,8 @@ class WordRanking:
         if is_all:
             return WordsNear(places, 0.0, True)
         # Common words may stand in the name of the file, too, that holds a passage with a rare one.
-        beside = sum(one.weight for one in self._common) if self._rare else 0.0
-        highest = min(documents[some[-1]] + beside, sum(one.weight for one in self.words))
+        beside = sum(one.most for one in self._common) if self._has_rare_word else 0.0
+        highest = min(documents[some[-1]] + beside, sum(one.most for one in self.words))
         return WordsNear(places, score_of(highest, self.words), False)
 
     def _places(self, documents: Sequence[_Document]) -> Iterator[WordPlace]:
@@ -138,6 +146,7 @@ class WordRanking:
             if len(word.pieces) == 1 and (other is None or not self._add(other, known, RARE)):
                 self.words.append(weighted(word, 0, known))
                 self.missing.append(word)
+        self._look_up_typed(known)
         if not self._rare and not self._common:
             self.words = []
             return
@@ -146,6 +155,22 @@ class WordRanking:
             of_both = {number for in_files, _ in holding for number in in_files}
             self._note(common, of_both, {number for _, items in holding for number in items})
         self._join()
+
+    def _look_up_typed(self, known: int) -> None:
+        """The texts as they were typed: of each the first form that something holds."""
+        if not (self._asked.words or self._asked.phrases):
+            for forms in self._asked.typed:
+                named = self._store.files_named(forms[0], RARE)
+                if named:
+                    one = weighted(forms[0], len(named), known, "name")
+                    self.words.append(one)
+                    self._rare.append(one)
+                    self._note(one, named, ())
+            return
+        missing = {piece for word in self.missing for piece in word.pieces}
+        for forms in self._asked.typed if self._rare or self._common else ():
+            new = (form for form in forms if form not in self._asked.words and missing.isdisjoint(form.pieces))
+            any(self._add(form, known, RARE, "typed") for form in new)
 
     def _join(self) -> None:
         """What a file says by its name, and a passage in it, are told together: the passage comes as early as both."""
@@ -158,13 +183,13 @@ class WordRanking:
             document = (1, place.item_id)
             self._documents[document] = max(self._documents[document], both)
 
-    def _add(self, word: AskedWord, known: int, most: int) -> bool:
+    def _add(self, word: AskedWord, known: int, most: int, part: Part = "word") -> bool:
         """Takes the word into account. Whether something holds it."""
         files, items = self._store.documents_with([word], most + 1)
         count = len(files) + len(items)
         if not count:
             return False
-        one = weighted(word, count, known)
+        one = weighted(word, count, known, part)
         self.words.append(one)
         if max(len(files), len(items)) > most:
             self._common.append(one)
@@ -174,19 +199,49 @@ class WordRanking:
         return True
 
     def _note(self, one: WeightedWord, files: Iterable[int], items: Iterable[int]) -> None:
-        more = one.weight * one.factor
         for document in {*((0, number) for number in files), *((1, number) for number in items)}:
-            self._documents[document] = self._documents.get(document, 0.0) + more
+            self._documents[document] = self._documents.get(document, 0.0) + one.most
 
     def _of_common_words(self, count: int) -> tuple[dict[_Document, float], bool]:
-        """The first documents with all common words, or with the one that tells most where none has all of them."""
+        """The first documents with all common words, and the first passages that have some of them in files that are
+        called by the rest; or the first with the word that tells most, where there are none.
+        """
         most = _MOST_FILTERED if self._filters else 4 * count
-        together = [self._common, [max(self._common, key=lambda one: one.weight)]]
-        for words in together:
+        plain = [one for one in self._common if one.part == "word"]
+        documents: dict[_Document, float] = {}
+        is_all = True
+        for words in dict.fromkeys((tuple(self._common), tuple(plain))):
             files, items = self._store.documents_with([one.word for one in words], most)
-            if files or items:
-                break
-        weight = sum(one.weight for one in words)
-        documents: dict[_Document, float] = {(0, number): weight for number in files}
-        documents |= {(1, number): weight for number in items}
-        return documents, max(len(files), len(items)) < most
+            is_all = is_all and max(len(files), len(items)) < most
+            _put(documents, files, items, words)
+        apart = _ways_apart([one.word for one in plain]) if is_all else ()
+        for named, said in apart:
+            items = self._store.items_in_files_with(named, said, most)
+            is_all = is_all and len(items) < most
+            _put(documents, (), items, plain)
+        if not documents:
+            telling = max(plain, key=lambda one: one.weight)
+            files, items = self._store.documents_with([telling.word], most)
+            is_all = max(len(files), len(items)) < most
+            _put(documents, files, items, [telling])
+        return documents, is_all
+
+
+def _put(
+    documents: dict[_Document, float], files: Iterable[int], items: Iterable[int], words: Sequence[WeightedWord]
+) -> None:
+    """Puts documents that hold all of the words beside those that are known."""
+    weight = sum(one.most for one in words)
+    for document in (*((0, number) for number in files), *((1, number) for number in items)):
+        documents.setdefault(document, weight)
+
+
+def _ways_apart(words: Sequence[AskedWord]) -> Iterator[tuple[list[AskedWord], list[AskedWord]]]:
+    """Ways in which a few words may stand apart: one of them in what a file is called, the others in what it says."""
+    if not 2 <= len(words) <= _MOST_APART:
+        return
+    for place, word in enumerate(words):
+        others = [*words[:place], *words[place + 1 :]]
+        yield [word], others
+        if len(others) > 1:
+            yield others, [word]

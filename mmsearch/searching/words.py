@@ -4,7 +4,8 @@ The weight of a word is its inverse document frequency, `w = ln(1 + (N - n + 0.5
 documents hold, as in BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009). Names, titles and
 passages are short, so that a word is there or not, whatever its count: what matches is the sum `e` of the weights of
 those that are there, each times a factor of the field it stands in, and the share `c` of it in the weights of all words
-of the query. The score is a logistic function of both, `1 / (1 + exp(-(A + B ln(1 + e) - C (1 - c))))`; how often
+of the query. Words that stand in the order in which they were typed are one rare word more, which is no part of that
+sum. The score is a logistic function of both, `1 / (1 + exp(-(A + B ln(1 + e) - C (1 - c))))`; how often
 matches of a score are right is measured by `benchmarks/word_merge.py`.
 """
 
@@ -14,10 +15,11 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from mmsearch.records import WordSource
 from mmsearch.searching.function_words import BESIDE_THE_POINT, FUNCTION_WORDS
+from mmsearch.searching.literal import name_in
 from mmsearch.searching.query import Term
 from mmsearch.store.words import AskedWord, asked_word, is_spaceless, words_of_name, words_of_text
 
@@ -27,19 +29,28 @@ LEAST_WORD_SCORE = 0.5
 MOST_WORDS = 24
 _ALONE, _BY_WEIGHT, _BY_SHARE = -0.2, 2.45, 10.0
 _IN_NAMES, _IN_TEXTS, _BEGUN = 1.0, 0.9, 0.85
+# A name in which all words stand in the order in which they were typed tells so much more: no other file is meant as
+# surely. Texts say many things in passing: there they tell as one word more.
+_AS_TYPED = 16.0
 _FEWEST_LETTERS_BEGUN = 3
 
+_SAY_NOTHING = FUNCTION_WORDS | BESIDE_THE_POINT
 _PHRASE = re.compile(r'(?:(?<=\s)|^)["“„«]([^"“”„«»]+)["”“»](?=[\s.,;:!?]|$)')
 
 
 class AskedWords(NamedTuple):
-    """What a query asks of the word index: words, and phrases that a hit has to hold."""
+    """What a query asks of the word index: words, and phrases that a hit has to hold.
+
+    `typed` are the texts as they were typed, of several words each: where one stands so it is what is meant. Of texts
+    that say nothing else (`The Who`) they are all there is, looked for in names.
+    """
 
     words: tuple[AskedWord, ...]
     phrases: tuple[AskedWord, ...]
+    typed: tuple[tuple[AskedWord, ...], ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.words or self.phrases)
+        return bool(self.words or self.phrases or self.typed)
 
 
 def words_of_query(terms: Iterable[Term]) -> AskedWords:
@@ -54,7 +65,22 @@ def words_of_query(terms: Iterable[Term]) -> AskedWords:
     words = [word for text in texts for word in _bare_words(_PHRASE.sub(" ", text))]
     telling = [word for word in words if not BESIDE_THE_POINT.issuperset(word.pieces)] or words
     wanted = () if has_pictures else tuple(dict.fromkeys(telling))[:MOST_WORDS]
-    return AskedWords(wanted, tuple(dict.fromkeys(one for one in phrases if one is not None)))
+    typed = () if has_pictures else tuple(filter(None, (_as_typed(term) for term in terms if term.value in texts)))
+    return AskedWords(wanted, tuple(dict.fromkeys(one for one in phrases if one is not None)), typed)
+
+
+def _as_typed(term: Term) -> tuple[AskedWord, ...]:
+    """The text as one phrase and, less surely meant, without what says nothing at its ends, and what in it is a name
+    that says `without`; none of a single word.
+    """
+    text = term.value
+    whole = asked_word(text) if len(text.split()) > 1 and not _PHRASE.search(text) else None
+    if whole is None or not 2 <= len(whole.pieces) <= MOST_WORDS:
+        return ()
+    says = [place for place, piece in enumerate(whole.pieces) if piece not in _SAY_NOTHING]
+    core = whole._replace(pieces=whole.pieces[says[0] : says[-1] + 1]) if says else whole
+    forms = (whole, core, name_in(term) or whole)
+    return tuple(form for form in dict.fromkeys(forms) if len(form.pieces) > 1)
 
 
 def readings_of_query(terms: Iterable[Term]) -> tuple[AskedWords, ...]:
@@ -103,19 +129,34 @@ def begun(word: AskedWord) -> AskedWord | None:
     return word._replace(is_begun=True) if is_long else None
 
 
+# What a word is to a query: one of its words; all of them as they were typed, which tells more where it stands and
+# nothing where it does not; or that where it is all there is, so that it counts in names alone.
+Part: TypeAlias = Literal["word", "typed", "name"]
+
+
 class WeightedWord(NamedTuple):
-    """A word of a query, and how much it tells: its inverse document frequency, times a factor where it is begun."""
+    """A word of a query, and how much it tells: its inverse document frequency, times a factor where it is begun, or
+    all of the query as it was typed.
+    """
 
     word: AskedWord
     weight: float
     factor: float = 1.0
+    part: Part = "word"
+
+    @property
+    def most(self) -> float:
+        """What it tells at most."""
+        return self.factor * self.weight
 
 
-def weighted(word: AskedWord, documents: int, known: int) -> WeightedWord:
+def weighted(word: AskedWord, documents: int, known: int, part: Part = "word") -> WeightedWord:
     """That of a word that so many documents hold, of those that are known."""
     known = max(known, documents)
     weight = math.log(1 + (known - documents + 0.5) / (documents + 0.5))
-    return WeightedWord(word, weight, _BEGUN if word.is_begun and len(word.pieces[-1]) > 2 else 1.0)
+    if part == "typed":
+        return WeightedWord(word, weight, _AS_TYPED, part)
+    return WeightedWord(word, weight, _BEGUN if word.is_begun and len(word.pieces[-1]) > 2 else 1.0, part)
 
 
 class WordMatch(NamedTuple):
@@ -133,11 +174,11 @@ def matched(source: WordSource, words: Sequence[WeightedWord]) -> WordMatch:
     named = words_of_name(source.name), words_of_name(source.folders), words_of_text(source.said)
     texts = words_of_text(source.text), words_of_text(source.told)
     evidence = 0.0
-    for word, weight, factor in words:
-        if any(word.is_in(field) for field in named):
-            evidence += _IN_NAMES * factor * weight
-        elif any(word.is_in(field) for field in texts):
-            evidence += _IN_TEXTS * factor * weight
+    for one in words:
+        if any(one.word.is_in(field) for field in named):
+            evidence += _IN_NAMES * one.most
+        elif one.part != "name" and any(one.word.is_in(field) for field in texts):
+            evidence += _IN_TEXTS * (one.weight if one.part == "typed" else one.most)
     return WordMatch(score_of(evidence, words))
 
 
@@ -145,5 +186,5 @@ def score_of(evidence: float, words: Sequence[WeightedWord]) -> float:
     """The score of a match of so much weight; 0 where nothing matches."""
     if not evidence:
         return 0.0
-    share = evidence / sum(one.weight for one in words)
+    share = min(1.0, evidence / sum(one.weight for one in words if one.part != "typed"))
     return 1 / (1 + math.exp(-(_ALONE + _BY_WEIGHT * math.log1p(evidence) - _BY_SHARE * (1 - share))))

@@ -30,6 +30,18 @@ class WordIndex(Protocol):
         No more than `most` of each are found, and looked at as far as that is possible.
         """
 
+    def items_in_files_with(self, named: Sequence[AskedWord], said: Sequence[AskedWord], most: int) -> list[int]:
+        """The ids of items whose documents hold all of `said`, in files whose documents hold all of `named`.
+
+        No more than `most`, of the first 20,000 documents of either kind.
+        """
+
+    def files_named(self, word: AskedWord, most: int) -> list[int]:
+        """The ids of files in whose names, folders, titles, keywords or places that word stands; the first `most`."""
+
+    def holds_any(self, words: Sequence[AskedWord]) -> bool:
+        """Whether a document holds one of the words, of which there are 64 at most."""
+
     def files_with(self, word: AskedWord) -> set[int]:
         """The ids of all files in whose documents, or those of their items, that word stands."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mmsearch.errors import MmsearchError
+from mmsearch.records import Progress
 from mmsearch.server.mcp.fitting import MOST_ANSWER_BYTES, fitted
 from mmsearch.server.mcp.messages import written
 from mmsearch.server.opened_library import OpenedLibrary
@@ -32,7 +33,7 @@ class Call:
     """A request that is answered: with what, in how many bytes, and in which form.
 
     `is_structured` says that the client takes objects beside texts, `in_words` how errors are told to a person, and
-    `cancelled` is set once the client wants no answer any more.
+    `cancelled` is set once the client wants no answer any more, and `tell` takes how far it is.
     """
 
     opened: OpenedLibrary
@@ -40,6 +41,12 @@ class Call:
     is_structured: bool = True
     most_bytes: int = MOST_ANSWER_BYTES
     cancelled: threading.Event = field(default_factory=threading.Event)
+    tell: Callable[[Progress], None] = lambda progress: None
+
+    def go_on(self, progress: Progress) -> None:
+        """Tells how far it is. Raises Cancelled where nobody waits for the answer."""
+        self.check()
+        self.tell(progress)
 
     def check(self) -> None:
         """Raises Cancelled where nobody waits for the answer."""

@@ -8,7 +8,6 @@ from typing import Any
 
 from mmsearch.errors import MmsearchError
 from mmsearch.output.json import document
-from mmsearch.records import Progress
 from mmsearch.searching.query import Sort
 from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
 from mmsearch.server.filtering import filters_of
@@ -114,12 +113,11 @@ def _similar(call: Call, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _duplicates(call: Call, given: Mapping[str, Any]) -> dict[str, Any]:
-    def go_on(progress: Progress) -> None:
-        call.check()
-
     offset, limit = given["offset"], given["limit"]
     with call.opened.of_its_own() as library:
-        found = library.duplicates(filters_of(given), classes=given["class"], limit=offset + limit, on_progress=go_on)
+        found = library.duplicates(
+            filters_of(given), classes=given["class"], limit=offset + limit, on_progress=call.go_on
+        )
     page = replace(found, groups=found.groups[offset:])
     return tool_answer(call, {**document(page), "next_offset": _next(offset, len(page.groups), found.total)})
 

@@ -26,6 +26,7 @@ from mmsearch.server.mcp.messages import (
     result_of,
     written,
 )
+from mmsearch.server.mcp.progress import Teller
 from mmsearch.server.mcp.versions import (
     GREETED,
     STATELESS,
@@ -157,7 +158,8 @@ class Server:
         if request.version is None:
             raise ProtocolError(INVALID_REQUEST, "The first request is `initialize`.")
         work = _work(request)
-        call = replace(call, is_structured=is_structured(request.version), cancelled=threading.Event())
+        tell = Teller(request.params, self._write).tell
+        call = replace(call, is_structured=is_structured(request.version), cancelled=threading.Event(), tell=tell)
         with self._lock:
             if request.called in self._under_way:
                 raise ProtocolError(INVALID_REQUEST, "A request of that id is under way.")

@@ -93,10 +93,20 @@ async def _told(request: Request, error: Exception) -> Response:
         return problem_of(error, served.in_words(error)).response(root_path)
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        return Problem("method", "Another method is taken there.", error.headers).response(root_path)
+        allowed = {"Allow": ", ".join(sorted(_methods_of(request)))}
+        return Problem("method", "Another method is taken there.", allowed).response(root_path)
     if error.status_code == 404:
         return Problem("not_found", "There is nothing of that path.").response(root_path)
     return Problem("invalid", str(error.detail)).response(root_path)
+
+
+def _methods_of(request: Request) -> set[str]:
+    """The methods that the path of a request takes, all of its routes together."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if route.path_regex.match(request.scope["path"]):
+            found |= route.methods
+    return found
 
 
 async def index(request: Request) -> Response:

@@ -25,6 +25,10 @@ _CURSOR = {"cursor": or_null(_TEXT)}
 _THUMB = {"thumb": or_null(_TEXT)}
 _JSON, _JPEG = "application/json", "image/jpeg"
 
+_FILE: Mapping[str, Schema] = {"id": {"type": "string", "pattern": "^[0-9a-f]{32}$"}}
+_PAGE_OF_FILE = {**_FILE, "n": {"type": "integer", "minimum": 1}}
+_JOB: Mapping[str, Schema] = {"id": _TEXT}
+
 
 def description(root_path: str) -> dict[str, Any]:
     """The whole of it, for a server that is reached there."""
@@ -131,12 +135,12 @@ def _paths() -> dict[str, Any]:
         "/files/{id}/similar": {"get": _of_file("What is like a file.", reference("SearchResult"), searching.SIMILAR)},
         "/files/{id}/thumb": {"get": _of_file("A small picture of it.", _JPEG, files.THUMB)},
         "/files/{id}/frame": {"get": _of_file("A frame of a video.", _JPEG, files.FRAME)},
-        "/files/{id}/page/{n}": {"get": _of_file("A page of a document.", _JPEG, files.PAGE, ("n",))},
+        "/files/{id}/page/{n}": {"get": _of_file("A page of a document.", _JPEG, files.PAGE, _PAGE_OF_FILE)},
         "/files/{id}/passages": {"get": _of_file("Its text.", reference("Passages"), files.PASSAGES)},
         "/files/{id}/explain": {
             "get": _of_file("Why it answers a search.", reference("Explained"), explaining.EXPLAIN)
         },
-        "/files/{id}/original": {"get": _of_file("The file itself, or a range of it.", "*/*")},
+        "/files/{id}/original": {"get": _with_range(_of_file("The file itself, or a range of it.", "*/*"))},
         "/facets": {
             "get": _operation("What the files that answer have in common, counted.", reference("Facets"), asking.SEARCH)
         },
@@ -153,8 +157,8 @@ def _paths() -> dict[str, Any]:
             }
         },
         "/jobs/{id}": {
-            "get": _of_file("How far a run is.", reference("Job")),
-            "delete": _of_file("Stops a run.", reference("Job")),
+            "get": _of_file("How far a run is.", reference("Job"), in_path=_JOB),
+            "delete": _of_file("Stops a run.", reference("Job"), in_path=_JOB),
         },
         "/events": {"get": _operation("`library` and `job`, as server-sent events.", "text/event-stream")},
         "/status": {"get": _operation("What the library holds.", reference("Status"))},
@@ -173,13 +177,18 @@ def _body(parameters: Sequence[Parameter]) -> dict[str, Any]:
 
 
 def _of_file(
-    about: str, answer: Schema | str, parameters: Sequence[Parameter] = (), more: Sequence[str] = ()
+    about: str, answer: Schema | str, parameters: Sequence[Parameter] = (), in_path: Mapping[str, Schema] = _FILE
 ) -> dict[str, Any]:
-    """An operation on a file."""
+    """An operation on a file, or on what else `in_path` names."""
     operation = _operation(about, answer, parameters)
-    names = ("id", *more)
-    in_path = [{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in names]
-    return {**operation, "parameters": [*in_path, *operation["parameters"]]}
+    named = [{"name": name, "in": "path", "required": True, "schema": schema} for name, schema in in_path.items()]
+    return {**operation, "parameters": [*named, *operation["parameters"]]}
+
+
+def _with_range(operation: dict[str, Any]) -> dict[str, Any]:
+    """The operation, which takes the header Range with one range."""
+    part = {"description": "The range.", "content": operation["responses"]["200"]["content"]}
+    return {**operation, "responses": {**operation["responses"], "206": part}}
 
 
 def _operation(

@@ -86,6 +86,11 @@ class _Server(uvicorn.Server):
         )
         self._served = served
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Here, and not when the signal comes: that may be while work is handed to threads.
+        self._served.end_waiting()
+        await super().shutdown(sockets)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         def end(number: int, frame: object) -> None:

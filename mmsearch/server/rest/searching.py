@@ -61,6 +61,7 @@ async def similar(request: Request) -> Response:
 
     def work() -> Response:
         given = checked(of_query(query), SIMILAR)
+        served.session.file(called)  # an id that is known: as `like` a blank one would count as none
         return _answered(served, {**given, "like": [called]}, known)
 
     return await served.searches.do(work)

@@ -14,7 +14,9 @@ from mmsearch.nearest.recent import Recent
 from mmsearch.searching.duplicate_groups import Duplicates
 from mmsearch.searching.facets import Facets
 from mmsearch.searching.session import Session
+from mmsearch.server.opened_library import IDLE_SECONDS
 from mmsearch.server.rest.events import Events
+from mmsearch.server.rest.idle import Idle
 from mmsearch.server.rest.jobs import Jobs
 from mmsearch.server.rest.metrics import Metrics
 from mmsearch.server.rest.pages import Pages
@@ -35,7 +37,10 @@ def _cores() -> int:
 
 @dataclass
 class Served:
-    """A library that is served. `in_words` says an error with its remedy."""
+    """A library that is served. `in_words` says an error with its remedy.
+
+    What searches hold in memory is let go of when none has come for `idle_seconds`.
+    """
 
     library: Library
     session: Session
@@ -52,27 +57,37 @@ class Served:
     duplicates: Recent[object, Duplicates] = field(default_factory=lambda: Recent(_DUPLICATES_KEPT))
     metrics: Metrics = field(default_factory=Metrics)
     streams: int = 0
+    idle_seconds: float = IDLE_SECONDS
 
     def __post_init__(self) -> None:
         self.jobs = Jobs(self.library, self.in_words)
         self.events = Events(self.session, self.light, self.jobs)
+        self.idle = Idle(self.searches, self.let_go, self.idle_seconds)
 
     def of_its_own(self) -> Library:
         """The library opened once more, for what only one thread may use: its store is for one."""
         return self.library.opened_again()
 
+    def let_go(self) -> None:
+        """Gives the memory that searches take back, until the next one."""
+        self.session.let_go()
+        self.library.let_go()
+
     def end(self) -> None:
         """Lets go of those who wait for nothing but events."""
         self.events.is_ending = True
 
+    def end_waiting(self) -> None:
+        """Lets go of those whose turn has not come."""
+        for turns in (self.searches, self.pictures, self.light, self.slow):
+            turns.close()
+
     def close(self) -> None:
         """Lets go of all of it."""
         self.end()
+        self.idle.close()
         self.jobs.close()
-        self.searches.close()
-        self.pictures.close()
-        self.light.close()
-        self.slow.close()
+        self.end_waiting()
         self.uploads.close()
         self.session.close()
         self.library.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -20,22 +21,31 @@ class Turns:
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix=f"mmsearch-{name}")
         self._most = at_once + most_waiting
         self.at_once = at_once
+        self._is_closed = False
         self.under_way = 0
+        self.last_done = 0.0  # when work last ended, by the monotonic clock
 
     async def do(self, work: Callable[[], Done]) -> Done:
         """What the work gives, once it was its turn.
 
         Raises:
-            Problem: too many wait.
+            Problem: too many wait, or the server ends.
         """
+        if self._is_closed:
+            raise _ending()
         if self.under_way >= self._most:
             message = f"{self.under_way - self.at_once} requests are waiting; ask again in a moment."
             raise Problem("overloaded", message, {"Retry-After": str(_RETRY_SECONDS)})
         self.under_way += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except asyncio.CancelledError:
+            if self._is_closed:  # whoever waits is told so
+                raise _ending() from None
+            raise
         finally:
             self.under_way -= 1
+            self.last_done = time.monotonic()
 
     @property
     def waiting(self) -> int:
@@ -44,4 +54,9 @@ class Turns:
 
     def close(self) -> None:
         """What has not begun is not begun any more."""
+        self._is_closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _ending() -> Problem:
+    return Problem("unavailable", "The server ends; ask again once it runs.")

@@ -46,6 +46,11 @@ export const facts = (id, signal) => json(`api/v1/files/${id}`, { signal });
 export const passages = (id, place, signal) => json(`api/v1/files/${id}/passages?${new URLSearchParams(place)}`, { signal });
 export const explain = (id, asked, signal) => json(`api/v1/files/${id}/explain?${asked}`, { signal });
 export const duplicates = (cursor, signal) => json(`api/v1/duplicates?limit=20${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`, { signal });
+export const status = (signal) => json("api/v1/status", { signal });
+export const index = (paths) => json("api/v1/index", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(paths.length ? { paths } : {}) });
+export const job = (id) => json(`api/v1/jobs/${id}`);
+/** Stops a job; the answer is how it has ended. */
+export const stopped = (id) => json(`api/v1/jobs/${id}`, { method: "DELETE" });
 export const originalOf = (id) => `api/v1/files/${id}/original`;
 
 /** A picture of a file, or of a page or a moment of it. */

@@ -3,15 +3,19 @@
 import * as api from "./api.js";
 import { Chosen } from "./chosen.js";
 import * as duplicates from "./duplicates.js";
-import { $, button, counted, make, nameOf, wordsOf } from "./elements.js";
+import { $, button, counted, headingOf, make, nameOf, wordsOf } from "./elements.js";
 import * as filters from "./filters.js";
 import { CHUNK, Grid } from "./grid.js";
+import { Jobs } from "./jobs.js";
 import { listen } from "./live.js";
+import * as score from "./score.js";
 import { Scrubber } from "./scrubber.js";
-import { changed, compares, read, request, write } from "./state.js";
+import { changed, compares, isArranged, order, read, request, write } from "./state.js";
 import * as terms from "./terms.js";
 import { fill, mark } from "./tiles.js";
 import { Viewer } from "./viewer.js";
+
+const MOST_ARRANGED = 500; // a page of the API has no more
 
 let state = read();
 let shown = null; // what of the state the grid shows
@@ -21,10 +25,12 @@ let isOpenedHere = false; // so that closing goes back to the entry before, and 
 const wide = matchMedia("(min-width: 900px)");
 
 const say = (text) => { $("summary").textContent = text; };
+const jobs = new Jobs();
 const scrubber = new Scrubber((index) => grid.jump(index));
 const chosen = new Chosen({ changed: () => grid.each((tile, hit) => mark(tile, chosen.has(hit.id))), like: (ids) => go(changed(state, { like: ids, unlike: null, open: null })), say });
 const grid = new Grid($("grid"), {
-  load: async (offset, limit, signal) => (await api.search(request(state), offset, limit, signal)).hits,
+  load: async (offset, limit, signal) => found(await api.search(asked(), offset, limit, signal)),
+  heading: (hit) => (state.has("group") ? headingOf(hit.group, state.get("group")) : null),
   tile: (hit, index, item) => fill(item, hit, {
     words: wordsOf(state),
     chosen: chosen.has(hit.id),
@@ -32,6 +38,8 @@ const grid = new Grid($("grid"), {
     choose: (event) => { event.stopPropagation(); chosen.toggle(index, (number) => grid.hit(number), event.shiftKey); },
   }),
   moved: (index) => scrubber.seen(index),
+  grown: () => say(manyFound(grid)),
+  failed: (error) => say(error.message),
 });
 const viewer = new Viewer({
   step: (by) => step(by),
@@ -42,6 +50,17 @@ const viewer = new Viewer({
   state: () => state,
   say,
 });
+
+/** What is asked for, in the order in which it is shown. */
+function asked() {
+  const parameters = request(state);
+  if (state.get("group") === "folder" && order(state) === "name") parameters.set("sort", "name");
+  return parameters;
+}
+
+const found = ({ hits, total, total_exact }) => ({ hits, total, isExact: total_exact !== false });
+const files = (total, isExact) => `${counted(total, "file")}${isExact ? "" : " or more"}`;
+const manyFound = ({ total, isExact }) => (compares(state) ? (total ? `${files(total, isExact)} found` : "Nothing found") : files(total, isExact));
 
 /** Searches for more, or less, like a file, of which there was not to be the other. */
 function judge(id, kind, other) {
@@ -71,7 +90,7 @@ function show() {
     viewer.show(id, {
       page: hit?.page ?? (Number(state.get("page")) || null),
       time: hit?.time ?? (state.has("time") ? [Number(state.get("time"))] : null),
-      at: index === null ? "" : `${(index + 1).toLocaleString("en")} of ${grid.total.toLocaleString("en")}`,
+      at: index === null ? "" : `${(index + 1).toLocaleString("en")} of ${grid.total.toLocaleString("en")}${grid.isExact ? "" : " or more"}`,
     });
   }
 }
@@ -85,14 +104,15 @@ async function answer({ quietly = false } = {}) {
   $("text").value = state.getAll("q")[0] ?? "";
   $("sort").value = state.get("sort") ?? "";
   $("sort").options[0].hidden = !compares(state);
-  if (!compares(state) && !state.has("sort")) $("sort").value = "date";
+  if (!compares(state) && !state.has("sort")) $("sort").value = order(state);
+  $("group").value = state.get("group") ?? "";
   $("duplicates-button").setAttribute("aria-pressed", String(isDuplicates));
   $("fresh").hidden = true;
   document.title = [state.getAll("q").join(" + "), "mmsearch"].filter(Boolean).join(" – ");
   terms.draw(state, go);
   message(null);
   duplicates.leave();
-  for (const id of ["grid", "sort-label"]) $(id).hidden = isDuplicates;
+  for (const id of ["grid", "sort-label", "group-label"]) $(id).hidden = isDuplicates;
   $("columns").classList.toggle("plain", isDuplicates);
   try {
     if (isDuplicates) {
@@ -102,19 +122,22 @@ async function answer({ quietly = false } = {}) {
       return;
     }
     if (!quietly) $("grid").classList.add("waiting");
-    const result = await api.search(request(state), 0, CHUNK, signal);
+    const result = await api.search(asked(), 0, isArranged(state) ? MOST_ARRANGED : CHUNK, signal);
     if (signal.aborted) return;
     if (!quietly) scrollTo({ top: 0 });
-    grid.show(result.total, result.hits);
+    grid.show(isArranged(state) ? { hits: result.hits, total: result.hits.length, isExact: true } : found(result));
     summarise(result);
+    score.draw(state, result, signal);
     $("grid").classList.remove("waiting");
     count(signal);
   } catch (error) {
     if (error.name === "AbortError") return;
     $("grid").classList.remove("waiting");
-    grid.show(0, []);
+    grid.show({ hits: [], total: 0, isExact: true });
     say("");
     trouble(error);
+  } finally {
+    jobs.offer();
   }
 }
 
@@ -123,19 +146,30 @@ async function count(signal) {
     const counted_ = await filters.counts(state);
     if (signal.aborted) return;
     filters.draw(state, go, counted_);
-    const isByDate = (state.get("sort") ?? (compares(state) ? "" : "date")) === "date" && !state.has("group") && !state.has("random");
-    scrubber.show(isByDate ? counted_.months : null, grid.total);
+    scrubber.show(isByDate() ? (isArranged(state) ? monthsOf(grid.loaded()) : counted_.months) : null, grid.total);
   } catch (error) {
     if (error.name !== "AbortError") scrubber.show(null, 0);
   }
 }
 
+/** Whether one month follows the other: within other groups than days they do not. */
+const isByDate = () => order(state) === "date" && ["day", null].includes(state.get("group")) && !state.has("random");
+
+/** The months of files that are all here, as the API counts them. */
+function monthsOf(hits) {
+  const months = new Map();
+  for (const hit of hits) {
+    const month = (hit.taken ?? hit.modified).slice(0, "2024-05".length);
+    months.set(month, (months.get(month) ?? 0) + 1);
+  }
+  return [...months].map(([value, count]) => ({ value, count }));
+}
+
 function summarise(result) {
-  const many = result.total_exact === false ? `${counted(result.total, "file")} or more` : counted(result.total, "file");
   const isSearch = compares(state);
+  const shownOnly = isArranged(state) && result.hits.length < result.total && `the ${isSearch ? "best" : order(state) === "date" ? "newest" : "first"} ${result.hits.length} are shown`;
   const read_as = result.query?.terms?.find((term) => term.read_as?.english?.length)?.read_as;
-  say([isSearch ? (result.total ? `${many} found` : "Nothing found") : many, read_as && `read as “${read_as.english[0]}”`].filter(Boolean).join("; "));
-  score(result, isSearch);
+  say([manyFound(found(result)), shownOnly, read_as && `read as “${read_as.english[0]}”`].filter(Boolean).join("; "));
   if (result.total) return;
   if (!isSearch) {
     const none = request(state).toString() === "";
@@ -148,20 +182,8 @@ function summarise(result) {
   }
 }
 
-const hasFilters = () => [...request(state).keys()].some((name) => !["q", "not", "image", "like", "unlike", "sort", "min_score"].includes(name));
+const hasFilters = () => [...request(state).keys()].some((name) => !["q", "not", "image", "like", "unlike", "sort", "group", "min_score"].includes(name));
 const onlyTerms = () => new URLSearchParams([...state].filter(([name]) => ["q", "not", "image", "like", "unlike"].includes(name)));
-
-/** The slider of the lowest score, with a mark where "nothing close" begins. */
-function score(result, isSearch) {
-  $("score-label").hidden = !isSearch;
-  if (!isSearch) return;
-  const { image, ...others } = result.thresholds ?? {};
-  const begins = image ?? Math.min(...Object.values(others), 1);
-  const value = state.has("min_score") ? Number(state.get("min_score")) : begins === 1 ? 0 : begins;
-  $("score").value = value;
-  $("score-value").textContent = state.has("min_score") ? value.toFixed(2) : `${value.toFixed(2)}, as measured`;
-  $("score-marks").replaceChildren(make("option", { value: begins.toFixed(2), label: "nothing close" }));
-}
 
 function message(text, ...below) {
   const element = $("message");
@@ -228,7 +250,8 @@ function listenToPerson() {
   });
   $("picture").addEventListener("change", (event) => event.target.files[0] && byPicture(event.target.files[0]));
   $("sort").addEventListener("change", (event) => go(changed(state, { sort: event.target.value })));
-  $("score").addEventListener("input", (event) => { $("score-value").textContent = Number(event.target.value).toFixed(2); });
+  $("group").addEventListener("change", (event) => go(changed(state, { group: event.target.value || null })));
+  $("score").addEventListener("input", (event) => score.preview(Number(event.target.value)));
   $("score").addEventListener("change", (event) => go(changed(state, { min_score: event.target.value }), state.has("min_score")));
   $("duplicates-button").addEventListener("click", () => go(state.get("view") === "duplicates" ? changed(state, { view: null }) : new URLSearchParams({ view: "duplicates" })));
   $("filters-button").addEventListener("click", () => showFilters($("filters").hidden));
@@ -263,7 +286,7 @@ function listenToDrops() {
 }
 
 function keys(event) {
-  if (viewer.isOpen || $("keys").open || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
   const isTyping = event.target.matches("input:not([type=checkbox]):not([type=range]), select");
   if (event.key === "Escape" && chosen.size) return chosen.clear();
   if (isTyping) return;
@@ -291,4 +314,4 @@ function libraryChanged() {
 listenToPerson();
 showFilters(wide.matches);
 show();
-listen(libraryChanged);
+listen({ changed: libraryChanged, job: (job) => jobs.seen(job), back: () => jobs.look() });

@@ -21,8 +21,10 @@ export const button = (text, click, attributes = {}) => make("button", { type: "
 const numbers = new Intl.NumberFormat("en");
 export const counted = (count, one, many = `${one}s`) => `${numbers.format(count)} ${count === 1 ? one : many}`;
 
-export const nameOf = (path) => path.slice(path.lastIndexOf("/") + 1).replace(/[\ud800-\udfff]/gu, "\ufffd");
-export const folderOf = (path) => path.slice(0, Math.max(path.lastIndexOf("/"), 1)).replace(/[\ud800-\udfff]/gu, "\ufffd");
+/** A path as it is shown: bytes that are no UTF-8 come as lone surrogates. */
+export const written = (path) => path.replace(/[\ud800-\udfff]/gu, "\ufffd");
+export const nameOf = (path) => written(path.slice(path.lastIndexOf("/") + 1));
+export const folderOf = (path) => written(path.slice(0, Math.max(path.lastIndexOf("/"), 1)));
 
 export function clock(seconds) {
   const whole = Math.floor(seconds);
@@ -44,6 +46,12 @@ export const monthName = (value) => `${MONTHS[Number(value.slice(5, 7)) - 1] ?? 
 export function dateName(moment) {
   const found = /^(\d{4})-(\d\d)-(\d\d)T(\d\d:\d\d)/.exec(moment ?? "");
   return found ? `${Number(found[3])} ${MONTHS[Number(found[2]) - 1]} ${found[1]}, ${found[4]}` : "";
+}
+
+/** What stands over files of one group: a day, a folder or a place. */
+export function headingOf(group, by) {
+  if (by !== "day") return group === null ? "Place not known" : written(group);
+  return `${Number(group.slice(8, 10))} ${monthName(group)}`;
 }
 
 /** A text in which some words are marked, as nodes. */

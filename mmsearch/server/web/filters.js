@@ -1,7 +1,7 @@
 // The panel of filters: what there is among the files that answer, and how many of each.
 
 import * as api from "./api.js";
-import { $, button, make, monthName } from "./elements.js";
+import { $, button, make, monthName, written } from "./elements.js";
 import { changed, request } from "./state.js";
 
 const MOST = 12;
@@ -89,7 +89,7 @@ function tree(folders, state, go) {
 function branches(node, state, go) {
   const sorted = [...node.below.values()].sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
   return make("ul", {}, ...sorted.map((below) => {
-    const own = choice(state, "in", below.path, below.name.replace(/[\ud800-\udfff]/gu, "\ufffd"), below.count, go);
+    const own = choice(state, "in", below.path, written(below.name), below.count, go);
     if (!below.below.size) return make("li", {}, own);
     const chosen = state.getAll("in").some((path) => path === below.path || path.startsWith(`${below.path}/`));
     const inner = make("ul", { hidden: !chosen });

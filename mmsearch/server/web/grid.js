@@ -1,10 +1,11 @@
 // All files that answer, of which only those near the window are in the page: chunks, laid out once they are there.
 
-import { laid, aspectOf } from "./layout.js";
+import { aspectOf, laidInGroups } from "./layout.js";
 import { make } from "./elements.js";
 
 export const CHUNK = 60;
 const GAP = 4;
+const REST = 80; // milliseconds without a leap, after which what is in sight is asked for
 const COVERED = 64; // pixels of the window that lie under the bar at its top
 
 export class Grid {
@@ -13,20 +14,31 @@ export class Grid {
   #tile;
   #chunks = [];
   #total = 0;
+  #isExact = true;
   #width = 0;
   #focused = 0;
   #generation = 0;
   #jump = null;
+  #seenAt = 0;
+  #resting = null;
   #abort = new AbortController();
+  #heading;
   #onMove;
+  #onGrowth;
+  #onFailure;
 
-  /** `load(offset, limit, signal)` gives hits; `tile(hit, index)` makes an element; `moved(index)` is told the last one of the first row in sight. */
-  constructor(element, { load, tile, moved }) {
+  /**
+   * `load(offset, limit, signal)` gives {hits, total, isExact}; `tile(hit, index, item)` fills an item; `heading(hit)` is what
+   * stands over it and those beside it, or null; `moved(index)` is told the last one of the first row in sight, `grown()` that
+   * there are more, or fewer, than was known, and `failed(error)` why some cannot be shown.
+   */
+  constructor(element, { load, tile, heading, moved, grown, failed }) {
     this.#element = element;
     this.#load = load;
     this.#tile = tile;
-    this.#onMove = moved;
-    addEventListener("scroll", () => this.#update(), { passive: true });
+    this.#heading = heading;
+    [this.#onMove, this.#onGrowth, this.#onFailure] = [moved, grown, failed];
+    addEventListener("scroll", () => this.#scrolled(), { passive: true });
     new ResizeObserver(() => this.#resized()).observe(element);
     element.addEventListener("keydown", (event) => this.#key(event));
     element.addEventListener("focusin", (event) => {
@@ -37,6 +49,11 @@ export class Grid {
 
   get total() {
     return this.#total;
+  }
+
+  /** Whether there are no more than that. */
+  get isExact() {
+    return this.#isExact;
   }
 
   get focused() {
@@ -56,19 +73,22 @@ export class Grid {
   async fetched(index) {
     if (index < 0 || index >= this.#total) return null;
     const chunk = this.#chunks[Math.floor(index / CHUNK)];
-    await this.#filled(chunk);
+    await this.#filled(chunk, true);
     return chunk.hits?.[index % CHUNK] ?? null;
   }
 
-  show(total, first) {
+  /** Shows so many files, of which the first ones are here: as many as one chunk has, or all. */
+  show({ hits, total, isExact }) {
     this.#generation += 1;
     this.#abort.abort();
     this.#abort = new AbortController();
-    this.#total = total;
     this.#focused = 0;
-    this.#chunks = Array.from({ length: Math.ceil(total / CHUNK) }, (_, number) => ({ number, hits: null, element: null, height: 0, top: 0 }));
+    this.#chunks = [];
     this.#element.replaceChildren();
-    if (this.#chunks.length) this.#put(this.#chunks[0], first);
+    this.#count(total, isExact);
+    for (const chunk of this.#chunks.slice(0, Math.max(Math.ceil(hits.length / CHUNK), 1))) {
+      this.#put(chunk, hits.slice(chunk.number * CHUNK, (chunk.number + 1) * CHUNK));
+    }
     this.#place();
     this.#update();
   }
@@ -78,7 +98,8 @@ export class Grid {
     const jump = (this.#jump = {});
     const [generation, chunk] = [this.#generation, this.#chunks[Math.floor(index / CHUNK)]];
     if (!chunk) return;
-    const scroll = () => scrollTo({ top: this.#top() + chunk.top + (chunk.boxes?.[index % CHUNK].top ?? 0) - COVERED, behavior: "instant" });
+    const within = () => { const box = chunk.boxes?.[index % CHUNK]; return box ? box.top - box.lead : 0; };
+    const scroll = () => scrollTo({ top: this.#top() + chunk.top + within() - COVERED, behavior: "instant" });
     scroll();
     this.#update();
     if (chunk.hits) return;
@@ -116,15 +137,24 @@ export class Grid {
     return this.#width < 600 ? 120 : 190;
   }
 
+  /** Takes it that there are so many: what ended before, where more are known now, is asked for once more. */
+  #count(total, isExact) {
+    const last = this.#chunks.at(-1);
+    if (last?.hits && total > this.#total && last.hits.length < CHUNK) last.isShort = true;
+    [this.#total, this.#isExact] = [total, isExact];
+    for (const chunk of this.#chunks.splice(Math.ceil(total / CHUNK))) chunk.element?.remove();
+    while (this.#chunks.length * CHUNK < total) this.#chunks.push({ number: this.#chunks.length, hits: null, element: null, height: 0, top: 0 });
+  }
+
   #put(chunk, hits) {
-    chunk.hits = hits;
-    chunk.loading = null;
+    Object.assign(chunk, { hits, loading: null, isShort: false, isWanted: false });
     this.#lay(chunk);
   }
 
   #lay(chunk) {
-    const { boxes, height } = laid(chunk.hits.map(aspectOf), this.#width || this.#element.clientWidth, this.#wanted(), GAP);
-    Object.assign(chunk, { boxes, height });
+    const before = this.#chunks[chunk.number - 1]?.hits?.at(-1);
+    const headings = chunk.hits.map((hit) => this.#heading(hit));
+    Object.assign(chunk, laidInGroups(chunk.hits.map(aspectOf), headings, before && this.#heading(before), this.#width || this.#element.clientWidth, this.#wanted(), GAP));
     if (chunk.element) this.#draw(chunk);
   }
 
@@ -142,6 +172,20 @@ export class Grid {
     this.#element.style.height = `${top}px`;
   }
 
+  /** Who drags the scroll bar leaps over chunks that nobody will look at: these are not asked for. */
+  #scrolled() {
+    const isLeap = Math.abs(scrollY - this.#seenAt) > innerHeight;
+    this.#seenAt = scrollY;
+    if (isLeap || this.#resting) {
+      clearTimeout(this.#resting);
+      this.#resting = setTimeout(() => {
+        this.#resting = null;
+        this.#update();
+      }, REST);
+    }
+    this.#update();
+  }
+
   #update() {
     if (!this.#chunks.length) return;
     const from = scrollY - this.#top();
@@ -149,7 +193,8 @@ export class Grid {
     for (const chunk of this.#chunks) {
       const near = chunk.top + chunk.height >= above && chunk.top <= below;
       if (near && chunk.hits && !chunk.element) this.#draw(chunk);
-      if (near && !chunk.hits) this.#filled(chunk);
+      if (near && !this.#resting && (!chunk.hits || chunk.isShort)) this.#filled(chunk);
+      if (!near && chunk.loading && !chunk.isWanted) chunk.abort.abort();
       if (!near && chunk.element && !chunk.element.contains(document.activeElement)) {
         chunk.element.remove();
         chunk.element = null;
@@ -167,36 +212,58 @@ export class Grid {
   }
 
   #endOfRow(index) {
-    const { boxes } = this.#chunks[Math.floor(index / CHUNK)];
+    const boxes = this.#chunks[Math.floor(index / CHUNK)]?.boxes;
     const at = index % CHUNK;
-    return boxes ? index - at + boxes.findLastIndex((box) => box.top === boxes[at].top) : index;
+    return boxes?.[at] ? index - at + boxes.findLastIndex((box) => box.top === boxes[at].top) : index;
   }
 
-  #filled(chunk) {
-    if (chunk.hits) return Promise.resolve();
+  /** Once its hits are here. Where it is `wanted`, it is asked for though it is out of sight. */
+  #filled(chunk, wanted = false) {
+    if (chunk.hits && !chunk.isShort) return Promise.resolve();
+    chunk.isWanted ||= wanted;
     chunk.loading ??= this.#fetch(chunk, this.#generation);
     return chunk.loading;
   }
 
   async #fetch(chunk, generation) {
     const offset = chunk.number * CHUNK;
-    const hits = await this.#load(offset, Math.min(CHUNK, this.#total - offset), this.#abort.signal).catch(() => null);
-    if (generation !== this.#generation) return;
-    if (!hits) {
+    chunk.abort = new AbortController();
+    let found;
+    try {
+      found = await this.#load(offset, CHUNK, AbortSignal.any([this.#abort.signal, chunk.abort.signal]));
+    } catch (error) {
+      if (error.name === "AbortError") chunk.loading = null;
+      if (generation !== this.#generation || error.name === "AbortError") return;
       setTimeout(() => { chunk.loading = null; }, 2000); // the next scroll asks once more
+      this.#onFailure(error);
       return;
     }
+    if (generation !== this.#generation) return;
     const [anchor, before] = [this.#firstSeen(scrollY - this.#top()), chunk.height];
-    this.#put(chunk, hits);
+    this.#put(chunk, found.hits);
+    const isNews = found.total !== this.#total || found.isExact !== this.#isExact;
+    if (isNews) this.#count(found.total, found.isExact);
     this.#place();
     // What was above the window and has become higher, or lower, must not move what a person looks at.
     if (chunk.number < Math.floor(anchor / CHUNK)) scrollBy({ top: chunk.height - before, behavior: "instant" });
     this.#update();
+    if (isNews) this.#onGrowth();
   }
 
   #draw(chunk) {
-    const list = make("ul", { class: "chunk", role: "list" });
+    const drawn = make("div", { class: "chunk" });
+    let list = null;
     chunk.hits.forEach((hit, number) => {
+      const heading = chunk.headings[number];
+      if (heading !== null || !list) {
+        if (heading !== null) {
+          const title = make("h2", { class: "heading", text: heading });
+          title.style.top = `${chunk.boxes[number].top - chunk.boxes[number].lead}px`;
+          drawn.append(title);
+        }
+        list = make("ul", { role: "list" });
+        drawn.append(list);
+      }
       const index = chunk.number * CHUNK + number;
       const box = chunk.boxes[number];
       const item = make("li", { "data-index": index, "aria-setsize": this.#total, "aria-posinset": index + 1 });
@@ -204,13 +271,13 @@ export class Grid {
       this.#tile(hit, index, item);
       list.append(item);
     });
-    list.style.transform = `translateY(${chunk.top}px)`;
-    if (chunk.element) chunk.element.replaceWith(list);
+    drawn.style.transform = `translateY(${chunk.top}px)`;
+    if (chunk.element) chunk.element.replaceWith(drawn);
     else {
       const after = this.#chunks.find((one) => one.number > chunk.number && one.element);
-      this.#element.insertBefore(list, after?.element ?? null); // in order, for the Tab key and for readers
+      this.#element.insertBefore(drawn, after?.element ?? null); // in order, for the Tab key and for readers
     }
-    chunk.element = list;
+    chunk.element = drawn;
   }
 
   #resized() {

@@ -1,6 +1,7 @@
 // Rows of pictures, true to their aspect, that fill the width.
 
 const TALLEST = 1.45;
+const HEADING = 38;
 
 /** How wide a file is shown for its height. A text has a card, a document a page. */
 export function aspectOf(hit) {
@@ -36,4 +37,27 @@ export function laid(aspects, width, wanted, gap) {
     top += height + gap;
   }
   return { boxes, height: top };
+}
+
+/**
+ * The same in groups of those that have one heading in common, each under it; `before` is that of what lies before them.
+ * Returns {boxes, headings, height}: a heading only where one is to be drawn, else null, and as `lead` of a box the room for it.
+ */
+export function laidInGroups(aspects, headings, before, width, wanted, gap) {
+  const [boxes, drawn] = [[], []];
+  let [top, begin] = [0, 0];
+  while (begin < aspects.length) {
+    let end = begin + 1;
+    while (end < aspects.length && headings[end] === headings[begin]) end += 1;
+    const isDrawn = headings[begin] !== null && headings[begin] !== (begin ? headings[begin - 1] : before);
+    const lead = isDrawn ? HEADING : 0;
+    const group = laid(aspects.slice(begin, end), width, wanted, gap);
+    for (const box of group.boxes) {
+      drawn.push(isDrawn && boxes.length === begin ? headings[begin] : null);
+      boxes.push({ ...box, top: top + lead + box.top, lead: box.top ? 0 : lead });
+    }
+    top += lead + group.height;
+    begin = end;
+  }
+  return { boxes, headings: drawn, height: top };
 }

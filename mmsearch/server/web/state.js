@@ -16,6 +16,23 @@ export function compares(state) {
   return ["q", "not", "image", "like", "unlike"].some((name) => state.has(name));
 }
 
+/** The order in which files are shown: "score", "date" or "name". */
+export function order(state) {
+  if (state.has("sort")) return state.get("sort");
+  if (compares(state)) return "score";
+  return state.get("group") === "folder" ? "name" : "date";
+}
+
+/**
+ * Whether files are put into an order, or groups, that only those of one page have: the best by date, the newest by place.
+ * Then as many as a page may have are shown, and no more.
+ */
+export function isArranged(state) {
+  const [by, group] = [order(state), state.get("group")];
+  if (compares(state)) return by !== "score" || group !== null;
+  return group !== null && !(group === "day" && by === "date") && !(group === "folder" && by === "name");
+}
+
 export function read() {
   return new URLSearchParams(location.search);
 }

@@ -26,6 +26,10 @@ _BATCH = 1_000
 _LAST_PLACE = 16_383
 # A `tsvector` takes a megabyte; what is beyond this many bytes of words is not indexed.
 _MOST_BYTES = 900_000
+# So many documents of either kind are looked through for those that belong together.
+_MOST_JOINED = 20_000
+# The label of words that stand in a file's name, folders, titles, keywords or places, and not in its description alone.
+_IN_NAME = "A"
 # Tables with more rows than this are not counted, but known by the server's statistics.
 _COUNTED = 100_000
 
@@ -57,7 +61,7 @@ class WordTables(Connected):
         """The ids, ascending, of files whose names, folders or details hold all of the words, and of items whose texts
         or part names do; the first `most` of each.
         """
-        asked = " & ".join(_match(word) for word in words)
+        asked = _all_of(words)
         rows = self._rows(
             """(SELECT TRUE, file_id AS id FROM file_words WHERE words @@ %s::tsquery ORDER BY id LIMIT %s)
                UNION ALL (SELECT DISTINCT FALSE, item_id AS id FROM item_words WHERE words @@ %s::tsquery
@@ -66,6 +70,37 @@ class WordTables(Connected):
         )
         files = sorted(number for is_file, number in rows if is_file)
         return files, sorted(number for is_file, number in rows if not is_file)
+
+    def items_in_files_with(self, named: Sequence[AskedWord], said: Sequence[AskedWord], most: int) -> list[int]:
+        """The ids of items whose documents hold all of `said`, in files whose documents hold all of `named`.
+
+        No more than `most`, of the first 20,000 documents of either kind.
+        """
+        rows = self._rows(
+            """WITH named AS MATERIALIZED (SELECT file_id FROM file_words WHERE words @@ %s::tsquery LIMIT %s),
+                 said AS MATERIALIZED (SELECT DISTINCT item_id FROM item_words WHERE words @@ %s::tsquery LIMIT %s)
+               SELECT DISTINCT items.id FROM said JOIN items ON items.id = said.item_id
+                 JOIN files ON files.content_id = items.content_id JOIN named ON named.file_id = files.id LIMIT %s""",
+            (_all_of(named), _MOST_JOINED, _all_of(said), _MOST_JOINED, most),
+        )
+        return [row[0] for row in rows]
+
+    def files_named(self, word: AskedWord, most: int) -> list[int]:
+        """The ids of files in whose names, folders, titles, keywords or places that word stands; the first `most`."""
+        rows = self._rows(
+            "SELECT file_id FROM file_words WHERE words @@ %s::tsquery LIMIT %s", (_match(word, _IN_NAME), most)
+        )
+        return [row[0] for row in rows]
+
+    def holds_any(self, words: Sequence[AskedWord]) -> bool:
+        """Whether a document holds one of the words."""
+        asked = " | ".join(map(_match, words))
+        rows = self._rows(
+            """SELECT EXISTS (SELECT 1 FROM file_words WHERE words @@ %s::tsquery)
+                 OR EXISTS (SELECT 1 FROM item_words WHERE words @@ %s::tsquery)""",
+            (asked, asked),
+        )
+        return bool(rows[0][0])
 
     def files_with(self, word: AskedWord) -> set[int]:
         """The ids of all files in whose documents or items that word stands."""
@@ -191,7 +226,7 @@ class WordTables(Connected):
             (content_ids,),
         )
         documents = [
-            (item_id, is_part_name, _vector(words_of_text(text)))
+            (item_id, is_part_name, _vector((words_of_text(text), "")))
             for item_id, *texts in rows
             for is_part_name, text in enumerate(texts)
             if text is not None
@@ -210,34 +245,39 @@ def _file_document(row: tuple[Any, ...]) -> tuple[Any, ...]:
     file_id, path, root = row[:3]
     name, folders = name_and_folders(path, root)
     said_texts, told = row[3 : 3 + len(_SAID)], row[3 + len(_SAID) :][: len(_TOLD)]
-    words = _vector(
-        words_of_name(name), words_of_name(folders), words_of_text(_joined(said_texts)), words_of_text(_joined(told))
-    )
+    named = (words_of_name(name), words_of_name(folders), words_of_text(_joined(said_texts)))
+    words = _vector(*((column, _IN_NAME) for column in named), (words_of_text(_joined(told)), ""))
     kept = zip(_FOLDED.values(), row[-len(_FOLDED) :], strict=True)
     return (file_id, words, *(fold(text) for fold, text in kept))
 
 
-def _vector(*columns: Iterable[str]) -> str:
-    """Words as a `tsvector` is written. Between two columns there is a gap that no phrase goes over."""
+def _vector(*columns: tuple[Iterable[str], str]) -> str:
+    """Words as a `tsvector` is written, each column with its label, and between two a gap that no phrase goes over."""
     return " ".join(_placed(columns))
 
 
-def _placed(columns: Iterable[Iterable[str]]) -> Iterator[str]:
+def _placed(columns: Iterable[tuple[Iterable[str], str]]) -> Iterator[str]:
     place, left = 0, _MOST_BYTES
-    for words in columns:
+    for words, label in columns:
         for word in words:
             place += 1
-            left -= len(word.encode()) + 4
+            left -= len(word.encode()) + 5
             if left < 0:
                 return
-            yield f"'{word}':{place}" if place < _LAST_PLACE else f"'{word}'"
+            yield f"'{word}':{place}{label}" if place < _LAST_PLACE else f"'{word}'"
         place += 1
 
 
-def _match(word: AskedWord) -> str:
-    """A word as a `tsquery` is written; words are letters and digits alone."""
-    pieces = [f"'{piece}'" for piece in word.pieces]
-    return "(" + " <-> ".join(pieces) + (":*" if word.is_begun else "") + ")"
+def _all_of(words: Sequence[AskedWord]) -> str:
+    return " & ".join(map(_match, words))
+
+
+def _match(word: AskedWord, label: str = "") -> str:
+    """A word as a `tsquery` is written, where it stands with that label; words are letters and digits alone."""
+    begun = "*" if word.is_begun else ""
+    pieces = [f"'{piece}'" + (f":{label}" if label else "") for piece in word.pieces[:-1]]
+    pieces.append(f"'{word.pieces[-1]}'" + (f":{label}{begun}" if label or begun else ""))
+    return f"({' <-> '.join(pieces)})"
 
 
 def _source(row: tuple[Any, ...]) -> WordSource:

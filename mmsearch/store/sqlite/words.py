@@ -23,6 +23,8 @@ from mmsearch.store.words import WORDS_VERSION, AskedWord, name_and_folders, wor
 # The settings that tell which words are indexed, and that the index may still have removed ones.
 _VERSION, _REMOVED = "words", "words_removed"
 _TABLES = {"file_words": "name, folder, said, told", "item_words": "words"}
+# So many documents of either kind are looked through for those that belong together.
+_MOST_JOINED = 20_000
 _DEFINITION = "USING fts5({columns}, content='', columnsize=0, tokenize='ascii')"
 
 _SAID = tuple(f"{table}.{name}" for table in ("details", "sidecars") for name in ("title", "keywords", "place"))
@@ -63,13 +65,44 @@ class WordTables(Connected):
         """The ids, ascending, of files whose names, folders or details hold all of the words, and of items whose texts
         or part names do; the first `most` of each.
         """
-        asked = " AND ".join(_match(word) for word in words)
+        asked = _all_of(words)
         execute = self.connection.execute
         files = execute("SELECT rowid FROM file_words WHERE file_words MATCH ? LIMIT ?", (asked, most)).fetchall()
         items = execute(
             "SELECT DISTINCT rowid >> 1 FROM item_words WHERE item_words MATCH ? ORDER BY rowid LIMIT ?", (asked, most)
         ).fetchall()
         return [row[0] for row in files], [row[0] for row in items]
+
+    def items_in_files_with(self, named: Sequence[AskedWord], said: Sequence[AskedWord], most: int) -> list[int]:
+        """The ids of items whose documents hold all of `said`, in files whose documents hold all of `named`.
+
+        No more than `most`, of the first 20,000 documents of either kind.
+        """
+        # The + keeps SQLite from going through all of the named files for each item.
+        rows = self.connection.execute(
+            """SELECT DISTINCT items.id FROM
+                 (SELECT DISTINCT rowid >> 1 AS id FROM item_words WHERE item_words MATCH ? LIMIT ?) AS said
+               CROSS JOIN items ON items.id = said.id CROSS JOIN files ON files.content_id = items.content_id
+               WHERE +files.id IN (SELECT rowid FROM file_words WHERE file_words MATCH ? LIMIT ?) LIMIT ?""",
+            (_all_of(said), _MOST_JOINED, _all_of(named), _MOST_JOINED, most),
+        )
+        return [row[0] for row in rows]
+
+    def files_named(self, word: AskedWord, most: int) -> list[int]:
+        """The ids of files in whose names, folders, titles, keywords or places that word stands; the first `most`."""
+        rows = self.connection.execute(
+            "SELECT rowid FROM file_words WHERE file_words MATCH ? LIMIT ?",
+            (f"{{name folder said}} : {_match(word)}", most),
+        )
+        return [row[0] for row in rows]
+
+    def holds_any(self, words: Sequence[AskedWord]) -> bool:
+        """Whether a document holds one of the words."""
+        asked = " OR ".join(map(_match, words))
+        found = (
+            self.connection.execute(f"SELECT 1 FROM {one} WHERE {one} MATCH ? LIMIT 1", (asked,)) for one in _TABLES
+        )
+        return any(rows.fetchone() is not None for rows in found)
 
     def files_with(self, word: AskedWord) -> set[int]:
         """The ids of all files in whose documents or items that word stands."""
@@ -161,6 +194,10 @@ def _documents(connection: sqlite3.Connection, schema: str, table: str) -> int:
         if byte < 128:
             break
     return count
+
+
+def _all_of(words: Sequence[AskedWord]) -> str:
+    return " AND ".join(_match(word) for word in words)
 
 
 def _match(word: AskedWord) -> str:

@@ -1,0 +1,63 @@
+"""A text that says what it is to be without, and may be a name: `Doctors without Borders`.
+
+Such a text is two terms, what is wanted and what is to be avoided (`query.text_terms`). Where a file has the words
+around `without` as they were typed, in its names, its details or its texts, they are meant as they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mmsearch.nearest.spaces import ModelInUse
+from mmsearch.records import Filters
+from mmsearch.searching.function_words import FUNCTION_WORDS
+from mmsearch.searching.query import Query, Term, as_one, as_parts, in_parts
+from mmsearch.store.word_index import WordIndex
+from mmsearch.store.words import AskedWord, asked_word
+
+# So many files and passages that have the words are looked at for one that passes the filters.
+_MOST = 2_000
+
+
+def as_typed(query: Query, store: WordIndex, models: Sequence[ModelInUse]) -> Query:
+    """The query; two terms that were one text are one again where a file that passes the filters has these words.
+
+    That term's `typed` is its own text.
+    """
+    parts = list(in_parts(query.terms))
+    if all(len(part) == 1 for part in parts) or not store.has_words():
+        return query
+    model_ids = [in_use.model_id for in_use in models]
+    terms = (
+        term
+        for part in parts
+        for term in ([as_one(*part)] if _stands_somewhere(part, store, query.filters, model_ids) else part)
+    )
+    return replace(query, terms=tuple(terms))
+
+
+def name_in(term: Term) -> AskedWord | None:
+    """The words around `without` in a text that was made one again."""
+    parts = list(as_parts([term]))
+    return _phrase(*parts) if len(parts) == 2 else None
+
+
+def _stands_somewhere(part: Sequence[Term], store: WordIndex, filters: Filters, model_ids: Sequence[int]) -> bool:
+    phrase = _phrase(*part) if len(part) == 2 else None
+    if phrase is None:
+        return False
+    files, items = store.documents_with([phrase], _MOST)
+    return bool((files or items) and store.word_places(files, items, filters, model_ids))
+
+
+def _phrase(wanted: Term, avoided: Term) -> AskedWord | None:
+    """From the last word that is wanted to the first that is to be avoided and says something."""
+    whole, before, behind = (asked_word(text) for text in (wanted.typed or "", wanted.value, avoided.value))
+    if whole is None or before is None or behind is None:
+        return None
+    says = next((place for place, piece in enumerate(behind.pieces) if piece not in FUNCTION_WORDS), None)
+    if says is None:
+        return None
+    end = len(whole.pieces) - len(behind.pieces) + says + 1
+    return AskedWord(whole.pieces[len(before.pieces) - 1 : end])

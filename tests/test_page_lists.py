@@ -1,0 +1,129 @@
+"""Long lists and answers on the page: groups under headings, the months beside them, orders, and where they end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from browsing import PHONE, Page, browser, wait_for
+from serving import Server, running
+
+from mmsearch import Library
+
+if TYPE_CHECKING:
+    from selenium.webdriver.chrome.webdriver import WebDriver
+
+pytest.importorskip("starlette", reason="the serve extra is not installed")
+END = "\ue010"
+NOTES, DAY = 300, 86_400
+LAST = 1_700_000_000  # 14 November 2023
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three folders with a hundred notes each, which fit "a boat" less and less; two a day, every sixth day."""
+    folder = tmp_path_factory.mktemp("lists") / "home"
+    for number in range(NOTES):
+        path = folder / f"part {number % 3}" / f"note {number:03}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"A boat on the water.{' Tax forms.' * (number % 50)} Number {number}.")
+        os.utime(path, (when := LAST - number // 2 * 6 * DAY - number % 2, when))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    library = tmp_path_factory.mktemp("lists_library") / "library"
+    with Library(library) as opened:
+        opened.index([home])
+    with running(library, cache=tmp_path_factory.mktemp("cache")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def driver(server: Server) -> Iterator[WebDriver]:
+    with browser() as one:
+        one.get(server.address)
+        yield one
+
+
+@pytest.fixture
+def page(driver: WebDriver, server: Server) -> Iterator[Page]:
+    one = Page(driver, server.address).loaded()
+    one.complaints()
+    yield one
+    assert one.complaints() == []
+
+
+def headings(page: Page) -> list[str]:
+    return page.texts("#grid h2")
+
+
+def test_whatever_answers_can_be_scrolled_to(page: Page, server: Server) -> None:
+    assert server.get("search", q="ships", min_score=0, limit=60).json["total_exact"] is False
+    page.open("?q=ships&min_score=0")
+    assert "or more found" in page.text("#summary")
+
+    def at_the_end() -> bool:
+        page.run("scrollTo(0, document.body.scrollHeight)")
+        return bool(page.all(f'#grid li[aria-posinset="{NOTES}"]'))
+
+    wait_for(at_the_end)
+    assert page.text("#summary").startswith(f"{NOTES} files found")
+    last = server.get("search", q="ships", min_score=0, offset=NOTES - 1).json["hits"][0]["path"]
+    assert page.names[-1] == os.path.basename(last)
+
+
+def test_days_are_headings_and_the_months_lead_to_them(page: Page) -> None:
+    page.one("#group").send_keys("day")
+    wait_for(lambda: page.query == "group=day" and headings(page))
+    assert headings(page)[:2] == ["14 November 2023", "8 November 2023"]
+    assert page.names[:3] == ["note 000.txt", "note 001.txt", "note 002.txt"]
+    wait_for(lambda: page.one("#scrubber").is_displayed())
+    page.one("#scrubber").send_keys(END)
+    wait_for(lambda: f"note {NOTES - 1}.txt" in page.names)
+    assert headings(page)[-1].endswith("2021")
+    assert page.faults() == []
+
+
+def test_folders_are_headings_and_there_are_no_months(page: Page, home: Path) -> None:
+    page.open("?group=folder")
+    assert page.one("#sort").get_attribute("value") == "name"
+    assert headings(page)[0] == str(home / "part 0")
+    page.run("document.querySelector('#grid li > a').focus()")
+    page.press(END)
+    wait_for(lambda: "note 299.txt" in page.names)
+    assert headings(page) == [str(home / "part 2")] or str(home / "part 2") in headings(page)
+    assert not page.one("#scrubber").is_displayed()
+
+
+def test_an_answer_by_date_is_so_from_its_first_to_its_last(page: Page) -> None:
+    page.open("?q=a+boat&min_score=0")
+    page.one("#sort").send_keys("date")
+    wait_for(lambda: page.names[:2] == ["note 000.txt", "note 001.txt"])
+    assert page.text("#summary").startswith(f"{NOTES} files found")
+    wait_for(lambda: page.one("#scrubber").is_displayed())
+    page.one("#scrubber").send_keys(END)
+    wait_for(lambda: page.names[-1:] == [f"note {NOTES - 1}.txt"])
+    assert page.names == sorted(page.names)
+
+
+def test_the_slider_shows_where_nothing_close_begins_wherever_it_stands(page: Page, server: Server) -> None:
+    begins = server.get("search", q="a boat").json["thresholds"]["text"]
+    page.open("?q=a+boat")
+    assert page.text("#score-value") == f"{begins:.2f}, where close begins"
+    page.open("?q=a+boat&min_score=0.9")
+    wait_for(lambda: page.text("#score-value") == f"0.90 (close from {begins:.2f})")
+    assert float(page.run("return document.getElementById('score-begins').style.getPropertyValue('--at')")) == begins
+
+
+def test_groups_fit_a_phone(server: Server) -> None:
+    with browser(PHONE, dark=True) as driver:
+        page = Page(driver, server.address).open("?q=a+boat&q=2:water&not=tax&group=day&min_score=0")
+        wait_for(lambda: headings(page))
+        assert page.run("return document.documentElement.scrollWidth") <= PHONE[0]
+        assert page.faults() == []
+        assert page.complaints() == []
