@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mmsearch.indexing.walking import WalkProblem, WalkRules
     from mmsearch.indexing.watching.events import WatchEvent, WatchEventKind, WatchSettings
     from mmsearch.indexing.watching.watcher import Watcher
+    from mmsearch.indexing.work import WorkReport, WorkSettings
     from mmsearch.library import Library
     from mmsearch.library.adapters import Adapters
     from mmsearch.library.care import Care
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from mmsearch.searching.results import FileList, Hit, LibraryMark, ListedFile, Moment, SearchResult, Suggestion
     from mmsearch.searching.session import Session
     from mmsearch.searching.stored_files import Passage, PassagePlace, Passages, StoredFile
+    from mmsearch.store.queue_state import QueueState, WorkerState
     from mmsearch.store.sqlite.backup import Backup
     from mmsearch.store.sqlite.compaction import Compacted
     from mmsearch.store.sqlite.salvage import Salvaged
@@ -162,6 +164,7 @@ __all__ = [
     "Pruned",
     "PulledModel",
     "Query",
+    "QueueState",
     "ReadLimits",
     "Reading",
     "Refused",
@@ -193,6 +196,9 @@ __all__ = [
     "WatchEventKind",
     "WatchSettings",
     "Watcher",
+    "WorkReport",
+    "WorkSettings",
+    "WorkerState",
     "WrittenSidecars",
     "ZeroShot",
     "__version__",
@@ -285,6 +291,8 @@ _ROOMS = {
         "WatchEventKind",
         "WatchSettings",
     ),
+    "mmsearch.indexing.work": ("WorkReport", "WorkSettings"),
+    "mmsearch.store.queue_state": ("QueueState", "WorkerState"),
     "mmsearch.indexing.watching.watcher": ("Watcher",),
     "mmsearch.library": ("Library",),
     "mmsearch.library.adapters": ("Adapters",),

@@ -189,7 +189,7 @@ def test_the_report_of_index_has_these_fields(mmsearch: Mmsearch, home: Path) ->
         "failing": 0, "others": 1, "unread": {".iso": 1}, "resumed": False, "stopped": False,
         "problems": [], "incomplete": [], "thinned": [], "offline": [], "unsettled": [], "absent": [], "rebuilt": [],
         "encoded": 0, "searched": "mmsearch-mini@3", "switched": False, "newer": None, "catching_up": None,
-        "lacking": 0, "hindered": None, "details_read": 0, "stages": [], "sound": [],
+        "lacking": 0, "hindered": None, "details_read": 0, "queued": 0, "stages": [], "sound": [],
     }  # fmt: skip
 
 
@@ -204,7 +204,7 @@ def test_the_status_has_these_fields(mmsearch: Mmsearch, indexed: Path, photos: 
     assert set(status) == {
         "schema_version", "library", "model", "dimension", "images", "texts", "files", "unread", "contents", "items",
         "bytes",
-        "interrupted", "roots", "failures", "models", "incomplete", "thinned", "stages",
+        "interrupted", "roots", "failures", "models", "incomplete", "thinned", "stages", "queue",
     }  # fmt: skip
     assert (status["images"], status["texts"], status["items"]) == (14, 4, 18)
     assert status["bytes"] > 10_000

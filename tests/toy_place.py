@@ -15,6 +15,7 @@ from mmsearch.store.opening import Kind, folder_for
 from mmsearch.store.place import Care, Held
 from mmsearch.store.protocol import Store
 from mmsearch.store.sqlite.place import SqlitePlace
+from mmsearch.store.work import SharedStore
 
 VARIABLE = "MMSEARCH_TOYS"
 KIND = Kind("toy_place", "toys", ("toys",), "toy://NAME")
@@ -43,6 +44,9 @@ class Toy:
 
     def write(self, before_commit: Callable[[], None] = lambda: None) -> Store:
         return self._within.write(before_commit)
+
+    def share(self, wait: Callable[[], None] = lambda: None, lease: float = 60.0) -> SharedStore:
+        return self._within.share(wait, lease)
 
     def lock(self) -> AbstractContextManager[Held]:
         make_private_folder(self._at)

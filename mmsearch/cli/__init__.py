@@ -20,6 +20,7 @@ from mmsearch.errors import MmsearchError
 COMMANDS = {
     "index": "index:index",
     "watch": "watch:watch",
+    "worker": "worker:worker",
     "search": "search:search",
     "duplicates": "duplicates:duplicates",
     "label": "label:label",

@@ -24,6 +24,7 @@ STOPPED = "stopped; what was done is kept, and the next `mmsearch index` goes on
 if TYPE_CHECKING:
     from mmsearch.indexing.report import IndexReport
     from mmsearch.indexing.walking import WalkRules
+    from mmsearch.reading import ReadLimits
 
 
 PathsArgument = Annotated[
@@ -118,6 +119,14 @@ WorkersOption = Annotated[
     int | None,
     typer.Option(metavar="N", min=1, help="Threads that encode; one per processor by default."),
 ]
+QueueOption = Annotated[
+    bool,
+    typer.Option(
+        "--queue",
+        help="Leave what is to be encoded to workers (mmsearch worker), and wait for them: for a library in "
+        "PostgreSQL.",
+    ),
+]
 
 
 def index(
@@ -140,6 +149,7 @@ def index(
     max_text_mb: MaxTextMbOption = 10.0,
     max_passages: MaxPassagesOption = 2_000,
     workers: WorkersOption = None,
+    queue: QueueOption = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     library: LibraryOption = None,
@@ -155,7 +165,6 @@ def index(
     from mmsearch.indexing.run import IndexSettings
     from mmsearch.library import Library
     from mmsearch.output import reports
-    from mmsearch.reading import ReadLimits
 
     rules = rules_of(include, exclude, hidden, ignore_files, archives)
     stages = _stages(ocr, speech, no_speech)
@@ -164,8 +173,8 @@ def index(
             raise Invalid(f"--dry-run only compares; leave out {_NOT_COMPARED}.")
         _preview(paths or [], rules, as_json, library)
         return
-    limits = ReadLimits({"text": int(max_text_mb * 1e6)}, max_passages=max_passages)
-    settings = IndexSettings(limits, workers, graph, _code_bits(codes), stages)
+    limits = limits_of(max_text_mb, max_passages)
+    settings = IndexSettings(limits, workers, graph, _code_bits(codes), stages, queue=queue)
     with Library(library, device) as opened, stoppable(STOPPED), progress_bar(quiet=as_json) as on_progress:
         report = opened.index(
             paths or [],
@@ -238,6 +247,13 @@ def _nothing_there(library: str | None, paths: list[str]) -> str:
     return (
         f"{NOTHING_THERE.removesuffix('.')}, but for what the rules of before leave out ({'; '.join(sorted(rules))})."
     )
+
+
+def limits_of(max_text_mb: float, max_passages: int) -> ReadLimits:
+    """The limits of files that these options set."""
+    from mmsearch.reading import ReadLimits
+
+    return ReadLimits({"text": int(max_text_mb * 1e6)}, max_passages=max_passages)
 
 
 def rules_of(

@@ -18,13 +18,12 @@ from queue import Empty
 from typing import TYPE_CHECKING
 
 from mmsearch.encoding.protocol import Encoder
-from mmsearch.files.archives import is_gone
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.paths import with_parents
 from mmsearch.indexing.archives import keep_archives
 from mmsearch.indexing.encoding import FileEncoder, Outcome, failed
-from mmsearch.indexing.frames import Begun, begun_of
 from mmsearch.indexing.journal import InFlight
+from mmsearch.indexing.keeping import Keeper, begun_with
 from mmsearch.indexing.reconciling import (
     Candidate,
     Known,
@@ -34,7 +33,7 @@ from mmsearch.indexing.reconciling import (
     settle_gone,
     written_lately,
 )
-from mmsearch.indexing.report import Absence, FailedFile, Incomplete, IndexReport, Thinned
+from mmsearch.indexing.report import Absence, FailedFile, IndexReport
 from mmsearch.indexing.rereading import (
     files_lacking_details,
     files_to_read,
@@ -44,8 +43,8 @@ from mmsearch.indexing.rereading import (
 from mmsearch.indexing.results import Count, Gathering, Results
 from mmsearch.indexing.sidecars import keep_sidecars
 from mmsearch.models.revisions import name_of
-from mmsearch.reading import ReadLimits, details_versions, may_sound, readers_label
-from mmsearch.records import NOTHING_HEARD, Content, Progress
+from mmsearch.reading import ReadLimits, may_sound, readers_label
+from mmsearch.records import Progress
 from mmsearch.store.models import files_to_encode, note_caught_up
 
 if TYPE_CHECKING:
@@ -103,12 +102,8 @@ class Indexer:
         self._readers = readers_label()
         self._gathering = Gathering()
         self._found = 0
-        self._changed: set[int] = set()
-        self._new_contents: set[int] = set()
-        # Files without an extension that turned out to be of a kind that no reader takes, by root.
-        self._sniffed: Counter[int] = Counter()
-        self._sniffed_in: Counter[bytes] = Counter()  # the same of those in archives
         self.report = IndexReport(model=encoder.identity.label)
+        self._keeper = Keeper(store, model_id, options.limits, self.report)
 
     def run(self, roots: Sequence[RootWalk]) -> IndexReport:
         """Brings the library up to date with the files under `roots`.
@@ -195,7 +190,8 @@ class Indexer:
         from mmsearch.indexing.trial import TrialSettings
 
         settings = TrialSettings(name_of(self._encoder.identity), self._options.device, self._options.limits)
-        tried = [Suspect(one.file.path, self._begun(one)) for one in suspected]
+        store, model_id, readers = self._store, self._model_id, self._readers
+        tried = [Suspect(one.file.path, begun_with(store, one, model_id, readers)) for one in suspected]
         self._options.on_progress(Progress("trying what may have ended the last run", 0, None, "files"))
         fatal = fatal_files(tried, settings, self._options.stop)
         if fatal:
@@ -203,16 +199,6 @@ class Indexer:
             self._commit([replace(failed(one, why.reason), not_encoded=why.of_model) for one, why in ended])
             crash_point("suspect noted")
         return [candidate for candidate in candidates if candidate.file.path not in fatal]
-
-    def _begun(self, candidate: Candidate) -> Begun:
-        """How much of a long file is stored, of which no more had come when the run before ended."""
-        file = candidate.file
-        known = self._store.files_at([file.path], self._model_id, self._readers).files.get(file.path)
-        content_id = self._store.content_at(file.path)
-        if content_id is None or known is None or (known.size, known.mtime_ns) != (file.size, file.mtime_ns):
-            return Begun()
-        items = self._store.items_begun(content_id, self._model_id)
-        return begun_of(self._store, content_id, self._model_id, items)
 
     # Reading and encoding, in worker threads
 
@@ -296,133 +282,48 @@ class Indexer:
             return
         with self._store.transaction():
             for outcome in outcomes:
-                self._keep(outcome)
+                self._keeper.keep(outcome)
             crash_point("batch written")
         crash_point("batch committed")
 
-    def _keep(self, outcome: Outcome) -> None:
-        candidate, report = outcome.candidate, self.report
-        path = candidate.file.path
-        if outcome.out_of_reach and is_gone(path):
-            return
-        if outcome.details is not None and outcome.content_id is not None:
-            self._store.put_details(outcome.content_id, outcome.details, details_versions())
-            report.details_read += 1
-            return
-        held = self._store.content_at(path) if candidate.touched else None
-        is_same = held is not None and held == outcome.content_id
-        if not outcome.out_of_reach and not is_same:
-            self._changed.add(candidate.root_id)
-        if outcome.reason is not None:
-            self._keep_failure(outcome, outcome.reason)
-            if outcome.reason != NOTHING_HEARD:
-                report.failed += 1
-                report.failures.append(FailedFile(path, outcome.reason))
-            return
-        content_id = outcome.content_id
-        if outcome.content is not None:
-            content_id = self._store.put_content(outcome.content)
-            if outcome.anew and outcome.first == 0:
-                self._store.remove_items_of([content_id], self._model_id)
-            self._store.add_items(content_id, self._model_id, outcome.items, outcome.first, outcome.is_whole)
-            if outcome.wordless:
-                self._store.note_wordless(content_id, self._model_id)
-            self._remark(content_id, outcome.content, outcome)
-        if content_id is None:
-            self._store.remove_path(path)
-            report.others += 1
-            report.unread[""] += 1
-            self._sniffed[candidate.root_id] += 1
-            if candidate.file.archive is not None:
-                self._sniffed_in[candidate.file.archive] += 1
-            report.removed += candidate.known
-            return
-        self._store.put_file(outcome.state, content_id)
-        if outcome.renewed:
-            self._store.renew_digest(content_id, outcome.renewed)
-        if outcome.left_out:
-            report.thinned.append(Thinned(path, outcome.left_out))
-        if is_same:
-            report.unchanged += 1
-        elif outcome.is_whole:
-            self._count(outcome, content_id, held)
-            if outcome.content is not None and outcome.content.facts.note:
-                report.incomplete.append(Incomplete(path, outcome.content.facts.note))
-
-    def _remark(self, content_id: int, content: Content, outcome: Outcome) -> None:
-        """Notes what is missing in a content that is whole, and within which limit one was begun that is not."""
-        most = self._options.limits.max_passages
-        if outcome.is_whole:
-            self._store.remark(content_id, self._model_id, content.facts.note, outcome.left_out, most)
-        elif outcome.first == 0:
-            self._store.note_budget(content_id, self._model_id, most)
-
-    def _count(self, outcome: Outcome, content_id: int, held: int | None) -> None:
-        """Counts a file that is stored; `held` is the content that a file which was only touched held before."""
-        candidate, report = outcome.candidate, self.report
-        if candidate.unchanged or content_id == held:
-            report.encoded += 1
-            return
-        if candidate.known:
-            report.updated += 1
-            return
-        self._new_contents.add(content_id)
-        if outcome.content is None:
-            report.moved += 1
-        else:
-            report.added += 1
-
-    def _keep_failure(self, outcome: Outcome, reason: str) -> None:
-        """What others have encoded stays found by them, whatever this model or these limits make of it."""
-        candidate, store = outcome.candidate, self._store
-        if outcome.out_of_reach:
-            store.note_out_of_reach(candidate.root_id, candidate.file.path, reason)
-            return
-        content_id = store.content_called(outcome.digest) if outcome.digest else None
-        if content_id is not None:
-            store.put_file(outcome.state, content_id)
-            if not candidate.known:
-                self._new_contents.add(content_id)
-        if outcome.not_encoded or candidate.unchanged:
-            is_held = content_id is not None or candidate.unchanged or candidate.touched
-            store.note_not_encoded(outcome.state, reason, self._readers, self._model_id, is_held)
-        else:
-            store.note_failure(outcome.state, reason, self._readers)
-
     def _finish(self, changes: Sequence[RootChanges]) -> None:
         for one in changes:
-            settled = settle_gone(self._store, one, self._new_contents)
+            settled = settle_gone(self._store, one, self._keeper.new_contents)
             self.report.offline += settled.offline
             self.report.removed += settled.removed
             if settled.removed:
-                self._changed.add(one.root.id)
+                self._keeper.changed.add(one.root.id)
             if settled.kept:
                 self.report.absent.append(Absence(one.root.path, settled.kept))
             self._keep_unread(one)
             told = keep_sidecars(self._store, one, self._options.stop)
             self.report.details_read += told
             if told:
-                self._changed.add(one.root.id)
+                self._keeper.changed.add(one.root.id)
             if one.archives is not None and self._encoder.hearing is None and not self._options.stop.is_set():
                 unreachable = (*one.offline, *(problem.path for problem in one.problems))
-                keep_archives(self._store, one.archives, self._sniffed_in, unreachable)
+                keep_archives(self._store, one.archives, self._keeper.sniffed_in, unreachable)
         if self._is_settled():
             return
         with self._store.transaction():
-            if self._is_last and self._store.has_orphans():
+            if self._is_last and self._store.has_orphans() and self._may_retire():
                 self._store.retire_orphans()
             self._store.remove_setting("interrupted")
             if not files_to_encode(self._store, self._model_id):
                 note_caught_up(self._store, self._model_id)
             note_readers(self._store)
-            self._store.mark_changed(self._changed)
+            self._store.mark_changed(self._keeper.changed)
         crash_point("run finished")
+
+    def _may_retire(self) -> bool:
+        """Whether no one else is about to find contents again that files have let go of."""
+        return True
 
     def _keep_unread(self, changes: RootChanges) -> None:
         """Keeps what kinds of files the root has that no reader takes, where that has changed."""
         if changes.root.path in changes.offline or changes.targets is not None:
             return
-        unread = changes.unread + Counter({"": self._sniffed[changes.root.id]})
+        unread = changes.unread + Counter({"": self._keeper.sniffed[changes.root.id]})
         counts = dict(unread.most_common(_MOST_KINDS))
         if counts != self._store.unread(changes.root.id):
             with self._store.transaction():
@@ -431,7 +332,7 @@ class Indexer:
     def _is_settled(self) -> bool:
         """Whether nothing is left to be noted at the end of the run: then it writes nothing."""
         return (
-            not self._changed
+            not self._keeper.changed
             and not self._store.has_orphans()
             and self._store.setting("interrupted") is None
             and not is_news_that_all_are_read(self._store)

@@ -69,6 +69,7 @@ class IndexReport:
     folders and special files that the walk could not take, `offline` roots, and drives below roots, that are missing or
     suddenly empty and were left as they are; `absent` tells of roots that have lost so much that their lost files stay
     until `prune`. `unsettled` are files that were left to a later run, as something wrote to them a moment before.
+    `queued` are files that were left to workers; with those whose content was known they count as `added`.
     `resumed` tells that the run before was cut off, `stopped` that this one was asked to stop. `rebuilt`
     says what was wrong with derived files that had to be made again. `stages` are what the library's stages did after
     the vectors. `searched` is the model that searches use after
@@ -90,6 +91,7 @@ class IndexReport:
     failing: int = 0
     others: int = 0
     details_read: int = 0
+    queued: int = 0
     unread: Counter[str] = field(default_factory=Counter)
     resumed: bool = False
     stopped: bool = False

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mmsearch.encoding.protocol import Encoder
-from mmsearch.errors import Invalid, MmsearchError, Refused, Remedy, Unavailable, Unsupported
+from mmsearch.errors import Busy, Invalid, MmsearchError, Refused, Remedy, Unavailable, Unsupported
 from mmsearch.files.private import make_private_folder
 from mmsearch.indexing.journal import InFlight
 from mmsearch.indexing.pipeline import Indexer, IndexOptions
 from mmsearch.indexing.query_bank import keep_query_bank
+from mmsearch.indexing.queueing import QueueingIndexer
 from mmsearch.indexing.reconciling import RootWalk
 from mmsearch.indexing.report import IndexReport
 from mmsearch.indexing.roots import check_root, choose_roots, is_of_unread_kind, root_status
@@ -43,6 +44,7 @@ from mmsearch.store.models import (
 from mmsearch.store.place import Place
 from mmsearch.store.protocol import Store
 from mmsearch.store.settings import want_code_bits, want_graph
+from mmsearch.store.work import SharedStore
 
 # Brings derived files up to date; the encoder is that of the vectors that are new. Says what had to be made again.
 Refresh = Callable[[Store, Encoder], list[str]]
@@ -60,7 +62,8 @@ class IndexSettings:
     another thread, the run ends in good order, and the next one goes on from there. `stages` says which second readings
     the library has from now on, each with its model: `{"ocr": ""}` reads text in pictures; None ends one, and what it
     found stays. Files that something has written to within the last `rest` seconds are left to a later run, and
-    reported as `unsettled`; `on_folder` is told of each folder that is walked, before its entries are listed.
+    reported as `unsettled`; `on_folder` is told of each folder that is walked, before its entries are listed. With
+    `queue` what is to be encoded is left to workers, and the run waits for them.
     """
 
     limits: ReadLimits = field(default_factory=ReadLimits)
@@ -71,6 +74,7 @@ class IndexSettings:
     stop: threading.Event = field(default_factory=threading.Event, compare=False)
     rest: float = 0.0
     on_folder: Callable[[bytes], None] = field(default=lambda folder: None, compare=False)
+    queue: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,7 @@ class IndexRun:
         self._request = request
         self._encoders = encoders
         self._refresh = refresh
+        self._queue: SharedStore | None = None
         settings = request.settings
         workers = settings.workers or os.cpu_count() or 1
         self._options = IndexOptions(
@@ -131,36 +136,55 @@ class IndexRun:
                 raise Invalid("Nothing to index", Remedy("index.name"))
             _ = self._encoders.new(request.model).identity  # a wrong model is told before anything is made
         make_folder(self._folder)
-        with (
-            self._place.lock() as lock,
-            closing(self._place.write(lock.check)) as store,
-            closing(self._place.read()) as reader,
-        ):
-            models = self._models(store)
-            if request.settings.graph is not None:
-                want_graph(store, request.settings.graph)
-            if request.settings.code_bits is not None:
-                want_code_bits(store, request.settings.code_bits)
-            if stages:
-                begin_stages(store, stages)
-            roots = self._chosen_roots(store, paths)
-            if request.retry:
-                with store.transaction():
-                    for one in roots.there:
-                        store.remove_failures_of_root(one.root.id)
-                    store.forget_stage_failures()
+        with self._place.lock() as lock, closing(self._place.write(lock.check)) as store:
+            models, roots = self._begun(store, paths, stages)
+            if not request.settings.queue:
+                return self._gone_through(store, models, roots, unread)
+        # From here on workers are at it too, and those who walk other roots.
+        with closing(self._place.share(self._check_stop)) as store:
+            _hold(store, roots)
+            self._queue = store
+            return self._gone_through(store, models, roots, unread)
+
+    def _begun(
+        self, store: Store, paths: Sequence[bytes], stages: Mapping[str, str | None]
+    ) -> tuple[_Models, _ChosenRoots]:
+        """What the run encodes with, and what it walks, once all that was asked for is noted."""
+        request = self._request
+        models = self._models(store)
+        if request.settings.graph is not None:
+            want_graph(store, request.settings.graph)
+        if request.settings.code_bits is not None:
+            want_code_bits(store, request.settings.code_bits)
+        if stages:
+            begin_stages(store, stages)
+        roots = self._chosen_roots(store, paths)
+        if request.retry:
+            with store.transaction():
+                for one in roots.there:
+                    store.remove_failures_of_root(one.root.id)
+                store.forget_stage_failures()
+        return models, roots
+
+    def _gone_through(self, store: Store, models: _Models, roots: _ChosenRoots, unread: Sequence[bytes]) -> IndexReport:
+        with closing(self._place.read()) as reader:
             report = self._with_each(store, models, partial(self._encode, store, reader, roots))
-            report.problems += [WalkProblem(path, _UNREAD_KIND) for path in unread]
-            report.switched = switch_if_caught_up(store) is not None
-            searched = searched_model(store)
-            if searched is not None:
-                report.searched = searched.identity.label
-                report.lacking = len(files_to_encode(store, searched.id))
-                if request.model is None:
-                    report.newer = _newer_revision(store, searched)
-            store.settle_words()
-            self._place.tidy(store)
-            return report
+        report.problems += [WalkProblem(path, _UNREAD_KIND) for path in unread]
+        report.switched = switch_if_caught_up(store) is not None
+        searched = searched_model(store)
+        if searched is not None:
+            report.searched = searched.identity.label
+            report.lacking = len(files_to_encode(store, searched.id))
+            if self._request.model is None:
+                report.newer = _newer_revision(store, searched)
+        store.settle_words()
+        self._place.tidy(store)
+        return report
+
+    def _check_stop(self) -> None:
+        """Called while another process has the library for itself."""
+        if self._options.stop.is_set():
+            raise Busy("The library is being written by another process; what is queued stays queued.")
 
     def _chosen_roots(self, store: Store, paths: Sequence[bytes]) -> _ChosenRoots:
         """What is to be walked, and the roots that are not there at present."""
@@ -264,7 +288,10 @@ class IndexRun:
         """Goes through the roots with one model."""
         rows = {root.id: root for root in store.roots()}
         in_flight = InFlight(self._folder)
-        indexer = Indexer(store, reader, model.id, encoder, self._options, in_flight, is_last)
+        if self._queue is None:
+            indexer = Indexer(store, reader, model.id, encoder, self._options, in_flight, is_last)
+        else:
+            indexer = QueueingIndexer(self._queue, reader, model.id, encoder, self._options, in_flight, is_last)
         indexer.report.library = self._place.location
         indexer.report.offline += roots.missing
         report = indexer.run([replace(one, root=rows[one.root.id]) for one in roots.there])
@@ -276,6 +303,17 @@ class IndexRun:
         # Not after Ctrl-C: searches read what is missing there from the store.
         report.rebuilt += self._refresh(store, encoder)
         return report
+
+
+def _hold(store: SharedStore, roots: _ChosenRoots) -> None:
+    """Keeps others from walking these roots until the store is closed.
+
+    Raises:
+        Busy: another process walks one of them.
+    """
+    for one in roots.there:
+        if not store.hold_root(one.root.id):
+            raise Busy(f"{os.fsdecode(one.root.path)} is being walked by another process; wait until it has finished.")
 
 
 def _taken_in(store: Store, encoder: Encoder, instead_of: Sequence[StoredModel] = ()) -> tuple[StoredModel, Encoder]:

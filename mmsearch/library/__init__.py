@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from mmsearch.library.access import Access
+from mmsearch.library.working import Working
 from mmsearch.nearest.scan import GRAPH_FROM_ROWS, Scan
 from mmsearch.searching import DEFAULT_LIMIT
 from mmsearch.searching.options import SessionOptions
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from mmsearch.evaluation.report import Evaluations
     from mmsearch.indexing.preview import IndexPreview
     from mmsearch.indexing.report import IndexReport
-    from mmsearch.indexing.run import IndexRequest, IndexSettings
+    from mmsearch.indexing.run import IndexSettings
     from mmsearch.indexing.walking import WalkRules
     from mmsearch.indexing.watching.events import WatchEvent, WatchSettings
     from mmsearch.indexing.watching.watcher import Watcher
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from mmsearch.searching.stored_files import PassagePlace, Passages, StoredFile
 
 
-class Library:
+class Library(Working):
     """A library in a folder of its own, or at a URL. It is made by the first `index`; nothing else writes to it.
 
     `device` is where models that torch runs compute: `auto` (a graphics card where there is one), `cpu`, `cuda`, `mps`.
@@ -170,14 +171,6 @@ class Library:
 
         only = all_absolute(paths)
         return self._index(IndexRequest(only=only, settings=settings or IndexSettings()), on_progress)
-
-    def _index(self, request: IndexRequest, on_progress: Callable[[Progress], None]) -> IndexReport:
-        from mmsearch.indexing.run import IndexRun
-
-        access = self._access
-        with access.guarded():
-            run = IndexRun(access.place, request, access.encoders, access.refresh, on_progress)
-            return run.run(is_new=not access.exists())
 
     def preview(
         self,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mmsearch.indexing.report import Incomplete, Thinned
     from mmsearch.indexing.roots import RootStatus
     from mmsearch.store.protocol import Store
+    from mmsearch.store.queue_state import QueueState
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Status:
 
     `model`, `dimension` and the items counted are those of the model that searches use, `models` are all. `incomplete`
     and `thinned` are files that are found, but not by all that is in them. `stages` are those that read files a second
-    time.
+    time. `queue` is what waits for workers, None where the library has none.
     """
 
     library: str
@@ -58,6 +59,7 @@ class Status:
     stages: tuple[StageStatus, ...]
     bytes: int
     interrupted: bool
+    queue: QueueState | None
 
     def json_fields(self) -> dict[str, Any]:
         """With the counts among the other fields."""
@@ -80,6 +82,7 @@ class Status:
             "incomplete": self.incomplete,
             "thinned": self.thinned,
             "stages": self.stages,
+            "queue": self.queue,
         }
 
 
@@ -117,6 +120,7 @@ def status(access: Access, models: tuple[LibraryModel, ...]) -> Status:
         stages=_stages(store),
         bytes=access.bytes(),
         interrupted=store.setting("interrupted") is not None,
+        queue=store.queue_state(),
     )
 
 

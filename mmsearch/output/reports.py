@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mmsearch.files.member_paths import ARCHIVE_EXTENSIONS
 from mmsearch.output import visible
+from mmsearch.output.work import queue_lines
 from mmsearch.records import BUILTIN_MODEL
 
 if TYPE_CHECKING:
@@ -285,5 +286,8 @@ def print_status(status: Status, failed: bool, partial: bool) -> None:
     ]
     if parts:
         print(f"in part   {', '.join(parts)}; `mmsearch status --partial` lists them")
+    if status.queue is not None:
+        for line in queue_lines(status.queue):
+            print(line)
     if status.interrupted:
         print("note      the last run was cut off; `mmsearch index` goes on with it")

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 from mmsearch.store.protocol import Store
+from mmsearch.store.work import SharedStore
 
 # What a person may have done to the files of a library.
 Care = Literal["backup", "compact", "doctor"]
@@ -54,6 +55,17 @@ class Place(Protocol):
         """The store for one writer, made or brought up to date where needed. The caller holds the lock.
 
         `before_commit` raises an error where it is not held any more: nothing is committed then.
+        """
+
+    def share(self, wait: Callable[[], None] = lambda: None, lease: float = 60.0) -> SharedStore:
+        """The store of an existing library, for one of many that write at the same time; see `store.work`.
+
+        While another process has the library for itself, a transaction waits at its beginning; `wait` is called again
+        and again then, and may raise an error. One in which nothing happens for `lease` seconds is ended, with the
+        connection, as it holds up the others.
+
+        Raises:
+            Refused: such a library has no workers. Others as `read`.
         """
 
     def lock(self) -> AbstractContextManager[Held]:

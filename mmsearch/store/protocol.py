@@ -44,6 +44,7 @@ from mmsearch.records import (
     TimedItem,
 )
 from mmsearch.store.archive_ledger import ArchiveLedger
+from mmsearch.store.queue_state import Queued
 from mmsearch.store.stage_ledger import StageLedger
 from mmsearch.store.word_index import WordIndex
 
@@ -445,5 +446,5 @@ class VectorStore(Protocol):
         """
 
 
-class Store(Ledger, ArchiveLedger, StageLedger, VectorStore, WordIndex, Protocol):
+class Store(Ledger, ArchiveLedger, StageLedger, VectorStore, WordIndex, Queued, Protocol):
     """All of it, over one connection."""

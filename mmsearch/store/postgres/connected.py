@@ -66,6 +66,7 @@ class Connected:
         """All writes within become durable together, or none does. The library is in another state after them."""
         try:
             self._run("BEGIN")
+            self._begun()
             yield
             if self._has_written():
                 self._before_state()
@@ -81,6 +82,9 @@ class Connected:
         """Whether this transaction has changed something: those that only read are given no number."""
         row = self._one("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
         return row is not None and bool(row[0])
+
+    def _begun(self) -> None:
+        """What is to be done first in a transaction."""
 
     def _before_state(self) -> None:
         """What else is to be written at the end of a transaction that has written something."""

@@ -16,6 +16,7 @@ from mmsearch.store.postgres.refusals import mapped_errors
 from mmsearch.store.postgres.schema import SCHEMA
 from mmsearch.store.postgres.store import PostgresStore
 from mmsearch.store.protocol import Store
+from mmsearch.store.work import SharedStore
 
 # What PostgreSQL's own programs do, as a sentence goes on that says what mmsearch does not do.
 _INSTEAD: dict[Care, str] = {
@@ -56,6 +57,9 @@ class PostgresPlace:
 
     def write(self, before_commit: Callable[[], None] = lambda: None) -> Store:
         return PostgresStore.write(self.given, before_commit)
+
+    def share(self, wait: Callable[[], None] = lambda: None, lease: float = 60.0) -> SharedStore:
+        return PostgresStore.share(self.given, wait, lease)
 
     def lock(self) -> AbstractContextManager[Held]:
         """None of its own: a store that is opened for writing holds the server's, and loses it with its connection."""

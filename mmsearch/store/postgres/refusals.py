@@ -12,7 +12,10 @@ from mmsearch.errors import Busy, Damaged, Invalid, MmsearchError, NotFound, Ref
 from mmsearch.store.locations import shown
 
 _Kinds = tuple[type[psycopg.Error], ...]
-_SHUT_DOWN: _Kinds = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow, errors.IdleSessionTimeout)
+_SHUT_DOWN: _Kinds = (
+    *(errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow, errors.IdleSessionTimeout),
+    errors.IdleInTransactionSessionTimeout,
+)
 _NO_ROOM: _Kinds = (errors.DiskFull, errors.OutOfMemory, errors.ConfigurationLimitExceeded, errors.IoError)
 _IN_THE_WAY: _Kinds = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
 _NOT_AS_WRITTEN: _Kinds = (

@@ -10,6 +10,7 @@ import psycopg
 
 from mmsearch.errors import Refused, Unsupported
 from mmsearch.store.postgres.connected import Connection
+from mmsearch.store.postgres.job_schema import job_statements
 from mmsearch.store.postgres.word_schema import word_statements
 
 SCHEMA = "mmsearch"
@@ -119,7 +120,7 @@ def _first_tables(connection: Connection) -> None:
                 BEGIN {"; ".join(actions)}; RETURN NULL; END $$""",
         )
         _run(connection, f"CREATE TRIGGER {name} AFTER {event} FOR EACH STATEMENT EXECUTE FUNCTION {name}()")
-    for statement in word_statements():
+    for statement in (*word_statements(), *job_statements()):
         _run(connection, statement)
     for key, value in (("library_id", uuid.uuid4().hex), ("items_removed", "0"), ("state", "0"), ("schema", "0")):
         connection.execute("INSERT INTO settings (key, value) VALUES (%s, %s)", (key, value))

@@ -1,12 +1,16 @@
 """The store of a team: a PostgreSQL database, with pgvector, that holds the truth about files, contents and vectors.
 
 One process writes at a time, wherever it runs: it holds an advisory lock of the database for as long as its connection
-lasts. Readers wait for nobody.
+lasts. Workers, and walkers that queue for them, share that lock, each for one transaction, and these come one after the
+other. Readers wait for nobody.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+
+import psycopg
 
 from mmsearch.errors import Busy, NotFound, Refused, Remedy, Unsupported
 from mmsearch.store.locations import shown
@@ -15,6 +19,7 @@ from mmsearch.store.postgres.connected import Connection
 from mmsearch.store.postgres.connecting import closed_on_error, connect, set_up
 from mmsearch.store.postgres.files import FileTables
 from mmsearch.store.postgres.items import ItemTables
+from mmsearch.store.postgres.jobs import JobTables
 from mmsearch.store.postgres.listed_files import ListedFileTables
 from mmsearch.store.postgres.models import ModelTables
 from mmsearch.store.postgres.nearest import NearestTables
@@ -24,20 +29,34 @@ from mmsearch.store.postgres.stages import StageTables
 from mmsearch.store.postgres.words import WordTables
 from mmsearch.store.refusals import OlderLibrary
 
+# A writer waits so long for workers to come to the end of a transaction.
+_PATIENCE_SECONDS = 20
+_POLL_SECONDS = 0.1
+
 
 class PostgresStore(
-    FileTables, ArchiveTables, StageTables, ItemTables, ListedFileTables, NearestTables, ModelTables, WordTables
+    FileTables,
+    ArchiveTables,
+    StageTables,
+    ItemTables,
+    ListedFileTables,
+    NearestTables,
+    ModelTables,
+    JobTables,
+    WordTables,
 ):
     """One connection to the library's database."""
+
+    _wait: Callable[[], None] | None = None
 
     @classmethod
     def read(cls, url: str) -> PostgresStore:
         """The store of an existing library, for reading, from any one thread at a time.
 
         Raises:
-            OlderLibrary: it was written by an older mmsearch; opening it for writing brings it up to date.
-            NotFound: there is no library in the database. Unsupported: it is of a newer version, or the server is older
-                than a library needs. Unavailable: the server is out of reach. Refused: it does not let us in.
+            NotFound: there is no library in the database. OlderLibrary: it was written by an older mmsearch.
+                Unsupported: it is of a newer version, or the server is older than a library needs. Unavailable: the
+                server is out of reach. Refused: it does not let us in.
         """
         return cls(lambda: _for_reading(url))
 
@@ -63,6 +82,30 @@ class PostgresStore(
             raise
         return store
 
+    @classmethod
+    def share(cls, url: str, wait: Callable[[], None] = lambda: None, lease: float = 60.0) -> PostgresStore:
+        """The store of an existing library, for one of many that write at the same time, each transaction by itself.
+
+        While another process has the library for itself, a transaction waits at its beginning; `wait` is called again
+        and again then, and may raise an error. The server ends one in which nothing happens for `lease` seconds, and
+        the connection with it: it would hold up the others.
+
+        Raises:
+            The same as `read`. Refused: the server takes no writes.
+        """
+        store = cls(lambda: _for_sharing(url, lease), is_writer=True)
+        store._wait = wait
+        return store
+
+    def _begun(self) -> None:
+        super()._begun()
+        if self._wait is None:
+            return
+        while self._one("SELECT WHERE pg_try_advisory_xact_lock_shared(%s, %s)", (LOCKS, WRITING)) is None:
+            self._wait()
+            time.sleep(_POLL_SECONDS)
+        self._await_number()
+
 
 def _for_reading(url: str) -> Connection:
     with mapped_errors(url), closed_on_error(connect(url)) as connection:
@@ -77,10 +120,19 @@ def _for_reading(url: str) -> Connection:
         return connection
 
 
+def _for_sharing(url: str, lease: float) -> Connection:
+    with mapped_errors(url), closed_on_error(_for_reading(url)) as connection:
+        _check_is_primary(connection, url)
+        connection.execute("SET default_transaction_read_only = off")
+        idle = f"{max(1, round(1000 * lease))}ms"
+        connection.execute("SELECT set_config('idle_in_transaction_session_timeout', %s, false)", (idle,))
+        _notice_lost_clients(connection)
+        return connection
+
+
 def _for_writing(url: str) -> Connection:
     with mapped_errors(url), closed_on_error(connect(url)) as connection:
-        if connection.info.parameter_status("in_hot_standby") == "on":
-            raise Refused(f"The server of {shown(url)} is a standby, which takes no writes; name the primary one.")
+        _check_is_primary(connection, url)
         _take_lock(connection, url)
         version = written_version(connection)
         _check_not_newer(version or 0, url)
@@ -90,13 +142,32 @@ def _for_writing(url: str) -> Connection:
         return connection
 
 
+def _check_is_primary(connection: Connection, url: str) -> None:
+    if connection.info.parameter_status("in_hot_standby") == "on":
+        raise Refused(f"The server of {shown(url)} is a standby, which takes no writes; name the primary one.")
+
+
 def _take_lock(connection: Connection, url: str) -> None:
     """Takes the writer's lock, which the server lets go of with the connection, however that ends."""
     row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (LOCKS, WRITING)).fetchone()
-    if row is None or not row[0]:
-        raise Busy(
-            f"The library in {shown(url)} is being written by {_writer(connection)}; wait until it has finished."
-        )
+    if (row is None or not row[0]) and (_writer(connection) is not None or not _lock_in_time(connection)):
+        writer = _writer(connection) or "other processes"
+        raise Busy(f"The library in {shown(url)} is being written by {writer}; wait until it has finished.")
+    _notice_lost_clients(connection)
+
+
+def _lock_in_time(connection: Connection) -> bool:
+    """Whether the lock is there once all who share it have come to the end of what they are at."""
+    connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{_PATIENCE_SECONDS}s",))
+    try:
+        connection.execute("SELECT pg_advisory_lock(%s, %s)", (LOCKS, WRITING))
+    except psycopg.errors.LockNotAvailable:
+        return False
+    connection.execute("RESET lock_timeout")
+    return True
+
+
+def _notice_lost_clients(connection: Connection) -> None:
     # A writer whose machine is gone lets go of it within a minute.
     connection.execute(
         """SELECT set_config(name, value, false) FROM (VALUES ('tcp_keepalives_idle', '30'),
@@ -105,15 +176,16 @@ def _take_lock(connection: Connection, url: str) -> None:
     )
 
 
-def _writer(connection: Connection) -> str:
-    """Who holds the writer's lock, as far as the server tells."""
+def _writer(connection: Connection) -> str | None:
+    """Who has the writer's lock for itself, as far as the server tells; None where others share it."""
     row = connection.execute(
         """SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
            WHERE locktype = 'advisory' AND classid = %s AND objid = %s AND objsubid = 2 AND granted
+             AND mode = 'ExclusiveLock'
              AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())""",
         (LOCKS, WRITING),
     ).fetchone()
-    return str(row[0]) if row is not None and row[0] else "another process"
+    return None if row is None else str(row[0] or "another process")
 
 
 def _check_not_newer(version: int, url: str) -> None:

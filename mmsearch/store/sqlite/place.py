@@ -6,11 +6,13 @@ import os
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 
+from mmsearch.errors import Refused
 from mmsearch.files.locking import WriterLock
 from mmsearch.store.place import Care, Held
 from mmsearch.store.protocol import Store
 from mmsearch.store.sqlite.refusals import mapped_errors
 from mmsearch.store.sqlite.store import DATABASE_NAME, SqliteStore, database_bytes
+from mmsearch.store.work import SharedStore
 
 
 class SqlitePlace:
@@ -31,6 +33,12 @@ class SqlitePlace:
 
     def write(self, before_commit: Callable[[], None] = lambda: None) -> Store:
         return SqliteStore.write(self.folder, before_commit)
+
+    def share(self, wait: Callable[[], None] = lambda: None, lease: float = 60.0) -> SharedStore:
+        raise Refused(
+            f"The library in {self.location} has no workers: one process writes a library in a folder, and `index` "
+            "itself encodes; a library in PostgreSQL has them."
+        )
 
     def lock(self) -> AbstractContextManager[Held]:
         return WriterLock(self.folder)

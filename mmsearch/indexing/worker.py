@@ -1,0 +1,102 @@
+"""A worker: takes jobs from the queue of a library, reads and encodes their files, and stores what comes of them.
+
+Any number of them work at once, on any machines that have the files in the same places, and the models. What one stores
+and that its jobs are done is one transaction; so where a worker is killed, another one does again what that was at. One
+of these files may have been the reason. So all that were tried before are encoded one at a time, and where workers
+were lost again and again, a process apart tries the file, as in a run of `index` (`suspects.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from contextlib import closing
+
+from mmsearch.errors import Unavailable
+from mmsearch.indexing.heartbeat import Heartbeat
+from mmsearch.indexing.shift import Shift
+from mmsearch.indexing.work import GivenUp, StoppedWaiting, WorkReport, WorkSettings, WorkTools
+from mmsearch.models.opening import Encoders
+from mmsearch.records import Progress
+from mmsearch.store.place import Place
+from mmsearch.store.work import SharedStore
+
+_RETRY_SECONDS = 2.0
+
+
+class Worker:
+    """One worker on the library in that place.
+
+    `on_notice` is told, in a sentence, what holds it up: the server is away, a model or a folder is not there.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        encoders: Encoders,
+        settings: WorkSettings,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+        on_notice: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        self.report = WorkReport(place.location, f"{platform.node()}:{os.getpid()}")
+        self._tools = WorkTools(place, encoders, settings, self.report, on_progress, on_notice)
+        self._number: int | None = None
+        self._is_away = False
+
+    def run(self) -> WorkReport:
+        """Works until it is stopped, or until the queue is empty where it is to end then.
+
+        Raises:
+            MmsearchError: there is no library, or no queue in it; none of its models is on this machine; or what it
+                needs to encode has failed.
+        """
+        place, stop = self._tools.place, self._tools.settings.stop
+        started = time.monotonic()
+        while not stop.is_set():
+            try:
+                with place.guarded():
+                    self._work_a_shift()
+                break
+            except GivenUp:
+                self.report.given_up += 1
+            except StoppedWaiting:
+                break
+            except Unavailable as error:
+                if self._number is None:  # it was never there
+                    raise
+                if not self._is_away:
+                    self._tools.on_notice(f"{error.message}; trying again until it is back.")
+                self._is_away = True
+                stop.wait(_RETRY_SECONDS)
+        self.report.stopped = stop.is_set()
+        self.report.seconds = time.monotonic() - started
+        return self.report
+
+    def _work_a_shift(self) -> None:
+        """Works for as long as the connection lasts and nobody gives the worker up."""
+        tools, report = self._tools, self.report
+        lease = tools.settings.lease
+        with closing(tools.place.share(self._check_stop, lease)) as store, closing(tools.place.read()) as reader:
+            if self._number is not None:  # the connection was lost, and is there again
+                store.leave(self._number)
+            self._number = number = store.enlist(report.worker, lease)
+            self._is_away = False
+            with Heartbeat(tools.place, number, lease, lambda: report.stored) as heart:
+                try:
+                    Shift(tools, store, reader, number, heart.lost).work()
+                finally:
+                    self._leave(store, number)
+
+    def _leave(self, store: SharedStore, number: int) -> None:
+        """Gives back what is left; where the connection is lost, that is done once it is there again."""
+        try:
+            store.leave(number)
+        except Exception as error:
+            if not self._tools.place.is_lost(error):
+                raise
+
+    def _check_stop(self) -> None:
+        if self._tools.settings.stop.is_set():
+            raise StoppedWaiting

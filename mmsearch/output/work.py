@@ -1,0 +1,44 @@
+"""What is said of workers, and of what waits for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mmsearch.output import visible
+
+if TYPE_CHECKING:
+    from mmsearch.indexing.work import WorkReport
+    from mmsearch.store.queue_state import QueueState
+
+
+def queue_lines(state: QueueState) -> Iterator[str]:
+    """Lines of a library's status: the jobs, and each worker that is alive; none where there is neither."""
+    if state.left:
+        tried = f" ({state.tried:,} of them tried before)" if state.tried else ""
+        yield f"queue     {state.waiting:,} wait{tried}, {state.working:,} in work"
+    for worker in state.workers:
+        yield f"worker    {visible(worker.name)} since {worker.since}, {_files(worker.done)} stored"
+    if state.left and not state.workers:
+        yield "note      no worker is there; `mmsearch worker` takes what waits"
+
+
+def worked(report: WorkReport) -> str:
+    """One line that says what a worker did."""
+    failed = f", {report.failed:,} of them unreadable" if report.failed else ""
+    rate = f" ({report.stored / report.seconds:,.0f} files/s)" if report.stored >= report.seconds >= 1 else ""
+    return f"{_files(report.stored)} done{failed} in {report.seconds:.1f} s{rate}"
+
+
+def notes(report: WorkReport) -> list[str]:
+    """What a person should know beside that: one sentence each."""
+    said = [f"{visible(os.fsdecode(one.path))} could not be read: {visible(one.reason)}" for one in report.failures]
+    if report.given_up:
+        times = "once" if report.given_up == 1 else f"{report.given_up:,} times"
+        said.append(f"the other workers gave this one up {times}, as it gave no sign of life; they did its files again")
+    return said
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"

@@ -1,0 +1,200 @@
+"""The queue of a team's library: what waits to be encoded, and who is at it. The server's clock alone is asked.
+
+The lease lies with the worker, not with its jobs, so that one row is written to renew it. Whoever changes the rows of
+several jobs at once, or those of a worker's, waits for the others that do (NUMBERING, which transactions that store
+hold too): so no two of them can hold each other up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import psycopg
+
+from mmsearch.store.postgres.connected import Connected, Row
+from mmsearch.store.postgres.schema import LOCKS, NUMBERING
+from mmsearch.store.queue_state import QueueState, WorkerState
+from mmsearch.store.work import Job, QueuedFile
+
+# Of session locks: the first number of those of roots that are walked ("mmsf").
+ROOT_LOCKS = 0x6D6D7366
+_ALIVE = "workers.alive_until > clock_timestamp()"
+_FILE = "root_id, path, size, mtime_ns, ctime_ns, archive, known, unchanged, touched, details_only"
+# Whether a file that is queued again is in another state than it was tried in.
+_OTHERWISE = "(jobs.size, jobs.mtime_ns) <> (excluded.size, excluded.mtime_ns)"
+_LOST_JOBS = """SELECT jobs.id FROM jobs WHERE worker_id IS NOT NULL
+    AND NOT EXISTS (SELECT FROM workers WHERE workers.id = jobs.worker_id)"""
+# Sent to the server at a time.
+_PAGE = 1_000
+
+
+class JobTables(Connected):
+    """The queue; see `WorkQueue`."""
+
+    def hold_root(self, root_id: int) -> bool:
+        """Whether this connection alone walks that root, from now on until it is closed."""
+        row = self._one("SELECT pg_try_advisory_lock(%s, %s)", (ROOT_LOCKS, root_id))
+        return row is not None and bool(row[0])
+
+    def queue(self, model_id: int, files: Sequence[QueuedFile], later: bool) -> None:
+        """Queues the files for a model; those that wait already are not queued twice, and are as they are found now.
+
+        `later` is behind all that is not. Files of roots that have left the library are left out. What a worker is at
+        stays as it is.
+        """
+        for first in range(0, len(files), _PAGE):
+            columns = [list(column) for column in zip(*files[first : first + _PAGE], strict=True)]
+            with self._aside(others_wait=True):
+                self._run(
+                    f"""INSERT INTO jobs (model_id, later, {_FILE})
+                        SELECT %s, %s, given.* FROM unnest(%s::bigint[], %s::bytea[], %s::bigint[], %s::bigint[],
+                          %s::bigint[], %s::bytea[], %s::boolean[], %s::boolean[], %s::boolean[], %s::boolean[])
+                          AS given ({_FILE})
+                        WHERE EXISTS (SELECT FROM roots WHERE roots.id = given.root_id)
+                          AND EXISTS (SELECT FROM models WHERE models.id = %s) ORDER BY given.path
+                        ON CONFLICT (path, model_id) DO UPDATE SET root_id = excluded.root_id, size = excluded.size,
+                          mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns, archive = excluded.archive,
+                          known = excluded.known, unchanged = excluded.unchanged, touched = excluded.touched,
+                          details_only = excluded.details_only, later = excluded.later,
+                          tried = jobs.tried AND NOT ({_OTHERWISE}),
+                          deaths = CASE WHEN {_OTHERWISE} THEN 0 ELSE jobs.deaths END
+                        WHERE jobs.worker_id IS NULL""",
+                    (model_id, later, *columns, model_id),
+                )
+
+    def enlist(self, name: str, lease: float) -> int:
+        """Adds a worker that is alive for so many seconds. Returns its number, which no other one ever has."""
+        return self._number(
+            """INSERT INTO workers (name, since, alive_until)
+               VALUES (%s, clock_timestamp(), clock_timestamp() + %s * interval '1 second') RETURNING id""",
+            (name, lease),
+        )
+
+    def renew(self, worker: int, lease: float, done: int) -> bool:
+        """Lets the worker live for so many seconds from now, and says how many files it has stored; False where it is
+        given up.
+        """
+        with self._aside():
+            renewed = self._run(
+                """UPDATE workers SET alive_until = clock_timestamp() + %s * interval '1 second', done = %s
+                   WHERE id = %s""",
+                (lease, done, worker),
+            )
+        return bool(renewed.rowcount)
+
+    def leave(self, worker: int) -> None:
+        """Ends a worker in good order: what it has claimed is given back as it was."""
+        with self._aside(others_wait=True):
+            self._run("UPDATE jobs SET worker_id = NULL WHERE worker_id = %s", (worker,))
+            self._run("DELETE FROM workers WHERE id = %s", (worker,))
+
+    def reap(self) -> None:
+        """Gives back, as tried before, what workers have claimed whose lease has run out."""
+        lost = f"EXISTS (SELECT FROM workers WHERE NOT {_ALIVE}) OR EXISTS ({_LOST_JOBS})"
+        if self._one(f"SELECT WHERE {lost}") is None:
+            return
+        with self._aside(others_wait=True):
+            self._run(
+                f"""DELETE FROM workers WHERE id IN
+                      (SELECT id FROM workers WHERE NOT {_ALIVE} FOR UPDATE SKIP LOCKED) AND NOT {_ALIVE}"""
+            )
+            self._run(
+                f"""UPDATE jobs SET worker_id = NULL, tried = true, deaths = deaths + tried::integer
+                    WHERE id IN ({_LOST_JOBS})"""
+            )
+
+    def claim(
+        self, worker: int, model_ids: Sequence[int], root_ids: Sequence[int], most: int, tried: bool = False
+    ) -> list[Job]:
+        """Takes jobs, all of one model, the most urgent first: of those models, the first of them preferred, and roots;
+        only fresh ones, or those that were `tried` before. None where there are none, or the worker is given up.
+        """
+        best = self._one(
+            """SELECT model_id, root_id FROM unnest(%s::bigint[]) WITH ORDINALITY AS models (model_id, place)
+               CROSS JOIN unnest(%s::bigint[]) AS roots (root_id)
+               CROSS JOIN LATERAL (SELECT later, id FROM jobs WHERE worker_id IS NULL AND jobs.tried = %s
+                 AND jobs.model_id = models.model_id AND jobs.root_id = roots.root_id
+                 ORDER BY later, id LIMIT 1) AS foremost
+               ORDER BY later, place > 1, foremost.id LIMIT 1""",
+            (list(model_ids), list(root_ids), tried),
+        )
+        if best is None:
+            return []
+        with self._aside():
+            rows = self._rows(
+                f"""WITH found AS (SELECT id FROM jobs WHERE worker_id IS NULL AND tried = %s AND model_id = %s
+                      AND root_id = %s ORDER BY later, id LIMIT %s FOR UPDATE SKIP LOCKED)
+                    UPDATE jobs SET worker_id = %s FROM found WHERE jobs.id = found.id
+                      AND EXISTS (SELECT FROM workers WHERE workers.id = %s AND {_ALIVE})
+                    RETURNING jobs.id, model_id, tried, deaths, {_FILE}""",
+                (tried, *best, most, worker, worker),
+            )
+        return sorted(_job(row) for row in rows)
+
+    def give_back(self, worker: int, job_ids: Collection[int]) -> None:
+        """Lets others take these jobs of the worker, as if it had never had them."""
+        if job_ids:
+            with self._aside(others_wait=True):
+                self._run(
+                    "UPDATE jobs SET worker_id = NULL WHERE id = ANY(%s::bigint[]) AND worker_id = %s",
+                    (list(job_ids), worker),
+                )
+
+    def own(self, worker: int, job_ids: Collection[int]) -> set[int]:
+        """Those of the jobs that are the worker's, and stay so until the caller's transaction ends."""
+        rows = self._rows(
+            "SELECT id FROM jobs WHERE id = ANY(%s::bigint[]) AND worker_id = %s FOR UPDATE", (list(job_ids), worker)
+        )
+        return {row[0] for row in rows}
+
+    def finish(self, job_ids: Collection[int]) -> None:
+        """Takes jobs out of the queue, within the caller's transaction."""
+        self._run("DELETE FROM jobs WHERE id = ANY(%s::bigint[])", (list(job_ids),))
+
+    def jobs_left(self, model_ids: Sequence[int], root_ids: Sequence[int]) -> QueueState:
+        """How it stands with the jobs of those models and roots; workers are those of the whole queue."""
+        return self._state(
+            "WHERE model_id = ANY(%s::bigint[]) AND root_id = ANY(%s::bigint[])", (list(model_ids), list(root_ids))
+        )
+
+    def queue_state(self) -> QueueState | None:
+        """How it stands with the whole queue."""
+        return self._state("", ())
+
+    def _state(self, of_which: str, values: Sequence[object]) -> QueueState:
+        (counts,) = self._rows(
+            f"""SELECT count(*) FILTER (WHERE workers.id IS NULL), count(*) FILTER (WHERE workers.id IS NULL AND tried),
+                  count(workers.id)
+                FROM jobs LEFT JOIN workers ON workers.id = worker_id AND {_ALIVE} {of_which}""",
+            values,
+        )
+        workers = self._rows(
+            f"""SELECT name, to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), done FROM workers
+                WHERE {_ALIVE} ORDER BY id"""
+        )
+        waiting, tried, working = counts
+        return QueueState(waiting, tried, working, tuple(WorkerState(*row) for row in workers))
+
+    @contextmanager
+    def _aside(self, others_wait: bool = False) -> Iterator[None]:
+        """A transaction that leaves the library in the state that it is in. It is durable a moment later: what of it a
+        server loses that is killed was not stored, and is claimed or done again.
+        """
+        try:
+            self._run("BEGIN")
+            if others_wait:
+                self._run("SELECT pg_advisory_xact_lock(%s, %s)", (LOCKS, NUMBERING))
+            else:
+                self._run("SET LOCAL synchronous_commit = off")
+            yield
+            self._run("COMMIT")
+        except BaseException:
+            with suppress(psycopg.Error):
+                self.connection.rollback()
+            raise
+
+
+def _job(row: Row) -> Job:
+    number, model_id, tried, deaths, *file = row
+    return Job(number, model_id, tried, deaths, QueuedFile(*file))

@@ -1,0 +1,96 @@
+"""Work that many processes share: files that were found and wait to be encoded, and the workers that take them.
+
+A walker queues files, each once for a model. A worker enlists for a while, its *lease*, and renews it; it claims jobs,
+and stores what came of them in the transaction that takes them out of the queue. Where a lease has run out, by the
+clock of the store, whoever looks next gives the jobs back, marked as tried before. What a worker stores that comes back
+from the dead is held against the number that it enlisted under: of jobs that are not its own any more nothing is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, Protocol
+
+from mmsearch.store.protocol import Store
+from mmsearch.store.queue_state import QueueState
+
+
+class QueuedFile(NamedTuple):
+    """A file that a walk has found: where it lies and its state as there, and what it is to the library, as in a
+    `Candidate` of indexing.
+    """
+
+    root_id: int
+    path: bytes
+    size: int
+    mtime_ns: int
+    ctime_ns: int | None
+    archive: bytes | None
+    known: bool
+    unchanged: bool
+    touched: bool
+    details_only: bool
+
+
+class Job(NamedTuple):
+    """A file to be encoded by a model. One that was `tried` before is encoded alone; `deaths` counts the workers that
+    were lost while they were at it alone.
+    """
+
+    id: int
+    model_id: int
+    tried: bool
+    deaths: int
+    file: QueuedFile
+
+
+class WorkQueue(Protocol):
+    """The queue of a library. Each of these is a transaction of its own, unless it says otherwise, and none of them
+    brings the library into another state.
+    """
+
+    def hold_root(self, root_id: int) -> bool:
+        """Whether this connection alone walks that root, from now on until it is closed."""
+
+    def queue(self, model_id: int, files: Sequence[QueuedFile], later: bool) -> None:
+        """Queues the files for a model; those that wait already are not queued twice, and are as they are found now.
+
+        `later` is behind all that is not.
+        """
+
+    def enlist(self, name: str, lease: float) -> int:
+        """Adds a worker that is alive for so many seconds. Returns its number, which no other one ever has."""
+
+    def renew(self, worker: int, lease: float, done: int) -> bool:
+        """Lets the worker live for so many seconds from now, and says how many files it has stored; False where it is
+        given up.
+        """
+
+    def leave(self, worker: int) -> None:
+        """Ends a worker in good order: what it has claimed is given back as it was."""
+
+    def reap(self) -> None:
+        """Gives back, as tried before, what workers have claimed whose lease has run out."""
+
+    def claim(
+        self, worker: int, model_ids: Sequence[int], root_ids: Sequence[int], most: int, tried: bool = False
+    ) -> list[Job]:
+        """Takes jobs, all of one model, the most urgent first: of those models, the first of them preferred, and roots;
+        only fresh ones, or those that were `tried` before. None where there are none, or the worker is given up.
+        """
+
+    def give_back(self, worker: int, job_ids: Collection[int]) -> None:
+        """Lets others take these jobs of the worker, as if it had never had them."""
+
+    def own(self, worker: int, job_ids: Collection[int]) -> set[int]:
+        """Those of the jobs that are the worker's, and stay so until the caller's transaction ends."""
+
+    def finish(self, job_ids: Collection[int]) -> None:
+        """Takes jobs out of the queue, within the caller's transaction."""
+
+    def jobs_left(self, model_ids: Sequence[int], root_ids: Sequence[int]) -> QueueState:
+        """How it stands with the jobs of those models and roots; workers are those of the whole queue."""
+
+
+class SharedStore(Store, WorkQueue, Protocol):
+    """A store that is opened to write beside others that are opened so, each transaction after the other."""
