@@ -137,10 +137,7 @@ class IndexRun:
             closing(self._place.read()) as reader,
         ):
             models = self._models(store)
-            if request.settings.graph is not None:
-                want_graph(store, request.settings.graph)
-            if request.settings.code_bits is not None:
-                want_code_bits(store, request.settings.code_bits)
+            self._note_wanted(store)
             if stages:
                 begin_stages(store, stages)
             roots = self._chosen_roots(store, paths)
@@ -161,6 +158,19 @@ class IndexRun:
             store.settle_words()
             self._place.tidy(store)
             return report
+
+    def _note_wanted(self, store: Store) -> None:
+        """Keeps what the library is to have from now on to find the nearest vectors by."""
+        graph, code_bits = self._request.settings.graph, self._request.settings.code_bits
+        if store.finds_nearest and (graph is not None or code_bits is not None):
+            raise Unsupported(
+                f"The library in {self._place.location} needs no files of this machine to be searched",
+                Remedy("leave_out", "codes" if graph is None else "graph"),
+            )
+        if graph is not None:
+            want_graph(store, graph)
+        if code_bits is not None:
+            want_code_bits(store, code_bits)
 
     def _chosen_roots(self, store: Store, paths: Sequence[bytes]) -> _ChosenRoots:
         """What is to be walked, and the roots that are not there at present."""
