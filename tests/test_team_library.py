@@ -177,6 +177,18 @@ def test_no_session_reads_all_vectors_and_nobody_notes_files_of_his_machine(
         assert session.search(QUERIES[5]).hits
 
 
+def test_a_run_of_index_has_the_server_make_its_graphs(
+    url: str, photos: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmsearch.store.postgres.nearest.LEAST_ITEMS", 10)
+    with Library(url) as team:
+        team.index([photos])
+        graphs = postgres.run("SELECT indexrelname FROM pg_stat_user_indexes", postgres.name_of(url))
+        assert [name for (name,) in graphs if name.endswith("_graph")] == ["vectors_1_image_graph"]
+        exact = [hit.path for hit in team.search(QUERIES[0], scan="exact").hits]
+        assert [hit.path for hit in team.search(QUERIES[0]).hits] == exact
+
+
 def test_what_a_folder_keeps_to_be_searched_is_refused(url: str, home: Path, mmsearch: Mmsearch) -> None:
     for option, left_out in ((["--graph"], "--graph"), (["--codes", "128"], "--codes")):
         refused = mmsearch("index", home, *option, "--library", url)

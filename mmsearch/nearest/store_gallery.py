@@ -58,6 +58,8 @@ class StoreGallery:
 
     def compared(self, store: Store, item_ids: ItemIds, vector: FloatMatrix, by_text: float = 0.0) -> Compared:
         """Those of the items, ascending, that are there, with their cosines."""
+        if not len(item_ids):  # as most searches ask: the server need not be
+            return Compared.together([])
         return self._compared(store, item_ids, SpaceQuery(vector, by_text))
 
     def ranking_among(
