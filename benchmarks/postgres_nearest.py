@@ -99,7 +99,7 @@ def measured(store: PostgresStore, model_id: int, made_up: MadeUp, folder: str, 
     found, seconds, processor = 0, [], processor_seconds(store)
     for query in made_up.queries:
         started = time.perf_counter()
-        item_ids, _ = store.nearest(model_id, "image", query, WANTED, filters)
+        item_ids = store.nearest(model_id, "image", query, WANTED, filters).item_ids
         seconds.append(time.perf_counter() - started)
         best = np.argsort(-(stored @ query), kind="stable")[:WANTED] + first_id
         found += len(np.intersect1d(best, item_ids))

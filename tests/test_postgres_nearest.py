@@ -78,7 +78,8 @@ def test_the_graph_is_asked_unless_few_pass(library: PostgresStore, folder: byte
     stored = stored[: FOLDERS[folder]].astype(np.float16).astype(np.float32)
     found, before = 0, times_asked(library)
     for query in unit_rows(20, 2):
-        item_ids, cosines = library.nearest(1, "image", query, 10, filters)
+        item_ids, cosines, among, is_exact = library.nearest(1, "image", query, 10, filters)
+        assert is_exact is not by_graph and abs(among - len(stored)) <= by_graph * len(stored) / 4
         expected = stored @ query
         assert np.allclose(cosines, expected[item_ids - 1], atol=1e-6)
         assert list(cosines) == sorted(cosines, reverse=True)
@@ -88,11 +89,11 @@ def test_the_graph_is_asked_unless_few_pass(library: PostgresStore, folder: byte
 
 
 def test_of_equals_the_older_comes_first_and_all_are_found_that_are_asked_for(library: PostgresStore) -> None:
-    item_ids, cosines = library.nearest(1, "image", unit_rows(ITEMS, 1)[3], 2, Filters())
+    item_ids, cosines, *_ = library.nearest(1, "image", unit_rows(ITEMS, 1)[3], 2, Filters())
     assert item_ids.tolist() == [4, 8] and cosines[0] == cosines[1]
     half = Filters(folders=(b"/all/half",))
     for count in (ITEMS // 2, ITEMS):
-        item_ids, _ = library.nearest(1, "image", unit_rows(1, 5)[0], count, half)
+        item_ids, *_ = library.nearest(1, "image", unit_rows(1, 5)[0], count, half)
         assert sorted(item_ids.tolist()) == list(range(1, ITEMS // 2 + 1))
     assert library.matching_items(half, 1, "image").tolist() == list(range(1, ITEMS // 2 + 1))
     assert library.nearest(1, "text", unit_rows(1, 5)[0], 5, Filters())[0].tolist() == []
@@ -122,7 +123,7 @@ def test_a_graph_is_made_anew_when_much_of_it_was_removed_and_by_one_at_a_time(p
 
     query = unit_rows(1, 5)[0]
     with filled_store(postgres) as store:
-        few, _ = store.nearest(1, "image", query, ITEMS, Filters(folders=(b"/all/half/few",)))
+        few, *_ = store.nearest(1, "image", query, ITEMS, Filters(folders=(b"/all/half/few",)))
         for folder, made in ((b"/all/half/few", 0), (b"/all/half", 1)):
             with store.transaction():
                 store.remove_files(store.files_below(folder))
@@ -133,7 +134,7 @@ def test_a_graph_is_made_anew_when_much_of_it_was_removed_and_by_one_at_a_time(p
                 other.execute("SELECT pg_advisory_unlock_all()")  # a server notices some time later that one has gone
             assert store.build_nearest() == made
             assert store.build_nearest() == 0
-        item_ids, _ = store.nearest(1, "image", query, ITEMS, Filters())
+        item_ids, *_ = store.nearest(1, "image", query, ITEMS, Filters())
         assert len(item_ids) == ITEMS - ITEMS // 2 and not set(few) & set(item_ids)
         asked = times_asked(store)
         store.nearest(1, "image", query, 10, Filters())

@@ -122,7 +122,7 @@ def test_a_sound_is_found_at_its_time_by_the_model_that_hears(library: Library, 
     wanted = open_encoder(clap).encode("audio", [Sound(tone(900, 12)[: 10 * SOUND_RATE], SOUND_RATE)])[0]
     with closing(SqliteStore.read(library.folder)) as store:
         (model,) = sound_models(store)
-        nearest, cosines = store.nearest(model.id, "audio", wanted, 1, Filters())
+        nearest, cosines, *_ = store.nearest(model.id, "audio", wanted, 1, Filters())
         (item,) = store.found_items(nearest.tolist(), Filters())
         assert store.modalities(model.id) == ["audio"]
     assert (os.path.basename(item.path), item.locator.time, item.source) == (b"low.wav", (24, 34), "sound")

@@ -143,7 +143,7 @@ class Filled:
 
     def nearest(self, vector: FloatMatrix, count: int = 10, filters: Filters = EVERYTHING) -> list[bytes]:
         """The paths of the nearest files, best first."""
-        ids, _ = self.store.nearest(self.model_id, "image", vector, count, filters)
+        ids = self.store.nearest(self.model_id, "image", vector, count, filters).item_ids
         paths = {item.item_id: item.path for item in self.store.found_items(ids.tolist(), filters)}
         return [paths[item_id] for item_id in ids.tolist()]
 
@@ -458,6 +458,11 @@ def test_the_nearest_are_those_with_the_highest_cosines(filled: Filled) -> None:
     expected = [b"/photos/%02d.jpg" % place for place in np.argsort(-(stored @ vector), kind="stable")]
     assert filled.nearest(vector, 10) == expected[:10]
     assert filled.nearest(vector, 100) == expected
+    found = filled.store.nearest(
+        filled.model_id, "image", vector, 10, Filters(folders=(b"/photos/07.jpg", b"/photos/2"))
+    )
+    assert (len(found.item_ids), found.among, found.is_exact) == (1, 1, True)
+    assert filled.store.nearest(filled.model_id, "image", vector, 10, EVERYTHING).among == 60
 
 
 def test_filters_choose_before_the_ranking(filled: Filled) -> None:
@@ -497,7 +502,7 @@ def test_filters_compare_what_files_and_their_sidecars_say(filled: Filled) -> No
         store.put_sidecars(beside, "one", FileFacts(taken="2020-05-01T10:00:00", details=told))
 
     def found(filters: Filters) -> set[bytes]:
-        item_ids, _ = store.nearest(filled.model_id, "image", vector, 9, filters)
+        item_ids = store.nearest(filled.model_id, "image", vector, 9, filters).item_ids
         return {item.path for item in store.found_items(item_ids.tolist(), filters)}
 
     a, b, c = b"/a.jpg", b"/b.jpg", b"/c.mp4"

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import Mmsearch
 from postgres_server import GUARDED, PASSWORD, PostgresServer
 
-from mmsearch import Filters, Library, Query
+from mmsearch import Filters, Library, Query, Session, Term
+from mmsearch.encoding.adapted import Adapter, LowRankMap
 from mmsearch.errors import Busy, Refused, Unsupported
+from mmsearch.records import ModelIdentity
 from mmsearch.searching.query import text_term
 from mmsearch.server.rest.index_process import started, told_by
-from mmsearch.store.opening import KINDS, Kind, folder_for
+from mmsearch.store.adapters import add_adapter, use_adapter
+from mmsearch.store.models import stored_models
+from mmsearch.store.opening import KINDS, Kind
+from mmsearch.store.postgres.items import ItemTables
 from mmsearch.store.postgres.store import PostgresStore
 
 
@@ -27,11 +35,6 @@ def url(postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return postgres.new_database()
-
-
-def found(library: Library, words: str, filters: Filters | None = None) -> list[str]:
-    query = Query((text_term(words),), filters or Filters(), limit=4, min_score=0.0)
-    return [hit.path for hit in library.search(query).hits]
 
 
 def test_the_command_line_uses_it(url: str, home: Path, mmsearch: Mmsearch) -> None:
@@ -62,28 +65,134 @@ def test_the_command_line_uses_it(url: str, home: Path, mmsearch: Mmsearch) -> N
         assert "Traceback" not in refused.err
 
 
-def test_it_answers_as_a_library_in_a_folder_does(url: str, home: Path, tmp_path: Path) -> None:
+QUERIES = (
+    Query((text_term("a cat"),), min_score=0.0),
+    Query((text_term("a cup of coffee"),)),
+    Query((text_term("income tax"), Term("text", "coffee", -0.5))),
+    Query((Term("text", "in space"), Term("text", "a person", 0.4))),
+    Query((text_term('"kittens"'),)),
+    Query((text_term("milk"),), Filters(medium="text")),
+    Query((text_term("stones"),), Filters(extensions=(".png",)), min_score=0.0),
+    Query((text_term("xkzq vrrpl"),)),
+    Query((text_term("a cat"),), min_score=0.0, limit=4, offset=3),
+    Query((text_term("a cat"),), min_score=0.0, random=7, limit=5),
+)
+
+
+def told(library: Library, query: Query, machine: Session | None = None) -> list[tuple[object, ...]]:
+    """What a person sees of an answer."""
+    result = machine.search(query) if machine else library.search(query)
+    shown = [result.total, result.total_exact, bool(result.nearest), *result.thresholds]
+    thresholds = [(round(threshold, 3),) for threshold in result.thresholds.values()]
+    hits = [(hit.path, round(hit.score, 3), round(hit.similarity, 3), hit.snippet, hit.copies) for hit in result.hits]
+    return [tuple(shown), *thresholds, *hits]
+
+
+def with_examples(photos: Path, elsewhere: Path) -> list[Query]:
+    """Queries by a picture that is in the library, by one that is not, and by one with words."""
+    shutil.copy(photos / "photos" / "coffee.png", elsewhere)
+    inside = Term("image", str(photos / "photos" / "rocket.jpg"))
+    outside = Term("image", str(elsewhere))
+    return [
+        Query((inside,)),
+        Query((outside,)),
+        Query((inside, text_term("-a person"))),
+        Query((outside, text_term("cup"))),
+    ]
+
+
+def a_small_adapter(model: ModelIdentity) -> Adapter:
+    chance = np.random.default_rng(4)
+
+    def drawn() -> LowRankMap:
+        down, up = (np.asarray(chance.normal(size=size) / 20, np.float32) for size in ((384, 4), (4, 384)))
+        return LowRankMap(down, up)
+
+    return Adapter("small", 1, model.fingerprint, {"image": drawn(), "text": drawn()}, {})
+
+
+@pytest.fixture
+def both(url: str, photos: Path, tmp_path: Path) -> Iterator[tuple[Library, Library]]:
+    """A library in a folder, and a team's, of the same files."""
     with Library(tmp_path / "folder") as plain, Library(url) as team:
-        plain.index([home])
-        team.index([home])
-        for words in ("a cat", "income tax", "a cup of coffee"):
-            assert found(team, words) == found(plain, words)
-            assert found(team, words, Filters(medium="text")) == found(plain, words, Filters(medium="text"))
-        assert [one.path for one in team.list_files().hits] == [one.path for one in plain.list_files().hits]
-        assert team.facets() == plain.facets()
-        assert [one.files for one in team.models.list()] == [one.files for one in plain.models.list()]
-        assert Path(folder_for(url), "derived").is_dir()
+        plain.index([photos])
+        team.index([photos])
+        yield plain, team
 
 
-def test_another_machine_without_derived_files_finds_the_same(
-    url: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_it_answers_as_a_library_in_a_folder_does(
+    both: tuple[Library, Library], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Library(url) as team:
-        team.index([home])
-        here = found(team, "a cup of coffee")
+    plain, team = both
+    queries = [*QUERIES, *with_examples(photos, tmp_path / "example.png")]
+    expected = [told(plain, query) for query in queries]
+    assert [told(team, query) for query in queries] == expected
+    cat = plain.search("a cat").hits[0]
+    for query in (
+        Query((), like=(cat.id,)),
+        Query((text_term("a photo"),), like=(cat.id,), unlike=(plain.id_called(photos / "photos" / "moon.png"),)),
+    ):
+        assert told(team, query) == told(plain, query)
+    channels = [(one.channel, round(one.score, 3)) for one in plain.explain(cat.path, "a cat").channels]
+    assert [(one.channel, round(one.score, 3)) for one in team.explain(cat.path, "a cat").channels] == channels
+    assert [one.path for one in team.list_files().hits] == [one.path for one in plain.list_files().hits]
+    assert team.facets() == plain.facets()
+    assert [one.files for one in team.models.list()] == [one.files for one in plain.models.list()]
+    assert len(team.duplicates().groups) == len(plain.duplicates().groups)
+    # A machine that never indexed finds the same, by what the server says, and keeps no vectors.
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+    with Library(team.given) as another, another.session() as session:
+        assert [told(another, query, session) for query in queries] == expected
+        assert [told(another, query, session) for query in queries] == expected  # with what it remembers
+    for machine in ("cache", "elsewhere"):
+        kept = [path.suffix for path in Path(tmp_path, machine, "mmsearch", "libraries").rglob("*")]
+        assert not set(kept) & {".codes", ".rows", ".hnsw"}
+
+
+def test_an_adapter_moves_what_the_server_finds(both: tuple[Library, Library]) -> None:
+    plain, team = both
+    without = told(team, QUERIES[0])
+    for library in both:
+        with library._access.writing() as store, store.transaction():
+            (model,) = stored_models(store)
+            adapter = a_small_adapter(model.identity)
+            use_adapter(store, adapter.model_fingerprint, add_adapter(store, adapter, "{}"))
+    for query in QUERIES:
+        assert told(team, query) == told(plain, query)
+    assert told(team, QUERIES[0]) != without
+
+
+def test_no_session_reads_all_vectors_and_nobody_notes_files_of_his_machine(
+    both: tuple[Library, Library], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, team = both
+    with closing(PostgresStore.read(url)) as store:
+        keys = [str(key) for (key,) in store.connection.execute("SELECT key FROM settings")]
+    assert "calibration" in keys and not [key for key in keys if key.startswith(("codes ", "rows ", "hnsw "))]
+    exact = [hit.path for hit in team.search("a cat", scan="exact").hits]
+    for method in ("vectors_after", "item_ids", "matching_items"):
+        monkeypatch.delattr(ItemTables, method)
+    with team.session() as session:
+        assert [hit.path for hit in session.search("a cat").hits] == exact
+        assert session.search(QUERIES[5]).hits
+
+
+def test_a_run_of_index_has_the_server_make_its_graphs(
+    url: str, photos: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmsearch.store.postgres.nearest.LEAST_ITEMS", 10)
     with Library(url) as team:
-        assert found(team, "a cup of coffee") == here
+        team.index([photos])
+        graphs = postgres.run("SELECT indexrelname FROM pg_stat_user_indexes", postgres.name_of(url))
+        assert [name for (name,) in graphs if name.endswith("_graph")] == ["vectors_1_image_graph"]
+        exact = [hit.path for hit in team.search(QUERIES[0], scan="exact").hits]
+        assert [hit.path for hit in team.search(QUERIES[0]).hits] == exact
+
+
+def test_what_a_folder_keeps_to_be_searched_is_refused(url: str, home: Path, mmsearch: Mmsearch) -> None:
+    for option, left_out in ((["--graph"], "--graph"), (["--codes", "128"], "--codes")):
+        refused = mmsearch("index", home, *option, "--library", url)
+        assert refused.code == 2 and f"leave {left_out} out" in refused.err
 
 
 def test_a_server_sees_what_its_own_run_of_index_finds(url: str, home: Path) -> None:

@@ -57,6 +57,13 @@ class LowRankMap:
         moved /= np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
         return moved
 
+    def before(self, moved: FloatMatrix) -> FloatMatrix:
+        """The unit vector, float32 [dimension], to which vectors are about as near as they are to `moved` once they are
+        moved: but for how long that makes them.
+        """
+        vector = moved + self.down @ (self.up @ moved)
+        return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)
+
 
 @dataclass(frozen=True)
 class Adapter:
@@ -94,6 +101,11 @@ class Adapter:
         """Unit vectors, float32 [n, dimension], of unit vectors [n, dimension] that the model made."""
         own_map = self.maps.get(modality)
         return vectors.astype(np.float32) if own_map is None else own_map(vectors)
+
+    def before(self, modality: Modality, moved: FloatMatrix) -> FloatMatrix:
+        """By which vectors of the model are found that lie near to `moved` once they are moved; float32 [dimension]."""
+        own_map = self.maps.get(modality)
+        return moved if own_map is None else own_map.before(moved)
 
     def moved_bank(self, bank: QueryBank) -> QueryBank:
         """The query bank for moved pictures."""

@@ -152,10 +152,7 @@ class IndexRun:
         """What the run encodes with, and what it walks, once all that was asked for is noted."""
         request = self._request
         models = self._models(store)
-        if request.settings.graph is not None:
-            want_graph(store, request.settings.graph)
-        if request.settings.code_bits is not None:
-            want_code_bits(store, request.settings.code_bits)
+        self._note_wanted(store)
         if stages:
             begin_stages(store, stages)
         roots = self._chosen_roots(store, paths)
@@ -185,6 +182,19 @@ class IndexRun:
         """Called while another process has the library for itself."""
         if self._options.stop.is_set():
             raise Busy("The library is being written by another process; what is queued stays queued.")
+
+    def _note_wanted(self, store: Store) -> None:
+        """Keeps what the library is to have from now on to find the nearest vectors by."""
+        graph, code_bits = self._request.settings.graph, self._request.settings.code_bits
+        if store.finds_nearest and (graph is not None or code_bits is not None):
+            raise Unsupported(
+                f"The library in {self._place.location} needs no files of this machine to be searched",
+                Remedy("leave_out", "codes" if graph is None else "graph"),
+            )
+        if graph is not None:
+            want_graph(store, graph)
+        if code_bits is not None:
+            want_code_bits(store, code_bits)
 
     def _chosen_roots(self, store: Store, paths: Sequence[bytes]) -> _ChosenRoots:
         """What is to be walked, and the roots that are not there at present."""

@@ -15,7 +15,7 @@ from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import NotFound, Remedy
 from mmsearch.models.opening import Encoders
 from mmsearch.nearest import derived
-from mmsearch.nearest.spaces import ModelInUse, model_in_use, with_adapter
+from mmsearch.nearest.spaces import ModelInUse, Space, model_in_use, with_adapter
 from mmsearch.records import ModelIdentity
 from mmsearch.store.models import check_same_model, stored_models
 from mmsearch.store.opening import place_at
@@ -24,6 +24,7 @@ from mmsearch.store.settings import wants_graph
 
 # What only a search needs is not loaded by other commands.
 if TYPE_CHECKING:
+    from mmsearch.nearest.vectors import StoredVectors
     from mmsearch.searching.options import SessionOptions
     from mmsearch.searching.session import Session
     from mmsearch.showing.thumbnail_cache import ThumbnailCache
@@ -185,9 +186,6 @@ class Access:
 
         Returns what was wrong with files that had to be made again.
         """
-        from mmsearch.nearest.code_file import refresh_codes
-        from mmsearch.nearest.hnsw import refresh_graph
-        from mmsearch.nearest.row_file import refresh_rows
         from mmsearch.searching.calibration import refresh_calibration
         from mmsearch.searching.miniatures import MiniatureCache
 
@@ -199,17 +197,32 @@ class Access:
             own_encoder = encoder if encoder and encoder.identity.fingerprint == model.identity.fingerprint else None
             vectors = {}
             for modality in store.modalities(model.id):
-                vectors[modality], of_codes = refresh_codes(self.folder, store, in_use.space(modality))
-                of_graph = refresh_graph(self.folder, store, vectors[modality], wants_graph(store))
-                space = in_use.space(modality).without_adapter()
-                of_rows = refresh_rows(self.folder, store, space, len(vectors[modality]))
-                troubles += [one for one in (of_codes, of_rows, of_graph) if one]
+                vectors[modality], of_files = self._derive(store, in_use.space(modality))
+                troubles += of_files
             if own_encoder is not None:
                 refresh_calibration(store, adapted(own_encoder, in_use), vectors, in_use)
         derived.remove_others(self.folder, own)
         MiniatureCache(self.folder).drop_gone(store)
         self.thumbnails.drop_gone(store.state()[0], store)
         return troubles
+
+    def _derive(self, store: Store, space: Space) -> tuple[StoredVectors, list[str]]:
+        """Codes, full rows and graph of a space, unless the store finds the nearest without.
+
+        Returns the space's vectors, and what was wrong with files that had to be made again.
+        """
+        if store.finds_nearest:
+            from mmsearch.nearest.vectors import StoredVectors
+
+            return StoredVectors(store, space, store.count_items_after(space.model_id, space.modality, 0)), []
+        from mmsearch.nearest.code_file import refresh_codes
+        from mmsearch.nearest.hnsw import refresh_graph
+        from mmsearch.nearest.row_file import refresh_rows
+
+        vectors, of_codes = refresh_codes(self.folder, store, space)
+        of_graph = refresh_graph(self.folder, store, vectors, wants_graph(store))
+        of_rows = refresh_rows(self.folder, store, space.without_adapter(), len(vectors))
+        return vectors, [one for one in (of_codes, of_rows, of_graph) if one]
 
 
 def adapted(encoder: Encoder, in_use: ModelInUse) -> Encoder:

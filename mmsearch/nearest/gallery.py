@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -54,6 +54,25 @@ class Nearest(NamedTuple):
 
 # Gives the best so many.
 Ranking = Callable[[int], Nearest]
+
+
+class SpaceGallery(Protocol):
+    """What finds the items of one space at one state, shared by threads."""
+
+    def troubles(self) -> list[str]:
+        """What was wrong with derived files that had to be done without."""
+
+    def compared(self, store: Store, item_ids: ItemIds, vector: FloatMatrix, by_text: float = 0.0) -> Compared:
+        """Those of the items, ascending, that are there, with their cosines; see `ranking_among`."""
+
+    def ranking_among(
+        self, store: Store, query: SpaceQuery, filters: Filters | None, patient: bool
+    ) -> tuple[Ranking, int]:
+        """What gives the items nearest to a query in files that pass the filters, and of about how many it chooses.
+
+        The store is to be at the gallery's state until the last item was given. NotUsable is raised only where
+        `patient`; see `Gallery.ranking`.
+        """
 
 
 class Wanted:
@@ -125,6 +144,13 @@ class Gallery:
     def compared(self, store: Store, item_ids: ItemIds, vector: FloatMatrix, by_text: float = 0.0) -> Compared:
         """Those of the items, ascending, that are there, with their cosines; see `ranking`."""
         return self._snapshot.compared(store, item_ids, SpaceQuery(vector, by_text), again=False)
+
+    def ranking_among(
+        self, store: Store, query: SpaceQuery, filters: Filters | None, patient: bool
+    ) -> tuple[Ranking, int]:
+        """`ranking` of the items in files that pass the filters; None lets all pass."""
+        wanted = None if filters is None else self.wanted(store, filters)
+        return self.ranking(store, query.vector, wanted, patient, query.by_text)
 
     def ranking(
         self,
@@ -219,7 +245,7 @@ class _Asked(NamedTuple):
                 best = item_ids[best_places(estimates, candidates)]
                 near = self.snapshot.compared(self.store, best, self.query, self.again)
                 known[candidates] = Compared.together([near, self.newer.at(slice(first, None))])
-            return _best(known[candidates], count, exact=candidates >= len(item_ids))
+            return best_of(known[candidates], count, exact=candidates >= len(item_ids))
 
         return nearest
 
@@ -232,7 +258,7 @@ class _Asked(NamedTuple):
         def nearest(count: int) -> Nearest:
             near = self._uncorrected(*graph.nearest(widened, int(count * wider)))
             beside = later(count)
-            return _best(
+            return best_of(
                 Compared.together([near.among(among), Compared(beside.item_ids, beside.cosines, beside.corrected)]),
                 count,
                 exact=beside.complete and len(near.item_ids) >= graph.rows,
@@ -257,10 +283,10 @@ def candidates_among(rows: int) -> int:
 
 
 def _of_all(found: Compared) -> Ranking:
-    return lambda count: _best(found, count, exact=True)
+    return lambda count: best_of(found, count, exact=True)
 
 
-def _best(found: Compared, count: int, exact: bool) -> Nearest:
+def best_of(found: Compared, count: int, exact: bool) -> Nearest:
     """The best so many of those items, which are all, or of which the others are known to be worse if `exact`."""
     corrected = found.corrected
     everything = count >= len(corrected)

@@ -10,7 +10,7 @@ import numpy as np
 from mmsearch.encoding.adapted import Adapter
 from mmsearch.errors import Invalid, Remedy
 from mmsearch.nearest.recent import Recent
-from mmsearch.records import HalfMatrix, Modality, ModelIdentity
+from mmsearch.records import FloatMatrix, HalfMatrix, Modality, ModelIdentity
 from mmsearch.store.adapters import adapter_in_use, find_adapter
 from mmsearch.store.models import StoredModel, is_sound_model, model_to_search, searched_model
 
@@ -70,6 +70,10 @@ class Space:
             block = slice(start, start + _BLOCK_ROWS)
             moved[block] = self.adapter.moved(self.modality, vectors[block])
         return moved
+
+    def before(self, vector: FloatMatrix) -> FloatMatrix:
+        """By which stored vectors are found that lie near to one of this space; both float32 [dimension]."""
+        return vector if self.adapter is None else self.adapter.before(self.modality, vector)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from mmsearch.records.kinds import FloatMatrix, Medium, Modality
+from mmsearch.records.kinds import FloatMatrix, ItemIds, Medium, Modality
 from mmsearch.records.parts import FileFacts, Locator
 
 
@@ -220,6 +220,18 @@ class TimedItem(NamedTuple):
     modality: Modality
     begins: float
     ends: float
+
+
+class NearItems(NamedTuple):
+    """Items near to a vector, best first and of equal ones the older first: ids [k] and cosines [k].
+
+    They were chosen from `among` items; where not `is_exact`, that is an estimate, and nearer ones may be missing.
+    """
+
+    item_ids: ItemIds
+    cosines: FloatMatrix
+    among: int
+    is_exact: bool
 
 
 class FileBrief(NamedTuple):

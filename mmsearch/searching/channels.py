@@ -11,7 +11,7 @@ from typing import NamedTuple
 from mmsearch.encoding.adapted import NO_ADAPTER
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import Invalid, NotFound, Remedy
-from mmsearch.nearest.gallery import Gallery, Wanted
+from mmsearch.nearest.gallery import Gallery, SpaceGallery
 from mmsearch.nearest.spaces import ModelInUse, Space, model_in_use, with_adapter
 from mmsearch.nearest.vectors import StoredVectors
 from mmsearch.records import Calibration, Filters, Medium, Modality
@@ -41,7 +41,7 @@ class Channel(NamedTuple):
     in_use: ModelInUse
     modality: Modality
     media: frozenset[Medium]
-    gallery: Gallery
+    gallery: SpaceGallery
 
 
 class LibraryState:
@@ -88,15 +88,15 @@ class LibraryState:
         own = [channel for channel in self.channels if channel.in_use.model_id == in_use.model_id]
         return any(filters.medium in (None, *channel.media) for channel in own)
 
-    def asked_channels(self, store: Store, filters: Filters) -> list[tuple[Channel, Wanted | None]]:
-        """The channels in which something may pass the filters, each with what passes, or None where all of it does."""
-        found: list[tuple[Channel, Wanted | None]] = []
+    def asked_channels(self, filters: Filters) -> list[tuple[Channel, Filters | None]]:
+        """The channels in which something may pass the filters, each with these, or None where all of it does."""
+        found: list[tuple[Channel, Filters | None]] = []
         medium, others = filters.medium, replace(filters, medium=None)
         for channel in self.channels:
             if medium is not None and medium not in channel.media:
                 continue
             everything = not others and (medium is None or channel.media == {medium})
-            found.append((channel, None if everything else channel.gallery.wanted(store, filters)))
+            found.append((channel, None if everything else filters))
         return found
 
     def calibration(self, store: Store, in_use: ModelInUse) -> Calibration:
@@ -151,9 +151,21 @@ def channels_at(
             media.setdefault(modality, set()).add(medium)
         for modality, of_modality in media.items():
             space = in_use.space(modality)
-            gallery = Gallery(folder, space, options.scan, options.graph_from_rows, known.get(_known_by(space)))
+            gallery = _gallery(folder, store, space, options, known.get(_known_by(space)))
             found.append(Channel(in_use, modality, frozenset(of_modality), gallery))
     return found
+
+
+def _gallery(
+    folder: str, store: Store, space: Space, options: SessionOptions, before: SpaceGallery | None
+) -> SpaceGallery:
+    """What finds the items of a space: the store, or this machine, which compares all vectors where that is asked."""
+    if store.finds_nearest and options.scan != "exact":
+        from mmsearch.nearest.store_gallery import StoreGallery
+
+        return StoreGallery(space, before if isinstance(before, StoreGallery) else None)
+    of_files = before if isinstance(before, Gallery) else None
+    return Gallery(folder, space, options.scan, options.graph_from_rows, of_files)
 
 
 def _known_by(space: Space) -> tuple[int, str, Modality, str]:

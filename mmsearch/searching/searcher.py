@@ -14,7 +14,7 @@ from mmsearch.errors import Invalid
 from mmsearch.files.hashing import place_in_shuffle
 from mmsearch.files.times import in_utc
 from mmsearch.nearest.gallery import Nearest, Ranking
-from mmsearch.nearest.vectors import Compared
+from mmsearch.nearest.vectors import Compared, SpaceQuery
 from mmsearch.records import Background, FloatMatrix, FoundItem, ItemIds, Modality
 from mmsearch.searching import scoring
 from mmsearch.searching.channels import Channel, LibraryState
@@ -137,15 +137,14 @@ class Searcher:
         asked: list[_Asked] = []
         fusion = self._fusion = fusion_for(query, self._state.fusion)
         thresholds: dict[Modality, float] = {}
-        for channel, wanted in self._state.asked_channels(self._store, query.filters):
+        for channel, filters in self._state.asked_channels(query.filters):
             in_space = vectors.get(channel.in_use.model_id)
             if in_space is None:  # a model that does not take the query's terms
                 continue
             calibration = self._state.calibration(self._store, channel.in_use)
             background = scoring.combined(calibration, in_space.terms, channel.modality)
-            ranking, rows = channel.gallery.ranking(
-                self._store, in_space.vector, wanted, self._patient, in_space.by_text
-            )
+            of_space = SpaceQuery(in_space.vector, in_space.by_text)
+            ranking, rows = channel.gallery.ranking_among(self._store, of_space, filters, self._patient)
             threshold = self._threshold(query, channel, in_space, rows, background)
             if fusion is not None and query.min_score is None:
                 threshold = fusion.moved_one(channel.modality, threshold)

@@ -29,7 +29,6 @@ from mmsearch.records import (
     FileFacts,
     FileState,
     Filters,
-    FloatMatrix,
     FoundItem,
     HalfMatrix,
     ItemIds,
@@ -44,6 +43,7 @@ from mmsearch.records import (
     TimedItem,
 )
 from mmsearch.store.archive_ledger import ArchiveLedger
+from mmsearch.store.nearest_items import NearestItems
 from mmsearch.store.queue_state import Queued
 from mmsearch.store.stage_ledger import StageLedger
 from mmsearch.store.word_index import WordIndex
@@ -436,15 +436,6 @@ class VectorStore(Protocol):
     def found_items(self, item_ids: Iterable[int], filters: Filters) -> list[FoundItem]:
         """The given items in every file that holds them and passes the filters; removed items are not there."""
 
-    def nearest(
-        self, model_id: int, modality: Modality, vector: FloatMatrix, count: int, filters: Filters
-    ) -> tuple[ItemIds, FloatMatrix]:
-        """The items of a space nearest to a unit vector, float32 [dimension], in files that pass the filters.
 
-        Ids [k] and cosines [k], best first and of equal ones the older first; k is `count`, or less where there are
-        fewer. Which items pass stays within the store.
-        """
-
-
-class Store(Ledger, ArchiveLedger, StageLedger, VectorStore, WordIndex, Queued, Protocol):
+class Store(Ledger, ArchiveLedger, StageLedger, VectorStore, NearestItems, WordIndex, Queued, Protocol):
     """All of it, over one connection."""

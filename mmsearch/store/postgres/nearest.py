@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mmsearch.records import Filters, FloatMatrix, ItemIds, Modality
+from mmsearch.records import Filters, FloatMatrix, Modality, NearItems
 from mmsearch.store.postgres.connected import Connected, Row
 from mmsearch.store.postgres.filters import filter_condition
 from mmsearch.store.postgres.schema import BUILDING, LOCKS
@@ -68,29 +68,27 @@ class _Asked:
 class NearestTables(Connected):
     """What is near to a vector. Of these methods `build_nearest` writes."""
 
+    finds_nearest = True
+
     def nearest(
         self, model_id: int, modality: Modality, vector: FloatMatrix, count: int, filters: Filters
-    ) -> tuple[ItemIds, FloatMatrix]:
+    ) -> NearItems:
         """The items of a space nearest to a unit vector, float32 [dimension], in files that pass the filters.
 
-        Ids [k] and cosines [k], best first and of equal ones the older first. Where few pass, or the space is small,
-        all of them are compared; else they are looked for in the graph, and their cosines are those of the vectors
-        themselves all the same.
+        Where few pass, or the space is small, all of them are compared; else they are looked for in the graph, and
+        their cosines are those of the vectors themselves all the same. How many pass is then told by a sample.
         """
         space = self._space(model_id, modality)
-        rows: list[Row] = []
-        if space is not None and count > 0:
-            asked = _Asked(_written(vector), count, *filter_condition(filters))
-            rows = self._nearest(space, asked, bool(filters))
-        return np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], np.float32)
-
-    def _nearest(self, space: _Space, asked: _Asked, is_filtered: bool) -> list[Row]:
-        if not space.has_graph:
-            return self._exact(space, asked)
-        if is_filtered and self._share(space, asked) * math.sqrt(space.rows) <= _FEW_BY_ROOT:
+        if space is None or count <= 0:
+            return _near([], 0)
+        asked = _Asked(_written(vector), count, *filter_condition(filters))
+        share = self._share(space, asked) if space.has_graph and filters else 1.0
+        if not space.has_graph or (filters and share * math.sqrt(space.rows) <= _FEW_BY_ROOT):
             return self._exact(space, asked)
         found = self._by_graph(space, asked)
-        return found if len(found) == asked.count else self._exact(space, asked)
+        if len(found) < count:
+            return self._exact(space, asked)
+        return _near(found, max(count, round(share * space.rows)), is_exact=False)
 
     def _space(self, model_id: int, modality: Modality) -> _Space | None:
         table = space_table(model_id, modality)
@@ -119,16 +117,20 @@ class NearestTables(Connected):
         ) or (0, 0)
         return passing / looked_at if looked_at else 0.0
 
-    def _exact(self, space: _Space, asked: _Asked) -> list[Row]:
+    def _exact(self, space: _Space, asked: _Asked) -> NearItems:
         """All that passes the filters is compared."""
-        return self._rows(
+        rows = self._rows(
             f"""WITH passing AS MATERIALIZED (
                   SELECT items.id FROM files JOIN contents ON contents.id = files.content_id
-                  JOIN items ON items.content_id = contents.id WHERE {asked.condition})
-                SELECT item_id, -(vector::vector <#> %s::vector) AS cosine FROM {space.table}
-                WHERE item_id IN (SELECT id FROM passing) ORDER BY cosine DESC, item_id LIMIT {asked.count:d}""",
+                  JOIN items ON items.content_id = contents.id WHERE {asked.condition}),
+                compared AS MATERIALIZED (
+                  SELECT item_id, -(vector::vector <#> %s::vector) AS cosine FROM {space.table}
+                  WHERE item_id IN (SELECT id FROM passing))
+                SELECT item_id, cosine, (SELECT count(*) FROM compared) FROM compared
+                ORDER BY cosine DESC, item_id LIMIT {asked.count:d}""",
             (*asked.values, asked.vector),
         )
+        return _near(rows, rows[0][2] if rows else 0)
 
     def _by_graph(self, space: _Space, asked: _Asked) -> list[Row]:
         """What is found in the graph, which may be less than is there.
@@ -207,6 +209,12 @@ class NearestTables(Connected):
         with self.transaction():
             self.set_setting(f"removed before {graph}", str(removed))
         return True
+
+
+def _near(rows: Sequence[Row], among: int, is_exact: bool = True) -> NearItems:
+    """Of rows that begin with an id and its cosine."""
+    item_ids, cosines = np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], np.float32)
+    return NearItems(item_ids, cosines, among, is_exact)
 
 
 def _graph_of(table: str) -> str:

@@ -25,6 +25,7 @@ from mmsearch.records import (
     Locator,
     Medium,
     Modality,
+    NearItems,
     Region,
     TextPassage,
     TimedItem,
@@ -219,11 +220,10 @@ class ItemTables(Connected):
 
     def nearest(
         self, model_id: int, modality: Modality, vector: FloatMatrix, count: int, filters: Filters
-    ) -> tuple[ItemIds, FloatMatrix]:
+    ) -> NearItems:
         """The items of a space nearest to a unit vector, float32 [dimension], in files that pass the filters.
 
-        All of them are compared, a block at a time: what shortcuts are measured by. Ids [k] and cosines [k], best first
-        and of equal ones the older first.
+        All of them are compared, a block at a time: what shortcuts are measured by.
         """
         condition, values = filter_condition(filters)
         rows = self.connection.execute(
@@ -234,16 +234,16 @@ class ItemTables(Connected):
                 ORDER BY items.id""",
             (model_id, modality, *values),
         )
-        item_ids: ItemIds = np.empty(0, np.int64)
-        cosines: FloatMatrix = np.empty(0, np.float32)
+        item_ids, cosines, among = np.empty(0, np.int64), np.empty(0, np.float32), 0
         while block := rows.fetchmany(_BLOCK_ROWS):
             found, stored = _verified(block)
             matrix = np.frombuffer(b"".join(stored), "<f2").reshape(len(block), -1)
             item_ids = np.concatenate([item_ids, found])
             cosines = np.concatenate([cosines, matrix.astype(np.float32) @ vector])
+            among += len(block)
             best = np.argsort(-cosines, kind="stable")[:count]
             item_ids, cosines = item_ids[best], cosines[best]
-        return item_ids, cosines
+        return NearItems(item_ids, cosines, among, True)
 
     def places_of(self, item_ids: Iterable[int], filters: Filters) -> list[tuple[int, bytes, int, int]]:
         """The items with the path, size in bytes and content of each file that holds them and passes the filters."""

@@ -33,6 +33,8 @@ _OF_A_LIBRARY = (DATABASE_NAME, "library.lock", "in-flight", "queries.cache", "m
 class SqliteStore(FileTables, ArchiveTables, StageTables, ItemTables, ModelTables, WordTables):
     """One connection to the library's SQLite file. A reader never waits for a writer (write-ahead log)."""
 
+    finds_nearest = False
+
     def queue_state(self) -> None:
         """Such a library has no queue: the one process that writes it encodes what it finds."""
 
