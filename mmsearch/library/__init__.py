@@ -76,7 +76,7 @@ class Library:
 
     @cached_property
     def care(self) -> Care:
-        """What keeps a library sound and small: doctor, repair, prune, compact, backup."""
+        """What keeps a library sound and small: doctor, repair, prune, compact, backup, copy."""
         from mmsearch.library.care import Care
 
         return Care(self._access)

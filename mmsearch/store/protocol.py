@@ -45,6 +45,7 @@ from mmsearch.records import (
 )
 from mmsearch.store.archive_ledger import ArchiveLedger
 from mmsearch.store.stage_ledger import StageLedger
+from mmsearch.store.whole_rows import WholeRows
 from mmsearch.store.word_index import WordIndex
 
 if TYPE_CHECKING:
@@ -445,5 +446,5 @@ class VectorStore(Protocol):
         """
 
 
-class Store(Ledger, ArchiveLedger, StageLedger, VectorStore, WordIndex, Protocol):
+class Store(Ledger, ArchiveLedger, StageLedger, VectorStore, WordIndex, WholeRows, Protocol):
     """All of it, over one connection."""

@@ -21,12 +21,12 @@ from mmsearch.store.postgres.nearest import NearestTables
 from mmsearch.store.postgres.refusals import mapped_errors
 from mmsearch.store.postgres.schema import LOCKS, SCHEMA_VERSION, WRITING, migrate, written_version
 from mmsearch.store.postgres.stages import StageTables
-from mmsearch.store.postgres.words import WordTables
+from mmsearch.store.postgres.whole_rows import WholeRowTables
 from mmsearch.store.refusals import OlderLibrary
 
 
 class PostgresStore(
-    FileTables, ArchiveTables, StageTables, ItemTables, ListedFileTables, NearestTables, ModelTables, WordTables
+    FileTables, ArchiveTables, StageTables, ItemTables, ListedFileTables, NearestTables, ModelTables, WholeRowTables
 ):
     """One connection to the library's database."""
 
