@@ -114,7 +114,7 @@ def test_a_library_moves_into_postgres_and_back(filled: Path, url: str, tmp_path
         copied = plain.care.copy_to(url, on_progress=steps.append)
         assert (copied.files, copied.models) == (len(plain.list_files(copies=True).hits), 1)
         assert copied.copied_from == str(filled) and copied.library.startswith("postgresql://")
-        assert steps[-2].done == steps[-2].total
+        assert steps[-3].done == steps[-3].total
         assert_same(team, plain)
         report = team.index()
         assert (report.encoded, report.added, report.updated, report.removed) == (0, 0, 0, 0)

@@ -68,7 +68,7 @@ def copy_rows(
             for key, value in rows:
                 if belongs_to_library(str(key)):
                     target.set_setting(str(key), str(value))
-        on_progress(Progress("indexing words", 0, None, "rows"))
+        on_progress(Progress("words", 0, None, "rows"))
         target.rows_are_put()
     crash_point("library copied")
     files, contents, items, models = (counts.get(table.name, 0) for table in (FILES, CONTENTS, ITEMS, MODELS))

@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mmsearch.library.access import Access
+from mmsearch.records import Progress
 
 if TYPE_CHECKING:
     from mmsearch.care.copying import Copied
     from mmsearch.care.doctor import Diagnosis
     from mmsearch.indexing.pruning import Losses, Pruned
-    from mmsearch.records import Progress
     from mmsearch.store.sqlite.backup import Backup
     from mmsearch.store.sqlite.compaction import Compacted
 
@@ -78,6 +78,7 @@ class Care:
             make_folder(to.folder)
             with to.writing() as target:
                 copied = copy_rows(access.place, source, to.place, target, on_progress)
+                on_progress(Progress("codes and graphs", 0, None, "rows"))
                 to.refresh(target)
                 to.place.tidy(target)
         return copied
