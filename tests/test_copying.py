@@ -28,6 +28,7 @@ from mmsearch.searching.query import text_term
 from mmsearch.store.adapters import add_adapter, use_adapter
 from mmsearch.store.models import stored_models
 from mmsearch.store.sqlite.store import SqliteStore
+from mmsearch.store.whole_rows import SETTINGS, TABLES
 
 
 @pytest.fixture(scope="module")
@@ -209,3 +210,20 @@ def test_a_damaged_library_is_not_copied(filled: Path, tmp_path: Path) -> None:
         library.care.copy_to(tmp_path / "copy")
     with Library(tmp_path / "copy") as library, pytest.raises(NotFound, match="is empty"):
         library.search("a cat")
+
+
+def test_no_table_or_column_of_a_library_stays_behind(filled: Path) -> None:
+    moved = {table.name: set(table.columns) for table in (*TABLES, SETTINGS)}
+    # Their numbers name nothing elsewhere; and what model and modality a vector is of, its item tells.
+    numbered = {"spaces", "unread", "remarks", "wordless", "stages", "stage_parts"}
+    with closing(sqlite3.connect(filled / "library.db")) as connection:
+        names = connection.execute(
+            """SELECT name FROM sqlite_master
+               WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '%_words%'"""
+        ).fetchall()
+        there = {}
+        for (name,) in names:
+            columns = {row[1] for row in connection.execute(f"PRAGMA table_info({name})")} - {"checksum"}
+            there[name] = columns - {"id"} if name in numbered else columns
+    assert there.pop("vectors") == moved.pop("vectors") - {"model_id", "modality"}
+    assert there == moved
