@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from mmsearch.adapters.plot import check_plot, plot_training
     from mmsearch.adapters.recipe import AdapterRecipe, AdapterRefused, AdapterReport, Epoch, TrainingLoss
     from mmsearch.adapters.training import AdapterStatus
+    from mmsearch.care.copying import Copied
     from mmsearch.care.doctor import Diagnosis, Finding
     from mmsearch.client import Client, connect
     from mmsearch.errors import (
@@ -93,6 +94,7 @@ __all__ = [
     "Compacted",
     "Comparison",
     "ComparisonResult",
+    "Copied",
     "Counts",
     "Damaged",
     "Dataset",
@@ -227,6 +229,7 @@ _ROOMS = {
         "TrainingLoss",
     ),
     "mmsearch.adapters.training": ("AdapterStatus",),
+    "mmsearch.care.copying": ("Copied",),
     "mmsearch.care.doctor": (
         "Diagnosis",
         "Finding",

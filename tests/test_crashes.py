@@ -194,8 +194,11 @@ BEFORE: dict[str, tuple[Callable[[Path, Path], None], tuple[str, ...]]] = {
     "damaged log set aside": (damaged, DOCTOR),
     "damaged library kept": (damaged, DOCTOR),
 }
-# Those are in test_stages.py and test_archives.py.
-ELSEWHERE = ("found texts encoded", "stage written", "stage committed", "archives noted")
+# Those are in test_stages.py, test_archives.py and test_copying.py.
+ELSEWHERE = (
+    *("found texts encoded", "stage written", "stage committed", "archives noted"),
+    *("rows copied", "library copied"),
+)
 LATER = (
     "batch committed:2",
     "derived file in place:2",

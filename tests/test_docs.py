@@ -27,6 +27,7 @@ from mmsearch import (
     Clusters,
     Compacted,
     ComparisonResult,
+    Copied,
     Diagnosis,
     DirectionResult,
     DroppedModel,
@@ -111,6 +112,7 @@ PRINTED: dict[tuple[str, str | None], type] = {
     ("status", "queue"): QueueState,
     ("compact", None): Compacted,
     ("backup", None): Backup,
+    ("copy", None): Copied,
     ("doctor", None): Diagnosis,
     ("eval", None): Evaluations,
     ("eval", "evaluations"): Evaluation,
@@ -172,6 +174,7 @@ def test_what_commands_print_is_documented_in_their_sections(command: Mmsearch, 
         ("prune", ("--dry-run",)),
         ("compact", ()),
         ("backup", (tmp_path / "backup.db",)),
+        ("copy", (tmp_path / "library", tmp_path / "copy")),
         ("forget", (home / "tax.txt",)),
     ]
     wrong: list[str] = []

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from postgres_server import PostgresServer
 
+from mmsearch.encoding.query_bank import QueryBank
 from mmsearch.files.hashing import place_in_shuffle
 from mmsearch.records import (
     Content,
@@ -26,6 +27,7 @@ from mmsearch.records import (
     FileState,
     Filters,
     FloatMatrix,
+    KnownArchive,
     Listing,
     Locator,
     ModelIdentity,
@@ -37,6 +39,7 @@ from mmsearch.records import (
 from mmsearch.store.models import add_model, searched_model, stored_models
 from mmsearch.store.protocol import Store
 from mmsearch.store.sqlite.store import SqliteStore
+from mmsearch.store.whole_rows import TABLES, Row, belongs_to_library
 from mmsearch.store.words import AskedWord, asked_word
 
 DIMENSION = 8
@@ -971,3 +974,82 @@ def test_what_a_stage_found_is_kept_and_its_items_come_behind_the_others(store: 
     with store.transaction():
         store.forget_stage_failures()
     assert store.stage_counts(newer) == (0, 0, 0, 1)
+
+
+def some_of_everything(store: Store) -> None:
+    """Puts rows into every table, with gaps in their numbers."""
+    filled = Filled(store)
+    first = filled.model_id
+    film = EncodedItem("image", unit(0, 1), Locator(time=(0.5, 1.5), region=(0.0, 0.25, 0.5, 1.0)), source="frame")
+    note = EncodedItem("text", unit(1, 1), Locator(start=0, end=9, line=1, part_name="Slide"), text="wörds\nhere")
+    filled.add(b"/photos/gone.jpg", picture(1))
+    facts = FileFacts(taken="2020-01-02T03:04:05", duration=2.5, pages=3)
+    long = filled.add(b"/photos/\xff note.txt", note, film, medium="text", facts=facts)
+    kept = filled.add(b"/photos/kept.jpg", picture(1, 2))
+    stage = StageState("ocr", "1", "ocr", frozenset({"image"}))
+    (file_id,) = store.files_below(b"/photos/kept.jpg")
+    bank = QueryBank(np.stack([unit(1), unit(2, 1)]), sharpness=8.0, centre=0.1)
+    archive = KnownArchive(b"/photos/a.zip", 10, 1, None, "zip 1", 2, {".bin": 1}, "damaged")
+    with store.transaction():
+        store.remove_files(store.files_below(b"/photos/gone.jpg"))
+        store.remove_orphans()
+        second = add_model(store, ModelIdentity("other", "2", DIMENSION, "e" * 32))
+        store.add_items(long, second, [note])
+        store.set_caught_up(first)
+        store.put_details(kept, Details(camera="X100", iso=200, latitude=0.1, keywords=("a", "b")), {"image": 1})
+        store.put_sidecars(file_id, "seen", FileFacts(details=Details(title="Lighthouse", rating=4)))
+        store.note_failure(filled.file(b"/photos/bad.jpg"), "truncated", READERS)
+        store.note_not_encoded(filled.file(b"/photos/odd.jpg"), "too large", READERS, second, False)
+        store.put_unread(filled.root.id, {".xyz": 3})
+        store.remark(long, first, "its end is missing", 2, 100)
+        store.note_wordless(kept, second)
+        store.put_stage(kept, stage, [Part("text", "Exit", Locator(region=(0.0, 0.25, 0.5, 1.0)), "ocr")])
+        store.put_archive(filled.root.id, archive)
+        store.insert_adapter("family", 1, "f" * 32, b"\0\1", "{}")
+        store.put_query_bank(first, bank)
+
+
+def all_rows(store: Store) -> dict[str, list[Row]]:
+    with store.one_state():
+        return {table.name: [row for rows in store.rows_of(table) for row in rows] for table in TABLES}
+
+
+@pytest.mark.parametrize("other", STORES)
+def test_all_rows_move_to_another_store(store: Store, other: str, new_place: Callable[[str], str]) -> None:
+    some_of_everything(store)
+    given = all_rows(store)
+    assert [name for name, rows in given.items() if not rows] == []
+    with closing(STORES[other].write(new_place(other))) as target:
+        id_before = target.state()[0]
+        with target.transaction():
+            for table in TABLES:
+                assert target.count_rows(table) == 0
+                target.put_rows(table, given[table.name])
+            target.rows_are_put()
+        assert all_rows(target) == given
+        assert [target.count_rows(table) for table in TABLES] == [len(rows) for rows in given.values()]
+        assert target.state()[0] == id_before
+        for words in (["lighthouse"], ["wörds"], ["slide"], ["kept"], ["gone"]):
+            asked = [one for word in words if (one := asked_word(word))]
+            assert target.documents_with(asked, 10) == store.documents_with(asked, 10), words
+        model_id = store.model_rows()[0][0]
+        for modality in ("image", "text"):
+            near, cosines = store.nearest(model_id, modality, unit(1, 1), 10, EVERYTHING)
+            found, same = target.nearest(model_id, modality, unit(1, 1), 10, EVERYTHING)
+            assert found.tolist() == near.tolist() != []
+            np.testing.assert_allclose(same, cosines, atol=1e-6)
+        before = target.latest_item()
+        with target.transaction():
+            content_id = target.put_content(Content(b"new" * 6, "image", 10, 1, NO_FACTS))
+            target.add_items(content_id, model_id, [picture(3)])
+            target.put_file(FileState(target.roots()[0].id, b"/photos/new.jpg", 10, 1), content_id)
+        assert target.latest_item() > before
+        assert content_id not in [row[0] for row in given["contents"]]
+
+
+def test_what_tells_of_a_store_itself_stays_with_it() -> None:
+    fingerprint = "0123456789abcdef" * 2
+    for key in ("library_id", "state", "schema", "words", f"codes {fingerprint[:16]}-image", "removed before graph"):
+        assert not belongs_to_library(key), key
+    for key in ("model_id", "items_removed", "calibration", f"adapter_id {fingerprint}", "stage ocr", "graph"):
+        assert belongs_to_library(key), key

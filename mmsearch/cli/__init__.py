@@ -30,6 +30,7 @@ COMMANDS = {
     "prune": "care:prune",
     "compact": "care:compact",
     "backup": "care:backup",
+    "copy": "copy:copy",
     "doctor": "care:doctor",
     "eval": "evaluate:evaluate",
     "train": "adapters:train",

@@ -43,6 +43,8 @@ CRASH_POINTS = (
     "files pruned",
     "compacted",
     "backup written",
+    "rows copied",
+    "library copied",
     "salvage written",
     "damaged log set aside",
     "damaged library kept",

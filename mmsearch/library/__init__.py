@@ -77,7 +77,7 @@ class Library(Working):
 
     @cached_property
     def care(self) -> Care:
-        """What keeps a library sound and small: doctor, repair, prune, compact, backup."""
+        """What keeps a library sound and small: doctor, repair, prune, compact, backup, copy."""
         from mmsearch.library.care import Care
 
         return Care(self._access)

@@ -1,16 +1,18 @@
-"""`Library().care`: what is lost, a copy, room given back, damage found and put right."""
+"""`Library().care`: what is lost, a backup or a copy elsewhere, room given back, damage found and put right."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mmsearch.library.access import Access
+from mmsearch.records import Progress
 
 if TYPE_CHECKING:
+    from mmsearch.care.copying import Copied
     from mmsearch.care.doctor import Diagnosis
     from mmsearch.indexing.pruning import Losses, Pruned
     from mmsearch.store.sqlite.backup import Backup
@@ -52,6 +54,34 @@ class Care:
             store = self._access.reading()
             assert isinstance(store, SqliteStore)  # no other place lets files be copied
             return write_backup(store, os.fspath(target))
+
+    def copy_to(
+        self, location: str | os.PathLike[str], *, on_progress: Callable[[Progress], None] = lambda progress: None
+    ) -> Copied:
+        """Copies the library, one state of it, to a folder or URL where there is none yet; nothing is encoded again.
+
+        A copy that is cut off leaves nothing there.
+
+        Raises:
+            Refused: there is a library already, or it is this one. Other MmsearchErrors: nothing can be kept there.
+        """
+        from mmsearch.care.copying import check_target, copy_rows
+        from mmsearch.indexing.run import make_folder
+
+        access, to = self._access, Access(location)
+        with access.guarded():
+            source = access.reading()
+        with closing(to), to.guarded():
+            if to.exists():  # before anything is locked or written
+                check_target(to.place, to.reading(), source)
+                to.close()
+            make_folder(to.folder)
+            with to.writing() as target:
+                copied = copy_rows(access.place, source, to.place, target, on_progress)
+                on_progress(Progress("codes and graphs", 0, None, "rows"))
+                to.refresh(target)
+                to.place.tidy(target)
+        return copied
 
     def compact(self) -> Compacted:
         """Gives the room of what was removed back to the disk, and makes the derived files anew."""

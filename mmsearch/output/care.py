@@ -1,4 +1,4 @@
-"""What prune, compact, backup and doctor found or did."""
+"""What prune, compact, backup, copy and doctor found or did."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mmsearch.output import visible
 
 if TYPE_CHECKING:
+    from mmsearch.care.copying import Copied
     from mmsearch.care.doctor import Diagnosis
     from mmsearch.indexing.pruning import Losses, Pruned
     from mmsearch.store.sqlite.backup import Backup
@@ -42,6 +43,15 @@ def compacted(done: Compacted) -> str:
 def backed_up(done: Backup) -> str:
     """Where the copy lies, and what is in it."""
     return f"{visible(done.path)}: {done.files:,} files, {done.bytes / 1e6:,.1f} MB"
+
+
+def copied(done: Copied) -> str:
+    """Where the library lies now as well, and what is in it."""
+    return f"{visible(done.library)}: {done.files:,} files, {done.items:,} items of {_models(done.models)}"
+
+
+def _models(count: int) -> str:
+    return f"{count:,} {'model' if count == 1 else 'models'}"
 
 
 def print_diagnosis(diagnosis: Diagnosis) -> None:

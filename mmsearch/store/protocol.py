@@ -46,6 +46,7 @@ from mmsearch.store.archive_ledger import ArchiveLedger
 from mmsearch.store.nearest_items import NearestItems
 from mmsearch.store.queue_state import Queued
 from mmsearch.store.stage_ledger import StageLedger
+from mmsearch.store.whole_rows import WholeRows
 from mmsearch.store.word_index import WordIndex
 
 if TYPE_CHECKING:
@@ -437,5 +438,5 @@ class VectorStore(Protocol):
         """The given items in every file that holds them and passes the filters; removed items are not there."""
 
 
-class Store(Ledger, ArchiveLedger, StageLedger, VectorStore, NearestItems, WordIndex, Queued, Protocol):
+class Store(Ledger, ArchiveLedger, StageLedger, VectorStore, NearestItems, WordIndex, WholeRows, Queued, Protocol):
     """All of it, over one connection."""

@@ -26,7 +26,7 @@ from mmsearch.store.postgres.nearest import NearestTables
 from mmsearch.store.postgres.refusals import mapped_errors
 from mmsearch.store.postgres.schema import LOCKS, SCHEMA_VERSION, WRITING, migrate, written_version
 from mmsearch.store.postgres.stages import StageTables
-from mmsearch.store.postgres.words import WordTables
+from mmsearch.store.postgres.whole_rows import WholeRowTables
 from mmsearch.store.refusals import OlderLibrary
 
 # A writer waits so long for workers to come to the end of a transaction.
@@ -43,7 +43,7 @@ class PostgresStore(
     NearestTables,
     ModelTables,
     JobTables,
-    WordTables,
+    WholeRowTables,
 ):
     """One connection to the library's database."""
 

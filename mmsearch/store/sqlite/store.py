@@ -23,6 +23,7 @@ from mmsearch.store.sqlite.models import ModelTables
 from mmsearch.store.sqlite.schema import APPLICATION_ID, SCHEMA_VERSION
 from mmsearch.store.sqlite.signing import keep_signed
 from mmsearch.store.sqlite.stages import StageTables
+from mmsearch.store.sqlite.whole_rows import WholeRowTables
 from mmsearch.store.sqlite.words import WordTables, keep_words
 
 DATABASE_NAME = "library.db"
@@ -30,7 +31,7 @@ DATABASE_NAME = "library.db"
 _OF_A_LIBRARY = (DATABASE_NAME, "library.lock", "in-flight", "queries.cache", "miniatures.cache", "last-result")
 
 
-class SqliteStore(FileTables, ArchiveTables, StageTables, ItemTables, ModelTables, WordTables):
+class SqliteStore(FileTables, ArchiveTables, StageTables, ItemTables, ModelTables, WordTables, WholeRowTables):
     """One connection to the library's SQLite file. A reader never waits for a writer (write-ahead log)."""
 
     finds_nearest = False
