@@ -106,7 +106,7 @@ def test_what_ships_lies_between_the_models_that_it_is_the_mean_of() -> None:
     from recipe.whole_tower import Model, averaged
 
     one, other = (TextHead(torch.full((384,), value)) for value in (0.0, 1.0))
-    mean = averaged([Model(head, head, head, scale) for head, scale in ((one, 10.0), (other, 20.0))], [0.4, 0.6])  # type: ignore[arg-type]
+    mean = averaged([Model(head, head, head, scale) for head, scale in ((one, 10.0), (other, 20.0))], [0.4, 0.6])
     assert torch.allclose(mean.text_head.centre, torch.full((384,), 0.6)) and mean.scale == 16.0
     assert one.centre.sum() == 0
 

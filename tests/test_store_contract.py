@@ -1034,10 +1034,10 @@ def test_all_rows_move_to_another_store(store: Store, other: str, new_place: Cal
             assert target.documents_with(asked, 10) == store.documents_with(asked, 10), words
         model_id = store.model_rows()[0][0]
         for modality in ("image", "text"):
-            near, cosines = store.nearest(model_id, modality, unit(1, 1), 10, EVERYTHING)
-            found, same = target.nearest(model_id, modality, unit(1, 1), 10, EVERYTHING)
-            assert found.tolist() == near.tolist() != []
-            np.testing.assert_allclose(same, cosines, atol=1e-6)
+            near = store.nearest(model_id, modality, unit(1, 1), 10, EVERYTHING)
+            found = target.nearest(model_id, modality, unit(1, 1), 10, EVERYTHING)
+            assert found.item_ids.tolist() == near.item_ids.tolist() != []
+            np.testing.assert_allclose(found.cosines, near.cosines, atol=1e-6)
         before = target.latest_item()
         with target.transaction():
             content_id = target.put_content(Content(b"new" * 6, "image", 10, 1, NO_FACTS))

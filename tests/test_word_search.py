@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -533,9 +534,14 @@ def test_files_that_hold_too_few_of_the_words_are_not_all_looked_at(
     first = Path(shutil.copy(min(photos.rglob("*.jpg")), folder / "first.jpg"))
     for number in range(400):
         os.link(first, folder / f"{number}.jpg")
-    looked_at = []
+    looked_at: list[tuple[Any, ...]] = []
     by_file = Searcher._by_file
-    monkeypatch.setattr(Searcher, "_by_file", lambda *given: looked_at.append(1) or by_file(*given))
+
+    def counted(*given: Any) -> Any:
+        looked_at.append(given)
+        return by_file(*given)
+
+    monkeypatch.setattr(Searcher, "_by_file", counted)
     with Library(tmp_path / "library") as library:
         library.index([folder])
         assert library.search("zqxvkw plfmrn 1").total == 0
