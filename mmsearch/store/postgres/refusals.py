@@ -61,7 +61,7 @@ def _without_state(error: psycopg.Error, url: str) -> MmsearchError | None:
         return Refused(f"The server of {where} does not let this user in ({reason}).")
     if "FATAL:" in str(error) and "does not exist" in reason:
         return NotFound(f"There is no such database or role: {where} ({reason}).")
-    return Unavailable(f"The server of {where} is out of reach ({reason})", Remedy("again"))
+    return Unavailable(f"The server of {where} is out of reach ({reason})", Remedy("database.reach"))
 
 
 def _known(error: psycopg.Error, where: str) -> MmsearchError | None:
@@ -72,11 +72,13 @@ def _known(error: psycopg.Error, where: str) -> MmsearchError | None:
     if isinstance(error, errors.ReadOnlySqlTransaction):
         return Refused(f"The server of {where} takes no writes ({reason}); name the primary one.")
     if isinstance(error, _SHUT_DOWN) or (error.sqlstate or "").startswith("08"):
-        return Unavailable(f"The server of {where} was stopped or started anew ({reason})", Remedy("again"))
+        return Unavailable(f"The server of {where} was stopped or started anew ({reason})", Remedy("database.again"))
     if isinstance(error, (errors.TooManyConnections, errors.QueryCanceled)):
-        return Unavailable(f"The server of {where} has too much to do ({reason})", Remedy("again"))
+        return Unavailable(f"The server of {where} has too much to do ({reason})", Remedy("database.again"))
     if isinstance(error, _NO_ROOM):
-        return Unavailable(f"The server of {where} has no room left, or its disk fails ({reason})", Remedy("again"))
+        return Unavailable(
+            f"The server of {where} has no room left, or its disk fails ({reason})", Remedy("database.again")
+        )
     if isinstance(error, _IN_THE_WAY):
         return Busy(f"Another program keeps {where} busy ({reason}); wait until it has finished.")
     if isinstance(error, errors.ProgramLimitExceeded):
