@@ -100,7 +100,7 @@ class Server:
 
 
 @contextmanager
-def running(library: Path, *options: str, cache: Path | None = None) -> Iterator[Server]:
+def running(library: Path | str, *options: str, cache: Path | None = None) -> Iterator[Server]:
     """`mmsearch serve` of that library."""
     environment = {**os.environ, **({"XDG_CACHE_HOME": str(cache)} if cache else {})}
     process = subprocess.Popen(

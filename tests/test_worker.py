@@ -25,6 +25,7 @@ from interrupting import hooked, signal_at, started_with
 from library_state import QUERIES
 from PIL import Image
 from postgres_server import PostgresServer, running_server, why_there_is_none
+from serving import running
 from test_crashes import DEADLY
 
 from mmsearch import IndexSettings, Library, Query
@@ -495,7 +496,9 @@ def test_new_files_come_before_what_another_model_is_to_encode_again(url: str, t
         assert store.claim(worker, [model_id], [root.id], 2) == []  # it is a worker no more
 
 
-def test_status_tells_a_person_what_waits_and_who_is_at_work(url: str, tree: Path, mmsearch: Mmsearch) -> None:
+def test_a_person_and_a_monitor_are_told_what_waits_and_who_is_at_work(
+    url: str, tree: Path, mmsearch: Mmsearch
+) -> None:
     from mmsearch.store.postgres.store import PostgresStore
 
     queue(url, tree / "notes")
@@ -508,6 +511,10 @@ def test_status_tells_a_person_what_waits_and_who_is_at_work(url: str, tree: Pat
         told = mmsearch("status", "--library", url).out
         assert "queue     3 wait, 2 in work\n" in told and "no worker" not in told
         assert re.search(r"worker    tower:7 since 20\d\d-.*Z, 1 file stored\n", told)
+        with running(url) as server:
+            monitored = server.get("metrics").body.decode()
+        assert 'mmsearch_jobs{state="waiting"} 3\n' in monitored and 'mmsearch_jobs{state="working"} 2\n' in monitored
+        assert "mmsearch_workers 1\n" in monitored
         store.leave(worker)
 
 

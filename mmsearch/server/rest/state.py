@@ -65,7 +65,7 @@ def _of_server(served: Served) -> dict[str, Any]:
 
 
 def _of_library(found: Status) -> dict[str, Any]:
-    return {
+    gauges = {
         "mmsearch_files": (
             "Files in the library, by type.",
             {f'{{type="{kind}"}}': count for kind, count in found.counts.files.items()},
@@ -78,3 +78,11 @@ def _of_library(found: Status) -> dict[str, Any]:
             {"": sum(root.offline for root in found.roots)},
         ),
     }
+    if (queue := found.queue) is not None:
+        jobs = {"waiting": queue.waiting, "tried": queue.tried, "working": queue.working}
+        gauges["mmsearch_jobs"] = (
+            "Jobs of the queue that wait, how many of these were tried before, and those that workers are at.",
+            {f'{{state="{state}"}}': count for state, count in jobs.items()},
+        )
+        gauges["mmsearch_workers"] = ("Workers that are alive.", {"": len(queue.workers)})
+    return gauges
