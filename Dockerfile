@@ -11,7 +11,7 @@ COPY mmsearch mmsearch
 # Else hnswlib would be built for the processor that builds the image, and for no other.
 ENV HNSWLIB_NO_NATIVE=1
 RUN python -m venv /opt/mmsearch \
-    && /opt/mmsearch/bin/pip install --no-cache-dir '.[serve,video]'
+    && /opt/mmsearch/bin/pip install --no-cache-dir '.[serve,video,postgres]'
 
 FROM python:3.13-slim-bookworm
 COPY --from=built /opt/mmsearch /opt/mmsearch
