@@ -28,7 +28,7 @@ from postgres_server import PostgresServer, running_server, why_there_is_none
 from serving import running
 from test_crashes import DEADLY
 
-from mmsearch import IndexSettings, Library, Query
+from mmsearch import IndexSettings, Library, Query, connect
 from mmsearch.files.crash_points import VARIABLE
 from mmsearch.indexing.report import IndexReport
 from mmsearch.searching.query import text_term
@@ -513,6 +513,8 @@ def test_a_person_and_a_monitor_are_told_what_waits_and_who_is_at_work(
         assert re.search(r"worker    tower:7 since 20\d\d-.*Z, 1 file stored\n", told)
         with running(url) as server:
             monitored = server.get("metrics").body.decode()
+            queued = connect(server.address).status().queue
+            assert queued is not None and [one.name for one in queued.workers] == ["tower:7"] and queued.waiting == 3
         assert 'mmsearch_jobs{state="waiting"} 3\n' in monitored and 'mmsearch_jobs{state="working"} 2\n' in monitored
         assert "mmsearch_workers 1\n" in monitored
         store.leave(worker)

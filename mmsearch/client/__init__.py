@@ -183,12 +183,13 @@ class Client:
         from mmsearch.indexing.roots import RootStatus
         from mmsearch.library.contents import Status
         from mmsearch.records import Counts
+        from mmsearch.store.queue_state import QueueState
 
         answer = self._connection.get("status")
         told = answer.get("failures")
         failures = len(told) if isinstance(told, list) else 0
         counts = self._decoded(Counts, answer, {"failures": failures})
-        names = {"Incomplete": Incomplete, "Thinned": Thinned, "RootStatus": RootStatus}
+        names = {"Incomplete": Incomplete, "Thinned": Thinned, "RootStatus": RootStatus, "QueueState": QueueState}
         return self._decoded(Status, answer, {"counts": counts}, names)
 
     def holds(self, path: str | os.PathLike[str]) -> bool:
