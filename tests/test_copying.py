@@ -196,7 +196,13 @@ def test_what_cannot_be_copied_is_told_and_nothing_is_written(
             plain.care.copy_to(filled)
         with pytest.raises(Unsupported, match="No library can be kept"):
             plain.care.copy_to("mysql://db/photos")
-    for source, target in ((tmp_path / "none", tmp_path / "new"), (filled, tmp_path / "taken"), (filled, filled)):
+    for source, target in (
+        (tmp_path / "none", tmp_path / "new"),
+        (filled, tmp_path / "taken"),
+        (filled, filled),
+        (filled, ""),
+        ("", tmp_path / "new"),
+    ):
         refused = mmsearch("copy", source, target)
         assert refused.code == 2 and refused.out == "" and "Traceback" not in refused.err
     assert not (tmp_path / "new").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import shutil
 import socket
@@ -191,6 +192,13 @@ def test_a_picture_is_never_fetched_or_opened_by_its_name(server: Server, image:
     assert server.get("search", image=image).status == 404
     assert server.get("search", image=str(photos / "photos" / "cat.png")).status == 404
     assert server.send("search", {"image": [image]}).status == 404
+
+
+def test_a_body_of_what_is_no_text_is_refused(server: Server) -> None:
+    half = json.dumps({"in": ["/\ud800"]}).encode()
+    for path in ("search", "zip"):
+        assert server.ask("POST", f"/api/v1/{path}", half, {"Content-Type": "application/json"}).status == 400
+    assert server.get("/health").status == 200
 
 
 def test_a_body_is_counted_while_it_comes(server: Server) -> None:

@@ -22,9 +22,13 @@ def copy(
     leaves nothing of it in TO, and is begun anew; once its rows are there, only codes and graphs are left to be made,
     which the next `mmsearch index` does as well.
     """
+    from mmsearch.errors import Invalid
     from mmsearch.library import Library
     from mmsearch.output import care
 
+    # Elsewhere a blank location is the usual library, which nobody means here.
+    if not source.strip() or not target.strip():
+        raise Invalid("FROM and TO are a folder or a URL each, and one of them is blank.")
     with (
         Library(source) as opened,
         stoppable("stopped; TO has all of the library, or nothing and can be copied to anew."),

@@ -311,7 +311,8 @@ def parse_folder(written: str) -> tuple[bytes, ...]:
 def parse_extension(written: str) -> tuple[str, ...]:
     """`jpg`, `.JPG`, `*.jpg` or `jpg,png` → lower case with dots."""
     names = [name.strip().lstrip("*").lstrip(".").lower() for name in written.split(",")]
-    if not all(names) or any(set(name) & set("*?[/") for name in names):
+    # What is no text (bytes that are no UTF-8) no file's extension is kept as.
+    if not all(names) or any(set(name) & set("*?[/") or not name.isprintable() for name in names):
         raise Invalid(f"{written!r} is not a file extension; write it as jpg or jpg,png.")
     return tuple(f".{name}" for name in names)
 

@@ -46,7 +46,9 @@ async def body_of(request: Request) -> Body:
 async def _json(request: Request) -> Body:
     body = await request.body()
     try:
-        return Body(of_json(json.loads(body)))
+        told = json.loads(body)
+        json.dumps(told, ensure_ascii=False).encode()  # a half of a surrogate pair is no text
+        return Body(of_json(told))
     except (ValueError, RecursionError):
         raise Problem("invalid", "The body is no JSON.") from None
 
