@@ -194,10 +194,11 @@ BEFORE: dict[str, tuple[Callable[[Path, Path], None], tuple[str, ...]]] = {
     "damaged log set aside": (damaged, DOCTOR),
     "damaged library kept": (damaged, DOCTOR),
 }
-# Those are in test_stages.py, test_archives.py and test_copying.py.
+# Those are in test_stages.py, test_archives.py, test_copying.py and test_worker.py.
 ELSEWHERE = (
     *("found texts encoded", "stage written", "stage committed", "archives noted"),
     *("rows copied", "library copied"),
+    *("queued", "jobs claimed", "jobs written", "jobs stored"),
 )
 LATER = (
     "batch committed:2",
