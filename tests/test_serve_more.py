@@ -158,8 +158,10 @@ def test_a_run_of_index_is_followed_and_what_is_new_is_found(own: Path, photos: 
         assert (job["state"], job["report"]["added"]) == ("done", 1)
         assert server.get("search").json["total"] == 2
         assert server.send("index", {"paths": [str(own / "home")]}).status == 202
-        elsewhere = server.send("index", {"paths": ["/etc"]})
-        assert (elsewhere.status, elsewhere.code) == (403, "refused")
+        (own / "home" / "link").symlink_to("/etc")
+        for path in ("/etc", str(own / "home" / "link")):
+            elsewhere = server.send("index", {"paths": [path]})
+            assert (elsewhere.status, elsewhere.code) == (403, "refused")
         assert server.end() == (0, "")
 
 

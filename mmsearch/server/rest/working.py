@@ -42,9 +42,13 @@ def _check_within(served: Served, paths: list[str]) -> None:
         return
     with served.of_its_own() as library:
         roots = [root.path for root in library.status().roots]
-    for path in paths:
-        if not any(is_below(os.fsencode(path), root) for root in roots):
-            raise Refused(f"{path} lies in none of the folders that were indexed; `mmsearch index` takes it in.")
+    true_roots = [os.path.realpath(root) for root in roots]
+    for path in map(os.fsencode, paths):
+        # As it is spelled, and as it is once links are followed: one within a root may lead anywhere.
+        true_path = os.path.realpath(path)
+        if not any(is_below(path, root) for root in roots) or not any(is_below(true_path, root) for root in true_roots):
+            told = os.fsdecode(path)
+            raise Refused(f"{told} lies in none of the folders that were indexed; `mmsearch index` takes it in.")
 
 
 async def job(request: Request) -> Response:
