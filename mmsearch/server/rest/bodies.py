@@ -47,7 +47,8 @@ async def _json(request: Request) -> Body:
     body = await request.body()
     try:
         told = json.loads(body)
-        json.dumps(told, ensure_ascii=False).encode()  # a half of a surrogate pair is no text
+        # A half of a surrogate pair is no text, unless it stands for a byte of a path.
+        json.dumps(told, ensure_ascii=False).encode(errors="surrogateescape")
         return Body(of_json(told))
     except (ValueError, RecursionError):
         raise Problem("invalid", "The body is no JSON.") from None
