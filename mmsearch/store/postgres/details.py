@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
-from typing import Any
 
 from mmsearch.records import Details, FileFacts, Medium, Root
 from mmsearch.store.postgres.connected import Connected
 from mmsearch.store.postgres.folders import below
+from mmsearch.store.rows import DETAIL_COLUMNS, row_of_details
 
-COLUMNS = tuple(one.name for one in fields(Details))
-_NAMED, _PLACES = ", ".join(COLUMNS), ", ".join(["%s"] * len(COLUMNS))
-_REPLACED = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS)
-# No keyword has a line end.
-_BETWEEN = "\n"
+_NAMED, _PLACES = ", ".join(DETAIL_COLUMNS), ", ".join(["%s"] * len(DETAIL_COLUMNS))
+_REPLACED = ", ".join(f"{name} = excluded.{name}" for name in DETAIL_COLUMNS)
 
 
 class DetailTables(Connected):
@@ -27,7 +23,7 @@ class DetailTables(Connected):
             f"""INSERT INTO details (content_id, version, {_NAMED})
                 SELECT id, coalesce((%s::jsonb ->> medium)::integer, 0), {_PLACES} FROM contents WHERE id = %s
                 ON CONFLICT (content_id) DO UPDATE SET version = excluded.version, {_REPLACED}""",
-            (json.dumps(dict(versions)), *_values(details), content_id),
+            (json.dumps(dict(versions)), *row_of_details(details), content_id),
         )
 
     def files_detailed_otherwise(self, versions: Mapping[Medium, int]) -> set[int]:
@@ -61,21 +57,9 @@ class DetailTables(Connected):
         self._run(
             f"""INSERT INTO sidecars (file_id, state, taken, {_NAMED}) VALUES (%s, %s, %s, {_PLACES})
                 ON CONFLICT (file_id) DO UPDATE SET state = excluded.state, taken = excluded.taken, {_REPLACED}""",
-            (file_id, state, facts.taken, *_values(facts.details)),
+            (file_id, state, facts.taken, *row_of_details(facts.details)),
         )
 
     def remove_sidecars(self, file_ids: Iterable[int]) -> None:
         """Says that these files have no sidecars any more."""
         self._run("DELETE FROM sidecars WHERE file_id = ANY(%s::bigint[])", (list(file_ids),))
-
-
-def details_of_row(row: Sequence[Any]) -> Details:
-    """The details in the columns COLUMNS."""
-    named = dict(zip(COLUMNS, row, strict=True))
-    keywords = named.pop("keywords")
-    return Details(**named, keywords=tuple(keywords.split(_BETWEEN)) if keywords else ())
-
-
-def _values(details: Details) -> tuple[object, ...]:
-    values = (getattr(details, name) for name in COLUMNS)
-    return tuple((_BETWEEN.join(value) or None) if isinstance(value, tuple) else value for value in values)

@@ -7,12 +7,13 @@ beside its words (`file_words`): no function of SQL folds letters as `reading.pl
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from mmsearch.records import Filters, Near
+from mmsearch.store.folding import folded_lines, folded_text
 from mmsearch.store.postgres.folders import below
 from mmsearch.store.postgres.moments import TAKEN
+from mmsearch.store.times import nanoseconds
 
 _EARTH_KM = 6371.0
 
@@ -41,7 +42,7 @@ def filter_condition(filters: Filters) -> tuple[str, list[Any]]:
                 f"""CASE WHEN {TAKEN} IS NULL THEN files.mtime_ns {comparison} %s
                     ELSE left({TAKEN}, 19) {comparison} %s END"""
             )
-            values.extend((_nanoseconds(moment), moment.isoformat(timespec="seconds")))
+            values.extend((nanoseconds(moment), moment.isoformat(timespec="seconds")))
     for condition, value in _of_details(filters):
         conditions.append(condition)
         values.extend(value)
@@ -79,21 +80,6 @@ def _folded_column(name: str) -> str:
     return f"(SELECT file_words.{name} FROM file_words WHERE file_words.file_id = files.id)"
 
 
-def folded_text(text: str | None) -> str | None:
-    """A text as the columns camera and lens of `file_words` have it."""
-    from mmsearch.reading.places import folded
-
-    return None if text is None else folded(text)
-
-
-def folded_lines(text: str | None) -> str | None:
-    """The words of each line, folded, between spaces: so whole words are found, and none that go over a line's end.
-
-    As the columns place and keywords of `file_words` have them.
-    """
-    return None if text is None else f" {' | '.join(folded_text(line) or '' for line in text.splitlines())} "
-
-
 def _is_near(near: Near) -> tuple[str, tuple[float, ...]]:
     """The condition that a file's place is within so many kilometres, on a sphere (the haversine formula)."""
     share = """power(sin(radians(%s - place.north) / 2), 2)
@@ -101,11 +87,3 @@ def _is_near(near: Near) -> tuple[str, tuple[float, ...]]:
     condition = f"""EXISTS (SELECT 1 FROM (SELECT {said("latitude")} AS north, {said("longitude")} AS east) AS place
         WHERE {2 * _EARTH_KM} * asin(sqrt(least(1.0, {share}))) <= %s)"""
     return condition, (float(near.latitude), float(near.latitude), float(near.longitude), float(near.km))
-
-
-def _nanoseconds(moment: datetime) -> int:
-    """A local time in nanoseconds since 1970, as far as the column's integers reach."""
-    try:
-        return max(-(2**63), min(2**63 - 1, int(moment.timestamp()) * 1_000_000_000))
-    except (OverflowError, OSError, ValueError):  # what the platform's clock cannot tell
-        return 2**63 - 1 if moment.year > 1970 else -(2**63)

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from mmsearch.files.archives import status_at
 from mmsearch.files.times import change_time, modification_time
 from mmsearch.records import (
-    FileFacts,
     Filters,
     FoundItem,
     HalfMatrix,
     ItemIds,
-    Locator,
     Modality,
-    Region,
     TextPassage,
     TimedItem,
 )
 from mmsearch.store.postgres.connected import Connected, Row
-from mmsearch.store.postgres.details import COLUMNS, details_of_row
 from mmsearch.store.postgres.filters import filter_condition
+from mmsearch.store.rows import DETAIL_COLUMNS, found_item
 
 # Passages that are asked for at a time.
 _BATCH = 2_000
-_DETAILS, _SIDECARS = (", ".join(f"{table}.{name}" for name in COLUMNS) for table in ("details", "sidecars"))
+_DETAILS, _SIDECARS = (", ".join(f"{table}.{name}" for name in DETAIL_COLUMNS) for table in ("details", "sidecars"))
 
 
 class ItemTables(Connected):
@@ -230,31 +225,9 @@ class ItemTables(Connected):
                 WHERE items.id = ANY(%s) AND {condition}""",
             ([int(item_id) for item_id in item_ids], *values),
         )
-        return [_found_item(row) for row in rows]
+        return [found_item(row) for row in rows]
 
 
 def _ids(rows: Sequence[Row]) -> ItemIds:
     """The first column, int64 [n]."""
     return np.fromiter((row[0] for row in rows), np.int64, len(rows))
-
-
-def _found_item(row: tuple[Any, ...]) -> FoundItem:
-    start, end, line, page, region, time_from, time_to, part_name = row[13:21]
-    moment = None if time_from is None or time_to is None else (time_from, time_to)
-    locator = Locator(start, end, line, page, region_of(region), moment, part_name)
-    item_id, path, digest, medium, size, mtime_ns = row[:6]
-    modality, (source, text) = row[12], row[21:23]
-    own, (beside_taken, *beside) = row[23 : 23 + len(COLUMNS)], row[23 + len(COLUMNS) :]
-    details = details_of_row(own)
-    if any(value is not None for value in beside):
-        details = details_of_row(beside).completed_by(details)
-    width, height, taken, encoding, duration, pages = row[6:12]
-    facts = FileFacts(width, height, taken or beside_taken, encoding, duration, pages, details=details)
-    return FoundItem(item_id, path, digest, medium, size, mtime_ns, facts, modality, locator, source, text)
-
-
-def region_of(written: str | None) -> Region | None:
-    if written is None:
-        return None
-    left, top, right, bottom = json.loads(written)
-    return left, top, right, bottom

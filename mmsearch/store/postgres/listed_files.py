@@ -7,18 +7,11 @@ from typing import Any
 
 from mmsearch.files.hashing import place_in_shuffle
 from mmsearch.files.paths import extension_of
-from mmsearch.records import RAW_EXTENSIONS, Beside, FileBrief, Filters, Listing
+from mmsearch.records import Beside, FileBrief, Filters, Listing
+from mmsearch.store.companions import IS_COMPANION, IS_PICTURE, STEM
 from mmsearch.store.postgres.connected import Connected
 from mmsearch.store.postgres.filters import filter_condition, said
 from mmsearch.store.postgres.moments import moment
-
-# Live photos last three seconds, and what a camera adds; in seconds.
-_LONGEST_FILM = 3.5
-_RAW = ", ".join(f"'{extension}'" for extension in sorted(RAW_EXTENSIONS))
-_STEM = "substr(files.path, 1, length(files.path) - length(files.extension))"
-_IS_PICTURE = f"(contents.medium = 'image' AND files.extension NOT IN ({_RAW}))"
-_IS_COMPANION = f"""(files.extension IN ({_RAW})
-    OR (files.extension = '.mov' AND coalesce(contents.duration <= {_LONGEST_FILM}, FALSE)))"""
 
 
 class ListedFileTables(Connected):
@@ -88,9 +81,9 @@ class ListedFileTables(Connected):
         condition, values = filter_condition(filters)
         stem = path[: len(path) - len(extension_of(path))]
         rows = self._rows(
-            f"""SELECT files.path, {_IS_PICTURE}, (SELECT min(id) FROM items WHERE content_id = contents.id), files.size
+            f"""SELECT files.path, {IS_PICTURE}, (SELECT min(id) FROM items WHERE content_id = contents.id), files.size
                 FROM files JOIN contents ON contents.id = files.content_id
-                WHERE files.path > %s AND files.path < %s AND {_STEM} = %s AND ({_IS_PICTURE} OR {_IS_COMPANION})
+                WHERE files.path > %s AND files.path < %s AND {STEM} = %s AND ({IS_PICTURE} OR {IS_COMPANION})
                   AND EXISTS (SELECT 1 FROM items WHERE content_id = contents.id) AND {condition}
                 ORDER BY files.path""",
             (stem + b".", stem + b"/", stem, *values),  # a slash comes right after a point
@@ -104,7 +97,7 @@ def _listed(filters: Filters, models: list[int], copies: bool) -> tuple[str, tup
     wanted = "TRUE" if copies else "NOT (is_companion AND stem IN (SELECT stem FROM passing WHERE is_picture))"
     listed = f"""WITH passing AS (
           SELECT files.path, files.content_id, files.mtime_ns, {moment()} AS moment,
-            {_STEM} AS stem, {_IS_PICTURE} AS is_picture, {_IS_COMPANION} AS is_companion
+            {STEM} AS stem, {IS_PICTURE} AS is_picture, {IS_COMPANION} AS is_companion
           FROM files JOIN contents ON contents.id = files.content_id
           WHERE {condition} AND EXISTS (SELECT 1 FROM items WHERE items.content_id = contents.id
             AND items.model_id = ANY(%s))),

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from mmsearch.records import EncodedItem, Failure, FileToRead, Locator, Part, StageCounts, StageState
+from mmsearch.records import EncodedItem, Failure, FileToRead, Part, StageCounts, StageState
 from mmsearch.store.postgres.contents import ContentTables
 from mmsearch.store.postgres.encoded import is_whole
-from mmsearch.store.postgres.items import region_of
+from mmsearch.store.rows import locator_of
 from mmsearch.store.times import now
 
 # Items that are of a stage with that source: parts that a reader found may have the same one, and come before.
@@ -113,7 +113,7 @@ class StageTables(ContentTables):
                WHERE content_id = %s AND stage = %s ORDER BY ordinal""",
             (content_id, stage.name),
         )
-        return [Part("text", row[0], _locator(*row[1:]), stage.source) for row in rows]
+        return [Part("text", row[0], locator_of(*row[1:]), stage.source) for row in rows]
 
     def add_stage_items(self, content_id: int, model_id: int, items: Sequence[EncodedItem]) -> None:
         """Stores the items that a model made of what a stage found in a content, which is whole."""
@@ -175,10 +175,3 @@ def _row_of(part: Part) -> tuple[object, ...]:
     place = part.locator
     region = None if place.region is None else json.dumps(place.region)
     return (place.page, region, *(place.time or (None, None)), place.part_name, part.payload)
-
-
-def _locator(
-    page: int | None, region: str | None, time_from: float | None, time_to: float | None, part_name: str | None
-) -> Locator:
-    time = None if time_from is None or time_to is None else (time_from, time_to)
-    return Locator(page=page, region=region_of(region), time=time, part_name=part_name)

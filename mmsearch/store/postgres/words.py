@@ -14,8 +14,9 @@ from typing import Any
 
 from mmsearch.files.crash_points import crash_point
 from mmsearch.records import Filters, WordPlace, WordSource
+from mmsearch.store.folding import folded_lines, folded_text
 from mmsearch.store.postgres.connected import Connected
-from mmsearch.store.postgres.filters import filter_condition, folded_lines, folded_text, said
+from mmsearch.store.postgres.filters import filter_condition, said
 from mmsearch.store.words import WORDS_VERSION, AskedWord, name_and_folders, words_of_name, words_of_text
 
 # The settings that tell which words are indexed, and that the index may still have removed ones.

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
-from typing import Any
 
 from mmsearch.records import Details, FileFacts, Medium, Root
+from mmsearch.store.rows import DETAIL_COLUMNS, row_of_details
 from mmsearch.store.sqlite.connected import Connected
 from mmsearch.store.sqlite.filters import below
 
-COLUMNS = tuple(one.name for one in fields(Details))
-_NAMED, _PLACES = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
-# No keyword has a line end.
-_BETWEEN = "\n"
+_NAMED, _PLACES = ", ".join(DETAIL_COLUMNS), ", ".join("?" * len(DETAIL_COLUMNS))
 
 
 class DetailTables(Connected):
@@ -27,7 +23,7 @@ class DetailTables(Connected):
             f"""INSERT INTO details (content_id, version, {_NAMED})
                 SELECT id, ifnull((SELECT value FROM json_each(?) WHERE key = contents.medium), 0), {_PLACES}
                 FROM contents WHERE id = ?""",
-            (json.dumps(dict(versions)), *_values(details), content_id),
+            (json.dumps(dict(versions)), *row_of_details(details), content_id),
         )
 
     def files_detailed_otherwise(self, versions: Mapping[Medium, int]) -> set[int]:
@@ -61,21 +57,9 @@ class DetailTables(Connected):
         self.remove_sidecars([file_id])
         self.connection.execute(
             f"INSERT INTO sidecars (file_id, state, taken, {_NAMED}) VALUES (?, ?, ?, {_PLACES})",
-            (file_id, state, facts.taken, *_values(facts.details)),
+            (file_id, state, facts.taken, *row_of_details(facts.details)),
         )
 
     def remove_sidecars(self, file_ids: Iterable[int]) -> None:
         """Says that these files have no sidecars any more."""
         self.connection.executemany("DELETE FROM sidecars WHERE file_id = ?", ((one,) for one in file_ids))
-
-
-def details_of_row(row: Sequence[Any]) -> Details:
-    """The details in the columns COLUMNS."""
-    named = dict(zip(COLUMNS, row, strict=True))
-    keywords = named.pop("keywords")
-    return Details(**named, keywords=tuple(keywords.split(_BETWEEN)) if keywords else ())
-
-
-def _values(details: Details) -> tuple[object, ...]:
-    values = (getattr(details, name) for name in COLUMNS)
-    return tuple((_BETWEEN.join(value) or None) if isinstance(value, tuple) else value for value in values)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Iterator
-from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from mmsearch.files.hashing import place_in_shuffle
 from mmsearch.files.paths import begins_below
 from mmsearch.records import Filters
+from mmsearch.store.folding import folded_lines, folded_text
+from mmsearch.store.times import nanoseconds
 
 # When a file was taken: as it says itself, else as a sidecar says.
 _TAKEN = "ifnull(contents.taken, (SELECT taken FROM sidecars WHERE file_id = files.id))"
@@ -48,7 +48,7 @@ def filter_condition(filters: Filters) -> tuple[str, list[Any]]:
                 f"""CASE WHEN {_TAKEN} IS NULL THEN files.mtime_ns {comparison} ?
                     ELSE substr({_TAKEN}, 1, 19) {comparison} ? END"""
             )
-            values.extend((_nanoseconds(moment), moment.isoformat(timespec="seconds")))
+            values.extend((nanoseconds(moment), moment.isoformat(timespec="seconds")))
     for condition, value in _of_details(filters):
         conditions.append(condition)
         values.extend(value)
@@ -92,27 +92,14 @@ def _words(name: str) -> str:
 
 def add_filter_functions(connection: sqlite3.Connection) -> None:
     """Lets statements of the connection use the functions that conditions are made of."""
-    connection.create_function("folded", 1, _folded, deterministic=True)
-    connection.create_function("folded_words", 1, _folded_words, deterministic=True)
+    connection.create_function("folded", 1, folded_text, deterministic=True)
+    connection.create_function("folded_words", 1, folded_lines, deterministic=True)
     connection.create_function("shuffled", 2, _shuffled, deterministic=True)
     connection.create_function("kilometres", 4, _kilometres, deterministic=True)
 
 
 def _shuffled(path: bytes, seed: str) -> int:
     return place_in_shuffle(path, int(seed))
-
-
-@lru_cache(maxsize=4_096)
-def _folded(text: str | None) -> str | None:
-    from mmsearch.reading.places import folded
-
-    return None if text is None else folded(text)
-
-
-@lru_cache(maxsize=4_096)
-def _folded_words(text: str | None) -> str | None:
-    """The words of each line, folded, between spaces: so whole words are found, and none that go over a line's end."""
-    return None if text is None else f" {' | '.join(_folded(line) or '' for line in text.splitlines())} "
 
 
 def _kilometres(latitude: float | None, longitude: float | None, north: float, east: float) -> float | None:
@@ -132,11 +119,3 @@ def below(column: str, folder: bytes) -> tuple[str, tuple[bytes, ...]]:
         condition += f" OR ({column} >= ? AND {column} < ?)"
         values += [first, first[:-1] + bytes([first[-1] + 1])]
     return f"({condition})", tuple(values)
-
-
-def _nanoseconds(moment: datetime) -> int:
-    """A local time in nanoseconds since 1970, as far as SQLite's integers reach."""
-    try:
-        return max(-(2**63), min(2**63 - 1, int(moment.timestamp()) * 1_000_000_000))
-    except (OverflowError, OSError, ValueError):  # what the platform's clock cannot tell
-        return 2**63 - 1 if moment.year > 1970 else -(2**63)

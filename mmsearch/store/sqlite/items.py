@@ -15,31 +15,28 @@ from mmsearch.files.times import change_time, modification_time
 from mmsearch.records import (
     Beside,
     FileBrief,
-    FileFacts,
     Filters,
     FloatMatrix,
     FoundItem,
     HalfMatrix,
     ItemIds,
     Listing,
-    Locator,
     Medium,
     Modality,
     NearItems,
-    Region,
     TextPassage,
     TimedItem,
 )
 from mmsearch.store.checksums import vector_checksums
-from mmsearch.store.sqlite.companions import IS_COMPANION, IS_PICTURE, STEM
+from mmsearch.store.companions import IS_COMPANION, IS_PICTURE, STEM
+from mmsearch.store.rows import DETAIL_COLUMNS, found_item
 from mmsearch.store.sqlite.connected import Connected
-from mmsearch.store.sqlite.details import COLUMNS, details_of_row
 from mmsearch.store.sqlite.filters import MOMENT, filter_condition, said
 from mmsearch.store.sqlite.signing import is_sound
 
 # Compared at a time.
 _BLOCK_ROWS = 2_048
-_DETAILS, _SIDECARS = (", ".join(f"{table}.{name}" for name in COLUMNS) for table in ("details", "sidecars"))
+_DETAILS, _SIDECARS = (", ".join(f"{table}.{name}" for name in DETAIL_COLUMNS) for table in ("details", "sidecars"))
 
 
 class ItemTables(Connected):
@@ -373,28 +370,7 @@ def _verified(rows: Sequence[tuple[int, bytes, int]]) -> tuple[ItemIds, list[byt
 
 
 def _found_item(row: tuple[Any, ...]) -> FoundItem:
-    """A row of `found_items`; what damage has made of a region is none."""
+    """A row of `found_items`, its checksum last."""
     if not row[-1]:
         raise sqlite3.DatabaseError("the checksum of a row is wrong")
-    start, end, line, page, region, time_from, time_to, part_name = row[13:21]
-    moment = None if time_from is None or time_to is None else (time_from, time_to)
-    locator = Locator(start, end, line, page, region_of(region), moment, part_name)
-    item_id, path, digest, medium, size, mtime_ns = row[:6]
-    modality, (source, text) = row[12], row[21:23]
-    own, (beside_taken, *beside) = row[23 : 23 + len(COLUMNS)], row[23 + len(COLUMNS) : -1]
-    details = details_of_row(own)
-    if any(value is not None for value in beside):
-        details = details_of_row(beside).completed_by(details)
-    width, height, taken, encoding, duration, pages = row[6:12]
-    facts = FileFacts(width, height, taken or beside_taken, encoding, duration, pages, details=details)
-    return FoundItem(item_id, path, digest, medium, size, mtime_ns, facts, modality, locator, source, text)
-
-
-def region_of(written: str | None) -> Region | None:
-    if written is None:
-        return None
-    try:
-        left, top, right, bottom = (float(share) for share in json.loads(written))
-    except (ValueError, TypeError):
-        return None
-    return left, top, right, bottom
+    return found_item(row[:-1])

@@ -9,10 +9,10 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from mmsearch.records import EncodedItem, Failure, FileToRead, Locator, Part, StageCounts, StageState
+from mmsearch.records import EncodedItem, Failure, FileToRead, Part, StageCounts, StageState
+from mmsearch.store.rows import locator_of
 from mmsearch.store.sqlite.contents import ContentTables
 from mmsearch.store.sqlite.encoded import is_whole
-from mmsearch.store.sqlite.items import region_of
 from mmsearch.store.times import now
 
 # Items that are of a stage with that source: parts that a reader found may have the same one, and come before.
@@ -109,7 +109,7 @@ class StageTables(ContentTables):
                WHERE content_id = ? AND stage = ? ORDER BY ordinal""",
             (content_id, stage.name),
         )
-        return [Part("text", row[0], _locator(*row[1:]), stage.source) for row in rows]
+        return [Part("text", row[0], locator_of(*row[1:]), stage.source) for row in rows]
 
     def add_stage_items(self, content_id: int, model_id: int, items: Sequence[EncodedItem]) -> None:
         """Stores the items that a model made of what a stage found in a content, which is whole."""
@@ -171,10 +171,3 @@ def drop_torn_stages(connection: sqlite3.Connection) -> None:
         """DELETE FROM stage_parts WHERE NOT EXISTS (SELECT 1 FROM stages
              WHERE stages.content_id = stage_parts.content_id AND stages.stage = stage_parts.stage)"""
     )
-
-
-def _locator(
-    page: int | None, region: str | None, time_from: float | None, time_to: float | None, part_name: str | None
-) -> Locator:
-    time = None if time_from is None or time_to is None else (time_from, time_to)
-    return Locator(page=page, region=region_of(region), time=time, part_name=part_name)

@@ -14,4 +14,4 @@ _RAW = ", ".join(f"'{extension}'" for extension in sorted(RAW_EXTENSIONS))
 STEM = "substr(files.path, 1, length(files.path) - length(files.extension))"
 IS_PICTURE = f"(contents.medium = 'image' AND files.extension NOT IN ({_RAW}))"
 IS_COMPANION = f"""(files.extension IN ({_RAW})
-    OR (files.extension = '.mov' AND coalesce(contents.duration <= {_LONGEST_FILM}, 0)))"""
+    OR (files.extension = '.mov' AND contents.duration IS NOT NULL AND contents.duration <= {_LONGEST_FILM}))"""
