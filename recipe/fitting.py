@@ -175,7 +175,7 @@ def _run(
     return float(log_scale.detach().exp())
 
 
-def _trainable(head: ImageHead) -> list[nn.Parameter]:
+def trainable(head: ImageHead) -> list[nn.Parameter]:
     """The head without its class matrix, classifier and centres, which keep the published knowledge."""
     frozen = {id(p) for p in (*head.classifier.parameters(), head.classes, head.centre, head.region_centre)}
     return [p for p in head.parameters() if id(p) not in frozen]
@@ -189,7 +189,7 @@ def fit_heads(head: ImageHead, text_head: TextHead, features: FrozenFeatures, le
     def vectors(batch: list[int]) -> Tensor:
         return F.normalize(head(*features.rows(torch.randint(views, (len(batch),)), torch.tensor(batch))), dim=-1)
 
-    groups = [{"params": _trainable(head), "lr": config.head_rate, "weight_decay": config.weight_decay}]
+    groups = [{"params": trainable(head), "lr": config.head_rate, "weight_decay": config.weight_decay}]
     scale = _run(groups, [head], vectors, text_head, lessons, config.start_scale)
     head.eval()
     return scale
@@ -219,7 +219,7 @@ def fit_tail(
         for depth, layer in enumerate(reversed(layers))
     ]
     groups += [
-        {"params": _trainable(encoder.head), "lr": config.head_rate, "weight_decay": config.weight_decay},
+        {"params": trainable(encoder.head), "lr": config.head_rate, "weight_decay": config.weight_decay},
     ]
     averaged = [tower.tail_blocks, tower.top, encoder.head]
     scale = _run(groups, averaged, vectors, text_head, lessons, scale)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from mmsearch.adapters.contrastive import distribution_distillation, soft_targets, symmetric_info_nce
 from mmsearch.adapters.schedule import cosine_rate
-from recipe.fitting import MAX_SCALE, Teacher
+from recipe.fitting import MAX_SCALE, Teacher, trainable
 from recipe.joint import ImageEncoder, TextHead
 from recipe.pairing import Pairing
 from recipe.pixels import Pixels, Shown
@@ -192,9 +192,7 @@ def _groups(model: Model, config: WholeConfig, with_texts: bool) -> list[dict[st
         {"params": layer, "lr": config.tower_rate * config.layer_decay**depth, "weight_decay": 0.0}
         for depth, layer in enumerate(reversed(layers))
     ]
-    fixed = {id(p) for p in (*head.classifier.parameters(), head.classes, head.centre, head.region_centre)}
-    learned = [p for p in head.parameters() if id(p) not in fixed]
-    groups.append({"params": learned, "lr": config.head_rate, "weight_decay": config.weight_decay})
+    groups.append({"params": trainable(head), "lr": config.head_rate, "weight_decay": config.weight_decay})
     if with_texts:
         embeddings = {id(p) for p in model.text_tower.bert.embeddings.parameters()}
         of_texts = [p for p in model.text_tower.parameters() if id(p) not in embeddings]
