@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from library_places import BOTH, FOLDER, Databases, Folders, Places
 from postgres_server import PostgresServer, running_server, why_there_is_none
 
 from mmsearch import Library, MmsearchError
@@ -220,6 +221,12 @@ def postgres() -> Iterator[PostgresServer]:
         pytest.skip(reason)
     with running_server() as server:
         yield server
+
+
+@pytest.fixture(params=BOTH)
+def places(request: pytest.FixtureRequest, tmp_path: Path) -> Places:
+    """Places of each kind where a library can be kept, one after the other; those on a server are slow."""
+    return Folders(tmp_path) if request.param == FOLDER else Databases(request.getfixturevalue("postgres"))
 
 
 @pytest.fixture
