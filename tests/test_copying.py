@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pdf_writer
 import pytest
-from conftest import Mmsearch, make_home
+from conftest import Mmsearch, make_home, refused
 from postgres_server import PostgresServer
 
 from mmsearch import Library, Progress, Query, WalkRules
@@ -175,6 +175,16 @@ def test_a_copy_that_is_killed_once_it_is_whole_is_a_library(filled: Path, tmp_p
         assert_same(library, plain)
         assert library.index().encoded == 0
         assert library.care.examine().sound
+
+
+def test_a_copy_within_the_library_itself_is_refused(filled: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(filled)
+    with Library(filled) as library:
+        for target in (filled / "inside", filled / "derived" / "deeper", tmp_path / "link" / "inside"):
+            with refused("lies within .* which is the library itself; name a place outside it"):
+                library.care.copy_to(target)
+            assert not target.exists()
+        assert library.care.copy_to(f"{filled} 2").files > 5  # which only begins as its name does
 
 
 def run_copy(source: Path, target: str, crash: str = "") -> subprocess.CompletedProcess[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mmsearch.errors import Refused
 from mmsearch.files.crash_points import crash_point
+from mmsearch.files.paths import is_below
 from mmsearch.records import Progress
 from mmsearch.store.place import Place
 from mmsearch.store.protocol import Store
@@ -33,6 +35,17 @@ class Copied:
     contents: int
     items: int
     models: int
+
+
+def check_not_within(folder: str, source_folder: str) -> None:
+    """Raises Refused where the folder for a copy lies within that of the library: what looks after this one, removes or
+    restores it, would take the copy along.
+    """
+    outer, inner = (os.fsencode(os.path.realpath(one)) for one in (source_folder, folder))
+    if inner != outer and is_below(inner, outer):
+        raise Refused(
+            f"{folder} lies within {source_folder}, which is the library itself; name a place outside it for the copy."
+        )
 
 
 def check_target(place: Place, store: Store, source: Store) -> None:

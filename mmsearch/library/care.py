@@ -63,14 +63,16 @@ class Care:
         A copy that is cut off leaves nothing there.
 
         Raises:
-            Refused: there is a library already, or it is this one. Other MmsearchErrors: nothing can be kept there.
+            Refused: there is a library already, or it is this one, or lies within it. Other MmsearchErrors: nothing
+                can be kept there.
         """
-        from mmsearch.care.copying import check_target, copy_rows
+        from mmsearch.care.copying import check_not_within, check_target, copy_rows
         from mmsearch.indexing.run import make_folder
 
         access, to = self._access, Access(location)
         with access.guarded():
             source = access.reading()
+        check_not_within(to.folder, access.folder)
         with closing(to), to.guarded():
             if to.exists():  # before anything is locked or written
                 check_target(to.place, to.reading(), source)
