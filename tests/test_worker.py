@@ -462,6 +462,59 @@ def test_what_is_forgotten_while_workers_are_at_it_does_not_come_back(
     assert_same(postgres, url, made_alone(postgres, [tree / "notes"]))
 
 
+def test_what_is_forgotten_below_a_root_does_not_wait_any_more(postgres: PostgresServer, url: str, tree: Path) -> None:
+    queue(url, tree)
+    files = jobs(postgres, url)
+    with Library(url) as library:
+        assert library.forget(tree / "notes").files == 0  # none was encoded so far
+        assert jobs(postgres, url) == files - 5
+        library.forget(tree / "photos" / "cat.png")
+        assert jobs(postgres, url) == files - 6
+        with refused("Nothing in the library lies at"):
+            library.forget(tree / "photos" / "cat.png")
+    with workers(url) as started:
+        assert started[0].end()["stored"] == files - 6
+
+
+def test_a_worker_that_is_started_too_early_waits(postgres: PostgresServer, url: str, tree: Path) -> None:
+    with workers(url) as at_once:  # it is to end when there is nothing to do, and would hide a wrong address
+        _, error = at_once[0].process.communicate(timeout=_PATIENCE_SECONDS)
+        assert at_once[0].process.returncode == 2 and b"There is no library" in error
+    early = Worker(url)
+    try:
+        assert early.process.stderr is not None
+        said = early.process.stderr.readline()
+        assert b"There is no library in" in said and b"waiting until there is one" in said
+        walker = _started("index", str(tree / "notes"), "--queue", "--library", url)
+        assert walker.wait(_PATIENCE_SECONDS) == 0
+        early.process.send_signal(signal.SIGTERM)
+        _, rest = early.process.communicate(timeout=_PATIENCE_SECONDS)
+        assert early.process.returncode == 0 and b"no library" not in rest
+    finally:
+        early.kill()
+    with Library(url) as library:
+        assert library.status().counts.texts == 5
+
+
+def test_a_worker_that_is_started_before_the_server_waits(tmp_path: Path) -> None:
+    if reason := why_there_is_none():
+        pytest.skip(reason)
+    with running_server() as server:
+        url = server.new_database()
+        queue(url, place_notes(tmp_path / "notes"))
+        server.stop()
+        early = Worker(url)
+        try:
+            assert early.process.stderr is not None
+            assert b"out of reach" in early.process.stderr.readline()
+            server.start()
+            _wait_until(lambda: jobs(server, url) == 0)
+            early.process.send_signal(signal.SIGTERM)
+            assert early.end()["stored"] == 4
+        finally:
+            early.kill()
+
+
 def test_files_whose_root_is_not_there_are_left_to_others(postgres: PostgresServer, url: str, own_tree: Path) -> None:
     queue(url, own_tree)
     files = jobs(postgres, url)

@@ -45,7 +45,8 @@ def worker(
 
     For a library in PostgreSQL. A worker runs wherever the files lie at the same paths, and the library's models are
     there; it takes files from the queue until it is stopped. Ctrl-C (exit code 130) and SIGTERM (exit code 0) let it
-    finish what is in work, and give back the rest. What a worker was at that is killed is done by another one.
+    finish what is in work, and give back the rest. What a worker was at that is killed is done by another one. Where
+    the server or the library is not there yet it waits; with --exit-when-empty that is an error.
     """
     from mmsearch import output
     from mmsearch.indexing.work import WorkSettings

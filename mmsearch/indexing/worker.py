@@ -21,6 +21,7 @@ from mmsearch.indexing.work import GivenUp, StoppedWaiting, WorkReport, WorkSett
 from mmsearch.models.opening import Encoders
 from mmsearch.records import Progress
 from mmsearch.store.place import Place
+from mmsearch.store.refusals import NoLibrary
 from mmsearch.store.work import SharedStore
 
 _RETRY_SECONDS = 2.0
@@ -49,8 +50,8 @@ class Worker:
         """Works until it is stopped, or until the queue is empty where it is to end then.
 
         Raises:
-            MmsearchError: there is no library, or no queue in it; none of its models is on this machine; or what it
-                needs to encode has failed.
+            MmsearchError: there is no queue in the library, or no library where the worker is not to stay; none of its
+                models is on this machine; or what it needs to encode has failed.
         """
         place, stop = self._tools.place, self._tools.settings.stop
         started = time.monotonic()
@@ -63,16 +64,28 @@ class Worker:
                 self.report.given_up += 1
             except StoppedWaiting:
                 break
-            except Unavailable as error:
-                if self._number is None:  # it was never there
-                    raise
-                if not self._is_away:
-                    self._tools.on_notice(f"{error.message}; trying again until it is back.")
-                self._is_away = True
-                stop.wait(_RETRY_SECONDS)
+            except (Unavailable, NoLibrary) as error:
+                self._wait_for_it(error)
         self.report.stopped = stop.is_set()
         self.report.seconds = time.monotonic() - started
         return self.report
+
+    def _wait_for_it(self, error: Unavailable | NoLibrary) -> None:
+        """Waits a while for a server, or a library, that is not there, and says so once.
+
+        Whoever starts many services together starts this one too early. One that is to end when there is nothing to do
+        waits only for what was there: it would end in good order, and nobody would notice a wrong address.
+
+        Raises:
+            Unavailable, NoLibrary: that was never there, and the worker is not to stay.
+        """
+        if self._number is None and self._tools.settings.exit_when_empty:
+            raise error
+        if not self._is_away:
+            how = "waiting until there is one" if isinstance(error, NoLibrary) else "trying again until it is there"
+            self._tools.on_notice(f"{error.message}; {how}.")
+        self._is_away = True
+        self._tools.settings.stop.wait(_RETRY_SECONDS)
 
     def _work_a_shift(self) -> None:
         """Works for as long as the connection lasts and nobody gives the worker up."""

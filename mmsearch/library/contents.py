@@ -166,9 +166,10 @@ def forget(access: Access, folder: bytes) -> Forgotten:
         files = store.files_below(folder)
         failures = store.failures_below(folder)
         roots = [root for root in store.roots() if is_below(root.path, folder)]
-        if not files and not failures and not roots:
-            raise NotFound(f"Nothing in the library lies at {os.fsdecode(folder)}", Remedy("status"))
         with store.transaction():
+            queued = store.remove_jobs_below(folder)
+            if not files and not failures and not roots and not queued:
+                raise NotFound(f"Nothing in the library lies at {os.fsdecode(folder)}", Remedy("status"))
             store.remove_files(files)
             store.remove_failures(failures)
             store.remove_archives_below(folder)

@@ -37,3 +37,8 @@ class Queued(Protocol):
 
     def queue_state(self) -> QueueState | None:
         """How it stands with what waits for workers; None where the library has none."""
+
+    def remove_jobs_below(self, folder: bytes) -> int:
+        """Takes the jobs of the file `folder`, or of all files below the folder, out of the queue, within the caller's
+        transaction. Returns how many there were.
+        """

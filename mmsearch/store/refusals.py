@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from mmsearch.errors import Refused, Remedy
+from mmsearch.errors import NotFound, Refused, Remedy
+
+
+class NoLibrary(NotFound):
+    """A place where there may be a library, and none was made yet."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(f"There is no library in {location}", Remedy("index"))
 
 
 class OlderLibrary(Refused):

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 import psycopg
 
 from mmsearch.store.postgres.connected import Connected, Row
+from mmsearch.store.postgres.folders import below
 from mmsearch.store.postgres.schema import LOCKS, NUMBERING
 from mmsearch.store.queue_state import QueueState, WorkerState
 from mmsearch.store.work import Job, QueuedFile
@@ -151,6 +152,14 @@ class JobTables(Connected):
     def finish(self, job_ids: Collection[int]) -> None:
         """Takes jobs out of the queue, within the caller's transaction."""
         self._run("DELETE FROM jobs WHERE id = ANY(%s::bigint[])", (list(job_ids),))
+
+    def remove_jobs_below(self, folder: bytes) -> int:
+        """Takes the jobs of the file `folder`, or of all files below the folder, out of the queue, within the caller's
+        transaction. Returns how many there were. A worker that is at one of them keeps nothing of it.
+        """
+        condition, values = below("path", folder)
+        self._run("SELECT pg_advisory_xact_lock(%s, %s)", (LOCKS, NUMBERING))
+        return self._run(f"DELETE FROM jobs WHERE {condition}", values).rowcount
 
     def jobs_left(self, model_ids: Sequence[int], root_ids: Sequence[int]) -> QueueState:
         """How it stands with the jobs of those models and roots; workers are those of the whole queue."""

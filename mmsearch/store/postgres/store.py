@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from mmsearch.errors import Busy, NotFound, Refused, Remedy, Unsupported
+from mmsearch.errors import Busy, Refused, Unsupported
 from mmsearch.store.locations import shown
 from mmsearch.store.postgres.archives import ArchiveTables
 from mmsearch.store.postgres.connected import Connection
@@ -27,7 +27,7 @@ from mmsearch.store.postgres.refusals import mapped_errors
 from mmsearch.store.postgres.schema import LOCKS, SCHEMA_VERSION, WRITING, migrate, written_version
 from mmsearch.store.postgres.stages import StageTables
 from mmsearch.store.postgres.whole_rows import WholeRowTables
-from mmsearch.store.refusals import OlderLibrary
+from mmsearch.store.refusals import NoLibrary, OlderLibrary
 
 # A writer waits so long for workers to come to the end of a transaction.
 _PATIENCE_SECONDS = 20
@@ -111,7 +111,7 @@ def _for_reading(url: str) -> Connection:
     with mapped_errors(url), closed_on_error(connect(url)) as connection:
         version = written_version(connection)
         if version is None:
-            raise NotFound(f"There is no library in {shown(url)}", Remedy("index"))
+            raise NoLibrary(shown(url))
         _check_not_newer(version, url)
         if version < SCHEMA_VERSION:
             raise OlderLibrary(shown(url))

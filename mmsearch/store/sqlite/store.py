@@ -12,10 +12,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from mmsearch.errors import Invalid, NotFound, Remedy, Unavailable, Unsupported
+from mmsearch.errors import Invalid, Remedy, Unavailable, Unsupported
 from mmsearch.files.private import keep_private, make_private_file
 from mmsearch.files.regular import check_regular
-from mmsearch.store.refusals import OlderLibrary
+from mmsearch.store.refusals import NoLibrary, OlderLibrary
 from mmsearch.store.sqlite.archives import ArchiveTables
 from mmsearch.store.sqlite.files import FileTables
 from mmsearch.store.sqlite.items import ItemTables
@@ -35,9 +35,14 @@ class SqliteStore(FileTables, ArchiveTables, StageTables, ItemTables, ModelTable
     """One connection to the library's SQLite file. A reader never waits for a writer (write-ahead log)."""
 
     finds_nearest = False
+    longest_path = None
 
     def queue_state(self) -> None:
         """Such a library has no queue: the one process that writes it encodes what it finds."""
+
+    def remove_jobs_below(self, folder: bytes) -> int:
+        """None: it has no queue."""
+        return 0
 
     @classmethod
     def read(cls, folder: str) -> SqliteStore:
@@ -53,7 +58,7 @@ class SqliteStore(FileTables, ArchiveTables, StageTables, ItemTables, ModelTable
         try:
             os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
-            raise _no_library(folder) from None
+            raise NoLibrary(folder) from None
         except OSError as error:
             raise Unavailable(f"The library in {folder} cannot be read ({error.strerror}).") from error
         if not os.access(path, os.R_OK):
@@ -71,7 +76,7 @@ class SqliteStore(FileTables, ArchiveTables, StageTables, ItemTables, ModelTable
         if version < SCHEMA_VERSION:
             connection.close()
             # Without a version it is only just being made.
-            raise OlderLibrary(folder) if version else _no_library(folder)
+            raise OlderLibrary(folder) if version else NoLibrary(folder)
         return cls(connection)
 
     @classmethod
@@ -143,10 +148,6 @@ def _written_version(connection: sqlite3.Connection) -> str | None:
     except sqlite3.OperationalError:
         return None
     return None if row is None else str(row[0])
-
-
-def _no_library(folder: str) -> NotFound:
-    return NotFound(f"There is no library in {folder}", Remedy("index"))
 
 
 def _checked(connection: sqlite3.Connection, folder: str) -> sqlite3.Connection:
