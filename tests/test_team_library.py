@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from string import ascii_letters, digits
 
 import numpy as np
 import pytest
 from conftest import Mmsearch
 from postgres_server import GUARDED, PASSWORD, PostgresServer
 
-from mmsearch import Filters, Library, Query, Session, Term
+from mmsearch import Filters, IndexSettings, Library, Query, Session, Term
 from mmsearch.encoding.adapted import Adapter, LowRankMap
 from mmsearch.errors import Busy, Refused, Unsupported
+from mmsearch.indexing.work import WorkSettings
 from mmsearch.records import ModelIdentity
 from mmsearch.searching.query import text_term
 from mmsearch.server.rest.index_process import started, told_by
@@ -216,6 +219,44 @@ def test_one_process_writes_at_a_time(url: str, home: Path) -> None:
         assert team.index().added == 0
         with pytest.raises(Refused, match="pg_dump"):
             team.care.backup("copy")
+
+
+@pytest.fixture
+def far_down(tmp_path: Path) -> Path:
+    """A note with a path of more bytes than an index of PostgreSQL takes."""
+    folder = tmp_path / "home"
+    chance = random.Random(1)
+    while len(os.fsencode(folder)) < 2_700:
+        folder /= "".join(chance.choices(ascii_letters + digits, k=200))
+    folder.mkdir(parents=True)
+    (folder / "far.txt").write_text("A lighthouse far away.")
+    return folder / "far.txt"
+
+
+@pytest.mark.parametrize("queued", [False, True], ids=["alone", "by a worker"])
+def test_a_path_that_postgres_cannot_keep_is_told_and_ends_no_run(
+    url: str, home: Path, far_down: Path, queued: bool, tmp_path: Path
+) -> None:
+    (far_down.parent / "nowhere.txt").symlink_to("nothing")
+    reason = "path of more than 2,600 bytes, which a library there cannot keep"
+    with Library(url) as team:
+        for added in (4, 0):
+            if queued:
+                settings = IndexSettings(queue=True)
+                settings.stop.set()
+                team.index([home], settings=settings)
+                team.work(WorkSettings(exit_when_empty=True))
+                report = team.index([home], settings=IndexSettings(queue=True))
+            else:
+                report = team.index([home])
+            assert report.added == (0 if queued else added)
+            told = {os.fsdecode(problem.path): problem.reason for problem in report.problems}
+            assert told[str(far_down)] == reason and len(told) == 2
+        assert team.status().counts.texts == 2
+        assert str(far_down) not in [hit.path for hit in team.search("a lighthouse far away").hits]
+    with Library(tmp_path / "folder") as plain:
+        plain.index([home])
+        assert plain.search("a lighthouse far away").hits[0].path == str(far_down)
 
 
 def test_no_output_has_the_password(postgres: PostgresServer, url: str, home: Path, mmsearch: Mmsearch) -> None:

@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 
 PathsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[PATH]...", help="Folders and files; without any, all that were indexed before."),
+    typer.Argument(
+        metavar="[PATH]...",
+        help="Folders and files; without any, all that were indexed before. Symbolic links are followed wherever they "
+        "lead, out of the folder too; --exclude leaves one out by its name.",
+    ),
 ]
 IncludeOption = Annotated[
     list[str] | None,

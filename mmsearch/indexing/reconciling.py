@@ -163,7 +163,9 @@ def look_at_root(
     inner = {other for other in roots if is_below(other, root.path)}
     files: list[FoundFile] = []
     changes.archives = archives = ArchiveWalk(store, root, known.readers, asked.targets)
-    for found in archives.within(_outside(walk(root.path, asked.rules, asked.targets, asked.on_folder), inner)):
+    on_disk = _outside(walk(root.path, asked.rules, asked.targets, asked.on_folder), inner)
+    most = store.longest_path
+    for found in _keepable(archives.within(_keepable(on_disk, most)), most):
         if isinstance(found, FoundFile):
             if medium_of(found.path) or wants_sniffing(found.path) or found.path == root.path:
                 files.append(found)
@@ -192,6 +194,15 @@ def _outside(found: Iterable[Found], inner: Set[bytes]) -> Iterator[Found]:
     """What lies in none of the roots within this one: they have rules of their own, and are walked by themselves."""
     for one in found:
         if not inner or inner.isdisjoint(with_parents(one.path)):
+            yield one
+
+
+def _keepable(found: Iterable[Found], most: int | None) -> Iterator[Found]:
+    """What was found, and a problem in the place of a file with a path of more bytes than the store can keep."""
+    for one in found:
+        if most is not None and len(one.path) > most and isinstance(one, (FoundFile, FoundArchive)):
+            yield WalkProblem(one.path, f"path of more than {most:,} bytes, which a library there cannot keep")
+        else:
             yield one
 
 
@@ -250,6 +261,8 @@ def _see_file(file: FoundFile, known: KnownFile | None, fails: bool, before: Kno
 
 def _see_problem(store: Store, problem: WalkProblem, changes: RootChanges) -> None:
     changes.problems.append(problem)
+    if store.longest_path is not None and len(problem.path) > store.longest_path:
+        return  # it is told by each run, as nothing can be noted of it
     noted = store.failure_at(problem.path)
     if noted is not None:
         changes.failures.add(noted)

@@ -61,6 +61,10 @@ class Ledger(Protocol):
 
     def close(self) -> None: ...
 
+    @property
+    def longest_path(self) -> int | None:
+        """How many bytes a path may have at most that is to be kept; None where there is no limit but the system's."""
+
     def transaction(self) -> AbstractContextManager[None]:
         """All writes within become durable together, or none does. The library is in another state after them."""
 

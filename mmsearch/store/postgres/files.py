@@ -21,6 +21,9 @@ _PAGE = 20_000
 class FileTables(Connected):
     """What lies where. What writes does so within the caller's transaction."""
 
+    # An entry of a B-tree has a third of a page at most, 2,704 bytes, with all that is beside the path.
+    longest_path = 2_600
+
     def roots(self) -> list[Root]:
         return [_root(row) for row in self._rows(f"SELECT {_ROOT_COLUMNS} FROM roots ORDER BY path")]
 

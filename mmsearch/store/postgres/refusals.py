@@ -82,7 +82,7 @@ def _known(error: psycopg.Error, where: str) -> MmsearchError | None:
     if isinstance(error, _IN_THE_WAY):
         return Busy(f"Another program keeps {where} busy ({reason}); wait until it has finished.")
     if isinstance(error, errors.ProgramLimitExceeded):
-        return Unsupported(f"PostgreSQL cannot keep a path of more than 2,600 bytes or so ({reason}); leave it out.")
+        return Unsupported(f"PostgreSQL cannot keep a path of more than 2,600 bytes or so ({reason}); shorten it.")
     if isinstance(error, _NOT_AS_WRITTEN):
         return Damaged(f"The library in {where} is not as it was written ({reason}); restore a backup of the database.")
     return None
