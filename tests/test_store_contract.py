@@ -546,13 +546,16 @@ def test_files_of_one_photo_are_listed_once(filled: Filled) -> None:
     listed, total = filled.store.list_files(models, EVERYTHING, Listing(False, 0, 9, False))
     assert ([path for _, path in listed], total) == ([b"/photos/a.jpg", b"/photos/alone.nef", b"/photos/b.mov"], 3)
     assert filled.store.list_files(models, EVERYTHING, Listing(False, 0, 1, True))[1] == 5
-    beside = filled.store.beside(b"/photos/a.jpg", EVERYTHING)
-    assert [(one.path, one.is_picture, one.size) for one in beside] == [
+    asked = [b"/photos/a.jpg", b"/photos/b.mov", b"/photos/no.jpg"]
+    beside = filled.store.beside(asked, EVERYTHING)
+    assert {path: len(files) for path, files in beside.items()} == dict(zip(asked, (3, 1, 0), strict=True))
+    assert [(one.path, one.is_picture, one.size) for one in beside[b"/photos/a.jpg"]] == [
         (b"/photos/a.jpg", True, 10),
         (b"/photos/a.mov", False, 10),
         (b"/photos/a.nef", False, 10),
     ]
-    assert len(filled.store.beside(b"/photos/a.jpg", Filters(extensions=(".jpg", ".nef")))) == 2
+    some = filled.store.beside(asked[:1], Filters(extensions=(".jpg", ".nef")))
+    assert [one.path for one in some[b"/photos/a.jpg"]] == [b"/photos/a.jpg", b"/photos/a.nef"]
 
 
 def test_counts_are_by_medium(filled: Filled) -> None:

@@ -63,6 +63,8 @@ def listed_files(
         copies.setdefault(item_id, []).append(path)
     shown = presence.shown((path, [one for one in copies.get(item_id, ()) if one != path]) for item_id, path in found)
     companions = Companions(store, filters)
+    if not listing.copies:
+        companions.look_up(one.path for one in shown)
     files = tuple(
         _listed(
             rank,

@@ -163,6 +163,8 @@ class Searcher:
         items = self._store.found_items({found.item_id for found in looked_at}, query.filters)
         of_place = {(item.item_id, item.path): item for item in items}
         shown = self._presence.shown((found.path, found.copies) for found in looked_at)
+        if not query.copies:
+            companions.look_up(one.path for one in shown)
         moments = self._moments(query, asked, words, looked_at, items)
         ranks += [0] if nearest else []
         hits = [
@@ -330,6 +332,7 @@ class Searcher:
     ) -> list[Found]:
         """The files, with the picture in place of what lies beside it: as good as the best of them."""
         shown = {one.path: one for one in found}
+        companions.look_up_pictures(shown)
         for one in found:
             picture = companions.picture_of(one.path)
             if picture is None or (images.may_be(picture.size) and images.among({picture.path})):

@@ -59,6 +59,8 @@ class WordRanking:
         self._rare: list[WeightedWord] = []
         self._common: list[WeightedWord] = []
         self._documents: dict[_Document, float] = {}
+        # What holds words of which no more than RARE documents are looked for, as far as it was asked for.
+        self._holding: dict[AskedWord, tuple[list[int], list[int]]] = {}
         # The ids of the files that hold all phrases, where there are any.
         self._allowed: set[int] | None = None
         if self._asked:
@@ -137,13 +139,14 @@ class WordRanking:
             files = self._store.files_with(phrase)
             self._allowed = files if self._allowed is None else self._allowed & files
             self._add(phrase, known, _ALL)  # a file that holds it is a hit, whatever else it holds
-        for place, word in enumerate(self._asked.words):
+        self._ask_for(self._asked.words)
+        missing = [word for word in self._asked.words if not any(self._holding[word])]
+        self._ask_for(other for word in missing for other in self._instead(word))
+        for word in self._asked.words:
             if self._add(word, known, RARE):
                 continue
-            for part in parts_of(word) if len(word.pieces) > 1 else ():
-                self._add(part, known, RARE)
-            other = begun(word) if place == len(self._asked.words) - 1 else None
-            if len(word.pieces) == 1 and (other is None or not self._add(other, known, RARE)):
+            others = [self._add(other, known, RARE) for other in self._instead(word)]
+            if len(word.pieces) == 1 and not any(others):
                 self.words.append(weighted(word, 0, known))
                 self.missing.append(word)
         self._look_up_typed(known)
@@ -151,7 +154,7 @@ class WordRanking:
             self.words = []
             return
         for common in self._common:
-            holding = [self._store.documents_with([rare.word, common.word], RARE) for rare in self._rare]
+            holding = self._store.documents_with_each([[rare.word, common.word] for rare in self._rare], RARE)
             of_both = {number for in_files, _ in holding for number in in_files}
             self._note(common, of_both, {number for _, items in holding for number in items})
         self._join()
@@ -185,7 +188,7 @@ class WordRanking:
 
     def _add(self, word: AskedWord, known: int, most: int, part: Part = "word") -> bool:
         """Takes the word into account. Whether something holds it."""
-        files, items = self._store.documents_with([word], most + 1)
+        files, items = self._documents_with(word, most)
         count = len(files) + len(items)
         if not count:
             return False
@@ -197,6 +200,26 @@ class WordRanking:
             self._rare.append(one)
             self._note(one, files, items)
         return True
+
+    def _documents_with(self, word: AskedWord, most: int) -> tuple[list[int], list[int]]:
+        """Those that hold it, and one more than so many where there are more."""
+        if most != RARE:
+            return self._store.documents_with([word], most + 1)
+        self._ask_for([word])
+        return self._holding[word]
+
+    def _ask_for(self, words: Iterable[AskedWord]) -> None:
+        """Learns what holds these words, all at once: a store may be a server."""
+        new = [word for word in dict.fromkeys(words) if word not in self._holding]
+        found = self._store.documents_with_each([[word] for word in new], RARE + 1) if new else ()
+        self._holding.update(zip(new, found, strict=True))
+
+    def _instead(self, word: AskedWord) -> list[AskedWord]:
+        """What is looked for where nothing holds the word: its parts or, of the query's last, those that begin so."""
+        if len(word.pieces) > 1:
+            return parts_of(word)
+        other = begun(word) if word == self._asked.words[-1] else None
+        return [] if other is None else [other]
 
     def _note(self, one: WeightedWord, files: Iterable[int], items: Iterable[int]) -> None:
         for document in {*((0, number) for number in files), *((1, number) for number in items)}:

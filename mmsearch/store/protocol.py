@@ -432,8 +432,8 @@ class VectorStore(Protocol):
     def briefs(self, model_ids: Sequence[int], filters: Filters) -> list[FileBrief]:
         """What is counted of the files that `list_files` lists, one of each content."""
 
-    def beside(self, path: bytes, filters: Filters) -> list[Beside]:
-        """What may be one photo with that file, itself included, of the files that pass the filters, by path.
+    def beside(self, paths: Sequence[bytes], filters: Filters) -> dict[bytes, list[Beside]]:
+        """What may be one photo with each of those files, itself included, of those that pass the filters, by path.
 
         They share its folder and its name but for the extension: pictures, RAW photos, and films of some 3 seconds.
         """

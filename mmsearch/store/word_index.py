@@ -30,6 +30,9 @@ class WordIndex(Protocol):
         No more than `most` of each are found, and looked at as far as that is possible.
         """
 
+    def documents_with_each(self, asked: Sequence[Sequence[AskedWord]], most: int) -> list[tuple[list[int], list[int]]]:
+        """What `documents_with` finds for the first of these, for the second, and so on."""
+
     def items_in_files_with(self, named: Sequence[AskedWord], said: Sequence[AskedWord], most: int) -> list[int]:
         """The ids of items whose documents hold all of `said`, in files whose documents hold all of `named`.
 

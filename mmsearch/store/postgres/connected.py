@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 Row = tuple[Any, ...]
+Read = TypeVar("Read")
 Connection = psycopg.Connection[Row]
 Values = Sequence[object] | Mapping[str, object]
+# What is kept of one state: filters are many.
+_MOST_KEPT = 1_000
 
 
 class Connected:
@@ -31,26 +35,61 @@ class Connected:
         self._before_commit = before_commit
         self._is_writer = is_writer
         self._in_one_state = False
+        # Settings of the server as they are but for single statements, where they were asked for.
+        self._usual: dict[str, str] = {}
+        # The state that what is read within `one_state` is of, where it was asked for; and what is kept of a state.
+        self._read_at: tuple[str, int] | None = None
+        self._kept_of: tuple[str, int] | None = None
+        self._kept: dict[Hashable, Any] = {}
 
     def close(self) -> None:
         self.connection.close()
 
-    def _run(self, statement: str, values: Values = (), binary: bool = False) -> psycopg.Cursor[Row]:
+    def _run(
+        self, statement: str, values: Values = (), binary: bool = False, by_values: bool = False
+    ) -> psycopg.Cursor[Row]:
         """Runs a statement with its values. Returns its cursor, which has all rows.
 
-        Vectors come as bytes of float16 where the answer is to be `binary`.
+        Vectors come as bytes of float16 where the answer is to be `binary`. It is planned each time where the right
+        plan depends on the values: `by_values`.
         """
-        text = statement.encode()
+        text, prepare = statement.encode(), False if by_values else None
         try:
-            return self.connection.execute(text, values, binary=binary)
+            return self.connection.execute(text, values, binary=binary, prepare=prepare)
         except psycopg.OperationalError:
             if self._is_writer or self._in_one_state or not self.connection.closed:
                 raise
         self.connection = self._connect()
-        return self.connection.execute(text, values, binary=binary)
+        return self.connection.execute(text, values, binary=binary, prepare=prepare)
 
     def _rows(self, statement: str, values: Values = ()) -> list[Row]:
         return self._run(statement, values).fetchall()
+
+    def _rows_with(self, settings: Mapping[str, str], statement: str, values: Values = ()) -> list[Row]:
+        """All rows of a statement that is run with these settings of the server, which are as before after it."""
+        if self.connection.info.transaction_status == TransactionStatus.IDLE:
+            with self.connection.transaction():  # they last as long as it does
+                self._set_locally(settings)
+                return self._rows(statement, values)
+        if self._usual.keys() != settings.keys():
+            self._usual = self._current(settings)
+        with self.connection.pipeline():  # one trip to the server
+            self._set_locally(settings)
+            found = self._run(statement, values)
+            self._set_locally(self._usual)
+        return found.fetchall()
+
+    def _set_locally(self, settings: Mapping[str, str]) -> None:
+        self._run(
+            f"SELECT {', '.join(['set_config(%s, %s, true)'] * len(settings))}",
+            [part for setting in settings.items() for part in setting],
+        )
+
+    def _current(self, names: Iterable[str]) -> dict[str, str]:
+        """The settings of that names as they are. Those of pgvector are there once it is loaded."""
+        self._run("SELECT '[1]'::vector")
+        (row,) = self._rows(f"SELECT {', '.join(f'current_setting({name!r})' for name in names)}")
+        return dict(zip(names, row, strict=True))
 
     def _one(self, statement: str, values: Values = ()) -> Row | None:
         """The first row, or None."""
@@ -93,13 +132,28 @@ class Connected:
     def one_state(self) -> Iterator[None]:
         """What is read within is all of one state of the library, whatever is written meanwhile."""
         self._run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        self._in_one_state = True
+        self._in_one_state, self._read_at = True, None
         try:
             yield
         finally:
             self._in_one_state = False
             with suppress(psycopg.Error):
-                self.connection.rollback()
+                if self.connection.info.transaction_status == TransactionStatus.INTRANS:
+                    self.connection.commit()  # after a rollback psycopg has all statements prepared anew
+                else:
+                    self.connection.rollback()
+
+    def _of_state(self, key: Hashable, read: Callable[[], Read]) -> Read:
+        """What `read` gives, of which a state of the library has one: within `one_state` it is read once a state."""
+        if not self._in_one_state:
+            return read()
+        at = self._read_at or self.state()
+        if at != self._kept_of or len(self._kept) >= _MOST_KEPT:
+            self._kept_of, self._kept = at, {}
+        if key not in self._kept:
+            self._kept[key] = read()
+        found: Read = self._kept[key]
+        return found
 
     def state(self) -> tuple[str, int]:
         """The library's id, and a number that rises with each transaction that writes something."""
@@ -108,7 +162,10 @@ class Connected:
                  (SELECT value::bigint FROM settings WHERE key = 'state')"""
         )
         library, state = row or (None, None)
-        return library or "", state or 0
+        found = library or "", state or 0
+        if self._in_one_state:
+            self._read_at = found
+        return found
 
     def setting(self, key: str) -> str | None:
         """What was set, or None."""

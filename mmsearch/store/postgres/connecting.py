@@ -23,6 +23,8 @@ from mmsearch.store.postgres.schema import use_schema
 OLDEST_SERVER, OLDEST_PGVECTOR = 16, (0, 8)
 # A server or network that is gone is noticed within a minute or so.
 _DEFAULTS = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+# A statement that was run so often is prepared: to plan one takes the server longer than to run it.
+_PREPARED_AFTER = 1
 _SAID_BY_ENVIRONMENT = {"connect_timeout": "PGCONNECT_TIMEOUT"}
 
 
@@ -66,7 +68,8 @@ def connect(url: str) -> Connection:
     said.update((key, None) for key, variable in _SAID_BY_ENVIRONMENT.items() if variable in os.environ)
     defaults = {key: value for key, value in _DEFAULTS.items() if key not in said}
     written = psycopg.conninfo.make_conninfo(url, fallback_application_name=_our_name(), **defaults)
-    with closed_on_error(psycopg.connect(written, autocommit=True)) as connection:
+    opened = psycopg.connect(written, autocommit=True, prepare_threshold=_PREPARED_AFTER)
+    with closed_on_error(opened) as connection:
         version = connection.info.server_version // 10_000
         if version < OLDEST_SERVER:
             raise Unsupported(f"The server is PostgreSQL {version}; a library needs {OLDEST_SERVER} or newer.")

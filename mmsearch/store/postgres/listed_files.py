@@ -76,19 +76,27 @@ class ListedFileTables(Connected):
         )
         return [FileBrief(*row) for row in rows]
 
-    def beside(self, path: bytes, filters: Filters) -> list[Beside]:
-        """What may be one photo with that file, itself included, of the files that pass the filters, by path."""
+    def beside(self, paths: Sequence[bytes], filters: Filters) -> dict[bytes, list[Beside]]:
+        """What may be one photo with each of those files, itself included, of those that pass the filters, by path."""
         condition, values = filter_condition(filters)
-        stem = path[: len(path) - len(extension_of(path))]
+        stems = [path[: len(path) - len(extension_of(path))] for path in paths]
         rows = self._rows(
-            f"""SELECT files.path, {IS_PICTURE}, (SELECT min(id) FROM items WHERE content_id = contents.id), files.size
-                FROM files JOIN contents ON contents.id = files.content_id
-                WHERE files.path > %s AND files.path < %s AND {STEM} = %s AND ({IS_PICTURE} OR {IS_COMPANION})
+            f"""SELECT asked.path, files.path, {IS_PICTURE}, (SELECT min(id) FROM items WHERE content_id = contents.id),
+                  files.size
+                FROM unnest(%s::bytea[], %s::bytea[], %s::bytea[], %s::bytea[]) AS asked (path, stem, after, before)
+                CROSS JOIN LATERAL
+                  (SELECT * FROM files WHERE path > asked.after AND path < asked.before OFFSET 0) AS files
+                JOIN contents ON contents.id = files.content_id
+                WHERE {STEM} = asked.stem AND ({IS_PICTURE} OR {IS_COMPANION})
                   AND EXISTS (SELECT 1 FROM items WHERE content_id = contents.id) AND {condition}
                 ORDER BY files.path""",
-            (stem + b".", stem + b"/", stem, *values),  # a slash comes right after a point
+            # A slash comes right after a point.
+            (list(paths), stems, [stem + b"." for stem in stems], [stem + b"/" for stem in stems], *values),
         )
-        return [Beside(*row) for row in rows]
+        found: dict[bytes, list[Beside]] = {path: [] for path in paths}
+        for asked, *row in rows:
+            found[asked].append(Beside(*row))
+        return found
 
 
 def _listed(filters: Filters, models: list[int], copies: bool) -> tuple[str, tuple[Any, ...]]:

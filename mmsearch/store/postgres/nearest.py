@@ -33,22 +33,35 @@ _LEAST_SAMPLE, _SAMPLE_BY_ROOT = 400, 0.25
 _LEAST_EF, _MOST_EF = 300, 1_000
 # So many times as many items as are wanted are taken of it: what is put in order anew.
 _TAKEN_BY_COUNT = 2
-# So far a graph is gone on in until enough pass the filters, in items, and as a multiple of the server's work_mem.
-_MOST_SCANNED, _SCAN_MEMORY = 50_000, 8
+# Of connections that search. So far a graph is gone on in until enough pass the filters, in items, and as a multiple of
+# the server's work_mem. And no statement of a search takes so long that it was worth to compile it.
+FOR_SEARCHES = {"hnsw.max_scan_tuples": "50000", "hnsw.scan_mem_multiplier": "8", "jit": "off"}
 # A graph is made anew when as many items as this share of its own have left the library: vacuum takes 12 ms to take one
 # out of it.
 _MOST_REMOVED = 0.2
 # A graph holds vectors with up to so many dimensions.
 _MOST_DIMENSIONS = 4_000
 
-_HELD = """SELECT TRUE FROM items JOIN contents ON contents.id = items.content_id
-    JOIN files ON files.content_id = contents.id WHERE items.id = near.item_id AND {condition} LIMIT 1"""
+# Spaces with no more items are compared as they are, each item looked up in its files: whole libraries are looked
+# through otherwise for those that pass.
+_FEW_ITEMS = 1_000
+# Of what the graph gives so much more is taken than is wanted where nothing is filtered: items that no file holds any
+# more, or not yet, are left out.
+_SPARE = 1.2
+_BY_GRAPH = {
+    "hnsw.iterative_scan": "relaxed_order",
+    "enable_seqscan": "off",
+    "enable_sort": "off",
+    # What is planned with these settings, once, serves all queries that ask alike.
+    "plan_cache_mode": "force_generic_plan",
+}
 
 
 @dataclass(frozen=True)
 class _Space:
     """The table of a space, about how many rows it has, and whether there is a graph of them."""
 
+    model_id: int
     table: str
     dimension: int
     rows: int
@@ -64,6 +77,17 @@ class _Asked:
     condition: str
     values: Sequence[Any]
 
+    @property
+    def contents(self) -> str:
+        """What joins contents to files, where filters ask for them."""
+        return "JOIN contents ON contents.id = files.content_id" if "contents." in self.condition else ""
+
+    @property
+    def held(self) -> str:
+        """Whether a file that passes holds the item `near`."""
+        return f"""SELECT TRUE FROM items JOIN files ON files.content_id = items.content_id {self.contents}
+            WHERE items.id = near.item_id AND {self.condition} LIMIT 1"""
+
 
 class NearestTables(Connected):
     """What is near to a vector. Of these methods `build_nearest` writes."""
@@ -78,14 +102,18 @@ class NearestTables(Connected):
         Where few pass, or the space is small, all of them are compared; else they are looked for in the graph, and
         their cosines are those of the vectors themselves all the same. How many pass is then told by a sample.
         """
-        space = self._space(model_id, modality)
+        space = self._of_state(("space", model_id, modality), lambda: self._space(model_id, modality))
         if space is None or count <= 0:
             return _near([], 0)
         asked = _Asked(_written(vector), count, *filter_condition(filters))
-        share = self._share(space, asked) if space.has_graph and filters else 1.0
-        if not space.has_graph or (filters and share * math.sqrt(space.rows) <= _FEW_BY_ROOT):
+        if not space.has_graph:
+            if not filters:
+                return self._all(space, asked)
+            return self._looked_up(space, asked) if space.rows <= _FEW_ITEMS else self._exact(space, asked)
+        share = self._share(space, asked) if filters else 1.0
+        if filters and share * math.sqrt(space.rows) <= _FEW_BY_ROOT:
             return self._exact(space, asked)
-        found = self._by_graph(space, asked)
+        found = self._by_graph(space, asked) if filters else self._by_graph_alone(space, asked)
         if len(found) < count:
             return self._exact(space, asked)
         return _near(found, max(count, round(share * space.rows)), is_exact=False)
@@ -101,28 +129,60 @@ class NearestTables(Connected):
         if row is None:
             return None
         dimension, rows, has_graph = row
-        if has_graph and not rows:  # not analysed yet
+        if not has_graph:
+            rows = self._number(f"SELECT count(*) FROM (SELECT FROM {table} LIMIT {_FEW_ITEMS + 1}) AS counted")
+        elif not rows:  # not analysed yet
             rows = self._number(f"SELECT count(*) FROM {table}")
-        return _Space(table, dimension, rows, has_graph)
+        return _Space(model_id, table, dimension, rows, has_graph)
 
     def _share(self, space: _Space, asked: _Asked) -> float:
         """About which share of the space's items passes the filters, by a sample of its pages."""
-        held = _HELD.format(condition=asked.condition)
         sample = max(_LEAST_SAMPLE, _SAMPLE_BY_ROOT * math.sqrt(space.rows))
         percent = min(100.0, 100.0 * sample / max(1, space.rows))
-        looked_at, passing = self._one(
-            f"""SELECT count(*), count(*) FILTER (WHERE ({held}))
-                FROM {space.table} AS near TABLESAMPLE SYSTEM ({percent:.6f}) REPEATABLE (1)""",
-            asked.values,
-        ) or (0, 0)
-        return passing / looked_at if looked_at else 0.0
+
+        def counted() -> float:
+            looked_at, passing = self._one(
+                f"""SELECT count(*), count(*) FILTER (WHERE ({asked.held}))
+                    FROM {space.table} AS near TABLESAMPLE SYSTEM ({percent:.6f}) REPEATABLE (1)""",
+                asked.values,
+            ) or (0, 0)
+            return passing / looked_at if looked_at else 0.0
+
+        return self._of_state(("share", space.table, asked.condition, repr(asked.values)), counted)
+
+    def _all(self, space: _Space, asked: _Asked) -> NearItems:
+        """All of the space is compared, and the best are looked up in their files until there are enough."""
+        among = self._of_state(
+            ("held", space.table),
+            lambda: self._number(
+                f"""SELECT count(*) FROM {space.table} AS near JOIN items ON items.id = near.item_id
+                    WHERE EXISTS (SELECT FROM files WHERE files.content_id = items.content_id)"""
+            ),
+        )
+        rows = self._rows(
+            f"""SELECT item_id, cosine FROM (
+                  SELECT item_id, -(vector::vector <#> %s::vector) AS cosine FROM {space.table}
+                  ORDER BY cosine DESC, item_id OFFSET 0) AS near
+                WHERE ({asked.held}) LIMIT {asked.count:d}""",
+            (asked.vector, *asked.values),
+        )
+        return _near(rows, among)
+
+    def _looked_up(self, space: _Space, asked: _Asked) -> NearItems:
+        """Each item of the space is looked up in its files, and what passes the filters is compared."""
+        rows = self._rows(
+            f"""SELECT item_id, -(vector::vector <#> %s::vector) AS cosine, count(*) OVER () FROM {space.table} AS near
+                WHERE ({asked.held}) ORDER BY cosine DESC, item_id LIMIT {asked.count:d}""",
+            (asked.vector, *asked.values),
+        )
+        return _near(rows, rows[0][2] if rows else 0)
 
     def _exact(self, space: _Space, asked: _Asked) -> NearItems:
         """All that passes the filters is compared."""
         rows = self._rows(
             f"""WITH passing AS MATERIALIZED (
-                  SELECT items.id FROM files JOIN contents ON contents.id = files.content_id
-                  JOIN items ON items.content_id = contents.id WHERE {asked.condition}),
+                  SELECT items.id FROM files {asked.contents} JOIN items ON items.content_id = files.content_id
+                  WHERE items.model_id = {space.model_id:d} AND {asked.condition}),
                 compared AS MATERIALIZED (
                   SELECT item_id, -(vector::vector <#> %s::vector) AS cosine FROM {space.table}
                   WHERE item_id IN (SELECT id FROM passing))
@@ -139,32 +199,32 @@ class NearestTables(Connected):
         asked with the vector rounded to float16, as its own are; what it gives is put in order by the vector itself. So
         it may give them out of order, which finds far more than to leave those out that come late (`strict_order`).
         """
-        taken, held = _TAKEN_BY_COUNT * asked.count, _HELD.format(condition=asked.condition)
-        with self.connection.transaction(force_rollback=True):  # what is set is so for this alone
-            self._set_locally(
-                {
-                    "hnsw.ef_search": min(_MOST_EF, max(_LEAST_EF, taken)),
-                    "hnsw.iterative_scan": "relaxed_order",
-                    "hnsw.max_scan_tuples": _MOST_SCANNED,
-                    "hnsw.scan_mem_multiplier": _SCAN_MEMORY,
-                    **dict.fromkeys(("enable_seqscan", "enable_bitmapscan", "enable_sort", "jit"), "off"),
-                    "plan_cache_mode": "force_custom_plan",
-                }
-            )
-            return self._rows(
-                f"""WITH found AS MATERIALIZED (
-                      SELECT item_id, vector FROM {space.table} AS near WHERE ({held})
-                      ORDER BY {_indexed(space.dimension)} <#> %s::halfvec({space.dimension:d}) LIMIT {taken:d})
-                    SELECT item_id, -(vector::vector <#> %s::vector) AS cosine FROM found
-                    ORDER BY cosine DESC, item_id LIMIT {asked.count:d}""",
-                (*asked.values, asked.vector, asked.vector),
-            )
+        taken = _TAKEN_BY_COUNT * asked.count
+        found = f"""SELECT item_id, vector FROM {space.table} AS near WHERE ({asked.held})
+            ORDER BY {_indexed(space.dimension)} <#> %s::halfvec({space.dimension:d}) LIMIT {taken:d}"""
+        return self._best_found(found, (*asked.values, asked.vector), asked, taken)
 
-    def _set_locally(self, settings: dict[str, object]) -> None:
-        self._run(
-            f"SELECT {', '.join(['set_config(%s, %s, true)'] * len(settings))}",
-            [str(part) for setting in settings.items() for part in setting],
-        )
+    def _by_graph_alone(self, space: _Space, asked: _Asked) -> list[Row]:
+        """The same where nothing is filtered: what is found is looked up in its files all at once.
+
+        Should much of it be in none, the graph is gone on in until there is enough.
+        """
+        taken = round(_SPARE * asked.count)
+        found = f"""SELECT item_id, vector FROM (
+              SELECT item_id, vector FROM {space.table}
+              ORDER BY {_indexed(space.dimension)} <#> %s::halfvec({space.dimension:d}) LIMIT {taken:d}) AS near
+            WHERE EXISTS (SELECT FROM items JOIN files ON files.content_id = items.content_id
+              WHERE items.id = near.item_id)"""
+        rows = self._best_found(found, (asked.vector,), asked, taken)
+        return rows if len(rows) >= asked.count else self._by_graph(space, asked)
+
+    def _best_found(self, found: str, values: Sequence[Any], asked: _Asked, taken: int) -> list[Row]:
+        """The best by the vector itself of what a statement finds in a graph."""
+        settings = {"hnsw.ef_search": str(min(_MOST_EF, max(_LEAST_EF, taken))), **_BY_GRAPH}
+        statement = f"""WITH found AS MATERIALIZED ({found})
+            SELECT item_id, -(vector::vector <#> %s::vector) AS cosine FROM found
+            ORDER BY cosine DESC, item_id LIMIT {asked.count:d}"""
+        return self._rows_with(settings, statement, (*values, asked.vector))
 
     def build_nearest(self) -> int:
         """Makes the graph of each space that has LEAST_ITEMS and none yet, as what was stored is compared one by one

@@ -8,7 +8,7 @@ other. Readers wait for nobody.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import psycopg
 
@@ -22,7 +22,7 @@ from mmsearch.store.postgres.items import ItemTables
 from mmsearch.store.postgres.jobs import JobTables
 from mmsearch.store.postgres.listed_files import ListedFileTables
 from mmsearch.store.postgres.models import ModelTables
-from mmsearch.store.postgres.nearest import NearestTables
+from mmsearch.store.postgres.nearest import FOR_SEARCHES, NearestTables
 from mmsearch.store.postgres.refusals import mapped_errors
 from mmsearch.store.postgres.schema import LOCKS, SCHEMA_VERSION, WRITING, migrate, written_version
 from mmsearch.store.postgres.stages import StageTables
@@ -116,16 +116,15 @@ def _for_reading(url: str) -> Connection:
         if version < SCHEMA_VERSION:
             raise OlderLibrary(shown(url))
         set_up(connection)
-        connection.execute("SET default_transaction_read_only = on")
+        _set(connection, {"default_transaction_read_only": "on", **FOR_SEARCHES})
         return connection
 
 
 def _for_sharing(url: str, lease: float) -> Connection:
     with mapped_errors(url), closed_on_error(_for_reading(url)) as connection:
         _check_is_primary(connection, url)
-        connection.execute("SET default_transaction_read_only = off")
         idle = f"{max(1, round(1000 * lease))}ms"
-        connection.execute("SELECT set_config('idle_in_transaction_session_timeout', %s, false)", (idle,))
+        _set(connection, {"default_transaction_read_only": "off", "idle_in_transaction_session_timeout": idle})
         _notice_lost_clients(connection)
         return connection
 
@@ -169,10 +168,16 @@ def _lock_in_time(connection: Connection) -> bool:
 
 def _notice_lost_clients(connection: Connection) -> None:
     # A writer whose machine is gone lets go of it within a minute.
+    keepalives = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
+    _set(connection, {**keepalives, "client_connection_check_interval": "5s"})
+
+
+def _set(connection: Connection, settings: Mapping[str, str]) -> None:
+    """Has the server take these settings for as long as the connection lasts."""
+    names, values = list(settings), list(settings.values())
     connection.execute(
-        """SELECT set_config(name, value, false) FROM (VALUES ('tcp_keepalives_idle', '30'),
-             ('tcp_keepalives_interval', '10'), ('tcp_keepalives_count', '3'),
-             ('client_connection_check_interval', '5s')) AS wanted (name, value)"""
+        "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS wanted (name, value)",
+        (names, values),
     )
 
 

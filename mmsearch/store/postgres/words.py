@@ -47,7 +47,7 @@ class WordTables(Connected):
 
     def has_words(self) -> bool:
         """Whether there is a word index."""
-        return self.setting(_VERSION) == str(WORDS_VERSION)
+        return self._of_state(_VERSION, lambda: self.setting(_VERSION)) == str(WORDS_VERSION)
 
     def documents_known(self) -> int:
         """How many documents the word index has; of many about as many."""
@@ -56,21 +56,34 @@ class WordTables(Connected):
                  FROM pg_class WHERE oid = '{table}'::regclass)"""
             for table in ("file_words", "item_words")
         )
-        return self._number(f"SELECT {' + '.join(counts)}")
+        return self._of_state("documents", lambda: self._number(f"SELECT {' + '.join(counts)}"))
 
     def documents_with(self, words: Sequence[AskedWord], most: int) -> tuple[list[int], list[int]]:
         """The ids, ascending, of files whose names, folders or details hold all of the words, and of items whose texts
         or part names do; the first `most` of each.
         """
-        asked = _all_of(words)
-        rows = self._rows(
-            """(SELECT TRUE, file_id AS id FROM file_words WHERE words @@ %s::tsquery ORDER BY id LIMIT %s)
-               UNION ALL (SELECT DISTINCT FALSE, item_id AS id FROM item_words WHERE words @@ %s::tsquery
-                 ORDER BY id LIMIT %s)""",
-            (asked, most, asked, most),
+        (found,) = self.documents_with_each([words], most)
+        return found
+
+    def documents_with_each(self, asked: Sequence[Sequence[AskedWord]], most: int) -> list[tuple[list[int], list[int]]]:
+        """The documents that hold all words of the first of these, of the second, and so on; see `documents_with`.
+
+        The server knows which words are common: there it goes through the documents until it has enough, and for rare
+        ones it asks the index. So it is to plan by them.
+        """
+        found: list[tuple[list[int], list[int]]] = [([], []) for _ in asked]
+        if not found:
+            return found
+        statement = " UNION ALL ".join(
+            f"""(SELECT {number}, 0, file_id AS id FROM file_words WHERE words @@ %s::tsquery ORDER BY id LIMIT %s)
+                UNION ALL (SELECT DISTINCT {number}, 1, item_id AS id FROM item_words WHERE words @@ %s::tsquery
+                  ORDER BY id LIMIT %s)"""
+            for number in range(len(asked))
         )
-        files = sorted(number for is_file, number in rows if is_file)
-        return files, sorted(number for is_file, number in rows if not is_file)
+        values = [value for words in map(_all_of, asked) for value in (words, most, words, most)]
+        for number, kind, document in self._run(statement, values, by_values=True):
+            found[number][kind].append(document)
+        return [(sorted(files), sorted(items)) for files, items in found]
 
     def items_in_files_with(self, named: Sequence[AskedWord], said: Sequence[AskedWord], most: int) -> list[int]:
         """The ids of items whose documents hold all of `said`, in files whose documents hold all of `named`.

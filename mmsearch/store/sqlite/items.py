@@ -301,19 +301,22 @@ class ItemTables(Connected):
         )
         return [FileBrief(*row) for row in rows]
 
-    def beside(self, path: bytes, filters: Filters) -> list[Beside]:
-        """What may be one photo with that file, itself included, of the files that pass the filters, by path."""
+    def beside(self, paths: Sequence[bytes], filters: Filters) -> dict[bytes, list[Beside]]:
+        """What may be one photo with each of those files, itself included, of those that pass the filters, by path."""
         condition, values = filter_condition(filters)
-        stem = path[: len(path) - len(extension_of(path))]
-        rows = self.connection.execute(
-            f"""SELECT files.path, {IS_PICTURE}, (SELECT min(id) FROM items WHERE content_id = contents.id), files.size
-                FROM files JOIN contents ON contents.id = files.content_id
-                WHERE files.path > ? AND files.path < ? AND {STEM} = ? AND ({IS_PICTURE} OR {IS_COMPANION})
-                  AND EXISTS (SELECT 1 FROM items WHERE content_id = contents.id) AND {condition}
-                ORDER BY files.path""",
-            (stem + b".", stem + b"/", stem, *values),  # a slash comes right after a point
-        )
-        return [Beside(path, bool(is_picture), item_id, size) for path, is_picture, item_id, size in rows]
+        statement = f"""SELECT files.path, {IS_PICTURE}, (SELECT min(id) FROM items WHERE content_id = contents.id),
+              files.size
+            FROM files JOIN contents ON contents.id = files.content_id
+            WHERE files.path > ? AND files.path < ? AND {STEM} = ? AND ({IS_PICTURE} OR {IS_COMPANION})
+              AND EXISTS (SELECT 1 FROM items WHERE content_id = contents.id) AND {condition}
+            ORDER BY files.path"""
+        found: dict[bytes, list[Beside]] = {}
+        for path in paths:
+            stem = path[: len(path) - len(extension_of(path))]
+            # A slash comes right after a point.
+            rows = self.connection.execute(statement, (stem + b".", stem + b"/", stem, *values))
+            found[path] = [Beside(one, bool(is_picture), item_id, size) for one, is_picture, item_id, size in rows]
+        return found
 
     def found_items(self, item_ids: Iterable[int], filters: Filters) -> list[FoundItem]:
         """The given items in every file that holds them and passes the filters; removed items are not there.

@@ -73,6 +73,10 @@ class WordTables(Connected):
         ).fetchall()
         return [row[0] for row in files], [row[0] for row in items]
 
+    def documents_with_each(self, asked: Sequence[Sequence[AskedWord]], most: int) -> list[tuple[list[int], list[int]]]:
+        """What `documents_with` finds for the first of these, for the second, and so on."""
+        return [self.documents_with(words, most) for words in asked]
+
     def items_in_files_with(self, named: Sequence[AskedWord], said: Sequence[AskedWord], most: int) -> list[int]:
         """The ids of items whose documents hold all of `said`, in files whose documents hold all of `named`.
 
