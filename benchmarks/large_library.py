@@ -38,6 +38,8 @@ _SCENE = (
      "under a blue sky", "on a table", "in the forest", "at sunset", "in a museum"),
 )  # fmt: skip
 ENDINGS = (b"jpg", b"jpg", b"jpg", b"png", b"heic")
+AWAY = b"/photos"
+SIZE = 3_500_000
 
 
 def photos_of(folder: Path, most: int) -> list[bytes]:
@@ -91,23 +93,26 @@ def grown(vectors: FloatMatrix, rows: int, seed: int = 0, at_once: int = FILES_A
         yield (mixed / np.linalg.norm(mixed, axis=1, keepdims=True)).astype(np.float32)
 
 
-def make_library(folder: Path, vectors: FloatMatrix, rows: int, graph: bool | None = None, seed: int = 0) -> None:
-    """A library in that folder that holds `rows` photos, as an index run would have left it."""
+def make_library(
+    folder: Path, vectors: FloatMatrix, rows: int, graph: bool | None = None, seed: int = 0, root: bytes = AWAY
+) -> None:
+    """A library in that folder that holds `rows` photos below `root`, as an index run would have left it."""
     place = folder / "seed"
     place.mkdir(parents=True)
     (place / "note.txt").write_text("A note, so that there is a text too.")
     with Library(folder) as library:
         library.index([place], settings=IndexSettings(graph=graph))
-        fill(folder, vectors, rows, seed)
+        fill(folder, vectors, rows, seed, root)
         library.index([place])
 
 
-def fill(folder: Path, vectors: FloatMatrix, rows: int, seed: int) -> None:
+def fill(folder: Path, vectors: FloatMatrix, rows: int, seed: int, root: bytes = AWAY) -> None:
+    """Puts so many photos into the library; no run looks for their files where `root` is not there."""
     store = SqliteStore.write(str(folder))
     execute = store.connection.execute
     model_id = searched_model(store).id  # type: ignore[union-attr]
     with store.transaction():
-        root_id = store.put_root(b"/photos", "{}").id  # a drive that is away: no run looks for its files
+        root_id = store.put_root(root, "{}").id
         execute("INSERT OR IGNORE INTO spaces (model_id, modality, medium) VALUES (?, 'image', 'image')", (model_id,))
     first = execute("SELECT max(id) FROM items").fetchone()[0] + 1
     for part in grown(vectors, rows, seed):
@@ -117,13 +122,13 @@ def fill(folder: Path, vectors: FloatMatrix, rows: int, seed: int) -> None:
             many = store.connection.executemany
             many(
                 """INSERT INTO contents (id, digest, medium, bytes, width, height)
-                   VALUES (?, ?, 'image', 3500000, 4000, 3000)""",
-                ((n, n.to_bytes(16, "big")) for n in numbers),
+                   VALUES (?, ?, 'image', ?, 4000, 3000)""",
+                ((n, digest_of(n), SIZE) for n in numbers),
             )
             many(
                 """INSERT INTO files (path, extension, root_id, content_id, size, mtime_ns)
-                   VALUES (?, ?, ?, ?, 3500000, ?)""",
-                ((path_of(n), "." + ENDINGS[n % 5].decode(), root_id, n, modified(n)) for n in numbers),
+                   VALUES (?, ?, ?, ?, ?, ?)""",
+                ((path_of(n, root), "." + ENDINGS[n % 5].decode(), root_id, n, SIZE, modified(n)) for n in numbers),
             )
             many(
                 "INSERT INTO items (id, content_id, model_id, modality, last) VALUES (?, ?, ?, 'image', 1)",
@@ -139,8 +144,12 @@ def fill(folder: Path, vectors: FloatMatrix, rows: int, seed: int) -> None:
     store.close()
 
 
-def path_of(number: int) -> bytes:
-    return b"/photos/%d/%d/IMG_%07d.%s" % (2005 + number % 20, number % 12 + 1, number, ENDINGS[number % 5])
+def path_of(number: int, root: bytes = AWAY) -> bytes:
+    return b"%s/%d/%d/IMG_%07d.%s" % (root, 2005 + number % 20, number % 12 + 1, number, ENDINGS[number % 5])
+
+
+def digest_of(number: int) -> bytes:
+    return number.to_bytes(16, "big")
 
 
 def modified(number: int) -> int:

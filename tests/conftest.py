@@ -13,14 +13,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from browsing import Page, browser
 from library_places import BOTH, FOLDER, Databases, Folders, Places
 from postgres_server import PostgresServer, running_server, why_there_is_none
+from serving import Server
 
 from mmsearch import Library, MmsearchError
 from mmsearch.cli.remedies import in_words
+
+if TYPE_CHECKING:
+    from selenium.webdriver.chrome.webdriver import WebDriver
 
 # The recipe of the built-in model lies beside the package and is never installed with it.
 sys.path.append(str(Path(__file__).parents[1]))
@@ -252,3 +257,19 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
         return Answer(code, said.out, said.err, said.out.encode())
 
     return run
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[WebDriver]:
+    """One browser for all tests of a file. Skips them where there is none."""
+    with browser() as one:
+        yield one
+
+
+@pytest.fixture
+def page(driver: WebDriver, server: Server) -> Iterator[Page]:
+    """The page of the test's own `server` as it opens first. Whatever a test does, the browser does not complain."""
+    one = Page(driver, server.address).loaded()
+    one.complaints()
+    yield one
+    assert one.complaints() == []

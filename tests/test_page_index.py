@@ -23,12 +23,6 @@ pytest.importorskip("starlette", reason="the serve extra is not installed")
 ENTER, ESCAPE, TAB = "\ue007", "\ue00c", "\ue004"
 
 
-@pytest.fixture(scope="module")
-def driver() -> Iterator[WebDriver]:
-    with browser() as one:
-        yield one
-
-
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
     """Two roots, `home` and `more`, and their library."""
@@ -54,8 +48,7 @@ def opened(page: Page) -> Page:
     return page
 
 
-def test_a_run_is_started_by_keys_and_what_came_of_it_is_told(driver: WebDriver, server: Server, folders: Path) -> None:
-    page = Page(driver, server.address).loaded()
+def test_a_run_is_started_by_keys_and_what_came_of_it_is_told(page: Page, folders: Path) -> None:
     (folders / "home" / "new.txt").write_text("A note about whales.")
     (folders / "home" / "torn.png").write_bytes((folders / "home" / "cat.png").read_bytes()[:50])
     (folders / "more" / "later.txt").write_text("A note about trains.")
@@ -74,11 +67,9 @@ def test_a_run_is_started_by_keys_and_what_came_of_it_is_told(driver: WebDriver,
     page.press(ESCAPE)
     wait_for(lambda: "new.txt" in page.names)
     assert "later.txt" not in page.names
-    assert page.complaints() == []
 
 
-def test_a_run_is_stopped(driver: WebDriver, server: Server, folders: Path) -> None:
-    page = Page(driver, server.address).loaded()
+def test_a_run_is_stopped(page: Page, folders: Path) -> None:
     for number in range(300):
         (folders / "more" / f"{number}.txt").write_text(f"A note about boat number {number}.")
     opened(page).click("#index button", "Start")
@@ -89,8 +80,7 @@ def test_a_run_is_stopped(driver: WebDriver, server: Server, folders: Path) -> N
     assert not page.one("#job-progress").is_displayed()
 
 
-def test_what_is_refused_is_told_and_a_drive_that_is_away(driver: WebDriver, server: Server, folders: Path) -> None:
-    page = Page(driver, server.address).loaded()
+def test_what_is_refused_is_told_and_a_drive_that_is_away(page: Page, folders: Path) -> None:
     shutil.move(folders / "more", folders / "elsewhere")
     opened(page)
     assert page.texts("#index-root option")[2] == f"{folders / 'more'} (not there now)"

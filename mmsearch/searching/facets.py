@@ -45,7 +45,7 @@ def counted(files: Sequence[FileBrief]) -> Facets:
     return Facets(
         len(files),
         tuple(Facet(month, months[month]) for month in sorted(months, reverse=True)),
-        _most_first(os.fsdecode(os.path.dirname(file.path)) for file in files),
+        _most_first(os.path.dirname(file.path) for file in files),
         _most_first(extension_of(file.path) for file in files),
         _most_first(file.medium for file in files),
         _most_first(file.place for file in files),
@@ -58,6 +58,7 @@ def brief_of(hit: Hit) -> FileBrief:
     return FileBrief(os.fsencode(hit.path), hit.type, hit.moment, hit.place, hit.camera)
 
 
-def _most_first(values: Iterable[str | None]) -> tuple[Facet, ...]:
-    ordered = sorted(Counter(value for value in values if value).items(), key=lambda one: (-one[1], one[0]))
-    return tuple(Facet(value, count) for value, count in ordered)
+def _most_first(values: Iterable[str | bytes | None]) -> tuple[Facet, ...]:
+    counts = Counter(value for value in values if value)
+    named = [Facet(os.fsdecode(value), count) for value, count in counts.items()]
+    return tuple(sorted(named, key=lambda one: (-one.count, one.value)))

@@ -1,4 +1,4 @@
-"""Files that are one photo, in SQL over the tables `files` and `contents`: a picture with its RAW photo or live film.
+"""Files that are one photo, in SQL over columns of `files` and `contents`: a picture with its RAW photo or live film.
 
 They lie in one folder, under one name but for the extension.
 """
@@ -11,7 +11,7 @@ from mmsearch.records import RAW_EXTENSIONS
 _LONGEST_FILM = 3.5
 _RAW = ", ".join(f"'{extension}'" for extension in sorted(RAW_EXTENSIONS))
 
-STEM = "substr(files.path, 1, length(files.path) - length(files.extension))"
-IS_PICTURE = f"(contents.medium = 'image' AND files.extension NOT IN ({_RAW}))"
-IS_COMPANION = f"""(files.extension IN ({_RAW})
-    OR (files.extension = '.mov' AND contents.duration IS NOT NULL AND contents.duration <= {_LONGEST_FILM}))"""
+STEM = "substr(path, 1, length(path) - length(extension))"
+IS_PICTURE = f"(medium = 'image' AND extension NOT IN ({_RAW}))"
+IS_COMPANION = f"""(extension IN ({_RAW})
+    OR (extension = '.mov' AND duration IS NOT NULL AND duration <= {_LONGEST_FILM}))"""

@@ -1,12 +1,16 @@
-// All files that answer, of which only those near the window are in the page: chunks, laid out once they are there.
+// All files that answer, of which only those near the window are in the page. They come in chunks, which are laid out
+// once they are there and drawn by parts: some rows of them.
 
-import { aspectOf, laidInGroups } from "./layout.js";
+import { aspectOf, inParts, laidInGroups } from "./layout.js";
 import { make } from "./elements.js";
 
 export const CHUNK = 60;
 const GAP = 4;
 const REST = 80; // milliseconds without a leap, after which what is in sight is asked for
 const COVERED = 64; // pixels of the window that lie under the bar at its top
+const AHEAD = 0.4; // of the window's height, drawn above and below it: pictures that nobody scrolls to are not asked for
+const KEPT = 1.5; // of the window's height, until what is drawn leaves the page
+const PART = 300; // pixels of height, at least, but for the last of a chunk
 
 export class Grid {
   #element;
@@ -142,8 +146,8 @@ export class Grid {
     const last = this.#chunks.at(-1);
     if (last?.hits && total > this.#total && last.hits.length < CHUNK) last.isShort = true;
     [this.#total, this.#isExact] = [total, isExact];
-    for (const chunk of this.#chunks.splice(Math.ceil(total / CHUNK))) chunk.element?.remove();
-    while (this.#chunks.length * CHUNK < total) this.#chunks.push({ number: this.#chunks.length, hits: null, element: null, height: 0, top: 0 });
+    for (const chunk of this.#chunks.splice(Math.ceil(total / CHUNK))) this.#clear(chunk);
+    while (this.#chunks.length * CHUNK < total) this.#chunks.push({ number: this.#chunks.length, hits: null, parts: [], height: 0, top: 0 });
   }
 
   #put(chunk, hits) {
@@ -154,8 +158,14 @@ export class Grid {
   #lay(chunk) {
     const before = this.#chunks[chunk.number - 1]?.hits?.at(-1);
     const headings = chunk.hits.map((hit) => this.#heading(hit));
+    this.#clear(chunk);
     Object.assign(chunk, laidInGroups(chunk.hits.map(aspectOf), headings, before && this.#heading(before), this.#width || this.#element.clientWidth, this.#wanted(), GAP));
-    if (chunk.element) this.#draw(chunk);
+    chunk.parts = inParts(chunk.boxes, chunk.height, PART);
+  }
+
+  #clear(chunk) {
+    for (const part of chunk.parts) part.element?.remove();
+    chunk.parts = [];
   }
 
   /** Where each chunk begins. One that is not here yet is taken to be as high as the others are. */
@@ -167,7 +177,7 @@ export class Grid {
       chunk.top = top;
       if (!chunk.boxes) chunk.height = each * Math.min(CHUNK, this.#total - chunk.number * CHUNK);
       top += chunk.height;
-      if (chunk.element) chunk.element.style.transform = `translateY(${chunk.top}px)`;
+      for (const part of chunk.parts) if (part.element) part.element.style.transform = `translateY(${chunk.top}px)`;
     }
     this.#element.style.height = `${top}px`;
   }
@@ -192,15 +202,22 @@ export class Grid {
     const [above, below] = [from - innerHeight, from + 2 * innerHeight];
     for (const chunk of this.#chunks) {
       const near = chunk.top + chunk.height >= above && chunk.top <= below;
-      if (near && chunk.hits && !chunk.element) this.#draw(chunk);
       if (near && !this.#resting && (!chunk.hits || chunk.isShort)) this.#filled(chunk);
       if (!near && chunk.loading && !chunk.isWanted) chunk.abort.abort();
-      if (!near && chunk.element && !chunk.element.contains(document.activeElement)) {
-        chunk.element.remove();
-        chunk.element = null;
-      }
+      for (const part of chunk.parts) this.#see(chunk, part, from);
     }
     this.#onMove(this.#endOfRow(this.#firstSeen(from)));
+  }
+
+  /** Draws a part that is near the window, whose upper edge is at `from`; takes one that is far away out of the page. */
+  #see(chunk, part, from) {
+    const [begin, end] = [chunk.top + part.top - from, chunk.top + part.bottom - from];
+    const within = (share) => end >= -share * innerHeight && begin <= (1 + share) * innerHeight;
+    if (!part.element && within(AHEAD)) this.#draw(chunk, part);
+    if (part.element && !within(KEPT) && !part.element.contains(document.activeElement)) {
+      part.element.remove();
+      part.element = null;
+    }
   }
 
   #firstSeen(top) {
@@ -250,34 +267,37 @@ export class Grid {
     if (isNews) this.#onGrowth();
   }
 
-  #draw(chunk) {
-    const drawn = make("div", { class: "chunk" });
+  #draw(chunk, part) {
+    const drawn = make("div", { class: "part" });
     let list = null;
-    chunk.hits.forEach((hit, number) => {
-      const heading = chunk.headings[number];
-      if (heading !== null || !list) {
-        if (heading !== null) {
-          const title = make("h2", { class: "heading", text: heading });
-          title.style.top = `${chunk.boxes[number].top - chunk.boxes[number].lead}px`;
-          drawn.append(title);
-        }
-        list = make("ul", { role: "list" });
-        drawn.append(list);
+    for (let number = part.first; number < part.end; number += 1) {
+      const [heading, box] = [chunk.headings[number], chunk.boxes[number]];
+      if (heading !== null) {
+        const title = make("h2", { class: "heading", text: heading });
+        title.style.top = `${box.top - box.lead}px`;
+        drawn.append(title);
       }
+      if (heading !== null || !list) drawn.append(list = make("ul", { role: "list" }));
       const index = chunk.number * CHUNK + number;
-      const box = chunk.boxes[number];
       const item = make("li", { "data-index": index, "aria-setsize": this.#total, "aria-posinset": index + 1 });
       Object.assign(item.style, { left: `${box.left}px`, top: `${box.top}px`, width: `${box.width}px`, height: `${box.height}px` });
-      this.#tile(hit, index, item);
+      this.#tile(chunk.hits[number], index, item);
       list.append(item);
-    });
-    drawn.style.transform = `translateY(${chunk.top}px)`;
-    if (chunk.element) chunk.element.replaceWith(drawn);
-    else {
-      const after = this.#chunks.find((one) => one.number > chunk.number && one.element);
-      this.#element.insertBefore(drawn, after?.element ?? null); // in order, for the Tab key and for readers
     }
-    chunk.element = drawn;
+    drawn.style.transform = `translateY(${chunk.top}px)`;
+    this.#element.insertBefore(drawn, this.#after(chunk, part)); // in order, for the Tab key and for readers
+    part.element = drawn;
+  }
+
+  /** What is drawn of the files behind a part, or null. */
+  #after(chunk, part) {
+    const behind = chunk.parts.find((one) => one.first > part.first && one.element);
+    if (behind) return behind.element;
+    for (const other of this.#chunks.slice(chunk.number + 1)) {
+      const first = other.parts.find((one) => one.element);
+      if (first) return first.element;
+    }
+    return null;
   }
 
   #resized() {

@@ -61,3 +61,15 @@ export function laidInGroups(aspects, headings, before, width, wanted, gap) {
   }
   return { boxes, headings: drawn, height: top };
 }
+
+/** Cuts boxes between rows: {first, end, top, bottom}, of numbers and of pixels, each as high as `least` but for the last. */
+export function inParts(boxes, height, least) {
+  const parts = [];
+  boxes.forEach(({ top, lead = 0 }, number) => {
+    const last = parts.at(-1);
+    if (last && (top === boxes[number - 1].top || top - lead - last.top < least)) return;
+    if (last) [last.end, last.bottom] = [number, top - lead];
+    parts.push({ first: number, end: boxes.length, top: top - lead, bottom: height, element: null });
+  });
+  return parts;
+}

@@ -13,7 +13,7 @@ export function fill(item, hit, { words, chosen, open, choose }) {
   link.append(hit.thumb && !WORDS.has(hit.type) ? picture(hit, name, words) : card(hit, name, words));
   const box = make("input", { type: "checkbox", "aria-label": `Choose ${name}`, click: choose });
   item.classList.toggle("away", !hit.available);
-  item.replaceChildren(link, make("label", { class: "choice" }, box), badges(hit));
+  item.replaceChildren(link, make("label", { class: "choice" }, box), ...[badges(hit)].filter(Boolean));
   mark(item, chosen);
 }
 
@@ -24,7 +24,7 @@ export function mark(item, chosen) {
 }
 
 function picture(hit, name, words) {
-  const image = make("img", { src: hit.thumb, alt: "", loading: "lazy", decoding: "async", draggable: "false" });
+  const image = make("img", { src: hit.thumb, alt: "", decoding: "async", draggable: "false" });
   // What cannot be drawn (an extra that is not installed, a file that is away) is shown by its words.
   image.addEventListener("error", () => image.replaceWith(card(hit, name, words)), { once: true });
   return image;
@@ -44,6 +44,6 @@ function badges(hit) {
   if (hit.score != null) said.push(hit.score.toFixed(2));
   if (hit.channels?.includes("words")) said.push("words");
   if (!hit.available) said.push("away");
-  return make("span", { class: "badges", "aria-hidden": "true" }, ...said.map((text) => make("span", { text })));
+  return said.length > 0 && make("span", { class: "badges", "aria-hidden": "true" }, ...said.map((text) => make("span", { text })));
 }
 

@@ -272,31 +272,29 @@ class ItemTables(Connected):
         And how many there are on all pages.
         """
         models = json.dumps(list(model_ids))
-        listed, values = _listed(filters, models, listing.copies)
-        one_each = "1" if listing.copies else "place = 1"
-        counted = "count(*)" if listing.copies else "count(DISTINCT content_id)"
-        (total,) = self.connection.execute(f"{listed} SELECT {counted} FROM listed", values).fetchone()
         order = "moment DESC, mtime_ns DESC, path" if listing.by_date else "path"
         if listing.seed is not None:
             order = f"shuffled(path, '{listing.seed:d}')"  # as a text: it may be more than an integer of SQLite holds
+        listed, values = _listed(filters, models, listing.copies, order, with_moment=listing.by_date)
         rows = self.connection.execute(
-            f"""{listed}, numbered AS (
-                  SELECT *, row_number() OVER (PARTITION BY content_id ORDER BY {order}) AS place FROM listed)
-                SELECT (SELECT min(items.id) FROM items WHERE items.content_id = page.content_id
-                          AND items.model_id IN (SELECT value FROM json_each(?))), path
-                FROM (SELECT * FROM numbered WHERE {one_each} ORDER BY {order} LIMIT ? OFFSET ?) AS page
+            f"""{listed} SELECT (SELECT min(items.id) FROM items WHERE items.content_id = page.content_id
+                          AND items.model_id IN (SELECT value FROM json_each(?))), path, total
+                FROM (SELECT *, (SELECT count(*) FROM listed) AS total FROM listed
+                      ORDER BY {order} LIMIT ? OFFSET ?) AS page
                 ORDER BY {order}""",
             (*values, models, listing.limit, listing.offset),
         ).fetchall()
-        return rows, int(total)
+        if rows:
+            return [(item_id, path) for item_id, path, _ in rows], int(rows[0][2])
+        (total,) = self.connection.execute(f"{listed} SELECT count(*) FROM listed", values).fetchone()
+        return [], int(total)
 
     def briefs(self, model_ids: Sequence[int], filters: Filters) -> list[FileBrief]:
         """What is counted of the files that `list_files` lists, one of each content."""
-        listed, values = _listed(filters, json.dumps(list(model_ids)), copies=False)
+        listed, values = _listed(filters, json.dumps(list(model_ids)), copies=False, order="path")
         rows = self.connection.execute(
             f"""{listed} SELECT files.path, contents.medium, {MOMENT}, {said("place")}, {said("camera")}
-                FROM (SELECT min(path) AS path FROM listed GROUP BY content_id) AS chosen
-                JOIN files ON files.path = chosen.path JOIN contents ON contents.id = files.content_id""",
+                FROM listed JOIN files ON files.path = listed.path JOIN contents ON contents.id = files.content_id""",
             values,
         )
         return [FileBrief(*row) for row in rows]
@@ -346,18 +344,29 @@ class ItemTables(Connected):
         return [_found_item(row) for row in rows]
 
 
-def _listed(filters: Filters, models: str, copies: bool) -> tuple[str, tuple[Any, ...]]:
-    """SQL that names the files `listed` that pass the filters and have items of those models (JSON), and its values."""
+def _listed(
+    filters: Filters, models: str, copies: bool, order: str, with_moment: bool = False
+) -> tuple[str, tuple[Any, ...]]:
+    """SQL that names the files `listed` that pass the filters and have items of those models (JSON), and its values.
+
+    One of each content, the first in that order, or with `copies` all of them. Contents with one file alone, as most
+    are, are not put in order for that.
+    """
     condition, values = filter_condition(filters)
-    with_a_picture = "is_companion AND stem IN (SELECT stem FROM passing WHERE is_picture)"
-    wanted = "1" if copies else f"NOT ({with_a_picture})"
+    with_a_picture = f"{IS_COMPANION} AND {STEM} IN (SELECT {STEM} FROM passing WHERE {IS_PICTURE})"
+    columns = "path, content_id, mtime_ns, moment"
+    one_each = f"""shown AS (SELECT {columns} FROM passing WHERE NOT ({with_a_picture})),
+        copied AS (SELECT content_id FROM shown GROUP BY content_id HAVING count(*) > 1),
+        listed AS (SELECT {columns} FROM shown WHERE content_id NOT IN copied
+          UNION ALL SELECT {columns} FROM (
+            SELECT {columns}, row_number() OVER (PARTITION BY content_id ORDER BY {order}) AS place
+            FROM shown WHERE content_id IN copied) WHERE place = 1)"""
     listed = f"""WITH passing AS (
-          SELECT files.path, files.content_id, files.mtime_ns, {MOMENT} AS moment,
-            {STEM} AS stem, {IS_PICTURE} AS is_picture, {IS_COMPANION} AS is_companion
+          SELECT path, extension, content_id, mtime_ns, medium, duration, {MOMENT if with_moment else "NULL"} AS moment
           FROM files JOIN contents ON contents.id = files.content_id
           WHERE {condition} AND EXISTS (SELECT 1 FROM items WHERE items.content_id = contents.id
             AND items.model_id IN (SELECT value FROM json_each(?)))),
-        listed AS (SELECT path, content_id, mtime_ns, moment FROM passing WHERE {wanted})"""
+        {f"listed AS (SELECT {columns} FROM passing)" if copies else one_each}"""
     return listed, (*values, models)
 
 
