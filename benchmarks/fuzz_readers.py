@@ -25,7 +25,7 @@ import tempfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,6 +71,20 @@ class Row:
     slow: list[str] = field(default_factory=list)
     peak: int = 0
 
+    def count(self, name: str, answer: tuple[str, str, float, int]) -> None:
+        """Takes in what `Watched.read` says of the copy of that name."""
+        end, reason, seconds, peak = answer
+        self.copies += 1
+        self.peak = max(self.peak, peak)
+        if end == "read":
+            self.read += 1
+        elif end == "refused":
+            self.reasons[re.sub(r"(?<![A-Za-z\d])\d[\d,.]*", "N", reason)] += 1
+        else:
+            self.crashed.append(f"{name}: {reason}")
+        if seconds > SLOW_SECONDS:
+            self.slow.append(f"{name}: {seconds:.0f} s")
+
 
 def main() -> None:
     """Makes the copies, has them read, and prints or writes the table."""
@@ -89,7 +103,7 @@ def main() -> None:
     for kind, seeds in kinds.items():
         rows[kind] = fuzzed(kind, [seed.read_bytes() for seed in seeds], asked)
         print(kind, rows[kind], file=sys.stderr, flush=True)
-    text = report(rows)
+    text = f"{report(rows)}\n\n{machine()}"
     write_section(asked.document, "Damaged files", text) if asked.document else print(text)
 
 
@@ -99,17 +113,8 @@ def fuzzed(kind: str, seeds: Sequence[bytes], asked: argparse.Namespace) -> Row:
         for number, copy in enumerate(copies(kind, seeds, asked.copies)):
             path = Path(place, f"{number}.{kind}")
             path.write_bytes(copy)
-            end, reason, seconds, peak = reader.read(path)
-            row.copies += 1
-            row.peak = max(row.peak, peak)
-            if end == "read":
-                row.read += 1
-            elif end == "refused":
-                row.reasons[re.sub(r"(?<![A-Za-z\d])\d[\d,.]*", "N", reason)] += 1
-            else:
-                row.crashed.append(f"{number}: {reason}")
-            if seconds > SLOW_SECONDS:
-                row.slow.append(f"{number}: {seconds:.0f} s")
+            end, _, seconds, _ = answer = reader.read(path)
+            row.count(str(number), answer)
             if asked.keep and (end not in ("read", "refused") or seconds > SLOW_SECONDS):
                 (asked.keep / path.name).write_bytes(copy)
             path.unlink()
@@ -227,7 +232,8 @@ class Watched:
         return "crashed", f"ended with {code}" if is_ready else f"longer than {MOST_SECONDS:.0f} s", 0.0, 0
 
 
-def report(rows: dict[str, Row]) -> str:
+def report(rows: Mapping[str, Row], counted: str = "copies") -> str:
+    """The table of the rows by kind."""
     lines = [
         [
             kind,
@@ -240,8 +246,8 @@ def report(rows: dict[str, Row]) -> str:
         ]
         for kind, row in sorted(rows.items())
     ]
-    head = ["kind", "copies", "read", "refused", "crashed", f"slower than {SLOW_SECONDS:.0f} s", "peak MB"]
-    return f"{table(head, lines)}\n\n{machine()}"
+    head = ["kind", counted, "read", "refused", "crashed", f"slower than {SLOW_SECONDS:.0f} s", "peak MB"]
+    return table(head, lines)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -50,6 +51,24 @@ def pack(path: Path, members: Members, method: int = zipfile.ZIP_DEFLATED) -> Pa
             info = zipfile.ZipInfo(name, A_TIME)
             info.compress_type = method
             packed.writestr(info, data)
+    return path
+
+
+def streamed(path: Path, members: Members) -> Path:
+    """The same as a program writes it that does not know the sizes beforehand: they stand behind each member."""
+
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+        def tell(self) -> int:
+            raise io.UnsupportedOperation
+
+    pipe = Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as packed:
+        for name, data in members.items():
+            packed.writestr(zipfile.ZipInfo(name, A_TIME), data)
+    path.write_bytes(pipe.getvalue())
     return path
 
 
@@ -320,15 +339,45 @@ def test_encrypted_and_oddly_packed_members_are_failures(folder: Path, library: 
     for signature, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
         data[data.index(signature) + at] |= 1
     (folder / "secret.zip").write_bytes(data)
-    pack(folder / "lzma.zip", {"c.txt": KITTEN * 9}, zipfile.ZIP_LZMA)
+    odd = bytearray(pack(folder / "odd.zip", {"c.txt": KITTEN * 9}).read_bytes())
+    for signature, at in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+        odd[odd.index(signature) + at] = 97
+    (folder / "odd.zip").write_bytes(odd)
     library.index([folder], rules=ARCHIVES)
     assert names(library, folder) == ["secret.zip!b.txt"]
     assert failures(library) == {
         "secret.zip!a.txt": "encrypted",
-        "lzma.zip!c.txt": "packed in a way that is not known",
+        "odd.zip!c.txt": "packed in a way that is not known",
     }
     assert library.index().failing == 2
     assert library.index(retry=True).failed == 2
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_ways_of_packing(folder: Path, library: Library, method: int) -> None:
+    photo = io.BytesIO()
+    Image.frombytes("RGB", (200, 300), random.Random(3).randbytes(180_000)).save(photo, "PNG")
+    whole = pack(folder / "a.zip", {"noise.png": photo.getvalue(), "tax.txt": TAX}, method).read_bytes()
+    pack(folder / "bomb.zip", {"a.txt": bytes(40_000_000)}, method)
+    library.index([folder], rules=ARCHIVES)
+    assert names(library, folder) == ["a.zip!noise.png", "a.zip!tax.txt"]
+    assert failures(library) == {"bomb.zip!a.txt": "packed to less than a 300th: a zip bomb"}
+    with open_file(os.fsencode(folder / "a.zip!noise.png")) as file:
+        assert file.stream.read() == photo.getvalue()
+    chance = random.Random(method)
+    for number in range(20):
+        data = bytearray(whole)
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        (folder / f"{number}.zip").write_bytes(data)
+    library.index()
+    assert set(failures(library).values()) <= {
+        "packed to less than a 300th: a zip bomb",
+        "damaged zip",
+        "not a zip",
+        "encrypted",
+        "packed in a way that is not known",
+    }
+    assert library.care.examine().sound
 
 
 def test_bombs_are_refused(folder: Path, library: Library) -> None:
@@ -360,19 +409,30 @@ def test_more_files_than_are_looked_at(folder: Path, library: Library, monkeypat
     assert failures(library) == {"many.zip": "more than 2 files inside"}
 
 
-def test_of_a_truncated_archive_there_is_one_failure(folder: Path, library: Library) -> None:
-    whole = pack(folder / "notes.zip", {"a.txt": TAX, "b.txt": COFFEE, "c.jpg": jpeg("navy")}).read_bytes()
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_of_a_truncated_archive_the_files_that_are_whole_are_found(
+    folder: Path, library: Library, is_streamed: bool
+) -> None:
+    members = {"a.txt": TAX, "b.txt": COFFEE, "c.jpg": jpeg("navy"), "d.jpg": jpeg("red") + b"PK\7\10" * 20}
+    whole = (streamed if is_streamed else pack)(folder / "notes.zip", members).read_bytes()
     (folder / "kept.txt").write_bytes(KITTEN)
     library.index([folder], rules=ARCHIVES)
+    assert (len(names(library, folder)), failures(library)) == (5, {})
+    # Where each begins, and the directory.
+    begins = [place.start() for place in re.finditer(rb"PK(\x03\x04|\x01\x02)", whole)][:5]
     for place in range(1, 11):
-        (folder / "notes.zip").write_bytes(whole[: len(whole) * place // 11])
+        cut = len(whole) * place // 11
+        (folder / "notes.zip").write_bytes(whole[:cut])
         report = library.index()
-        assert (report.failed, names(library, folder)) == (1, ["kept.txt"]), place
+        there = [f"notes.zip!{name}" for name, end in zip(members, begins[1:], strict=True) if end <= cut]
+        assert (report.failed, names(library, folder)) == (1, ["kept.txt", *there]), place
         assert failures(library) == {"notes.zip": "truncated zip"}
         assert library.index().failing == 1
+    assert len(there) == 4
+    assert find(library, "income tax")[0].endswith("notes.zip!a.txt")
     (folder / "notes.zip").write_bytes(whole)
     assert library.index().failing == 0
-    assert (len(names(library, folder)), failures(library)) == (4, {})
+    assert (len(names(library, folder)), failures(library)) == (5, {})
     (folder / "notes.zip").write_bytes(b"no archive at all")
     library.index()
     assert failures(library) == {"notes.zip": "not a zip"}

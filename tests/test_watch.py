@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import toy_stage
 from conftest import Mmsearch
 from interrupting import signal_at
 from library_state import everything
+from PIL import Image
 
-from mmsearch import Library, Unsupported, WatchEvent, WatchSettings
+from mmsearch import IndexSettings, Library, Unsupported, WatchEvent, WatchSettings, reading
 from mmsearch.cli import services
 from mmsearch.files.locking import WriterLock
+from mmsearch.indexing import stages
 from mmsearch.indexing.watching import inotify, trees
 from mmsearch.indexing.watching.changes import Change, OnChange, WatchesExhausted
 from mmsearch.indexing.watching.coverage import open_source
@@ -36,6 +39,8 @@ from mmsearch.indexing.watching.pending import (
     Pending,
 )
 from mmsearch.indexing.watching.watcher import Watcher
+from mmsearch.reading import OpenFile
+from mmsearch.records import Part
 
 # Generous: what comes at all comes within seconds.
 DEADLINE = 90.0
@@ -357,6 +362,32 @@ def test_a_thread_watches_and_lets_go_of_the_model(notes: Path, tmp_path: Path) 
         time.sleep(3)
         (notes / "whales.txt").write_text("A note about whales.")
         until(lambda: "whales.txt" in held(library))
+
+
+def test_a_new_file_does_not_wait_for_all_pictures_in_which_text_is_looked_for(
+    notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, photos = tmp_path / "library", tmp_path / "photos"
+    photos.mkdir()
+    for number in range(12):
+        Image.new("RGB", (64, 48), (20 * number, 0, 0)).save(photos / f"{number}.png")
+    was_there: list[bool] = []
+
+    def read_slowly(engine: object, file: OpenFile) -> Iterator[Part]:
+        if not was_there:
+            (notes / "whales.txt").write_text("A note about whales.")
+        time.sleep(REST_SECONDS)
+        was_there.append("whales.txt" in held(library))
+        yield Part("text", "Nothing else", toy_stage.PLACE, "ocr")
+
+    monkeypatch.setattr(reading, "STAGES", [toy_stage.STAGE])
+    monkeypatch.setattr(stages, "STAGES", reading.STAGES)
+    monkeypatch.setattr(toy_stage.Engine, "parts", read_slowly)
+    settings = WatchSettings(index=IndexSettings(stages={"ocr": ""}))
+    with Library(library).watcher([photos, notes], settings=settings) as watch:
+        until(lambda: watch.error or len(was_there) == 12)
+    assert not was_there[0] and was_there[-1]
+    assert was_there == sorted(was_there)
 
 
 def test_where_the_system_watches_no_more_folders_are_walked_from_time_to_time(notes: Path, tmp_path: Path) -> None:

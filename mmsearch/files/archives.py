@@ -18,7 +18,15 @@ from typing import BinaryIO
 from mmsearch.files.member_paths import splits
 from mmsearch.files.regular import open_without_waiting
 from mmsearch.files.times import change_time, modification_time
-from mmsearch.files.zip_directory import ZipEntry, directory_in, entries_in, entry_called, name_of
+from mmsearch.files.zip_directory import (
+    MAGIC,
+    ZipEntry,
+    directory_in,
+    entries_in,
+    entries_without_directory,
+    entry_called,
+    name_of,
+)
 
 MOST_MEMBERS = 100_000
 """So many files of an archive are looked at."""
@@ -204,10 +212,12 @@ def _read(file: BinaryIO, state: _State) -> Archive:
     directory = directory_in(file, state.size)
     if directory is None:
         file.seek(0)
-        raise NotAnArchive("truncated zip" if file.read(4) == b"PK\3\4" else "not a zip")
+        if file.read(len(MAGIC)) != MAGIC:
+            raise NotAnArchive("not a zip")
+    found = entries_without_directory(file, state.size) if directory is None else entries_in(file, directory)
     members: dict[bytes, ZipEntry] = {}
     listed = refused = packed = unpacked = 0
-    for entry in entries_in(file, directory):
+    for entry in found:
         listed += 1
         if listed > MOST_MEMBERS:
             break
@@ -222,13 +232,18 @@ def _read(file: BinaryIO, state: _State) -> Archive:
     # Members that lie one over the other are a bomb's.
     if packed > state.size or unpacked > _MOST_IN_ALL + _MOST_RATIO * state.size:
         raise NotAnArchive("a zip bomb")
-    troubles = list(_troubles(listed, directory.count, refused))
+    if directory is None and not members:
+        raise NotAnArchive("truncated zip")
+    troubles = list(_troubles(listed, None if directory is None else directory.count, refused))
     return Archive(state.size, state.mtime_ns, state.ctime_ns, members, "; ".join(troubles) or None)
 
 
-def _troubles(listed: int, count: int, refused: int) -> Iterator[str]:
+def _troubles(listed: int, count: int | None, refused: int) -> Iterator[str]:
+    """Why some is left out of an archive of which so many members were `listed`, and so many are counted by itself."""
     if listed > MOST_MEMBERS:
         yield f"more than {MOST_MEMBERS:,} files inside"
+    elif count is None:
+        yield "truncated zip"
     elif listed & 0xFFFF != count:
         yield "damaged zip"
     if refused:

@@ -1,4 +1,6 @@
-"""The directory at the end of a zip: what the zip says of its members. Nothing of it is to be trusted."""
+"""The directory at the end of a zip, or what stands before each member: what the zip says of them. Nothing of it is to
+be trusted.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +25,11 @@ _IN_16_BITS, _IN_64_BITS = 0xFFFF, 0xFFFFFFFF
 _SIZES_EXTRA, _TIME_EXTRA = 1, 0x5455
 # A directory is read at once, and no more of it.
 _MOST_BYTES = 64_000_000
+# What may stand behind a member: its checksum and both sizes in 32 bits or in 64, and then the next one.
+_SIZES, _NEXT = b"PK\7\10", (MAGIC, _ENTRY, _END, _END64)
+# Of a zip without a directory so many bytes are looked through for these.
+_MOST_LOOKED_THROUGH = 2_000_000_000
+_FIRST_BLOCK_BYTES, _BLOCK_BYTES = 1 << 12, 1 << 22
 
 
 class ZipEntry(NamedTuple):  # a hundred thousand of them at once are made
@@ -116,6 +123,56 @@ def entries_in(stream: IO[bytes], directory: Directory) -> Iterator[ZipEntry]:
         if entry is None:
             return
         yield entry
+
+
+def entries_without_directory(stream: IO[bytes], size: int) -> Iterator[ZipEntry]:
+    """The members that are whole of a zip of so many bytes that breaks off, as they follow one another."""
+    place, left = 0, _MOST_LOOKED_THROUGH
+    while (local := bytes_at(stream, place, LOCAL_BYTES)).startswith(MAGIC) and len(local) == LOCAL_BYTES:
+        flags, method, time = number_in(local, 6, 2), number_in(local, 8, 2), number_in(local, 10, 4)
+        crc, packed, unpacked = (number_in(local, start, 4) for start in (14, 18, 22))
+        name_length, extra_length = number_in(local, 26, 2), number_in(local, 28, 2)
+        names = bytes_at(stream, place + LOCAL_BYTES, name_length + extra_length)
+        name, extra = names[:name_length], names[name_length:]
+        ends = starts = place + LOCAL_BYTES + len(names)
+        if flags & SIZES_BEHIND:
+            behind, left = _told_behind(stream, starts, left)
+            if behind is None:
+                return
+            crc, packed, unpacked, ends = behind
+        else:
+            packed, unpacked, _ = _in_64_bits((packed, unpacked, 0), extra)
+            ends += packed
+        if ends > size:
+            return
+        yield ZipEntry(name, place, method, flags, crc, packed, unpacked, 0, (time, _seconds(extra)))
+        place = ends
+
+
+def _told_behind(stream: IO[bytes], starts: int, most: int) -> tuple[tuple[int, int, int, int] | None, int]:
+    """(checksum, packed and unpacked size, where that ends) of a member whose bytes begin there, as told behind them;
+    None where nothing tells. And how many of `most` bytes may be looked through after that.
+    """
+    place, count = starts, _FIRST_BLOCK_BYTES
+    while most > 0 and len(block := bytes_at(stream, place, count)) >= len(_SIZES):
+        most -= len(block)
+        found = block.find(_SIZES)
+        while found >= 0:
+            at = place + found
+            told = bytes_at(stream, at, 28)
+            for width in (4, 8):
+                packed, ends = number_in(told, 8, width), 8 + 2 * width
+                if packed == at - starts and len(told) >= ends and _begins_next(told[ends : ends + 4]):
+                    return (number_in(told, 4, 4), packed, number_in(told, 8 + width, width), at + ends), most
+            found = block.find(_SIZES, found + 1)
+        place += len(block) - len(_SIZES) + 1
+        count = min(2 * count, _BLOCK_BYTES)
+    return None, most
+
+
+def _begins_next(data: bytes) -> bool:
+    """Whether that may be what comes after a member: also where the zip breaks off there."""
+    return any(mark.startswith(data) for mark in _NEXT)
 
 
 def entry_called(stream: IO[bytes], directory: Directory, name: bytes) -> ZipEntry | None:

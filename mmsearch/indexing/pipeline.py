@@ -63,7 +63,8 @@ class IndexOptions:
     that torch runs, whom it tells, and who may stop it.
 
     Once `stop` is set the run ends in good order, as after Ctrl-C: what was encoded is kept, and the next run goes on
-    from there. Files that have changed within the last `rest` seconds are left to a later run.
+    from there. Files that have changed within the last `rest` seconds are left to a later run. Once `gives_way` says
+    so, second readings of files are left to a later run too, but for one file.
     """
 
     limits: ReadLimits = field(default_factory=ReadLimits)
@@ -72,6 +73,7 @@ class IndexOptions:
     on_progress: Callable[[Progress], None] = lambda progress: None
     stop: threading.Event = field(default_factory=threading.Event)
     rest: float = 0.0
+    gives_way: Callable[[], bool] = lambda: False
 
 
 class Indexer:

@@ -44,13 +44,15 @@ class Thinned:
 @dataclass
 class StageReport:
     """What a stage did in a run, counted in files of different contents: those that it read, those of them in which it
-    found texts, those that it could not read. `hindered` is why it did nothing, `remedy` what helps.
+    found texts, those that it could not read, and those `left` to be read where it gave way to new files or was
+    stopped. `hindered` is why it did nothing, `remedy` what helps.
     """
 
     stage: str
     read: int = 0
     found: int = 0
     failed: int = 0
+    left: int = 0
     failures: list[FailedFile] = field(default_factory=list)
     hindered: str | None = None
     remedy: Remedy | None = field(default=None, metadata={"json": None})

@@ -58,12 +58,13 @@ class IndexSettings:
 
     `graph` says, once and for all, whether the library has an HNSW graph; None leaves that as it is (there is one up to
     100,000 items of a modality), and `code_bits` how many learned bits the code of an item has, 0 for one bit for each
-    number of its vector. `workers` is the number of threads, all processors for None. Once `stop` is set, by
-    another thread, the run ends in good order, and the next one goes on from there. `stages` says which second readings
-    the library has from now on, each with its model: `{"ocr": ""}` reads text in pictures; None ends one, and what it
-    found stays. Files that something has written to within the last `rest` seconds are left to a later run, and
-    reported as `unsettled`; `on_folder` is told of each folder that is walked, before its entries are listed. With
-    `queue` what is to be encoded is left to workers, and the run waits for them.
+    number of its vector. `workers` is the number of threads, all processors for None. Once `stop` is set, by another
+    thread, the run ends in good order, and the next one goes on from there. `stages` says which second readings the
+    library has from now on, each with its model: `{"ocr": ""}` reads text in pictures; None ends one, and what it found
+    stays. Once `gives_way`, which is asked after each file of those, says so, the others are left to a later run. Files
+    that something has written to within the last `rest` seconds are too, and are reported as `unsettled`; `on_folder`
+    is told of each folder that is walked, before its entries are listed. With `queue` what is to be encoded is left to
+    workers, and the run waits for them.
     """
 
     limits: ReadLimits = field(default_factory=ReadLimits)
@@ -75,12 +76,14 @@ class IndexSettings:
     rest: float = 0.0
     on_folder: Callable[[bytes], None] = field(default=lambda folder: None, compare=False)
     queue: bool = False
+    gives_way: Callable[[], bool] = field(default=lambda: False, compare=False)
 
 
 @dataclass(frozen=True)
 class IndexRequest:
     """What a run is asked to do; see `Library.index`. `paths` are absolute, none for all roots of the library; with
-    `only`, absolute paths too, nothing else within the roots is looked at.
+    `only`, absolute paths too, nothing else within the roots is looked at. Without `walks` nothing is: then the run
+    does what is left to do for files that are known.
     """
 
     paths: tuple[bytes, ...] = ()
@@ -90,6 +93,7 @@ class IndexRequest:
     rebuild: bool = False
     retry: bool = False
     settings: IndexSettings = field(default_factory=IndexSettings)
+    walks: bool = True
 
 
 class IndexRun:
@@ -115,7 +119,7 @@ class IndexRun:
         settings = request.settings
         workers = settings.workers or os.cpu_count() or 1
         self._options = IndexOptions(
-            settings.limits, workers, encoders.device, on_progress, settings.stop, settings.rest
+            settings.limits, workers, encoders.device, on_progress, settings.stop, settings.rest, settings.gives_way
         )
 
     def run(self, is_new: bool) -> IndexReport:
@@ -304,7 +308,7 @@ class IndexRun:
             indexer = QueueingIndexer(self._queue, reader, model.id, encoder, self._options, in_flight, is_last)
         indexer.report.library = self._place.location
         indexer.report.offline += roots.missing
-        report = indexer.run([replace(one, root=rows[one.root.id]) for one in roots.there])
+        report = indexer.run([replace(one, root=rows[one.root.id]) for one in roots.there if self._request.walks])
         keep_query_bank(store, model.id, encoder, self._options)
         if not report.stopped and encoder.hearing is None:
             there = [rows[one.root.id] for one in roots.there]

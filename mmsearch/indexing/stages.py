@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from mmsearch.encoding.protocol import Encoder
@@ -98,6 +99,7 @@ class StageRun:
     model_id: int
     encoder: Encoder
     options: IndexOptions
+    _has_given_way: bool = field(default=False, init=False)
 
     def run(self, roots: Sequence[Root]) -> list[StageReport]:
         """Encodes texts that the model lacks, and reads files of the roots that the wanted stages have not read.
@@ -111,13 +113,19 @@ class StageRun:
         for stage in STAGES:
             if stage.name in wanted:
                 self._read(stage, wanted[stage.name], roots, reports[stage.name])
-        return [report for report in reports.values() if report.stage in wanted or report.failed]
+        return [one for one in reports.values() if one.stage in wanted or one.failed or one.left]
+
+    def _gives_way(self) -> bool:
+        """Whether what is left is to wait; once that is so it stays so."""
+        self._has_given_way = self._has_given_way or self.options.gives_way()
+        return self._has_given_way
 
     def _encode_kept(self, state: StageState, report: StageReport) -> None:
         """Makes items of the texts that a stage has found and this model has not encoded."""
         contents = self.store.contents_to_encode(state, self.model_id)
         for first in range(0, len(contents), _AT_ONCE):
-            if self.options.stop.is_set():
+            if self.options.stop.is_set() or (first and self._gives_way()):
+                report.left += len(contents) - first
                 return
             self._tell("encoding texts that were found before", first, len(contents))
             some = contents[first : first + _AT_ONCE]
@@ -137,30 +145,34 @@ class StageRun:
         try:
             state = state_of(stage, stage.version(model))
             files = _by_content(self.store.files_to_read(state, [root.id for root in roots], self.model_id))
-            if files and not self.options.stop.is_set():
+            report.left += len(files)
+            if files and not self.options.stop.is_set() and not self._has_given_way:
                 reading = _Reading(stage, model, self.options, InFlight(self.folder, stage.name))
                 self._keep_all(state, reading, files, report)
         except MmsearchError as error:
+            report.left = 0  # until that is put right
             report.hindered, report.remedy = f"{stage.doing} was not possible: {error.message}", error.remedy
 
     def _keep_all(
         self, state: StageState, reading: _Reading, files: Mapping[int, Sequence[FileToRead]], report: StageReport
     ) -> None:
-        done = 0
-        self._tell(reading.stage.doing, done, len(files))
-        for content_id, path, found in reading.found_in(files):
-            done += 1
-            if found.parts is not None or found.failure is not None:
-                try:
-                    failure = self._keep(content_id, state, found)
-                except _Stopped:
+        self._tell(reading.stage.doing, 0, len(files))
+        with closing(reading.found_in(files)) as all_found:
+            for done, (content_id, path, found) in enumerate(all_found, start=1):
+                if found.parts is not None or found.failure is not None:
+                    try:
+                        failure = self._keep(content_id, state, found)
+                    except _Stopped:
+                        return
+                    report.read += failure is None
+                    report.found += failure is None and bool(found.parts)
+                    if failure is not None:
+                        report.failed += 1
+                        report.failures.append(FailedFile(path, failure))
+                report.left -= 1
+                self._tell(reading.stage.doing, done, len(files))
+                if done < len(files) and self._gives_way():
                     return
-                report.read += failure is None
-                report.found += failure is None and bool(found.parts)
-                if failure is not None:
-                    report.failed += 1
-                    report.failures.append(FailedFile(path, failure))
-            self._tell(reading.stage.doing, done, len(files))
 
     def _keep(self, content_id: int, state: StageState, found: _Found) -> str | None:
         """Stores what was found in a content, with its items. Returns why it could not be read, or None."""
@@ -223,8 +235,10 @@ class _Reading:
     journal: InFlight
     _halt: threading.Event = field(default_factory=threading.Event)
 
-    def found_in(self, files: Mapping[int, Sequence[FileToRead]]) -> Iterator[tuple[int, bytes, _Found]]:
-        """What becomes of each content, with the path at which it was read; of the first ones where a stop comes."""
+    def found_in(self, files: Mapping[int, Sequence[FileToRead]]) -> Generator[tuple[int, bytes, _Found], None, None]:
+        """What becomes of each content, with the path at which it was read; of the first ones where a stop comes, or
+        where it is closed.
+        """
         suspects = self.journal.suspects()
         fatal = self._fatal([some[0].path for some in files.values() if some[0].path in suspects])
         ours = {one.path for some in files.values() for one in some}

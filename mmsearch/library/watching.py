@@ -63,6 +63,12 @@ class WatchedRoots:
             return self._library.index(settings=settings)
         return self._library.index_only([os.fsdecode(path) for path in only or self._asked], settings=settings)
 
+    def go_on(self, settings: IndexSettings) -> IndexReport:
+        from mmsearch.indexing.run import IndexRequest
+
+        request = IndexRequest(only=self._asked or None, walks=False, settings=settings)
+        return self._library._index(request, lambda progress: None)
+
     def roots(self) -> tuple[bytes, ...]:
         state = self._access.place.mark()
         if state is not None and state != self._state:

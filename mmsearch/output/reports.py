@@ -156,6 +156,7 @@ def _stages_said(stages: Sequence[StageReport], worded: Callable[[str, Remedy | 
     said = []
     for stage in stages:
         could_not = f", {stage.failed:,} could not be" if stage.failed else ""
+        could_not += f"; {stage.left:,} to do" if stage.left else ""
         files = "file was" if stage.read == 1 else "files were"
         if stage.read or stage.failed:
             what = f"{stage.read:,} {files} looked through, {stage.found:,} of them with some{could_not}"

@@ -11,7 +11,6 @@ from mmsearch.files.archives import Archive, archive_of, member_of
 from mmsearch.files.regular import open_without_waiting
 from mmsearch.files.times import modification_time
 from mmsearch.files.zip_directory import (
-    DEFLATED,
     ENCRYPTED,
     LOCAL_BYTES,
     MAGIC,
@@ -20,6 +19,7 @@ from mmsearch.files.zip_directory import (
     bytes_at,
     number_in,
 )
+from mmsearch.reading.decompressing import LZMA, METHODS, Decompressor, decompressor_of
 from mmsearch.reading.reader import UnreachableFile, UnreadableFile, unreachable
 
 BLOCK_BYTES = 1 << 16
@@ -34,36 +34,58 @@ def check_ratio(unpacked: int, packed: int) -> None:
         raise UnreadableFile(f"packed to less than a {MOST_RATIO}th: a zip bomb")
 
 
+def check_method(member: ZipEntry) -> None:
+    """Raises UnreadableFile where it is encrypted, or packed in a way that nothing here undoes."""
+    if member.flags & ENCRYPTED:
+        raise UnreadableFile("encrypted")
+    if member.method not in METHODS:
+        raise UnreadableFile("packed in a way that is not known")
+
+
 def unpacked_blocks(stream: IO[bytes], member: ZipEntry, size: int) -> Iterator[tuple[bytes, int]]:
     """(the next block of a member, how many packed bytes were taken for it and those before), of a zip of `size` bytes.
 
-    Raises UnreadableFile where it breaks off or is damaged.
+    More than was needed may have been taken, but for the last block. Raises UnreadableFile where it breaks off or is
+    damaged.
     """
     local = bytes_at(stream, member.at, LOCAL_BYTES)
     if len(local) < LOCAL_BYTES or not local.startswith(MAGIC):
         raise UnreadableFile("damaged zip")
     place = member.at + LOCAL_BYTES + number_in(local, 26, 2) + number_in(local, 28, 2)
     end = size if member.packed is None else min(size, place + member.packed)
-    starts, engine = place, zlib.decompressobj(-zlib.MAX_WBITS)
-    waiting = b""
-    while not engine.eof:
-        if not waiting:
-            waiting = bytes_at(stream, place, min(BLOCK_BYTES, end - place)) if place < end else b""
-            place += len(waiting)
-        at_end = not waiting
-        if member.method == STORED:
-            block, waiting = waiting, b""
-            if at_end and (member.packed is None or end == starts + member.packed):
+    starts, engine = place, _engine_of(member)
+    while engine is None or not engine.eof:
+        given, is_at_end = b"", False
+        if engine is None or engine.needs_input:
+            given = bytes_at(stream, place, min(BLOCK_BYTES, end - place)) if place < end else b""
+            place += len(given)
+            is_at_end = not given
+        block = given if engine is None else _unpacked(engine, given)
+        if is_at_end and not block:
+            is_whole = end == starts + member.packed if member.packed is not None else engine is None
+            if is_whole and member.method in (STORED, LZMA):  # which need not tell their end
                 return
-        else:
-            try:
-                block = engine.decompress(waiting, BLOCK_BYTES)
-            except zlib.error:
-                raise UnreadableFile("damaged zip") from None
-            waiting = engine.unconsumed_tail
-        if at_end and not block and not engine.eof:
-            raise UnreadableFile("truncated" if end == size else "damaged zip")
-        yield block, place - starts - len(waiting) - len(engine.unused_data)
+            if engine is None or not engine.eof:
+                raise UnreadableFile("truncated" if end == size else "damaged zip")
+        yield block, place - starts - len(engine.unused_data if engine else b"")
+
+
+def _engine_of(member: ZipEntry) -> Decompressor | None:
+    if member.method == STORED:
+        return None
+    try:
+        return decompressor_of(member.method)
+    except ImportError:
+        raise UnreadableFile("packed in a way that is not known") from None
+
+
+def _unpacked(engine: Decompressor, given: bytes) -> bytes:
+    try:
+        return engine.decompress(given, BLOCK_BYTES)
+    except MemoryError:
+        raise
+    except Exception:  # each library has errors of its own
+        raise UnreadableFile("damaged zip") from None
 
 
 def file_bytes(path: bytes, count: int) -> bytes:
@@ -86,10 +108,7 @@ def member_bytes(path: bytes, archive: Archive, entry: ZipEntry, most: int) -> b
         UnreadableFile: it is encrypted, damaged, larger than allowed or than it says, or packed as bombs are.
             UnreachableFile: the archive is not as it was, or not to be had.
     """
-    if entry.flags & ENCRYPTED:
-        raise UnreadableFile("encrypted")
-    if entry.method not in (STORED, DEFLATED):
-        raise UnreadableFile("packed in a way that is not known")
+    check_method(entry)
     if entry.unpacked > most:
         raise UnreadableFile(f"{entry.unpacked:,} bytes unpacked, over the limit of {most:,}")
     blocks, count, crc = [], 0, 0

@@ -7,6 +7,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -30,6 +31,8 @@ _LOOK_SECONDS = 2.0
 _EVERY_SECONDS = 600.0
 # Until what could not be done is tried again: while another process writes, and where the disk is full or away.
 _BUSY_SECONDS, _TROUBLE_SECONDS = 1.0, 30.0
+# Second readings of many files wait, so that others are looked at, after so long.
+_UNLOOKED_SECONDS = 600.0
 # A clock that has run on for so long without us tells that the machine was asleep.
 _SLEPT_SECONDS = 60.0
 
@@ -46,6 +49,9 @@ class WatchedLibrary(Protocol):
 
     def index(self, only: Sequence[bytes], settings: IndexSettings) -> IndexReport:
         """Indexes what is named, or all that is watched where nothing is."""
+
+    def go_on(self, settings: IndexSettings) -> IndexReport:
+        """Does what the last runs have left to do for files that are known, and walks nothing."""
 
     def roots(self) -> tuple[bytes, ...]:
         """The roots that are watched, which may change at any time."""
@@ -118,7 +124,7 @@ class Watcher:
         now = time.monotonic()
         self._looked = self._timed_at = self._whole_at = self._worked = now
         self._drift = time.time() - now
-        self._has_model = self._has_begun = False
+        self._has_model = self._has_begun = self._has_left = False
         try:
             self._coverage.open(self._told.put, self._source, is_needed=self._settings.every is None)
             self._pending.note_everything(now)
@@ -142,15 +148,25 @@ class Watcher:
     def _wait(self) -> None:
         """Returns once something is to be done; takes in all that was told by then."""
         until = [self._looked + _LOOK_SECONDS]
+        if self._has_left:
+            until.append(self._not_before)
         due = self._pending.due()
         if due is not None:
             until.append(max(due, self._not_before))
-        try:
+        with suppress(Empty):
             self._take_in(self._told.get(timeout=max(0.0, min(until) - time.monotonic())))
+            self._take_in_more()
+
+    def _take_in_more(self) -> None:
+        with suppress(Empty):
             while True:
                 self._take_in(self._told.get_nowait())
-        except Empty:
-            pass
+
+    def _gives_way(self) -> bool:
+        """Whether second readings are to wait, as something else is to be done. A run asks, in this thread."""
+        self._take_in_more()
+        due, now = self._pending.due(), time.monotonic()
+        return (due is not None and due <= now) or now > self._looked + _UNLOOKED_SECONDS
 
     def _take_in(self, change: Change | None) -> None:
         if change is None:
@@ -215,6 +231,10 @@ class Watcher:
             self._walk_everything()
         elif paths := self._pending.take(now):
             self._index_some(paths)
+        elif self._has_left:
+            report = self._index(self._library.go_on)
+            if report is not None and not report.stopped:
+                self._note_report(report)
 
     def _walk_everything(self) -> None:
         self._pending.take_everything()
@@ -247,6 +267,7 @@ class Watcher:
         # What has rested here has rested for the run too.
         rest = 0.8 * REST_SECONDS
         settings = replace(self._settings.index, stop=self._stop, rest=rest, on_folder=self._coverage.watch)
+        settings = replace(settings, gives_way=self._gives_way)
         try:
             report = index(settings)
         except Busy as error:
@@ -263,16 +284,21 @@ class Watcher:
         return report
 
     def _take_report(self, report: IndexReport, paths: Sequence[bytes], is_first: bool) -> None:
+        self._note_report(report, paths, is_first)
+        self._take_offline(report, paths)
+        for message, folders in self._coverage.news(self._every):
+            self._tell("timed", message, folders)
+
+    def _note_report(self, report: IndexReport, paths: Sequence[bytes] = (), is_first: bool = False) -> None:
         now = self._worked = time.monotonic()
         self._has_model = True
         parts = [report, *([report.catching_up] if report.catching_up else []), *report.sound]
         for path in {path for part in parts for path in part.unsettled}:
             self._pending.note(path, now)
+        has_left = any(stage.left for one in parts for stage in one.stages)
+        self._has_left = has_left or (self._has_left and bool(paths))
         if is_first or _is_news(parts):
             self._tell("indexed", paths=paths, report=report)
-        self._take_offline(report, paths)
-        for message, folders in self._coverage.news(self._every):
-            self._tell("timed", message, folders)
 
     def _take_offline(self, report: IndexReport, paths: Sequence[bytes]) -> None:
         """Tells of roots and drives that went away or came back, as far as the run has looked."""

@@ -79,5 +79,7 @@ READER = Reader(
     way_of_reading=lambda extension: 2 if any(extension in one.extensions for one in FORMATS) else 0,
     installed=_installed,
     wanting=_wanting,
+    # Parts packed by bzip2 and LZMA, of documents and of archives.
+    refusals=1,
     picture=picture_of_place,
 )

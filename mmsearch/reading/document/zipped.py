@@ -12,11 +12,9 @@ from typing import IO
 
 from mmsearch.files.zip_directory import (
     DEFLATED,
-    ENCRYPTED,
     LOCAL_BYTES,
     MAGIC,
     SIZES_BEHIND,
-    STORED,
     ZipEntry,
     bytes_at,
     directory_in,
@@ -27,7 +25,7 @@ from mmsearch.files.zip_directory import (
 from mmsearch.reading.document.xml_events import Walker, walk
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import UnreadableFile
-from mmsearch.reading.unpacking import check_ratio, unpacked_blocks
+from mmsearch.reading.unpacking import check_method, check_ratio, unpacked_blocks
 
 # All that is unpacked of a document: what it takes itself, and so many members of the largest size.
 _LARGEST_MEMBERS = 8
@@ -88,10 +86,7 @@ class Package:
         member = self._members.get(self._by_lower.get(name.lower(), ""))
         if member is None:
             raise UnreadableFile("truncated" if "truncated" in self.trouble else "a part of it is missing")
-        if member.flags & ENCRYPTED:
-            raise UnreadableFile("encrypted")
-        if member.method not in (STORED, DEFLATED):
-            raise UnreadableFile("packed in a way that is not known")
+        check_method(member)
         return self._bounded(member)
 
     def _bounded(self, member: ZipEntry) -> Iterator[bytes]:
