@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mmsearch.adapters.fusion import FusionRefused, FusionReport
+    from mmsearch.adapters.picture_weight import PictureReport
     from mmsearch.adapters.plot import check_plot, plot_training
     from mmsearch.adapters.recipe import AdapterRecipe, AdapterRefused, AdapterReport, Epoch, TrainingLoss
     from mmsearch.adapters.training import AdapterStatus
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
         Unsupported,
     )
     from mmsearch.evaluation.comparison import Comparison, ComparisonResult
-    from mmsearch.evaluation.datasets import Dataset, DatasetFormat, Example, read_dataset
+    from mmsearch.evaluation.datasets import Dataset, DatasetFormat, Example, PictureQuery, read_dataset
     from mmsearch.evaluation.metrics import Estimate
     from mmsearch.evaluation.report import Evaluation, Evaluations
     from mmsearch.evaluation.retrieval import DirectionResult, ZeroShot
@@ -162,6 +163,8 @@ __all__ = [
     "PassagePlace",
     "Passages",
     "PhotoLabel",
+    "PictureQuery",
+    "PictureReport",
     "Progress",
     "Pruned",
     "PulledModel",
@@ -221,6 +224,7 @@ _ROOMS = {
         "FusionRefused",
         "FusionReport",
     ),
+    "mmsearch.adapters.picture_weight": ("PictureReport",),
     "mmsearch.adapters.recipe": (
         "AdapterRecipe",
         "AdapterRefused",
@@ -257,6 +261,7 @@ _ROOMS = {
         "Dataset",
         "DatasetFormat",
         "Example",
+        "PictureQuery",
         "read_dataset",
     ),
     "mmsearch.evaluation.metrics": ("Estimate",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import pytest
 from conftest import Mmsearch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image, ImageDraw
 
-from mmsearch import Damaged, Library, Query
+from mmsearch import Damaged, Library, Query, Term
 from mmsearch.adapters.fusion import Answered, fitted
+from mmsearch.adapters.picture_weight import LEAST, MOST, Choice, fitted_weight
 from mmsearch.searching.fusion import ChannelWeights, Fusion, add_fusion
 from mmsearch.searching.merging import Told, told_by_words
 from mmsearch.searching.query import text_term
@@ -180,6 +183,136 @@ def test_a_rare_name_stays_above_vague_neighbours_whatever_was_learned(folder: P
     assert found.index(str(name)) < min(map(found.index, vague))
 
 
+# A picture beside words
+
+COLOURS = {"red": "#d01818", "green": "#109030", "blue": "#1840d0", "yellow": "#f0d010", "black": "#101010"}
+SHAPES = ("circle", "square", "triangle", "cross")
+
+
+def drawn(path: Path, shape: str, colour: str, size: int) -> str:
+    """A shape in a colour on white, saved; its path."""
+    picture, low, high = Image.new("RGB", (224, 224), "white"), 112 - size, 112 + size
+    pen = ImageDraw.Draw(picture)
+    if shape == "circle":
+        pen.ellipse((low, low, high, high), fill=colour)
+    elif shape == "square":
+        pen.rectangle((low, low, high, high), fill=colour)
+    elif shape == "triangle":
+        pen.polygon([(112, low), (low, high), (high, high)], fill=colour)
+    else:
+        pen.rectangle((98, low, 126, high), fill=colour)
+        pen.rectangle((low, 98, high, 126), fill=colour)
+    picture.save(path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library of shapes, of somebody who shows one and says another colour; and of one who says what is shown."""
+    home = tmp_path_factory.mktemp("shapes")
+    for name in ("library", "shapes", "asked"):
+        (home / name).mkdir()
+    other: list[dict[str, Any]] = []
+    same: list[dict[str, Any]] = []
+    for shape in SHAPES:
+        for place, (name, colour) in enumerate(COLOURS.items()):
+            file = drawn(home / "shapes" / f"{len(other):02d}.png", shape, colour, 70)
+            shown = [list(COLOURS)[(place + step) % len(COLOURS)] for step in (1, 2)]
+            asked = [drawn(home / "asked" / f"{shape} {one}.png", shape, COLOURS[one], 60) for one in shown]
+            text = f"a {name} {shape}"
+            other.append({"file": file, "queries": [{"image": one, "text": text} for one in asked]})
+            itself = drawn(home / "asked" / f"{shape} {name} again.png", shape, colour, 69)
+            same.append({"file": file, "queries": [{"image": itself, "text": text}]})
+    (home / "other.jsonl").write_text("\n".join(map(json.dumps, other)))
+    (home / "same.jsonl").write_text("\n".join(map(json.dumps, same)))
+    with Library(home / "library") as library:
+        library.index([home / "shapes"])
+    return home
+
+
+def found_with(home: Path, folder: Path) -> list[list[tuple[str, float]]]:
+    """What is found for each colour, by words with a picture of the next colour, and by words alone."""
+    words = [Term("text", f"a {name} square") for name in COLOURS]
+    shown = [*list(COLOURS)[1:], *list(COLOURS)[:1]]
+    pictures = [Term("image", str(home / "asked" / f"square {name}.png")) for name in shown]
+    queries = [*zip(words, pictures, strict=True), *((word,) for word in words)]
+    with Library(folder) as library:
+        results = [library.search(Query(terms, limit=20, min_score=0.0)) for terms in queries]
+    return [[(hit.path, hit.score) for hit in result.hits] for result in results]
+
+
+def test_what_a_picture_weighs_beside_words_is_learned_used_and_undone(
+    command: Mmsearch, shapes: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "library"
+    shutil.copytree(shapes / "library", folder)
+    before = found_with(shapes, folder)
+    done = command("train", shapes / "other.jsonl", "--fusion", "--json")
+    assert done.code == 0, done.err
+    report: dict[str, Any] = done.json
+    assert report["queries"] == 0 and report["base_mrr"] is None and report["channels"] == {}
+    picture = report["picture"]
+    assert picture["trained_on"] + picture["judged_on"] == picture["queries"] == 40
+    assert 0.125 <= picture["weight"] < 0.9  # the words say more
+    assert picture["fused_mrr"]["value"] > picture["base_mrr"]["value"]
+    (listed,) = command("adapters", "--json").json["fusions"]
+    assert listed["picture_weight"] == picture["weight"] and listed["channels"] == {}
+    assert "a picture beside words 0." in command("adapters").out
+    learned = found_with(shapes, folder)
+    count = len(COLOURS)
+    assert learned[:count] != before[:count]
+    assert learned[count:] == before[count:]  # by words alone
+    said = Query(
+        (Term("text", "a red square"), Term("image", str(shapes / "asked" / "square green.png"), picture["weight"])),
+        limit=20,
+        min_score=0.0,
+    )
+    command("adapters", "--use", "fusion@none")
+    assert found_with(shapes, folder) == before
+    with Library(folder) as library:
+        assert [hit.path for hit in library.search(said).hits] == [path for path, _ in learned[0]]
+    command("adapters", "--use", "fusion@1")
+    with Library(folder) as library:  # a weight that is said counts beside what was learned
+        result = library.search(replace(said, terms=(said.terms[0], replace(said.terms[1], weight=1.0))))
+    assert [(hit.path, hit.score) for hit in result.hits] == learned[0]
+    assert result.query.terms[1].weight == 1.0
+
+
+def test_a_weight_that_helps_nothing_is_refused(command: Mmsearch, shapes: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "library"
+    shutil.copytree(shapes / "library", folder)
+    done = command("train", shapes / "same.jsonl", "--fusion")
+    assert (done.code, done.out) == (2, "")
+    assert "so it was not kept; --force keeps it" in done.err
+    assert command("adapters", "--json").json["fusions"] == []
+
+
+def test_of_both_that_is_kept_which_helps(command: Mmsearch, misnamed: Path, shapes: Path, tmp_path: Path) -> None:
+    """Notes whose names mislead teach what names are worth; the pictures shown say all that there is to say."""
+    folder = tmp_path / "library"
+    shutil.copytree(shapes / "library", folder)
+    assert command("index", misnamed / "notes").code == 0
+    lines = (misnamed / "meant.jsonl").read_text() + "\n" + (shapes / "same.jsonl").read_text()
+    (tmp_path / "both.jsonl").write_text(lines)
+    done = command("train", tmp_path / "both.jsonl", "--fusion")
+    assert done.code == 0, done.err
+    assert "queries of a picture with words" in done.out and "it stays as it was" in done.out
+    (listed,) = command("adapters", "--json").json["fusions"]
+    assert listed["picture_weight"] == 1.0 and "words" in listed["channels"]
+
+
+def test_queries_that_are_written_wrong_are_named(command: Mmsearch, shapes: Path, tmp_path: Path) -> None:
+    file = str(shapes / "shapes" / "00.png")
+    for query, what in (
+        ({"image": "gone.png", "text": "a cat"}, "gone.png of a query in line 1"),
+        ({"image": file, "text": " "}, "A query in line 1"),
+        ({"image": file}, 'no text under "text" in line 1'),
+    ):
+        (tmp_path / "wrong.jsonl").write_text(json.dumps({"file": file, "queries": [query]}))
+        done = command("train", tmp_path / "wrong.jsonl", "--fusion")
+        assert done.code == 2 and what in done.err, done.err
+
+
 # The arithmetic
 
 
@@ -228,3 +361,25 @@ def test_each_channel_is_told_by_what_it_is_worth_and_not_by_the_other(share: fl
     assert fusion.moved_one("words", 0.9) == pytest.approx(share, abs=0.12)
     for score in (0.2, 0.5, 0.8):
         assert fusion.moved_one("image", score) == pytest.approx(score, abs=0.12)
+
+
+def chosen(seed: int, weight: float, count: int = 300) -> Iterator[Choice]:
+    """Queries of which that one of twenty is right which is nearest with such a weight, but for some chance."""
+    chance = np.random.default_rng(seed)
+    for _ in range(count):
+        cosines = chance.normal(0, 0.1, (20, 2))
+        utility = 30 * (cosines @ [1, weight]) + chance.gumbel(size=20)
+        yield Choice(cosines, np.arange(20) == utility.argmax())
+
+
+@pytest.mark.parametrize("weight", [0.25, 1.0, 3.0])
+def test_the_weight_is_that_by_which_was_chosen(weight: float) -> None:
+    assert fitted_weight(list(chosen(2, weight))) == pytest.approx(weight, rel=0.15)
+
+
+def test_few_queries_and_perfect_ones_give_a_weight_all_the_same() -> None:
+    assert fitted_weight([]) == 1.0
+    alone = Choice(np.array([[0.1, 0.9], [0.2, 0.1]]), np.array([True, False]))
+    assert fitted_weight([alone] * 50) == MOST
+    of_words = Choice(np.array([[0.9, 0.1], [0.1, 0.2]]), np.array([True, False]))
+    assert fitted_weight([of_words] * 50) == LEAST

@@ -18,7 +18,8 @@ from mmsearch import Filters, Library, Query, Session, Term
 from mmsearch.language import read
 from mmsearch.records import Content, EncodedItem, FileState, FloatMatrix
 from mmsearch.searching import word_ranking
-from mmsearch.searching.query import image_term, text_term
+from mmsearch.searching.literal import stands_as_name
+from mmsearch.searching.query import image_term, text_term, text_terms
 from mmsearch.searching.searcher import Searcher
 from mmsearch.searching.words import readings_of_query, score_of, weighted, without_quotes, words_of_query
 from mmsearch.store.sqlite.place import SqlitePlace
@@ -248,6 +249,85 @@ def test_a_name_is_explained_as_it_was_searched_for(named: Path) -> None:
     with Library(named) as library:
         told = library.explain(named.parent / "tree" / "doctors.txt", "doctors without borders")
     assert {one.word for one in told.words} == {"doctors", "borders"}
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library of diaries that mention names in passing, and of notes that are nearer to these by what they mean."""
+    place = tmp_path_factory.mktemp("said")
+    texts = {
+        "bank.txt": "The bank wrote about the new account and the fees. I also gave fifty to Doctors without Borders, "
+        "and paid the rent, the water and the newspaper.",
+        "doctors.txt": "Doctors without any borders",
+        "clinic.txt": "Doctors and borders: doctors at the borders of the country work without pay.",
+        "friday.txt": "On Friday it rained all day. At home we saw Men in Black again, ate soup and went to bed early "
+        "since the train leaves at six.",
+        "men.txt": "Men, black coffee. Black is what most men drink; men in hats, men with black coffee.",
+        "june.txt": "In June the trains were late. We came to London at nine, heard The Who, and drove home.",
+        "choir.txt": "Those who sing in the choir, and the one who plays: the who is who of the village.",
+        "stage.txt": "He stood there and said: to be or not to be, and laughed.",
+    }
+    (place / "tree").mkdir()
+    for name, text in texts.items():
+        (place / "tree" / name).write_text(text)
+    with Library(place / "library") as library:
+        library.index([place / "tree"])
+    return place / "library"
+
+
+@pytest.mark.parametrize(
+    ("asked", "first"),
+    [
+        ("Doctors without Borders", "bank.txt"),
+        ("doctors without borders", "bank.txt"),
+        ("a letter to the doctors without borders", "bank.txt"),
+        ("Men in Black", "friday.txt"),
+        ("The Who", "june.txt"),
+        ("the who", "june.txt"),
+        ("to be or not to be", "stage.txt"),
+    ],
+)
+def test_a_name_that_a_text_mentions_is_before_what_is_nearer_by_its_meaning(
+    said: Path, asked: str, first: str
+) -> None:
+    with Library(said) as library:
+        hits = library.search(Query(tuple(text_terms(asked)), min_score=0.0)).hits
+    assert os.path.basename(hits[0].path) == first and "words" in hits[0].channels
+    assert hits[0].score > hits[1].score
+    scores = [hit.score for hit in hits]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_words_that_say_nothing_are_no_name_in_passing(said: Path) -> None:
+    with Library(said) as library:
+        for asked in ("the who", "who is who", "in the", "on the"):
+            hits = library.search(Query((text_term(asked),), min_score=0.0)).hits
+            assert not any(os.path.basename(hit.path) == "choir.txt" and "words" in hit.channels for hit in hits), asked
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "is_name"),
+    [
+        ("men in black", "We saw Men in Black.", True),
+        ("men in black", "We saw MEN IN BLACK.", True),
+        ("men in black", "We saw men in black.", False),
+        ("men in black", "Men in black went by.", False),  # a sentence begins
+        ("men in black", "Men in black, and Men in Black.", True),
+        ("the dog", "The Dog", False),  # of one word that says something no name can be told
+        ("the who", "The Who", True),
+        ("the who", "the Who", False),
+        ("order 8841", "Order 8841", False),
+        ("hund am strand", "Der Hund am Strand", True),
+        ("what is it that", "Tell me what is it that you want.", True),
+    ],
+)
+def test_a_name_in_a_text_is_told_by_its_capitals(words: str, text: str, is_name: bool) -> None:
+    assert stands_as_name(AskedWord(tuple(words.split())), text) == is_name
+
+
+def test_the_note_tells_what_of_the_query_a_file_has(said: Path, mmsearch: Mmsearch) -> None:
+    done = mmsearch("search", "a letter to the Doctors without Borders", library=said)
+    assert "a file has these words as they are typed: Doctors without Borders; --not" in done.err
 
 
 def test_common_words_in_the_name_and_in_the_text_of_a_file_are_found_together(

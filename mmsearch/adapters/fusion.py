@@ -10,18 +10,19 @@ found, nor the other way round.
 from __future__ import annotations
 
 import os
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from mmsearch.adapters.held_out import FEWEST_QUERIES, LISTED, Judged, judged_by, split_queries
+from mmsearch.adapters.picture_weight import PictureReport, learn_picture_weight
 from mmsearch.errors import Invalid, Refused, Remedy
 from mmsearch.evaluation.datasets import Dataset
-from mmsearch.evaluation.metrics import Estimate, estimate
+from mmsearch.evaluation.metrics import Estimate
 from mmsearch.records import Progress
 from mmsearch.searching.fusion import WORDS, ChannelWeights, Fusion, logits
 from mmsearch.searching.merging import Told, together, told_by_words
@@ -29,11 +30,6 @@ from mmsearch.searching.query import Query, text_terms
 from mmsearch.searching.session import Session
 from mmsearch.searching.words import LEAST_WORD_SCORE
 
-# Of each query so many files are looked at.
-LISTED = 50
-# Fewer queries teach nothing that could be judged.
-FEWEST_QUERIES = 20
-HELD_OUT = 0.3
 _ROUNDS, _STEPS = 30, 4
 # As if so many pairs had said that scores are right as they are: few queries move them little.
 _TRUST = 5.0
@@ -53,7 +49,9 @@ class Answered(NamedTuple):
 class FusionReport:
     """How a fusion was learned and how it did on queries that were held out, without it and with it.
 
-    `channels` are its weights; `mrr` is the mean reciprocal rank of the first file that is right.
+    `channels` are its weights; `mrr` is the mean reciprocal rank of the first file that is right. What was learned from
+    captions and labels is None where there are too few of them, and `picture` where there are too few queries of a
+    picture and words.
     """
 
     label: str
@@ -64,23 +62,22 @@ class FusionReport:
     not_in_library: int
     seconds: float
     channels: Mapping[str, ChannelWeights]
-    base_hits: Estimate
-    fused_hits: Estimate
-    base_mrr: Estimate
-    fused_mrr: Estimate
+    base_hits: Estimate | None
+    fused_hits: Estimate | None
+    base_mrr: Estimate | None
+    fused_mrr: Estimate | None
+    picture: PictureReport | None = None
 
     @property
-    def worse(self) -> bool:
-        """Whether held-out queries find what is right less often, or later."""
-        return (self.fused_hits.value, self.fused_mrr.value) < (self.base_hits.value, self.base_mrr.value)
+    def judged(self) -> Judged | None:
+        """How queries by words did that were held out; None where nothing was learned from such."""
+        found = self.base_hits, self.fused_hits, self.base_mrr, self.fused_mrr
+        return None if None in found else Judged(*(one for one in found if one is not None))
 
     @property
     def better(self) -> bool:
-        """Whether one of these rose and none fell."""
-        pairs = ((self.base_hits, self.fused_hits), (self.base_mrr, self.fused_mrr))
-        return all(after.value >= before.value for before, after in pairs) and any(
-            after.value > before.value for before, after in pairs
-        )
+        """Whether held-out queries find more with some of what was learned."""
+        return any(one.better for one in (self.judged, self.picture and self.picture.judged) if one)
 
 
 class FusionRefused(Refused):
@@ -94,7 +91,8 @@ class FusionRefused(Refused):
 def learn_fusion(
     session: Session, holds: Callable[[str], bool], dataset: Dataset, on_progress: Callable[[Progress], None]
 ) -> tuple[Fusion, FusionReport]:
-    """Asks the library the captions and labels of a dataset, and learns from what is right.
+    """Asks the library the captions and labels of a dataset, and its queries of a picture and words, and learns from
+    what is right.
 
     `session` merges without a fusion; `holds` tells whether the library has a file. Captions of one file train or
     judge, never both.
@@ -104,44 +102,57 @@ def learn_fusion(
     """
     started = time.perf_counter()
     queries, missing = _queries_of(dataset, holds)
-    if len(queries) < FEWEST_QUERIES:
+    picture = learn_picture_weight(session, holds, dataset, on_progress)
+    fusion, report = Fusion({}), FusionReport("", dataset.name, 0, 0, 0, missing, 0.0, {}, None, None, None, None)
+    if len(queries) >= FEWEST_QUERIES:
+        fusion, report = _of_channels(session, dataset.name, queries, missing, on_progress)
+    elif picture is None:
         raise Invalid(
             f"{dataset.name} has {len(queries):,} queries for files of this library; {FEWEST_QUERIES} are needed.",
             Remedy("train.data"),
         )
+    weight = 1.0 if picture is None else picture.weight
+    report = replace(report, seconds=time.perf_counter() - started, picture=picture)
+    return Fusion(fusion.channels, weight), report
+
+
+def what_helps(fusion: Fusion, report: FusionReport) -> Fusion:
+    """What of a fusion let held-out queries find more; the rest is as it is without."""
+    helps_words = report.judged is not None and report.judged.better
+    helps_pictures = report.picture is not None and report.picture.judged.better
+    return Fusion(fusion.channels if helps_words else {}, fusion.picture_weight if helps_pictures else 1.0)
+
+
+def _of_channels(
+    session: Session,
+    name: str,
+    queries: Mapping[str, frozenset[str]],
+    missing: int,
+    on_progress: Callable[[Progress], None],
+) -> tuple[Fusion, FusionReport]:
     answered: list[Answered] = []
     for place, (text, right) in enumerate(queries.items()):
         told = session.told(Query(tuple(text_terms(text)), limit=LISTED, min_score=0.0))
         are_right = tuple(not right.isdisjoint(paths) for paths, _ in told)
         answered.append(Answered(tuple(one for _, one in told), are_right))
         on_progress(Progress("asking", place + 1, len(queries), "queries"))
-    train, judge = _split(list(queries.values()))
+    train, judge = split_queries(list(queries.values()))
     fusion = fitted([answered[place] for place in train])
     base, fused = ([_first_right(answered[place], one) for place in judge] for one in (None, fusion))
-    report = FusionReport(
-        label="",
-        dataset=dataset.name,
-        queries=len(queries),
-        trained_on=len(train),
-        judged_on=len(judge),
-        not_in_library=missing,
-        seconds=time.perf_counter() - started,
-        channels=fusion.channels,
-        base_hits=estimate([rank <= 10 for rank in base]),
-        fused_hits=estimate([rank <= 10 for rank in fused]),
-        base_mrr=estimate([1 / rank for rank in base]),
-        fused_mrr=estimate([1 / rank for rank in fused]),
-    )
+    judged = judged_by(base, fused)
+    report = FusionReport("", name, len(queries), len(train), len(judge), missing, 0.0, fusion.channels, *judged)
     return fusion, report
 
 
 def refuse_no_better(report: FusionReport) -> None:
     """Raises FusionRefused for a fusion that helps nothing or does harm."""
     if not report.better:
+        judged = report.judged or (report.picture and report.picture.judged)
+        assert judged is not None
         raise FusionRefused(
-            f"Held-out queries find no more with what was learned (R@10 {100 * report.fused_hits.value:.1f} % instead "
-            f"of {100 * report.base_hits.value:.1f} %, MRR {report.fused_mrr.value:.3f} instead of "
-            f"{report.base_mrr.value:.3f}), so it was not kept.",
+            f"Held-out queries find no more with what was learned (R@10 {100 * judged.fused_hits.value:.1f} % instead "
+            f"of {100 * judged.base_hits.value:.1f} %, MRR {judged.fused_mrr.value:.3f} instead of "
+            f"{judged.base_mrr.value:.3f}), so it was not kept.",
             report,
         )
 
@@ -199,19 +210,6 @@ def _queries_of(dataset: Dataset, holds: Callable[[str], bool]) -> tuple[dict[st
         for text in (*example.captions, *([example.label] if example.label else ())):
             right.setdefault(text, set()).add(os.path.abspath(example.path))
     return {text: frozenset(paths) for text, paths in right.items()}, missing
-
-
-def _split(right: Sequence[frozenset[str]]) -> tuple[list[int], list[int]]:
-    """The places of queries that train and of those that judge; those for the same files stay together."""
-    groups: dict[frozenset[str], list[int]] = {}
-    for place, paths in enumerate(right):
-        groups.setdefault(paths, []).append(place)
-    shuffled = sorted(groups.values())
-    random.Random(0).shuffle(shuffled)
-    judge: list[int] = []
-    while shuffled and len(judge) < HELD_OUT * len(right):
-        judge += shuffled.pop()
-    return sorted(place for group in shuffled for place in group), sorted(judge)
 
 
 def _first_right(answered: Answered, fusion: Fusion | None) -> float:

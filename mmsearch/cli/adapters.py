@@ -78,8 +78,9 @@ def train(
 
     It moves the vectors of the library's model; no photo of the library is encoded again. Held-out photos decide when
     to stop, and others whether the adapter is kept. `mmsearch adapters --use none` goes back. Needs the clip extra.
-    With --fusion no vector is moved: what the scores of vectors and of words are worth is learned, and `mmsearch
-    adapters --use fusion@none` goes back; that needs no extra.
+    With --fusion no vector is moved: what the scores of vectors and of words are worth is learned, and what a picture
+    weighs beside words where DATA has such queries ("queries": [{"image": "x.jpg", "text": "at night"}] of the file
+    that is right, in JSONL). `mmsearch adapters --use fusion@none` goes back; that needs no extra.
     """
     from mmsearch import output
     from mmsearch.adapters.recipe import AdapterRecipe, AdapterRefused

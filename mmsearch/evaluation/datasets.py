@@ -46,17 +46,27 @@ _WITH_SPLITS = (DatasetFormat.JSONL, DatasetFormat.KARPATHY)
 
 
 @dataclass(frozen=True)
+class PictureQuery:
+    """A query of a picture, by its absolute path, and words beside it: `search "at night" --image x.jpg`."""
+
+    image: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Example:
     """A photo and what is known of it. `path` is absolute, as `os.fsdecode` gives it.
 
     Captions, label and words have single spaces and no undecodable bytes; without captions and label, it is a
-    distractor. `words` are what it is found by beside its name: a title, keywords, a note.
+    distractor. `words` are what it is found by beside its name: a title, keywords, a note. `queries` are those of a
+    picture and words that it answers.
     """
 
     path: str
     captions: tuple[str, ...] = ()
     label: str | None = None
     words: tuple[str, ...] = ()
+    queries: tuple[PictureQuery, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,6 +108,7 @@ class _Entry:
     label: str | None = None
     split: str | None = None
     words: tuple[str, ...] = ()
+    queries: tuple[tuple[str, str], ...] = ()
 
 
 def read_dataset(
@@ -110,7 +121,8 @@ def read_dataset(
     """The data set in a file or folder.
 
     JSONL: a line per photo, `{"file": ..., "captions": [...], "label": ..., "split": ..., "words": [...]}`, all but the
-    file optional ("caption" may hold a single one). FLICKR: `name.jpg#0<TAB>caption` (Young et al., 2014), or below a
+    file optional ("caption" may hold a single one), and "queries" that it answers, `[{"image": ..., "text": ...}]`, of
+    a picture and words together. FLICKR: `name.jpg#0<TAB>caption` (Young et al., 2014), or below a
     header `image,caption` or `image_name| comment_number| comment`. COCO: captions_*.json (Chen et al., 2015).
     KARPATHY: dataset_*.json (Karpathy and Fei-Fei, 2015). FOLDERS: a photo's folder is its label. SIDECARS: x.jpg with
     x.txt or x.jpg.txt beside it, a caption per line. Of a folder, what is hidden is left out, and links are followed.
@@ -185,19 +197,36 @@ def _merged(entries: list[_Entry], folder: str) -> list[Example]:
     """One example per photo: all its captions without repeats, and its one label."""
     captions: dict[str, list[str]] = defaultdict(list)
     words: dict[str, list[str]] = defaultdict(list)
+    queries: dict[str, list[PictureQuery]] = defaultdict(list)
     labels: dict[str, str] = {}
     for entry in entries:
         path = os.path.abspath(os.path.join(folder, entry.file))
         captions[path].extend(filter(None, map(_clean, entry.captions)))
         words[path].extend(filter(None, map(_clean, entry.words)))
+        queries[path].extend(_picture_query(folder, entry.place, image, text) for image, text in entry.queries)
         label = _clean(entry.label or "")
         if label and labels.setdefault(path, label) != label:
             both = f"{labels[path]!r} and, in {entry.place}, {label!r}"
             raise Invalid(f"{path} is labelled {both}; keep one label per photo.")
     return [
-        Example(path, tuple(dict.fromkeys(texts)), labels.get(path), tuple(dict.fromkeys(words[path])))
+        Example(
+            path,
+            tuple(dict.fromkeys(texts)),
+            labels.get(path),
+            tuple(dict.fromkeys(words[path])),
+            tuple(dict.fromkeys(queries[path])),
+        )
         for path, texts in captions.items()
     ]
+
+
+def _picture_query(folder: str, place: str, image: str, text: str) -> PictureQuery:
+    path, words = os.path.abspath(os.path.join(folder, image)), _clean(text)
+    if not os.path.isfile(path):
+        raise NotFound(f"The picture {path} of a query in {place} does not exist", Remedy("images"))
+    if not words:
+        raise Invalid(f"A query in {place} has no words; correct it.")
+    return PictureQuery(path, words)
 
 
 def _clean(text: str) -> str:
@@ -317,7 +346,10 @@ def _jsonl_entries(path: str) -> Iterator[_Entry]:
             caption for key in ("captions", "caption") for caption in _texts(record, key, place, "caption")
         )
         label, split = (_value(record, key, str, place, optional=True) for key in ("label", "split"))
-        yield _Entry(place, file, captions, label, split, _texts(record, "words", place, "text of words"))
+        words = _texts(record, "words", place, "text of words")
+        queries = _value(record, "queries", list, place, optional=True) or []
+        pairs = ((_value(one, "image", str, place), _value(one, "text", str, place)) for one in queries)
+        yield _Entry(place, file, captions, label, split, words, tuple(pairs))
 
 
 def _texts(record: Any, key: str, place: str, what: str) -> tuple[str, ...]:

@@ -44,10 +44,11 @@ class Fusions:
     ) -> FusionReport:
         """Learns how channels are merged from captions and labels of files that the library holds, and uses it.
 
-        A fusion with which held-out queries find no more is refused (FusionRefused) unless `force` is given.
-        `use("fusion@none")` goes back.
+        From queries of a picture and words that such files answer (`PictureQuery`) it learns what a picture weighs
+        beside words. What of both lets held-out queries find no more is left as it is; where nothing does more it is
+        refused (FusionRefused), unless `force` is given, which keeps all. `use("fusion@none")` goes back.
         """
-        from mmsearch.adapters.fusion import learn_fusion, refuse_no_better
+        from mmsearch.adapters.fusion import learn_fusion, refuse_no_better, what_helps
         from mmsearch.indexing.roots import absolute
 
         access = self._access
@@ -58,6 +59,8 @@ class Fusions:
             )
             if not force:
                 refuse_no_better(report)
+                fusion = what_helps(fusion, report)
+                report = replace(report, channels=fusion.channels)
             with access.writing() as writer:
                 about = {key: one for key, one in asdict(report).items() if key not in ("label", "channels")}
                 return replace(report, label=add_fusion(writer, fusion, in_utc(time.time_ns()), about).label)

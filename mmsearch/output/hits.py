@@ -92,9 +92,10 @@ def _notes_on_words(result: SearchResult) -> list[str]:
     told = [f"did you mean {visible(one.text)}?" for one in result.suggestions]
     for term in result.query.terms:
         if term.typed == term.value:
-            told.append(
-                f"a file has these words as they are typed: {visible(term.value)}; --not keeps away from things."
-            )
+            from mmsearch.searching.literal import name_as_typed
+
+            name = visible(name_as_typed(term))
+            told.append(f"a file has these words as they are typed: {name}; --not keeps away from things.")
         read_as = term.read_as
         if read_as is None:
             continue

@@ -3,15 +3,16 @@
 A channel's score `s` becomes `1 / (1 + exp(-(slope logit(s) + shift)))`, a logistic regression of one number, before
 the channels are merged as ever: the merged score stays a probability, and the order within a channel stays as it is.
 A literal match is worth no less than vectors are of half its score: so that of a rare word or name stays above vague
-neighbours, whatever was learned. The library has any number of fusions, by number, and one or none in use. Without one
-nothing is computed.
+neighbours, whatever was learned. And what a picture weighs in a query that has words too, where 1 is as much as these.
+
+The library has any number of fusions, by number, and one or none in use. Without one nothing is computed.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -20,7 +21,7 @@ import numpy.typing as npt
 from mmsearch.errors import Damaged, NotFound, Remedy
 
 if TYPE_CHECKING:
-    from mmsearch.searching.query import Query
+    from mmsearch.searching.query import Query, Term
     from mmsearch.store.protocol import Store
 
 # What a fusion is called begins so; then come its number, or words for none and for all.
@@ -52,9 +53,13 @@ class ChannelWeights:
 
 @dataclass(frozen=True)
 class Fusion:
-    """The weights of channels: of vectors by their modality, and of `words`. Others stay as they are."""
+    """The weights of channels: of vectors by their modality, and of `words`. Others stay as they are.
+
+    `picture_weight` is what the weights of pictures are multiplied by where a query has words too.
+    """
 
     channels: Mapping[str, ChannelWeights]
+    picture_weight: float = 1.0
 
     def moved(self, channel: str, scores: Scores) -> Scores:
         """What the scores of a channel, in [0, 1], are worth."""
@@ -81,7 +86,7 @@ class StoredFusion:
     about: dict[str, Any]
     in_use: bool = False
 
-    JSON_FIELDS: ClassVar = ("label", "in_use", "added", "channels", "about")
+    JSON_FIELDS: ClassVar = ("label", "in_use", "added", "channels", "picture_weight", "about")
 
     @property
     def label(self) -> str:
@@ -92,6 +97,11 @@ class StoredFusion:
     def channels(self) -> Mapping[str, ChannelWeights]:
         """Its weights."""
         return self.fusion.channels
+
+    @property
+    def picture_weight(self) -> float:
+        """What a picture weighs beside words."""
+        return self.fusion.picture_weight
 
 
 def logits(scores: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
@@ -114,7 +124,10 @@ def stored_fusions(store: Store) -> list[StoredFusion]:
         return [
             StoredFusion(
                 int(number),
-                Fusion({name: ChannelWeights(**one) for name, one in fields["channels"].items()}),
+                Fusion(
+                    {name: ChannelWeights(**one) for name, one in fields["channels"].items()},
+                    float(fields.get("picture_weight", 1.0)),
+                ),
                 fields["added"],
                 fields["about"],
                 held["in_use"] == int(number),
@@ -129,6 +142,22 @@ def fusion_for(query: Query, learned: Fusion | None) -> Fusion | None:
     """The fusion that is used for a query: none but for one of texts, as it was learned from such alone."""
     is_of_texts = all(term.modality == "text" for term in query.terms) and not (query.like or query.unlike)
     return learned if is_of_texts else None
+
+
+def weighed(query: Query, learned: Fusion | None) -> tuple[Term, ...]:
+    """The terms of a query, with the learned weight of pictures where words are wanted beside them.
+
+    What is to be avoided, and queries with what is liked or not, stay as they are: nothing was learned of these.
+    """
+    wanted = {term.modality for term in query.terms if term.weight > 0}
+    if learned is None or learned.picture_weight == 1.0 or query.like or query.unlike or len(wanted) < 2:
+        return query.terms
+    return tuple(
+        replace(term, weight=term.weight * learned.picture_weight)
+        if term.modality == "image" and term.weight > 0
+        else term
+        for term in query.terms
+    )
 
 
 def fusion_in_use(store: Store, name: str | None = None) -> Fusion | None:
@@ -193,6 +222,7 @@ def _keep(store: Store, fusions: list[StoredFusion], in_use: int | None) -> None
     fields = {
         str(one.number): {
             "channels": {name: asdict(weights) for name, weights in one.fusion.channels.items()},
+            "picture_weight": one.fusion.picture_weight,
             "added": one.added,
             "about": one.about,
         }

@@ -1,23 +1,29 @@
-"""A text that says what it is to be without, and may be a name: `Doctors without Borders`.
+"""Words that are a name as they stand: `Doctors without Borders`, `The Who`.
 
-Such a text is two terms, what is wanted and what is to be avoided (`query.text_terms`). Where a file has the words
-around `without` as they were typed, in its names, its details or its texts, they are meant as they stand.
+A text that says what it is to be without is two terms, what is wanted and what is to be avoided (`query.text_terms`).
+Where a file has the words around `without` as they were typed, in its names, its details or its texts, they are meant
+as they stand. In what a file says a name is told by its capitals.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from mmsearch.nearest.spaces import ModelInUse
 from mmsearch.records import Filters
 from mmsearch.searching.function_words import FUNCTION_WORDS
 from mmsearch.searching.query import Query, Term, as_one, as_parts, in_parts
 from mmsearch.store.word_index import WordIndex
-from mmsearch.store.words import AskedWord, asked_word
+from mmsearch.store.words import AskedWord, asked_word, words_of_text, words_placed
+
+if TYPE_CHECKING:
+    from mmsearch.nearest.spaces import ModelInUse
 
 # So many files and passages that have the words are looked at for one that passes the filters.
 _MOST = 2_000
+# So many words that say nothing stand together, in their order, where somebody is quoted.
+_QUOTED = 4
 
 
 def as_typed(query: Query, store: WordIndex, models: Sequence[ModelInUse]) -> Query:
@@ -41,6 +47,38 @@ def name_in(term: Term) -> AskedWord | None:
     """The words around `without` in a text that was made one again."""
     parts = list(as_parts([term]))
     return _phrase(*parts) if len(parts) == 2 else None
+
+
+def name_as_typed(term: Term) -> str:
+    """That name as it was typed, without what stands around it; all of the text where there is none in it."""
+    name = name_in(term)
+    if name is None:
+        return term.value
+    placed = words_placed(term.value)
+    pieces, count = tuple(piece for piece, _, _ in placed), len(name.pieces)
+    starts = (start for start in range(len(placed) - count + 1) if pieces[start : start + count] == name.pieces)
+    start = next(starts, None)
+    return term.value if start is None else term.value[placed[start][1] : placed[start + count - 1][2]]
+
+
+def stands_as_name(word: AskedWord, text: str) -> bool:
+    """Whether several words stand in a text with capitals, as a name does: two at least, and all that say something.
+
+    Where none of them says anything all have a capital, unless they are so many that only a quotation has them.
+    """
+    says_something = [piece not in FUNCTION_WORDS for piece in word.pieces]
+    telling = says_something if any(says_something) else [True] * len(word.pieces)
+    if not any(says_something) and len(word.pieces) >= _QUOTED:
+        return word.is_in(words_of_text(text))
+    placed, count = words_placed(text), len(word.pieces)
+    for start in range(len(placed) - count + 1):
+        some = placed[start : start + count]
+        if tuple(piece for piece, _, _ in some) != word.pieces:
+            continue
+        cased = [text[begins] for (_, begins, _), is_telling in zip(some, telling, strict=True) if is_telling]
+        if sum(one.isupper() for one in cased) >= 2 and not any(one.islower() for one in cased):
+            return True
+    return False
 
 
 def _stands_somewhere(part: Sequence[Term], store: WordIndex, filters: Filters, model_ids: Sequence[int]) -> bool:

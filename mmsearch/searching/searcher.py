@@ -92,7 +92,7 @@ class Answer(NamedTuple):
 
 class _Asked(NamedTuple):
     """A channel that is asked, by which query: what ranks its items, what their cosines mean, and the score that a hit
-    has at least.
+    has at least, and by its vector alone at most.
     """
 
     channel: Channel
@@ -102,6 +102,7 @@ class _Asked(NamedTuple):
     threshold: float
     rows: int
     fusion: Fusion | None
+    most: float
 
 
 class _Near(NamedTuple):
@@ -137,6 +138,8 @@ class Searcher:
         asked: list[_Asked] = []
         fusion = self._fusion = fusion_for(query, self._state.fusion)
         thresholds: dict[Modality, float] = {}
+        words = WordChannel(self._store, query.terms, query.filters, [one.model_id for one in self._state.models])
+        most = told_by_words(words.least_by_name, fusion=fusion)
         for channel, filters in self._state.asked_channels(query.filters):
             in_space = vectors.get(channel.in_use.model_id)
             if in_space is None:  # a model that does not take the query's terms
@@ -148,11 +151,9 @@ class Searcher:
             threshold = self._threshold(query, channel, in_space, rows, background)
             if fusion is not None and query.min_score is None:
                 threshold = fusion.moved_one(channel.modality, threshold)
-            asked.append(_Asked(channel, in_space, ranking, background, threshold, rows, fusion))
+            asked.append(_Asked(channel, in_space, ranking, background, threshold, rows, fusion, most))
             thresholds[channel.modality] = min(threshold, thresholds.get(channel.modality, math.inf))
         companions = Companions(self._store, query.filters)
-        models = [in_use.model_id for in_use in self._state.models]
-        words = WordChannel(self._store, query.terms, query.filters, models)
         every = query if query.random is None else replace(query, offset=0, limit=LARGEST_NUMBER)
         page, total, is_exact, nearest = self._page(every, asked, words, companions)
         ranks = list(range(every.offset + 1, every.offset + len(page) + 1))
@@ -443,6 +444,7 @@ def _measured(asked: _Asked, compared: Nearest | Compared) -> dict[int, Measured
     scores = scoring.scores(compared.corrected, asked.background)
     if asked.fusion is not None:
         scores = asked.fusion.moved(asked.channel.modality, scores)
+    scores = np.minimum(scores, np.float32(asked.most))
     columns = (compared.item_ids, scores, compared.corrected, compared.cosines)
     return {
         item_id: Measured(score >= asked.threshold, score, corrected, cosine)

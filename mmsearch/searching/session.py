@@ -24,7 +24,7 @@ from mmsearch.searching.channels import (
     models_at,
 )
 from mmsearch.searching.connections import Connections
-from mmsearch.searching.fusion import fusion_in_use
+from mmsearch.searching.fusion import fusion_in_use, weighed
 from mmsearch.searching.languages import as_read, texts_of
 from mmsearch.searching.literal import as_typed
 from mmsearch.searching.merging import Told
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from mmsearch.searching.explanations import Explanation
     from mmsearch.searching.facets import Facets
     from mmsearch.searching.listing import ListPages
+    from mmsearch.searching.query_parts import PartsNear
     from mmsearch.searching.stored_files import FileSources, PassagePlace, Passages, StoredFile
 
 # A derived file that was replaced a moment ago belongs to a state that is about to come.
@@ -136,6 +137,21 @@ class Session:
         with self._place.guarded():
             _, _, answer = self._answered(query, self._search_now)
         return [((hit.path, *hit.copies), told) for hit, told in zip(answer.hits, answer.told, strict=True)]
+
+    def parts(self, query: Query) -> list[tuple[str, PartsNear]]:
+        """How near the nearest pictures lie to the words of a query and to its picture, of which it has one each.
+
+        Raises:
+            MmsearchError: as for `search`.
+        """
+        from mmsearch.searching.query_parts import parts_near
+
+        with self._place.guarded():
+            _, _, found = self._answered(
+                query,
+                lambda store, state, read, vectors, tries: parts_near(store, state, self._presence, read, vectors),
+            )
+        return found
 
     def list_files(
         self,
@@ -360,7 +376,7 @@ class Session:
                 else:
                     vectors.append(vector)
             if len(vectors) == len(terms):
-                asked = QueryVector.of(terms, vectors) if vectors else None
+                asked = QueryVector.of(weighed(query, state.fusion), vectors) if vectors else None
                 if query.like or query.unlike:
                     from mmsearch.searching.feedback import with_feedback
 

@@ -9,7 +9,7 @@ from mmsearch.searching.query import Term
 from mmsearch.searching.results import Suggestion
 from mmsearch.searching.spelling import suggestions
 from mmsearch.searching.word_ranking import WordRanking, WordsNear
-from mmsearch.searching.words import NO_MATCH, WordMatch, readings_of_query
+from mmsearch.searching.words import NO_MATCH, OF_OTHERS, WordMatch, readings_of_query
 from mmsearch.store.word_index import WordIndex
 from mmsearch.store.words import AskedWord
 
@@ -45,7 +45,12 @@ class WordChannel:
     def words(self) -> tuple[AskedWord, ...]:
         """The words and phrases of all readings, each by itself."""
         weighed = (one for ranking, _ in self._found for one in ranking.words)
-        return tuple(dict.fromkeys(one.word for one in weighed if one.part != "typed"))
+        return tuple(dict.fromkeys(one.word for one in weighed if one.part not in OF_OTHERS))
+
+    @property
+    def least_by_name(self) -> float:
+        """The score that a file has at least which holds what is meant as it stands, a name; 1 for none."""
+        return self._typed.least_by_name
 
     def match(self, source: WordSource) -> WordMatch:
         """How well a place matches, and whether it is better by the English words than by those that were typed."""

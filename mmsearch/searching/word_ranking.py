@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from mmsearch.records import Filters, WordPlace, WordSource
+from mmsearch.searching.literal import stands_as_name
 from mmsearch.searching.words import (
+    OF_OTHERS,
     AskedWords,
     Part,
     WeightedWord,
     WordMatch,
     begun,
+    least_by_name,
     matched,
     parts_of,
     score_of,
@@ -79,6 +82,11 @@ class WordRanking:
         """Whether no file has words of the query but those that may be ranked."""
         return not self._common
 
+    @property
+    def least_by_name(self) -> float:
+        """The score that a place has at least which holds what is meant as it stands, a name; 1 for none."""
+        return least_by_name(self.words)
+
     def match(self, source: WordSource) -> WordMatch:
         """How well a place matches."""
         return matched(source, self.words)
@@ -90,7 +98,7 @@ class WordRanking:
 
     @property
     def _has_rare_word(self) -> bool:
-        return any(one.part != "typed" for one in self._rare)
+        return any(one.part not in OF_OTHERS for one in self._rare)
 
     def best(self, count: int) -> WordsNear:
         """The best so many places, each in a file of its own or in one that others have named."""
@@ -160,20 +168,29 @@ class WordRanking:
         self._join()
 
     def _look_up_typed(self, known: int) -> None:
-        """The texts as they were typed: of each the first form that something holds."""
+        """The texts as they were typed: of each the first form that something holds; and those that are names."""
         if not (self._asked.words or self._asked.phrases):
             for forms in self._asked.typed:
-                named = self._store.files_named(forms[0], RARE)
-                if named:
-                    one = weighted(forms[0], len(named), known, "name")
-                    self.words.append(one)
-                    self._rare.append(one)
-                    self._note(one, named, ())
+                self._add_alone(forms[0], known)
             return
         missing = {piece for word in self.missing for piece in word.pieces}
         for forms in self._asked.typed if self._rare or self._common else ():
             new = (form for form in forms if form not in self._asked.words and missing.isdisjoint(form.pieces))
             any(self._add(form, known, RARE, "typed") for form in new)
+        for name in self._asked.names:
+            self._add(name, known, RARE, "name")
+
+    def _add_alone(self, word: AskedWord, known: int) -> None:
+        """Takes words into account that say nothing apart: in names, and in texts that have them as one."""
+        named = self._store.files_named(word, RARE)
+        _, items = self._store.documents_with([word], RARE)
+        sources = self._store.word_sources(items, self._filters) if items else []
+        said = {source.item_id for source in sources if stands_as_name(word, source.text)}
+        if named or said:
+            one = weighted(word, len(named) + len(said), known, "alone")
+            self.words.append(one)
+            self._rare.append(one)
+            self._note(one, named, said)
 
     def _join(self) -> None:
         """What a file says by its name, and a passage in it, are told together: the passage comes as early as both."""

@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from mmsearch.records import WordSource
 from mmsearch.searching.function_words import BESIDE_THE_POINT, FUNCTION_WORDS
-from mmsearch.searching.literal import name_in
+from mmsearch.searching.literal import name_in, stands_as_name
 from mmsearch.searching.query import Term
 from mmsearch.store.words import AskedWord, asked_word, is_spaceless, words_of_name, words_of_text
 
@@ -30,7 +30,8 @@ MOST_WORDS = 24
 _ALONE, _BY_WEIGHT, _BY_SHARE = -0.2, 2.45, 10.0
 _IN_NAMES, _IN_TEXTS, _BEGUN = 1.0, 0.9, 0.85
 # A name in which all words stand in the order in which they were typed tells so much more: no other file is meant as
-# surely. Texts say many things in passing: there they tell as one word more.
+# surely. Texts say many things in passing: there they tell so where they are written as a name is, and else as one
+# word more.
 _AS_TYPED = 16.0
 _FEWEST_LETTERS_BEGUN = 3
 
@@ -42,15 +43,17 @@ class AskedWords(NamedTuple):
     """What a query asks of the word index: words, and phrases that a hit has to hold.
 
     `typed` are the texts as they were typed, of several words each: where one stands so it is what is meant. Of texts
-    that say nothing else (`The Who`) they are all there is, looked for in names.
+    that say nothing else (`The Who`) they are all there is, looked for in names, and in texts where they are written as
+    one. `names` are those of texts that a session has found to be names (`Doctors without Borders`).
     """
 
     words: tuple[AskedWord, ...]
     phrases: tuple[AskedWord, ...]
     typed: tuple[tuple[AskedWord, ...], ...] = ()
+    names: tuple[AskedWord, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.words or self.phrases or self.typed)
+        return bool(self.words or self.phrases or self.typed or self.names)
 
 
 def words_of_query(terms: Iterable[Term]) -> AskedWords:
@@ -65,22 +68,23 @@ def words_of_query(terms: Iterable[Term]) -> AskedWords:
     words = [word for text in texts for word in _bare_words(_PHRASE.sub(" ", text))]
     telling = [word for word in words if not BESIDE_THE_POINT.issuperset(word.pieces)] or words
     wanted = () if has_pictures else tuple(dict.fromkeys(telling))[:MOST_WORDS]
-    typed = () if has_pictures else tuple(filter(None, (_as_typed(term) for term in terms if term.value in texts)))
-    return AskedWords(wanted, tuple(dict.fromkeys(one for one in phrases if one is not None)), typed)
+    asked = AskedWords(wanted, tuple(dict.fromkeys(one for one in phrases if one is not None)))
+    if has_pictures:
+        return asked
+    of_texts = [(term.value, name_in(term)) for term in terms if term.value in texts]
+    typed = (_as_typed(text) for text, name in of_texts if name is None)
+    names = dict.fromkeys(name for _, name in of_texts if name is not None)
+    return asked._replace(typed=tuple(filter(None, typed)), names=tuple(names))
 
 
-def _as_typed(term: Term) -> tuple[AskedWord, ...]:
-    """The text as one phrase and, less surely meant, without what says nothing at its ends, and what in it is a name
-    that says `without`; none of a single word.
-    """
-    text = term.value
+def _as_typed(text: str) -> tuple[AskedWord, ...]:
+    """The text as one phrase and, less surely meant, without what says nothing at its ends; none of a single word."""
     whole = asked_word(text) if len(text.split()) > 1 and not _PHRASE.search(text) else None
     if whole is None or not 2 <= len(whole.pieces) <= MOST_WORDS:
         return ()
     says = [place for place, piece in enumerate(whole.pieces) if piece not in _SAY_NOTHING]
     core = whole._replace(pieces=whole.pieces[says[0] : says[-1] + 1]) if says else whole
-    forms = (whole, core, name_in(term) or whole)
-    return tuple(form for form in dict.fromkeys(forms) if len(form.pieces) > 1)
+    return tuple(form for form in dict.fromkeys((whole, core)) if len(form.pieces) > 1)
 
 
 def readings_of_query(terms: Iterable[Term]) -> tuple[AskedWords, ...]:
@@ -130,8 +134,11 @@ def begun(word: AskedWord) -> AskedWord | None:
 
 
 # What a word is to a query: one of its words; all of them as they were typed, which tells more where it stands and
-# nothing where it does not; or that where it is all there is, so that it counts in names alone.
-Part: TypeAlias = Literal["word", "typed", "name"]
+# nothing where it does not; the name that is meant, so that what lacks it lacks nearly all; or words that say nothing
+# apart, which count in names, and where they are written as one.
+Part: TypeAlias = Literal["word", "typed", "name", "alone"]
+# Those that are made of words which stand beside them.
+OF_OTHERS: frozenset[Part] = frozenset(("typed", "name"))
 
 
 class WeightedWord(NamedTuple):
@@ -154,7 +161,7 @@ def weighted(word: AskedWord, documents: int, known: int, part: Part = "word") -
     """That of a word that so many documents hold, of those that are known."""
     known = max(known, documents)
     weight = math.log(1 + (known - documents + 0.5) / (documents + 0.5))
-    if part == "typed":
+    if part in OF_OTHERS:
         return WeightedWord(word, weight, _AS_TYPED, part)
     return WeightedWord(word, weight, _BEGUN if word.is_begun and len(word.pieces[-1]) > 2 else 1.0, part)
 
@@ -177,14 +184,28 @@ def matched(source: WordSource, words: Sequence[WeightedWord]) -> WordMatch:
     for one in words:
         if any(one.word.is_in(field) for field in named):
             evidence += _IN_NAMES * one.most
-        elif one.part != "name" and any(one.word.is_in(field) for field in texts):
-            evidence += _IN_TEXTS * (one.weight if one.part == "typed" else one.most)
+        elif any(one.word.is_in(field) for field in texts):
+            evidence += _IN_TEXTS * _told_in(source, one)
     return WordMatch(score_of(evidence, words))
+
+
+def _told_in(source: WordSource, one: WeightedWord) -> float:
+    """What a word tells that stands in what a place says."""
+    if one.part in ("word", "name") or any(stands_as_name(one.word, text) for text in (source.text, source.told)):
+        return one.most
+    return one.weight if one.part == "typed" else 0.0
 
 
 def score_of(evidence: float, words: Sequence[WeightedWord]) -> float:
     """The score of a match of so much weight; 0 where nothing matches."""
     if not evidence:
         return 0.0
-    share = min(1.0, evidence / sum(one.weight for one in words if one.part != "typed"))
+    wanted = sum(one.most if one.part == "name" else one.weight for one in words if one.part != "typed")
+    share = min(1.0, evidence / wanted)
     return 1 / (1 + math.exp(-(_ALONE + _BY_WEIGHT * math.log1p(evidence) - _BY_SHARE * (1 - share))))
+
+
+def least_by_name(words: Sequence[WeightedWord]) -> float:
+    """The score of a text that holds what is meant as it stands and nothing else; 1 where nothing is."""
+    meant = (one.most for one in words if one.part in ("name", "alone"))
+    return min((score_of(_IN_TEXTS * most, words) for most in meant), default=1.0)
