@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from mmsearch.searching.results import FileList, Hit, LibraryMark, ListedFile, Moment, SearchResult, Suggestion
     from mmsearch.searching.session import Session
     from mmsearch.searching.stored_files import Passage, PassagePlace, Passages, StoredFile
+    from mmsearch.store.measures import Measure, MeasureGroup
     from mmsearch.store.queue_state import QueueState, WorkerState
     from mmsearch.store.sqlite.backup import Backup
     from mmsearch.store.sqlite.compaction import Compacted
@@ -147,6 +148,8 @@ __all__ = [
     "ListedFile",
     "Loss",
     "Losses",
+    "Measure",
+    "MeasureGroup",
     "Medium",
     "MmsearchError",
     "Modality",
@@ -295,6 +298,7 @@ _ROOMS = {
         "WatchSettings",
     ),
     "mmsearch.indexing.work": ("WorkReport", "WorkSettings"),
+    "mmsearch.store.measures": ("Measure", "MeasureGroup"),
     "mmsearch.store.queue_state": ("QueueState", "WorkerState"),
     "mmsearch.indexing.watching.watcher": ("Watcher",),
     "mmsearch.library": ("Library",),

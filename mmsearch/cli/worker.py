@@ -8,12 +8,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmsearch.cli.index import MaxPassagesOption, MaxTextMbOption, WorkersOption, limits_of
 from mmsearch.cli.running import EXIT_INTERRUPTED, DeviceOption, JsonOption, LibraryOption, progress_bar, show
+
+if TYPE_CHECKING:
+    from mmsearch.library import Library
 
 _DRAINING = "finishing what is in work, and giving back the rest; once more ends it at once."
 
@@ -29,6 +32,14 @@ LeaseOption = Annotated[
         help="Without a sign of life for so long it is given up, and others do what it was at; by the server's clock.",
     ),
 ]
+MetricsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[HOST:]PORT",
+        help="Tell Prometheus at this port (/metrics) of the queue, the workers and the library, and who asks at "
+        "/health that the worker runs. Only this machine can ask, unless a HOST is given: 0.0.0.0:9187.",
+    ),
+]
 
 
 def worker(
@@ -38,6 +49,7 @@ def worker(
     max_passages: MaxPassagesOption = 2_000,
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
+    metrics: MetricsOption = None,
     as_json: JsonOption = False,
     library: LibraryOption = None,
 ) -> None:
@@ -53,13 +65,32 @@ def worker(
     from mmsearch.output import work
 
     settings = WorkSettings(limits_of(max_text_mb, max_passages), workers, exit_when_empty, lease)
-    with Library(library, device) as opened, _drained(settings.stop) as ended, progress_bar(as_json) as on_progress:
+    with (
+        Library(library, device) as opened,
+        _drained(settings.stop) as ended,
+        _monitored(opened, metrics),
+        progress_bar(as_json) as on_progress,
+    ):
         report = opened.work(settings, on_progress=on_progress, on_notice=output.say)
     for note in work.notes(report):
         output.say(note)
     show(report, as_json, work.worked)
     if signal.SIGINT in ended:
         raise typer.Exit(EXIT_INTERRUPTED)
+
+
+@contextmanager
+def _monitored(library: Library, where: str | None) -> Iterator[None]:
+    """Tells monitors of the library at that port, and says so, where one is given."""
+    if where is None:
+        yield
+        return
+    from mmsearch import output
+    from mmsearch.server.monitoring import address_in, monitored
+
+    with monitored(library, address_in(where)) as url:
+        output.say(f"metrics at {url}")
+        yield
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mmsearch.library.access import Access
@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from mmsearch.indexing.run import IndexRequest
     from mmsearch.indexing.work import WorkReport, WorkSettings
     from mmsearch.records import Progress
+    from mmsearch.store.measures import Measure, MeasureGroup
 
 
 class Working:
-    """The part of `Library` that reads and encodes files."""
+    """The part of `Library` that reads and encodes files, and tells monitors how that goes."""
 
     _access: Access
 
@@ -35,6 +36,26 @@ class Working:
 
         access = self._access
         return Worker(access.place, access.encoders, settings or WorkSettings(), on_progress, on_notice).run()
+
+    def measures(self, groups: Sequence[MeasureGroup] | None = None) -> dict[MeasureGroup, tuple[Measure, ...] | None]:
+        """What a monitor is told of a library that workers share: the measures of some groups, or of all.
+
+        They are taken from the database, and cost it little; None stands for those that it did not tell in time, or
+        that its role may not see. Nothing for a library in a folder: what there is to be told stands in its status.
+        """
+        from mmsearch.indexing.roots import is_away
+        from mmsearch.store.measures import MEASURE_GROUPS, Measure
+
+        access = self._access
+        with access.guarded():
+            store = access.reading()
+            if not store.has_measures:
+                return {}
+            told = {group: store.measured(group) for group in groups or MEASURE_GROUPS}
+            if "roots" in told:
+                away = sum(is_away(store, root) for root in store.roots())
+                told["roots"] = (Measure("roots_offline", away),)
+            return told
 
     def _index(self, request: IndexRequest, on_progress: Callable[[Progress], None]) -> IndexReport:
         from mmsearch.indexing.run import IndexRun

@@ -61,10 +61,8 @@ class WorkQueue(Protocol):
     def enlist(self, name: str, lease: float) -> int:
         """Adds a worker that is alive for so many seconds. Returns its number, which no other one ever has."""
 
-    def renew(self, worker: int, lease: float, done: int) -> bool:
-        """Lets the worker live for so many seconds from now, and says how many files it has stored; False where it is
-        given up.
-        """
+    def renew(self, worker: int, lease: float) -> bool:
+        """Lets the worker live for so many seconds from now; False where it is given up."""
 
     def leave(self, worker: int) -> None:
         """Ends a worker in good order: what it has claimed is given back as it was."""
@@ -86,7 +84,9 @@ class WorkQueue(Protocol):
         """Those of the jobs that are the worker's, and stay so until the caller's transaction ends."""
 
     def finish(self, job_ids: Collection[int]) -> None:
-        """Takes jobs out of the queue, within the caller's transaction."""
+        """Takes jobs out of the queue, and counts them for their workers and models, at the end of the caller's
+        transaction.
+        """
 
     def jobs_left(self, model_ids: Sequence[int], root_ids: Sequence[int]) -> QueueState:
         """How it stands with the jobs of those models and roots; workers are those of the whole queue."""

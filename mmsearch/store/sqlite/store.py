@@ -15,6 +15,7 @@ from pathlib import Path
 from mmsearch.errors import Invalid, NotFound, Remedy, Unavailable, Unsupported
 from mmsearch.files.private import keep_private, make_private_file
 from mmsearch.files.regular import check_regular
+from mmsearch.store.measures import Measure, MeasureGroup
 from mmsearch.store.refusals import OlderLibrary
 from mmsearch.store.sqlite.archives import ArchiveTables
 from mmsearch.store.sqlite.files import FileTables
@@ -35,6 +36,11 @@ class SqliteStore(FileTables, ArchiveTables, StageTables, ItemTables, ModelTable
     """One connection to the library's SQLite file. A reader never waits for a writer (write-ahead log)."""
 
     finds_nearest = False
+    has_measures = False
+
+    def measured(self, group: MeasureGroup) -> tuple[Measure, ...]:
+        """None: what there is to be told of it stands in its status."""
+        return ()
 
     def queue_state(self) -> None:
         """Such a library has no queue: the one process that writes it encodes what it finds."""
