@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from mmsearch.searching.session import Session
     from mmsearch.searching.stored_files import Passage, PassagePlace, Passages, StoredFile
     from mmsearch.store.measures import Measure, MeasureGroup
-    from mmsearch.store.queue_state import QueueState, WorkerState
+    from mmsearch.store.queue_state import Pause, QueueState, WorkerState
     from mmsearch.store.sqlite.backup import Backup
     from mmsearch.store.sqlite.compaction import Compacted
     from mmsearch.store.sqlite.salvage import Salvaged
@@ -164,6 +164,7 @@ __all__ = [
     "Passage",
     "PassagePlace",
     "Passages",
+    "Pause",
     "PhotoLabel",
     "Progress",
     "Pruned",
@@ -299,7 +300,7 @@ _ROOMS = {
     ),
     "mmsearch.indexing.work": ("WorkReport", "WorkSettings"),
     "mmsearch.store.measures": ("Measure", "MeasureGroup"),
-    "mmsearch.store.queue_state": ("QueueState", "WorkerState"),
+    "mmsearch.store.queue_state": ("Pause", "QueueState", "WorkerState"),
     "mmsearch.indexing.watching.watcher": ("Watcher",),
     "mmsearch.library": ("Library",),
     "mmsearch.library.adapters": ("Adapters",),

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmsearch.cli.index import MaxPassagesOption, MaxTextMbOption, WorkersOption, limits_of
-from mmsearch.cli.running import EXIT_INTERRUPTED, DeviceOption, JsonOption, LibraryOption, progress_bar, show
+from mmsearch.cli.running import (
+    EXIT_INTERRUPTED,
+    EXIT_NONE,
+    DeviceOption,
+    JsonOption,
+    LibraryOption,
+    progress_bar,
+    show,
+)
+from mmsearch.errors import Invalid
 
 if TYPE_CHECKING:
     from mmsearch.library import Library
@@ -40,6 +49,18 @@ MetricsOption = Annotated[
         "/health that the worker runs. Only this machine can ask, unless a HOST is given: 0.0.0.0:9187.",
     ),
 ]
+PauseOption = Annotated[
+    bool, typer.Option("--pause", help="Let no worker, on any machine, begin what waits, until --resume; and end.")
+]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Let workers go on with what was paused; and end.")]
+RootOption = Annotated[
+    str | None,
+    typer.Option("--root", metavar="DIR", help="With --pause and --resume: only files of this root of the library."),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", metavar="NAME", help="With --pause and --resume: only what this model is to encode."),
+]
 
 
 def worker(
@@ -50,6 +71,10 @@ def worker(
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
     metrics: MetricsOption = None,
+    pause: PauseOption = False,
+    resume: ResumeOption = False,
+    root: RootOption = None,
+    model: ModelOption = None,
     as_json: JsonOption = False,
     library: LibraryOption = None,
 ) -> None:
@@ -58,12 +83,20 @@ def worker(
     For a library in PostgreSQL. A worker runs wherever the files lie at the same paths, and the library's models are
     there; it takes files from the queue until it is stopped. Ctrl-C (exit code 130) and SIGTERM (exit code 0) let it
     finish what is in work, and give back the rest. What a worker was at that is killed is done by another one.
+
+    With --pause and --resume it does no work: workers finish what they are at, and leave what is paused. Exit code 1
+    where there was nothing to be resumed.
     """
     from mmsearch import output
     from mmsearch.indexing.work import WorkSettings
     from mmsearch.library import Library
     from mmsearch.output import work
 
+    if pause or resume:
+        _pause(library, root, model, resume if pause != resume else None, as_json)
+        return
+    if root is not None or model is not None:
+        raise Invalid("--root and --model say what is paused or resumed; a worker takes whatever waits.")
     settings = WorkSettings(limits_of(max_text_mb, max_passages), workers, exit_when_empty, lease)
     with (
         Library(library, device) as opened,
@@ -77,6 +110,24 @@ def worker(
     show(report, as_json, work.worked)
     if signal.SIGINT in ended:
         raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _pause(library: str | None, root: str | None, model: str | None, resume: bool | None, as_json: bool) -> None:
+    """Pauses a part of the queue, or resumes it, and tells how it stands with the queue then."""
+    from mmsearch.library import Library
+    from mmsearch.output import work
+
+    if resume is None:
+        raise Invalid("--pause and --resume are opposites; give one of them.")
+    with Library(library) as opened:
+        is_done = True
+        if resume:
+            is_done = bool(opened.resume_queue(root, model))
+        else:
+            opened.pause_queue(root, model)
+        show(opened.queue_state(), as_json, work.queue_told)
+    if not is_done:
+        raise typer.Exit(EXIT_NONE)
 
 
 @contextmanager

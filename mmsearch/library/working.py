@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from mmsearch.indexing.work import WorkReport, WorkSettings
     from mmsearch.records import Progress
     from mmsearch.store.measures import Measure, MeasureGroup
+    from mmsearch.store.queue_state import QueueState
 
 
 class Working:
@@ -36,6 +38,43 @@ class Working:
 
         access = self._access
         return Worker(access.place, access.encoders, settings or WorkSettings(), on_progress, on_notice).run()
+
+    def queue_state(self) -> QueueState:
+        """How it stands with what waits for workers.
+
+        Raises:
+            Refused: the library has no queue.
+        """
+        from mmsearch.library.queue import queue_state
+
+        access = self._access
+        with access.guarded():
+            state = queue_state(access.reading())
+            if state is None:
+                access.place.share().close()  # which says why there is none
+            assert state is not None
+            return state
+
+    def pause_queue(self, root: str | os.PathLike[str] | None = None, model: str | None = None) -> None:
+        """Lets no worker begin what waits of that root and that model, or all of it, until it is resumed.
+
+        Workers finish what they are at.
+        """
+        from mmsearch.indexing.roots import absolute
+        from mmsearch.library.queue import pause
+
+        with self._access.guarded():
+            pause(self._access, None if root is None else absolute(root), model)
+
+    def resume_queue(self, root: str | os.PathLike[str] | None = None, model: str | None = None) -> int:
+        """Lets workers go on with what was paused of that root and that model, or with all. Returns how many pauses
+        there were of it.
+        """
+        from mmsearch.indexing.roots import absolute
+        from mmsearch.library.queue import resume
+
+        with self._access.guarded():
+            return resume(self._access, None if root is None else absolute(root), model)
 
     def measures(self, groups: Sequence[MeasureGroup] | None = None) -> dict[MeasureGroup, tuple[Measure, ...] | None]:
         """What a monitor is told of a library that workers share: the measures of some groups, or of all.

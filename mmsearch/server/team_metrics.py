@@ -17,8 +17,8 @@ from mmsearch.store.measures import MEASURE_GROUPS, Measure, MeasureGroup
 _LEAST_SECONDS, _TIMES = 5.0, 50.0
 # By the names of measures.
 ABOUT: dict[str, str] = {
-    "jobs": "Jobs of the queue that wait, how many of these were tried before, and those in work, by model.",
-    "oldest_job_seconds": "How long the job that waits longest has waited, by model; 0 where none does.",
+    "jobs": "Jobs that wait, those of them that were tried before and that are paused, and those in work, by model.",
+    "oldest_job_seconds": "How long the job that waits longest and is not paused has waited, by model; 0 for none.",
     "workers": "Workers that are alive.",
     "jobs_done_total": "Jobs that workers are through with, by model.",
     "failures": "Files that could not be read or encoded, by reason.",

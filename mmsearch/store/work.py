@@ -74,7 +74,8 @@ class WorkQueue(Protocol):
         self, worker: int, model_ids: Sequence[int], root_ids: Sequence[int], most: int, tried: bool = False
     ) -> list[Job]:
         """Takes jobs, all of one model, the most urgent first: of those models, the first of them preferred, and roots;
-        only fresh ones, or those that were `tried` before. None where there are none, or the worker is given up.
+        only fresh ones, or those that were `tried` before, and none that are paused. None where there are none, or the
+        worker is given up.
         """
 
     def give_back(self, worker: int, job_ids: Collection[int]) -> None:
@@ -87,6 +88,14 @@ class WorkQueue(Protocol):
         """Takes jobs out of the queue, and counts them for their workers and models, at the end of the caller's
         transaction.
         """
+
+    def pause(self, root_id: int | None, model_id: int | None, by: str) -> None:
+        """Lets nobody claim jobs of that root and that model, None for all, until it is resumed. One that is there
+        already stays as it is.
+        """
+
+    def resume(self, root_id: int | None, model_id: int | None) -> int:
+        """Ends the pauses of that root and that model, None for any, and says how many there were."""
 
     def jobs_left(self, model_ids: Sequence[int], root_ids: Sequence[int]) -> QueueState:
         """How it stands with the jobs of those models and roots; workers are those of the whole queue."""

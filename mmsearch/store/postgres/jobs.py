@@ -12,7 +12,8 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 
-from mmsearch.store.postgres.connected import Connected, Row
+from mmsearch.store.postgres.connected import Row
+from mmsearch.store.postgres.pauses import PauseTables, is_paused
 from mmsearch.store.postgres.schema import LOCKS, NUMBERING
 from mmsearch.store.queue_state import QueueState, WorkerState
 from mmsearch.store.work import Job, QueuedFile
@@ -35,7 +36,7 @@ _NUMBERED_BY_CLOCK = """SELECT setval('jobs_id_seq',
 JOBS_DONE = "jobs_done "
 
 
-class JobTables(Connected):
+class JobTables(PauseTables):
     """The queue; see `WorkQueue`."""
 
     def hold_root(self, root_id: int) -> bool:
@@ -112,14 +113,16 @@ class JobTables(Connected):
         self, worker: int, model_ids: Sequence[int], root_ids: Sequence[int], most: int, tried: bool = False
     ) -> list[Job]:
         """Takes jobs, all of one model, the most urgent first: of those models, the first of them preferred, and roots;
-        only fresh ones, or those that were `tried` before. None where there are none, or the worker is given up.
+        only fresh ones, or those that were `tried` before, and none that are paused. None where there are none, or the
+        worker is given up.
         """
         best = self._one(
-            """SELECT model_id, root_id FROM unnest(%s::bigint[]) WITH ORDINALITY AS models (model_id, place)
+            f"""SELECT model_id, root_id FROM unnest(%s::bigint[]) WITH ORDINALITY AS models (model_id, place)
                CROSS JOIN unnest(%s::bigint[]) AS roots (root_id)
                CROSS JOIN LATERAL (SELECT later, id FROM jobs WHERE worker_id IS NULL AND jobs.tried = %s
                  AND jobs.model_id = models.model_id AND jobs.root_id = roots.root_id
                  ORDER BY later, id LIMIT 1) AS foremost
+               WHERE NOT {is_paused("roots.root_id", "models.model_id")}
                ORDER BY later, place > 1, foremost.id LIMIT 1""",
             (list(model_ids), list(root_ids), tried),
         )
@@ -180,17 +183,22 @@ class JobTables(Connected):
 
     def _state(self, of_which: str, values: Sequence[object]) -> QueueState:
         (counts,) = self._rows(
-            f"""SELECT count(*) FILTER (WHERE workers.id IS NULL), count(*) FILTER (WHERE workers.id IS NULL AND tried),
-                  count(workers.id)
-                FROM jobs LEFT JOIN workers ON workers.id = worker_id AND {ALIVE} {of_which}""",
+            f"""WITH counted AS (
+                  SELECT model_id, root_id, count(*) FILTER (WHERE workers.id IS NULL) AS waiting,
+                    count(*) FILTER (WHERE workers.id IS NULL AND tried) AS tried, count(workers.id) AS working
+                  FROM jobs LEFT JOIN workers ON workers.id = worker_id AND {ALIVE} {of_which}
+                  GROUP BY model_id, root_id)
+                SELECT coalesce(sum(waiting), 0)::bigint, coalesce(sum(tried), 0)::bigint,
+                  coalesce(sum(working), 0)::bigint,
+                  coalesce(sum(waiting) FILTER (WHERE {is_paused("root_id", "model_id")}), 0)::bigint FROM counted""",
             values,
         )
         workers = self._rows(
             f"""SELECT name, to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), done FROM workers
                 WHERE {ALIVE} ORDER BY id"""
         )
-        waiting, tried, working = counts
-        return QueueState(waiting, tried, working, tuple(WorkerState(*row) for row in workers))
+        waiting, tried, working, paused = counts
+        return QueueState(waiting, tried, working, tuple(WorkerState(*row) for row in workers), paused)
 
     @contextmanager
     def _aside(self, others_wait: bool = False) -> Iterator[None]:

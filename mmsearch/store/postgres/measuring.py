@@ -15,6 +15,7 @@ from mmsearch.store.measures import Measure, MeasureGroup
 from mmsearch.store.postgres.encoded import FOUND_BY_SOUND, SOUND_MODELS_THERE, is_whole
 from mmsearch.store.postgres.jobs import ALIVE, JOBS_DONE
 from mmsearch.store.postgres.models import ModelTables
+from mmsearch.store.postgres.pauses import is_paused
 from mmsearch.store.postgres.schema import SCHEMA
 
 # More jobs of a model than this are not counted, but estimated by the server's statistics.
@@ -34,12 +35,15 @@ _QUEUE = f"""SELECT models.id,
     (SELECT count(*) FROM jobs JOIN workers ON workers.id = worker_id WHERE model_id = models.id AND {ALIVE}),
     (SELECT count(*) FROM jobs WHERE worker_id IS NOT NULL AND model_id = models.id
       AND NOT EXISTS (SELECT FROM workers WHERE workers.id = worker_id AND {ALIVE})),
+    (SELECT count(*) FROM (SELECT FROM roots CROSS JOIN LATERAL
+      (SELECT FROM jobs WHERE {_WAITING} AND jobs.root_id = roots.id LIMIT %(most)s) AS one
+      WHERE {is_paused("roots.id", "models.id")} LIMIT %(most)s) AS first_ones),
     coalesce((SELECT extract(epoch FROM clock_timestamp()) - min(one.id) / 1e6
       FROM roots CROSS JOIN (VALUES (false), (true)) AS tries (tried)
       CROSS JOIN (VALUES (false), (true)) AS ranks (later)
       CROSS JOIN LATERAL (SELECT id FROM jobs WHERE {_WAITING} AND jobs.root_id = roots.id
         AND jobs.tried = tries.tried AND jobs.later = ranks.later AND id >= {_OLDEST_NUMBER} ORDER BY id LIMIT 1) AS one
-    ), 0)::float8
+      WHERE NOT {is_paused("roots.id", "models.id")}), 0)::float8
   FROM models ORDER BY models.id"""
 _LACKING = f"""SELECT models.id, CASE WHEN may_lack_files THEN (SELECT count(*) FROM files
       WHERE NOT {is_whole("files.content_id", "models.id")}
@@ -88,12 +92,12 @@ class MeasureTables(ModelTables):
 
     def _queue(self) -> Iterator[Measure]:
         names = self._names()
-        for model_id, waiting, tried, working, lost, oldest in self._rows(_QUEUE, {"most": MOST_COUNTED}):
+        for model_id, waiting, tried, working, lost, paused, oldest in self._rows(_QUEUE, {"most": MOST_COUNTED}):
             of_model = ("model", names[model_id])
             if waiting > MOST_COUNTED:
                 waiting = max(waiting, self._about(f"jobs WHERE worker_id IS NULL AND model_id = {model_id:d}"))
             # What workers were at that are lost waits, too, until somebody takes it from them.
-            states = {"waiting": waiting + lost, "tried": tried, "working": working}
+            states = {"waiting": waiting + lost, "tried": tried, "working": working, "paused": paused}
             for state, count in states.items():
                 yield Measure("jobs", count, (of_model, ("state", state)))
             yield Measure("oldest_job_seconds", max(0.0, oldest), (of_model,))

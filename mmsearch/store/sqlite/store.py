@@ -16,6 +16,7 @@ from mmsearch.errors import Invalid, NotFound, Remedy, Unavailable, Unsupported
 from mmsearch.files.private import keep_private, make_private_file
 from mmsearch.files.regular import check_regular
 from mmsearch.store.measures import Measure, MeasureGroup
+from mmsearch.store.queue_state import StoredPause
 from mmsearch.store.refusals import OlderLibrary
 from mmsearch.store.sqlite.archives import ArchiveTables
 from mmsearch.store.sqlite.files import FileTables
@@ -44,6 +45,10 @@ class SqliteStore(FileTables, ArchiveTables, StageTables, ItemTables, ModelTable
 
     def queue_state(self) -> None:
         """Such a library has no queue: the one process that writes it encodes what it finds."""
+
+    def pauses(self) -> list[StoredPause]:
+        """None, then."""
+        return []
 
     @classmethod
     def read(cls, folder: str) -> SqliteStore:
