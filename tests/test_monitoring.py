@@ -273,8 +273,10 @@ def _followed(own_server: PostgresServer, url: str) -> None:
         assert told["mmsearch_standbys"] == {"": 1}
         (behind,) = told["mmsearch_replication_lag_bytes"].values()
         assert behind >= 0 and len(told["mmsearch_replication_lag_bytes"]) == 1
-        of_itself = told_of(standby.url(own_server.name_of(url)))
-        assert of_itself["mmsearch_replication_lag_bytes"] == {'standby="this server"': 0}
+        its_own, itself = standby.url(own_server.name_of(url)), 'standby="this server"'
+        _wait_until(lambda: told_of(its_own)["mmsearch_replication_lag_bytes"] == {itself: 0})
+        of_itself = told_of(its_own)
+        assert of_itself["mmsearch_replication_lag_seconds"] == {itself: 0}
         assert "mmsearch_standbys" not in of_itself and set(of_itself["mmsearch_unmeasured"].values()) == {0}
 
 
