@@ -124,7 +124,7 @@ def cost_of_queue(url: str) -> tuple[float, float]:
             ids = [job.id for job in jobs]
             with store.transaction():
                 store.finish(store.own(worker, ids))
-            store.renew(worker, 60, len(ids))
+            store.renew(worker, 60)
         client, server = time.process_time() - client, processor_of(process) - server
         store.leave(worker)
     return 1000 * client / JOBS, 1000 * server / JOBS

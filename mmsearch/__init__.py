@@ -72,7 +72,8 @@ if TYPE_CHECKING:
     from mmsearch.searching.results import FileList, Hit, LibraryMark, ListedFile, Moment, SearchResult, Suggestion
     from mmsearch.searching.session import Session
     from mmsearch.searching.stored_files import Passage, PassagePlace, Passages, StoredFile
-    from mmsearch.store.queue_state import QueueState, WorkerState
+    from mmsearch.store.measures import Measure, MeasureGroup
+    from mmsearch.store.queue_state import Pause, QueueState, WorkerState
     from mmsearch.store.sqlite.backup import Backup
     from mmsearch.store.sqlite.compaction import Compacted
     from mmsearch.store.sqlite.salvage import Salvaged
@@ -148,6 +149,8 @@ __all__ = [
     "ListedFile",
     "Loss",
     "Losses",
+    "Measure",
+    "MeasureGroup",
     "Medium",
     "MmsearchError",
     "Modality",
@@ -162,6 +165,7 @@ __all__ = [
     "Passage",
     "PassagePlace",
     "Passages",
+    "Pause",
     "PhotoLabel",
     "PictureQuery",
     "PictureReport",
@@ -300,7 +304,8 @@ _ROOMS = {
         "WatchSettings",
     ),
     "mmsearch.indexing.work": ("WorkReport", "WorkSettings"),
-    "mmsearch.store.queue_state": ("QueueState", "WorkerState"),
+    "mmsearch.store.measures": ("Measure", "MeasureGroup"),
+    "mmsearch.store.queue_state": ("Pause", "QueueState", "WorkerState"),
     "mmsearch.indexing.watching.watcher": ("Watcher",),
     "mmsearch.library": ("Library",),
     "mmsearch.library.adapters": ("Adapters",),

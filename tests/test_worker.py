@@ -559,18 +559,33 @@ def test_a_person_and_a_monitor_are_told_what_waits_and_who_is_at_work(
     assert "queue     5 wait, 0 in work\n" in told and "no worker is there; `mmsearch worker` takes" in told
     with closing(PostgresStore.share(url)) as store:
         worker = store.enlist("tower:7", 60)
-        assert len(store.claim(worker, [store.model_rows()[0][0]], [store.roots()[0].id], 2)) == 2
-        assert store.renew(worker, 60, 1)
+        claimed = store.claim(worker, [store.model_rows()[0][0]], [store.roots()[0].id], 2)
+        assert len(claimed) == 2
+        assert store.renew(worker, 60)
         told = mmsearch("status", "--library", url).out
         assert "queue     3 wait, 2 in work\n" in told and "no worker" not in told
-        assert re.search(r"worker    tower:7 since 20\d\d-.*Z, 1 file stored\n", told)
+        assert re.search(r"worker    tower:7 since 20\d\d-.*Z, 0 files stored\n", told)
         with running(url) as server:
             monitored = server.get("metrics").body.decode()
             queued = connect(server.address).status().queue
             assert queued is not None and [one.name for one in queued.workers] == ["tower:7"] and queued.waiting == 3
-        assert 'mmsearch_jobs{state="waiting"} 3\n' in monitored and 'mmsearch_jobs{state="working"} 2\n' in monitored
+        model = f'model="{library_model(url)}"'
+        assert f'mmsearch_jobs{{{model},state="waiting"}} 3\n' in monitored
+        assert f'mmsearch_jobs{{{model},state="working"}} 2\n' in monitored
         assert "mmsearch_workers 1\n" in monitored
+        with store.transaction():
+            store.finish(store.own(worker, [job.id for job in claimed[:1]]))
+        told = mmsearch("status", "--library", url).out  # without another sign of life
+        assert "queue     3 wait, 1 in work\n" in told
+        assert re.search(r"worker    tower:7 since 20\d\d-.*Z, 1 file stored\n", told)
         store.leave(worker)
+
+
+def library_model(url: str) -> str:
+    """The name of the library's only model."""
+    with Library(url) as library:
+        (model,) = library.status().models
+        return model.name
 
 
 def test_a_library_in_a_folder_has_no_workers(tmp_path: Path, home: Path) -> None:

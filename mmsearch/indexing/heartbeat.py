@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 
 from mmsearch.store.place import Place
@@ -19,9 +18,9 @@ class Heartbeat:
     `lost` is set once the worker is given up.
     """
 
-    def __init__(self, place: Place, worker: int, lease: float, done: Callable[[], int]) -> None:
+    def __init__(self, place: Place, worker: int, lease: float) -> None:
         self.lost = threading.Event()
-        self._place, self._worker, self._lease, self._done = place, worker, lease, done
+        self._place, self._worker, self._lease = place, worker, lease
         self._ended = threading.Event()
         self._store: SharedStore | None = None
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -43,7 +42,7 @@ class Heartbeat:
         try:
             if self._store is None:
                 self._store = self._place.share()
-            if self._store.renew(self._worker, self._lease, self._done()):
+            if self._store.renew(self._worker, self._lease):
                 self._store.reap()
             else:
                 self.lost.set()

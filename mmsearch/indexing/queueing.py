@@ -70,6 +70,8 @@ class QueueingIndexer(Indexer):
             took = time.monotonic() - began
             workers = len(state.workers)
             doing = f"encoding by {workers} worker{'s' * (workers != 1)}" if workers else "waiting for a worker"
+            if state.paused and state.paused == state.left:
+                doing = "paused"
             done = max(0, len(candidates) - state.left)
             self._options.on_progress(Progress(doing, done, len(candidates), "files"))
             if not state.left:

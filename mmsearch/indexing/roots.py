@@ -151,6 +151,11 @@ def _rules_of(root: Root) -> WalkRules:
         raise Damaged(f"The rules of {name} are damaged in the library", Remedy("forget", name)) from error
 
 
+def is_away(store: Store, root: Root) -> bool:
+    """Whether the root is not there on this machine now, or empty though it has files."""
+    return not os.path.exists(root.path) or (is_empty_folder(root.path) and store.files_in_root(root) > 0)
+
+
 def root_status(store: Store, root: Root) -> RootStatus:
     """How the root stands now."""
     files = store.files_in_root(root)

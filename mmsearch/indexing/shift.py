@@ -157,8 +157,14 @@ class Shift:
         self._report.elsewhere = away
 
     def _is_empty(self) -> bool:
+        """Whether nothing is left to be done here: what is paused is left to those who come when it goes on."""
         models = [one for one in self._models if one not in self._hindered]
-        return not self._store.jobs_left(models, list(self._roots)).left
+        state = self._store.jobs_left(models, list(self._roots))
+        if state.left > state.paused:
+            return False
+        if state.paused:
+            self._tools.on_notice(f"{state.paused:,} that wait are paused, and are left.")
+        return True
 
     def _begin(self, claimed: deque[Job]) -> None:
         """Has a thread begin the first of the jobs, as many as are encoded together."""

@@ -96,7 +96,7 @@ class Worker:
                 store.leave(self._number)
             self._number = number = store.enlist(report.worker, lease)
             self._is_away = False
-            with Heartbeat(tools.place, number, lease, lambda: report.stored) as heart:
+            with Heartbeat(tools.place, number, lease) as heart:
                 try:
                     Shift(tools, store, reader, number, heart.lost).work()
                 finally:

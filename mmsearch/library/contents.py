@@ -11,6 +11,7 @@ from mmsearch.errors import MmsearchError, NotFound, Remedy
 from mmsearch.files.paths import is_below
 from mmsearch.library.access import Access
 from mmsearch.library.models import LibraryModel
+from mmsearch.library.queue import queue_state
 from mmsearch.nearest.spaces import model_in_use
 from mmsearch.records import Counts, Failure, StageState
 
@@ -120,7 +121,7 @@ def status(access: Access, models: tuple[LibraryModel, ...]) -> Status:
         stages=_stages(store),
         bytes=access.bytes(),
         interrupted=store.setting("interrupted") is not None,
-        queue=store.queue_state(),
+        queue=queue_state(store),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mmsearch.library.access import Access
@@ -12,10 +13,12 @@ if TYPE_CHECKING:
     from mmsearch.indexing.run import IndexRequest
     from mmsearch.indexing.work import WorkReport, WorkSettings
     from mmsearch.records import Progress
+    from mmsearch.store.measures import Measure, MeasureGroup
+    from mmsearch.store.queue_state import QueueState
 
 
 class Working:
-    """The part of `Library` that reads and encodes files."""
+    """The part of `Library` that reads and encodes files, and tells monitors how that goes."""
 
     _access: Access
 
@@ -35,6 +38,63 @@ class Working:
 
         access = self._access
         return Worker(access.place, access.encoders, settings or WorkSettings(), on_progress, on_notice).run()
+
+    def queue_state(self) -> QueueState:
+        """How it stands with what waits for workers.
+
+        Raises:
+            Refused: the library has no queue.
+        """
+        from mmsearch.library.queue import queue_state
+
+        access = self._access
+        with access.guarded():
+            state = queue_state(access.reading())
+            if state is None:
+                access.place.share().close()  # which says why there is none
+            assert state is not None
+            return state
+
+    def pause_queue(self, root: str | os.PathLike[str] | None = None, model: str | None = None) -> None:
+        """Lets no worker begin what waits of that root and that model, or all of it, until it is resumed.
+
+        Workers finish what they are at.
+        """
+        from mmsearch.indexing.roots import absolute
+        from mmsearch.library.queue import pause
+
+        with self._access.guarded():
+            pause(self._access, None if root is None else absolute(root), model)
+
+    def resume_queue(self, root: str | os.PathLike[str] | None = None, model: str | None = None) -> int:
+        """Lets workers go on with what was paused of that root and that model, or with all. Returns how many pauses
+        there were of it.
+        """
+        from mmsearch.indexing.roots import absolute
+        from mmsearch.library.queue import resume
+
+        with self._access.guarded():
+            return resume(self._access, None if root is None else absolute(root), model)
+
+    def measures(self, groups: Sequence[MeasureGroup] | None = None) -> dict[MeasureGroup, tuple[Measure, ...] | None]:
+        """What a monitor is told of a library that workers share: the measures of some groups, or of all.
+
+        They are taken from the database, and cost it little; None stands for those that it did not tell in time, or
+        that its role may not see. Nothing for a library in a folder: what there is to be told stands in its status.
+        """
+        from mmsearch.indexing.roots import is_away
+        from mmsearch.store.measures import MEASURE_GROUPS, Measure
+
+        access = self._access
+        with access.guarded():
+            store = access.reading()
+            if not store.has_measures:
+                return {}
+            told = {group: store.measured(group) for group in groups or MEASURE_GROUPS}
+            if "roots" in told:
+                away = sum(is_away(store, root) for root in store.roots())
+                told["roots"] = (Measure("roots_offline", away),)
+            return told
 
     def _index(self, request: IndexRequest, on_progress: Callable[[Progress], None]) -> IndexReport:
         from mmsearch.indexing.run import IndexRun

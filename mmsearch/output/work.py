@@ -10,18 +10,34 @@ from mmsearch.output import visible
 
 if TYPE_CHECKING:
     from mmsearch.indexing.work import WorkReport
-    from mmsearch.store.queue_state import QueueState
+    from mmsearch.store.queue_state import Pause, QueueState
 
 
 def queue_lines(state: QueueState) -> Iterator[str]:
     """Lines of a library's status: the jobs, and each worker that is alive; none where there is neither."""
     if state.left:
-        tried = f" ({state.tried:,} of them tried before)" if state.tried else ""
-        yield f"queue     {state.waiting:,} wait{tried}, {state.working:,} in work"
+        of_them = [(state.tried, "tried before"), (state.paused, "paused")]
+        told = ", ".join(f"{count:,} of them {what}" for count, what in of_them if count)
+        yield f"queue     {state.waiting:,} wait{f' ({told})' if told else ''}, {state.working:,} in work"
+    for pause in state.pauses:
+        yield f"paused    {_what(pause)} since {pause.since}, by {visible(pause.by)}"
     for worker in state.workers:
         yield f"worker    {visible(worker.name)} since {worker.since}, {_files(worker.done)} stored"
-    if state.left and not state.workers:
+    if state.left > state.paused and not state.workers:
         yield "note      no worker is there; `mmsearch worker` takes what waits"
+
+
+def queue_told(state: QueueState) -> str:
+    """The same, and a line where there is nothing to be told."""
+    return "\n".join(queue_lines(state)) or "nothing waits, and no worker is there"
+
+
+def _what(pause: Pause) -> str:
+    """What is paused."""
+    if pause.root is None:
+        return "all" if pause.model is None else f"what {visible(pause.model)} is to encode"
+    root = visible(os.fsdecode(pause.root))
+    return root if pause.model is None else f"{root} for {visible(pause.model)}"
 
 
 def worked(report: WorkReport) -> str:

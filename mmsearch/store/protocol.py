@@ -43,6 +43,7 @@ from mmsearch.records import (
     TimedItem,
 )
 from mmsearch.store.archive_ledger import ArchiveLedger
+from mmsearch.store.measures import Measured
 from mmsearch.store.nearest_items import NearestItems
 from mmsearch.store.queue_state import Queued
 from mmsearch.store.stage_ledger import StageLedger
@@ -442,5 +443,7 @@ class VectorStore(Protocol):
         """The given items in every file that holds them and passes the filters; removed items are not there."""
 
 
-class Store(Ledger, ArchiveLedger, StageLedger, VectorStore, NearestItems, WordIndex, WholeRows, Queued, Protocol):
+class Store(
+    Ledger, ArchiveLedger, StageLedger, VectorStore, NearestItems, WordIndex, WholeRows, Queued, Measured, Protocol
+):
     """All of it, over one connection."""

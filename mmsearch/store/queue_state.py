@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True)
@@ -15,17 +15,43 @@ class WorkerState:
     done: int
 
 
+class StoredPause(NamedTuple):
+    """Of whose jobs none are claimed: those of a root, of a model, or of both; all where both are None. Since when (an
+    ISO date), and by whom.
+    """
+
+    root_id: int | None
+    model_id: int | None
+    since: str
+    by: str
+
+
+@dataclass(frozen=True)
+class Pause:
+    """What no worker claims: the files of a root, those that a model is to encode, or of a root those that a model is
+    to; all where neither is named. Since when (an ISO date), and by whom: a person and a machine.
+    """
+
+    root: bytes | None
+    model: str | None
+    since: str
+    by: str
+
+
 @dataclass(frozen=True)
 class QueueState:
-    """How many jobs wait, and how many of these were tried before; how many workers that are alive are at; and these.
+    """How many jobs wait, how many of these were tried before, and how many are paused; how many workers that are alive
+    are at; and these workers. A job is one file for one model.
 
-    A job is one file for one model.
+    `pauses` say what is paused, where it was asked for.
     """
 
     waiting: int
     tried: int
     working: int
     workers: tuple[WorkerState, ...] = field(default=())
+    paused: int = 0
+    pauses: tuple[Pause, ...] = field(default=())
 
     @property
     def left(self) -> int:
@@ -42,3 +68,6 @@ class Queued(Protocol):
         """Takes the jobs of the file `folder`, or of all files below the folder, out of the queue, within the caller's
         transaction. Returns how many there were.
         """
+
+    def pauses(self) -> list[StoredPause]:
+        """What of the queue is paused, the oldest pauses first; none where the library has no queue."""

@@ -61,10 +61,8 @@ class WorkQueue(Protocol):
     def enlist(self, name: str, lease: float) -> int:
         """Adds a worker that is alive for so many seconds. Returns its number, which no other one ever has."""
 
-    def renew(self, worker: int, lease: float, done: int) -> bool:
-        """Lets the worker live for so many seconds from now, and says how many files it has stored; False where it is
-        given up.
-        """
+    def renew(self, worker: int, lease: float) -> bool:
+        """Lets the worker live for so many seconds from now; False where it is given up."""
 
     def leave(self, worker: int) -> None:
         """Ends a worker in good order: what it has claimed is given back as it was."""
@@ -76,7 +74,8 @@ class WorkQueue(Protocol):
         self, worker: int, model_ids: Sequence[int], root_ids: Sequence[int], most: int, tried: bool = False
     ) -> list[Job]:
         """Takes jobs, all of one model, the most urgent first: of those models, the first of them preferred, and roots;
-        only fresh ones, or those that were `tried` before. None where there are none, or the worker is given up.
+        only fresh ones, or those that were `tried` before, and none that are paused. None where there are none, or the
+        worker is given up.
         """
 
     def give_back(self, worker: int, job_ids: Collection[int]) -> None:
@@ -86,7 +85,17 @@ class WorkQueue(Protocol):
         """Those of the jobs that are the worker's, and stay so until the caller's transaction ends."""
 
     def finish(self, job_ids: Collection[int]) -> None:
-        """Takes jobs out of the queue, within the caller's transaction."""
+        """Takes jobs out of the queue, and counts them for their workers and models, at the end of the caller's
+        transaction.
+        """
+
+    def pause(self, root_id: int | None, model_id: int | None, by: str) -> None:
+        """Lets nobody claim jobs of that root and that model, None for all, until it is resumed. One that is there
+        already stays as it is.
+        """
+
+    def resume(self, root_id: int | None, model_id: int | None) -> int:
+        """Ends the pauses of that root and that model, None for any, and says how many there were."""
 
     def jobs_left(self, model_ids: Sequence[int], root_ids: Sequence[int]) -> QueueState:
         """How it stands with the jobs of those models and roots; workers are those of the whole queue."""

@@ -1,13 +1,14 @@
-"""What the server has done and holds, as Prometheus reads it (text format 0.0.4); nothing of queries or files."""
+"""What the server has done and holds, as Prometheus reads it; nothing of queries or files."""
 
 from __future__ import annotations
 
 import threading
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
-MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from mmsearch.server.exposition import Family, labels, lines
+
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -28,18 +29,19 @@ class Metrics:
             counts[bisect_left(_BOUNDS, seconds)] += 1
             self._seconds[endpoint] = self._seconds.get(endpoint, 0.0) + seconds
 
-    def text(self, gauges: Mapping[str, tuple[str, Mapping[str, float]]]) -> str:
-        """All of it, with values of the moment: by name what they are, and each by its labels."""
-        return "".join(f"{line}\n" for line in self._lines(gauges))
+    def text(self, families: Iterable[Family]) -> str:
+        """All of it, with values of the moment."""
+        return "".join(f"{line}\n" for line in (*self._lines(), *lines(families)))
 
-    def _lines(self, gauges: Mapping[str, tuple[str, Mapping[str, float]]]) -> Iterator[str]:
+    def _lines(self) -> Iterator[str]:
         with self._lock:
             answers, seconds = dict(self._answers), dict(self._seconds)
             within = {endpoint: list(counts) for endpoint, counts in self._within.items()}
-        yield "# HELP mmsearch_requests_total Requests that were answered."
-        yield "# TYPE mmsearch_requests_total counter"
-        for (endpoint, status), count in sorted(answers.items()):
-            yield f'mmsearch_requests_total{{endpoint="{endpoint}",status="{status}"}} {count}'
+        counted = {
+            labels([("endpoint", endpoint), ("status", str(status))]): count
+            for (endpoint, status), count in sorted(answers.items())
+        }
+        yield from lines([Family("mmsearch_requests_total", "Requests that were answered.", counted, "counter")])
         yield "# HELP mmsearch_request_seconds How long it took until an answer began, waiting included."
         yield "# TYPE mmsearch_request_seconds histogram"
         for endpoint, counts in sorted(within.items()):
@@ -49,8 +51,3 @@ class Metrics:
                 yield f'mmsearch_request_seconds_bucket{{endpoint="{endpoint}",le="{bound}"}} {total}'
             yield f'mmsearch_request_seconds_sum{{endpoint="{endpoint}"}} {seconds[endpoint]:.6f}'
             yield f'mmsearch_request_seconds_count{{endpoint="{endpoint}"}} {total}'
-        for name, (about, values) in gauges.items():
-            yield f"# HELP {name} {about}"
-            yield f"# TYPE {name} gauge"
-            for labels, value in values.items():
-                yield f"{name}{labels} {value:g}"

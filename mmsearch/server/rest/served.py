@@ -23,6 +23,7 @@ from mmsearch.server.rest.pages import Pages
 from mmsearch.server.rest.settings import ServeSettings
 from mmsearch.server.rest.turns import Turns
 from mmsearch.server.rest.uploads import Uploads
+from mmsearch.server.team_metrics import TeamMetrics
 
 MOST_SEARCHES_WAITING, MOST_PICTURES_WAITING = 64, 512
 _PICTURES_AT_ONCE = _LIGHT_AT_ONCE = 4
@@ -62,6 +63,7 @@ class Served:
     def __post_init__(self) -> None:
         self.jobs = Jobs(self.library, self.in_words)
         self.events = Events(self.session, self.light, self.jobs)
+        self.team_metrics = TeamMetrics(self.of_its_own)
         self.idle = Idle(self.searches, self.let_go, self.idle_seconds)
 
     def of_its_own(self) -> Library:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -10,10 +10,11 @@ from starlette.responses import JSONResponse, Response
 from mmsearch.errors import MmsearchError
 from mmsearch.library.contents import Status
 from mmsearch.output.json import document
-from mmsearch.server.rest.metrics import MEDIA_TYPE
+from mmsearch.server.exposition import MEDIA_TYPE, Family, labels
 from mmsearch.server.rest.openapi import description
 from mmsearch.server.rest.searching import as_json
 from mmsearch.server.rest.served import Served, served_by
+from mmsearch.server.team_metrics import ABOUT
 
 
 async def health(request: Request) -> Response:
@@ -37,14 +38,16 @@ async def metrics(request: Request) -> Response:
     """GET /metrics."""
     served = served_by(request)
 
-    def held() -> dict[str, Any]:
+    def held() -> list[Family]:
+        if told := served.team_metrics.families():
+            return told
         try:
             return _of_library(_status(served))
-        except MmsearchError:  # it is empty, or away: what the server does is told all the same
-            return {}
+        except MmsearchError:  # it is damaged: what the server does is told all the same
+            return []
 
-    gauges = {**_of_server(served), **await served.slow.do(held)}
-    return Response(served.metrics.text(gauges), media_type=MEDIA_TYPE)
+    families = [*_of_server(served), *await served.slow.do(held)]
+    return Response(served.metrics.text(families), media_type=MEDIA_TYPE)
 
 
 def _status(served: Served) -> Status:
@@ -52,37 +55,25 @@ def _status(served: Served) -> Status:
         return library.status()
 
 
-def _of_server(served: Served) -> dict[str, Any]:
+def _of_server(served: Served) -> list[Family]:
     queues = {"search": served.searches, "picture": served.pictures, "light": served.light, "slow": served.slow}
-    return {
-        "mmsearch_waiting": (
-            "Requests that wait for their turn.",
-            {f'{{queue="{name}"}}': turns.waiting for name, turns in queues.items()},
-        ),
-        "mmsearch_streams": ("Originals and archives that are being sent.", {"": served.streams}),
-        "mmsearch_uploads": ("Uploaded pictures that are kept.", {"": len(served.uploads)}),
-    }
+    waiting = {labels([("queue", name)]): turns.waiting for name, turns in queues.items()}
+    return [
+        Family("mmsearch_waiting", "Requests that wait for their turn.", waiting),
+        Family("mmsearch_streams", "Originals and archives that are being sent.", {"": served.streams}),
+        Family("mmsearch_uploads", "Uploaded pictures that are kept.", {"": len(served.uploads)}),
+    ]
 
 
-def _of_library(found: Status) -> dict[str, Any]:
-    gauges = {
-        "mmsearch_files": (
-            "Files in the library, by type.",
-            {f'{{type="{kind}"}}': count for kind, count in found.counts.files.items()},
-        ),
-        "mmsearch_items": ("Items of the model that searches use.", {"": found.counts.items}),
-        "mmsearch_failures": ("Files that could not be read.", {"": len(found.failures)}),
-        "mmsearch_library_bytes": ("What the library takes on the disk.", {"": found.bytes}),
-        "mmsearch_roots_offline": (
-            "Roots that are missing, not mounted or suddenly empty.",
-            {"": sum(root.offline for root in found.roots)},
-        ),
+def _of_library(found: Status) -> list[Family]:
+    """Of a library in a folder, by the names that those of a team's library have."""
+    reasons = Counter(failure.reason for failure in found.failures)
+    told: dict[str, dict[str, float]] = {
+        "files": {labels([("type", kind)]): count for kind, count in found.counts.files.items()},
+        "items": {"": found.counts.items},
+        "failures": {labels([("reason", reason)]): count for reason, count in sorted(reasons.items())},
+        "lacking_files": {labels([("model", model.name)]): model.lacking for model in found.models},
+        "library_bytes": {"": found.bytes},
+        "roots_offline": {"": sum(root.offline for root in found.roots)},
     }
-    if (queue := found.queue) is not None:
-        jobs = {"waiting": queue.waiting, "tried": queue.tried, "working": queue.working}
-        gauges["mmsearch_jobs"] = (
-            "Jobs of the queue that wait, how many of these were tried before, and those that workers are at.",
-            {f'{{state="{state}"}}': count for state, count in jobs.items()},
-        )
-        gauges["mmsearch_workers"] = ("Workers that are alive.", {"": len(queue.workers)})
-    return gauges
+    return [Family(f"mmsearch_{name}", ABOUT[name], values) for name, values in told.items()]

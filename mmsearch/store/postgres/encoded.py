@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from mmsearch.records import NOTHING_HEARD, SOUND_MODELS
 
-_SOUND_MODELS = f"""(SELECT sounding.value::bigint FROM settings CROSS JOIN LATERAL jsonb_array_elements_text(
+SOUND_MODELS_THERE = f"""(SELECT sounding.value::bigint FROM settings CROSS JOIN LATERAL jsonb_array_elements_text(
     CASE WHEN settings.value IS JSON ARRAY THEN settings.value::jsonb ELSE '[]' END) AS sounding (value)
     WHERE settings.key = '{SOUND_MODELS}')"""
 _HEARD = f"""EXISTS (SELECT FROM files JOIN items USING (content_id) WHERE files.path = failures.path
-    AND items.last AND items.model_id IN {_SOUND_MODELS})"""
+    AND items.last AND items.model_id IN {SOUND_MODELS_THERE})"""
 # Of failures of one model: the file is found by what a model of sound has heard, or it is one that has nothing to hear.
 FOUND_BY_SOUND = f"""(failures.model_id IS NOT NULL AND
-    (failures.model_id IN {_SOUND_MODELS} AND failures.reason = '{NOTHING_HEARD}'
-     OR failures.model_id NOT IN {_SOUND_MODELS} AND {_HEARD}))"""
+    (failures.model_id IN {SOUND_MODELS_THERE} AND failures.reason = '{NOTHING_HEARD}'
+     OR failures.model_id NOT IN {SOUND_MODELS_THERE} AND {_HEARD}))"""
 
 
 def is_whole(content: str, model: str) -> str:

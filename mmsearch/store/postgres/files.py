@@ -53,6 +53,7 @@ class FileTables(Connected):
     def remove_root(self, root_id: int) -> None:
         for condition in ("unread WHERE root_id", "archives WHERE root_id", "roots WHERE id"):
             self._run(f"DELETE FROM {condition} = %s", (root_id,))
+        self._run("DELETE FROM settings WHERE key LIKE 'paused ' || %s::bigint || ' %%'", (root_id,))
 
     def files_in_root(self, root: Root) -> int:
         condition, values = below("path", root.path)

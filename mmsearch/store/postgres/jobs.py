@@ -12,15 +12,16 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 
-from mmsearch.store.postgres.connected import Connected, Row
+from mmsearch.store.postgres.connected import Row
 from mmsearch.store.postgres.folders import below
+from mmsearch.store.postgres.pauses import PauseTables, is_paused
 from mmsearch.store.postgres.schema import LOCKS, NUMBERING
 from mmsearch.store.queue_state import QueueState, WorkerState
 from mmsearch.store.work import Job, QueuedFile
 
 # Of session locks: the first number of those of roots that are walked ("mmsf").
 ROOT_LOCKS = 0x6D6D7366
-_ALIVE = "workers.alive_until > clock_timestamp()"
+ALIVE = "workers.alive_until > clock_timestamp()"
 _FILE = "root_id, path, size, mtime_ns, ctime_ns, archive, known, unchanged, touched, details_only"
 # Whether a file that is queued again is in another state than it was tried in.
 _OTHERWISE = "(jobs.size, jobs.mtime_ns) <> (excluded.size, excluded.mtime_ns)"
@@ -28,9 +29,15 @@ _LOST_JOBS = """SELECT jobs.id FROM jobs WHERE worker_id IS NOT NULL
     AND NOT EXISTS (SELECT FROM workers WHERE workers.id = jobs.worker_id)"""
 # Sent to the server at a time.
 _PAGE = 1_000
+# The jobs that come next have numbers behind all others, and no less than the microseconds since 1970 now: so the
+# number of a job tells since when it waits.
+_NUMBERED_BY_CLOCK = """SELECT setval('jobs_id_seq',
+    greatest(last_value, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)) FROM jobs_id_seq"""
+# The setting that counts the jobs of a model that workers are through with.
+JOBS_DONE = "jobs_done "
 
 
-class JobTables(Connected):
+class JobTables(PauseTables):
     """The queue; see `WorkQueue`."""
 
     def hold_root(self, root_id: int) -> bool:
@@ -47,6 +54,7 @@ class JobTables(Connected):
         for first in range(0, len(files), _PAGE):
             columns = [list(column) for column in zip(*files[first : first + _PAGE], strict=True)]
             with self._aside(others_wait=True):
+                self._run(_NUMBERED_BY_CLOCK)
                 self._run(
                     f"""INSERT INTO jobs (model_id, later, {_FILE})
                         SELECT %s, %s, given.* FROM unnest(%s::bigint[], %s::bytea[], %s::bigint[], %s::bigint[],
@@ -72,15 +80,12 @@ class JobTables(Connected):
             (name, lease),
         )
 
-    def renew(self, worker: int, lease: float, done: int) -> bool:
-        """Lets the worker live for so many seconds from now, and says how many files it has stored; False where it is
-        given up.
-        """
+    def renew(self, worker: int, lease: float) -> bool:
+        """Lets the worker live for so many seconds from now; False where it is given up."""
         with self._aside():
             renewed = self._run(
-                """UPDATE workers SET alive_until = clock_timestamp() + %s * interval '1 second', done = %s
-                   WHERE id = %s""",
-                (lease, done, worker),
+                "UPDATE workers SET alive_until = clock_timestamp() + %s * interval '1 second' WHERE id = %s",
+                (lease, worker),
             )
         return bool(renewed.rowcount)
 
@@ -92,13 +97,13 @@ class JobTables(Connected):
 
     def reap(self) -> None:
         """Gives back, as tried before, what workers have claimed whose lease has run out."""
-        lost = f"EXISTS (SELECT FROM workers WHERE NOT {_ALIVE}) OR EXISTS ({_LOST_JOBS})"
+        lost = f"EXISTS (SELECT FROM workers WHERE NOT {ALIVE}) OR EXISTS ({_LOST_JOBS})"
         if self._one(f"SELECT WHERE {lost}") is None:
             return
         with self._aside(others_wait=True):
             self._run(
                 f"""DELETE FROM workers WHERE id IN
-                      (SELECT id FROM workers WHERE NOT {_ALIVE} FOR UPDATE SKIP LOCKED) AND NOT {_ALIVE}"""
+                      (SELECT id FROM workers WHERE NOT {ALIVE} FOR UPDATE SKIP LOCKED) AND NOT {ALIVE}"""
             )
             self._run(
                 f"""UPDATE jobs SET worker_id = NULL, tried = true, deaths = deaths + tried::integer
@@ -109,14 +114,16 @@ class JobTables(Connected):
         self, worker: int, model_ids: Sequence[int], root_ids: Sequence[int], most: int, tried: bool = False
     ) -> list[Job]:
         """Takes jobs, all of one model, the most urgent first: of those models, the first of them preferred, and roots;
-        only fresh ones, or those that were `tried` before. None where there are none, or the worker is given up.
+        only fresh ones, or those that were `tried` before, and none that are paused. None where there are none, or the
+        worker is given up.
         """
         best = self._one(
-            """SELECT model_id, root_id FROM unnest(%s::bigint[]) WITH ORDINALITY AS models (model_id, place)
+            f"""SELECT model_id, root_id FROM unnest(%s::bigint[]) WITH ORDINALITY AS models (model_id, place)
                CROSS JOIN unnest(%s::bigint[]) AS roots (root_id)
                CROSS JOIN LATERAL (SELECT later, id FROM jobs WHERE worker_id IS NULL AND jobs.tried = %s
                  AND jobs.model_id = models.model_id AND jobs.root_id = roots.root_id
                  ORDER BY later, id LIMIT 1) AS foremost
+               WHERE NOT {is_paused("roots.root_id", "models.model_id")}
                ORDER BY later, place > 1, foremost.id LIMIT 1""",
             (list(model_ids), list(root_ids), tried),
         )
@@ -127,7 +134,7 @@ class JobTables(Connected):
                 f"""WITH found AS (SELECT id FROM jobs WHERE worker_id IS NULL AND tried = %s AND model_id = %s
                       AND root_id = %s ORDER BY later, id LIMIT %s FOR UPDATE SKIP LOCKED)
                     UPDATE jobs SET worker_id = %s FROM found WHERE jobs.id = found.id
-                      AND EXISTS (SELECT FROM workers WHERE workers.id = %s AND {_ALIVE})
+                      AND EXISTS (SELECT FROM workers WHERE workers.id = %s AND {ALIVE})
                     RETURNING jobs.id, model_id, tried, deaths, {_FILE}""",
                 (tried, *best, most, worker, worker),
             )
@@ -150,8 +157,20 @@ class JobTables(Connected):
         return {row[0] for row in rows}
 
     def finish(self, job_ids: Collection[int]) -> None:
-        """Takes jobs out of the queue, within the caller's transaction."""
-        self._run("DELETE FROM jobs WHERE id = ANY(%s::bigint[])", (list(job_ids),))
+        """Takes jobs out of the queue, and counts them for their workers and models, at the end of the caller's
+        transaction: the worker's row is locked from then on, and its sign of life waits.
+        """
+        self._run(
+            f"""WITH gone AS (DELETE FROM jobs WHERE id = ANY(%s::bigint[]) RETURNING model_id, worker_id),
+                  counted AS (
+                    UPDATE workers SET done = done + of_worker.jobs
+                    FROM (SELECT worker_id, count(*) AS jobs FROM gone GROUP BY worker_id) AS of_worker
+                    WHERE workers.id = of_worker.worker_id)
+                INSERT INTO settings (key, value)
+                SELECT '{JOBS_DONE}' || model_id, count(*)::text FROM gone GROUP BY model_id
+                ON CONFLICT (key) DO UPDATE SET value = (settings.value::bigint + excluded.value::bigint)::text""",
+            (list(job_ids),),
+        )
 
     def remove_jobs_below(self, folder: bytes) -> int:
         """Takes the jobs of the file `folder`, or of all files below the folder, out of the queue, within the caller's
@@ -173,17 +192,22 @@ class JobTables(Connected):
 
     def _state(self, of_which: str, values: Sequence[object]) -> QueueState:
         (counts,) = self._rows(
-            f"""SELECT count(*) FILTER (WHERE workers.id IS NULL), count(*) FILTER (WHERE workers.id IS NULL AND tried),
-                  count(workers.id)
-                FROM jobs LEFT JOIN workers ON workers.id = worker_id AND {_ALIVE} {of_which}""",
+            f"""WITH counted AS (
+                  SELECT model_id, root_id, count(*) FILTER (WHERE workers.id IS NULL) AS waiting,
+                    count(*) FILTER (WHERE workers.id IS NULL AND tried) AS tried, count(workers.id) AS working
+                  FROM jobs LEFT JOIN workers ON workers.id = worker_id AND {ALIVE} {of_which}
+                  GROUP BY model_id, root_id)
+                SELECT coalesce(sum(waiting), 0)::bigint, coalesce(sum(tried), 0)::bigint,
+                  coalesce(sum(working), 0)::bigint,
+                  coalesce(sum(waiting) FILTER (WHERE {is_paused("root_id", "model_id")}), 0)::bigint FROM counted""",
             values,
         )
         workers = self._rows(
             f"""SELECT name, to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), done FROM workers
-                WHERE {_ALIVE} ORDER BY id"""
+                WHERE {ALIVE} ORDER BY id"""
         )
-        waiting, tried, working = counts
-        return QueueState(waiting, tried, working, tuple(WorkerState(*row) for row in workers))
+        waiting, tried, working, paused = counts
+        return QueueState(waiting, tried, working, tuple(WorkerState(*row) for row in workers), paused)
 
     @contextmanager
     def _aside(self, others_wait: bool = False) -> Iterator[None]:

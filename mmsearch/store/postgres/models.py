@@ -35,8 +35,12 @@ class ModelTables(Connected):
         )
 
     def delete_model(self, model_id: int) -> None:
-        """Removes the row of the model, and nothing else."""
+        """Removes the row of the model, and what is counted and said of its jobs."""
         self._run("DELETE FROM models WHERE id = %s", (model_id,))
+        self._run(
+            "DELETE FROM settings WHERE key = 'jobs_done ' || %s::bigint OR key LIKE 'paused %% ' || %s::bigint",
+            (model_id, model_id),
+        )
 
     def may_lack_files(self, model_id: int) -> bool:
         """Whether there may be files that the model has not encoded."""

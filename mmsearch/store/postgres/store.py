@@ -21,7 +21,7 @@ from mmsearch.store.postgres.files import FileTables
 from mmsearch.store.postgres.items import ItemTables
 from mmsearch.store.postgres.jobs import JobTables
 from mmsearch.store.postgres.listed_files import ListedFileTables
-from mmsearch.store.postgres.models import ModelTables
+from mmsearch.store.postgres.measuring import MeasureTables
 from mmsearch.store.postgres.nearest import FOR_SEARCHES, NearestTables
 from mmsearch.store.postgres.refusals import mapped_errors
 from mmsearch.store.postgres.schema import LOCKS, SCHEMA_VERSION, WRITING, migrate, written_version
@@ -41,7 +41,7 @@ class PostgresStore(
     ItemTables,
     ListedFileTables,
     NearestTables,
-    ModelTables,
+    MeasureTables,
     JobTables,
     WholeRowTables,
 ):

@@ -15,6 +15,8 @@ from pathlib import Path
 from mmsearch.errors import Invalid, Remedy, Unavailable, Unsupported
 from mmsearch.files.private import keep_private, make_private_file
 from mmsearch.files.regular import check_regular
+from mmsearch.store.measures import Measure, MeasureGroup
+from mmsearch.store.queue_state import StoredPause
 from mmsearch.store.refusals import NoLibrary, OlderLibrary
 from mmsearch.store.sqlite.archives import ArchiveTables
 from mmsearch.store.sqlite.files import FileTables
@@ -36,6 +38,11 @@ class SqliteStore(FileTables, ArchiveTables, StageTables, ItemTables, ModelTable
 
     finds_nearest = False
     longest_path = None
+    has_measures = False
+
+    def measured(self, group: MeasureGroup) -> tuple[Measure, ...]:
+        """None: what there is to be told of it stands in its status."""
+        return ()
 
     def queue_state(self) -> None:
         """Such a library has no queue: the one process that writes it encodes what it finds."""
@@ -43,6 +50,10 @@ class SqliteStore(FileTables, ArchiveTables, StageTables, ItemTables, ModelTable
     def remove_jobs_below(self, folder: bytes) -> int:
         """None: it has no queue."""
         return 0
+
+    def pauses(self) -> list[StoredPause]:
+        """None, then."""
+        return []
 
     @classmethod
     def read(cls, folder: str) -> SqliteStore:
