@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from mmsearch.library.fusions import Fusions
     from mmsearch.library.labels import WrittenSidecars
     from mmsearch.library.models import DroppedModel, LibraryModel, ModelOverview, Models, PulledModel
+    from mmsearch.library.mounts import Mounts
     from mmsearch.models.installed import InstalledModel, ModelFile, ModelSource, RemovedModel
     from mmsearch.models.known import KnownModel
     from mmsearch.models.optimise.building import OptimisedModel, TowerAgreement
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from mmsearch.searching.results import FileList, Hit, LibraryMark, ListedFile, Moment, SearchResult, Suggestion
     from mmsearch.searching.session import Session
     from mmsearch.searching.stored_files import Passage, PassagePlace, Passages, StoredFile
+    from mmsearch.store.mounts import Mount
     from mmsearch.store.queue_state import QueueState, WorkerState
     from mmsearch.store.sqlite.backup import Backup
     from mmsearch.store.sqlite.compaction import Compacted
@@ -155,6 +157,8 @@ __all__ = [
     "ModelSource",
     "Models",
     "Moment",
+    "Mount",
+    "Mounts",
     "Near",
     "NotFound",
     "OptimisedModel",
@@ -295,6 +299,7 @@ _ROOMS = {
         "WatchSettings",
     ),
     "mmsearch.indexing.work": ("WorkReport", "WorkSettings"),
+    "mmsearch.store.mounts": ("Mount",),
     "mmsearch.store.queue_state": ("QueueState", "WorkerState"),
     "mmsearch.indexing.watching.watcher": ("Watcher",),
     "mmsearch.library": ("Library",),
@@ -307,6 +312,7 @@ _ROOMS = {
         "Status",
     ),
     "mmsearch.library.labels": ("WrittenSidecars",),
+    "mmsearch.library.mounts": ("Mounts",),
     "mmsearch.library.models": (
         "DroppedModel",
         "LibraryModel",
