@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from mmsearch.library.fusions import Fusions
     from mmsearch.library.labels import WrittenSidecars
     from mmsearch.library.models import DroppedModel, LibraryModel, ModelOverview, Models, PulledModel
+    from mmsearch.library.mounts import Mounts
     from mmsearch.models.installed import InstalledModel, ModelFile, ModelSource, RemovedModel
     from mmsearch.models.known import KnownModel
     from mmsearch.models.optimise.building import OptimisedModel, TowerAgreement
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from mmsearch.searching.session import Session
     from mmsearch.searching.stored_files import Passage, PassagePlace, Passages, StoredFile
     from mmsearch.store.measures import Measure, MeasureGroup
+    from mmsearch.store.mounts import Mount
     from mmsearch.store.queue_state import Pause, QueueState, WorkerState
     from mmsearch.store.sqlite.backup import Backup
     from mmsearch.store.sqlite.compaction import Compacted
@@ -159,6 +161,8 @@ __all__ = [
     "ModelSource",
     "Models",
     "Moment",
+    "Mount",
+    "Mounts",
     "Near",
     "NotFound",
     "OptimisedModel",
@@ -305,6 +309,7 @@ _ROOMS = {
     ),
     "mmsearch.indexing.work": ("WorkReport", "WorkSettings"),
     "mmsearch.store.measures": ("Measure", "MeasureGroup"),
+    "mmsearch.store.mounts": ("Mount",),
     "mmsearch.store.queue_state": ("Pause", "QueueState", "WorkerState"),
     "mmsearch.indexing.watching.watcher": ("Watcher",),
     "mmsearch.library": ("Library",),
@@ -317,6 +322,7 @@ _ROOMS = {
         "Status",
     ),
     "mmsearch.library.labels": ("WrittenSidecars",),
+    "mmsearch.library.mounts": ("Mounts",),
     "mmsearch.library.models": (
         "DroppedModel",
         "LibraryModel",

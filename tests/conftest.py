@@ -92,8 +92,9 @@ def give_up_roots_powers() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests leave the user's cache alone."""
+    """Tests leave the user's cache and map of mounts alone."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MMSEARCH_MOUNTS", str(tmp_path_factory.mktemp("settings") / "mounts.json"))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
 

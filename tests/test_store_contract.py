@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -36,7 +37,9 @@ from mmsearch.records import (
     Root,
     StageState,
 )
+from mmsearch.store.mapped_store import MappedStore, mapped
 from mmsearch.store.models import add_model, searched_model, stored_models
+from mmsearch.store.mounts import Mount, MountMap
 from mmsearch.store.protocol import Store
 from mmsearch.store.sqlite.store import SqliteStore
 from mmsearch.store.whole_rows import TABLES, Row, belongs_to_library
@@ -47,13 +50,29 @@ READERS = "image 1, text 1"
 NO_FACTS, EVERYTHING = FileFacts(), Filters()
 
 
+# How a machine may see a library: all that it names here, root folders and all, lies elsewhere there.
+MOUNTS = MountMap([Mount(b"/team", b"/"), Mount(b"/srv/nas/photos", b"/photos")])
+
+
 @dataclass(frozen=True)
 class Engine:
-    """A kind of store: where an empty one may be, and how one there is opened for writing, and for reading."""
+    """A kind of store: where an empty one may be, how one there is opened for writing, and for reading, and by which
+    path it knows what is given to it by another.
+    """
 
     place: Callable[[pytest.FixtureRequest], str]
     write: Callable[[str], Store]
     read: Callable[[str], Store]
+    known_as: Callable[[bytes], bytes] = bytes
+
+    def mapped(self) -> Engine:
+        """The same, seen from a machine with other mounts."""
+        return Engine(
+            self.place,
+            lambda place: mapped(self.write(place), MOUNTS, writes=True),
+            lambda place: mapped(self.read(place), MOUNTS),
+            MOUNTS.known_as,
+        )
 
 
 def folder(request: pytest.FixtureRequest) -> str:
@@ -82,6 +101,7 @@ STORES = {
     "sqlite": Engine(folder, SqliteStore.write, SqliteStore.read),
     "postgres": Engine(database, write_postgres, read_postgres),
 }
+STORES |= {f"{name} elsewhere": engine.mapped() for name, engine in STORES.items()}
 
 
 @pytest.fixture(scope="session")
@@ -112,6 +132,23 @@ def place(engine: Engine, request: pytest.FixtureRequest) -> str:
 def store(engine: Engine, place: str) -> Iterator[Store]:
     with closing(engine.write(place)) as opened:
         yield opened
+        if opened.__class__ is MappedStore:
+            check_translated(opened)
+
+
+def check_translated(store: MappedStore) -> None:
+    """Nothing that was written has a path of this machine, and what is there is seen at one."""
+    for table in TABLES:
+        for place, column in enumerate(table.columns):
+            if column not in ("path", "mounts"):
+                continue
+            with store.one_state():
+                there = [row[place] for rows in store.unmapped.rows_of(table) for row in rows]
+                here = [row[place] for rows in store.rows_of(table) for row in rows]
+            for stored, seen in zip(there, here, strict=True):
+                paths = [stored] if isinstance(stored, bytes) else map(os.fsencode, json.loads(str(stored)))
+                assert all(path.startswith((b"/team/", b"/srv/nas/photos")) for path in paths), table.name
+                assert not isinstance(stored, bytes) or seen == MOUNTS.here(stored)
 
 
 def unit(*numbers: float) -> FloatMatrix:
@@ -613,8 +650,12 @@ def test_files_have_the_time_of_this_machine(filled: Filled, zone: str, monkeypa
     assert [path[-5:] for _, path in listed] == [b"a.jpg", b"c.jpg", b"b.jpg"]
 
 
-def test_files_are_listed_in_the_order_that_a_seed_draws(filled: Filled) -> None:
+def test_files_are_listed_in_the_order_that_a_seed_draws(filled: Filled, engine: Engine) -> None:
     every = [b"/photos/%02d.jpg" % number for number in range(12)]
+
+    def drawn_by_one(path: bytes) -> int:
+        return place_in_shuffle(engine.known_as(path), 1)
+
     for number, path in enumerate(every):
         filled.add(path, picture(1, number))
 
@@ -625,12 +666,12 @@ def test_files_are_listed_in_the_order_that_a_seed_draws(filled: Filled) -> None
     first, largest = drawn(1), drawn(2**64 - 1)
     assert sorted(first) == sorted(largest) == every
     assert len({tuple(first), tuple(largest), tuple(every)}) == 3
-    assert [*drawn(1, 0, 5), *drawn(1, 5, 7)] == first == sorted(every, key=lambda path: place_in_shuffle(path, 1))
+    assert [*drawn(1, 0, 5), *drawn(1, 5, 7)] == first == sorted(every, key=drawn_by_one)
     content_id = filled.store.content_at(first[3])
     assert content_id is not None
     with filled.store.transaction():
         filled.store.put_file(filled.file(b"/photos/copy.jpg"), content_id)
-    again = sorted([*every, b"/photos/copy.jpg"], key=lambda path: place_in_shuffle(path, 1))
+    again = sorted([*every, b"/photos/copy.jpg"], key=drawn_by_one)
     later = max(first[3], b"/photos/copy.jpg", key=again.index)
     assert drawn(1) == [path for path in again if path != later]
 

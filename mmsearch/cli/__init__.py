@@ -36,6 +36,7 @@ COMMANDS = {
     "train": "adapters:train",
     "adapters": "adapters:adapters",
     "models": "models:models",
+    "mounts": "mounts:mounts",
     "mcp": "mcp:mcp",
     "serve": "serve:serve",
     "help": "help:help_",

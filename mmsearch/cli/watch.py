@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 STOPPED = "stopped; what was done is kept."
 # What a service is to know of its environment, where it is set.
-_VARIABLES = ("MMSEARCH_MODELS", "XDG_DATA_HOME", "XDG_CACHE_HOME")
+_VARIABLES = ("MMSEARCH_MODELS", "MMSEARCH_MOUNTS", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")
 
 FoldersArgument = Annotated[
     list[str] | None,

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from mmsearch.files.archives import is_gone
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.paths import parent_of, with_parents
+from mmsearch.indexing.reconciling import is_there
 
 if TYPE_CHECKING:
+    from mmsearch.records import Root
     from mmsearch.store.protocol import Store
 
 
@@ -66,7 +68,7 @@ def drop_losses(store: Store, losses: Losses) -> int:
     dropped: list[int] = []
     concerned: set[int] = set()
     left: dict[int, int] = {}
-    for root in store.roots():
+    for root in _roots(store):
         for number, path in store.files_of_root(root):
             if tops.gone_at(path) is None:
                 continue
@@ -77,10 +79,10 @@ def drop_losses(store: Store, losses: Losses) -> int:
                 left[root.id] = left.get(root.id, 0) + 1
     with store.transaction():
         store.remove_files(dropped)
-        for root in store.roots():
+        for root in _roots(store):
             store.remove_archives(path for path in store.archives_of_root(root.id) if is_gone(path))
         store.remove_orphans()
-        for root in store.roots():
+        for root in _roots(store):
             if root.absent:
                 store.set_absent(root.id, left.get(root.id, 0))
             if root.id in concerned and is_gone(root.path) and not store.files_in_root(root):
@@ -92,10 +94,15 @@ def drop_losses(store: Store, losses: Losses) -> int:
 
 def _files(store: Store, folders: Sequence[bytes]) -> Iterable[tuple[int, bytes]]:
     wanted = set(folders)
-    for root in store.roots():
+    for root in _roots(store):
         for number, path in store.files_of_root(root):
             if not wanted or not wanted.isdisjoint(with_parents(path)):
                 yield number, path
+
+
+def _roots(store: Store) -> list[Root]:
+    """All roots but those that other machines have, at other paths, and this one has not: nothing of them is lost."""
+    return [root for root in store.roots() if root.known_as is None or is_there(root.path)]
 
 
 class _Tops:

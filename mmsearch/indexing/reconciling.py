@@ -412,6 +412,11 @@ def _identity(path: bytes) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+def is_there(path: bytes) -> bool:
+    """Whether a root is on this machine now: an empty folder is where a drive is not mounted."""
+    return os.path.exists(path) and not is_empty_folder(path)
+
+
 def is_empty_folder(path: bytes) -> bool:
     """Whether it is a folder without any entry: where a drive is not mounted."""
     try:

@@ -26,7 +26,8 @@ class RootStatus:
     """A root with the number of its files; `offline` if it is not there at present, or empty though it has files.
 
     `changed` is when a run last found something new, changed or gone in it. `unmounted` are drives below it that are
-    not there, `absent` counts files that were lost at once and stay until `prune`.
+    not there, `absent` counts files that were lost at once and stay until `prune`. `known_as` is its path in the
+    library, where this machine has it at another one.
     """
 
     path: bytes
@@ -36,6 +37,7 @@ class RootStatus:
     unmounted: tuple[bytes, ...]
     absent: int
     rules: WalkRules
+    known_as: bytes | None = None
 
 
 def absolute(path: str | os.PathLike[str]) -> bytes:
@@ -161,4 +163,4 @@ def root_status(store: Store, root: Root) -> RootStatus:
     files = store.files_in_root(root)
     offline = not os.path.exists(root.path) or (files > 0 and is_empty_folder(root.path))
     unmounted = () if offline else tuple(mount for mount in root.mounts if not is_mount_point(mount))
-    return RootStatus(root.path, files, root.changed, offline, unmounted, root.absent, _rules_of(root))
+    return RootStatus(root.path, files, root.changed, offline, unmounted, root.absent, _rules_of(root), root.known_as)

@@ -15,7 +15,7 @@ from mmsearch.errors import MmsearchError
 from mmsearch.files.crash_points import crash_point
 from mmsearch.indexing.encoding import FileEncoder, Outcome, failed
 from mmsearch.indexing.keeping import Keeper, begun_with
-from mmsearch.indexing.reconciling import Candidate, is_empty_folder
+from mmsearch.indexing.reconciling import Candidate, is_there
 from mmsearch.indexing.report import IndexReport
 from mmsearch.indexing.results import Results
 from mmsearch.indexing.walking import FoundFile
@@ -147,7 +147,7 @@ class Shift:
         self._looked = time.monotonic()
         self._models = {one.id: one for one in stored_models(self._store)}
         roots = {root.id: root.path for root in self._store.roots()}
-        self._roots = {number: path for number, path in roots.items() if _is_there(path)}
+        self._roots = {number: path for number, path in roots.items() if is_there(path)}
         away = [path for path in roots.values() if path not in self._roots.values()]
         for path in away:
             if path not in self._report.elsewhere:
@@ -289,7 +289,7 @@ class Shift:
                 job, _ = self._jobs[id(one.candidate)]
                 if job.id not in own:
                     continue
-                if one.out_of_reach and not _is_there(self._roots.get(job.file.root_id, b"")):
+                if one.out_of_reach and not is_there(self._roots.get(job.file.root_id, b"")):
                     raise GivenUp  # the drive has gone: nothing is known of its files
                 self._keepers[job.model_id].keep(one)
             self._store.finish({self._jobs[key][0].id for key in keys} & own)
@@ -304,8 +304,3 @@ class Shift:
         self._tools.on_progress(Progress("encoding", self._report.stored, None, "files"))
         if ids - own:
             raise GivenUp
-
-
-def _is_there(path: bytes) -> bool:
-    """Whether a root is on this machine now: an empty folder is where a drive is not mounted."""
-    return os.path.exists(path) and not is_empty_folder(path)

@@ -53,8 +53,8 @@ class Library(Working):
     """A library in a folder of its own, or at a URL. It is made by the first `index`; nothing else writes to it.
 
     `device` is where models that torch runs compute: `auto` (a graphics card where there is one), `cpu`, `cuda`, `mps`.
-    All methods, those of the doors `models`, `adapters`, `fusions` and `care` too, raise an MmsearchError, in one
-    sentence, for what a person can put right: no library there, a damaged one, one of another model, no room on the
+    All methods, those of the doors `models`, `adapters`, `fusions`, `mounts` and `care` too, raise an MmsearchError, in
+    one sentence, for what a person can put right: no library there, a damaged one, one of another model, no room on the
     disk.
     """
 

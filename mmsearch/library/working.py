@@ -1,9 +1,10 @@
-"""How a library sets a run of `index` and a worker to work."""
+"""How a library sets a run of `index` and a worker to work, on whichever machine the files are mounted."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mmsearch.library.access import Access
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from mmsearch.indexing.report import IndexReport
     from mmsearch.indexing.run import IndexRequest
     from mmsearch.indexing.work import WorkReport, WorkSettings
+    from mmsearch.library.mounts import Mounts
     from mmsearch.records import Progress
     from mmsearch.store.measures import Measure, MeasureGroup
     from mmsearch.store.queue_state import QueueState
@@ -21,6 +23,13 @@ class Working:
     """The part of `Library` that reads and encodes files, and tells monitors how that goes."""
 
     _access: Access
+
+    @cached_property
+    def mounts(self) -> Mounts:
+        """Where this machine has the folders that teams' libraries know by the paths of another one."""
+        from mmsearch.library.mounts import Mounts
+
+        return Mounts(self._access)
 
     def work(
         self,

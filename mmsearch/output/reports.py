@@ -268,7 +268,8 @@ def print_status(status: Status, failed: bool, partial: bool) -> None:
     for root in status.roots:
         state = ", offline" if root.offline else f", last change {root.changed}" if root.changed else ""
         count = "1 file" if root.files == 1 else f"{root.files:,} files"
-        print(f"root      {visible(os.fsdecode(root.path))}: {count}{state}")
+        known = f" (in the library {visible(os.fsdecode(root.known_as))})" if root.known_as is not None else ""
+        print(f"root      {visible(os.fsdecode(root.path))}{known}: {count}{state}")
         if rules := rules_said(root.rules):
             print(f"          {rules}")
         for mount in root.unmounted:

@@ -15,7 +15,8 @@ class Root:
     """A folder or file that was given to `index`; `rules` is the JSON of its walk rules.
 
     `changed` is when a run last found something new, changed or gone in it, None before that. `mounts` are folders
-    below it that lay on other devices; `absent` counts files that are gone and stay until a person says so.
+    below it that lay on other devices; `absent` counts files that are gone and stay until a person says so. `known_as`
+    is its path in the library, where that is another one than on this machine.
     """
 
     id: int
@@ -24,6 +25,7 @@ class Root:
     changed: str | None
     mounts: tuple[bytes, ...]
     absent: int
+    known_as: bytes | None = None
 
 
 class KnownFile(NamedTuple):  # a hundred thousand of them a second are made

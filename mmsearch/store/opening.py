@@ -35,13 +35,17 @@ KINDS: dict[str, Kind] = {
 def place_at(location: str | os.PathLike[str]) -> Place:
     """Where the library at that folder or URL is kept. Nothing is made there, or opened.
 
+    One at a URL, which other machines may use too, is seen through the map of mounts that this one has.
+
     Raises:
         Unsupported: mmsearch keeps no libraries at such URLs, or what it needs for it is not installed.
         Invalid: the URL makes no sense.
     """
     text = os.fspath(location)
     if is_url(text):
-        return _maker(text)(text)
+        from mmsearch.store.mapped_place import mapped_place
+
+        return mapped_place(_maker(text)(text))
     from mmsearch.store.sqlite.place import SqlitePlace
 
     return SqlitePlace(os.path.abspath(os.path.expanduser(text)))

@@ -380,8 +380,10 @@ class VectorStore(Protocol):
     def vectors_of(self, item_ids: ItemIds) -> tuple[ItemIds, list[bytes]]:
         """Ids (ascending) and float16 vectors, as bytes, of those items that are there."""
 
-    def image_vector_at(self, path: bytes, model_id: int) -> HalfMatrix | None:
+    def image_vector_at(self, path: bytes, model_id: int, at: bytes | None = None) -> HalfMatrix | None:
         """The stored vector of the picture at `path`, float16 [dimension], if the file is still as when it was read.
+
+        It lies `at` another path, where this machine has the files elsewhere.
 
         Raises:
             OSError: there is no such file now.

@@ -80,13 +80,15 @@ class ItemTables(Connected):
         rows = self._run(statement, values, binary=True).fetchall()
         return _ids(rows), [row[1] for row in rows]
 
-    def image_vector_at(self, path: bytes, model_id: int) -> HalfMatrix | None:
+    def image_vector_at(self, path: bytes, model_id: int, at: bytes | None = None) -> HalfMatrix | None:
         """The stored vector of the picture at `path`, float16 [dimension], if the file is still as when it was read.
+
+        It lies `at` another path, where this machine has the files elsewhere.
 
         Raises:
             OSError: there is no such file now.
         """
-        status = status_at(path)
+        status = status_at(path if at is None else at)
         _, vectors = self._vectors(
             """SELECT item_id, vector FROM files JOIN items ON items.content_id = files.content_id
                JOIN vectors ON vectors.item_id = items.id AND vectors.model_id = items.model_id

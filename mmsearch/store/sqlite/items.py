@@ -111,13 +111,15 @@ class ItemTables(Connected):
         ).fetchall()
         return _verified(rows)
 
-    def image_vector_at(self, path: bytes, model_id: int) -> HalfMatrix | None:
+    def image_vector_at(self, path: bytes, model_id: int, at: bytes | None = None) -> HalfMatrix | None:
         """The stored vector of the picture at `path`, float16 [dimension], if the file is still as when it was read.
+
+        It lies `at` another path, where this machine has the files elsewhere.
 
         Raises:
             OSError: there is no such file now.
         """
-        status = status_at(path)
+        status = status_at(path if at is None else at)
         row = self.connection.execute(
             """SELECT item_id, vector, vectors.checksum FROM files JOIN items ON items.content_id = files.content_id
                JOIN vectors ON vectors.item_id = items.id

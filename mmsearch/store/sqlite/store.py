@@ -29,8 +29,12 @@ from mmsearch.store.sqlite.whole_rows import WholeRowTables
 from mmsearch.store.sqlite.words import WordTables, keep_words
 
 DATABASE_NAME = "library.db"
-# With what is written beside the database: its logs, copies of it, the lock, the journal and the caches.
-_OF_A_LIBRARY = (DATABASE_NAME, "library.lock", "in-flight", "queries.cache", "miniatures.cache", "last-result")
+# With what is written beside the database: its logs, copies of it, the lock, the journal and the caches; and settings,
+# where a system keeps these in the folder of data.
+_OF_A_LIBRARY = (
+    *(DATABASE_NAME, "library.lock", "in-flight", "queries.cache", "miniatures.cache", "last-result"),
+    "mounts.json",
+)
 
 
 class SqliteStore(FileTables, ArchiveTables, StageTables, ItemTables, ModelTables, WordTables, WholeRowTables):
