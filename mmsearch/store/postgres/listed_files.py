@@ -81,9 +81,9 @@ class ListedFileTables(Connected):
         condition, values = filter_condition(filters)
         stems = [path[: len(path) - len(extension_of(path))] for path in paths]
         rows = self._rows(
-            f"""SELECT asked.path, files.path, {IS_PICTURE}, (SELECT min(id) FROM items WHERE content_id = contents.id),
+            f"""SELECT asked.name, files.path, {IS_PICTURE}, (SELECT min(id) FROM items WHERE content_id = contents.id),
                   files.size
-                FROM unnest(%s::bytea[], %s::bytea[], %s::bytea[], %s::bytea[]) AS asked (path, stem, after, before)
+                FROM unnest(%s::bytea[], %s::bytea[], %s::bytea[], %s::bytea[]) AS asked (name, stem, after, before)
                 CROSS JOIN LATERAL
                   (SELECT * FROM files WHERE path > asked.after AND path < asked.before OFFSET 0) AS files
                 JOIN contents ON contents.id = files.content_id
