@@ -24,7 +24,8 @@ from mmsearch.searching.query import (
     text_term,
     text_terms,
 )
-from mmsearch.searching.scoring import WeightedTerm, combined, measured, scores
+from mmsearch.searching.scoring import combined, measured, scores
+from mmsearch.searching.weighted_terms import WeightedTerm
 
 
 @pytest.mark.parametrize(

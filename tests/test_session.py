@@ -495,7 +495,8 @@ def test_two_models_make_one_list(home: Path, tmp_path: Path, monkeypatch: pytes
 
 def test_what_a_model_was_not_measured_for_has_typical_scores() -> None:
     from mmsearch.encoding.calibration import TYPICAL_ACROSS, TYPICAL_OF_SOUND
-    from mmsearch.searching.scoring import WeightedTerm, combined
+    from mmsearch.searching.scoring import combined
+    from mmsearch.searching.weighted_terms import WeightedTerm
 
     vector = np.array([1, 0], np.float32)
     for items, typical in (("image", TYPICAL_ACROSS), ("audio", TYPICAL_OF_SOUND)):

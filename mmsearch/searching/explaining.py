@@ -20,7 +20,7 @@ from mmsearch.searching.merging import told_by_words
 from mmsearch.searching.query import Query
 from mmsearch.searching.query_vectors import QueryVectors
 from mmsearch.searching.results import Hit
-from mmsearch.searching.searcher import QueryVector
+from mmsearch.searching.weighted_terms import QueryVector
 from mmsearch.searching.word_channel import WordChannel
 from mmsearch.store.protocol import Store
 from mmsearch.store.words import AskedWord, words_of_name, words_of_text, words_placed

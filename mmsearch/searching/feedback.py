@@ -16,8 +16,7 @@ from mmsearch.nearest.spaces import ModelInUse
 from mmsearch.nearest.vectors import rows_of
 from mmsearch.records import FloatMatrix, Modality
 from mmsearch.searching.query import Query
-from mmsearch.searching.scoring import WeightedTerm
-from mmsearch.searching.searcher import QueryVector
+from mmsearch.searching.weighted_terms import QueryVector, WeightedTerm
 from mmsearch.store.protocol import Store
 
 ASKED, LIKED, UNLIKED = 1.0, 0.75, 0.15

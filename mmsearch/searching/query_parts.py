@@ -13,7 +13,7 @@ from mmsearch.searching.channels import LibraryState
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import Query
 from mmsearch.searching.query_images import QueryImages
-from mmsearch.searching.searcher import QueryVector
+from mmsearch.searching.weighted_terms import QueryVector
 from mmsearch.store.protocol import Store
 
 # What is nearest with a picture of each of these weights is looked at, so many pictures of each.

@@ -16,7 +16,7 @@ import math
 import random
 import string
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from mmsearch.records import Background, Calibration, FloatMatrix, HalfMatrix, M
 
 if TYPE_CHECKING:
     from mmsearch.encoding.query_bank import QueryBank
+    from mmsearch.searching.weighted_terms import WeightedTerm
 
 # For a model without a calibration of its own: how far from the background a match lies, in standard deviations.
 TYPICAL_MIDPOINT = 3.5
@@ -45,15 +46,6 @@ _LEAST_LOGIT = math.log(LEAST_SCORE / (1 - LEAST_SCORE))
 NOISE_QUERIES = 128
 # So many rows of a library weigh as much as the model's own measurement.
 _ROWS_OF_TRUST = 200
-
-
-@dataclass(frozen=True)
-class WeightedTerm:
-    """A term of a query: its modality, the weight it has in the query's unit vector, and its own unit vector."""
-
-    modality: Modality
-    weight: float
-    vector: FloatMatrix
 
 
 # Cosines of what is nearly the same picture or text, and of a copy as far as float16 tells.

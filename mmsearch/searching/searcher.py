@@ -10,12 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmsearch.errors import Invalid
 from mmsearch.files.hashing import place_in_shuffle
 from mmsearch.files.times import in_utc
 from mmsearch.nearest.gallery import Nearest, Ranking
 from mmsearch.nearest.vectors import Compared, SpaceQuery
-from mmsearch.records import Background, FloatMatrix, FoundItem, ItemIds, Modality
+from mmsearch.records import Background, FoundItem, ItemIds, Modality
 from mmsearch.searching import scoring
 from mmsearch.searching.channels import Channel, LibraryState
 from mmsearch.searching.companions import Companions
@@ -24,54 +23,16 @@ from mmsearch.searching.grouping import in_groups
 from mmsearch.searching.merging import Found, Measured, Place, Told, by_file, score_of_moment, together, told_by_words
 from mmsearch.searching.moments import Scored, other_moments
 from mmsearch.searching.presence import Presence
-from mmsearch.searching.query import LARGEST_NUMBER, Query, Sort, Term
+from mmsearch.searching.query import LARGEST_NUMBER, Query, Sort
 from mmsearch.searching.query_images import QueryImages
 from mmsearch.searching.results import Hit, Moment, Suggestion
-from mmsearch.searching.scoring import WeightedTerm
+from mmsearch.searching.weighted_terms import QueryVector
 from mmsearch.searching.word_channel import WordChannel
 from mmsearch.searching.word_ranking import WordsNear
 from mmsearch.store.protocol import Store
 from mmsearch.store.refusals import DamagedStore
 
 FIRST_CANDIDATES = 50
-
-
-class QueryVector(NamedTuple):
-    """A query in the space of one model: the unit vector of the weighted sum of its terms, and those terms."""
-
-    vector: FloatMatrix
-    terms: tuple[WeightedTerm, ...]
-
-    @property
-    def by_text(self) -> float:
-        """How much of the vector are texts; see `nearest.vectors.SpaceQuery`."""
-        return sum(term.weight for term in self.terms if term.modality == "text")
-
-    @classmethod
-    def of(cls, terms: Sequence[Term], vectors: Sequence[FloatMatrix]) -> QueryVector:
-        """Of terms and their unit vectors, float32 [dimension].
-
-        Raises:
-            Invalid: they cancel each other out.
-        """
-        weighted = [
-            WeightedTerm(term.modality, term.weight, vector) for term, vector in zip(terms, vectors, strict=True)
-        ]
-        return cls.summed(weighted, "The terms of the query cancel each other out; change a term or a weight.")
-
-    @classmethod
-    def summed(cls, terms: Sequence[WeightedTerm], cancelled: str) -> QueryVector:
-        """Of terms with any weights.
-
-        Raises:
-            Invalid: they cancel each other out; `cancelled` is what is said then.
-        """
-        total = np.sum([term.weight * term.vector for term in terms], axis=0)
-        length = float(np.linalg.norm(total))
-        if length < 1e-6:
-            raise Invalid(cancelled)
-        scaled = (WeightedTerm(term.modality, term.weight / length, term.vector) for term in terms)
-        return cls((total / length).astype(np.float32), tuple(scaled))
 
 
 class Answer(NamedTuple):

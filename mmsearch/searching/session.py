@@ -33,7 +33,8 @@ from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import Group, Query, Sort, Term, check_page, text_terms
 from mmsearch.searching.query_vectors import QueryVectors, stored_picture
 from mmsearch.searching.results import FileList, LibraryMark, ListedFile, SearchResult
-from mmsearch.searching.searcher import Answer, QueryVector, Searcher
+from mmsearch.searching.searcher import Answer, Searcher
+from mmsearch.searching.weighted_terms import QueryVector
 from mmsearch.store.place import Place
 from mmsearch.store.protocol import Store
 

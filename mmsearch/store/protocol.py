@@ -381,9 +381,8 @@ class VectorStore(Protocol):
         """Ids (ascending) and float16 vectors, as bytes, of those items that are there."""
 
     def image_vector_at(self, path: bytes, model_id: int, at: bytes | None = None) -> HalfMatrix | None:
-        """The stored vector of the picture at `path`, float16 [dimension], if the file is still as when it was read.
-
-        It lies `at` another path, where this machine has the files elsewhere.
+        """The stored vector of the picture at `path`, float16 [dimension], if the file is still as when it was read; it
+        lies `at` another path, where this machine has the files elsewhere.
 
         Raises:
             OSError: there is no such file now.
