@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mmsearch.encoding.protocol import Encoder
+from mmsearch.encoding.protocol import Encoder, modalities_of_items
 from mmsearch.files.archives import is_gone
 from mmsearch.files.crash_points import crash_point
 from mmsearch.indexing.journal import InFlight
@@ -51,6 +51,8 @@ class QueueingIndexer(Indexer):
         held = {one.file.path: self._store.content_at(one.file.path) for one in candidates if one.touched}
         searched = searched_model(self._store)
         is_searched = searched is not None and searched.id == self._model_id
+        with self._queue.transaction():
+            self._queue.make_spaces(self._model_id, modalities_of_items(self._encoder))
         for later in (False, True):  # what nothing is found of comes first
             some = [queued(one) for one in candidates if (one.unchanged or not is_searched) == later]
             self._queue.queue(self._model_id, some, later)

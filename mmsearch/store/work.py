@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
+from mmsearch.records import Modality
 from mmsearch.store.protocol import Store
 from mmsearch.store.queue_state import QueueState
 
@@ -51,6 +52,11 @@ class WorkQueue(Protocol):
 
     def hold_root(self, root_id: int) -> bool:
         """Whether this connection alone walks that root, from now on until it is closed."""
+
+    def make_spaces(self, model_id: int, modalities: Collection[Modality]) -> None:
+        """Makes room for items of those modalities that workers are to store, within the caller's transaction: they
+        need not have the right to.
+        """
 
     def queue(self, model_id: int, files: Sequence[QueuedFile], later: bool) -> None:
         """Queues the files for a model; those that wait already are not queued twice, and are as they are found now.

@@ -6,6 +6,7 @@ Each is made when the space gets its first item, and attached in a way that hold
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 
 import psycopg
@@ -42,6 +43,13 @@ class SpaceTables(Connected):
             (model_id, modality, content_id, model_id, modality),
         )
         if noted.rowcount:
+            self._make_table(model_id, modality)
+
+    def make_spaces(self, model_id: int, modalities: Collection[Modality]) -> None:
+        """Makes the tables for vectors of those modalities, within the caller's transaction: who stores some need not
+        have the right to.
+        """
+        for modality in sorted(modalities):
             self._make_table(model_id, modality)
 
     def _make_table(self, model_id: int, modality: Modality) -> None:
