@@ -99,9 +99,12 @@ class WriteCounter:
         threading.setprofile(None)
 
     def _count(self, frame: FrameType, event: str, called: object) -> None:
-        if event != "c_call" or getattr(called, "__name__", "") not in WRITES:
+        if event == "c_call" and getattr(called, "__name__", "") in WRITES:
+            code = frame.f_code
+        elif event == "call" and frame.f_code.co_name == "execute" and frame.f_back is not None:
+            code = frame.f_back.f_code  # the client of PostgreSQL is written in Python
+        else:
             return
-        code = frame.f_code
         is_watched = self._known.get(code)
         if is_watched is None:
             is_watched = self._known[code] = any(room in code.co_filename for room in WATCHED)

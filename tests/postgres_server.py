@@ -75,9 +75,9 @@ class PostgresServer:
         self.start()
         self.run(f"CREATE ROLE {GUARDED} LOGIN PASSWORD '{PASSWORD}'")
 
-    def copy(self, other: PostgresServer) -> None:
-        """Makes it one that follows another, beginning with all that is there."""
-        self.program("pg_basebackup", "-D", self._data, "-h", other.folder, "-U", "postgres", "-c", "fast", "-R")
+    def restore_backup_of(self, other: PostgresServer, *options: str) -> None:
+        """Makes it one that begins with all that is there at another, which goes on meanwhile."""
+        self.program("pg_basebackup", "-D", self._data, "-h", other.folder, "-U", "postgres", "-c", "fast", *options)
 
     def start(self) -> None:
         """Starts the server, and waits until it takes connections."""
@@ -149,9 +149,18 @@ def running_standby(primary: PostgresServer) -> Iterator[PostgresServer]:
     for setting in ("synchronous_standby_names = '*'", "synchronous_commit = 'remote_apply'"):
         primary.run(f"ALTER SYSTEM SET {setting}")
     with _own_folder() as folder, closing(PostgresServer(folder, primary.programs)) as server:
-        server.copy(primary)
+        server.restore_backup_of(primary, "--write-recovery-conf")
         server.start()
         primary.run("SELECT pg_reload_conf()")
+        yield server
+
+
+@contextmanager
+def restored_server(backed_up: PostgresServer) -> Iterator[PostgresServer]:
+    """A server of its own that a base backup of another one was restored to."""
+    with _own_folder() as folder, closing(PostgresServer(folder, backed_up.programs)) as server:
+        server.restore_backup_of(backed_up)
+        server.start()
         yield server
 
 

@@ -11,12 +11,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from interrupting import hooked, killed_at_write, signal_at, writes_counted
-from library_state import assert_like_a_fresh_one, held_files
+from library_places import FOLDER, TEAM, Places, rows_at, wait_until_nobody_writes
+from library_state import assert_like_a_fresh_one, assert_same, held_files
 from PIL import Image
 from test_offline import can_mount
 
@@ -28,7 +29,6 @@ from mmsearch.indexing.trial import TrialSettings
 from mmsearch.nearest import row_file
 from mmsearch.reading import ReadLimits
 from mmsearch.searching.query import text_term
-from mmsearch.store.sqlite.store import SqliteStore
 
 TO_VERSION_5 = """ALTER TABLE contents DROP COLUMN reader;
     ALTER TABLE contents DROP COLUMN duration;
@@ -114,11 +114,15 @@ def changed(module):
 
 
 def run(
-    folder: Path, *arguments: str | Path, crash: str = "", hooks: Mapping[str, str] | None = None
+    location: Path | str, *arguments: str | Path, crash: str = "", hooks: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "MMSEARCH_LIBRARY": str(folder), VARIABLE: crash, **(hooks or {})}
+    """The command with the library there. Once it was killed, nobody writes that library."""
+    environment = {**os.environ, "MMSEARCH_LIBRARY": str(location), VARIABLE: crash, **(hooks or {})}
     command = [sys.executable, "-m", "mmsearch", *(str(argument) for argument in arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode == -signal.SIGKILL:
+        wait_until_nobody_writes(str(location))
+    return done
 
 
 @pytest.fixture
@@ -148,41 +152,44 @@ def change(tree: Path) -> None:
     os.mkfifo(tree / "pipe.txt")
 
 
-def older(folder: Path, tree: Path) -> None:
-    with sqlite3.connect(folder / "library.db") as connection:
+def older(library: Library, tree: Path) -> None:
+    with sqlite3.connect(Path(library.folder) / "library.db") as connection:
         connection.executescript(TO_VERSION_5)
     connection.close()
 
 
-def damaged(folder: Path, tree: Path) -> None:
-    content = bytearray((folder / "library.db").read_bytes())
+def damaged(library: Library, tree: Path) -> None:
+    database = Path(library.folder) / "library.db"
+    content = bytearray(database.read_bytes())
     content[8 * 4096 : 10 * 4096] = b"\xff" * 8192
-    (folder / "library.db").write_bytes(content)
+    database.write_bytes(content)
 
 
-def suspected(folder: Path, tree: Path) -> None:
+def suspected(library: Library, tree: Path) -> None:
     shutil.copy(tree / "coffee.png", tree / "deadly.png")
-    in_flight = InFlight(str(folder))
+    in_flight = InFlight(library.folder)
     in_flight.start()
     in_flight.begin([os.fsencode(tree / "deadly.png"), os.fsencode(tree / "0.txt")])
 
 
-def lost(folder: Path, tree: Path) -> None:
+def lost(library: Library, tree: Path) -> None:
     (tree / "4.txt").unlink()
 
 
-def without_bank(folder: Path, tree: Path) -> None:
-    with closing(SqliteStore.write(str(folder))) as store, store.transaction():
+def without_bank(library: Library, tree: Path) -> None:
+    with library._access.writing() as opened, opened.transaction():
+        store: Any = opened  # of either kind
         store.connection.execute("DELETE FROM query_banks")
+    library.close()
 
 
-def nothing(folder: Path, tree: Path) -> None:
+def nothing(library: Library, tree: Path) -> None:
     pass
 
 
 INDEX, DOCTOR = ("index",), ("doctor", "--repair")
 # What is done to the library before, and the command in which the point lies. Without a line here: an index run.
-BEFORE: dict[str, tuple[Callable[[Path, Path], None], tuple[str, ...]]] = {
+BEFORE: dict[str, tuple[Callable[[Library, Path], None], tuple[str, ...]]] = {
     "library copied before upgrade": (older, INDEX),
     "library upgraded": (older, INDEX),
     "suspect noted": (suspected, INDEX),
@@ -209,35 +216,48 @@ LATER = (
 )
 
 
+# A team's library has no file of its own that could be damaged, copied or compacted, and nothing is derived from it
+# to be searched; its schema is made in one transaction.
+OF_A_TEAM = (
+    *("root noted", "walk noted", "run begun", "batch written", "batch committed", "suspect noted"),
+    *("gone files removed", "run finished", "words settled", "query bank kept", "calibration kept", "files pruned"),
+    "batch committed:2",
+)
+POINTS = [
+    *((FOLDER, point) for point in (*(point for point in CRASH_POINTS if point not in ELSEWHERE), *LATER)),
+    *((TEAM, point) for point in OF_A_TEAM),
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("point", [*(point for point in CRASH_POINTS if point not in ELSEWHERE), *LATER])
+@pytest.mark.parametrize(("places", "point"), POINTS, indirect=["places"])
 def test_killed_between_two_writes(
-    tree: Path, tmp_path: Path, point: str, deadly: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    tree: Path, tmp_path: Path, places: Places, point: str, deadly: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     hooks = deadly
     if point.startswith("rows"):
         monkeypatch.setattr(row_file, "ROWS_FROM", 1)
         hooks = hooked(tmp_path, "mmsearch.nearest.row_file", WITH_ROWS)
-    folder = tmp_path / "library"
-    library = Library(folder)
+    location = places.new()
+    library = Library(location)
     prepare, command = BEFORE.get(point, (nothing, INDEX))
     if point != "library made":
         library.index([tree])
         library.close()
-    before = held_files(folder) if point != "library made" else {}
+    before = held_files(location) if point != "library made" else {}
     if command == INDEX:
         change(tree)
-    prepare(folder, tree)
+    prepare(library, tree)
     paths = [tree] if command == INDEX else []
-    killed = run(folder, *command, *paths, crash=point, hooks=hooks)
+    killed = run(location, *command, *paths, crash=point, hooks=hooks)
     assert killed.returncode == -signal.SIGKILL, f"{point} was not reached: {killed.stderr}"
     if prepare is damaged:
-        assert run(folder, *DOCTOR).returncode == 0
+        assert run(location, *DOCTOR).returncode == 0
         before = {}
     elif point != "library made":
         # It opens as it is, nothing committed is lost, and it can be searched at once.
-        known = held_files(folder) if prepare is not older else before
+        known = held_files(location) if prepare is not older else before
         gone = {os.fsencode(tree / name) for name in ("4.txt", "cat.png")}
         assert set(before) - gone <= set(known)
         assert library.search(Query((text_term("a cat"),), min_score=0.0)).hits
@@ -245,10 +265,18 @@ def test_killed_between_two_writes(
     report = library.index([tree])
     assert report.failed == 0
     assert_like_a_fresh_one(library, [tree], tmp_path / "fresh")
+    assert_tidy(Path(library.folder), places.kind)
+
+
+def assert_tidy(folder: Path, kind: str) -> None:
+    """Nothing lies in the library's folder that does not belong there; a team's has none for searches."""
     log = {"library.db-wal", "library.db-shm"}  # stays where the last to close it was a reader
     left = {name for name in os.listdir(folder) if "damaged" not in name} - log
-    assert left == {"derived", "library.db", "library.lock", "queries.cache"}
-    assert not [name for name in os.listdir(folder / "derived") if name.endswith(".part")]
+    if kind == FOLDER:
+        assert left == {"derived", "library.db", "library.lock", "queries.cache"}
+        assert not [name for name in os.listdir(folder / "derived") if name.endswith(".part")]
+    else:
+        assert left <= {"queries.cache"}
 
 
 def write_chapters(tree: Path, numbers: range) -> None:
@@ -257,24 +285,24 @@ def write_chapters(tree: Path, numbers: range) -> None:
 
 
 @pytest.mark.slow
-def test_killed_before_any_write(tree: Path, tmp_path: Path) -> None:
+def test_killed_before_any_write(tree: Path, tmp_path: Path, places: Places) -> None:
     chance = random.Random(1)
-    with Library(tmp_path / "measured") as measured:
+    with Library(places.new()) as measured:
         measured.index([tree])
         write_chapters(tree, range(10, 18))
         with writes_counted() as counter:
             measured.index([tree])
-    folder = tmp_path / "library"
+    location = places.new()
     for kills in range(7):
         hooks = killed_at_write(tmp_path, chance.randrange(1, counter.writes * 3 // 4))
-        killed = run(folder, "index", tree, hooks=hooks)
+        killed = run(location, "index", tree, hooks=hooks)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         # As much as was measured is to be done the next time, whatever this one has done.
         write_chapters(tree, range(18 + 8 * kills, 26 + 8 * kills))
         (tree / f"{10 + kills}.txt").rename(tree / f"moved {kills}.txt")
-    done = run(folder, "index", tree)
+    done = run(location, "index", tree)
     assert done.returncode == 0, done.stderr
-    assert_like_a_fresh_one(Library(folder), [tree], tmp_path / "fresh")
+    assert_like_a_fresh_one(Library(location), [tree], tmp_path / "fresh")
 
 
 @pytest.fixture(scope="module")
@@ -290,8 +318,16 @@ def torn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.fixture(scope="module")
+def whole(torn: Path) -> Path:
+    """A library of the same tree that nothing has happened to."""
+    with Library(torn / "whole") as library:
+        library.index([torn / "tree"])
+    return torn / "whole"
+
+
 @pytest.mark.parametrize("seed", range(10))
-def test_the_log_is_torn_by_a_power_cut(torn: Path, tmp_path: Path, seed: int) -> None:
+def test_the_log_is_torn_by_a_power_cut(torn: Path, whole: Path, tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     folder = Path(shutil.copytree(torn / "library", tmp_path / "library"))
     log = folder / "library.db-wal"
@@ -308,25 +344,28 @@ def test_the_log_is_torn_by_a_power_cut(torn: Path, tmp_path: Path, seed: int) -
     report = library.index([torn / "tree"])
     assert report.resumed
     assert report.added < 40
-    assert_like_a_fresh_one(library, [torn / "tree"], tmp_path / "fresh")
+    library.close()
+    assert_same(folder, whole)
+    assert library.care.examine().sound
 
 
 @pytest.mark.slow
-def test_a_file_that_ends_the_program_is_set_aside(tree: Path, tmp_path: Path, deadly: dict[str, str]) -> None:
+def test_a_file_that_ends_the_program_is_set_aside(tree: Path, places: Places, deadly: dict[str, str]) -> None:
     shutil.copy(tree / "coffee.png", tree / "deadly.png")
-    folder = tmp_path / "library"
-    assert run(folder, "index", tree, hooks=deadly).returncode == -signal.SIGKILL
+    location = places.new()
+    folder = Path(Library(location).folder)
+    assert run(location, "index", tree, hooks=deadly).returncode == -signal.SIGKILL
     assert (folder / IN_FLIGHT_NAME).exists()
-    done = run(folder, "index", tree, hooks=deadly)
+    done = run(location, "index", tree, hooks=deadly)
     assert done.returncode == 0, done.stderr
     assert f"skipped {tree / 'deadly.png'}: ended the program that read it" in done.stderr
     assert "14 files searchable" in done.stdout
     assert not (folder / IN_FLIGHT_NAME).exists()
-    again = run(folder, "index", tree, hooks=deadly)
+    again = run(location, "index", tree, hooks=deadly)
     assert again.returncode == 0
     assert "could not be read before" in again.stderr
     # Once the cause is mended, it is a picture like any other.
-    assert "15 files searchable" in run(folder, "index", tree, "--retry").stdout
+    assert "15 files searchable" in run(location, "index", tree, "--retry").stdout
 
 
 @pytest.mark.slow
@@ -379,40 +418,37 @@ def test_no_file_is_blamed_for_a_model_that_cannot_be_loaded(tree: Path, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_long_file_goes_on_however_often_a_run_is_killed(tree: Path, tmp_path: Path) -> None:
+def test_a_long_file_goes_on_however_often_a_run_is_killed(tree: Path, tmp_path: Path, places: Places) -> None:
     (tree / "long.txt").write_text(" ".join(f"Word {number} of many." for number in range(3_000)))
-    folder = tmp_path / "library"
-    assert run(folder, "index", tree / "cat.png").returncode == 0
+    location = places.new()
+    assert run(location, "index", tree / "cat.png").returncode == 0
     before = 0
     for _ in range(3):
-        killed = run(folder, "index", tree / "long.txt", crash="batch committed:2")
+        killed = run(location, "index", tree / "long.txt", crash="batch committed:2")
         assert killed.returncode == -signal.SIGKILL
-        with closing(sqlite3.connect(folder / "library.db")) as connection:
-            (stored,) = connection.execute("SELECT count(*) FROM items WHERE modality = 'text'").fetchone()
+        ((stored,),) = rows_at(location, "SELECT count(*) FROM items WHERE modality = 'text'")
         assert stored > before
         before = stored
-    assert run(folder, "index").returncode == 0
-    assert_like_a_fresh_one(Library(folder), [tree / "cat.png", tree / "long.txt"], tmp_path / "fresh")
+    assert run(location, "index").returncode == 0
+    assert_like_a_fresh_one(Library(location), [tree / "cat.png", tree / "long.txt"], tmp_path / "fresh")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("first", "then"), [(2_000, 20), (60, 40), (20, 2_000)])
-def test_a_long_text_goes_on_within_another_limit(tree: Path, tmp_path: Path, first: int, then: int) -> None:
+def test_a_long_text_goes_on_within_another_limit(tree: Path, places: Places, first: int, then: int) -> None:
     long = tree / "long.txt"
     long.write_text(" ".join(f"Word {number} of many." for number in range(3_000)))
-    folder = tmp_path / "library"
-    killed = run(folder, "index", long, "--max-passages", str(first), crash="batch committed:1")
+    cut_off, fresh = places.new(), places.new()
+    killed = run(cut_off, "index", long, "--max-passages", str(first), crash="batch committed:1")
     assert killed.returncode == -signal.SIGKILL
     settings = IndexSettings(ReadLimits(max_passages=then))
-    places = []
-    for place in (folder, tmp_path / "fresh"):
-        with Library(place) as library:
+    passages = []
+    for location in (cut_off, fresh):
+        with Library(location) as library:
             library.index([long], settings=settings)
             thinned = [one.left_out for one in library.status().thinned]
-        with closing(sqlite3.connect(place / "library.db")) as connection:
-            starts = connection.execute("SELECT start FROM items ORDER BY ordinal").fetchall()
-        places.append((thinned, starts))
-    assert places[0] == places[1]
+        passages.append((thinned, rows_at(location, "SELECT start FROM items ORDER BY ordinal")))
+    assert passages[0] == passages[1]
 
 
 def test_suspects_are_tried_without_code_of_the_folder_one_is_in(
@@ -519,7 +555,8 @@ def test_the_disk_is_full(tree: Path, tmp_path: Path) -> None:
         (tree / f"{number}.txt").write_text(f"Chapter {number}. " + "It was a dark and stormy night. " * 10)
     script = tmp_path / "full.py"
     script.write_text(FULL)
-    shutil.copy(Path(__file__).parent / "library_state.py", tmp_path)
+    for module in ("library_state.py", "library_places.py"):
+        shutil.copy(Path(__file__).parent / module, tmp_path)
     command = [
         "unshare",
         "--mount",

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from conftest import NOTES, Mmsearch, refused
 from interrupting import hooked
+from library_places import Places, wait_until_nobody_writes
 
 from mmsearch import Library, MmsearchError
 from mmsearch.encoding.onnx_model import OnnxEncoder
@@ -397,20 +398,20 @@ def test_a_library_that_has_lost_which_model_it_uses_is_mended(library: Library,
 
 
 @pytest.mark.slow
-def test_a_killed_change_of_model_goes_on_and_searches_never_notice(
-    library: Library, tmp_path: Path, tiny: str
-) -> None:
+def test_a_killed_change_of_model_goes_on_and_searches_never_notice(places: Places, tmp_path: Path, tiny: str) -> None:
+    library = Library(places.new())
     texts = tmp_path / "texts"
     texts.mkdir()
     for number in range(60):
         (texts / f"{number}.txt").write_text(f"{NOTES['tax.txt']} {number}")
     library.index([texts])
     before = library.search("income tax").hits
-    command = [sys.executable, "-m", "mmsearch", "index", str(texts), "--model", tiny, "--library", library.folder]
+    command = [sys.executable, "-m", "mmsearch", "index", str(texts), "--model", tiny, "--library", library.given]
     killed = subprocess.run(
         command, env={**os.environ, VARIABLE: "batch committed:3"}, capture_output=True, check=False
     )
     assert killed.returncode == -signal.SIGKILL
+    wait_until_nobody_writes(library.given)
     assert library.search("income tax").hits == before
     assert library.models.use(tiny).wanted
     report = library.index()

@@ -14,7 +14,15 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from postgres_server import GUARDED, PASSWORD, PostgresServer, running_server, running_standby, why_there_is_none
+from postgres_server import (
+    GUARDED,
+    PASSWORD,
+    PostgresServer,
+    restored_server,
+    running_server,
+    running_standby,
+    why_there_is_none,
+)
 
 from mmsearch.errors import Busy, Invalid, MmsearchError, NotFound, Refused, Unavailable, Unsupported
 from mmsearch.records import Content, Details, EncodedItem, FileState, Filters, Locator, ModelIdentity
@@ -283,6 +291,32 @@ def test_a_dump_restores_the_whole_library(postgres: PostgresServer, url: str) -
             store.remove_orphans()
         assert store.latest_item() == 6  # and not 5, which another item had
         assert store.files_with(AskedWord(("sunset",))) == set()
+
+
+@pytest.mark.slow
+def test_a_base_backup_made_while_it_is_written_restores_the_whole_library(
+    own_server: PostgresServer,
+) -> None:
+    url = own_server.new_database()
+    writer = Writer(url)
+    try:
+        for number in range(1, 6):
+            assert writer.step() == f"within {number}"
+            writer.go_on()
+            assert writer.step() == f"after {number}"
+            writer.go_on()
+        assert writer.step() == "within 6"  # which is not committed, and is in no backup
+        with restored_server(own_server) as restored:
+            writer.go_on()
+            assert writer.step() == "after 6"
+            copy = restored.url(own_server.name_of(url))
+            assert what_is_there(copy)[0] == 5 and what_is_there(url)[0] == 6
+            own_server.stop(signal.SIGKILL)
+            with closing(write(copy)) as store, store.transaction():  # nobody holds the lock there
+                put(store, store.model_rows()[0][0], 6)
+            assert what_is_there(copy)[0] == 6
+    finally:
+        writer.kill()
 
 
 @pytest.mark.slow

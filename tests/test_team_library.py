@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from string import ascii_letters, digits
 
@@ -178,6 +179,22 @@ def test_no_session_reads_all_vectors_and_nobody_notes_files_of_his_machine(
     with team.session() as session:
         assert [hit.path for hit in session.search("a cat").hits] == exact
         assert session.search(QUERIES[5]).hits
+
+
+def test_a_search_finds_more_than_it_looks_at_first(url: str, tmp_path: Path) -> None:
+    for number in range(60):
+        (tmp_path / "here" / f"{number}.txt").write_text(f"Chapter {number}. It was a dark and stormy night.")
+    with Library(url) as team, Library(tmp_path / "folder") as plain:
+        for library in (team, plain):
+            library.index([tmp_path / "here"])
+        for words in ("income tax", "a stormy night"):
+            everything = Query((text_term(words),), min_score=0.0, limit=100)
+            found = team.search(everything)
+            assert len(found.hits) == found.total == 60
+            for query in (everything, replace(everything, limit=10), replace(everything, limit=10, offset=45)):
+                first, *hits = told(team, query)
+                expected, *others = told(plain, query)
+                assert first == expected and len(hits) == len(others)
 
 
 def test_a_run_of_index_has_the_server_make_its_graphs(

@@ -22,7 +22,8 @@ import numpy as np
 import pytest
 from conftest import PHOTOGRAPHS, Mmsearch, place_notes, place_photographs, refused
 from interrupting import hooked, signal_at, started_with
-from library_state import QUERIES
+from library_places import wait_until_nobody_writes
+from library_state import QUERIES, assert_like_a_fresh_one
 from PIL import Image
 from postgres_server import PostgresServer, running_server, why_there_is_none
 from serving import running
@@ -399,6 +400,39 @@ def test_one_process_walks_a_root_at_a_time_and_one_that_is_killed_queues_nothin
         walker.communicate()
     finished(url)
     assert_same(postgres, url, made_alone(postgres, [tree / "photos", tree / "notes"]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "point",
+    ["root noted", "walk noted", "run begun", "queued", "gone files removed", "calibration kept", "run finished"],
+)
+def test_a_walker_that_is_killed_at_any_point_leaves_a_library_that_the_next_one_makes_whole(
+    url: str, own_tree: Path, tmp_path: Path, point: str
+) -> None:
+    os.mkfifo(own_tree / "pipe.txt")  # which a walk notes as a problem
+    (own_tree / "gone.txt").write_text("A note that goes again.")
+    by_a_worker(url, own_tree / "notes", own_tree)
+    (own_tree / "gone.txt").unlink()
+    (own_tree / "photos" / "cat.png").rename(own_tree / "moved.png")
+    (own_tree / "other.txt").mkdir()
+    os.mkfifo(own_tree / "other.txt" / "pipe.txt")
+    for number in range(4):
+        (own_tree / "notes" / f"{number}.txt").write_text(f"Note {number} about bread and butter.")
+    worker = Worker(url)
+    try:
+        killed = _started("index", "--queue", "--library", url, hooks={VARIABLE: point})
+        _, error = killed.communicate(timeout=_PATIENCE_SECONDS)
+        assert killed.returncode == -signal.SIGKILL, error.decode()
+        wait_until_nobody_writes(url)
+        again = _started("index", "--queue", "--library", url)
+        _, error = again.communicate(timeout=_PATIENCE_SECONDS)
+        assert again.returncode == 0, error.decode()
+        worker.process.send_signal(signal.SIGTERM)
+        worker.end()
+    finally:
+        worker.kill()
+    assert_like_a_fresh_one(Library(url), [own_tree / "notes", own_tree], tmp_path / "one machine")
 
 
 def _locks(postgres: PostgresServer, url: str) -> int:

@@ -80,7 +80,8 @@ class StoreGallery:
         def nearest(count: int) -> Nearest:
             near, compared = found(max(first, times * count))
             is_all = len(near.item_ids) >= near.among
-            return best_of(compared, count, exact=is_all or (near.is_exact and not in_another_order))
+            best = best_of(compared, count, exact=is_all or (near.is_exact and not in_another_order))
+            return best._replace(complete=best.complete and is_all)  # all that were found need not be all there are
 
         near, _ = found(first)
         return nearest, near.among
