@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 PathsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[PATH]...", help="Folders and files; without any, all that were indexed before."),
+    typer.Argument(
+        metavar="[PATH]...", help="Folders and files, or s3://bucket/photos; without any, all that were indexed before."
+    ),
 ]
 IncludeOption = Annotated[
     list[str] | None,

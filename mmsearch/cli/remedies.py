@@ -79,6 +79,7 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "models_folder.or_room": "make room, or name another folder with MMSEARCH_MODELS",
     "photos": "choose another folder for --photos",
     "port": "choose another one with --port",
+    "package": f"install it with `{_PIP} install {{subject}}`",
     "prune.gone": ", or take out what is gone with `mmsearch prune`",
     "query": 'give a text ("dog on beach") or --image FILE, or list files with --sort date',
     "query.add": "add a text or --image FILE to look for",

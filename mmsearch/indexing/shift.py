@@ -12,6 +12,7 @@ from dataclasses import replace
 from queue import Empty
 
 from mmsearch.errors import MmsearchError
+from mmsearch.files.archives import is_there
 from mmsearch.files.crash_points import crash_point
 from mmsearch.indexing.encoding import FileEncoder, Outcome, failed
 from mmsearch.indexing.keeping import Keeper, begun_with
@@ -302,4 +303,4 @@ class Shift:
 
 def _is_there(path: bytes) -> bool:
     """Whether a root is on this machine now: an empty folder is where a drive is not mounted."""
-    return os.path.exists(path) and not is_empty_folder(path)
+    return is_there(path) and not is_empty_folder(path)
