@@ -23,6 +23,8 @@ HEAVY = (
     "hnswlib",
     "sklearn",
     "psycopg",
+    "fsspec",
+    "mmsearch.files.remote",
 )
 SCRIPT = """
 import sys

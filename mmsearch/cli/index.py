@@ -31,8 +31,8 @@ PathsArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[PATH]...",
-        help="Folders and files; without any, all that were indexed before. Symbolic links are followed wherever they "
-        "lead, out of the folder too; --exclude leaves one out by its name.",
+        help="Folders and files, or s3://bucket/photos; without any, all that were indexed before. Symbolic links are "
+        "followed wherever they lead, out of the folder too; --exclude leaves one out by its name.",
     ),
 ]
 IncludeOption = Annotated[

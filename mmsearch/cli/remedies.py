@@ -82,6 +82,7 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "mounts.whole": "place the whole of it with `mmsearch mounts`, or take that mount out with --remove",
     "photos": "choose another folder for --photos",
     "port": "choose another one with --port",
+    "package": f"install it with `{_PIP} install {{subject}}`",
     "prune.gone": ", or take out what is gone with `mmsearch prune`",
     "query": 'give a text ("dog on beach") or --image FILE, or list files with --sort date',
     "query.add": "add a text or --image FILE to look for",

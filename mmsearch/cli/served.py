@@ -73,8 +73,11 @@ def client_of(options: SearchOptions) -> Client:
 def is_here(hit: Hit | ListedFile) -> bool:
     """Whether the file that a server has found lies on this machine too: of that size and time, at that path."""
     from mmsearch.files.archives import status_at
+    from mmsearch.files.remote_paths import is_remote
     from mmsearch.files.times import in_utc, modification_time
 
+    if is_remote(os.fsencode(hit.path)):
+        return False  # the server has its credentials
     try:
         status = status_at(os.fsencode(hit.path))
     except OSError:

@@ -16,12 +16,14 @@ from typing import NamedTuple
 from mmsearch.errors import Unavailable
 from mmsearch.files.archives import archive_of
 from mmsearch.files.private import PRIVATE_FILE, make_private_folder
+from mmsearch.files.remote_paths import is_remote
 from mmsearch.output import visible
 from mmsearch.searching.results import Hit, ListedFile
 
 # So long, in seconds, what opens a file is watched: a viewer goes on, and what cannot has said so by then.
 PATIENCE = 1.5
-# Copies of files in archives, in the cache folder, are there for a viewer to read: older ones go with the next one.
+# Copies of files in archives or behind URLs, in the cache folder, are there for a viewer to read: older ones go with
+# the next one.
 COPIES_NAME, KEPT_SECONDS = "opened", 3_600
 
 
@@ -72,23 +74,26 @@ def open_hit(hit: Hit | ListedFile) -> None:
 
 
 def _on_disk(path: str) -> str:
-    """The path itself, or that of a private copy of a file that lies in an archive: viewers know no such paths."""
-    inside = archive_of(os.fsencode(path))
-    if inside is None:
+    """The path itself, or of a file in an archive or behind a URL that of a private copy: no viewer knows those."""
+    called = os.fsencode(path)
+    inside = archive_of(called)
+    if inside is None and not is_remote(called):
         return path
     import platformdirs
 
-    from mmsearch.reading import ReadLimits, UnreadableFile, file_bytes
+    from mmsearch.reading import UnreadableFile, file_blocks
 
+    name = called.rpartition(b"/")[2] if inside is None else inside[1].rpartition(b"/")[2]
     folder = os.path.join(platformdirs.user_cache_dir("mmsearch", appauthor=False), COPIES_NAME)
     try:
-        data = file_bytes(os.fsencode(path), ReadLimits().max_member_bytes)
+        blocks = file_blocks(called)
+        first = next(blocks, b"")
         make_private_folder(folder)
         _remove_copies_before(folder, time.time() - KEPT_SECONDS)
-        own = tempfile.mkdtemp(dir=folder)
-        copy = os.path.join(own, os.fsdecode(inside[1].rpartition(b"/")[2]))
+        copy = os.path.join(tempfile.mkdtemp(dir=folder), os.fsdecode(name))
         with open(copy, "xb", opener=lambda name, flags: os.open(name, flags, PRIVATE_FILE)) as file:
-            file.write(data)
+            file.write(first)
+            file.writelines(blocks)
     except UnreadableFile as error:
         raise Unavailable(f"{visible(path)} cannot be opened: {error.reason}.") from error
     except OSError as error:

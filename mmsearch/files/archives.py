@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from mmsearch.files.member_paths import splits
 from mmsearch.files.regular import open_without_waiting
+from mmsearch.files.remote_paths import is_remote
 from mmsearch.files.times import change_time, modification_time
 from mmsearch.files.zip_directory import (
     MAGIC,
@@ -76,7 +77,7 @@ def archive_of(path: bytes) -> tuple[bytes, bytes] | None:
     It need not be there: of several archives that the path may mean one that is there is taken, else the outermost.
     """
     possible = list(splits(path))
-    if not possible or os.path.lexists(path):
+    if not possible or is_remote(path) or os.path.lexists(path):
         return None
     return next((one for one in possible if os.path.isfile(one[0])), possible[0])
 
@@ -109,11 +110,14 @@ def member_of(archive: bytes, name: bytes) -> tuple[Archive, ZipEntry]:
 
 
 def status_at(path: bytes) -> os.stat_result:
-    """What `os.stat` gives; of a file in an archive its own size and times, and a number by which it is told.
+    """What `os.stat` gives; of a file in an archive its own size and times, and a number by which it is told. Of one
+    behind a URL the other side is asked.
 
     Raises:
         OSError: it is not there, or the system does not tell. ValueError: it is no path.
     """
+    if is_remote(path):
+        return _remote_status(path)
     try:
         return os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -145,6 +149,10 @@ def is_file_at(path: bytes) -> bool:
 
 def is_gone(path: bytes) -> bool:
     """Whether there is surely nothing at `path`: what cannot be looked at is not gone."""
+    if is_remote(path):
+        from mmsearch.files import remote
+
+        return remote.is_gone(path)
     try:
         os.lstat(path)
         return False
@@ -160,6 +168,27 @@ def is_gone(path: bytes) -> bool:
         return True
     except OSError:
         return False
+
+
+def is_there(path: bytes) -> bool:
+    """Whether something lies at `path`, or behind that URL, and can be looked at."""
+    if not is_remote(path):
+        return os.path.exists(path)
+    try:
+        _remote_status(path)
+    except OSError:
+        return False
+    return True
+
+
+def _remote_status(path: bytes) -> os.stat_result:
+    from mmsearch.files.remote import entry_at
+
+    entry = entry_at(path)
+    mode = stat.S_IFDIR if entry.is_folder else stat.S_IFREG
+    number = hash((path, entry.mark)) & 0xFFFF_FFFF_FFFF_FFFF  # of this process
+    values = (mode, number, 0, 1, 0, 0, entry.size, 0, entry.mtime_ns // 1_000_000_000, 0)
+    return os.stat_result(values, {"st_mtime_ns": entry.mtime_ns, "st_ctime_ns": entry.mark or 0})
 
 
 def _modified(entry: ZipEntry, mtime_ns: int) -> int:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 
 from mmsearch.files.member_paths import archives_above, is_archive_name, splits
+from mmsearch.files.remote_paths import is_topmost
 
 _SEP = os.fsencode(os.sep)
 _MARK = b"!"
@@ -39,12 +40,14 @@ def with_parents(path: bytes) -> Iterator[bytes]:
 
 
 def parent_of(path: bytes) -> bytes:
-    """The folder that holds it, or the archive; the path itself at the very top."""
+    """The folder that holds it, or the archive; the path itself at the very top, which a bucket is."""
     parent = os.path.dirname(path)
     if _MARK in path:
         archive = next((one for one in archives_above(path) if len(one) > len(parent)), None)
         if archive is not None:
             return archive
+    if parent.endswith(b":") and path.startswith(parent + b"//") and is_topmost(path):
+        return path
     return parent
 
 

@@ -16,7 +16,9 @@ from functools import cached_property
 from mmsearch.errors import Invalid
 from mmsearch.files.paths import with_parents
 from mmsearch.files.regular import open_without_waiting
+from mmsearch.files.remote_paths import is_remote
 from mmsearch.indexing.globs import Glob, GlobError, parsed_glob
+from mmsearch.reading.unpacking import file_bytes
 
 OWN_IGNORE_FILES = (b".mmsearchignore", b".ignore")
 GIT_IGNORE_FILE = b".gitignore"
@@ -143,10 +145,9 @@ def _without_end_spaces(line: str) -> str:
 def read_ignore_file(folder: bytes, name: bytes, complain: Complain) -> Patterns | None:
     path = os.path.join(folder, name)
     try:
-        with open(path, "rb", opener=open_without_waiting) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return None
-            content = file.read(_IGNORE_FILE_LIMIT + 1)
+        content = _beginning(path, _IGNORE_FILE_LIMIT + 1)
+        if content is None:
+            return None
     except (FileNotFoundError, IsADirectoryError):
         return None
     except OSError as error:
@@ -166,6 +167,14 @@ def read_ignore_file(folder: bytes, name: bytes, complain: Complain) -> Patterns
         except GlobError as error:
             complain(path, f"line {number} is not a pattern: {error}")
     return Patterns(folder, lines) if lines else None
+
+
+def _beginning(path: bytes, count: int) -> bytes | None:
+    """So many bytes of a regular file; None of anything else. Raises OSError."""
+    if is_remote(path):
+        return file_bytes(path, count)
+    with open(path, "rb", opener=open_without_waiting) as file:
+        return file.read(count) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
 
 
 def reason_of(error: OSError) -> str:

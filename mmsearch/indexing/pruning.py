@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mmsearch.files.archives import is_gone
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.paths import parent_of, with_parents
-from mmsearch.indexing.reconciling import is_there
+from mmsearch.indexing.root_presence import is_root_there
 
 if TYPE_CHECKING:
     from mmsearch.records import Root
@@ -102,7 +102,7 @@ def _files(store: Store, folders: Sequence[bytes]) -> Iterable[tuple[int, bytes]
 
 def _roots(store: Store) -> list[Root]:
     """All roots but those that other machines have, at other paths, and this one has not: nothing of them is lost."""
-    return [root for root in store.roots() if root.known_as is None or is_there(root.path)]
+    return [root for root in store.roots() if root.known_as is None or is_root_there(root.path)]
 
 
 class _Tops:

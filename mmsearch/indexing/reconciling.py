@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections import Counter
@@ -14,7 +13,9 @@ from mmsearch.files.archives import is_gone
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.member_paths import is_archive_name, splits
 from mmsearch.files.paths import extension_of, is_below, with_parents
+from mmsearch.files.remote_paths import is_remote
 from mmsearch.indexing.archives import ArchiveWalk
+from mmsearch.indexing.root_presence import identity_of, is_empty_folder
 from mmsearch.indexing.targets import Targets
 from mmsearch.indexing.walking import (
     Found,
@@ -91,7 +92,8 @@ class RootChanges:
     not there at present. `identity` is that of the root when the walk began; `seen_below` counts known
     files below what was a drive once. `sidecars` are those of each photo, by its path. `archives` is what was found in
     archives. `targets` are the parts of the root that were looked at where that was not all of it, and `beyond` then
-    counts the files of the root that lie elsewhere and are within reach.
+    counts the files of the root that lie elsewhere and are within reach. `rewritten` were written again with the same
+    bytes, as their etags tell.
     """
 
     root: Root
@@ -116,6 +118,7 @@ class RootChanges:
     new_problems: list[WalkProblem] = field(default_factory=list)
     sidecars: dict[bytes, list[FoundSidecar]] = field(default_factory=dict)
     archives: ArchiveWalk | None = None
+    rewritten: list[FoundFile] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ def look_at_root(
 ) -> RootChanges:
     """Walks the root and compares; writes nothing. `others` are roots too, which the store does not know yet."""
     root = asked.root
-    changes = RootChanges(root, identity=_identity(root.path), rules=asked.rules, targets=asked.targets)
+    changes = RootChanges(root, identity=identity_of(root.path), rules=asked.rules, targets=asked.targets)
     if is_empty_folder(root.path) and store.files_in_root(root):
         changes.offline.append(root.path)
         return changes
@@ -167,7 +170,7 @@ def look_at_root(
     most = store.longest_path
     for found in _keepable(archives.within(_keepable(on_disk, most)), most):
         if isinstance(found, FoundFile):
-            if medium_of(found.path) or wants_sniffing(found.path) or found.path == root.path:
+            if medium_of(found.path) or _is_sniffed(found.path) or found.path == root.path:
                 files.append(found)
                 if len(files) == MOST_PATHS:
                     _see_files(store, files, known, changes)
@@ -188,6 +191,11 @@ def look_at_root(
     _see_archives(store, archives, changes)
     _find_gone(store, changes)
     return changes
+
+
+def _is_sniffed(path: bytes) -> bool:
+    """Whether its first bytes are looked at where its name tells nothing: not in each run over a network."""
+    return wants_sniffing(path) and not is_remote(path)
 
 
 def _outside(found: Iterable[Found], inner: Set[bytes]) -> Iterator[Found]:
@@ -242,6 +250,9 @@ def _see_file(file: FoundFile, known: KnownFile | None, fails: bool, before: Kno
         if is_below(file.path, mount):
             changes.seen_below[mount] = changes.seen_below.get(mount, 0) + 1
     same = known.size == file.size and known.mtime_ns == file.mtime_ns
+    if not same and _has_same_etag(known, file):
+        changes.rewritten.append(file)
+        same = True
     if same and known.ctime_ns != file.ctime_ns and not known.failed and None not in (known.ctime_ns, file.ctime_ns):
         changes.candidates.append(Candidate(root.id, file, known=True, touched=True))
         return
@@ -257,6 +268,12 @@ def _see_file(file: FoundFile, known: KnownFile | None, fails: bool, before: Kno
             changes.taken_over.append(known.id)
     else:
         changes.candidates.append(Candidate(root.id, file, not known.failed, same and not known.failed))
+
+
+def _has_same_etag(known: KnownFile, file: FoundFile) -> bool:
+    """Whether a file behind a URL has the bytes that it had, though something has written it again."""
+    is_same = known.size == file.size and known.ctime_ns is not None and known.ctime_ns == file.ctime_ns
+    return is_same and not known.failed and is_remote(file.path)
 
 
 def _see_problem(store: Store, problem: WalkProblem, changes: RootChanges) -> None:
@@ -313,11 +330,16 @@ def _note(store: Store, changes: RootChanges, readers: str) -> None:
     elsewhere = [] if targets is None else [mount for mount in root.mounts if not targets.concern(mount)]
     mounts = tuple(sorted({*changes.mounts, *changes.offline, *elsewhere}))
     troubled = changes.archives.new_troubles() if changes.archives else []
-    if changes.forgotten or changes.taken_over or changes.new_problems or troubled or mounts != root.mounts:
+    is_news = changes.forgotten or changes.taken_over or changes.rewritten or changes.new_problems or troubled
+    if is_news or mounts != root.mounts:
         with store.transaction():
             store.remove_failures(changes.forgotten)
             for file_id in changes.taken_over:
                 store.give_file_to(file_id, root.id)
+            for file in changes.rewritten:
+                content_id = store.content_at(file.path)
+                if content_id is not None:
+                    store.put_file(FileState(root.id, *file[:4]), content_id)
             for problem in changes.new_problems:
                 store.note_out_of_reach(root.id, problem.path, problem.reason)
             for archive, reason in troubled:
@@ -350,7 +372,7 @@ def settle_gone(store: Store, changes: RootChanges, new_contents: Set[int]) -> S
     root = changes.root
     if not changes.gone and not root.absent:
         return Settled(0, 0)
-    if _identity(root.path) != changes.identity or is_empty_folder(root.path):
+    if identity_of(root.path) != changes.identity or is_empty_folder(root.path):
         return Settled(0, root.absent, () if root.path in changes.offline else (root.path,))
     away = {mount for mount in changes.mounts if not is_mount_point(mount)}
     gone = dict(_missing(changes.gone.items(), set(), away))
@@ -401,26 +423,3 @@ def is_many(changes: RootChanges, lost: int, gone: int | None = None) -> bool:
     many = lost > UNQUESTIONED_LOSS and 2 * lost > there + (lost if gone is None else gone)
     # Once a person is to be asked, that holds until they have said so or the files are back.
     return many or all_of_it or bool(changes.root.absent)
-
-
-def _identity(path: bytes) -> tuple[int, int] | None:
-    """The device and number of what lies at `path`, or None."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def is_there(path: bytes) -> bool:
-    """Whether a root is on this machine now: an empty folder is where a drive is not mounted."""
-    return os.path.exists(path) and not is_empty_folder(path)
-
-
-def is_empty_folder(path: bytes) -> bool:
-    """Whether it is a folder without any entry: where a drive is not mounted."""
-    try:
-        with os.scandir(path) as entries:
-            return next(entries, None) is None
-    except OSError:
-        return False

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from mmsearch.errors import Damaged, Invalid, NotFound, Remedy, Unavailable
+from mmsearch.errors import Damaged, Invalid, NotFound, Remedy, Unavailable, Unsupported
+from mmsearch.files.archives import is_there
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.member_paths import is_archive_name
 from mmsearch.files.paths import is_below
-from mmsearch.indexing.reconciling import is_empty_folder
+from mmsearch.files.remote_paths import PACKAGES, absolute_path, is_remote
+from mmsearch.indexing.root_presence import is_empty_folder
 from mmsearch.indexing.walking import WalkRules, check_rules, is_mount_point
 from mmsearch.reading import NotAMedium, UnreadableFile, medium_of, open_file
 from mmsearch.records import Root
+from mmsearch.store.locations import is_url, scheme_of, shown
 
 if TYPE_CHECKING:
     from mmsearch.store.protocol import Store
+
+
+# A bucket, or a host with its port.
+_MACHINE = re.compile(r"[^:?#]*(?::[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -41,14 +49,37 @@ class RootStatus:
 
 
 def absolute(path: str | os.PathLike[str]) -> bytes:
-    """The path as the system names it, from the root on, with ~ resolved.
+    """The path as the system names it, from the root on, with ~ resolved; or the URL of what is read by fsspec.
 
     Raises:
-        Invalid: it is empty, as an unset variable of a shell is.
+        Invalid: it is empty, as an unset variable of a shell is; a URL of a kind that is not read, or not one of a
+            folder, or one with a password.
     """
-    if not os.fspath(path):
+    text = os.fsdecode(path)
+    if not text:
         raise Invalid("An empty path names no folder; write . for the current one.")
-    return os.fsencode(os.path.abspath(os.path.expanduser(path)))
+    absolute = absolute_path(text)
+    if is_url(text) and not os.path.lexists(text):
+        _check_url(absolute if is_remote(os.fsencode(absolute)) else text)
+    return os.fsencode(absolute)
+
+
+def _check_url(url: str) -> None:
+    """Raises Invalid for one that names nothing that can be read, or that holds a secret."""
+    scheme = scheme_of(url)
+    if not is_remote(os.fsencode(url)):
+        raise Invalid(f"{shown(url)}: of URLs those of {', '.join(PACKAGES)} are read, as s3://bucket/photos.")
+    host, *folders = url.partition("://")[2].split("/")
+    user, _, machine = host.rpartition("@")
+    if ":" in user or not _MACHINE.fullmatch(machine):
+        raise Invalid(
+            f"{shown(url)} was given with a password, which would be kept in the library; leave it out, and give it "
+            "where the programs of that store look for it: in the environment, or in a file of theirs."
+        )
+    if not machine or not {"", ".", ".."}.isdisjoint(folders):
+        raise Invalid(
+            f"{url} names no folder; write it as {scheme}://bucket/photos, with no empty name, . or .. in it."
+        )
 
 
 def all_absolute(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[bytes, ...]:
@@ -59,11 +90,30 @@ def all_absolute(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
 def check_root(path: bytes) -> None:
     """Raises NotFound or Unavailable where there is nothing at `path` or it may not be read."""
     name = os.fsdecode(path)
+    if is_remote(path):
+        _check_remote_root(path, name)
+        return
     if not os.path.exists(path):
         raise NotFound(f"{name} does not exist; check the path, or connect the drive that it is on.")
     readable = os.R_OK | os.X_OK if os.path.isdir(path) else os.R_OK
     if not os.access(path, readable):
         raise Unavailable(f"{name} cannot be read; check its permissions.")
+
+
+def _check_remote_root(path: bytes, name: str) -> None:
+    """Raises NotFound, Unavailable, or Unsupported, where what reads such URLs is missing."""
+    from mmsearch.files.remote import check_package, entry_at
+
+    check_package(path)
+    try:
+        entry_at(path)
+    except FileNotFoundError:
+        raise NotFound(f"There is nothing at {name}; check the URL, and which store it is asked of.") from None
+    except OSError as error:
+        said = (error.strerror or "cannot be reached").lower()
+        raise Unavailable(
+            f"{name} cannot be read ({said}); check the network, the address and the credentials."
+        ) from None
 
 
 def is_of_unread_kind(path: bytes) -> bool:
@@ -98,9 +148,12 @@ def roots_to_walk(
         known = remembered.get(path)
         given = rules if path in asked or not asked else None
         held = given if given is not None else _rules_of(known) if known else WalkRules()
-        if not os.path.exists(path):
+        if not is_there(path):
             missing.append(path)
             continue
+        if held.archives and is_remote(path):
+            name = os.fsdecode(path)
+            raise Unsupported(f"Archives in {name} are not looked into; index it by itself, without --archives.")
         if given is None:
             _check_stored(path, held)
         there.append((path, held))
@@ -155,12 +208,12 @@ def _rules_of(root: Root) -> WalkRules:
 
 def is_away(store: Store, root: Root) -> bool:
     """Whether the root is not there on this machine now, or empty though it has files."""
-    return not os.path.exists(root.path) or (is_empty_folder(root.path) and store.files_in_root(root) > 0)
+    return not is_there(root.path) or (is_empty_folder(root.path) and store.files_in_root(root) > 0)
 
 
 def root_status(store: Store, root: Root) -> RootStatus:
     """How the root stands now."""
     files = store.files_in_root(root)
-    offline = not os.path.exists(root.path) or (files > 0 and is_empty_folder(root.path))
+    offline = not is_there(root.path) or (files > 0 and is_empty_folder(root.path))
     unmounted = () if offline else tuple(mount for mount in root.mounts if not is_mount_point(mount))
     return RootStatus(root.path, files, root.changed, offline, unmounted, root.absent, _rules_of(root), root.known_as)

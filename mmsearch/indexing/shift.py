@@ -15,9 +15,10 @@ from mmsearch.errors import MmsearchError
 from mmsearch.files.crash_points import crash_point
 from mmsearch.indexing.encoding import FileEncoder, Outcome, failed
 from mmsearch.indexing.keeping import Keeper, begun_with
-from mmsearch.indexing.reconciling import Candidate, is_there
+from mmsearch.indexing.reconciling import Candidate
 from mmsearch.indexing.report import IndexReport
 from mmsearch.indexing.results import Results
+from mmsearch.indexing.root_presence import is_root_there
 from mmsearch.indexing.walking import FoundFile
 from mmsearch.indexing.work import GivenUp, WorkTools
 from mmsearch.models.revisions import name_of
@@ -147,7 +148,7 @@ class Shift:
         self._looked = time.monotonic()
         self._models = {one.id: one for one in stored_models(self._store)}
         roots = {root.id: root.path for root in self._store.roots()}
-        self._roots = {number: path for number, path in roots.items() if is_there(path)}
+        self._roots = {number: path for number, path in roots.items() if is_root_there(path)}
         away = [path for path in roots.values() if path not in self._roots.values()]
         for path in away:
             if path not in self._report.elsewhere:
@@ -289,7 +290,7 @@ class Shift:
                 job, _ = self._jobs[id(one.candidate)]
                 if job.id not in own:
                     continue
-                if one.out_of_reach and not is_there(self._roots.get(job.file.root_id, b"")):
+                if one.out_of_reach and not is_root_there(self._roots.get(job.file.root_id, b"")):
                     raise GivenUp  # the drive has gone: nothing is known of its files
                 self._keepers[job.model_id].keep(one)
             self._store.finish({self._jobs[key][0].id for key in keys} & own)

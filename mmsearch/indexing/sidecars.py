@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.member_paths import is_archive_name, splits
+from mmsearch.files.remote_paths import is_remote
 from mmsearch.indexing.reconciling import RootChanges
 from mmsearch.indexing.walking import FoundSidecar
 from mmsearch.reading.sidecars import VERSION, facts_of_sidecars
@@ -23,7 +24,8 @@ def keep_sidecars(store: Store, changes: RootChanges, stop: threading.Event) -> 
     leaves no time for the next run finds.
     """
     root = changes.root.path
-    if root in changes.offline or changes.archives is None or not (os.path.isdir(root) or is_archive_name(root)):
+    is_folder = os.path.isdir(root) or is_archive_name(root) or is_remote(root)
+    if root in changes.offline or changes.archives is None or not is_folder:
         return 0
     unopened = {path for path, archive in changes.archives.seen.items() if not archive.is_new}
     known = store.sidecar_states(changes.root)

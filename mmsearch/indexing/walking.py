@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from mmsearch.files.member_paths import is_archive_name
 from mmsearch.files.regular import kind_of
+from mmsearch.files.remote_paths import is_remote
 from mmsearch.files.times import change_time, modification_time
 from mmsearch.indexing.ignore_rules import VENV_MARK, Scope, reason_of, scope_above, typed_patterns
 from mmsearch.indexing.targets import Targets, may_have_sidecars
@@ -122,14 +123,18 @@ def walk(
     root: bytes, rules: WalkRules, targets: Targets | None = None, on_folder: OnFolder = lambda folder: None
 ) -> Iterator[Found]:
     """Walk `root`, an absolute path of a folder or of one file (which is taken whatever the rules say, and looked into
-    if it is an archive).
+    if it is an archive), or a URL.
 
     Depth-first, names sorted as bytes; symbolic links come last and are followed once. A folder or file that
     vanishes meanwhile is passed over. With `targets` nothing else is looked at than those, and the folders that lead to
     them. `on_folder` is told of each folder before its entries are listed. Raises Invalid at once for a pattern that is
     none.
     """
-    return _Walk(root, rules, targets, on_folder).run()
+    if is_remote(root):
+        from mmsearch.indexing.remote_walking import RemoteWalk
+
+        return RemoteWalk(root, rules, targets, on_folder).run()
+    return TreeWalk(root, rules, targets, on_folder).run()
 
 
 def is_mount_point(path: bytes) -> bool:
@@ -152,7 +157,7 @@ class _Folder:
     sidecars: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
 
 
-class _Walk:
+class TreeWalk:
     """One walk: the folders it has entered and the links it has put off."""
 
     def __init__(self, root: bytes, rules: WalkRules, targets: Targets | None, on_folder: OnFolder) -> None:

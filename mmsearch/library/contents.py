@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmsearch.errors import MmsearchError, NotFound, Remedy
 from mmsearch.files.paths import is_below
+from mmsearch.files.remote_paths import is_remote
 from mmsearch.library.access import Access
 from mmsearch.library.models import LibraryModel
 from mmsearch.library.queue import queue_state
@@ -179,4 +180,4 @@ def forget(access: Access, folder: bytes) -> Forgotten:
             store.remove_orphans()
         access.refresh(store)
         around = (root.path for root in store.roots() if is_below(folder, root.path))
-        return Forgotten(folder, len(files), tuple(around) if os.path.lexists(folder) else ())
+        return Forgotten(folder, len(files), tuple(around) if os.path.lexists(folder) or is_remote(folder) else ())

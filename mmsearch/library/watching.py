@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mmsearch.errors import Unsupported
 from mmsearch.files.paths import is_below
+from mmsearch.files.remote_paths import is_remote
 from mmsearch.indexing.report import IndexReport
 from mmsearch.indexing.run import IndexSettings
 from mmsearch.indexing.walking import WalkRules
@@ -27,9 +29,16 @@ class BeginWith:
 
 
 class WatchedRoots:
-    """The roots among `asked`, or within them, or all where none were."""
+    """The roots among `asked`, or within them, or all where none were; of none that lies behind a URL.
+
+    Raises:
+        Unsupported: one that was asked for does.
+    """
 
     def __init__(self, library: Library, access: Access, asked: tuple[bytes, ...], begin_with: BeginWith) -> None:
+        remote = next((os.fsdecode(one) for one in asked if is_remote(one)), None)
+        if remote is not None:
+            raise Unsupported(f"Nobody tells of changes in {remote}; run `mmsearch index` on it as often as you like.")
         self._library = library
         self._access = access
         self._asked = asked
@@ -74,7 +83,8 @@ class WatchedRoots:
         if state is not None and state != self._state:
             self._access.close()  # another file may have taken its place
             with self._access.guarded():
-                self._known = tuple(root.path for root in self._access.reading().roots())
+                # Nobody tells of changes behind a URL: they are found where all roots are walked.
+                self._known = tuple(root.path for root in self._access.reading().roots() if not is_remote(root.path))
             self._state = state
         if not self._asked:
             return self._known

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from mmsearch.files.archives import archive_of
+from mmsearch.files.remote_paths import is_remote
 from mmsearch.output import visible
 from mmsearch.searching.results import Hit, ListedFile
 
@@ -27,9 +28,14 @@ def place_in_file(hit: Hit | ListedFile) -> str:
 
 
 def file_url(path: str) -> str:
-    """The `file://` URL of a file, or of the archive that it lies in; its absolute path may have bytes of any kind."""
+    """The `file://` URL of a file, or of the archive that it lies in; its absolute path may have bytes of any kind.
+
+    What lies behind a URL has that one.
+    """
     from urllib.parse import quote_from_bytes
 
+    if is_remote(os.fsencode(path)):
+        return quote_from_bytes(os.fsencode(path), safe="/:@")
     inside = archive_of(os.fsencode(path))
     path = path if inside is None else os.fsdecode(inside[0])
     slashes = os.fsencode(path.replace("\\", "/") if os.sep == "\\" else path)

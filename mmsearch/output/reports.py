@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mmsearch.files.member_paths import ARCHIVE_EXTENSIONS
+from mmsearch.files.remote_paths import is_remote
 from mmsearch.output import visible
 from mmsearch.output.work import queue_lines
 from mmsearch.records import BUILTIN_MODEL
@@ -69,11 +70,12 @@ def previewed(preview: IndexPreview) -> str:
         (preview.others, "are of kinds that are not read"),
     ]
     said = [f"{count:>9,}  {what}" for count, what in counts if count]
-    said += [
-        f"{visible(os.fsdecode(path))} is missing or empty (a drive that is away?); its files would stay"
-        for path in preview.offline
-    ]
+    said += [f"{visible(os.fsdecode(path))} {_away(path)}; its files would stay" for path in preview.offline]
     return "\n".join(said)
+
+
+def _away(path: bytes) -> str:
+    return "cannot be reached or is empty" if is_remote(path) else "is missing or empty (a drive that is away?)"
 
 
 def _is_beside(report: IndexReport) -> bool:
@@ -87,8 +89,8 @@ def notes(report: IndexReport, worded: Callable[[str, Remedy | None], str]) -> l
     if report.resumed:
         said.append(f"resumed: {report.unchanged:,} already done")
     said += [
-        f"{visible(os.fsdecode(path))} is missing or empty (a drive that is away?); its files stay in the library, and "
-        "`mmsearch prune` drops them"
+        f"{visible(os.fsdecode(path))} {_away(path)}; its files stay in the library, and `mmsearch prune` drops "
+        f"{'those that are gone for good' if is_remote(path) else 'them'}"
         for path in report.offline
     ]
     said += [

@@ -24,7 +24,7 @@ from mmsearch.reading.reader import (
     UnreadableFile,
 )
 from mmsearch.reading.stage import Engine, Stage
-from mmsearch.reading.unpacking import file_bytes
+from mmsearch.reading.unpacking import file_blocks, file_bytes
 from mmsearch.records import NOTHING_HEARD, Details, FileFacts, Hearing, Locator, Medium
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ __all__ = [
     "details_at",
     "details_versions",
     "extra_of",
+    "file_blocks",
     "file_bytes",
     "known_picture",
     "may_sound",

@@ -15,6 +15,7 @@ from typing import IO, Any, BinaryIO, cast
 from mmsearch.files.archives import NotAnArchive, archive_of, mark_of, member_of
 from mmsearch.files.hashing import blocks_of
 from mmsearch.files.paths import extension_of
+from mmsearch.files.remote_paths import is_remote
 from mmsearch.files.times import change_time, modification_time
 from mmsearch.reading.reader import (
     HEAD_BYTES,
@@ -39,6 +40,7 @@ _BLOCK_BYTES = 1 << 20
 _HEADER_BYTES = 1 << 16
 DIGEST_BYTES = 16
 CHANGED_SINCE = "changed since it was indexed"
+CHANGED_WHILE_READ = "changed while it was read"
 # A file in a mail in a mail is read; what lies deeper is a trap, or nothing that anyone looks for.
 DEEPEST = 3
 
@@ -80,7 +82,7 @@ class OpenFile:
             raise UnreadableFile("empty file")
         path, head = name.encode("utf-8", "surrogateescape"), data[:HEAD_BYTES]
         reader = reader_of_bytes(head, extension_of(path), self.readers)
-        _check_size(len(data), min(_most_bytes(reader, self.limits), self.limits.max_member_bytes), reader)
+        check_size(len(data), min(most_bytes(reader, self.limits), self.limits.max_member_bytes), reader)
         return replace(
             self,
             path=path,
@@ -112,7 +114,7 @@ class OpenFile:
 def opened(path: bytes, limits: ReadLimits, readers: Sequence[Reader]) -> Iterator[OpenFile]:
     """Opens and hashes the file at `path`, once more if it changes meanwhile; links are followed.
 
-    The path may be that of a file in an archive.
+    The path may be that of a file in an archive, or a URL: what lies behind one is fetched whole.
 
     What is read of it within the block is what was hashed, or UnreachableFile is raised at its end.
 
@@ -120,6 +122,12 @@ def opened(path: bytes, limits: ReadLimits, readers: Sequence[Reader]) -> Iterat
         UnreadableFile: it cannot be read, is over its limit (nothing beyond its head is read then), is not what its
             extension says, or does not keep still. NotAMedium, for files of other kinds.
     """
+    if is_remote(path):
+        from mmsearch.reading.remote_opening import opened_whole
+
+        with opened_whole(path, limits, readers) as fetched:
+            yield fetched
+        return
     inside = archive_of(path)
     if inside is not None:
         yield _opened_member(path, inside, limits, readers)
@@ -133,11 +141,11 @@ def opened(path: bytes, limits: ReadLimits, readers: Sequence[Reader]) -> Iterat
     except OSError as error:
         raise unreachable(error) from None
     if file is None:
-        raise UnreachableFile("changed while it was read")
+        raise UnreachableFile(CHANGED_WHILE_READ)
     with file.stream:
         yield file
         if not isinstance(file.stream, io.BytesIO) and _state(file.stream) != (file.size, file.mtime_ns):
-            raise UnreachableFile("changed while it was read")
+            raise UnreachableFile(CHANGED_WHILE_READ)
 
 
 @contextmanager
@@ -149,11 +157,17 @@ def opened_as_known(
     Raises:
         UnreachableFile: it is in another state, or not to be had. UnreadableFile: as `opened` does.
     """
+    if is_remote(path):
+        from mmsearch.reading.remote_opening import opened_by_ranges
+
+        with opened_by_ranges(path, state, limits, readers) as remote:
+            yield remote
+        return
     inside = archive_of(path)
     if inside is not None:
         member = _opened_member(path, inside, limits, readers)
         if (member.size, member.mtime_ns) != state:
-            raise UnreachableFile("changed while it was read")
+            raise UnreachableFile(CHANGED_WHILE_READ)
         yield member
         return
     try:
@@ -163,7 +177,7 @@ def opened_as_known(
     with file:
         try:
             if _state(file) != state:
-                raise UnreachableFile("changed while it was read")
+                raise UnreachableFile(CHANGED_WHILE_READ)
             head = _read_up_to(file, HEAD_BYTES)
             file.seek(0)
         except OSError as error:
@@ -172,7 +186,7 @@ def opened_as_known(
         stream = io.BufferedReader(cast("io.RawIOBase", file), _HEADER_BYTES)
         yield OpenFile(path, stream, head, b"", *state, reader, limits, readers=readers)
         if _state(file) != state:
-            raise UnreachableFile("changed while it was read")
+            raise UnreachableFile(CHANGED_WHILE_READ)
 
 
 @contextmanager
@@ -182,18 +196,25 @@ def opened_as_indexed(
     """Opens a file only if its bytes are those that were indexed, whatever lies at `path` now and where links lead.
 
     `content` is their digest, `state` the size and modification time that they had. Of up to KEPT_BYTES all are hashed,
-    and what was hashed is what is read; more of them are known by their state, unless a link leads to them.
+    and what was hashed is what is read; more of them are known by their state, unless a link leads to them. So is what
+    lies behind a URL, where it is more than is fetched at a time.
 
     Raises:
         UnreachableFile: they are others, or not to be had. UnreadableFile: as `opened` does.
     """
+    most = KEPT_BYTES
     try:
-        size, is_direct = os.stat(path).st_size, os.path.realpath(path) == path
+        if is_remote(path):
+            from mmsearch.reading.remote_opening import FETCHED_BYTES
+
+            most, size, is_direct = FETCHED_BYTES, state[0], True
+        else:
+            size, is_direct = os.stat(path).st_size, os.path.realpath(path) == path
     except OSError as error:
         raise unreachable(error) from None
     if size != state[0]:  # so that nothing is read of what is surely something else
         raise UnreachableFile(CHANGED_SINCE)
-    if size > KEPT_BYTES and is_direct:
+    if size > most and is_direct:
         with opened_as_known(path, state, limits, readers) as file:
             yield file
         return
@@ -215,7 +236,7 @@ def _opened_once(path: bytes, limits: ReadLimits, readers: Sequence[Reader]) -> 
             raise UnreadableFile("empty file")
         head = _read_up_to(file, HEAD_BYTES)
         reader = reader_of_bytes(head, extension_of(path), readers)
-        _check_size(before.st_size, _most_bytes(reader, limits), reader)
+        check_size(before.st_size, most_bytes(reader, limits), reader)
         size, mtime_ns = before.st_size, modification_time(before)
         digest, data = _hashed(file, head, size, reader.way_of_reading(extension_of(path)))
         if digest is None or _state(file) != (size, mtime_ns):
@@ -251,8 +272,8 @@ def _opened_member(path: bytes, inside: tuple[bytes, bytes], limits: ReadLimits,
         raise UnreadableFile("empty file")
     head = data[:HEAD_BYTES]
     reader = reader_of_bytes(head, extension_of(path), readers)
-    _check_size(len(data), _most_bytes(reader, limits), reader)
-    digest = _digest_begun(head, reader.way_of_reading(extension_of(path)))
+    check_size(len(data), most_bytes(reader, limits), reader)
+    digest = digest_begun(head, reader.way_of_reading(extension_of(path)))
     digest.update(data[len(head) :])
     return OpenFile(
         path,
@@ -268,24 +289,26 @@ def _opened_member(path: bytes, inside: tuple[bytes, bytes], limits: ReadLimits,
     )
 
 
-def _digest_begun(head: bytes, way_of_reading: int) -> hashlib.blake2b:
+def digest_begun(head: bytes, way_of_reading: int) -> hashlib.blake2b:
     """The digest of a file's first bytes, to be gone on with."""
     # The way of reading is a part of the content: the same bytes are another text as a web page.
     return hashlib.blake2b(head, digest_size=DIGEST_BYTES, person=way_of_reading.to_bytes(8, "little"))
 
 
-def _most_bytes(reader: Reader, limits: ReadLimits) -> int:
+def most_bytes(reader: Reader, limits: ReadLimits) -> int:
+    """How large a file of that reader may be."""
     return limits.max_bytes.get(reader.medium, reader.max_bytes)
 
 
-def _check_size(size: int, limit: int, reader: Reader) -> None:
+def check_size(size: int, limit: int, reader: Reader) -> None:
+    """Raises UnreadableFile where it is larger than that."""
     if size > limit:
         raise UnreadableFile(f"{reader.medium} file of {size:,} bytes, over the limit of {limit:,}")
 
 
 def _hashed(file: BinaryIO, head: bytes, size: int, way_of_reading: int) -> tuple[bytes | None, bytes | None]:
     """The digest of all bytes, None where there are not `size` of them, and the bytes where they are few enough."""
-    digest = _digest_begun(head, way_of_reading)
+    digest = digest_begun(head, way_of_reading)
     # One byte more than there should be shows growth; no endless file can fill memory.
     if size <= KEPT_BYTES:
         data = head + _read_up_to(file, size + 1 - len(head))

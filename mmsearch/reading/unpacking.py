@@ -9,6 +9,7 @@ from typing import IO
 
 from mmsearch.files.archives import Archive, archive_of, member_of
 from mmsearch.files.regular import open_without_waiting
+from mmsearch.files.remote_paths import is_remote
 from mmsearch.files.times import modification_time
 from mmsearch.files.zip_directory import (
     ENCRYPTED,
@@ -20,7 +21,7 @@ from mmsearch.files.zip_directory import (
     number_in,
 )
 from mmsearch.reading.decompressing import LZMA, METHODS, Decompressor, decompressor_of
-from mmsearch.reading.reader import UnreachableFile, UnreadableFile, unreachable
+from mmsearch.reading.reader import ReadLimits, UnreachableFile, UnreadableFile, unreachable
 
 BLOCK_BYTES = 1 << 16
 # XML of real documents is packed to a hundredth at most; a bomb to a thousandth.
@@ -89,16 +90,31 @@ def _unpacked(engine: Decompressor, given: bytes) -> bytes:
 
 
 def file_bytes(path: bytes, count: int) -> bytes:
-    """So many bytes of the file at `path`, which may lie in an archive; of what is longer there nothing.
+    """So many bytes of the file at `path`, which may lie in an archive or behind a URL; of what is longer nothing more.
 
     Raises:
         OSError: the system does not give it. UnreadableFile: the archive does not.
     """
+    if is_remote(path):
+        from mmsearch.reading.remote_opening import remote_bytes
+
+        return remote_bytes(path, count)
     inside = archive_of(path)
     if inside is None:
         with open(path, "rb") as file:
             return file.read(count)
     return member_bytes(inside[0], *member_of(*inside), count)
+
+
+def file_blocks(path: bytes) -> Iterator[bytes]:
+    """All bytes of a file that lies in an archive, or behind a URL. Raises as `file_bytes` does."""
+    inside = archive_of(path)
+    if inside is not None:
+        yield member_bytes(inside[0], *member_of(*inside), ReadLimits().max_member_bytes)
+        return
+    from mmsearch.reading.remote_opening import remote_blocks
+
+    yield from remote_blocks(path)
 
 
 def member_bytes(path: bytes, archive: Archive, entry: ZipEntry, most: int) -> bytes:

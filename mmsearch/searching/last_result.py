@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from mmsearch.errors import NotFound, Remedy
 from mmsearch.files.private import PRIVATE_FILE
+from mmsearch.files.remote_paths import absolute_path
 from mmsearch.records import Filters
 from mmsearch.searching.results import FileList, SearchResult
 
@@ -58,7 +59,7 @@ def id_called(folder: str, store: Store, called: str) -> str:
         if not store.has_content(bytes.fromhex(found)):
             raise NotFound(f"Hit {called} of the last search is not in the library any more; search again.")
         return found
-    path = os.path.abspath(os.path.expanduser(called))
+    path = absolute_path(called)
     digest = store.digest_at(os.fsencode(path)) or store.digest_at(os.fsencode(os.path.realpath(path)))
     if digest is None:
         raise NotFound(f"The library has no file {path}", Remedy("like"))
@@ -86,7 +87,7 @@ def path_called(folder: str, store: Store, called: str) -> bytes:
     paths = sorted({path for _, path, *_ in store.places_of(store.items_of_contents([digest]), Filters())})
     if not paths:
         raise NotFound(f"Nothing in the library is called {called}; search again.")
-    own = {os.fsencode(os.path.abspath(os.path.expanduser(called))), os.fsencode(os.path.realpath(called))}
+    own = {os.fsencode(absolute_path(called)), os.fsencode(os.path.realpath(called))}
     return next((path for path in paths if path in own), paths[0])
 
 

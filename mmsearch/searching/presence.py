@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from mmsearch.files.archives import status_at
 from mmsearch.files.paths import is_below
+from mmsearch.files.remote_paths import is_remote
 
 # So long, in seconds, a search waits for all of its files together,
 PATIENCE = 1.0
@@ -34,9 +35,12 @@ class Presence:
         self._hanging: Counter[bytes] = Counter()
 
     def look(self, paths: Iterable[bytes]) -> dict[bytes, os.stat_result | None]:
-        """What the system says of each file; None where there is none, or where it has not answered in time."""
+        """What the system says of each file; None where there is none, or where it has not answered in time.
+
+        So it is behind a URL, where nobody is asked: a search waits for no network.
+        """
         found: dict[bytes, os.stat_result | None] = dict.fromkeys(paths)
-        waiting, end = list(found), time.monotonic() + PATIENCE
+        waiting, end = [path for path in found if not is_remote(path)], time.monotonic() + PATIENCE
         while waiting and time.monotonic() < end:
             with self._lock:
                 hanging = list(self._hanging)
@@ -50,15 +54,21 @@ class Presence:
         return found
 
     def shown(self, files: Iterable[tuple[bytes, Sequence[bytes]]]) -> list[Shown]:
-        """Of each path and its copies the one to be shown: a copy that is there stands for a file that is not."""
+        """Of each path and its copies the one to be shown: a copy that is there stands for a file that is not.
+
+        What lies behind a URL is taken to be there, as it was when it was indexed.
+        """
         files = list(files)
         there = self.look(path for path, _ in files)
         there |= self.look(copy for path, copies in files if there[path] is None for copy in copies)
         found: list[Shown] = []
         for path, copies in files:
             paths = [path, *copies]
-            shown = next((one for one in paths if there.get(one) is not None), path)
-            found.append(Shown(shown, tuple(one for one in paths if one != shown), there[shown] is not None))
+            shown = next((one for one in paths if there.get(one) is not None), None)
+            if shown is None:
+                shown = next((one for one in paths if is_remote(one)), path)
+            is_there = there[shown] is not None or is_remote(shown)
+            found.append(Shown(shown, tuple(one for one in paths if one != shown), is_there))
         return found
 
     def _wait(self, asked: _Look, end: float) -> None:

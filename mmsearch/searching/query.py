@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from mmsearch.errors import Invalid, NotFound, Remedy
 from mmsearch.files.archives import is_file_at
+from mmsearch.files.remote_paths import absolute_path, is_remote
 from mmsearch.records import Filters, Medium, Modality, Reading
 from mmsearch.searching import DEFAULT_LIMIT
 
@@ -217,7 +218,7 @@ def image_term(written: str, sign: int = 1) -> Term:
     weight, name = _weight_and_name(written)
     if sign < 0 and name == written:
         weight = AVOIDED_PICTURE
-    if name.lower().startswith(("http://", "https://")):
+    if name.lower().startswith(("http://", "https://")) or is_remote(os.fsencode(name)):
         raise Invalid(f"The query image {name} lies on the network, of which nothing is fetched; save it as a file.")
     path = _file_called(name)
     if not is_file_at(os.fsencode(path)):
@@ -233,7 +234,7 @@ def names_picture(written: str) -> bool:
     if name.lower().startswith(_FILE_URL):
         return True
     path = _file_called(name)
-    if not is_file_at(os.fsencode(path)):
+    if is_remote(os.fsencode(name)) or not is_file_at(os.fsencode(path)):
         return False
     from mmsearch.reading import medium_of
 
@@ -290,8 +291,8 @@ def folders_called(written: str) -> list[str]:
     """
     import glob
 
-    absolute = os.path.abspath(os.path.expanduser(written))
-    if os.path.lexists(absolute) or not glob.has_magic(written):
+    absolute = absolute_path(written)
+    if is_remote(os.fsencode(absolute)) or os.path.lexists(absolute) or not glob.has_magic(written):
         return [absolute]
     matching = [path.rstrip(os.sep) for path in glob.iglob(absolute, recursive=True)]
     folders = [path for path in matching if os.path.isdir(path)] or matching
@@ -304,7 +305,9 @@ def folders_called(written: str) -> list[str]:
 
 def parse_folder(written: str) -> tuple[bytes, ...]:
     """A folder or file to search in, as an absolute path, and with its links resolved if that is another."""
-    absolute = os.path.abspath(os.path.expanduser(written))
+    absolute = absolute_path(written)
+    if is_remote(os.fsencode(absolute)):
+        return (os.fsencode(absolute),)
     return tuple(os.fsencode(path) for path in dict.fromkeys((absolute, os.path.realpath(absolute))))
 
 

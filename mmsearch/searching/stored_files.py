@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mmsearch.errors import Invalid, NotFound
+from mmsearch.files.remote_paths import is_remote
 from mmsearch.files.times import in_utc
 from mmsearch.nearest.spaces import ModelInUse
 from mmsearch.records import Filters, FoundItem
@@ -102,7 +103,9 @@ def sources_of(store: Store, presence: Presence, called: str) -> FileSources:
     items = _items_at(store, called)
     first = items[0]
     statuses = presence.look(item.path for item in items)
-    shown = next((item for item in items if statuses[item.path] is not None), first)
+    present = [item for item in items if statuses[item.path] is not None]
+    present += [item for item in items if is_remote(item.path)]  # nobody was asked: opening it tells
+    shown = present[0] if present else first
     facts = shown.facts
     file = StoredFile(
         id=called,
@@ -115,11 +118,11 @@ def sources_of(store: Store, presence: Presence, called: str) -> FileSources:
         bytes=shown.size,
         modified=in_utc(shown.mtime_ns),
         taken=facts.taken,
-        available=statuses[shown.path] is not None,
+        available=bool(present),
         copies=tuple(os.fsdecode(item.path) for item in items if item is not shown),
         **vars(facts.details),
     )
-    there = (Source(item.path, item.size, item.mtime_ns) for item in items if statuses[item.path] is not None)
+    there = (Source(item.path, item.size, item.mtime_ns) for item in present)
     return FileSources(store.state()[0], file, tuple(there))
 
 

@@ -15,8 +15,8 @@ from typing import Protocol
 
 from mmsearch.errors import Busy, MmsearchError, Unavailable
 from mmsearch.files.paths import is_below
-from mmsearch.indexing.reconciling import is_empty_folder
 from mmsearch.indexing.report import IndexReport
+from mmsearch.indexing.root_presence import is_empty_folder
 from mmsearch.indexing.run import IndexSettings
 from mmsearch.indexing.targets import may_matter
 from mmsearch.indexing.watching.changes import Change

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from mmsearch.errors import NotFound, Remedy, Unavailable
 from mmsearch.files.paths import extension_of
+from mmsearch.files.remote_paths import is_remote
 from mmsearch.reading import CHANGED_SINCE, UnreadableFile, open_indexed
 from mmsearch.reading.opening import OpenFile
 from mmsearch.searching.stored_files import FileSources
@@ -92,21 +93,26 @@ def open_original(sources: FileSources) -> Generator[OpenFile, None, None]:
     """Gives the file once, open; it ends, and the file is closed, once its bytes have been found to be still the same.
 
     Raises:
-        NotFound: nothing lies at any of its paths. Unavailable: no path has what was indexed any more.
+        NotFound: nothing lies at any of its paths. Unavailable: no path has what was indexed any more, or a bucket does
+            not answer.
     """
     called = sources.file
     if not sources.there:
         raise NotFound(f"{called.path} is not there now", Remedy("index.away"))
-    is_given = False
+    is_given, away = False, ""
     for source in sources.there:
         try:
             with open_indexed(source.path, bytes.fromhex(called.id), (source.size, source.mtime_ns)) as file:
                 is_given = True
                 yield file
             return
-        except UnreadableFile:  # noqa: PERF203 - one path after the other
+        except UnreadableFile as error:  # noqa: PERF203 - one path after the other
             if is_given:
                 raise
+            if is_remote(source.path) and not error.reason.startswith("changed"):
+                away = error.reason
+    if away:
+        raise Unavailable(f"{called.path} cannot be had now ({away}); try again later.")
     raise Unavailable(f"{called.path} has {CHANGED_SINCE}", Remedy("index.again"))
 
 

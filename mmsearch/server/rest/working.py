@@ -9,6 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from mmsearch.errors import Refused
 from mmsearch.files.paths import is_below
+from mmsearch.files.remote_paths import absolute_path, is_remote
 from mmsearch.output.json import document
 from mmsearch.server.rest.bodies import body_of
 from mmsearch.server.rest.parameters import Parameter, checked
@@ -27,13 +28,17 @@ async def index(request: Request) -> Response:
     body = await body_of(request)
 
     def work() -> Response:
-        paths = [os.path.normpath(path) for path in checked(body.given, PATHS).get("paths", ())]
+        paths = [_normal(path) for path in checked(body.given, PATHS).get("paths", ())]
         _check_within(served, paths)
         job = served.jobs.start(paths)
         where = f"{served.settings.root_path}/api/v1/jobs/{job.job}"
         return as_json(document(job), {"Location": where}, 202)
 
     return await served.slow.do(work)
+
+
+def _normal(path: str) -> str:
+    return absolute_path(path) if is_remote(os.fsencode(path)) else os.path.normpath(path)
 
 
 def _check_within(served: Served, paths: list[str]) -> None:

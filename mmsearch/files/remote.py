@@ -1,0 +1,284 @@
+"""Files behind URLs, `s3://bucket/2021/beach.jpg`: listed folder by folder, asked for their state, read by ranges.
+
+fsspec does so, which is loaded with the first such path; credentials and addresses are those that its packages find in
+the environment or in their own files. What they raise comes out as an OSError in a few words that hold no address and
+no secret: FileNotFoundError only where the other side has said that there is no such thing.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import importlib.util
+import io
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+from mmsearch.errors import Remedy, Unsupported
+from mmsearch.files.remote_paths import PACKAGES, is_topmost, scheme_of
+
+# How long it is waited for S3, in seconds, and how often it is asked again: that nobody answers is told soon.
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "s3": {"config_kwargs": {"connect_timeout": 5, "read_timeout": 30, "retries": {"max_attempts": 2}}},
+}
+# Under which names file systems tell when something was modified.
+_TIMES = ("LastModified", "last_modified", "mtime", "modified", "updated", "last_write_time")
+# So many seconds a folder that was listed to see what is gone of it stands for itself; of so many folders.
+_KEPT_SECONDS, _MOST_KEPT = 10.0, 64
+_NEVER_NAMES = ("", ".", "..")
+
+
+class RemoteEntry(NamedTuple):
+    """A file or folder: size in bytes, modification time in nanoseconds since 1970, to the second, 0 where not known.
+
+    `mark` stands for the etag, which changes whenever the file is written: a positive number of 63 bits, None where the
+    other side has none.
+    """
+
+    path: bytes
+    is_folder: bool
+    size: int
+    mtime_ns: int
+    mark: int | None
+
+
+def check_package(path: bytes) -> None:
+    """Raises Unsupported where what reads such URLs is not installed, and on Windows."""
+    scheme = scheme_of(path)
+    if os.sep != "/":
+        raise Unsupported(f"{scheme}:// is not read on Windows.")
+    package = PACKAGES[scheme]
+    for name in ("fsspec", package):
+        if importlib.util.find_spec(name) is None:
+            remedy = Remedy("extra", "remote") if scheme == "s3" else Remedy("package", package)
+            raise Unsupported(f"{scheme}:// is read with the package {name}, which is not installed", remedy)
+
+
+def listed(folder: bytes) -> Iterator[RemoteEntry]:
+    """What lies in a folder, by name; of a file that file itself.
+
+    Names that no folder of a disk can have (an empty one, `.` and `..`) come as files of size -1.
+
+    Raises:
+        FileNotFoundError: there is no such folder. OSError: it cannot be listed.
+    """
+    with _asked():
+        system, path = _system_and_path(folder)
+        found = system.ls(path, detail=True)
+    base = path.rstrip("/")
+    entries = []
+    for info in found:
+        whole, is_folder = str(info["name"]), info.get("type") == "directory"
+        if whole == base and not is_folder:
+            return iter([_entry(folder, info)])
+        name = whole[len(base) + 1 :]
+        if is_folder and len(name) > 1:
+            name = name.removesuffix("/")
+        if not name and not is_folder and not info.get("size"):
+            continue  # the folder itself, as some tools mark it
+        name = name.rpartition("/")[2]
+        path_of = folder + b"/" + os.fsencode(name)
+        entries.append(RemoteEntry(path_of, False, -1, 0, None) if name in _NEVER_NAMES else _entry(path_of, info))
+    return iter(sorted(entries))
+
+
+def entry_at(path: bytes) -> RemoteEntry:
+    """The state of the file or folder at `path`, as it is now.
+
+    Raises:
+        FileNotFoundError: there is no such thing. OSError: nothing is told of it.
+    """
+    with _asked():
+        system, name = _system_and_path(path)
+        return _entry(path, system.info(name))
+
+
+def is_empty(folder: bytes) -> bool:
+    """Whether nothing lies in a folder that can be listed."""
+    try:
+        return not _names_in(folder)
+    except OSError:
+        return False
+
+
+def is_gone(path: bytes) -> bool:
+    """Whether there is surely nothing at `path`, as the folder around it is there and does not have it.
+
+    A bucket is never gone: another address, or another account, may be all there is to it.
+    """
+    if is_topmost(path):
+        return False
+    around, _, name = path.rpartition(b"/")
+    try:
+        return name not in _names_in(around)
+    except FileNotFoundError:
+        return is_gone(around)
+    except OSError:
+        return False
+
+
+@dataclass
+class RemoteFile:
+    """An open file. Each read is one request, of a state that is no other than that of `entry`, or fails; `trouble` is
+    how the last one failed that did.
+    """
+
+    entry: RemoteEntry
+    _file: Any = field(repr=False)
+    _is_pinned: bool
+    trouble: OSError | None = None
+
+    def read_at(self, start: int, count: int) -> bytes:
+        """So many bytes from a place on, fewer at the end.
+
+        Raises:
+            OSError: they are not to be had.
+        """
+        try:
+            with _asked():
+                self._file.seek(start)
+                return bytes(self._file.read(count))
+        except OSError as error:
+            self.trouble = error
+            raise
+
+    def check_unchanged(self) -> None:
+        """Raises OSError where it is not as it was when it was opened, or where that cannot be told."""
+        if not self._is_pinned and entry_at(self.entry.path) != self.entry:
+            raise OSError(errno.ESTALE, _CHANGED)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def open_remote(path: bytes) -> RemoteFile:
+    """Opens the file at `path`.
+
+    Raises:
+        FileNotFoundError: there is no such file. OSError: it is not to be had.
+    """
+    scheme = scheme_of(path)
+    with _asked():
+        system, name = _system_and_path(path)
+        file = system.open(name, "rb", **({"cache_type": "none"} if scheme in _BY_RANGES else {}))
+        # S3 gives what is read of it on condition that it has that etag.
+        return RemoteFile(_entry(path, getattr(file, "details", None) or system.info(name)), file, scheme == "s3")
+
+
+class RangedStream(io.RawIOBase):
+    """The bytes of an open file from any place, each read a request: to be buffered."""
+
+    def __init__(self, file: RemoteFile) -> None:
+        self._file, self._place = file, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        begin = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._file.entry.size}[whence]
+        if begin + offset < 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        self._place = begin + offset
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        count = max(0, min(len(buffer), self._file.entry.size - self._place))
+        data = self._file.read_at(self._place, count) if count else b""
+        buffer[: len(data)] = data
+        self._place += len(data)
+        return len(data)
+
+
+# Where each read asks for what is read alone; others have buffers of their own.
+_BY_RANGES = ("s3", "gs", "az", "abfs")
+_CHANGED = "changed while it was read"
+_UNREACHED = "cannot be reached"
+# What is said of errors that are no OSErrors of a known kind, by the name of their type.
+_REASONS = {
+    "NoCredentialsError": "no credentials",
+    "PartialCredentialsError": "no credentials",
+    "FileExpired": _CHANGED,
+}
+
+
+@contextmanager
+def _asked() -> Iterator[None]:
+    """Turns whatever a file system raises into an OSError; what it says may hold addresses and secrets."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
+    except PermissionError:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
+    except Unsupported as error:
+        raise OSError(errno.ENOSYS, error.message) from None
+    except Exception as error:
+        name = type(error).__name__
+        raise OSError(errno.EHOSTUNREACH, _REASONS.get(name, f"{_UNREACHED} ({name})")) from None
+
+
+def _system_and_path(url: bytes) -> tuple[Any, str]:
+    """The file system that a URL lies in, one for all threads, and what is called so there.
+
+    Raises:
+        Unsupported: what reads it is not installed.
+    """
+    check_package(url)
+    from fsspec import get_filesystem_class
+
+    scheme, text = scheme_of(url), os.fsdecode(url)
+    kind = get_filesystem_class(scheme)
+    system = kind(**kind._get_kwargs_from_urls(text), use_listings_cache=False, **_OPTIONS.get(scheme, {}))
+    if scheme == "s3":
+        system.retries = 2  # beside those of the client itself
+    return system, str(kind._strip_protocol(text))
+
+
+def _entry(path: bytes, info: Mapping[str, Any]) -> RemoteEntry:
+    is_folder = info.get("type") == "directory"
+    moment = next((info[name] for name in _TIMES if info.get(name)), 0)
+    if isinstance(moment, datetime):
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    seconds = int(moment) if isinstance(moment, (int, float)) else 0
+    etag = str(info.get("ETag") or info.get("etag") or "").strip('"')
+    mark = int.from_bytes(hashlib.blake2b(etag.encode(), digest_size=8).digest(), "big") >> 1 if etag else None
+    return RemoteEntry(path, is_folder, int(info.get("size") or 0), seconds * 1_000_000_000, mark)
+
+
+# What was answered, and when: the names, or why there were none.
+_kept: dict[bytes, tuple[float, frozenset[bytes] | OSError]] = {}
+_keeping = threading.Lock()
+
+
+def _names_in(folder: bytes) -> frozenset[bytes]:
+    """The names of what lies in a folder, as they were some seconds ago at most. Raises as `listed` does."""
+    now = time.monotonic()
+    with _keeping:
+        kept = _kept.get(folder)
+    if kept is None or now - kept[0] >= _KEPT_SECONDS:
+        answer: frozenset[bytes] | OSError
+        try:
+            answer = frozenset(entry.path.rpartition(b"/")[2] for entry in listed(folder) if entry.size >= 0)
+        except OSError as error:  # kept too: who does not answer is not asked again for each of its files
+            answer = error
+        kept = time.monotonic(), answer
+        with _keeping:
+            _kept.pop(folder, None)
+            while len(_kept) >= _MOST_KEPT:
+                del _kept[next(iter(_kept))]
+            _kept[folder] = kept
+    if isinstance(kept[1], OSError):
+        raise kept[1]
+    return kept[1]
