@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from mmsearch.server.exposition import Family, labels, lines
 
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# Of searches: hits, none, the answer that the client has already, or an error.
+OUTCOMES = ("hits", "none", "unchanged", "refused")
 
 
 class Metrics:
@@ -18,6 +20,7 @@ class Metrics:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._answers: Counter[tuple[str, int]] = Counter()
+        self._searches: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
         self._within: dict[str, list[int]] = {}
         self._seconds: dict[str, float] = {}
 
@@ -29,19 +32,30 @@ class Metrics:
             counts[bisect_left(_BOUNDS, seconds)] += 1
             self._seconds[endpoint] = self._seconds.get(endpoint, 0.0) + seconds
 
+    def searched(self, outcome: str) -> None:
+        """One search, of which that came."""
+        with self._lock:
+            self._searches[outcome] += 1
+
     def text(self, families: Iterable[Family]) -> str:
         """All of it, with values of the moment."""
         return "".join(f"{line}\n" for line in (*self._lines(), *lines(families)))
 
     def _lines(self) -> Iterator[str]:
         with self._lock:
-            answers, seconds = dict(self._answers), dict(self._seconds)
+            answers, seconds, searches = dict(self._answers), dict(self._seconds), dict(self._searches)
             within = {endpoint: list(counts) for endpoint, counts in self._within.items()}
         counted = {
             labels([("endpoint", endpoint), ("status", str(status))]): count
             for (endpoint, status), count in sorted(answers.items())
         }
-        yield from lines([Family("mmsearch_requests_total", "Requests that were answered.", counted, "counter")])
+        came = {labels([("outcome", outcome)]): count for outcome, count in searches.items()}
+        yield from lines(
+            [
+                Family("mmsearch_requests_total", "Requests that were answered.", counted, "counter"),
+                Family("mmsearch_searches_total", "Searches and lists by what came of them.", came, "counter"),
+            ]
+        )
         yield "# HELP mmsearch_request_seconds How long it took until an answer began, waiting included."
         yield "# TYPE mmsearch_request_seconds histogram"
         for endpoint, counts in sorted(within.items()):

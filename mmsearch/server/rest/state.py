@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -57,12 +58,34 @@ def _status(served: Served) -> Status:
 
 def _of_server(served: Served) -> list[Family]:
     queues = {"search": served.searches, "picture": served.pictures, "light": served.light, "slow": served.slow}
-    waiting = {labels([("queue", name)]): turns.waiting for name, turns in queues.items()}
+    turns = {labels([("queue", name)]): queue for name, queue in queues.items()}
+    stages = {
+        labels([("queue", name), ("stage", stage)]): seconds
+        for name, queue in queues.items()
+        for stage, seconds in (("waiting", queue.seconds_waited), ("working", queue.seconds_worked))
+    }
     return [
-        Family("mmsearch_waiting", "Requests that wait for their turn.", waiting),
-        Family("mmsearch_streams", "Originals and archives that are being sent.", {"": served.streams}),
-        Family("mmsearch_uploads", "Uploaded pictures that are kept.", {"": len(served.uploads)}),
+        _gauge("waiting", "Requests that wait for their turn.", {name: one.waiting for name, one in turns.items()}),
+        _counter("turns_total", "Requests that had their turn.", {name: one.done for name, one in turns.items()}),
+        _counter("turn_seconds_total", "How long they waited for it, and how long the work took.", stages),
+        _counter("cache_total", "What was asked of caches: hits, and what had to be made.", _of_caches(served)),
+        _gauge("streams", "Originals and archives that are being sent.", {"": served.streams}),
+        _gauge("uploads", "Uploaded pictures that are kept.", {"": len(served.uploads)}),
     ]
+
+
+def _of_caches(served: Served) -> dict[str, float]:
+    thumbnails = served.thumbnails
+    caches = {
+        "facets": (served.facets.asked - served.facets.made, served.facets.made),
+        "duplicates": (served.duplicates.asked - served.duplicates.made, served.duplicates.made),
+        "thumbnails": (thumbnails.found, thumbnails.asked - thumbnails.found),
+    }
+    return {
+        labels([("cache", cache), ("outcome", outcome)]): count
+        for cache, counts in caches.items()
+        for outcome, count in zip(("hit", "miss"), counts, strict=True)
+    }
 
 
 def _of_library(found: Status) -> list[Family]:
@@ -76,4 +99,12 @@ def _of_library(found: Status) -> list[Family]:
         "library_bytes": {"": found.bytes},
         "roots_offline": {"": sum(root.offline for root in found.roots)},
     }
-    return [Family(f"mmsearch_{name}", ABOUT[name], values) for name, values in told.items()]
+    return [_gauge(name, ABOUT[name], values) for name, values in told.items()]
+
+
+def _gauge(name: str, about: str, values: Mapping[str, float]) -> Family:
+    return Family(f"mmsearch_{name}", about, values)
+
+
+def _counter(name: str, about: str, values: Mapping[str, float]) -> Family:
+    return Family(f"mmsearch_{name}", about, values, "counter")
