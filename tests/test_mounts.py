@@ -8,12 +8,15 @@ import os
 import re
 import stat
 import threading
+import types
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Union, cast, get_args, get_origin, get_type_hints
 
+import numpy as np
 import pytest
 import toy_place
 from conftest import Answer, Mmsearch, make_home
@@ -142,6 +145,82 @@ def test_every_method_of_a_store_that_may_name_a_path_is_translated() -> None:
                 named.add(name)
     translated = {name for name in vars(MappedStore) if not name.startswith("_")}
     assert named - translated == NO_PATHS
+
+
+# What aliases stand for that are written as texts, and names that are imported for types alone.
+NAMES = {
+    **dict.fromkeys(("FloatMatrix", "HalfMatrix", "ItemIds"), np.ndarray),
+    "Region": tuple[float, ...],
+    "Row": tuple[int, ...],
+    "RowValue": int,
+}
+
+
+def _made(kind: Any, path: bytes) -> Any:
+    """A value of that type in which all bytes are `path`."""
+    origin, of = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return _made(next(one for one in of if one is not type(None)), path)
+    if origin is dict or origin is Mapping:
+        return {_made(of[0], path): _made(of[1], path)}
+    if origin is tuple and Ellipsis not in of:
+        return tuple(_made(one, path) for one in of)
+    if origin is not None and origin is not np.ndarray:
+        whole: Any = {tuple: tuple, set: set, frozenset: frozenset, Iterator: iter}.get(origin, list)
+        return whole([_made(of[0], path)])
+    if dataclasses.is_dataclass(kind) or hasattr(kind, "_fields"):
+        hints = get_type_hints(kind, localns=NAMES)
+        return kind(**{name: _made(one, path) for name, one in hints.items()})
+    plain = {bytes: path, str: "a", int: 1, bool: True, float: 1.0, Any: 1, datetime: datetime(2020, 1, 1)}
+    return np.zeros(1) if kind is np.ndarray else plain.get(kind)
+
+
+def _bytes_in(value: Any) -> Iterator[bytes]:
+    """All bytes in it, but for digests, and what a root is called in the library."""
+    if isinstance(value, bytes):
+        yield value
+    elif dataclasses.is_dataclass(value) or hasattr(value, "_fields"):
+        named = [one.name for one in dataclasses.fields(value)] if dataclasses.is_dataclass(value) else value._fields
+        for name in named:
+            if name not in ("digest", "known_as"):
+                yield from _bytes_in(getattr(value, name))
+    elif isinstance(value, dict):
+        yield from _bytes_in([*value, *value.values()])
+    elif isinstance(value, Iterable) and not isinstance(value, (str, np.ndarray)):
+        for one in value:
+            yield from _bytes_in(one)
+
+
+class Recorder:
+    """A store that takes anything, and gives what its methods say that they give, with paths of its own."""
+
+    def __init__(self) -> None:
+        self.given: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        hints = get_type_hints(getattr(MappedStore, name), localns=NAMES)
+
+        def method(*arguments: Any) -> Any:
+            self.given += _bytes_in(arguments)
+            return _made(hints["return"], b"/there/a.jpg")
+
+        return method
+
+
+@pytest.mark.parametrize("name", sorted({one for one in vars(MappedStore) if one[0] != "_"} - {"rows_of", "put_rows"}))
+def test_a_method_hands_on_the_paths_of_the_other_side_alone(name: str) -> None:
+    recorder = Recorder()
+    store: Any = mapped(cast(Any, recorder), map_of((b"/there", b"/here")))
+    hints = get_type_hints(getattr(MappedStore, name), localns=NAMES)
+    given = {key: _made(kind, b"/here/a.jpg") for key, kind in hints.items() if key not in ("return", "at")}
+    found = getattr(store, name)(**given)
+    takes, gives = list(_bytes_in(list(given.values()))), list(_bytes_in(found))
+    at = [b"/here/a.jpg"] if name == "image_vector_at" else []  # where it lies
+    assert recorder.given == [b"/there/a.jpg"] * (len(recorder.given) - len(at)) + at
+    assert bool(recorder.given) == bool(takes)
+    if name != "digest_at":
+        assert set(gives) <= {b"/here/a.jpg"}
+    assert takes or gives, "it names no path"
 
 
 # Two machines
@@ -447,6 +526,21 @@ def test_a_map_that_cannot_be_followed_is_said_and_not_guessed(written: str, tea
     Path(os.environ[MOUNTS_VARIABLE]).write_text(written)
     done = team.second.run("status")
     assert done.code == 2 and "mounts.json cannot be" in done.err and "correct the file" in done.err
+
+
+def test_who_has_no_settings_has_no_map(mmsearch: Mmsearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MOUNTS_VARIABLE, str(tmp_path))
+    done = mmsearch("mounts")
+    assert done.code == 2 and f"{tmp_path} cannot be read" in done.err
+    monkeypatch.delenv(MOUNTS_VARIABLE)
+    monkeypatch.setenv("XDG_CONFIG_HOME", os.devnull)
+    assert read_mounts().mounts == ()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "mmsearch").mkdir()
+    (tmp_path / "mmsearch" / "mounts.json").write_text('{"mounts": {"/a": "/b"}}')
+    assert mmsearch("mounts", as_anybody=True).out.startswith("/a  /b")
+    (tmp_path / "mmsearch").chmod(0)  # that of somebody else
+    assert mmsearch("mounts", as_anybody=True).out == ""
 
 
 def test_a_root_is_not_torn_apart(team: Team, tmp_path: Path) -> None:

@@ -110,9 +110,12 @@ def read_mounts() -> MountMap:
         with open(path, encoding="utf-8") as file:
             said = json.load(file)["mounts"]
         return MountMap(mount_of(known_as, here) for known_as, here in said.items())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return MountMap()
     except OSError as error:
+        # Who has become another user may still have the first one's folder, and none of the second one's settings.
+        if not os.environ.get(MOUNTS_VARIABLE) and not os.access(os.path.dirname(path), os.X_OK):
+            return MountMap()
         raise Unavailable(f"The mounts in {path} cannot be read ({error.strerror}).") from error
     except Invalid as error:
         reason = error.message.removesuffix(".")
