@@ -247,6 +247,16 @@ def test_a_run_is_stopped_between_two_files_and_goes_on(toy: list[str], album: P
     assert sorted(toy) == ["cat.png", "coffee.png"]
 
 
+def test_what_is_left_as_a_run_gives_way_is_done_by_the_next_one(toy: list[str], album: Path, library: Library) -> None:
+    library.index(album)
+    gives_way = IndexSettings(stages={"ocr": ""}, gives_way=lambda: True)
+    (one,) = library.index(settings=gives_way).stages
+    assert (one.read, one.left) == (1, 1)
+    (one,) = library.index(settings=gives_way).stages
+    assert (one.read, one.left) == (1, 0)
+    assert sorted(toy) == ["cat.png", "coffee.png"]
+
+
 def test_what_is_away_is_read_when_it_is_back(toy: list[str], album: Path, library: Library) -> None:
     library.index(album)
     away = album.parent / "away"
