@@ -8,7 +8,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,15 @@ from mmsearch.files.paths import is_below, with_parents
 from mmsearch.files.remote import RemoteFile, open_remote
 from mmsearch.indexing.roots import absolute
 from mmsearch.indexing.run import IndexSettings
-from mmsearch.reading import ReadLimits, UnreadableFile, open_file, open_known, remote_opening, shown_at
+from mmsearch.reading import (
+    ReadLimits,
+    UnreachableFile,
+    UnreadableFile,
+    open_file,
+    open_known,
+    remote_opening,
+    shown_at,
+)
 from mmsearch.records import Locator
 
 TAX, COFFEE = NOTES["tax.txt"].encode(), NOTES["coffee.md"].encode()
@@ -134,6 +142,7 @@ def test_patterns_hold_for_keys_and_what_lies_beside_a_photo_tells_of_it(
     assert single.index([f"s3://{bucket}/pics/tax.txt"]).added == 1
 
 
+@pytest.mark.slow
 def test_a_bucket_that_cannot_be_reached_loses_nothing(
     s3: S3Server, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +194,7 @@ def test_nothing_secret_is_kept_or_said(s3: S3Server, bucket: str, tmp_path: Pat
         assert SECRET not in str(error.value)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_done_with_a_bucket_is_said(s3: S3Server, bucket: str, mmsearch: Mmsearch) -> None:
     root = f"s3://{bucket}/pics"
     assert "not looked into" in mmsearch("index", root, "--archives").err
@@ -235,6 +245,11 @@ def test_a_large_file_is_hashed_from_a_file_of_its_own_and_read_again_by_ranges(
         file.stream.seek(-len(TAX), io.SEEK_END)
         assert file.stream.read() == TAX
     assert len(asked) == 2 and sum(count for _, count in asked) < 10_000
+    with pytest.raises(UnreachableFile), open_known(path, len(data), state, ReadLimits()) as file:
+        s3.client.delete_object(Bucket=bucket, Key="long.txt")
+        file.stream.seek(20_000)
+        with suppress(OSError):  # as a reader that takes it for damage
+            file.stream.read(10)
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_taken(s3: S3Server, bucket: str) -> None:
@@ -250,13 +265,15 @@ def test_a_file_that_changes_while_it_is_read_is_not_taken(s3: S3Server, bucket:
             opened.read_at(0, 10)
 
 
+@pytest.mark.slow
 def test_a_photo_in_a_bucket_is_served_shown_and_opened(
     s3: S3Server, bucket: str, command: Mmsearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photo = jpeg("navy", (640, 480))
-    s3.put(bucket, {"pics/2021/navy.jpg": photo})
+    s3.put(bucket, {"pics/2021/navy.jpg": photo, "pics/2021/red too.jpg": jpeg("red")})
     root, library = f"s3://{bucket}/pics", tmp_path / "library"
     assert command("index", root).code == 0
+    assert command("duplicates", "--paths").out == ""  # nobody was asked whether they are there: none is to be spared
     shown = shown_at(f"{root}/2021/navy.jpg".encode(), Locator(), 64)
     assert shown.picture is not None and min(shown.picture.size) >= 64
     with running(library, cache=tmp_path / "cache") as server:
@@ -284,6 +301,7 @@ def test_a_photo_in_a_bucket_is_served_shown_and_opened(
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600 and stat.S_IMODE(copy.parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.slow
 def test_workers_of_a_team_read_a_bucket(s3: S3Server, bucket: str, postgres: PostgresServer) -> None:
     url, root = postgres.new_database(), f"s3://{bucket}/pics"
     settings = IndexSettings(queue=True)
