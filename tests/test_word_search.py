@@ -319,6 +319,10 @@ def test_words_that_say_nothing_are_no_name_in_passing(said: Path) -> None:
         ("order 8841", "Order 8841", False),
         ("hund am strand", "Der Hund am Strand", True),
         ("what is it that", "Tell me what is it that you want.", True),
+        ("cafe de flore", "Das Café de Flore", True),
+        ("lange strasse", "In der Lange Straße", True),
+        ("lange strasse", "In der Lange straße", False),
+        ("доктор живаго", "Я читал «Доктор Живаго» дома", True),
     ],
 )
 def test_a_name_in_a_text_is_told_by_its_capitals(words: str, text: str, is_name: bool) -> None:

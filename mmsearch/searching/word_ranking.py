@@ -28,6 +28,8 @@ RARE = 2_000
 # Of documents with common words so many are looked at for those that pass filters.
 _MOST_FILTERED = 20_000
 _ALL = 1 << 62
+# Of passages that hold words which say nothing apart so many are read for those that have them as a name.
+_MOST_READ = 500
 # Of more common words all stand in one place, or few matter.
 _MOST_APART = 4
 
@@ -183,7 +185,7 @@ class WordRanking:
     def _add_alone(self, word: AskedWord, known: int) -> None:
         """Takes words into account that say nothing apart: in names, and in texts that have them as one."""
         named = self._store.files_named(word, RARE)
-        _, items = self._store.documents_with([word], RARE)
+        _, items = self._store.documents_with([word], _MOST_READ)
         sources = self._store.word_sources(items, self._filters) if items else []
         said = {source.item_id for source in sources if stands_as_name(word, source.text)}
         if named or said:

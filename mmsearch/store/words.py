@@ -137,5 +137,9 @@ def _parts(run: str) -> Iterator[str]:
 
 def _folded(text: str) -> str:
     """In small letters, without accents, in compatibility forms: `Ｋöln` → `koln`."""
-    plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", text))
-    return unicodedata.normalize("NFC", plain).casefold()
+    return unicodedata.normalize("NFC", without_accents(text)).casefold()
+
+
+def without_accents(text: str) -> str:
+    """In compatibility forms, taken apart, without accents: what of `Café` is `Cafe`."""
+    return text if text.isascii() else _ACCENTS.sub("", unicodedata.normalize("NFKD", text))
