@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from selenium.webdriver.chrome.webdriver import WebDriver
 
 pytest.importorskip("starlette", reason="the serve extra is not installed")
-ENTER, ESCAPE, RIGHT, DOWN, END = "\ue007", "\ue00c", "\ue014", "\ue015", "\ue010"
+ENTER, ESCAPE, RIGHT, END, TAB = "\ue007", "\ue00c", "\ue014", "\ue010", "\ue004"
 YEAR = 365 * 86_400
 
 
@@ -145,6 +145,26 @@ def test_a_file_opens_large_with_what_is_known_of_it(page: Page, home: Path) -> 
     page.driver.refresh()
     page.loaded()
     assert page.query == "q=a+cat&type=image&min_score=0"
+
+
+def test_keys_alone_are_enough(page: Page) -> None:
+    page.press("/")
+    page.press("a rocket", ENTER)
+    wait_for(lambda: page.query == "q=a+rocket" and page.names[:1] == ["rocket.jpg"])
+    for _ in range(40):
+        page.press(TAB)
+        if page.focused.startswith("rocket.jpg"):
+            break
+    page.press(ENTER)
+    wait_for(lambda: page.text("#viewer h2") == "rocket.jpg" and page.text(".information"))
+    page.press("+")
+    wait_for(lambda: page.all("#viewer img.zoomed"))
+    page.press("0", "i")
+    wait_for(lambda: not page.one(".information").is_displayed())
+    page.press("i", ESCAPE)
+    wait_for(lambda: not page.all("#viewer[open]") and page.focused.startswith("rocket.jpg"))
+    page.press("m")
+    wait_for(lambda: "like=" in page.query)
 
 
 def test_the_back_button_closes_a_file_and_the_address_opens_it(page: Page) -> None:

@@ -60,6 +60,10 @@ def test_a_document_opens_at_its_page_with_the_words_marked(server: Server, size
             "return document.elementFromPoint(box.x + 2, box.y + 2) === arguments[0]"
         )
         assert page.run(seen, mark)
+        if size == PHONE:  # one below the other
+            edges = "const at = (name) => document.querySelector(name).getBoundingClientRect();"
+            assert page.run(f"{edges} return at('.passages').top >= at('.page').bottom")
+            assert page.run(f"{edges} return at('.information').top >= at('.passages').bottom")
         page.click('[aria-label="Next page"]')
         wait_for(lambda: "page 3 of 3" in page.text(".page"))
         assert page.run("return document.documentElement.scrollWidth") <= size[0]
