@@ -201,9 +201,24 @@ def test_a_run_of_index_is_stopped(own: Path, photos: Path) -> None:
 
 
 def test_monitors_are_told_what_goes_on(server: Server) -> None:
-    server.get("search", q="lighthouses")
+    asked: dict[str, Any] = {"q": "lighthouses", "min_score": 0, "type": "image"}
+    found = server.get("search", **asked)
+    server.get("search", {"If-None-Match": found.headers["etag"]}, **asked)
     server.get("search", limit="x")
+    server.get("search", after="1990", before="1991")
+    for _ in range(2):
+        server.get("facets", q="lighthouses")
+        server.ask("GET", found.json["hits"][0]["thumb"])
     text = server.get("metrics").body.decode()
+    lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+    values = {name: float(value) for name, _, value in lines}
+    for name in (
+        *(f'mmsearch_searches_total{{outcome="{one}"}}' for one in ("hits", "none", "unchanged", "refused")),
+        *(f'mmsearch_cache_total{{cache="{one}",outcome="hit"}}' for one in ("facets", "thumbnails")),
+        'mmsearch_turns_total{queue="search"}',
+        'mmsearch_turn_seconds_total{queue="search",stage="working"}',
+    ):
+        assert values[name] > 0, name
     assert 'mmsearch_requests_total{endpoint="/search",status="400"}' in text
     assert 'mmsearch_request_seconds_bucket{endpoint="/search",le="+Inf"}' in text
     assert 'mmsearch_files{type="image"} 15' in text

@@ -40,13 +40,18 @@ class _Kept(NamedTuple):
 
 
 class ThumbnailCache:
-    """Thumbnails by library, content and place. What cannot be read or written is done without."""
+    """Thumbnails by library, content and place. What cannot be read or written is done without.
+
+    `asked` is how often one was asked for, `found` how often it was there.
+    """
 
     def __init__(self, folder: str | None = None, most_bytes: int = MOST_BYTES) -> None:
         self._folder = folder or _default_folder()
         self._most = most_bytes
         self._lock = threading.Lock()
         self._unseen: int | None = None  # bytes written since all of it was looked at; None before that
+        self._counting = threading.Lock()
+        self.asked = self.found = 0
 
     def get(self, library_id: str, content: str, place: str) -> bytes | None:
         """The JPEG that is kept of a place in the content of that digest; None where there is none, or a damaged one.
@@ -54,12 +59,16 @@ class ThumbnailCache:
         `place` is what of it is shown and how large: any text.
         """
         path = self._path(library_id, content, place)
+        with self._counting:
+            self.asked += 1
         with suppress(OSError), open(path, "rb", opener=open_without_waiting) as file:
             written = file.read(_MOST_BYTES_OF_ONE)
             jpeg, checksum = written[:-_CHECKSUM_BYTES], written[-_CHECKSUM_BYTES:]
             if checksum == _checksum(jpeg):
                 if time.time() - os.fstat(file.fileno()).st_mtime > _HOUR:
                     os.utime(path)
+                with self._counting:
+                    self.found += 1
                 return jpeg
         return None
 

@@ -13,6 +13,7 @@ from mmsearch.searching.stored_files import PassagePlace
 from mmsearch.server.rest.parameters import Given, Parameter, checked, of_query
 from mmsearch.server.rest.searching import THUMBNAIL_SIDE, THUMBNAIL_VERSION, as_json, with_thumb
 from mmsearch.server.rest.served import Served, served_by
+from mmsearch.showing.thumbnails import shown_at, thumbnail
 
 _MOST = 1_000_000_000
 _LARGE_SIDE = 1_024
@@ -117,5 +118,6 @@ def _drawn(
     if known == tag:
         served.session.file(called)  # what was forgotten is not to be had any more
         return Response(status_code=304, headers=headers)
-    jpeg = served.library.thumbnail(called, side, page=at, time=moment)
+    place = shown_at(at, moment)
+    jpeg = thumbnail(served.session.sources(called), served.thumbnails, place, side)
     return Response(jpeg, headers=headers, media_type="image/jpeg")

@@ -68,13 +68,23 @@ async def similar(request: Request) -> Response:
 
 
 def _answered(served: Served, given: Given, known: str | None, upload: str | None = None) -> Response:
-    """The answer to a search; nothing but its tag where the client has it already."""
+    """The answer to a search, which is counted by what came of it."""
+    outcome = "refused"
+    try:
+        response, outcome = _answer(served, given, known, upload)
+    finally:
+        served.metrics.searched(outcome)
+    return response
+
+
+def _answer(served: Served, given: Given, known: str | None, upload: str | None) -> tuple[Response, str]:
+    """The answer to a search, nothing but its tag where the client has it already, and what came of the search."""
     asked = asked_of(given, served.uploads)
     mark = served.session.mark()
     if asked.cursor is not None:
         asked.cursor.check(mark.state)
     if known is not None and known == _tag(mark, asked):
-        return Response(status_code=304, headers=_headers(mark, asked))
+        return Response(status_code=304, headers=_headers(mark, asked)), "unchanged"
     result = _result(served, asked)
     if asked.cursor is not None:
         asked.cursor.check(result.state)
@@ -87,7 +97,8 @@ def _answered(served: Served, given: Given, known: str | None, upload: str | Non
         answer["query"] = served.uploads.named(answer["query"])
     if upload is not None:
         answer["upload"] = upload
-    return as_json(answer, _headers(mark._replace(state=result.state), asked))
+    response = as_json(answer, _headers(mark._replace(state=result.state), asked))
+    return response, "hits" if result.hits else "none"
 
 
 def _result(served: Served, asked: Asked) -> SearchResult | FileList:

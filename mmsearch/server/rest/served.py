@@ -23,6 +23,7 @@ from mmsearch.server.rest.pages import Pages
 from mmsearch.server.rest.settings import ServeSettings
 from mmsearch.server.rest.turns import Turns
 from mmsearch.server.rest.uploads import Uploads
+from mmsearch.showing.thumbnail_cache import ThumbnailCache
 
 MOST_SEARCHES_WAITING, MOST_PICTURES_WAITING = 64, 512
 _PICTURES_AT_ONCE = _LIGHT_AT_ONCE = 4
@@ -55,6 +56,7 @@ class Served:
     slow: Turns = field(default_factory=lambda: Turns("slow", 1, _SLOW_WAITING))
     facets: Recent[object, Facets] = field(default_factory=lambda: Recent(_FACETS_KEPT))
     duplicates: Recent[object, Duplicates] = field(default_factory=lambda: Recent(_DUPLICATES_KEPT))
+    thumbnails: ThumbnailCache = field(default_factory=ThumbnailCache)
     metrics: Metrics = field(default_factory=Metrics)
     streams: int = 0
     idle_seconds: float = IDLE_SECONDS

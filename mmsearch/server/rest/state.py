@@ -43,8 +43,8 @@ async def metrics(request: Request) -> Response:
         except MmsearchError:  # it is empty, or away: what the server does is told all the same
             return {}
 
-    gauges = {**_of_server(served), **await served.slow.do(held)}
-    return Response(served.metrics.text(gauges), media_type=MEDIA_TYPE)
+    told = {**_of_server(served), **await served.slow.do(held)}
+    return Response(served.metrics.text(told), media_type=MEDIA_TYPE)
 
 
 def _status(served: Served) -> Status:
@@ -54,13 +54,44 @@ def _status(served: Served) -> Status:
 
 def _of_server(served: Served) -> dict[str, Any]:
     queues = {"search": served.searches, "picture": served.pictures, "light": served.light, "slow": served.slow}
+    stages = {
+        (name, stage): seconds
+        for name, turns in queues.items()
+        for stage, seconds in (("waiting", turns.seconds_waited), ("working", turns.seconds_worked))
+    }
+    thumbnails = served.thumbnails
+    caches = {
+        "facets": (served.facets.asked - served.facets.made, served.facets.made),
+        "duplicates": (served.duplicates.asked - served.duplicates.made, served.duplicates.made),
+        "thumbnails": (thumbnails.found, thumbnails.asked - thumbnails.found),
+    }
     return {
         "mmsearch_waiting": (
             "Requests that wait for their turn.",
+            "gauge",
             {f'{{queue="{name}"}}': turns.waiting for name, turns in queues.items()},
         ),
-        "mmsearch_streams": ("Originals and archives that are being sent.", {"": served.streams}),
-        "mmsearch_uploads": ("Uploaded pictures that are kept.", {"": len(served.uploads)}),
+        "mmsearch_turns_total": (
+            "Requests that had their turn.",
+            "counter",
+            {f'{{queue="{name}"}}': turns.done for name, turns in queues.items()},
+        ),
+        "mmsearch_turn_seconds_total": (
+            "How long they waited for it, and how long the work took.",
+            "counter",
+            {f'{{queue="{name}",stage="{stage}"}}': seconds for (name, stage), seconds in stages.items()},
+        ),
+        "mmsearch_cache_total": (
+            "What was asked of caches: hits, and what had to be made.",
+            "counter",
+            {
+                f'{{cache="{name}",outcome="{outcome}"}}': count
+                for name, counts in caches.items()
+                for outcome, count in zip(("hit", "miss"), counts, strict=True)
+            },
+        ),
+        "mmsearch_streams": ("Originals and archives that are being sent.", "gauge", {"": served.streams}),
+        "mmsearch_uploads": ("Uploaded pictures that are kept.", "gauge", {"": len(served.uploads)}),
     }
 
 
@@ -68,13 +99,15 @@ def _of_library(found: Status) -> dict[str, Any]:
     gauges = {
         "mmsearch_files": (
             "Files in the library, by type.",
+            "gauge",
             {f'{{type="{kind}"}}': count for kind, count in found.counts.files.items()},
         ),
-        "mmsearch_items": ("Items of the model that searches use.", {"": found.counts.items}),
-        "mmsearch_failures": ("Files that could not be read.", {"": len(found.failures)}),
-        "mmsearch_library_bytes": ("What the library takes on the disk.", {"": found.bytes}),
+        "mmsearch_items": ("Items of the model that searches use.", "gauge", {"": found.counts.items}),
+        "mmsearch_failures": ("Files that could not be read.", "gauge", {"": len(found.failures)}),
+        "mmsearch_library_bytes": ("What the library takes on the disk.", "gauge", {"": found.bytes}),
         "mmsearch_roots_offline": (
             "Roots that are missing, not mounted or suddenly empty.",
+            "gauge",
             {"": sum(root.offline for root in found.roots)},
         ),
     }
@@ -82,7 +115,8 @@ def _of_library(found: Status) -> dict[str, Any]:
         jobs = {"waiting": queue.waiting, "tried": queue.tried, "working": queue.working}
         gauges["mmsearch_jobs"] = (
             "Jobs of the queue that wait, how many of these were tried before, and those that workers are at.",
+            "gauge",
             {f'{{state="{state}"}}': count for state, count in jobs.items()},
         )
-        gauges["mmsearch_workers"] = ("Workers that are alive.", {"": len(queue.workers)})
+        gauges["mmsearch_workers"] = ("Workers that are alive.", "gauge", {"": len(queue.workers)})
     return gauges

@@ -24,6 +24,8 @@ class Turns:
         self._is_closed = False
         self.under_way = 0
         self.last_done = 0.0  # when work last ended, by the monotonic clock
+        self.done = 0
+        self.seconds_waited = self.seconds_worked = 0.0  # of all that is done
 
     async def do(self, work: Callable[[], Done]) -> Done:
         """What the work gives, once it was its turn.
@@ -37,8 +39,15 @@ class Turns:
             message = f"{self.under_way - self.at_once} requests are waiting; ask again in a moment."
             raise Problem("overloaded", message, {"Retry-After": str(_RETRY_SECONDS)})
         self.under_way += 1
+        came = began = time.monotonic()
+
+        def timed() -> Done:
+            nonlocal began
+            began = time.monotonic()
+            return work()
+
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, timed)
         except asyncio.CancelledError:
             if self._is_closed:  # whoever waits is told so
                 raise _ending() from None
@@ -46,6 +55,9 @@ class Turns:
         finally:
             self.under_way -= 1
             self.last_done = time.monotonic()
+            self.done += 1
+            self.seconds_waited += began - came
+            self.seconds_worked += self.last_done - began
 
     @property
     def waiting(self) -> int:
