@@ -401,6 +401,21 @@ def test_lost_events_are_made_up_for_by_a_walk(notes: Path, tmp_path: Path) -> N
         until(lambda: "whales.txt" in held(library))
 
 
+def test_once_the_machine_was_asleep_all_is_walked(
+    notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Asleep(inotify.Inotify):
+        def __init__(self, on_change: OnChange) -> None:
+            super().__init__(lambda change: None)
+
+    library = tmp_path / "library"
+    with watcher(notes, library, WatchSettings(), Asleep):
+        (notes / "old" / "whales.txt").write_text("A note about whales.")
+        awake = time.time
+        monkeypatch.setattr(time, "time", lambda: awake() + 3600)  # which the monotonic clock has not seen
+        until(lambda: "whales.txt" in held(library))
+
+
 def test_watchfiles_tells_of_trees(notes: Path, tmp_path: Path) -> None:
     pytest.importorskip("watchfiles", reason="the watch extra is not installed")
     library = tmp_path / "library"
