@@ -279,6 +279,12 @@ def test_it_fits_a_phone(server: Server) -> None:
         page = Page(driver, server.address).loaded()
         assert page.run("return document.documentElement.scrollWidth") <= PHONE[0]
         page.open("?q=a+cat&not=milk&type=image")
+        counts = "return performance.getEntriesByType('resource').filter((one) => one.name.includes('/facets')).length"
+        assert page.run(counts) == 0  # nobody looks at the panel
+        page.one("#filters-button").click()
+        wait_for(lambda: page.texts("#filters .facet"))
+        assert page.run(counts) == 1
+        page.one("#filters-button").click()
         page.click('#grid li > a[aria-label^="cat.png"]')
         wait_for(lambda: page.text(".information"))
         assert page.run("return document.documentElement.scrollWidth") <= PHONE[0]

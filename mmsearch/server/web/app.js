@@ -20,6 +20,7 @@ const MOST_ARRANGED = 500; // a page of the API has no more
 let state = read();
 let shown = null; // what of the state the grid shows
 let asking = new AbortController();
+let uncounted = null; // the signal of an answer of which nobody has looked at the counts
 let openIndex = null;
 let isOpenedHere = false; // so that closing goes back to the entry before, and the back button closes
 const wide = matchMedia("(min-width: 900px)");
@@ -99,6 +100,7 @@ function show() {
 async function answer({ quietly = false } = {}) {
   asking.abort();
   asking = new AbortController();
+  uncounted = null;
   const { signal } = asking;
   const isDuplicates = state.get("view") === "duplicates";
   $("text").value = state.getAll("q")[0] ?? "";
@@ -141,7 +143,11 @@ async function answer({ quietly = false } = {}) {
   }
 }
 
+/** Asks what the files that answer have in common, where the panel or the months show it. */
 async function count(signal) {
+  const isShown = isByDate() || !$("filters").hidden;
+  uncounted = isShown ? null : signal;
+  if (!isShown) return scrubber.show(null, 0);
   try {
     const counted_ = await filters.counts(state);
     if (signal.aborted) return;
@@ -303,6 +309,7 @@ function keys(event) {
 function showFilters(open) {
   $("filters").hidden = !open;
   $("filters-button").setAttribute("aria-expanded", String(open));
+  if (open && uncounted) count(uncounted);
 }
 
 function libraryChanged() {
