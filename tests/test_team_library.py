@@ -250,7 +250,7 @@ def far_down(tmp_path: Path) -> Path:
     return folder / "far.txt"
 
 
-@pytest.mark.parametrize("queued", [False, True], ids=["alone", "by a worker"])
+@pytest.mark.parametrize("queued", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["alone", "by a worker"])
 def test_a_path_that_postgres_cannot_keep_is_told_and_ends_no_run(
     url: str, home: Path, far_down: Path, queued: bool, tmp_path: Path
 ) -> None:

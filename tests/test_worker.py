@@ -530,6 +530,7 @@ def test_a_worker_that_is_started_too_early_waits(postgres: PostgresServer, url:
         assert library.status().counts.texts == 5
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_started_before_the_server_waits(tmp_path: Path) -> None:
     if reason := why_there_is_none():
         pytest.skip(reason)
