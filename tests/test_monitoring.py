@@ -118,6 +118,7 @@ def test_a_worker_tells_what_the_database_knows_and_what_is_counted_outlives_it(
         f'{model},state="waiting"': files,
         f'{model},state="tried"': 0,
         f'{model},state="working"': 0,
+        f'{model},state="paused"': 0,
     }
     # Since they were queued, by the server's clock.
     (elapsed,) = postgres.run(
