@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -118,6 +119,7 @@ def test_a_worker_tells_what_the_database_knows_and_what_is_counted_outlives_it(
         f'{model},state="waiting"': files,
         f'{model},state="tried"': 0,
         f'{model},state="working"': 0,
+        f'{model},state="paused"': 0,
     }
     # Since they were queued, by the server's clock.
     (elapsed,) = postgres.run(
@@ -200,6 +202,19 @@ def test_many_jobs_are_estimated_and_not_counted(
     monkeypatch.setattr(PostgresStore, "_run", noted)
     assert 4_000 <= told_of(url)["mmsearch_jobs"][label] <= 6_000
     assert any(statement.startswith("EXPLAIN") for statement in statements)
+    # Of 5,000 that wait 100 and one are looked at, and the first of each kind: by an index in their order.
+    with closing(PostgresStore.read(url)) as reader, reader.one_state():
+        reader._run(measuring._IN_ORDER)
+        ((plan,),) = reader._rows(f"EXPLAIN (ANALYZE, FORMAT JSON) {measuring._QUEUE}", {"most": 100})
+    assert 101 <= sum(rows_of_jobs(plan[0]["Plan"])) <= 110
+
+
+def rows_of_jobs(plan: dict[str, Any]) -> Iterator[float]:
+    """How many rows of the table each part of a plan has looked at."""
+    if plan.get("Relation Name") == "jobs":
+        yield plan["Actual Loops"] * (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0))
+    for part in plan.get("Plans", ()):
+        yield from rows_of_jobs(part)
 
 
 def test_what_the_database_does_not_tell_in_time_is_left_out_and_said(

@@ -19,13 +19,14 @@ from mmsearch.store.postgres.pauses import is_paused
 from mmsearch.store.postgres.schema import SCHEMA
 
 # More jobs of a model than this are not counted, but estimated by the server's statistics.
-MOST_COUNTED = 100_000
+MOST_COUNTED = 20_000
 # Of reasons for failures so many are told, the most frequent ones.
 _MOST_REASONS = 20
 _PATIENCE_SECONDS, _LOCK_SECONDS = 2.0, 0.5
 
 # Numbers of jobs are microseconds since 1970, but for those that an older mmsearch has queued.
 _OLDEST_NUMBER = 10**15
+# The oldest of each root are the first of their part of the index `jobs_waiting`, whose order is that of the claims.
 _WAITING = "jobs.worker_id IS NULL AND jobs.model_id = models.id"
 _QUEUE = f"""SELECT models.id,
     (SELECT count(*) FROM (SELECT FROM jobs WHERE {_WAITING} LIMIT %(most)s + 1) AS first_ones),
@@ -41,10 +42,12 @@ _QUEUE = f"""SELECT models.id,
     coalesce((SELECT extract(epoch FROM clock_timestamp()) - min(one.id) / 1e6
       FROM roots CROSS JOIN (VALUES (false), (true)) AS tries (tried)
       CROSS JOIN (VALUES (false), (true)) AS ranks (later)
-      CROSS JOIN LATERAL (SELECT id FROM jobs WHERE {_WAITING} AND jobs.root_id = roots.id
-        AND jobs.tried = tries.tried AND jobs.later = ranks.later AND id >= {_OLDEST_NUMBER} ORDER BY id LIMIT 1) AS one
+      CROSS JOIN LATERAL (SELECT id FROM jobs WHERE {_WAITING} AND jobs.root_id = roots.id AND jobs.tried = tries.tried
+        AND jobs.later >= ranks.later AND id >= {_OLDEST_NUMBER} ORDER BY jobs.later, id LIMIT 1) AS one
       WHERE NOT {is_paused("roots.id", "models.id")}), 0)::float8
   FROM models ORDER BY models.id"""
+# By the index of those that wait, in its order, and so no further than is counted.
+_IN_ORDER = "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)"
 _LACKING = f"""SELECT models.id, CASE WHEN may_lack_files THEN (SELECT count(*) FROM files
       WHERE NOT {is_whole("files.content_id", "models.id")}
         AND NOT EXISTS (SELECT FROM failures WHERE failures.path = files.path AND failures.model_id = models.id
@@ -92,6 +95,7 @@ class MeasureTables(ModelTables):
 
     def _queue(self) -> Iterator[Measure]:
         names = self._names()
+        self._run(_IN_ORDER)
         for model_id, waiting, tried, working, lost, paused, oldest in self._rows(_QUEUE, {"most": MOST_COUNTED}):
             of_model = ("model", names[model_id])
             if waiting > MOST_COUNTED:
