@@ -207,7 +207,21 @@ class Recorder:
         return method
 
 
-@pytest.mark.parametrize("name", sorted({one for one in vars(MappedStore) if one[0] != "_"} - {"rows_of", "put_rows"}))
+METHODS = {name for name, method in vars(MappedStore).items() if name[0] != "_" and callable(method)}
+
+
+def test_a_path_is_as_long_as_the_library_s_name_of_it_may_be() -> None:
+    class Store:
+        longest_path = 100
+
+    store: Any = Store()
+    assert mapped(store, map_of((b"/far/away/photos", b"/here"))).longest_path == 100 - len(b"/far/away/photos") + 5
+    assert mapped(store, map_of((b"/there", b"/here/is/the/share"))).longest_path == 100
+    store.longest_path = None
+    assert mapped(store, map_of((b"/far/away/photos", b"/here"))).longest_path is None
+
+
+@pytest.mark.parametrize("name", sorted(METHODS - {"rows_of", "put_rows"}))
 def test_a_method_hands_on_the_paths_of_the_other_side_alone(name: str) -> None:
     recorder = Recorder()
     store: Any = mapped(cast(Any, recorder), map_of((b"/there", b"/here")))
