@@ -12,8 +12,10 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from string import ascii_letters, digits
+from typing import Any
 
 import numpy as np
+import psycopg
 import pytest
 from conftest import Mmsearch
 from postgres_server import GUARDED, PASSWORD, PostgresServer
@@ -22,12 +24,13 @@ from mmsearch import Filters, IndexSettings, Library, Query, Session, Term
 from mmsearch.encoding.adapted import Adapter, LowRankMap
 from mmsearch.errors import Busy, Refused, Unsupported
 from mmsearch.indexing.work import WorkSettings
-from mmsearch.records import ModelIdentity
+from mmsearch.records import Content, EncodedItem, FileState, ModelIdentity
 from mmsearch.searching.query import text_term
 from mmsearch.server.rest.index_process import started, told_by
 from mmsearch.store.adapters import add_adapter, use_adapter
-from mmsearch.store.models import stored_models
+from mmsearch.store.models import add_model, stored_models
 from mmsearch.store.opening import KINDS, Kind
+from mmsearch.store.postgres.connected import Connected
 from mmsearch.store.postgres.items import ItemTables
 from mmsearch.store.postgres.store import PostgresStore
 
@@ -298,3 +301,69 @@ def test_a_library_in_a_folder_loads_nothing_of_it(indexed: Path) -> None:
     script = "import sys; from mmsearch import Library; Library(sys.argv[1]).status(); print('psycopg' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script, str(indexed)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_warm_search_is_few_statements_and_keeps_them_prepared(
+    both: tuple[Library, Library], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, team = both
+    asked: list[tuple[Connected, str]] = []
+    run = Connected._run
+
+    def noted(store: Connected, statement: str, *values: Any, **how: Any) -> Any:
+        asked.append((store, statement))
+        return run(store, statement, *values, **how)
+
+    monkeypatch.setattr(Connected, "_run", noted)
+    with team.session() as session:
+        for text in ("a cat", "a moon", "a cup of coffee"):
+            session.search(text)
+        asked.clear()
+        session.search("a rocket in space")
+        assert len(asked) <= 14, [statement for _, statement in asked]
+        store = asked[0][0]
+        assert store._number("SELECT count(*) FROM pg_prepared_statements WHERE NOT from_sql") >= 5
+        assert store._number("SELECT sum(generic_plans + custom_plans) FROM pg_prepared_statements") >= 10
+    with closing(PostgresStore.write(url)) as writer:
+        # What was indexed is in the index of words, where the server may have put it off.
+        assert writer._number("SELECT gin_clean_pending_list('file_words_words')") == 0
+
+
+def test_a_photo_is_stored_in_two_trips_to_the_server(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    run = Connected._run
+
+    def noted(store: Connected, statement: str, *values: Any, **how: Any) -> Any:
+        asked.append(statement)
+        return run(store, statement, *values, **how)
+
+    def photo(number: int) -> None:
+        content_id = store.put_content(Content(number.to_bytes(16, "big"), "image", 10, details_version=1))
+        store.add_items(content_id, model_id, [EncodedItem("image", np.eye(8, dtype=np.float32)[number % 8])])
+        store.remark(content_id, model_id, None, 0, 10)
+        store.put_file(FileState(root_id, b"/photos/%d.jpg" % number, 10, 1), content_id)
+
+    with closing(PostgresStore.write(postgres.new_database())) as store:
+        with store.transaction():
+            model_id = add_model(store, ModelIdentity("made-up", "1", 8, "f" * 32))
+            root_id = store.put_root(b"/photos", "{}").id
+            photo(0)
+        monkeypatch.setattr(Connected, "_run", noted)
+        with store.transaction():
+            photo(1)
+            asked.clear()
+            for number in range(2, 12):
+                photo(number)
+            assert len(asked) == 10, asked
+        assert (store.file_count(), store.item_count()) == (12, 12)
+        # What is wrong with one of them is told, and nothing of the transaction is kept.
+        with pytest.raises(psycopg.errors.ProgramLimitExceeded), store.transaction():
+            photo(12)
+            store.put_file(FileState(root_id, os.urandom(9_000).replace(b"\0", b"/"), 10, 1), 1)
+            photo(13)
+        assert (store.file_count(), store.item_count()) == (12, 12)
+        with store.transaction():
+            photo(12)
+        assert [len(store.vectors_after(model_id, "image", 0, 99)[0]), store.file_count()] == [13, 13]

@@ -35,6 +35,8 @@ class Connected:
         self._before_commit = before_commit
         self._is_writer = is_writer
         self._in_one_state = False
+        # What is to be run in this transaction before the next statement, and together with it; None outside of one.
+        self._waiting: list[tuple[str, Values]] | None = None
         # Settings of the server as they are but for single statements, where they were asked for.
         self._usual: dict[str, str] = {}
         # The state that what is read within `one_state` is of, where it was asked for; and what is kept of a state.
@@ -54,6 +56,12 @@ class Connected:
         plan depends on the values: `by_values`.
         """
         text, prepare = statement.encode(), False if by_values else None
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            with self.connection.pipeline():  # one trip to the server
+                for one, of_one in waiting:
+                    self.connection.execute(one.encode(), of_one)
+                return self.connection.execute(text, values, binary=binary, prepare=prepare)
         try:
             return self.connection.execute(text, values, binary=binary, prepare=prepare)
         except psycopg.OperationalError:
@@ -61,6 +69,16 @@ class Connected:
                 raise
         self.connection = self._connect()
         return self.connection.execute(text, values, binary=binary, prepare=prepare)
+
+    def _run_later(self, statement: str, values: Values = ()) -> None:
+        """Runs a statement whose answer nobody needs: within `transaction` together with the next one, or at its end.
+
+        What is wrong with it is told by that one.
+        """
+        if self._waiting is None:
+            self._run(statement, values)
+        else:
+            self._waiting.append((statement, values))
 
     def _rows(self, statement: str, values: Values = ()) -> list[Row]:
         return self._run(statement, values).fetchall()
@@ -105,6 +123,7 @@ class Connected:
         """All writes within become durable together, or none does. The library is in another state after them."""
         try:
             self._run("BEGIN")
+            self._waiting = []
             self._begun()
             yield
             if self._has_written():
@@ -116,6 +135,8 @@ class Connected:
             with suppress(psycopg.Error):  # the connection may be lost, and the transaction with it
                 self.connection.rollback()
             raise
+        finally:
+            self._waiting = None
 
     def _has_written(self) -> bool:
         """Whether this transaction has changed something: those that only read are given no number."""

@@ -111,31 +111,39 @@ class ContentTables(DetailTables, EncodedItemTables):
 
         What another version has found in it is dropped, for all models.
         """
-        facts = content.facts
-        known = self._one(
-            """SELECT id, reader, version FROM contents LEFT JOIN details ON content_id = id WHERE digest = %s""",
-            (content.digest,),
-        )
-        number, reader, details = known or (None, None, None)
-        if number is not None and reader != content.reader:
+        number, reader, details, is_new = self._known_or_new(content)
+        if is_new:
+            self._new_media[number] = content.medium
+            self._empty.add(number)
+        elif reader != content.reader:
             self.remove_items_of([number])
-        if number is None or reader != content.reader:
-            number = self._number(
-                """INSERT INTO contents
-                     (digest, medium, bytes, reader, width, height, taken, encoding, duration, pages, hash)
-                   VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'blake2b')
-                   ON CONFLICT (digest) DO UPDATE SET medium = excluded.medium, reader = excluded.reader,
-                     width = excluded.width, height = excluded.height, taken = excluded.taken,
-                     encoding = excluded.encoding, duration = excluded.duration, pages = excluded.pages
-                   RETURNING id""",
-                (
-                    content.digest, content.medium, content.size, content.reader,
-                    facts.width, facts.height, facts.taken, facts.encoding, facts.duration, facts.pages,
-                ),
-            )  # fmt: skip
+            self._run_later(
+                """UPDATE contents SET medium = %(medium)s, reader = %(reader)s, width = %(width)s, height = %(height)s,
+                     taken = %(taken)s, encoding = %(encoding)s, duration = %(duration)s, pages = %(pages)s
+                   WHERE id = %(id)s""",
+                {"id": number, **_columns_of(content)},
+            )
         if content.details_version != (details or 0):
-            self.put_details(number, facts.details, {content.medium: content.details_version})
-        return int(number)
+            self.put_details(number, content.facts.details, {content.medium: content.details_version})
+        return number
+
+    def _known_or_new(self, content: Content) -> tuple[int, int, int | None, bool]:
+        """The content's id, by which version of its reader it was read, in which version its details, and whether it is
+        new, and stored by this.
+        """
+        (row,) = self._rows(
+            """WITH known AS (
+                 SELECT id, reader, version FROM contents LEFT JOIN details ON content_id = id
+                 WHERE digest = %(digest)s),
+               new AS (
+                 INSERT INTO contents
+                   (digest, medium, bytes, reader, width, height, taken, encoding, duration, pages, hash)
+                 SELECT %(digest)s, %(medium)s, %(bytes)s, %(reader)s, %(width)s, %(height)s, %(taken)s, %(encoding)s,
+                   %(duration)s, %(pages)s, 'blake2b' WHERE NOT EXISTS (SELECT FROM known) RETURNING id, reader)
+               SELECT id, reader, version, FALSE FROM known UNION ALL SELECT id, reader, NULL, TRUE FROM new""",
+            _columns_of(content),
+        )
+        return row[0], row[1], row[2], row[3]
 
     def remove_orphans(self) -> None:
         """Drops contents that no file holds any more, with their items and vectors."""
@@ -192,3 +200,20 @@ class ContentTables(DetailTables, EncodedItemTables):
             (most,),
         )
         return [row[0] for row in rows]
+
+
+def _columns_of(content: Content) -> dict[str, object]:
+    """What the table of contents says of it, but for its id."""
+    facts = content.facts
+    return {
+        "digest": content.digest,
+        "medium": content.medium,
+        "bytes": content.size,
+        "reader": content.reader,
+        "width": facts.width,
+        "height": facts.height,
+        "taken": facts.taken,
+        "encoding": facts.encoding,
+        "duration": facts.duration,
+        "pages": facts.pages,
+    }

@@ -19,7 +19,7 @@ class DetailTables(Connected):
 
     def put_details(self, content_id: int, details: Details, versions: Mapping[Medium, int]) -> None:
         """Says what a content tells of itself, in that version of its medium's reader, in the place of what it told."""
-        self._run(
+        self._run_later(
             f"""INSERT INTO details (content_id, version, {_NAMED})
                 SELECT id, coalesce((%s::jsonb ->> medium)::integer, 0), {_PLACES} FROM contents WHERE id = %s
                 ON CONFLICT (content_id) DO UPDATE SET version = excluded.version, {_REPLACED}""",

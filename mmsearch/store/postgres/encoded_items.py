@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from mmsearch.records import EncodedItem, Locator, Remark
+from mmsearch.records import EncodedItem, Locator, Medium, Modality, Remark
 from mmsearch.store.postgres.connecting import HalfVector
 from mmsearch.store.postgres.schema import LOCKS, NUMBERING
 from mmsearch.store.postgres.spaces import SpaceTables
@@ -19,12 +19,21 @@ _THINNED = "model_id = %s AND left_out > 0 AND most < %s"
 class EncodedItemTables(SpaceTables):
     """Items of contents. What writes does so within the caller's transaction."""
 
+    # Of the transaction: whether it numbers items alone, the media of contents that are new in it, those of them that
+    # have no items yet, and the spaces and media that were noted.
     _numbers_alone = False
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._new_media: dict[int, Medium] = {}
+        self._empty: set[int] = set()
+        self._noted: set[tuple[int, Modality, Medium]] = set()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All writes within become durable together, or none does. The library is in another state after them."""
         self._numbers_alone = False
+        self._new_media, self._empty, self._noted = {}, set(), set()
         with super().transaction():
             yield
 
@@ -45,14 +54,14 @@ class EncodedItemTables(SpaceTables):
         if note is not None or left_out:
             self._put_remark(content_id, model_id, note, left_out, most)
         else:
-            self._run("DELETE FROM remarks WHERE content_id = %s AND model_id = %s", (content_id, model_id))
+            self._run_later("DELETE FROM remarks WHERE content_id = %s AND model_id = %s", (content_id, model_id))
 
     def note_budget(self, content_id: int, model_id: int, most: int) -> None:
         """Says of a content of which the model has encoded a part that no more passages than `most` are to be taken."""
         self._put_remark(content_id, model_id, None, 0, most)
 
     def _put_remark(self, content_id: int, model_id: int, note: str | None, left_out: int, most: int) -> None:
-        self._run(
+        self._run_later(
             """INSERT INTO remarks (content_id, model_id, note, left_out, most) VALUES (%s, %s, %s, %s, %s)
                ON CONFLICT (content_id, model_id) DO UPDATE SET note = excluded.note, left_out = excluded.left_out,
                  most = excluded.most""",
@@ -98,11 +107,8 @@ class EncodedItemTables(SpaceTables):
         What is there already, of another file of that content, stays as it is.
         """
         self._await_number()
-        row = self._one(
-            "SELECT count(*), coalesce(bool_or(last), FALSE) FROM items WHERE content_id = %s AND model_id = %s",
-            (content_id, model_id),
-        )
-        stored, whole = row or (0, False)
+        stored, whole = (0, False) if content_id in self._empty else self._stored(content_id, model_id)
+        self._empty.discard(content_id)
         if whole or stored < first:
             return
         if is_whole and not items:  # the run before had got to the end, and no further
@@ -112,6 +118,14 @@ class EncodedItemTables(SpaceTables):
             )
         last = first + len(items) - 1 if is_whole else -1
         self._insert_items(content_id, model_id, items[stored - first :], stored, last)
+
+    def _stored(self, content_id: int, model_id: int) -> tuple[int, bool]:
+        """How many items the model has of that content, and whether these are all."""
+        row = self._one(
+            "SELECT count(*), coalesce(bool_or(last), FALSE) FROM items WHERE content_id = %s AND model_id = %s",
+            (content_id, model_id),
+        )
+        return (row[0], row[1]) if row else (0, False)
 
     def _await_number(self) -> None:
         """Lets this transaction alone number items until it is committed: so numbers come in the order of commits."""
@@ -127,12 +141,16 @@ class EncodedItemTables(SpaceTables):
             return
         self._await_number()
         for modality in sorted({item.modality for item in items}):
-            self._note_space(content_id, model_id, modality)
+            space = (model_id, modality, self._new_media.get(content_id, ""))
+            if space not in self._noted:
+                self._note_space(content_id, model_id, modality)
+                if content_id in self._new_media:
+                    self._noted.add(space)
         columns = [
             (ordinal, ordinal == last, item.modality, item.source, item.text, *_of_locator(item.locator))
             for ordinal, item in enumerate(items, start=first)
         ]
-        self._run(
+        self._run_later(
             """WITH given AS (
                  SELECT * FROM unnest(%s::integer[], %s::boolean[], %s::text[], %s::text[], %s::text[], %s::integer[],
                    %s::integer[], %s::integer[], %s::integer[], %s::text[], %s::float8[], %s::float8[], %s::text[],

@@ -118,7 +118,7 @@ class FileTables(Connected):
 
     def put_file(self, file: FileState, content_id: int) -> None:
         """Says that the file holds that content; it fails no model that has encoded that."""
-        self._run(
+        self._run_later(
             f"""WITH put AS (
                   INSERT INTO files (path, extension, root_id, content_id, size, mtime_ns, ctime_ns)
                   VALUES (%(path)s, %(extension)s, %(root)s, %(content)s, %(size)s, %(mtime)s, %(ctime)s)

@@ -49,6 +49,20 @@ def filter_condition(filters: Filters) -> tuple[str, list[Any]]:
     return " AND ".join(conditions), values
 
 
+def items_in_files(items: str = "items") -> str:
+    """Given items, the statement's next value, and the files that hold each: what is filtered is looked at only then.
+
+    The server would go through all that passes a filter in its stead, where it takes that for less than it is.
+    """
+    return f"""(SELECT * FROM items WHERE id = ANY(%s) OFFSET 0) AS {items} CROSS JOIN LATERAL
+        (SELECT * FROM files WHERE content_id = {items}.content_id OFFSET 0) AS files"""
+
+
+def contents_joined(condition: str) -> str:
+    """What joins contents to files, where a condition asks for them."""
+    return "JOIN contents ON contents.id = files.content_id" if "contents." in condition else ""
+
+
 def _of_details(filters: Filters) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """The conditions on what a file or its sidecars say, each with its values."""
     for name, wanted in (("camera", filters.camera), ("lens", filters.lens)):

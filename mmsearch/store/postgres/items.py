@@ -18,7 +18,7 @@ from mmsearch.records import (
     TimedItem,
 )
 from mmsearch.store.postgres.connected import Connected, Row
-from mmsearch.store.postgres.filters import filter_condition
+from mmsearch.store.postgres.filters import contents_joined, filter_condition, items_in_files
 from mmsearch.store.rows import DETAIL_COLUMNS, found_item
 
 # Passages that are asked for at a time.
@@ -194,8 +194,7 @@ class ItemTables(Connected):
         condition, values = filter_condition(filters)
         return self._rows(
             f"""SELECT items.id, files.path, files.size, files.content_id
-                FROM items JOIN contents ON contents.id = items.content_id
-                JOIN files ON files.content_id = contents.id WHERE items.id = ANY(%s) AND {condition}""",
+                FROM {items_in_files()} {contents_joined(condition)} WHERE {condition}""",
             ([int(item_id) for item_id in item_ids], *values),
         )
 
@@ -219,12 +218,11 @@ class ItemTables(Connected):
                   contents.pages, items.modality, items.start, items."end", items.line, items.page, items.region,
                   items.time_from, items.time_to, part_names.name, items.source, items.text,
                   {_DETAILS}, sidecars.taken, {_SIDECARS}
-                FROM items JOIN contents ON contents.id = items.content_id
-                JOIN files ON files.content_id = contents.id
+                FROM {items_in_files()} JOIN contents ON contents.id = files.content_id
                 LEFT JOIN part_names ON part_names.item_id = items.id
                 LEFT JOIN details ON details.content_id = contents.id
                 LEFT JOIN sidecars ON sidecars.file_id = files.id
-                WHERE items.id = ANY(%s) AND {condition}""",
+                WHERE {condition}""",
             ([int(item_id) for item_id in item_ids], *values),
         )
         return [found_item(row) for row in rows]

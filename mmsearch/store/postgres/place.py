@@ -89,8 +89,9 @@ class PostgresPlace:
         return self._mark
 
     def tidy(self, store: Store) -> None:
-        """Has the server find the nearest vectors sooner, where there are many; it gives room back by itself."""
+        """Has the server find words, and the nearest of many vectors, sooner; it gives room back by itself."""
         assert isinstance(store, PostgresStore)
+        store.merge_words()
         store.build_nearest()
 
     def check_care(self, care: Care) -> None:

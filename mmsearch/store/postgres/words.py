@@ -10,13 +10,16 @@ words are. Passages are shorter.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
+
+import psycopg
 
 from mmsearch.files.crash_points import crash_point
 from mmsearch.records import Filters, WordPlace, WordSource
 from mmsearch.store.folding import folded_lines, folded_text
 from mmsearch.store.postgres.connected import Connected
-from mmsearch.store.postgres.filters import filter_condition, said
+from mmsearch.store.postgres.filters import filter_condition, items_in_files, said
 from mmsearch.store.words import WORDS_VERSION, AskedWord, name_and_folders, words_of_name, words_of_text
 
 # The settings that tell which words are indexed, and that the index may still have removed ones.
@@ -43,7 +46,7 @@ _IS_INDEXED = """NOT EXISTS (SELECT 1 FROM items AS other WHERE other.content_id
 
 
 class WordTables(Connected):
-    """What is found by its words. Of these methods `renew_words` and `settle_words` write."""
+    """What is found by its words. Of these methods `renew_words`, `settle_words` and `merge_words` write."""
 
     def has_words(self) -> bool:
         """Whether there is a word index."""
@@ -143,11 +146,10 @@ class WordTables(Connected):
         rows = self._rows(
             f"""SELECT * FROM (
                   SELECT {first} AS item_id, TRUE, {columns}
-                  FROM files JOIN contents ON contents.id = files.content_id
-                  WHERE files.id = ANY(%s) AND {condition}) AS places WHERE item_id IS NOT NULL
-                UNION ALL SELECT given.id, FALSE, {columns} FROM items AS given
-                  JOIN files ON files.content_id = given.content_id JOIN contents ON contents.id = files.content_id
-                WHERE given.id = ANY(%s) AND {condition} AND {first} IS NOT NULL""",
+                  FROM (SELECT * FROM files WHERE id = ANY(%s) OFFSET 0) AS files
+                  JOIN contents ON contents.id = files.content_id WHERE {condition}) AS places WHERE item_id IS NOT NULL
+                UNION ALL SELECT given.id, FALSE, {columns} FROM {items_in_files("given")}
+                  JOIN contents ON contents.id = files.content_id WHERE {condition} AND {first} IS NOT NULL""",
             (models, list(file_ids), *values, list(item_ids), *values, models),
         )
         return [WordPlace(*row) for row in rows]
@@ -158,10 +160,10 @@ class WordTables(Connected):
         rows = self._rows(
             f"""SELECT items.id, items.model_id, items.modality, files.path, files.content_id,
                   files.size, roots.path, {", ".join((*_SAID, *_TOLD))}, items.text, part_names.name
-                FROM items JOIN contents ON contents.id = items.content_id JOIN files ON files.content_id = contents.id
+                FROM {items_in_files()} JOIN contents ON contents.id = files.content_id
                 JOIN roots ON roots.id = files.root_id LEFT JOIN part_names ON part_names.item_id = items.id
                 LEFT JOIN details ON details.content_id = contents.id LEFT JOIN sidecars ON sidecars.file_id = files.id
-                WHERE items.id = ANY(%s) AND {condition}""",
+                WHERE {condition}""",
             ([int(item_id) for item_id in item_ids], *values),
         )
         return [_source(row) for row in rows]
@@ -193,6 +195,14 @@ class WordTables(Connected):
             self.remove_setting(_REMOVED)
         crash_point("words settled")
         return True
+
+    def merge_words(self) -> None:
+        """Puts words into their index that the server has put off putting there: each search goes through these.
+
+        Who may not do that leaves it to the server.
+        """
+        with suppress(psycopg.errors.InsufficientPrivilege):
+            self._rows("SELECT gin_clean_pending_list('file_words_words'), gin_clean_pending_list('item_words_words')")
 
     def _before_state(self) -> None:
         """Indexes anew of what this transaction may have changed the words."""
