@@ -35,7 +35,7 @@ class Connected:
         self._before_commit = before_commit
         self._is_writer = is_writer
         self._in_one_state = False
-        # What is to be run in this transaction before the next statement, and together with it; None outside of one.
+        # What is to be run in this transaction before the next statement, all at once; None outside of one.
         self._waiting: list[tuple[str, Values]] | None = None
         # Settings of the server as they are but for single statements, where they were asked for.
         self._usual: dict[str, str] = {}
@@ -61,7 +61,7 @@ class Connected:
             with self.connection.pipeline():  # one trip to the server
                 for one, of_one in waiting:
                     self.connection.execute(one.encode(), of_one)
-                return self.connection.execute(text, values, binary=binary, prepare=prepare)
+            # The statement itself comes behind it: after a pipeline the server ends no transaction that stands still.
         try:
             return self.connection.execute(text, values, binary=binary, prepare=prepare)
         except psycopg.OperationalError:
@@ -71,9 +71,9 @@ class Connected:
         return self.connection.execute(text, values, binary=binary, prepare=prepare)
 
     def _run_later(self, statement: str, values: Values = ()) -> None:
-        """Runs a statement whose answer nobody needs: within `transaction` together with the next one, or at its end.
+        """Runs a statement whose answer nobody needs: within `transaction` with others, before the next that is run.
 
-        What is wrong with it is told by that one.
+        What is wrong with it is told then.
         """
         if self._waiting is None:
             self._run(statement, values)
