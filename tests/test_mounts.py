@@ -304,6 +304,9 @@ def test_another_machine_finds_the_same_files_and_no_second_copy(team: Team) -> 
     for asked in (("search", "a cat"), ("index",)):
         said = team.first.run(*asked).err
         assert "`mmsearch mounts THEIR_PATH PATH_HERE`" in said and "prune" not in said
+    asked_to_prune = team.first.run("prune", "--dry-run")
+    assert "4  in all are gone" in asked_to_prune.out
+    assert "other machines may have them still" in asked_to_prune.err
     told = second.run("status").out
     assert f"root      {second.tree} (in the library {first.tree}): 4 files" in told
     (second.tree / "new.txt").write_text("Ships in a harbour.")
