@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Mmsearch
+from pdf_writer import text_page, written
 from terminal import ended
 
 HOSTILE = "evil\x1b[31m\x1b]0;owned\x07 [bold]x[red]\nnext\u202egpj.txt"
@@ -212,6 +213,17 @@ def test_status_for_a_person(mmsearch: Mmsearch, indexed: Path, photos: Path) ->
     assert done.code == 0
     assert "14 pictures, 4 texts" in done.out
     assert f"{photos}: 18 files" in done.out
+
+
+def test_one_of_a_kind_is_told_as_one(mmsearch: Mmsearch, tmp_path: Path) -> None:
+    tree = tmp_path / "papers"
+    tree.mkdir()
+    (tree / "policy.pdf").write_bytes(written([text_page("Insurance policy")]))
+    (tree / "empty.txt").write_bytes(b"")
+    mmsearch("index", tree)
+    told = mmsearch("status").out
+    assert "files     0 pictures, 0 texts, 1 document (" in told
+    assert "failed    1 file could not be read" in told
 
 
 @pytest.mark.slow

@@ -314,6 +314,13 @@ def test_another_machine_finds_the_same_files_and_no_second_copy(team: Team) -> 
         *(str(second.tree), str(first.tree)),
         *(4, False),
     )
+    # Who has not said where the share lies is led to say it, and not to drop what others have.
+    for asked in (("search", "a cat"), ("index",)):
+        said = team.first.run(*asked).err
+        assert "`mmsearch mounts THEIR_PATH PATH_HERE`" in said and "prune" not in said
+    asked_to_prune = team.first.run("prune", "--dry-run")
+    assert "4  in all are gone" in asked_to_prune.out
+    assert "other machines may have them still" in asked_to_prune.err
     told = second.run("status").out
     assert f"root      {second.tree} (in the library {first.tree}): 4 files" in told
     (second.tree / "new.txt").write_text("Ships in a harbour.")
@@ -483,7 +490,8 @@ def test_the_map_is_made_listed_and_taken_back(
     command: Mmsearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(MOUNTS_VARIABLE, str(tmp_path / "own" / "mounts.json"))
-    assert command("mounts").out == ""
+    empty = command("mounts")
+    assert empty.out == "" and "`mmsearch mounts THEIR_PATH PATH_HERE`" in empty.err
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path)
     assert command("mounts", "/mnt/nas/photos/", "here").out == f"/mnt/nas/photos  {tmp_path}/here\n"

@@ -124,6 +124,7 @@ def test_a_root_a_model_both_or_all_are_paused_and_resumed(
         assert library.resume_queue() == 1 and claimable(store) == ALL
     done = mmsearch("worker", "--resume", "--library", url)
     assert done.code == 1 and "4 wait, 0 in work" in done.out
+    assert done.err == "mmsearch: nothing of that was paused.\n"
     told = mmsearch("worker", "--pause", "--model", "other", "--library", url, "--json").json
     assert told["pauses"][0]["model"] == "other"
     assert "paused    what other is to encode since 20" in mmsearch("status", "--library", url).out

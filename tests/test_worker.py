@@ -387,7 +387,11 @@ def test_one_process_walks_a_root_at_a_time_and_one_that_is_killed_queues_nothin
     before = jobs(postgres, url)
     assert before == len(PHOTOGRAPHS) + 2
     walker = _started("index", str(tree / "photos"), "--queue", "--library", url)
+    assert walker.stderr is not None
     try:
+        assert (
+            f"{before} files wait for a worker; start one with `mmsearch worker`." in walker.stderr.readline().decode()
+        )
         _wait_until(lambda: _locks(postgres, url) == 1)
         with refused("photos is being walked by another process"):
             queue(url, tree / "photos")
@@ -514,6 +518,7 @@ def test_a_worker_that_is_started_too_early_waits(postgres: PostgresServer, url:
     with workers(url) as at_once:  # it is to end when there is nothing to do, and would hide a wrong address
         _, error = at_once[0].process.communicate(timeout=_PATIENCE_SECONDS)
         assert at_once[0].process.returncode == 2 and b"There is no library" in error
+        assert b"; run `mmsearch index --library postgresql://" in error
     early = Worker(url)
     try:
         assert early.process.stderr is not None
@@ -627,7 +632,7 @@ def test_a_library_in_a_folder_has_no_workers(tmp_path: Path, home: Path) -> Non
     with Library(tmp_path / "folder") as library:
         library.index([home])
         assert library.status().queue is None
-        with refused("has no workers"):
+        with refused("has no workers, as one process writes a library in a folder; run `mmsearch index`"):
             library.work()
         with refused("has no workers"):
             library.index(settings=IndexSettings(queue=True))

@@ -74,7 +74,7 @@ def mmsearch(
         typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """Find photos and text files on your own disk by meaning, offline.
+    """Find photos, documents, videos and texts on your own disk by meaning, offline.
 
     Exit codes: 0 something was found (or done), 1 nothing was, 2 an error.
     """

@@ -27,15 +27,20 @@ def prune(
     is away, and those of a folder that has lost most of its files at once. Connect your drives first. That nothing is
     gone is no error: the exit code is 0.
     """
+    from mmsearch import output
     from mmsearch.indexing.pruning import Pruned
     from mmsearch.library import Library
     from mmsearch.output import care
+    from mmsearch.output.mounts import PLACING
+    from mmsearch.store.locations import is_url
 
     with Library(library) as opened:
         losses = opened.care.losses(paths or ())
         if not as_json:
             with printing():
                 care.print_losses(losses)
+        if losses.files and is_url(opened.location):
+            output.say(f"other machines may have them still; where their folder has another path here, {PLACING}.")
         agreed = bool(losses.files) and not dry_run and (yes or _agrees(losses.files, as_json))
         done = opened.care.prune(losses) if agreed else Pruned(losses, 0)
     show(done, as_json, lambda pruned: care.pruned(pruned) if agreed else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mmsearch.indexing.report import IndexReport
     from mmsearch.indexing.walking import WalkRules
     from mmsearch.reading import ReadLimits
+    from mmsearch.records import Progress
 
 
 PathsArgument = Annotated[
@@ -158,7 +160,7 @@ def index(
     as_json: JsonOption = False,
     library: LibraryOption = None,
 ) -> None:
-    """Index pictures and text files, so that they can be searched.
+    """Index photos, documents, videos and texts, so that they can be searched.
 
     Encodes what is new or changed, and drops what is gone. It may be stopped at any time, and goes on from there when
     it is run again. With another --model the library gets vectors of that too, while searches go on with the old ones.
@@ -179,7 +181,7 @@ def index(
         return
     limits = limits_of(max_text_mb, max_passages)
     settings = IndexSettings(limits, workers, graph, _code_bits(codes), stages, queue=queue)
-    with Library(library, device) as opened, stoppable(STOPPED), progress_bar(quiet=as_json) as on_progress:
+    with Library(library, device) as opened, stoppable(STOPPED), progress_bar(quiet=as_json) as on_bar:
         report = opened.index(
             paths or [],
             rules=rules,
@@ -187,12 +189,31 @@ def index(
             rebuild=rebuild,
             retry=retry,
             settings=settings,
-            on_progress=on_progress,
+            on_progress=_telling_who_is_missing(on_bar) if queue else on_bar,
         )
     for note in reports.notes(report, worded):
         output.say(note)
     show(report, as_json, reports.summary)
     _check_found(report, library, paths or [])
+
+
+def _telling_who_is_missing(on_progress: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """Says once, for logs too, that files wait and nobody takes them, and what changes that."""
+    from mmsearch import output
+    from mmsearch.indexing.queueing import PAUSED, WAITING
+
+    helps = {
+        WAITING: "for a worker; start one with `mmsearch worker`",
+        PAUSED: "while workers are paused; `mmsearch worker --resume` lets them go on",
+    }
+
+    def tell(progress: Progress) -> None:
+        on_progress(progress)
+        left = (progress.total or 0) - progress.done
+        if left and (said := helps.pop(progress.stage, None)):
+            output.say(f"{'1 file waits' if left == 1 else f'{left:,} files wait'} {said}.")
+
+    return tell
 
 
 def _check_found(report: IndexReport, library: str | None, paths: list[str]) -> None:

@@ -35,6 +35,7 @@ def mounts(
     from mmsearch import output
     from mmsearch.library import Library
     from mmsearch.output import mounts as printed
+    from mmsearch.output.mounts import PLACING
 
     if known_as is not None and here is None:
         raise Invalid("A folder of the library alone says nothing; give the path that it has here, too.")
@@ -49,3 +50,5 @@ def mounts(
             opened.mounts.remove(remove)
         found = opened.mounts.list()
     show({"mounts": found}, as_json, lambda said: printed.print_mounts(said["mounts"]))
+    if not found:
+        output.say(f"all folders of libraries are taken to lie here at the same path; where one does not, {PLACING}.")

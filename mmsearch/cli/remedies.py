@@ -58,9 +58,13 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "images.which": "say which one with --images",
     "index": "run `mmsearch index FOLDER` first",
     "index.again": "run `mmsearch index` and search again",
+    "index.alone": "run `mmsearch index`, which encodes by itself, or name a library in PostgreSQL with --library "
+    "postgresql://HOST/DATABASE",
     "index.away": "connect the drive that it lies on, or run `mmsearch index` and search again",
+    "index.library": "run `mmsearch index --library {subject} FOLDER` first",
     "index.model": "run `mmsearch index --model {subject}` first",
     "index.name": "name a folder: `mmsearch index ~/Pictures`",
+    "index.often": "run `mmsearch index {subject}` as often as you like",
     "index.once": "run `mmsearch index` once where it can",
     "index.rebuild": "run `mmsearch index --model {subject} --rebuild` to encode its files again",
     "leave_out": "leave --{subject} out",

@@ -80,10 +80,11 @@ def worker(
 ) -> None:
     """Encode what `mmsearch index --queue` has found, beside any number of other workers.
 
-    For a library in PostgreSQL. A worker runs wherever the files lie at the same paths, and the library's models are
-    there; it takes files from the queue until it is stopped. Ctrl-C (exit code 130) and SIGTERM (exit code 0) let it
-    finish what is in work, and give back the rest. What a worker was at that is killed is done by another one. Where
-    the server or the library is not there yet it waits; with --exit-when-empty that is an error.
+    For a library in PostgreSQL. A worker runs wherever the library's models are, and its files: at the same paths, at
+    those that `mmsearch mounts` says, or in a bucket. It takes files from the queue until it is stopped. Ctrl-C (exit
+    code 130) and SIGTERM (exit code 0) let it finish what is in work, and give back the rest. What a worker was at
+    that is killed is done by another one. Where the server or the library is not there yet it waits; with
+    --exit-when-empty that is an error.
 
     With --pause and --resume it does no work: workers finish what they are at, and leave what is paused. Exit code 1
     where there was nothing to be resumed.
@@ -115,6 +116,7 @@ def worker(
 
 def _pause(library: str | None, root: str | None, model: str | None, resume: bool | None, as_json: bool) -> None:
     """Pauses a part of the queue, or resumes it, and tells how it stands with the queue then."""
+    from mmsearch import output
     from mmsearch.library import Library
     from mmsearch.output import work
 
@@ -128,6 +130,7 @@ def _pause(library: str | None, root: str | None, model: str | None, resume: boo
             opened.pause_queue(root, model)
         show(opened.queue_state(), as_json, work.queue_told)
     if not is_done:
+        output.say("nothing of that was paused.")
         raise typer.Exit(EXIT_NONE)
 
 

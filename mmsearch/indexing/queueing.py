@@ -26,6 +26,8 @@ from mmsearch.store.work import QueuedFile, SharedStore
 if TYPE_CHECKING:
     from mmsearch.store.protocol import Store
 
+# What it is doing while nobody encodes.
+WAITING, PAUSED = "waiting for a worker", "paused"
 # How often it is looked how far the workers are: less often where looking takes long.
 _LEAST_SECONDS, _MOST_SECONDS, _SHARE = 0.2, 30.0, 20
 
@@ -71,9 +73,9 @@ class QueueingIndexer(Indexer):
             state = self._queue.jobs_left([self._model_id], root_ids)
             took = time.monotonic() - began
             workers = len(state.workers)
-            doing = f"encoding by {workers} worker{'s' * (workers != 1)}" if workers else "waiting for a worker"
+            doing = f"encoding by {workers} worker{'s' * (workers != 1)}" if workers else WAITING
             if state.paused and state.paused == state.left:
-                doing = "paused"
+                doing = PAUSED
             done = max(0, len(candidates) - state.left)
             self._options.on_progress(Progress(doing, done, len(candidates), "files"))
             if not state.left:

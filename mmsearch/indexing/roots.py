@@ -153,7 +153,10 @@ def roots_to_walk(
             continue
         if held.archives and is_remote(path):
             name = os.fsdecode(path)
-            raise Unsupported(f"Archives in {name} are not looked into; index it by itself, without --archives.")
+            raise Unsupported(
+                f"Archives in {name} are not looked into, so that it is to be indexed by itself",
+                Remedy("leave_out", "archives"),
+            )
         if given is None:
             _check_stored(path, held)
         there.append((path, held))

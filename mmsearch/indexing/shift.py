@@ -153,7 +153,8 @@ class Shift:
         for path in away:
             if path not in self._report.elsewhere:
                 self._tools.on_notice(
-                    f"{os.fsdecode(path)} is not there on this machine; its files are left to others."
+                    f"{os.fsdecode(path)} is not there on this machine; its files are left to others until it is, or a "
+                    "mount says where it lies here."
                 )
         self._report.elsewhere = away
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mmsearch.errors import Unsupported
+from mmsearch.errors import Remedy, Unsupported
 from mmsearch.files.paths import is_below
 from mmsearch.files.remote_paths import is_remote
 from mmsearch.indexing.report import IndexReport
@@ -38,7 +38,7 @@ class WatchedRoots:
     def __init__(self, library: Library, access: Access, asked: tuple[bytes, ...], begin_with: BeginWith) -> None:
         remote = next((os.fsdecode(one) for one in asked if is_remote(one)), None)
         if remote is not None:
-            raise Unsupported(f"Nobody tells of changes in {remote}; run `mmsearch index` on it as often as you like.")
+            raise Unsupported(f"Nobody tells of changes in {remote}", Remedy("index.often", remote))
         self._library = library
         self._access = access
         self._asked = asked

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mmsearch.language import NAMES
 from mmsearch.output import visible
 from mmsearch.output.json import to_json
+from mmsearch.output.mounts import PLACING
 from mmsearch.output.places import place_in_file, time_span
 from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
 
@@ -115,10 +116,14 @@ def _notes_on_presence(result: SearchResult | FileList, form: Form) -> list[str]
         return []
     left_out = " and left out" if form in (Form.PATHS, Form.NULL) else ""
     what = "file found is" if away == 1 else "files found are"
-    return [
-        f"{away:,} {what} not there now (a drive that is away?){left_out}; `mmsearch index` finds what was moved, "
-        "and `mmsearch prune` drops what is gone."
-    ]
+    from mmsearch.store.locations import is_url
+
+    if is_url(result.library):
+        # Others may see them: nobody is led to drop them because a share lies elsewhere here.
+        helps = f"where this machine has their folder at another path, {PLACING}."
+    else:
+        helps = "`mmsearch index` finds what was moved, and `mmsearch prune` drops what is gone."
+    return [f"{away:,} {what} not there now (a drive that is away?){left_out}; {helps}"]
 
 
 def nothing_found(result: SearchResult | FileList) -> str:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mmsearch.output import visible
-from mmsearch.store.mounts import Mount
+
+if TYPE_CHECKING:
+    from mmsearch.store.mounts import Mount
+
+# Where files of a team's library are not found: what helps, unless their drive is away.
+PLACING = "`mmsearch mounts THEIR_PATH PATH_HERE` says so"
 
 
 def print_mounts(mounts: Sequence[Mount]) -> None:

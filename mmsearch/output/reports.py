@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from mmsearch.files.member_paths import ARCHIVE_EXTENSIONS
 from mmsearch.files.remote_paths import is_remote
 from mmsearch.output import visible
+from mmsearch.output.mounts import PLACING
 from mmsearch.output.work import queue_lines
 from mmsearch.records import BUILTIN_MODEL
+from mmsearch.store.locations import is_url
 
 if TYPE_CHECKING:
     from mmsearch.errors import Remedy
@@ -78,6 +80,16 @@ def _away(path: bytes) -> str:
     return "cannot be reached or is empty" if is_remote(path) else "is missing or empty (a drive that is away?)"
 
 
+def _kept(path: bytes, report: IndexReport) -> str:
+    """What becomes of the files of a root that is away, and what helps."""
+    stay = "its files stay in the library"
+    if is_remote(path):
+        return f"{stay}, and `mmsearch prune` drops those that are gone for good"
+    if is_url(report.library):
+        return f"{stay}; where this machine has it at another path, {PLACING}"
+    return f"{stay}, and `mmsearch prune` drops them"
+
+
 def _is_beside(report: IndexReport) -> bool:
     """Whether the run was for a model that searches do not use."""
     return report.searched not in ("", report.model)
@@ -88,11 +100,7 @@ def notes(report: IndexReport, worded: Callable[[str, Remedy | None], str]) -> l
     said = []
     if report.resumed:
         said.append(f"resumed: {report.unchanged:,} already done")
-    said += [
-        f"{visible(os.fsdecode(path))} {_away(path)}; its files stay in the library, and `mmsearch prune` drops "
-        f"{'those that are gone for good' if is_remote(path) else 'them'}"
-        for path in report.offline
-    ]
+    said += [f"{visible(os.fsdecode(path))} {_away(path)}; {_kept(path, report)}" for path in report.offline]
     said += [
         f"{absence.files:,} files of {visible(os.fsdecode(absence.path))} are gone at once (a drive that is away?); "
         "they stay in the library, and `mmsearch prune` drops them"
@@ -213,9 +221,14 @@ def _archives_said(unread: Mapping[str, int], roots: Sequence[RootStatus]) -> st
 
 
 def _media(files: Mapping[str, int]) -> str:
-    named = {"image": "pictures", "text": "texts", **{medium: f"{medium}s" for medium in files}}
-    named.update(image="pictures", **({"audio": "recordings of sound"} if "audio" in files else {}))
-    return ", ".join(f"{files.get(medium, 0):,} {name}" for medium, name in named.items())
+    one = {"image": "picture", "audio": "recording of sound"}
+    many = {"audio": "recordings of sound"}
+
+    def counted(medium: str, count: int) -> str:
+        name = one.get(medium, medium)
+        return f"1 {name}" if count == 1 else f"{count:,} {many.get(medium, f'{name}s')}"
+
+    return ", ".join(counted(medium, files.get(medium, 0)) for medium in dict.fromkeys(("image", "text", *files)))
 
 
 def rules_said(rules: WalkRules) -> str:
@@ -266,7 +279,8 @@ def print_status(status: Status, failed: bool, partial: bool) -> None:
     for model in status.models:
         if not model.searched:
             print(f"          {visible(model_state(model))}")
-    print(f"files     {_media(counts.files)} ({counts.items:,} items)")
+    items = "1 item" if counts.items == 1 else f"{counts.items:,} items"
+    print(f"files     {_media(counts.files)} ({items})")
     for root in status.roots:
         state = ", offline" if root.offline else f", last change {root.changed}" if root.changed else ""
         count = "1 file" if root.files == 1 else f"{root.files:,} files"
@@ -283,7 +297,8 @@ def print_status(status: Status, failed: bool, partial: bool) -> None:
     if counts.unread:
         print(f"not read  {unread_said(counts.unread)}{_archives_said(counts.unread, status.roots)}")
     if counts.failures:
-        print(f"failed    {counts.failures:,} files could not be read; `mmsearch status --failed` lists them")
+        count = "1 file" if counts.failures == 1 else f"{counts.failures:,} files"
+        print(f"failed    {count} could not be read; `mmsearch status --failed` lists what and why")
     parts = [
         *([f"{len(status.incomplete):,} read as far as they go"] if status.incomplete else []),
         *([f"{len(status.thinned):,} too long to be taken whole"] if status.thinned else []),
@@ -294,4 +309,4 @@ def print_status(status: Status, failed: bool, partial: bool) -> None:
         for line in queue_lines(status.queue):
             print(line)
     if status.interrupted:
-        print("note      the last run was cut off; `mmsearch index` goes on with it")
+        print("note      a run of index is at work or was cut off; `mmsearch index` goes on with one that was")

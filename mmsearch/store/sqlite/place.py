@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 
-from mmsearch.errors import Refused
+from mmsearch.errors import Refused, Remedy
 from mmsearch.files.locking import WriterLock
 from mmsearch.store.place import Care, Held
 from mmsearch.store.protocol import Store
@@ -36,8 +36,8 @@ class SqlitePlace:
 
     def share(self, wait: Callable[[], None] = lambda: None, lease: float = 60.0) -> SharedStore:
         raise Refused(
-            f"The library in {self.location} has no workers: one process writes a library in a folder, and `index` "
-            "itself encodes; a library in PostgreSQL has them."
+            f"The library in {self.location} has no workers, as one process writes a library in a folder",
+            Remedy("index.alone"),
         )
 
     def lock(self) -> AbstractContextManager[Held]:
