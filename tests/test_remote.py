@@ -142,6 +142,23 @@ def test_patterns_hold_for_keys_and_what_lies_beside_a_photo_tells_of_it(
     assert single.index([f"s3://{bucket}/pics/tax.txt"]).added == 1
 
 
+def test_an_object_may_be_called_as_a_folder_is(s3: S3Server, bucket: str, library: Library) -> None:
+    root = f"s3://{bucket}/pics"
+    s3.put(bucket, {"pics/2021/red.jpg/notes.txt": COFFEE})
+    library.index([root])
+    held = ["2021/blue.jpg", "2021/red.jpg", "2021/red.jpg/notes.txt", "tax.txt"]
+    assert names(library) == held
+    assert library.index().unchanged == 4
+    assert find(library, "a cup of coffee")[0] == f"{root}/2021/red.jpg/notes.txt"
+    s3.client.delete_object(Bucket=bucket, Key="pics/2021/red.jpg")
+    assert library.index().removed == 1 and names(library) == [held[0], *held[2:]]
+    # Its folder goes as any, and the object of that name stays.
+    s3.put(bucket, {"pics/2021/red.jpg": jpeg("red")})
+    s3.client.delete_object(Bucket=bucket, Key="pics/2021/red.jpg/notes.txt")
+    library.index()
+    assert names(library) == ["2021/blue.jpg", "2021/red.jpg", "tax.txt"]
+
+
 @pytest.mark.slow
 def test_a_bucket_that_cannot_be_reached_loses_nothing(
     s3: S3Server, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
