@@ -25,7 +25,7 @@ from serving import free_port, running
 from test_worker import workers
 
 from mmsearch import Filters, Library, Query, Term, WalkRules
-from mmsearch.errors import Invalid
+from mmsearch.errors import Invalid, Unavailable
 from mmsearch.files import remote, remote_presence
 from mmsearch.files.archives import is_there
 from mmsearch.files.paths import is_below, with_parents
@@ -205,6 +205,8 @@ def test_a_bucket_that_hangs_is_waited_for_once(
         assert library.status().roots[0].offline
         report = library.index()
         assert (report.offline, report.removed) == ([root], 0)
+        with pytest.raises(Unavailable, match="does not answer"):
+            library.index([os.fsdecode(root)])
         assert asked == [root]
         answers.set()
         while not is_there(root):  # once it has answered it is asked again
@@ -255,8 +257,9 @@ def test_what_cannot_be_done_with_a_bucket_is_said(s3: S3Server, bucket: str, mm
     assert "names no folder" in mmsearch("index", f"s3://{bucket}/../other").err
     assert "of which nothing is fetched" in mmsearch("search", "--image", f"{root}/2021/red.jpg").err
     s3.put(bucket, {"pics/a//b.jpg": jpeg("red"), "pics/a/../c.jpg": jpeg("red")})
+    s3.put(bucket, {"pics/d?versionId=1.jpg": jpeg("red")})
     problems = mmsearch("index", root, "--json").json["problems"]
-    assert [one["reason"] for one in problems] == 2 * ["a name that no file can have"]
+    assert [one["reason"] for one in problems] == 3 * ["a name that no file can have"]
 
 
 def test_a_url_has_folders_above_it_up_to_the_bucket() -> None:
