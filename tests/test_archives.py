@@ -11,6 +11,7 @@ import shutil
 import signal
 import sqlite3
 import stat
+import struct
 import subprocess
 import sys
 import zipfile
@@ -28,7 +29,7 @@ from PIL import Image
 from test_crashes import DEADLY
 
 from mmsearch import Filters, Hit, Library, Query, Term, WalkRules
-from mmsearch.files import archives
+from mmsearch.files import archives, zip_directory
 from mmsearch.files.archives import Archive, archive_of, status_at
 from mmsearch.files.crash_points import VARIABLE
 from mmsearch.files.paths import extension_of, is_below, with_parents
@@ -400,6 +401,41 @@ def test_bombs_are_refused(folder: Path, library: Library) -> None:
         "layers.zip": "a zip bomb",
     }
     assert names(library, folder) == ["bomb.zip!b.txt"]
+
+
+@pytest.mark.parametrize("told", ["place", "size"])
+def test_a_zip_that_lies_beyond_what_systems_can_count_ends_no_run(folder: Path, library: Library, told: str) -> None:
+    most = 2**64 - 1
+    one = zipfile.ZipInfo("a.txt", A_TIME)
+    with zipfile.ZipFile(folder / "far.zip", "w") as packed:
+        packed.writestr(one, TAX)
+        packed.writestr("b.txt", COFFEE)
+        if told == "place":
+            one.header_offset = most
+        else:
+            one.file_size = most
+    library.index([folder], rules=ARCHIVES)
+    assert names(library, folder) == ["far.zip!b.txt"]
+    assert list(failures(library)) == ["far.zip!a.txt"]
+    assert library.index().failing == 1
+
+
+def test_signs_of_sizes_without_end_are_not_all_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a zip breaks off in a member whose size stands behind it, what looks like a size may be anything."""
+    begins = b"PK\3\4" + struct.pack("<5HIIIHH", 20, 8, 8, 0, 0, 0, 0, 0, 5, 0) + b"a.txt"
+    looked: list[bytes] = []
+    begins_next = zip_directory._begins_next
+
+    def noted(data: bytes) -> bool:
+        looked.append(data)
+        return begins_next(data)
+
+    monkeypatch.setattr(zip_directory, "_begins_next", noted)
+    monkeypatch.setattr(zip_directory, "_MOST_LOOKED_THROUGH", 1_000_000)
+    signs = b"".join(b"PK\7\10" + struct.pack("<III", 0, 16 * number, 1) for number in range(2_000))
+    data = begins + signs + b"PK\3\4"
+    assert list(zip_directory.entries_without_directory(io.BytesIO(data), len(data))) == []
+    assert 0 < len(looked) < 600
 
 
 def test_more_files_than_are_looked_at(folder: Path, library: Library, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from serving import running
 from test_worker import library_model, make_tree, queue
 
 from mmsearch import Library
+from mmsearch.indexing import roots
 from mmsearch.server.exposition import labels, lines
 from mmsearch.server.monitoring import address_in
 from mmsearch.server.team_metrics import TeamMetrics
@@ -264,6 +265,23 @@ def test_a_library_is_asked_no_more_often_than_every_few_seconds(url: str, notes
     assert metrics.families() == first and opened == 1
     now += 0.2
     assert metrics.families() and opened == 2
+
+
+def test_a_root_that_hangs_is_looked_at_again_soon(url: str, notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Library(url) as library:
+        library.index([notes])
+    now, looked = 100.0, 0
+
+    def is_away(store: object, root: object) -> bool:
+        nonlocal now, looked
+        now, looked = now + 20.0, looked + 1  # as long as a bucket is waited for that does not answer
+        return looked == 1
+
+    monkeypatch.setattr(roots, "is_away", is_away)
+    metrics = TeamMetrics(lambda: Library(url), lambda: now)
+    assert numbers("\n".join(lines(metrics.families())))["mmsearch_roots_offline"] == {"": 1}
+    now += 5.1
+    assert numbers("\n".join(lines(metrics.families())))["mmsearch_roots_offline"] == {"": 0}
 
 
 def test_a_database_that_is_away_is_told_and_nothing_else_is(url: str, notes: Path) -> None:

@@ -516,6 +516,8 @@ def test_the_map_is_made_listed_and_taken_back(
     [
         (["/mnt/other", "/Volumes/photos"], "/mnt/other and /mnt/photos cannot both lie at /Volumes/photos"),
         (["photos", "/Volumes/other"], "photos is no absolute path"),
+        (["/mnt/other", "s3://photos/other"], "s3://photos/other is no absolute path"),
+        (["s3://photos/other", "/Volumes/other"], "s3://photos/other is no absolute path"),
         (["", "/Volumes/other"], "An empty path is no absolute path"),
         (["/mnt/other", ""], "An empty path is no absolute path"),
         (["/mnt/other"], "give the path that it has here, too"),
@@ -541,6 +543,7 @@ def test_what_makes_no_map_is_refused(
         '{"mounts": {"/a": 3}}',
         '{"mounts": {"a": "/b"}}',
         '{"mounts": {"/a": "/c", "/b": "/c"}}',
+        "[" * 100_000,
     ],
 )
 def test_a_map_that_cannot_be_followed_is_said_and_not_guessed(written: str, team: Team, tmp_path: Path) -> None:

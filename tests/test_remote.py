@@ -7,11 +7,15 @@ import itertools
 import json
 import os
 import stat
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from browsing import Page, browser, wait_for
 from conftest import NOTES, Mmsearch, run_mmsearch
 from library_state import held_files
 from PIL import Image
@@ -21,9 +25,11 @@ from serving import free_port, running
 from test_worker import workers
 
 from mmsearch import Filters, Library, Query, Term, WalkRules
-from mmsearch.errors import Invalid
+from mmsearch.errors import Invalid, Unavailable
+from mmsearch.files import remote, remote_presence
+from mmsearch.files.archives import is_there
 from mmsearch.files.paths import is_below, with_parents
-from mmsearch.files.remote import RemoteFile, open_remote
+from mmsearch.files.remote import RemoteEntry, RemoteFile, entry_at, open_remote
 from mmsearch.indexing.roots import absolute
 from mmsearch.indexing.run import IndexSettings
 from mmsearch.reading import (
@@ -142,6 +148,23 @@ def test_patterns_hold_for_keys_and_what_lies_beside_a_photo_tells_of_it(
     assert single.index([f"s3://{bucket}/pics/tax.txt"]).added == 1
 
 
+def test_an_object_may_be_called_as_a_folder_is(s3: S3Server, bucket: str, library: Library) -> None:
+    root = f"s3://{bucket}/pics"
+    s3.put(bucket, {"pics/2021/red.jpg/notes.txt": COFFEE})
+    library.index([root])
+    held = ["2021/blue.jpg", "2021/red.jpg", "2021/red.jpg/notes.txt", "tax.txt"]
+    assert names(library) == held
+    assert library.index().unchanged == 4
+    assert find(library, "a cup of coffee")[0] == f"{root}/2021/red.jpg/notes.txt"
+    s3.client.delete_object(Bucket=bucket, Key="pics/2021/red.jpg")
+    assert library.index().removed == 1 and names(library) == [held[0], *held[2:]]
+    # Its folder goes as any, and the object of that name stays.
+    s3.put(bucket, {"pics/2021/red.jpg": jpeg("red")})
+    s3.client.delete_object(Bucket=bucket, Key="pics/2021/red.jpg/notes.txt")
+    library.index()
+    assert names(library) == ["2021/blue.jpg", "2021/red.jpg", "tax.txt"]
+
+
 @pytest.mark.slow
 def test_a_bucket_that_cannot_be_reached_loses_nothing(
     s3: S3Server, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -161,6 +184,34 @@ def test_a_bucket_that_cannot_be_reached_loses_nothing(
     assert (hit["path"], hit["available"]) == (f"{root}/tax.txt", True)
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3.address)
     assert run_mmsearch("index", "--json", library=library).json["unchanged"] == 3
+
+
+def test_a_bucket_that_hangs_is_waited_for_once(
+    s3: S3Server, bucket: str, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = f"s3://{bucket}/pics".encode()
+    library.index([os.fsdecode(root)])
+    asked: list[bytes] = []
+    answers = threading.Event()
+
+    def hangs(path: bytes) -> RemoteEntry:
+        asked.append(path)
+        answers.wait()
+        return entry_at(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(remote, "entry_at", hangs)
+        patch.setattr(remote_presence, "PATIENCE", 0.05)
+        assert library.status().roots[0].offline
+        report = library.index()
+        assert (report.offline, report.removed) == ([root], 0)
+        with pytest.raises(Unavailable, match="does not answer"):
+            library.index([os.fsdecode(root)])
+        assert asked == [root]
+        answers.set()
+        while not is_there(root):  # once it has answered it is asked again
+            time.sleep(0.01)
+    assert not library.status().roots[0].offline and library.index().unchanged == 3
 
 
 @pytest.mark.parametrize("what", ["prefix", "bucket"])
@@ -206,8 +257,9 @@ def test_what_cannot_be_done_with_a_bucket_is_said(s3: S3Server, bucket: str, mm
     assert "names no folder" in mmsearch("index", f"s3://{bucket}/../other").err
     assert "of which nothing is fetched" in mmsearch("search", "--image", f"{root}/2021/red.jpg").err
     s3.put(bucket, {"pics/a//b.jpg": jpeg("red"), "pics/a/../c.jpg": jpeg("red")})
+    s3.put(bucket, {"pics/d?versionId=1.jpg": jpeg("red")})
     problems = mmsearch("index", root, "--json").json["problems"]
-    assert [one["reason"] for one in problems] == 2 * ["a name that no file can have"]
+    assert [one["reason"] for one in problems] == 3 * ["a name that no file can have"]
 
 
 def test_a_url_has_folders_above_it_up_to_the_bucket() -> None:
@@ -277,6 +329,9 @@ def test_a_photo_in_a_bucket_is_served_shown_and_opened(
     shown = shown_at(f"{root}/2021/navy.jpg".encode(), Locator(), 64)
     assert shown.picture is not None and min(shown.picture.size) >= 64
     with running(library, cache=tmp_path / "cache") as server:
+        folder = quote(f"{root}/2021/", safe="")
+        assert server.get(f"facets?in={folder}").json["folders"] == [{"value": f"{root}/2021", "count": 3}]
+        assert server.get(f"search?q=income+tax&not_in={folder}").json["total"] == 1
         called = server.id_of("navy.jpg")
         part = server.get(f"files/{called}/original", {"Range": "bytes=100-199"})
         assert (part.status, part.body) == (206, photo[100:200])
@@ -299,6 +354,18 @@ def test_a_photo_in_a_bucket_is_served_shown_and_opened(
     copy = Path((tmp_path / "called").read_text().strip())
     assert (copy.name, copy.read_bytes()) == ("tax.txt", TAX)
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600 and stat.S_IMODE(copy.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.slow
+def test_folders_of_a_bucket_are_chosen_on_the_page(s3: S3Server, bucket: str, library: Library) -> None:
+    s3.put(bucket, {"pics/2022/gold.jpg": jpeg("gold")})
+    library.index([f"s3://{bucket}/pics"])
+    with running(Path(library.folder)) as server, browser() as driver:
+        page = Page(driver, server.address).loaded()
+        wait_for(lambda: [text.split("\n") for text in page.texts("#filters .facet") if text.startswith("202")])
+        page.click("#filters .facet", "2022")
+        wait_for(lambda: page.names == ["gold.jpg"])
+        assert page.query == f"in=s3://{bucket}/pics/2022"
 
 
 @pytest.mark.slow

@@ -174,11 +174,9 @@ def is_there(path: bytes) -> bool:
     """Whether something lies at `path`, or behind that URL, and can be looked at."""
     if not is_remote(path):
         return os.path.exists(path)
-    try:
-        _remote_status(path)
-    except OSError:
-        return False
-    return True
+    from mmsearch.files import remote_presence
+
+    return remote_presence.is_there(path)
 
 
 def _remote_status(path: bytes) -> os.stat_result:

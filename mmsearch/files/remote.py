@@ -32,6 +32,8 @@ _TIMES = ("LastModified", "last_modified", "mtime", "modified", "updated", "last
 # So many seconds a folder that was listed to see what is gone of it stands for itself; of so many folders.
 _KEPT_SECONDS, _MOST_KEPT = 10.0, 64
 _NEVER_NAMES = ("", ".", "..")
+# What comes behind this in a name is taken for a version of an object by what reads S3.
+_VERSION = "?versionId="
 
 
 class RemoteEntry(NamedTuple):
@@ -63,7 +65,8 @@ def check_package(path: bytes) -> None:
 def listed(folder: bytes) -> Iterator[RemoteEntry]:
     """What lies in a folder, by name; of a file that file itself.
 
-    Names that no folder of a disk can have (an empty one, `.` and `..`) come as files of size -1.
+    Names that no folder of a disk can have (an empty one, `.` and `..`), and those that cannot be asked for, come as
+    files of size -1.
 
     Raises:
         FileNotFoundError: there is no such folder. OSError: it cannot be listed.
@@ -84,7 +87,8 @@ def listed(folder: bytes) -> Iterator[RemoteEntry]:
             continue  # the folder itself, as some tools mark it
         name = name.rpartition("/")[2]
         path_of = folder + b"/" + os.fsencode(name)
-        entries.append(RemoteEntry(path_of, False, -1, 0, None) if name in _NEVER_NAMES else _entry(path_of, info))
+        is_no_name = name in _NEVER_NAMES or _VERSION in name
+        entries.append(RemoteEntry(path_of, False, -1, 0, None) if is_no_name else _entry(path_of, info))
     return iter(sorted(entries))
 
 

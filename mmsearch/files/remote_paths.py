@@ -33,7 +33,13 @@ def scheme_of(path: bytes) -> str:
 
 def is_topmost(path: bytes) -> bool:
     """Whether it is a bucket, or another machine as a whole, beyond which nothing is known."""
-    return b"/" not in path[path.index(_MARK) + len(_MARK) :]
+    return topmost(path) == path
+
+
+def topmost(path: bytes) -> bytes:
+    """The bucket, or the other machine as a whole, that such a URL lies in."""
+    end = path.find(b"/", path.index(_MARK) + len(_MARK))
+    return path if end < 0 else path[:end]
 
 
 def absolute_path(path: str) -> str:

@@ -21,6 +21,8 @@ _FIXED = Struct("<4s4xHHIIIIHHH6xHI")
 _END, _END_BYTES, _LONGEST_COMMENT = b"PK\5\6", 22, 65_535
 _END64, _LOCATOR64, _LOCATOR64_BYTES = b"PK\6\6", b"PK\6\7", 20
 _IN_16_BITS, _IN_64_BITS = 0xFFFF, 0xFFFFFFFF
+# A size or a place that is said to be more than this is a lie, and more than systems and databases take.
+_LARGEST = (1 << 63) - 1
 # The extra fields that hold what 32 bits do not, and when a file was modified in seconds since 1970.
 _SIZES_EXTRA, _TIME_EXTRA = 1, 0x5455
 # A directory is read at once, and no more of it.
@@ -29,6 +31,8 @@ _MOST_BYTES = 64_000_000
 _SIZES, _NEXT = b"PK\7\10", (MAGIC, _ENTRY, _END, _END64)
 # Of a zip without a directory so many bytes are looked through for these.
 _MOST_LOOKED_THROUGH = 2_000_000_000
+# To look at what may be these takes as long as to look through so many bytes.
+_LOOKED_AT_BYTES = 2_000
 _FIRST_BLOCK_BYTES, _BLOCK_BYTES = 1 << 12, 1 << 22
 
 
@@ -157,9 +161,10 @@ def _told_behind(stream: IO[bytes], starts: int, most: int) -> tuple[tuple[int, 
     while most > 0 and len(block := bytes_at(stream, place, count)) >= len(_SIZES):
         most -= len(block)
         found = block.find(_SIZES)
-        while found >= 0:
+        while found >= 0 and most > 0:
+            most -= _LOOKED_AT_BYTES
             at = place + found
-            told = bytes_at(stream, at, 28)
+            told = bytes_at(stream, at, 28) if found + 28 > len(block) else block[found : found + 28]
             for width in (4, 8):
                 packed, ends = number_in(told, 8, width), 8 + 2 * width
                 if packed == at - starts and len(told) >= ends and _begins_next(told[ends : ends + 4]):
@@ -233,12 +238,16 @@ def _in_64_bits(told: tuple[int, int, int], extra: bytes) -> tuple[int, int, int
     for kind, values in _extras(extra):
         if kind == _SIZES_EXTRA:
             if unpacked == _IN_64_BITS:
-                unpacked, values = number_in(values, 0, 8), values[8:]
+                unpacked, values = _size_in(values), values[8:]
             if packed == _IN_64_BITS:
-                packed, values = number_in(values, 0, 8), values[8:]
+                packed, values = _size_in(values), values[8:]
             if at == _IN_64_BITS:
-                at = number_in(values, 0, 8)
+                at = _size_in(values)
     return packed, unpacked, at
+
+
+def _size_in(data: bytes) -> int:
+    return min(number_in(data, 0, 8), _LARGEST)
 
 
 def _seconds(extra: bytes) -> int | None:

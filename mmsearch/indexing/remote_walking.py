@@ -79,8 +79,8 @@ class RemoteWalk(TreeWalk):
 
     def _within(self, folder: bytes, entries: Sequence[RemoteEntry], level: _Level) -> Iterator[Found]:
         """The files of a folder that the rules take; the folders in it are left to `level`."""
-        by_name = {os.path.basename(entry.path): entry for entry in entries}
-        names = set(by_name)
+        named = [(os.path.basename(entry.path), entry) for entry in entries]  # an object may be called as a folder is
+        names = {name for name, _ in named}
         if VENV_MARK in names and folder != self._root:
             return
         if self._rules.ignore_files:
@@ -89,7 +89,7 @@ class RemoteWalk(TreeWalk):
             self._problems.clear()
         wanted = None if self._targets is None else self._targets.names_in(folder, names)
         sidecars = sidecars_among(names, may_have_sidecars)
-        for name, entry in by_name.items():
+        for name, entry in named:
             if wanted is not None and name not in wanted:
                 continue
             if entry.size < 0:

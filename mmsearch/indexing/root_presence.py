@@ -25,9 +25,9 @@ def is_root_there(path: bytes) -> bool:
 def is_empty_folder(path: bytes) -> bool:
     """Whether it is a folder without any entry: where a drive is not mounted."""
     if is_remote(path):
-        from mmsearch.files import remote
+        from mmsearch.files import remote_presence
 
-        return remote.is_empty(path)
+        return remote_presence.is_empty(path)
     try:
         with os.scandir(path) as entries:
             return next(entries, None) is None

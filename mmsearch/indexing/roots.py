@@ -102,11 +102,12 @@ def check_root(path: bytes) -> None:
 
 def _check_remote_root(path: bytes, name: str) -> None:
     """Raises NotFound, Unavailable, or Unsupported, where what reads such URLs is missing."""
-    from mmsearch.files.remote import check_package, entry_at
+    from mmsearch.files.remote import check_package
+    from mmsearch.files.remote_presence import entry_in_time
 
     check_package(path)
     try:
-        entry_at(path)
+        entry_in_time(path)
     except FileNotFoundError:
         raise NotFound(f"There is nothing at {name}; check the URL, and which store it is asked of.") from None
     except OSError as error:

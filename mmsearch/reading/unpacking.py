@@ -49,7 +49,7 @@ def unpacked_blocks(stream: IO[bytes], member: ZipEntry, size: int) -> Iterator[
     More than was needed may have been taken, but for the last block. Raises UnreadableFile where it breaks off or is
     damaged.
     """
-    local = bytes_at(stream, member.at, LOCAL_BYTES)
+    local = bytes_at(stream, member.at, LOCAL_BYTES) if member.at < size else b""
     if len(local) < LOCAL_BYTES or not local.startswith(MAGIC):
         raise UnreadableFile("damaged zip")
     place = member.at + LOCAL_BYTES + number_in(local, 26, 2) + number_in(local, 28, 2)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from mmsearch.errors import Invalid
+from mmsearch.files.remote_paths import absolute_path, is_remote
 from mmsearch.records import Filters
 
 Meant = TypeVar("Meant")
@@ -52,6 +53,8 @@ def filters_of(given: Mapping[str, Any]) -> Filters:
 
 
 def _folder(written: str) -> bytes:
+    if is_remote(os.fsencode(written)):
+        return os.fsencode(absolute_path(written))
     path = os.path.expanduser(written)
     if not os.path.isabs(path):
         raise Invalid(f"{written[:200]!r} is no absolute path; give one as `path` of a hit or `roots` of status have.")

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mmsearch.errors import Damaged, Invalid, NotFound, Remedy, Unavailable
+from mmsearch.files.remote_paths import is_remote
 from mmsearch.files.replacing import write_whole
 
 MOUNTS_VARIABLE = "MMSEARCH_MOUNTS"
@@ -120,7 +121,7 @@ def read_mounts() -> MountMap:
     except Invalid as error:
         reason = error.message.removesuffix(".")
         raise Damaged(f"The mounts in {path} cannot be followed ({reason}); correct the file.") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise Damaged(f"The mounts in {path} cannot be understood; correct the file, or remove it.") from error
 
 
@@ -130,7 +131,10 @@ def put_mount(known_as: str | os.PathLike[str], here: str | os.PathLike[str]) ->
     Raises:
         Invalid: one of them is no absolute path, or another mount lies there.
     """
-    added = mount_of(os.fspath(known_as), os.path.abspath(os.path.expanduser(here)) if os.fspath(here) else "")
+    lies = os.fspath(here)
+    if lies and not is_remote(os.fsencode(lies)):
+        lies = os.path.abspath(os.path.expanduser(lies))
+    added = mount_of(os.fspath(known_as), lies)
     _write(MountMap([*(one for one in read_mounts().mounts if one.known_as != added.known_as), added]))
     return added
 

@@ -71,9 +71,11 @@ function tree(folders, state, go) {
   for (const { value, count } of folders) {
     let node = root;
     node.count += count;
-    let path = "";
-    for (const name of value.split("/").slice(1)) {
-      path += `/${name}`;
+    const begin = /^\w+:\/\//.exec(value)?.[0] ?? "/"; // s3://, of a bucket
+    let path = begin;
+    for (const part of value.slice(begin.length).split("/")) {
+      const name = path === begin && begin !== "/" ? begin + part : part;
+      path += path === begin ? part : `/${part}`;
       if (!node.below.has(name)) node.below.set(name, { path, name, count: 0, below: new Map() });
       node = node.below.get(name);
       node.count += count;
