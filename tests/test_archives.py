@@ -640,6 +640,20 @@ def test_a_real_file_comes_before_one_in_an_archive(folder: Path, library: Libra
     assert archive_of(os.fsencode(folder / "notes.zip!coffee.md")) == (os.fsencode(folder / "notes.zip"), b"coffee.md")
 
 
+def test_a_file_that_is_called_as_one_in_an_archive_is_not_gone_without_it(folder: Path, library: Library) -> None:
+    (folder / "old.zip!a.txt").write_bytes(TAX)
+    (folder / "old.zip!deep").mkdir()
+    (folder / "old.zip!deep" / "b.txt").write_bytes(COFFEE)
+    pack(folder / "new.zip", {"c.txt": KITTEN})
+    library.index([folder], rules=ARCHIVES)
+    held = names(library, folder)
+    assert held == ["new.zip!c.txt", "old.zip!a.txt", "old.zip!deep/b.txt"]
+    assert library.care.prune(library.care.losses()).dropped == 0
+    (folder / "new.zip").unlink()
+    (folder / "old.zip!a.txt").unlink()
+    assert library.care.prune(library.care.losses()).dropped == 2 and names(library, folder) == held[2:]
+
+
 @pytest.mark.slow
 def test_paths_of_members(folder: Path) -> None:
     assert archive_of(b"/a/b!c.txt") is None

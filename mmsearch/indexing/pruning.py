@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmsearch.files.archives import is_gone
 from mmsearch.files.crash_points import crash_point
+from mmsearch.files.member_paths import is_archive_name
 from mmsearch.files.paths import parent_of, with_parents
 from mmsearch.indexing.root_presence import is_root_there
 
@@ -123,4 +124,7 @@ class _Tops:
             if top is None and is_gone(folder):
                 top = folder
             self._gone[folder] = top
-        return top if top is not None else path if is_gone(path) else None
+        if top is not None and not is_archive_name(top):
+            return top
+        # A file whose own name is like that of one in an archive needs none.
+        return (top or path) if is_gone(path) else None
