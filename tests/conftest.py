@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -70,6 +71,8 @@ class Answer:
 
 
 Mmsearch = Callable[..., Answer]
+# Puts programs of these names on the PATH; what that gives tells how the last of them was called.
+Viewer = Callable[..., Callable[[], list[list[str]]]]
 
 
 @contextmanager
@@ -274,3 +277,21 @@ def page(driver: WebDriver, server: Server) -> Iterator[Page]:
     one.complaints()
     yield one
     assert one.complaints() == []
+
+
+@pytest.fixture
+def viewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Viewer:
+    """Puts programs on the PATH, in the place of all others, that note how they are called; gives what was noted."""
+    programs, noted = tmp_path / "programs", tmp_path / "called"
+    programs.mkdir()
+    noted.touch()
+    monkeypatch.setenv("PATH", str(programs))
+
+    def install(*names: str, code: int = 0) -> Callable[[], list[list[str]]]:
+        for name in names:
+            program = programs / name
+            program.write_text(f'#!/bin/sh\nfor one in {name} "$@"; do echo "$one"; done > {noted}\nexit {code}\n')
+            program.chmod(program.stat().st_mode | stat.S_IXUSR)
+        return lambda: [noted.read_text().splitlines()]
+
+    return install

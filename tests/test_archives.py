@@ -20,7 +20,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import NOTES, Answer, Mmsearch, run_mmsearch
+from conftest import NOTES, Answer, Mmsearch, Viewer, run_mmsearch
 from interrupting import hooked
 from library_places import FOLDER, Places, wait_until_nobody_writes
 from library_state import held_files
@@ -674,9 +674,7 @@ def test_paths_of_members(folder: Path) -> None:
     assert (extension_of(b"/a/x.zip!README"), extension_of(b"/a/x.zip!b.JPG")) == ("", ".jpg")
 
 
-def test_a_member_is_shown_and_opened(
-    folder: Path, command: Mmsearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_member_is_shown_and_opened(folder: Path, command: Mmsearch, tmp_path: Path, viewer: Viewer) -> None:
     photo = jpeg("navy", (640, 480))
     pack(folder / "old.zip", {"sub/a.jpg": photo, "tax.txt": TAX})
     command("index", folder, "--archives")
@@ -685,14 +683,9 @@ def test_a_member_is_shown_and_opened(
     assert command("search", "--type", "image", "--contact-sheet", tmp_path / "sheet.html").code == 0
     sheet = (tmp_path / "sheet.html").read_text()
     assert f"file://{folder}/old.zip" in sheet and "data:image/" in sheet
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name in ("xdg-open", "open"):
-        (programs / name).write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/called\n')
-        (programs / name).chmod(0o700)
-    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    called = viewer("xdg-open", "open")
     assert command("search", "income tax", "--open").code == 0
-    copy = Path((tmp_path / "called").read_text().strip())
+    copy = Path(called()[0][1])
     assert (copy.name, copy.read_bytes()) == ("tax.txt", TAX)
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600 and stat.S_IMODE(copy.parent.stat().st_mode) == 0o700
     os.utime(copy.parent, (0, 0))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import toy_medium
-from conftest import Mmsearch
+from conftest import Mmsearch, Viewer
 from made_videos import USUAL, write_film
 from PIL import Image
 
@@ -102,28 +100,8 @@ def test_a_page_of_an_album_is_named_in_the_table(
     assert "family.album p. 2" in capsys.readouterr().out
 
 
-@pytest.fixture
-def viewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callable[[], list[list[str]]]]:
-    """Puts programs on the PATH, in the place of all others, that note how they are called; gives what was noted."""
-    programs, noted = tmp_path / "programs", tmp_path / "called"
-    programs.mkdir()
-    noted.touch()
-    monkeypatch.setenv("PATH", str(programs))
-
-    def install(*names: str, code: int = 0) -> Callable[[], list[list[str]]]:
-        for name in names:
-            program = programs / name
-            program.write_text(f'#!/bin/sh\nfor one in {name} "$@"; do echo "$one"; done > {noted}\nexit {code}\n')
-            program.chmod(program.stat().st_mode | stat.S_IXUSR)
-        return lambda: [noted.read_text().splitlines()]
-
-    return install
-
-
 @pytest.mark.skipif(os.name != "posix", reason="the programs are shell scripts")
-def test_the_best_hit_is_opened_at_its_moment(
-    films: Path, command: Mmsearch, viewer: Callable[..., Callable[[], list[list[str]]]]
-) -> None:
+def test_the_best_hit_is_opened_at_its_moment(films: Path, command: Mmsearch, viewer: Viewer) -> None:
     opener = "open" if os.uname().sysname == "Darwin" else "xdg-open"
     command("index", films)
     nothing = command("search", "a cat", "--open")
@@ -155,9 +133,7 @@ def test_the_best_hit_is_opened_at_its_moment(
     assert command("search", "asdf qwer zxcv", "--open").code == 1
 
 
-def test_a_page_is_opened_where_a_viewer_can(
-    viewer: Callable[..., Callable[[], list[list[str]]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_page_is_opened_where_a_viewer_can(viewer: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
     from mmsearch.cli.viewing import open_hit
 
     called = viewer("xdg-open", "open", "okular")
@@ -171,9 +147,7 @@ def test_a_page_is_opened_where_a_viewer_can(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the programs are shell scripts")
-def test_subtitles_open_the_film_beside_them_at_its_moment(
-    tmp_path: Path, viewer: Callable[..., Callable[[], list[list[str]]]]
-) -> None:
+def test_subtitles_open_the_film_beside_them_at_its_moment(tmp_path: Path, viewer: Viewer) -> None:
     from mmsearch.cli.viewing import open_hit
 
     called = viewer("xdg-open", "open", "mpv")

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import pytest
 from browsing import Page, browser, wait_for
-from conftest import NOTES, Mmsearch, run_mmsearch
+from conftest import NOTES, Mmsearch, Viewer, run_mmsearch
 from library_state import held_files
 from PIL import Image
 from postgres_server import PostgresServer
@@ -319,7 +319,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_taken(s3: S3Server, bucket:
 
 @pytest.mark.slow
 def test_a_photo_in_a_bucket_is_served_shown_and_opened(
-    s3: S3Server, bucket: str, command: Mmsearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    s3: S3Server, bucket: str, command: Mmsearch, tmp_path: Path, viewer: Viewer
 ) -> None:
     photo = jpeg("navy", (640, 480))
     s3.put(bucket, {"pics/2021/navy.jpg": photo, "pics/2021/red too.jpg": jpeg("red")})
@@ -344,14 +344,9 @@ def test_a_photo_in_a_bucket_is_served_shown_and_opened(
         s3.client.delete_object(Bucket=bucket, Key="pics/2021/navy.jpg")
         gone = server.get(f"files/{called}/original")
         assert (gone.status, "vanished" in gone.json["error"]["message"]) == (503, True)
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name in ("xdg-open", "open"):
-        (programs / name).write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/called\n')
-        (programs / name).chmod(0o700)
-    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    noted = viewer("xdg-open", "open")
     assert command("search", "income tax", "--open").code == 0
-    copy = Path((tmp_path / "called").read_text().strip())
+    copy = Path(noted()[0][1])
     assert (copy.name, copy.read_bytes()) == ("tax.txt", TAX)
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600 and stat.S_IMODE(copy.parent.stat().st_mode) == 0o700
 

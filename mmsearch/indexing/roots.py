@@ -217,7 +217,6 @@ def is_away(store: Store, root: Root) -> bool:
 
 def root_status(store: Store, root: Root) -> RootStatus:
     """How the root stands now."""
-    files = store.files_in_root(root)
-    offline = not is_there(root.path) or (files > 0 and is_empty_folder(root.path))
+    files, offline = store.files_in_root(root), is_away(store, root)
     unmounted = () if offline else tuple(mount for mount in root.mounts if not is_mount_point(mount))
     return RootStatus(root.path, files, root.changed, offline, unmounted, root.absent, _rules_of(root), root.known_as)
