@@ -168,6 +168,11 @@ def test_any_name_survives_json(name: bytes) -> None:
         ("a street without cars", [("a street", 1.0), ("cars", -AVOIDED)]),
         ("2:beach, no people", [("beach", 2.0), ("people", -2 * AVOIDED)]),
         ("1:5:a letter without 3:stamps", [("5:a letter", 1.0), ("3:stamps", -AVOIDED)]),
+        ("no cars in the street", [("the street", 1.0), ("cars", -AVOIDED)]),
+        ("Nobody on the beach", [("the beach", 1.0), ("people", -AVOIDED)]),
+        ("0.5:no one at the table", [("the table", 0.5), ("people", -0.5 * AVOIDED)]),
+        ("nobody", [("nobody", 1.0)]),
+        ("no parking", [("no parking", 1.0)]),
         ('"beach without people"', [('"beach without people"', 1.0)]),
     ],
 )

@@ -201,6 +201,7 @@ def named(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "men.txt": "Black coffee is what most men drink, said the men in the blue house.",
         "films/no country for old men.txt": "Seen once, and that was enough.",
         "old men.txt": "The country has an old king, and old men who sit in the sun.",
+        "songs/No Rest in the City.txt": "Recorded in one afternoon.",
         "songs/The Who.txt": "Baba O'Riley, five minutes.",
         "who.txt": "Those who sing in the choir, and the one who plays the organ.",
         "minutes.txt": "It was said that we travel without luggage, by train.",
@@ -222,6 +223,7 @@ def named(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("a photo of men in black", "Men in Black.txt"),
         ("no country for old men", "no country for old men.txt"),
         ("The Who", "The Who.txt"),
+        ("no rest in the city", "No Rest in the City.txt"),
         ("travel without luggage", "minutes.txt"),
     ],
 )

@@ -110,10 +110,15 @@ def _stands_somewhere(part: Sequence[Term], store: WordIndex, filters: Filters, 
 
 
 def _phrase(wanted: Term, avoided: Term) -> AskedWord | None:
-    """From the last word that is wanted to the first that is to be avoided and says something."""
+    """From the last word that is wanted to the first that is to be avoided and says something.
+
+    Where what is to be avoided comes first (`no country in the world`) it is the whole text.
+    """
     whole, before, behind = (asked_word(text) for text in (wanted.typed or "", wanted.value, avoided.value))
     if whole is None or before is None or behind is None:
         return None
+    if whole.pieces[: len(before.pieces)] != before.pieces:
+        return whole
     says = next((place for place, piece in enumerate(behind.pieces) if piece not in FUNCTION_WORDS), None)
     if says is None:
         return None

@@ -40,6 +40,12 @@ _WITHOUT = re.compile(
     r"(?P<wanted>\S.*?)(?:,?\s+without|,?\s+with\s+no|,?\s+but\s+(?:no|not)|,\s*no)\s+(?P<unwanted>(?:any\s+)?\S.*)",
     re.DOTALL | re.IGNORECASE,
 )
+# `no people on the beach`, `nobody on the beach`: what is wanted comes last.
+_NOTHING = re.compile(
+    r"(?:nobody|no\s+one|no\s+(?P<unwanted>\S.*?))\s+(?:on|in|at|under|near|around|behind|inside)\s+(?P<wanted>\S.*)",
+    re.DOTALL | re.IGNORECASE,
+)
+_ANYBODY = "people"
 _QUOTES = frozenset('"“”„«»')
 _ID = re.compile("[0-9a-f]{32}")
 _FILE_URL = "file://"
@@ -153,15 +159,15 @@ def text_terms(written: str) -> list[Term]:
 
     `a street without cars`, `a street with no cars`, `a street, no cars`, `a street but not cars`: to a model these say
     "cars". Of the first ten photos 46 in 100 had what was wanted and lacked the rest by one vector less half of the
-    other, and 29 in 100 as it was typed (64 pairs of things, held-out photos). A longer text is one term. The two keep
-    the text: it may be a name (`searching/literal.py`).
+    other, and 29 in 100 as it was typed (64 pairs of things, held-out photos). So do `no cars in the street` and
+    `nobody in the street`. A longer text is one term. The two keep the text: it may be a name (`searching/literal.py`).
     """
     weight, text = parse_weight(written)
     is_short = len(text.split()) <= MOST_WORDS_APART and not _QUOTES.intersection(text)
-    match = _WITHOUT.fullmatch(text) if is_short else None
+    match = (_WITHOUT.fullmatch(text) or _NOTHING.fullmatch(text)) if is_short else None
     if match is None:
         return [text_term(written)]
-    terms = (match["wanted"], weight), (match["unwanted"], -weight * AVOIDED)
+    terms = (match["wanted"], weight), (match["unwanted"] or _ANYBODY, -weight * AVOIDED)
     return [Term("text", _as_utf8(part), _weight(written, signed), typed=_as_utf8(text)) for part, signed in terms]
 
 
