@@ -568,9 +568,16 @@ def test_filters_compare_what_files_and_their_sidecars_say(filled: Filled) -> No
         (Filters(before=datetime(2000, 1, 1), not_folders=(c,)), {a}),
     ):
         assert found(filters) == expected, filters
+
+    def told_of_b() -> tuple[str | None, str | None, bool]:
+        (brief,) = store.briefs([filled.model_id], Filters(folders=(b,)))
+        return brief.camera, brief.place, brief.moment == "2020-05-01T10:00:00"
+
+    assert told_of_b() == ("FUJIFILM X-T5", "São Paulo, Brazil", True)
     with store.transaction():
         store.remove_sidecars([beside])
     assert found(Filters(camera="nikon")) == {b} and found(Filters(rating=4)) == set()
+    assert told_of_b() == ("Nikon D5", None, False)
 
 
 def test_files_of_one_photo_are_listed_once(filled: Filled) -> None:
@@ -621,6 +628,8 @@ def test_files_are_listed_by_date_and_by_path_a_page_at_a_time(filled: Filled) -
     assert paths(False, limit=1, offset=1) == [b"/photos/b.jpg"]
     assert paths(True, Filters(folders=(b"/photos/c.jpg",))) == [b"/photos/c.jpg"]
     assert filled.store.list_files(models, EVERYTHING, Listing(True, 0, 1, False))[1] == 3
+    for copies, total in ((False, 3), (True, 4)):  # behind the last page, too
+        assert filled.store.list_files(models, EVERYTHING, Listing(True, 9, 1, copies)) == ([], total)
     assert filled.store.list_files([filled.model_id + 1], EVERYTHING, Listing(True, 0, 1, False)) == ([], 0)
     briefs = filled.store.briefs(models, EVERYTHING)
     assert sorted(brief.path for brief in briefs) == [b"/photos/a.jpg", b"/photos/b.jpg", b"/photos/c.jpg"]

@@ -329,6 +329,36 @@ def test_a_warm_search_is_few_statements_and_keeps_them_prepared(
         assert writer._number("SELECT gin_clean_pending_list('file_words_words')") == 0
 
 
+def test_words_are_asked_of_the_server_once_a_state(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "first.txt").write_text("The lighthouse keeper lives on a rock.")
+    asked: list[str] = []
+    run = Connected._run
+
+    def noted(store: Connected, statement: str, *values: Any, **how: Any) -> Any:
+        asked.append(statement)
+        return run(store, statement, *values, **how)
+
+    def found(text: str) -> tuple[set[str], int]:
+        """The names of the hits, and how many statements asked for documents with words."""
+        asked.clear()
+        names = {Path(hit.path).name for hit in session.search(text).hits}
+        return names, sum("@@" in statement for statement in asked)
+
+    monkeypatch.setattr(Connected, "_run", noted)
+    with Library(postgres.new_database()) as team:
+        team.index([tmp_path])
+        with team.session() as session:
+            names, statements = found("lighthouse")
+            assert names == {"first.txt"} and statements > 0
+            assert found("lighthouse") == ({"first.txt"}, 0)
+            (tmp_path / "second.txt").write_text("A lighthouse stands at the harbour.")
+            team.index([tmp_path])
+            names, statements = found("lighthouse")
+            assert names == {"first.txt", "second.txt"} and statements > 0
+
+
 def test_a_photo_is_stored_in_two_trips_to_the_server(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -166,15 +166,20 @@ class Connected:
 
     def _of_state(self, key: Hashable, read: Callable[[], Read]) -> Read:
         """What `read` gives, of which a state of the library has one: within `one_state` it is read once a state."""
+        kept = self._kept_of_state()
+        if key not in kept:
+            kept[key] = read()
+        found: Read = kept[key]
+        return found
+
+    def _kept_of_state(self) -> dict[Hashable, Any]:
+        """What is kept of the state that the library is at, to be added to; of none but `one_state`."""
         if not self._in_one_state:
-            return read()
+            return {}
         at = self._read_at or self.state()
         if at != self._kept_of or len(self._kept) >= _MOST_KEPT:
             self._kept_of, self._kept = at, {}
-        if key not in self._kept:
-            self._kept[key] = read()
-        found: Read = self._kept[key]
-        return found
+        return self._kept
 
     def state(self) -> tuple[str, int]:
         """The library's id, and a number that rises with each transaction that writes something."""

@@ -16,7 +16,7 @@ from psycopg.types import TypeInfo
 from psycopg.types.string import StrDumperUnknown
 
 from mmsearch.errors import Unsupported
-from mmsearch.records import FloatMatrix, HalfMatrix
+from mmsearch.records import HalfMatrix
 from mmsearch.store.postgres.connected import Connection
 from mmsearch.store.postgres.schema import use_schema
 
@@ -29,16 +29,9 @@ _SAID_BY_ENVIRONMENT = {"connect_timeout": "PGCONNECT_TIMEOUT"}
 
 
 class HalfVector:
-    """A vector, float16 or float32 [dimension], as the parameter of a statement."""
+    """A vector, float16 [dimension], as the parameter of a statement."""
 
     def __init__(self, vector: HalfMatrix) -> None:
-        self.vector = vector
-
-
-class FullVector:
-    """A vector, float32 [dimension], as the parameter of a statement."""
-
-    def __init__(self, vector: FloatMatrix) -> None:
         self.vector = vector
 
 
@@ -54,13 +47,6 @@ class _HalfVectorDumper(Dumper):
 
     def dump(self, obj: HalfVector) -> bytes:
         return len(obj.vector).to_bytes(2, "big") + b"\0\0" + obj.vector.astype(">f2").tobytes()
-
-
-class _FullVectorDumper(Dumper):
-    format = Format.BINARY
-
-    def dump(self, obj: FullVector) -> bytes:
-        return len(obj.vector).to_bytes(2, "big") + b"\0\0" + obj.vector.astype(">f4").tobytes()
 
 
 class _HalfVectorLoader(Loader):
@@ -111,12 +97,10 @@ def set_up(connection: Connection) -> None:
     """
     use_schema(connection)
     row = connection.execute(
-        """SELECT extversion, half.oid::int8, half.typarray::int8, whole.oid::int8 FROM pg_extension
-           LEFT JOIN pg_type AS half ON half.typname = 'halfvec' AND half.typnamespace = extnamespace
-           LEFT JOIN pg_type AS whole ON whole.typname = 'vector' AND whole.typnamespace = extnamespace
-           WHERE extname = 'vector'"""
+        """SELECT extversion, pg_type.oid::int8, typarray::int8 FROM pg_extension
+           LEFT JOIN pg_type ON typname = 'halfvec' AND typnamespace = extnamespace WHERE extname = 'vector'"""
     ).fetchone()
-    version, oid, array_oid, full_oid = row or ("0", None, None, None)
+    version, oid, array_oid = row or ("0", None, None)
     if tuple(int(number) for number in version.split(".")[:2]) < OLDEST_PGVECTOR or oid is None:
         least = ".".join(map(str, OLDEST_PGVECTOR))
         raise Unsupported(
@@ -125,7 +109,6 @@ def set_up(connection: Connection) -> None:
         )
     TypeInfo("halfvec", oid, array_oid).register(connection)
     connection.adapters.register_dumper(HalfVector, type("HalfVectorDumper", (_HalfVectorDumper,), {"oid": oid}))
-    connection.adapters.register_dumper(FullVector, type("FullVectorDumper", (_FullVectorDumper,), {"oid": full_oid}))
     connection.adapters.register_loader(oid, _HalfVectorLoader)
 
 

@@ -10,7 +10,7 @@ from mmsearch.files.paths import extension_of
 from mmsearch.records import Beside, FileBrief, Filters, Listing
 from mmsearch.store.companions import IS_COMPANION, IS_PICTURE, STEM
 from mmsearch.store.postgres.connected import Connected
-from mmsearch.store.postgres.filters import filter_condition, said
+from mmsearch.store.postgres.filters import filter_condition
 from mmsearch.store.postgres.moments import moment
 
 
@@ -29,19 +29,21 @@ class ListedFileTables(Connected):
         if listing.seed is not None:
             return self._shuffled(models, listed, values, listing)
         one_each = "TRUE" if listing.copies else "place = 1"
-        counted = "count(*)" if listing.copies else "count(DISTINCT content_id)"
-        total = self._number(f"{listed} SELECT {counted} FROM listed", values)
         order = "moment DESC, mtime_ns DESC, path" if listing.by_date else "path"
         rows = self._rows(
             f"""{listed}, numbered AS (
                   SELECT *, row_number() OVER (PARTITION BY content_id ORDER BY {order}) AS place FROM listed)
                 SELECT (SELECT min(items.id) FROM items WHERE items.content_id = page.content_id
-                          AND items.model_id = ANY(%s)), path
-                FROM (SELECT * FROM numbered WHERE {one_each} ORDER BY {order} LIMIT %s OFFSET %s) AS page
+                          AND items.model_id = ANY(%s)), path, total
+                FROM (SELECT *, count(*) OVER () AS total FROM numbered WHERE {one_each}
+                      ORDER BY {order} LIMIT %s OFFSET %s) AS page
                 ORDER BY {order}""",
             (*values, models, listing.limit, listing.offset),
         )
-        return [(row[0], row[1]) for row in rows], total
+        if not rows:  # behind the last page
+            counted = "count(*)" if listing.copies else "count(DISTINCT content_id)"
+            return [], self._number(f"{listed} SELECT {counted} FROM listed", values)
+        return [(row[0], row[1]) for row in rows], rows[0][2]
 
     def _shuffled(
         self, models: list[int], listed: str, values: Sequence[Any], listing: Listing
@@ -69,9 +71,12 @@ class ListedFileTables(Connected):
         """What is counted of the files that `list_files` lists, one of each content."""
         listed, values = _listed(filters, list(model_ids), copies=False)
         rows = self._rows(
-            f"""{listed} SELECT files.path, contents.medium, {moment()}, {said("place")}, {said("camera")}
-                FROM (SELECT DISTINCT ON (content_id) path FROM listed ORDER BY content_id, path) AS chosen
-                JOIN files ON files.path = chosen.path JOIN contents ON contents.id = files.content_id""",
+            f"""{listed} SELECT chosen.path, contents.medium, chosen.moment, coalesce(sidecars.place, details.place),
+                  coalesce(sidecars.camera, details.camera)
+                FROM (SELECT DISTINCT ON (content_id) * FROM listed ORDER BY content_id, path) AS chosen
+                JOIN contents ON contents.id = chosen.content_id
+                LEFT JOIN details ON details.content_id = chosen.content_id
+                LEFT JOIN sidecars ON sidecars.file_id = chosen.file_id""",
             values,
         )
         return [FileBrief(*row) for row in rows]
@@ -104,10 +109,10 @@ def _listed(filters: Filters, models: list[int], copies: bool) -> tuple[str, tup
     condition, values = filter_condition(filters)
     wanted = "TRUE" if copies else "NOT (is_companion AND stem IN (SELECT stem FROM passing WHERE is_picture))"
     listed = f"""WITH passing AS (
-          SELECT files.path, files.content_id, files.mtime_ns, {moment()} AS moment,
+          SELECT files.id AS file_id, files.path, files.content_id, files.mtime_ns, {moment()} AS moment,
             {STEM} AS stem, {IS_PICTURE} AS is_picture, {IS_COMPANION} AS is_companion
-          FROM files JOIN contents ON contents.id = files.content_id
+          FROM files JOIN contents ON contents.id = files.content_id LEFT JOIN sidecars ON sidecars.file_id = files.id
           WHERE {condition} AND EXISTS (SELECT 1 FROM items WHERE items.content_id = contents.id
             AND items.model_id = ANY(%s))),
-        listed AS (SELECT path, content_id, mtime_ns, moment FROM passing WHERE {wanted})"""
+        listed AS (SELECT file_id, path, content_id, mtime_ns, moment FROM passing WHERE {wanted})"""
     return listed, (*values, models)

@@ -1,4 +1,4 @@
-"""When a file was taken, else modified, as a local time in SQL over the tables `files` and `contents`."""
+"""When a file was taken, else modified, as a local time in SQL over the tables `files`, `contents` and `sidecars`."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import os
 import time
 from zoneinfo import ZoneInfo
 
-# As the file says itself, else as a sidecar says: SQL that is NULL where neither does.
+# As the file says itself, else as a sidecar says: SQL that is NULL where neither does. For many files sidecars are
+# joined, which takes half as long as to look them up one by one.
+_TAKEN = "coalesce(contents.taken, sidecars.taken)"
 TAKEN = "coalesce(contents.taken, (SELECT sidecars.taken FROM sidecars WHERE sidecars.file_id = files.id))"
 _LOCAL_TIME = "/etc/localtime"
 
 
 def moment() -> str:
-    """SQL for a local time to the second, ISO 8601: of this machine's zone, not of the server's.
+    """SQL for a local time to the second, ISO 8601, with sidecars joined: of this machine's zone, not of the server's.
 
     A division of integers cuts off towards zero, which before 1970 is a second late.
     """
     seconds = "(files.mtime_ns / 1000000000 - (mod(files.mtime_ns, 1000000000) < 0)::integer)"
     modified = f"to_timestamp({seconds}) AT TIME ZONE '{_local_zone()}'"
-    return f"""CASE WHEN {TAKEN} IS NULL THEN to_char({modified}, 'YYYY-MM-DD"T"HH24:MI:SS') COLLATE "C"
-        ELSE left({TAKEN}, 19) END"""
+    return f"""CASE WHEN {_TAKEN} IS NULL THEN to_char({modified}, 'YYYY-MM-DD"T"HH24:MI:SS') COLLATE "C"
+        ELSE left({_TAKEN}, 19) END"""
 
 
 def _local_zone() -> str:

@@ -34,6 +34,8 @@ _MOST_BYTES = 900_000
 _MOST_JOINED = 20_000
 # The label of words that stand in a file's name, folders, titles, keywords or places, and not in its description alone.
 _IN_NAME = "A"
+# Of a word with more documents these are not kept.
+_MOST_KEPT = 100
 # Tables with more rows than this are not counted, but known by the server's statistics.
 _COUNTED = 100_000
 
@@ -71,8 +73,22 @@ class WordTables(Connected):
     def documents_with_each(self, asked: Sequence[Sequence[AskedWord]], most: int) -> list[tuple[list[int], list[int]]]:
         """The documents that hold all words of the first of these, of the second, and so on; see `documents_with`.
 
-        The server knows which words are common: there it goes through the documents until it has enough, and for rare
-        ones it asks the index. So it is to plan by them.
+        Few or none are kept of a state, as most words are that are asked for: to look for one takes the server as long
+        as a tenth of a search, and what people ask for is made of few words.
+        """
+        kept = self._kept_of_state()
+        keys = [("documents", tuple(words), most) for words in asked]
+        new = {key: words for key, words in zip(keys, asked, strict=True) if key not in kept}
+        found = dict(zip(new, self._look_up_each(list(new.values()), most), strict=True))
+        kept.update((key, both) for key, both in found.items() if sum(map(len, both)) <= _MOST_KEPT)
+        files_and_items = (found.get(key) or kept[key] for key in keys)
+        return [(list(files), list(items)) for files, items in files_and_items]
+
+    def _look_up_each(self, asked: Sequence[Sequence[AskedWord]], most: int) -> list[tuple[list[int], list[int]]]:
+        """What `documents_with_each` gives, asked of the server.
+
+        It knows which words are common: there it goes through the documents until it has enough, and for rare ones it
+        asks the index. So it is to plan by them.
         """
         found: list[tuple[list[int], list[int]]] = [([], []) for _ in asked]
         if not found:
