@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Callable
 
+from mmsearch.cli.installing import install_extra, install_package
 from mmsearch.errors import MmsearchError, Remedy
 from mmsearch.records import OPTIMISED_ENDING
 
@@ -21,10 +20,6 @@ def _install(name: str) -> str:
         "there and `mmsearch models import FILE` here"
     )
 
-
-# The constraints keep out gigabytes that torch would bring along for graphics cards; the quotes are for zsh.
-_PIP = f"{shlex.quote(sys.executable)} -m pip".replace("{", "{{").replace("}", "}}")
-_EXTRA = f"with `{_PIP} install -c constraints.txt '.[{{subject}}]'` in the folder of mmsearch's source"
 
 # Action → what follows the sentence and a semicolon; one that begins with a space or a comma goes on with the sentence.
 # {subject} is what the remedy names, or "" there.
@@ -44,9 +39,9 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "doctor": "`mmsearch doctor` says what of it can be saved (your own files are not touched)",
     "doctor.what": "`mmsearch doctor` says what can be saved",
     "evaluate.model": "measure that model too, with --model",
-    "extra": f"install it {_EXTRA}",
-    "extra.or_no_plot": f"install it {_EXTRA}, or leave out --plot",
-    "extra.them": f"install them {_EXTRA}",
+    "extra": lambda extra: f"install it with {install_extra(extra)}",
+    "extra.or_no_plot": lambda extra: f"install it with {install_extra(extra)}, or leave out --plot",
+    "extra.them": lambda extra: f"install them with {install_extra(extra)}",
     "forget": "take it out with `mmsearch forget`, and index it again",
     "format": "choose another file or --format",
     "format.give": "correct it or give --format",
@@ -86,7 +81,7 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "mounts.whole": "place the whole of it with `mmsearch mounts`, or take that mount out with --remove",
     "photos": "choose another folder for --photos",
     "port": "choose another one with --port",
-    "package": f"install it with `{_PIP} install {{subject}}`",
+    "package": lambda name: f"install it with {install_package(name)}",
     "prune.gone": ", or take out what is gone with `mmsearch prune`",
     "query": 'give a text ("dog on beach") or --image FILE, or list files with --sort date',
     "query.add": "add a text or --image FILE to look for",
