@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 
 from mmsearch.cli.installing import install_extra, install_package
+from mmsearch.cli.running import library_chosen_by
 from mmsearch.errors import MmsearchError, Remedy
 from mmsearch.records import OPTIMISED_ENDING
+from mmsearch.store.locations import is_url
 
 
 def _install(name: str) -> str:
@@ -19,6 +22,16 @@ def _install(name: str) -> str:
         f"{get} or, without a network, bring it over from another machine with `mmsearch models export {name} FILE` "
         "there and `mmsearch models import FILE` here"
     )
+
+
+def _index_into(location: str) -> str:
+    """Where a library is yet to be made; what named the place may have a typing error in it."""
+    chosen_by = library_chosen_by()
+    if chosen_by:
+        into = f"--library {shlex.quote(location)} " if chosen_by == "--library" else ""
+        return f"correct {chosen_by}, which names it, or run `mmsearch index {into}FOLDER` first"
+    into = f"--library {shlex.quote(location)} " if is_url(location) else ""
+    return f"run `mmsearch index {into}FOLDER` first"
 
 
 # Action → what follows the sentence and a semicolon; one that begins with a space or a comma goes on with the sentence.
@@ -56,7 +69,7 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "index.alone": "run `mmsearch index`, which encodes by itself, or name a library in PostgreSQL with --library "
     "postgresql://HOST/DATABASE",
     "index.away": "connect the drive that it lies on, or run `mmsearch index` and search again",
-    "index.library": "run `mmsearch index --library {subject} FOLDER` first",
+    "index.into": _index_into,
     "index.model": "run `mmsearch index --model {subject}` first",
     "index.name": "name a folder: `mmsearch index ~/Pictures`",
     "index.often": "run `mmsearch index {subject}` as often as you like",
