@@ -335,6 +335,30 @@ def test_links_archives_and_documents_in_archives(folder: Path, library: Library
     assert dict(report.unread) == {".zip": 1}
 
 
+def test_links_in_a_truncated_archive_are_no_texts(folder: Path, library: Library) -> None:
+    """Only the directory, which is cut off, says of a member that it is a link."""
+    links = {
+        "notes/latest.txt": "../tax.txt",
+        "cut off.txt": "later/coffee.txt",
+        "newest": "notes",
+        "same.md": "/tax.txt",
+    }
+    with zipfile.ZipFile(folder / "old.zip", "w") as packed:
+        for name, text in {"tax.txt": TAX, "word.txt": b"notes", "notes/file.txt": b"see tax.txt"}.items():
+            packed.writestr(name, text)
+        for name, target in links.items():
+            link = zipfile.ZipInfo(name, A_TIME)
+            link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+            packed.writestr(link, target)
+    whole = (folder / "old.zip").read_bytes()
+    kept = [f"old.zip!{name}" for name in ("notes/file.txt", "tax.txt", "word.txt")]
+    library.index([folder], rules=ARCHIVES)
+    assert names(library, folder) == kept
+    (folder / "old.zip").write_bytes(whole[: whole.index(b"PK\1\2")])
+    library.index()
+    assert (names(library, folder), failures(library)) == (kept, {"old.zip": "truncated zip"})
+
+
 def test_encrypted_and_oddly_packed_members_are_failures(folder: Path, library: Library) -> None:
     pack(folder / "secret.zip", {"a.txt": TAX, "b.txt": COFFEE})
     data = bytearray((folder / "secret.zip").read_bytes())

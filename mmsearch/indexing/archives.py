@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mmsearch.store.protocol import Store
 
 # Rises when the same archive gives other files: then all are opened again.
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass
