@@ -285,6 +285,35 @@ def test_rules_hold_in_archives_as_in_folders(folder: Path, library: Library) ->
     assert taken() == [".hidden/c.txt", "a.txt", "drafts/b.txt"]
 
 
+def test_ignore_files_in_an_archive_are_obeyed_as_in_a_folder(folder: Path, library: Library) -> None:
+    members: dict[str, bytes] = {
+        "a.txt": TAX, "b.log.txt": TAX, "b.log.md": TAX, ".mmsearchignore": b"*.log.txt\nsecret/\n",
+        "secret/c.txt": TAX, "deep/.ignore": b"/d.txt\n", "deep/d.txt": TAX, "deep/e/d.txt": TAX, "deep/b.log.txt": TAX,
+        "code/.git/HEAD": b"ref", "code/.gitignore": b"build\n", "code/build/f.txt": TAX, "code/g.txt": TAX,
+        "plain/.gitignore": b"h.txt", "plain/h.txt": TAX, "env/pyvenv.cfg": b"", "env/i.txt": TAX,
+    }  # fmt: skip
+    pack(folder / "all.zip", members)
+    for name, content in members.items():
+        place = folder / "same" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+
+    def taken(begins: str) -> list[str]:
+        return [name.removeprefix(begins) for name in names(library, folder) if name.startswith(begins)]
+
+    library.index([folder], rules=ARCHIVES)
+    kept = ["a.txt", "b.log.md", "code/g.txt", "deep/e/d.txt", "plain/h.txt"]
+    assert taken("all.zip!") == kept == taken("same/")
+    assert library.index().unchanged == 2 * len(kept)
+    library.index([folder], rules=WalkRules(archives=True, ignore_files=False))
+    assert taken("all.zip!") == taken("same/") == sorted([*kept, "b.log.txt", "code/build/f.txt", "deep/b.log.txt",
+                                                          "deep/d.txt", "secret/c.txt"])  # fmt: skip
+    pack(folder / "all.zip", members | {".mmsearchignore": b"*.md\n"})
+    library.index([folder], rules=ARCHIVES)
+    assert taken("all.zip!") == ["a.txt", "b.log.txt", "code/g.txt", "deep/b.log.txt", "deep/e/d.txt", "plain/h.txt",
+                                 "secret/c.txt"]  # fmt: skip
+
+
 def test_names_that_lead_out_of_an_archive_are_refused(folder: Path, library: Library) -> None:
     odd = ["../up.txt", "a/../../b.txt", "C:\\windows\\c.txt", "/etc/abs.txt", "./x//y.txt"]
     pack(folder / "odd.zip", dict.fromkeys(odd, TAX))
