@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from mmsearch.library.care import Care
     from mmsearch.library.contents import Forgotten, StageStatus, Status
     from mmsearch.library.fusions import Fusions
-    from mmsearch.library.labels import WrittenSidecars
+    from mmsearch.library.labels import FailedSidecar, WrittenSidecars
     from mmsearch.library.models import DroppedModel, LibraryModel, ModelOverview, Models, PulledModel
     from mmsearch.library.mounts import Mounts
     from mmsearch.models.installed import InstalledModel, ModelFile, ModelSource, RemovedModel
@@ -120,6 +120,7 @@ __all__ = [
     "Facet",
     "Facets",
     "FailedFile",
+    "FailedSidecar",
     "Failure",
     "FileList",
     "Filters",
@@ -321,7 +322,7 @@ _ROOMS = {
         "StageStatus",
         "Status",
     ),
-    "mmsearch.library.labels": ("WrittenSidecars",),
+    "mmsearch.library.labels": ("FailedSidecar", "WrittenSidecars"),
     "mmsearch.library.mounts": ("Mounts",),
     "mmsearch.library.models": (
         "DroppedModel",

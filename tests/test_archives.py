@@ -134,7 +134,7 @@ def test_photos_and_texts_in_an_archive_are_found_as_files_when_asked(photos: Pa
 
     unasked = run("index", folder)
     assert unasked.out.startswith("1 file searchable: 1 added")
-    assert "not read: 1 .zip" in unasked.err
+    assert "not read: 1 .zip; `mmsearch index FOLDER --archives` looks into .zip\n" in unasked.err
     assert "--archives` looks into .zip" in run("status").out
     assert run("index", folder, "--archives").out.startswith("5 files searchable: 4 added, 1 unchanged")
     hit = run("search", "a cat", "-n", "1", "--json").json["hits"][0]
@@ -285,6 +285,35 @@ def test_rules_hold_in_archives_as_in_folders(folder: Path, library: Library) ->
     assert taken() == [".hidden/c.txt", "a.txt", "drafts/b.txt"]
 
 
+def test_ignore_files_in_an_archive_are_obeyed_as_in_a_folder(folder: Path, library: Library) -> None:
+    members: dict[str, bytes] = {
+        "a.txt": TAX, "b.log.txt": TAX, "b.log.md": TAX, ".mmsearchignore": b"*.log.txt\nsecret/\n",
+        "secret/c.txt": TAX, "deep/.ignore": b"/d.txt\n", "deep/d.txt": TAX, "deep/e/d.txt": TAX, "deep/b.log.txt": TAX,
+        "code/.git/HEAD": b"ref", "code/.gitignore": b"build\n", "code/build/f.txt": TAX, "code/g.txt": TAX,
+        "plain/.gitignore": b"h.txt", "plain/h.txt": TAX, "env/pyvenv.cfg": b"", "env/i.txt": TAX,
+    }  # fmt: skip
+    pack(folder / "all.zip", members)
+    for name, content in members.items():
+        place = folder / "same" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+
+    def taken(begins: str) -> list[str]:
+        return [name.removeprefix(begins) for name in names(library, folder) if name.startswith(begins)]
+
+    library.index([folder], rules=ARCHIVES)
+    kept = ["a.txt", "b.log.md", "code/g.txt", "deep/e/d.txt", "plain/h.txt"]
+    assert taken("all.zip!") == kept == taken("same/")
+    assert library.index().unchanged == 2 * len(kept)
+    library.index([folder], rules=WalkRules(archives=True, ignore_files=False))
+    assert taken("all.zip!") == taken("same/") == sorted([*kept, "b.log.txt", "code/build/f.txt", "deep/b.log.txt",
+                                                          "deep/d.txt", "secret/c.txt"])  # fmt: skip
+    pack(folder / "all.zip", members | {".mmsearchignore": b"*.md\n"})
+    library.index([folder], rules=ARCHIVES)
+    assert taken("all.zip!") == ["a.txt", "b.log.txt", "code/g.txt", "deep/b.log.txt", "deep/e/d.txt", "plain/h.txt",
+                                 "secret/c.txt"]  # fmt: skip
+
+
 def test_names_that_lead_out_of_an_archive_are_refused(folder: Path, library: Library) -> None:
     odd = ["../up.txt", "a/../../b.txt", "C:\\windows\\c.txt", "/etc/abs.txt", "./x//y.txt"]
     pack(folder / "odd.zip", dict.fromkeys(odd, TAX))
@@ -333,6 +362,30 @@ def test_links_archives_and_documents_in_archives(folder: Path, library: Library
     report = library.index([folder], rules=ARCHIVES)
     assert names(library, folder) == ["book.fb2.zip", "outer.zip!page.html"]
     assert dict(report.unread) == {".zip": 1}
+
+
+def test_links_in_a_truncated_archive_are_no_texts(folder: Path, library: Library) -> None:
+    """Only the directory, which is cut off, says of a member that it is a link."""
+    links = {
+        "notes/latest.txt": "../tax.txt",
+        "cut off.txt": "later/coffee.txt",
+        "newest": "notes",
+        "same.md": "/tax.txt",
+    }
+    with zipfile.ZipFile(folder / "old.zip", "w") as packed:
+        for name, text in {"tax.txt": TAX, "word.txt": b"notes", "notes/file.txt": b"see tax.txt"}.items():
+            packed.writestr(name, text)
+        for name, target in links.items():
+            link = zipfile.ZipInfo(name, A_TIME)
+            link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+            packed.writestr(link, target)
+    whole = (folder / "old.zip").read_bytes()
+    kept = [f"old.zip!{name}" for name in ("notes/file.txt", "tax.txt", "word.txt")]
+    library.index([folder], rules=ARCHIVES)
+    assert names(library, folder) == kept
+    (folder / "old.zip").write_bytes(whole[: whole.index(b"PK\1\2")])
+    library.index()
+    assert (names(library, folder), failures(library)) == (kept, {"old.zip": "truncated zip"})
 
 
 def test_encrypted_and_oddly_packed_members_are_failures(folder: Path, library: Library) -> None:

@@ -100,10 +100,10 @@ def test_a_member_is_bounded_in_size_and_depth(outer: OpenFile) -> None:
 def test_an_extra_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
-    from mmsearch.output.reports import unread_said
+    from mmsearch.output.unread import unread_said
     from mmsearch.reading import document
 
     missing = replace(document.READER, extensions=frozenset(), wanting=lambda: {".toy": "toys", ".toy2": "toys"})
     monkeypatch.setattr(reading, "READERS", [*reading.READERS, missing])
-    said = unread_said({".toy": 2, ".toy2": 1, ".exe": 4, "": 1})
-    assert said == "4 .exe, 2 .toy, 1 .toy2, 1 of other kinds; `pip install 'mmsearch[toys]'` reads .toy, .toy2"
+    said = unread_said({".toy": 2, ".toy2": 1, ".exe": 4, "": 1}, (), lambda message, remedy: message)
+    assert said == "4 .exe, 2 .toy, 1 .toy2, 1 of other kinds; the extra toys reads .toy, .toy2"

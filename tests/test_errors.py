@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,7 +105,29 @@ def test_every_code_is_documented() -> None:
     assert {code for code in codes if f"`{code}`" not in page} <= {"error"}
 
 
-def test_the_command_says_what_is_wrong_and_what_helps(mmsearch: Mmsearch, tmp_path: Path) -> None:
-    done = mmsearch("status", "--json", library=tmp_path / "none")
+def test_where_there_is_no_library_it_is_told_what_named_the_place(mmsearch: Mmsearch, tmp_path: Path) -> None:
+    none = tmp_path / "my libary"
+    done = mmsearch("status", "--json", library=none)
     assert (done.code, done.out) == (2, "")
-    assert done.err == f"mmsearch: There is no library in {tmp_path / 'none'}; run `mmsearch index FOLDER` first.\n"
+    assert done.err == (
+        f"mmsearch: There is no library in {none}; correct MMSEARCH_LIBRARY, which names it, or run "
+        "`mmsearch index FOLDER` first.\n"
+    )
+    for command in (["status"], ["search", "a cat"]):
+        assert mmsearch(*command, "--library", none, library=tmp_path).err == (
+            f"mmsearch: There is no library in {none}; correct --library, which names it, or run "
+            f"`mmsearch index --library '{none}' FOLDER` first.\n"
+        )
+
+
+def test_nothing_named_the_usual_place_of_a_library(tmp_path: Path) -> None:
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("MMSEARCH_LIBRARY", "XDG_DATA_HOME")
+    }
+    command = [sys.executable, "-m", "mmsearch", "status"]
+    done = subprocess.run(
+        command, env={**environment, "HOME": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"mmsearch: There is no library in {tmp_path}")
+    assert done.stderr.endswith("mmsearch; run `mmsearch index FOLDER` first.\n")

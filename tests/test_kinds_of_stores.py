@@ -178,7 +178,7 @@ def test_a_kind_whose_extra_is_missing_says_which(
     monkeypatch.setitem(KINDS, "toy", Kind("toys_that_nobody_has.place", "toys", ("toys_that_nobody_has",), "toy://"))
     done = command("status", "--library", URL)
     assert done.code == 2
-    assert f"{SHOWN} needs the extra mmsearch[toys], which is not installed" in done.err
+    assert f"{SHOWN} needs the extra toys, which is not installed" in done.err
     with pytest.raises(Unsupported):
         Library(URL)
     # A kind that does not exist names those that do.

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import stat
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,10 @@ from PIL import Image
 
 from mmsearch import Filters, Library, Query
 from mmsearch.files.sidecar_writing import write_keywords
+from mmsearch.library.labels import write_sidecars
+from mmsearch.output.labels import sidecars_said
 from mmsearch.reading.sidecars import facts_of_sidecars
+from mmsearch.searching.labelling import Labelled, LabelledPhoto, PhotoLabel
 from mmsearch.searching.query import text_term
 
 LABELS = ("cat", "cup of coffee", "rocket", "galaxy", "flower")
@@ -114,6 +118,24 @@ def test_any_words_are_read_again_as_they_were_written(tmp_path: Path) -> None:
     assert len(os.listdir(tmp_path)) == 2
 
 
+def test_nothing_is_written_beside_what_lies_in_archives_and_buckets(tmp_path: Path) -> None:
+    packed = tmp_path / "old.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("cat.jpg", b"a photo")
+    (tmp_path / "dog.jpg").write_bytes(b"a photo")
+    paths = [f"{packed}!cat.jpg", "s3://bucket/cat.jpg", str(tmp_path / "gone.jpg"), str(tmp_path / "dog.jpg")]
+    labelled = tuple(LabelledPhoto(path, "", (PhotoLabel("pet", 0.9, 0.9),)) for path in paths)
+    done = write_sidecars(Labelled("", "", Filters(), ("pet",), 0.1, 4, labelled))
+    assert done.written == (str(tmp_path / "dog.jpg.xmp"),)
+    assert [(one.path, one.reason) for one in done.failures] == [
+        (paths[0], "it lies in an archive, where nothing is written"),
+        (paths[1], "it lies in a bucket, where nothing is written"),
+        (paths[2], "No such file or directory"),
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dog.jpg", "dog.jpg.xmp", "old.zip"]
+    assert sidecars_said(done)[1].startswith(f"no sidecar beside {packed}!cat.jpg: it lies in an archive")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="folders have no such rights")
 def test_a_folder_that_cannot_be_written_is_counted(photos: Path, tmp_path: Path, mmsearch: Mmsearch) -> None:
@@ -125,4 +147,5 @@ def test_a_folder_that_cannot_be_written_is_counted(photos: Path, tmp_path: Path
     done = mmsearch("label", "cat", "--min-score", "0.1", "--xmp", library=library, as_anybody=True)
     folder.chmod(0o755)
     assert "0 sidecars written" in done.err and "1 could not be written" in done.err
+    assert f"no sidecar beside {folder / 'cat.png'}: Permission denied\n" in done.err
     assert [path.name for path in folder.iterdir()] == ["cat.png"]

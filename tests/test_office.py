@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import office_files as made
@@ -10,8 +11,8 @@ from office_files import paragraph, picture, shape, slide
 from test_documents import parts_of, refused
 
 from mmsearch import Library
-from mmsearch.reading import open_file, read
-from mmsearch.records import FileFacts, Part
+from mmsearch.reading import UnreadableFile, open_file, read, shown_at
+from mmsearch.records import FileFacts, Locator, Part
 
 
 def facts_of(path: Path) -> FileFacts:
@@ -274,6 +275,19 @@ def test_a_fiction_book_is_read_section_by_section(tmp_path: Path, name: str) ->
     ]
     (shown,) = pictures(path)
     assert (shown.locator.page, shown.locator.part_name) == (3, "Вторая")
+
+
+def test_a_page_that_a_document_does_not_have_shows_nothing(tmp_path: Path) -> None:
+    shown, ends = '<w:p><w:r><a:blip r:embed="p1"/></w:r></w:p>', '<w:br w:type="page"/>'
+    pages = paragraph("One") + shown + paragraph("Two", before=ends)
+    path = made.docx(tmp_path / "a.docx", pages, {"word/media/1.png": picture()}, [("p1", "image", "media/1.png")])
+    place = os.fsencode(path)
+    first = shown_at(place, Locator(page=1), 64).picture
+    assert first is not None
+    # What a document is known by stands for a page without a picture.
+    assert shown_at(place, Locator(page=2), 64).picture == first == shown_at(place, Locator(), 64).picture
+    with pytest.raises(UnreadableFile, match="there is no page 3"):
+        shown_at(place, Locator(page=3), 64)
 
 
 def test_saved_web_pages_in_a_zip_are_read_with_their_pictures(tmp_path: Path) -> None:

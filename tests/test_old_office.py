@@ -227,4 +227,4 @@ def test_without_the_extra_it_is_named(tmp_path: Path) -> None:
         "sys.stderr = sys.stdout\ntry:\n    main()\nexcept SystemExit:\n    pass"
     )
     said = run(script, tmp_path)
-    assert "`pip install 'mmsearch[office]'` reads .doc, .msg, .ppt, .xls" in said
+    assert "the extra office reads .doc, .msg, .ppt, .xls; install it with `" in said

@@ -317,6 +317,17 @@ def test_a_file_that_changes_while_it_is_read_is_not_taken(s3: S3Server, bucket:
             opened.read_at(0, 10)
 
 
+def test_copies_in_a_bucket_are_told_and_are_not_said_to_be_away(s3: S3Server, bucket: str, command: Mmsearch) -> None:
+    photo = jpeg("navy", (640, 480))
+    s3.put(bucket, {"copies/one.jpg": photo, "copies/two.jpg": photo})
+    assert command("index", f"s3://{bucket}/copies").code == 0
+    found = command("duplicates")
+    for name in ("one", "two"):
+        assert f"s3://{bucket}/copies/{name}.jpg (in a bucket, not looked for)" in found.out
+    assert "not there now" not in found.out + found.err
+    assert command("duplicates", "--paths").out == ""  # none is to be spared that nobody has looked for
+
+
 @pytest.mark.slow
 def test_a_photo_in_a_bucket_is_served_shown_and_opened(
     s3: S3Server, bucket: str, command: Mmsearch, tmp_path: Path, viewer: Viewer

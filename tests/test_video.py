@@ -354,7 +354,7 @@ def test_a_search_for_a_film_says_the_whole_moment(long_film: Path, library: Lib
 
 
 def test_the_extra_is_named_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mmsearch.output.reports import unread_said
+    from mmsearch.output.unread import unread_said
     from mmsearch.reading import audio, video
 
     monkeypatch.setattr(video, "is_installed", lambda: False)
@@ -362,4 +362,5 @@ def test_the_extra_is_named_where_it_is_not_installed(monkeypatch: pytest.Monkey
     assert absent[0].extensions == frozenset() and absent[0].installed() == ()
     assert not absent[0].is_surely(b"fLaC") and not absent[0].may_be(b"fLaC", ".mp4")
     monkeypatch.setattr(reading, "READERS", [reading.image.READER, *absent])
-    assert unread_said({".mp4": 3, ".mp3": 2}) == "3 .mp4, 2 .mp3; `pip install 'mmsearch[video]'` reads .mp3, .mp4"
+    said = unread_said({".mp4": 3, ".mp3": 2}, (), lambda message, remedy: message)
+    assert said == "3 .mp4, 2 .mp3; the extra video reads .mp3, .mp4"

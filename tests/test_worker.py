@@ -518,7 +518,7 @@ def test_a_worker_that_is_started_too_early_waits(postgres: PostgresServer, url:
     with workers(url) as at_once:  # it is to end when there is nothing to do, and would hide a wrong address
         _, error = at_once[0].process.communicate(timeout=_PATIENCE_SECONDS)
         assert at_once[0].process.returncode == 2 and b"There is no library" in error
-        assert b"; run `mmsearch index --library postgresql://" in error
+        assert b"; correct --library, which names it, or run `mmsearch index --library " in error
     early = Worker(url)
     try:
         assert early.process.stderr is not None

@@ -61,7 +61,7 @@ def label(
     """
     from mmsearch import output
     from mmsearch.library import Library
-    from mmsearch.output.labels import print_labels
+    from mmsearch.output.labels import print_labels, sidecars_said
 
     form = _form(as_json, as_jsonl, as_csv)
     if as_xmp and min_score is None:
@@ -74,12 +74,8 @@ def label(
         with printing():
             print_labels(found, form)
         if as_xmp:
-            done = opened.write_sidecars(found)
-            output.say(
-                f"{len(done.written):,} sidecars written, {done.left_alone:,} photos have one that was left alone"
-                + (f", {done.failed:,} could not be written" if done.failed else "")
-                + "; `mmsearch index` reads them."
-            )
+            for note in sidecars_said(opened.write_sidecars(found)):
+                output.say(note)
     if not found.photos:
         output.say("no photo has a label that scores enough." if found.total else "there is no photo.")
         raise typer.Exit(EXIT_NONE)

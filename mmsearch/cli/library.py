@@ -18,12 +18,13 @@ def status(
     library: LibraryOption = None,
 ) -> None:
     """Show what the library holds, where it lies, and what could not be read."""
+    from mmsearch.cli.remedies import worded
     from mmsearch.library import Library
     from mmsearch.output import reports
 
     with Library(library) as opened:
         found = opened.status()
-    show(found, as_json, lambda status: reports.print_status(status, failed, partial))
+    show(found, as_json, lambda status: reports.print_status(status, failed, partial, worded))
 
 
 def forget(

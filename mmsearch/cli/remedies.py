@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Callable
 
+from mmsearch.cli.installing import install_extra, install_package
+from mmsearch.cli.running import library_chosen_by
 from mmsearch.errors import MmsearchError, Remedy
 from mmsearch.records import OPTIMISED_ENDING
+from mmsearch.store.locations import is_url
 
 
 def _install(name: str) -> str:
@@ -22,9 +24,15 @@ def _install(name: str) -> str:
     )
 
 
-# The constraints keep out gigabytes that torch would bring along for graphics cards; the quotes are for zsh.
-_PIP = f"{shlex.quote(sys.executable)} -m pip".replace("{", "{{").replace("}", "}}")
-_EXTRA = f"with `{_PIP} install -c constraints.txt '.[{{subject}}]'` in the folder of mmsearch's source"
+def _index_into(location: str) -> str:
+    """Where a library is yet to be made; what named the place may have a typing error in it."""
+    chosen_by = library_chosen_by()
+    if chosen_by:
+        into = f"--library {shlex.quote(location)} " if chosen_by == "--library" else ""
+        return f"correct {chosen_by}, which names it, or run `mmsearch index {into}FOLDER` first"
+    into = f"--library {shlex.quote(location)} " if is_url(location) else ""
+    return f"run `mmsearch index {into}FOLDER` first"
+
 
 # Action → what follows the sentence and a semicolon; one that begins with a space or a comma goes on with the sentence.
 # {subject} is what the remedy names, or "" there.
@@ -44,9 +52,9 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "doctor": "`mmsearch doctor` says what of it can be saved (your own files are not touched)",
     "doctor.what": "`mmsearch doctor` says what can be saved",
     "evaluate.model": "measure that model too, with --model",
-    "extra": f"install it {_EXTRA}",
-    "extra.or_no_plot": f"install it {_EXTRA}, or leave out --plot",
-    "extra.them": f"install them {_EXTRA}",
+    "extra": lambda extra: f"install it with {install_extra(extra)}",
+    "extra.or_no_plot": lambda extra: f"install it with {install_extra(extra)}, or leave out --plot",
+    "extra.them": lambda extra: f"install them with {install_extra(extra)}",
     "forget": "take it out with `mmsearch forget`, and index it again",
     "format": "choose another file or --format",
     "format.give": "correct it or give --format",
@@ -61,7 +69,7 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "index.alone": "run `mmsearch index`, which encodes by itself, or name a library in PostgreSQL with --library "
     "postgresql://HOST/DATABASE",
     "index.away": "connect the drive that it lies on, or run `mmsearch index` and search again",
-    "index.library": "run `mmsearch index --library {subject} FOLDER` first",
+    "index.into": _index_into,
     "index.model": "run `mmsearch index --model {subject}` first",
     "index.name": "name a folder: `mmsearch index ~/Pictures`",
     "index.often": "run `mmsearch index {subject}` as often as you like",
@@ -86,7 +94,7 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "mounts.whole": "place the whole of it with `mmsearch mounts`, or take that mount out with --remove",
     "photos": "choose another folder for --photos",
     "port": "choose another one with --port",
-    "package": f"install it with `{_PIP} install {{subject}}`",
+    "package": lambda name: f"install it with {install_package(name)}",
     "prune.gone": ", or take out what is gone with `mmsearch prune`",
     "query": 'give a text ("dog on beach") or --image FILE, or list files with --sort date',
     "query.add": "add a text or --image FILE to look for",

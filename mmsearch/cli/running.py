@@ -27,12 +27,31 @@ EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
+
+_LIBRARY_VARIABLE = "MMSEARCH_LIBRARY"
+_library_chosen_by = ""
+
+
+def library_chosen_by() -> str:
+    """What of this command named the library: `--library`, a variable's name, or "" for nothing."""
+    return _library_chosen_by
+
+
+def _note_what_chose(context: typer.Context, library: str | None) -> str | None:
+    global _library_chosen_by
+    source = context.get_parameter_source("library")
+    named = "--library" if source is not None and source.name == "COMMANDLINE" else _LIBRARY_VARIABLE
+    _library_chosen_by = named if library else ""
+    return library
+
+
 LibraryOption = Annotated[
     str | None,
     typer.Option(
         "--library",
         metavar="DIR",
-        envvar="MMSEARCH_LIBRARY",
+        envvar=_LIBRARY_VARIABLE,
+        callback=_note_what_chose,
         help="The library's folder or URL (postgresql://HOST/DATABASE), instead of that in your user data directory.",
     ),
 ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import posixpath
 import re
 import stat
 import time
@@ -16,17 +17,20 @@ from functools import lru_cache
 from typing import BinaryIO
 
 from mmsearch.files.member_paths import splits
+from mmsearch.files.paths import with_parents
 from mmsearch.files.regular import open_without_waiting
 from mmsearch.files.remote_paths import is_remote
 from mmsearch.files.times import change_time, modification_time
 from mmsearch.files.zip_directory import (
     MAGIC,
+    STORED,
     ZipEntry,
     directory_in,
     entries_in,
     entries_without_directory,
     entry_called,
     name_of,
+    stored_bytes,
 )
 
 MOST_MEMBERS = 100_000
@@ -38,6 +42,9 @@ _LARGEST_MEMBER = 64_000_000
 _MOST_IN_ALL, _MOST_RATIO = 8 * _LARGEST_MEMBER, 100
 # A name within its archive, as it should be: no part of it begins with a point.
 _PLAIN_NAME = re.compile(rb"[\w -][\w .()-]*(?:/[\w -][\w .()-]*)*", re.ASCII)
+# What the longest link may hold, and what none does.
+_LONGEST_TARGET = 4_095
+_NO_TARGET = re.compile(rb"[\x00-\x1f\x7f]")
 # The clocks of Linux's file systems advance every 1 to 10 ms.
 _CLOCK_TICK_NS = 20_000_000
 
@@ -259,10 +266,37 @@ def _read(file: BinaryIO, state: _State) -> Archive:
     # Members that lie one over the other are a bomb's.
     if packed > state.size or unpacked > _MOST_IN_ALL + _MOST_RATIO * state.size:
         raise NotAnArchive("a zip bomb")
-    if directory is None and not members:
-        raise NotAnArchive("truncated zip")
+    if directory is None:
+        members = dict(_without_links(file, members))
+        if not members:
+            raise NotAnArchive("truncated zip")
     troubles = list(_troubles(listed, None if directory is None else directory.count, refused))
     return Archive(state.size, state.mtime_ns, state.ctime_ns, members, "; ".join(troubles) or None)
+
+
+def _without_links(file: BinaryIO, members: dict[bytes, ZipEntry]) -> Iterator[tuple[bytes, ZipEntry]]:
+    """The members of an archive without a directory, which alone says what is a link: a link holds the bare name of its
+    target, and nothing else.
+    """
+    there = {one for name in members for one in with_parents(name)}
+    for name, entry in members.items():
+        is_short = entry.method == STORED and 0 < entry.unpacked <= _LONGEST_TARGET
+        if not is_short or not _is_target(stored_bytes(file, entry), name, there):
+            yield name, entry
+
+
+def _is_target(content: bytes, name: bytes, there: set[bytes]) -> bool:
+    """Whether that is what a link of that name leads to: something that is there, or a file of the same kind, which may
+    have been cut off.
+    """
+    if _NO_TARGET.search(content):
+        return False
+    folder, ending = posixpath.dirname(name), posixpath.splitext(name)[1]
+    if ending and content.endswith(ending) and b" " not in content:
+        return True
+    leads_to = posixpath.normpath(posixpath.join(b"/", folder, content)).lstrip(b"/")
+    # A word in a text may be the name of a folder.
+    return leads_to in there and not (ending and content.isalnum())
 
 
 def _troubles(listed: int, count: int | None, refused: int) -> Iterator[str]:

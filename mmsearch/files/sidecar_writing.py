@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from xml.sax.saxutils import escape
+
+from mmsearch.files.archives import archive_of
+from mmsearch.files.remote_paths import is_remote
 
 _XMP = """<?xml version="1.0" encoding="UTF-8"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
@@ -27,13 +31,20 @@ def write_keywords(path: bytes, keywords: Sequence[str]) -> bool:
     """Writes `IMG_1.jpg.xmp` beside `IMG_1.jpg`, in one step. False where a sidecar is there, which is left alone.
 
     Raises:
-        OSError: the system does not allow it.
+        OSError: the system does not allow it, or the photo lies where nothing is written.
     """
+    if is_remote(path):
+        raise OSError(errno.EROFS, "it lies in a bucket, where nothing is written")
     target = path + b".xmp"
     stem = os.path.splitext(path)[0]
     if any(os.path.lexists(beside + end) for beside in (path, stem) for end in (b".xmp", b".XMP")):
         return False
-    os.stat(path)  # no sidecar is left alone
+    try:
+        os.stat(path)  # no sidecar is left alone
+    except OSError:
+        if archive_of(path) is None:
+            raise
+        raise OSError(errno.EROFS, "it lies in an archive, where nothing is written") from None
     written = "\n".join(f"     <rdf:li>{escape(_in_xml(keyword))}</rdf:li>" for keyword in keywords)
     descriptor, temporary = tempfile.mkstemp(b".part", b".", os.path.dirname(path))
     try:

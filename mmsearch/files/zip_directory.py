@@ -71,6 +71,12 @@ def bytes_at(stream: IO[bytes], place: int, count: int) -> bytes:
     return stream.read(count)
 
 
+def stored_bytes(stream: IO[bytes], entry: ZipEntry) -> bytes:
+    """All bytes of a member that is not packed."""
+    local = bytes_at(stream, entry.at, LOCAL_BYTES)
+    return bytes_at(stream, entry.at + LOCAL_BYTES + number_in(local, 26, 2) + number_in(local, 28, 2), entry.unpacked)
+
+
 def number_in(data: bytes, start: int, count: int) -> int:
     return int.from_bytes(data[start : start + count], "little")
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mmsearch.store.protocol import Store
 
 # Rises when the same archive gives other files: then all are opened again.
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass
@@ -110,8 +110,8 @@ def _opened(found: FoundArchive, archive: Archive) -> Iterator[FoundFile | Found
     on the disk.
     """
     folders: dict[bytes, list[bytes]] = {}
-    for name in sorted(archive.members):
-        if found.takes(name) and not os.path.lexists(member_path(found.path, name)):
+    for name in found.taken(sorted(archive.members)):
+        if not os.path.lexists(member_path(found.path, name)):
             folders.setdefault(name.rpartition(b"/")[0], []).append(name)
     for names in folders.values():
         last = {name.rpartition(b"/")[2]: name for name in names}

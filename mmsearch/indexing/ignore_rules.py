@@ -28,8 +28,13 @@ _OWN_IGNORE_FILES = (b".mmsearchignore", b".ignore")
 _GIT_IGNORE_FILE = b".gitignore"
 _SEP = os.fsencode(os.sep)
 
+# Whose presence in a folder bears on what a walk takes there.
+RULING_NAMES = frozenset({*_OWN_IGNORE_FILES, _GIT_IGNORE_FILE, b".git", VENV_MARK})
+
 # Is told of a path what is wrong with it.
 Complain = Callable[[bytes, str], None]
+# Gives so many bytes of the file at a path; None of what is no file. Raises OSError.
+ReadBeginning = Callable[[bytes, int], bytes | None]
 
 
 @dataclass(frozen=True)
@@ -142,10 +147,10 @@ def _without_end_spaces(line: str) -> str:
     return stripped + " " if escapes % 2 and len(line) > len(stripped) else stripped
 
 
-def read_ignore_file(folder: bytes, name: bytes, complain: Complain) -> Patterns | None:
+def read_ignore_file(folder: bytes, name: bytes, complain: Complain, read: ReadBeginning) -> Patterns | None:
     path = os.path.join(folder, name)
     try:
-        content = _beginning(path, _IGNORE_FILE_LIMIT + 1)
+        content = read(path, _IGNORE_FILE_LIMIT + 1)
         if content is None:
             return None
     except (FileNotFoundError, IsADirectoryError):
@@ -195,17 +200,20 @@ class Scope:
         # As in ripgrep, a tool's own ignore file outranks git's at any depth.
         object.__setattr__(self, "chain", (*self.own[0], *self.own[1], *self.git))
 
-    def inside(self, folder: bytes, names: set[bytes], complain: Complain) -> Scope:
-        """This scope with the ignore files of `folder`, which holds `names`; `complain` is told what is wrong there."""
+    def inside(self, folder: bytes, names: set[bytes], complain: Complain, read: ReadBeginning = _beginning) -> Scope:
+        """This scope with the ignore files of `folder`, which holds `names` and whose files `read` gives; `complain` is
+        told what is wrong there.
+        """
         own = list(self.own)
         git, in_git = self.git, self.in_git
         for rank, name in enumerate(_OWN_IGNORE_FILES):
-            if name in names and (patterns := read_ignore_file(folder, name, complain)):
+            if name in names and (patterns := read_ignore_file(folder, name, complain, read)):
                 own[rank] = (patterns, *own[rank])
         if b".git" in names:
             git, in_git = (), True
-        if in_git and _GIT_IGNORE_FILE in names and (found := read_ignore_file(folder, _GIT_IGNORE_FILE, complain)):
-            git = (found, *git)
+        if in_git and _GIT_IGNORE_FILE in names:
+            found = read_ignore_file(folder, _GIT_IGNORE_FILE, complain, read)
+            git = (found, *git) if found else git
         return replace(self, own=tuple(own), git=git, in_git=in_git)
 
 

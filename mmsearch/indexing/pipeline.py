@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.files.crash_points import crash_point
+from mmsearch.files.member_paths import ARCHIVE_EXTENSIONS
 from mmsearch.files.paths import with_parents
 from mmsearch.indexing.archives import keep_archives
 from mmsearch.indexing.encoding import FileEncoder, Outcome, failed
@@ -159,6 +160,8 @@ class Indexer:
         self.report.failing += changes.failing
         self.report.others += changes.others
         self.report.unread += changes.unread
+        if not changes.rules.archives:
+            self.report.closed_archives |= ARCHIVE_EXTENSIONS & changes.unread.keys()
         if changes.archives is not None:
             troubled = changes.archives.new_troubles()
             self.report.failed += len(troubled)

@@ -64,7 +64,8 @@ class IndexReport:
 
     `moved` counts files whose content was known under another name; `failed` those that could not be read in this run,
     `failing` those that could not be read before and have not changed since; `others` those that no reader takes, and
-    `unread` the same by extension. `encoded` counts files that had not changed and that this model had not encoded
+    `unread` the same by extension, and `closed_archives` the extensions of archives among them into which the rules of
+    their roots do not look. `encoded` counts files that had not changed and that this model had not encoded
     yet, `details_read` those of which only details (camera, place, words …) were read, from a file that had not changed
     or from its sidecars. `incomplete` are files that were read in this run and are searchable, though something is
     missing or damaged in them, `thinned` those of which only some passages were taken in this run. `problems` are
@@ -95,6 +96,7 @@ class IndexReport:
     details_read: int = 0
     queued: int = 0
     unread: Counter[str] = field(default_factory=Counter)
+    closed_archives: set[str] = field(default_factory=set, metadata={"json": None})
     resumed: bool = False
     stopped: bool = False
     seconds: float = field(default=0.0, metadata={"digits": 3})

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from mmsearch.files.regular import kind_of
 from mmsearch.files.remote_paths import is_remote
 from mmsearch.files.times import change_time, modification_time
 from mmsearch.indexing.ignore_rules import VENV_MARK, Scope, reason_of, scope_above, typed_patterns
+from mmsearch.indexing.member_rules import MemberRules
 from mmsearch.indexing.targets import Targets, may_have_sidecars
 from mmsearch.reading.sidecars import sidecars_among
 
@@ -82,15 +82,15 @@ class FoundSidecar(NamedTuple):
 class FoundArchive(NamedTuple):
     """A regular file that is to be looked into, as its name says, with its size and times.
 
-    `takes` tells whether the rules take what lies in it under a name (bytes, with slashes); `rules` stands for them, as
-    far as they bear on that: as long as it is the same, so is what is taken.
+    `taken` gives those of the names in it (bytes, with slashes) that the rules take; `rules` stands for those of them
+    that hold around it: as long as they and the archive are the same, so is what is taken.
     """
 
     path: bytes
     size: int
     mtime_ns: int
     ctime_ns: int | None
-    takes: Callable[[bytes], bool]
+    taken: Callable[[Collection[bytes]], Iterator[bytes]]
     rules: str
 
 
@@ -291,19 +291,9 @@ class TreeWalk:
         """The file at `path` as one that is looked into, with the rules inside it: those of a folder of its name."""
         scope = scope if path == self._root else self._inside(path, scope)
         patterns = (one.mark for one in (*scope.chain, self._include, self._exclude) if one is not None)
-        rules = f"{self._rules.hidden} {scope.included} {' '.join(patterns)}"
-        takes = partial(self._takes_member, path, scope)
-        return FoundArchive(path, status.st_size, modification_time(status), change_time(status), takes, rules)
-
-    def _takes_member(self, path: bytes, scope: Scope, name: bytes) -> bool:
-        """Whether the rules take what lies under a name in the archive at `path`."""
-        *folders, last = name.split(b"/")
-        for folder in folders:
-            path = os.path.join(path, folder)
-            if self._leaves_out(folder, path, scope, is_folder=True):
-                return False
-            scope = self._inside(path, scope)
-        return not self._leaves_out(last, os.path.join(path, last), scope, is_folder=False)
+        rules = f"{self._rules.hidden} {self._rules.ignore_files} {scope.included} {' '.join(patterns)}"
+        taken = MemberRules(path, scope, self._leaves_out, self._inside, self._rules.ignore_files).taken
+        return FoundArchive(path, status.st_size, modification_time(status), change_time(status), taken, rules)
 
     def _inside(self, folder: bytes, scope: Scope) -> Scope:
         """The scope inside a folder below the root, as far as the patterns tell that were given with it."""

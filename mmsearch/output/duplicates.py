@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 
+from mmsearch.files.remote_paths import is_remote
 from mmsearch.output import visible
 from mmsearch.output.hits import Form
 from mmsearch.output.json import to_json
@@ -53,7 +54,7 @@ def notes(found: Duplicates, form: Form) -> list[str]:
     if found.not_compared:
         said.append(
             f"{found.not_compared:,} photos that look much like another one are not there now (a drive that is away?), "
-            "and were not compared by their pixels."
+            "or lie in a bucket, and were not compared by their pixels."
         )
     return said
 
@@ -74,7 +75,8 @@ def _shown(group: DuplicateGroup) -> Iterator[str]:
 
 
 def _place(one: DuplicateFile) -> str:
-    return visible(one.path) + ("" if one.available else " (not there now)")
+    where = "in a bucket, not looked for" if is_remote(os.fsencode(one.path)) else "not there now"
+    return visible(one.path) + ("" if one.available else f" ({where})")
 
 
 def _megabytes(size: int) -> str:

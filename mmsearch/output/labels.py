@@ -5,10 +5,14 @@ from __future__ import annotations
 import csv
 import sys
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from mmsearch.output import visible
 from mmsearch.output.json import to_json
 from mmsearch.searching.labelling import Labelled
+
+if TYPE_CHECKING:
+    from mmsearch.library.labels import WrittenSidecars
 
 
 class LabelForm(str, Enum):
@@ -18,6 +22,20 @@ class LabelForm(str, Enum):
     CSV = "csv"
     JSON = "json"
     JSONL = "jsonl"
+
+
+_SHOWN_FAILURES = 5
+
+
+def sidecars_said(done: WrittenSidecars) -> list[str]:
+    """What became of labels beside photos: a sentence, and one for each of the first photos without."""
+    failed = f", {done.failed:,} could not be written" if done.failed else ""
+    counts = f"{len(done.written):,} sidecars written, {done.left_alone:,} photos have one that was left alone{failed}"
+    said = [f"{counts}; `mmsearch index` reads them."]
+    said += [f"no sidecar beside {visible(one.path)}: {visible(one.reason)}" for one in done.failures[:_SHOWN_FAILURES]]
+    if done.failed > _SHOWN_FAILURES:
+        said.append(f"no sidecar beside {done.failed - _SHOWN_FAILURES:,} more")
+    return said
 
 
 def print_labels(found: Labelled, form: LabelForm) -> None:

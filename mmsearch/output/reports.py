@@ -10,6 +10,7 @@ from mmsearch.files.member_paths import ARCHIVE_EXTENSIONS
 from mmsearch.files.remote_paths import is_remote
 from mmsearch.output import visible
 from mmsearch.output.mounts import PLACING
+from mmsearch.output.unread import unread_said
 from mmsearch.output.work import queue_lines
 from mmsearch.records import BUILTIN_MODEL
 from mmsearch.store.locations import is_url
@@ -18,13 +19,11 @@ if TYPE_CHECKING:
     from mmsearch.errors import Remedy
     from mmsearch.indexing.preview import IndexPreview
     from mmsearch.indexing.report import FailedFile, IndexReport, StageReport
-    from mmsearch.indexing.roots import RootStatus
     from mmsearch.indexing.walking import WalkProblem, WalkRules
     from mmsearch.library.contents import Forgotten, StageStatus, Status
     from mmsearch.library.models import LibraryModel
 
 _SHOWN_FAILURES = 5
-_SHOWN_KINDS = 8
 # What each stage looks for.
 _STAGES = {"ocr": "text in pictures", "speech": "speech"}
 
@@ -133,7 +132,7 @@ def notes(report: IndexReport, worded: Callable[[str, Remedy | None], str]) -> l
     if len(report.incomplete) > _SHOWN_FAILURES:
         said.append(f"{len(report.incomplete) - _SHOWN_FAILURES:,} more were so too; --json names them all")
     if report.unread:
-        said.append(f"not read: {unread_said(report.unread)}")
+        said.append(f"not read: {unread_said(report.unread, report.closed_archives, worded)}")
     if report.failing:
         said.append(f"{report.failing:,} could not be read before and have not changed; --retry reads them again")
     if len(noted) > _SHOWN_FAILURES:
@@ -194,32 +193,6 @@ def _heard(report: IndexReport) -> str:
     return f"{visible(report.model)}: sound of {what} encoded{failed} in {report.seconds:.1f} s; searches ask it too"
 
 
-def unread_said(unread: Mapping[str, int]) -> str:
-    """How many files no reader takes, by kind, most first, and what would: `12 .xyz, 3 .mp4, 5 of other kinds`."""
-    kinds = sorted(((count, kind) for kind, count in unread.items() if kind), reverse=True)
-    shown = [f"{count:,} {visible(kind)}" for count, kind in kinds[:_SHOWN_KINDS]]
-    others = sum(count for count, _ in kinds[_SHOWN_KINDS:]) + unread.get("", 0)
-    said = ", ".join([*shown, *([f"{others:,} of other kinds"] if others else [])])
-    return "; ".join([said, *_extras_said(unread)])
-
-
-def _extras_said(unread: Mapping[str, int]) -> list[str]:
-    """Which extras read some of these kinds."""
-    from mmsearch.reading import extra_of
-
-    kinds: dict[str, list[str]] = {}
-    for kind in sorted(unread):
-        if extra := extra_of(kind):
-            kinds.setdefault(extra, []).append(kind)
-    return [f"`pip install 'mmsearch[{extra}]'` reads {', '.join(of_it)}" for extra, of_it in kinds.items()]
-
-
-def _archives_said(unread: Mapping[str, int], roots: Sequence[RootStatus]) -> str:
-    """What looks into archives, where there are some and nothing does. Those within archives are not looked into."""
-    found = [] if any(root.rules.archives for root in roots) else sorted(ARCHIVE_EXTENSIONS & unread.keys())
-    return f"; `mmsearch index FOLDER --archives` looks into {', '.join(found)}" if found else ""
-
-
 def _media(files: Mapping[str, int]) -> str:
     one = {"image": "picture", "audio": "recording of sound"}
     many = {"audio": "recordings of sound"}
@@ -257,8 +230,11 @@ def notes_on_forgetting(path: str, done: Forgotten) -> list[str]:
     ]
 
 
-def print_status(status: Status, failed: bool, partial: bool) -> None:
-    """A library's status for a person, on stdout; with `failed` or `partial` those files, a line each."""
+def print_status(status: Status, failed: bool, partial: bool, worded: Callable[[str, Remedy | None], str]) -> None:
+    """A library's status for a person, on stdout; with `failed` or `partial` those files, a line each.
+
+    `worded` adds what helps.
+    """
     if partial:
         for incomplete in status.incomplete:
             print(f"{visible(os.fsdecode(incomplete.path))}\t{visible(incomplete.reason)}")
@@ -295,7 +271,10 @@ def print_status(status: Status, failed: bool, partial: bool) -> None:
     for stage in status.stages:
         print(f"stage     {stage_state(stage)}")
     if counts.unread:
-        print(f"not read  {unread_said(counts.unread)}{_archives_said(counts.unread, status.roots)}")
+        # Those within archives are not looked into.
+        looked = any(root.rules.archives for root in status.roots)
+        closed = () if looked else ARCHIVE_EXTENSIONS & counts.unread.keys()
+        print(f"not read  {unread_said(counts.unread, closed, worded)}")
     if counts.failures:
         count = "1 file" if counts.failures == 1 else f"{counts.failures:,} files"
         print(f"failed    {count} could not be read; `mmsearch status --failed` lists what and why")

@@ -86,6 +86,6 @@ def _maker(url: str) -> Callable[[str], Place]:
         if (error.name or "").partition(".")[0] not in kind.packages:
             raise
         raise Unsupported(
-            f"{shown(url)} needs the extra mmsearch[{kind.extra}], which is not installed", Remedy("extra", kind.extra)
+            f"{shown(url)} needs the extra {kind.extra}, which is not installed", Remedy("extra", kind.extra)
         ) from None
     return made

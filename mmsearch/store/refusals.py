@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from mmsearch.errors import NotFound, Refused, Remedy
-from mmsearch.store.locations import is_url
 
 
 class NoLibrary(NotFound):
     """A place where there may be a library, and none was made yet."""
 
     def __init__(self, location: str) -> None:
-        remedy = Remedy("index.library", location) if is_url(location) else Remedy("index")
-        super().__init__(f"There is no library in {location}", remedy)
+        super().__init__(f"There is no library in {location}", Remedy("index.into", location))
 
 
 class OlderLibrary(Refused):

@@ -37,12 +37,15 @@ def read_document(file: OpenFile, side: int) -> Reading:
 def picture_of_place(file: OpenFile, place: Locator, side: int) -> Image | None:
     """The page, as it is drawn; of formats that draw none the picture that lies there, else the document's first.
 
-    Raises as `read_document` does.
+    Raises as `read_document` does, and UnreadableFile where the document has no such page.
     """
     found = _format_of(file.head, file.extension)
     if found is not None and found.picture is not None:
         return found.picture(file, place, side)
-    return picture_among(read_document(file, side).parts, place, only_there=file.extension in _OF_MANY)
+    reading = read_document(file, side)
+    if place.page is not None and place.page > (reading.facts.pages or 1):
+        raise UnreadableFile(f"there is no page {place.page:,}")
+    return picture_among(reading.parts, place, only_there=file.extension in _OF_MANY)
 
 
 def _format_of(head: bytes, extension: str) -> Format | None:
