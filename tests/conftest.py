@@ -192,7 +192,7 @@ def library(tmp_path: Path) -> Library:
 
 
 def run_mmsearch(
-    *arguments: str | bytes | Path, library: Path, stdin: str | None = None, as_anybody: bool = False
+    *arguments: str | bytes | Path, library: Path | str, stdin: str | None = None, as_anybody: bool = False
 ) -> Answer:
     """The command in a process of its own: `run_mmsearch("search", "a cat", library=folder)`."""
     environment = {**os.environ, "MMSEARCH_LIBRARY": str(library), "COLUMNS": "100"}

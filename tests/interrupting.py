@@ -40,6 +40,19 @@ def changed(module):
             os.kill(os.getpid(), {number})
     module.crash_point = signalled
 """
+# What the system tells of files is as before: they may lie on another machine.
+CLOCK_OFF = """
+import datetime, time
+def shift(seconds):
+    now, now_ns, plain = time.time, time.time_ns, datetime.datetime
+    class Shifted(plain):
+        @classmethod
+        def now(cls, tz=None):
+            return plain.now(tz) + datetime.timedelta(seconds=seconds)
+    datetime.datetime = Shifted
+    time.time, time.time_ns = lambda: now() + seconds, lambda: now_ns() + seconds * 1_000_000_000
+shift({seconds})
+"""
 KILL_AT_WRITE = """
 import sys
 sys.path.insert(0, {tests!r})
@@ -64,6 +77,11 @@ def started_with(folder: Path, code: str) -> dict[str, str]:
     """The environment of a process that runs `code` before anything else."""
     (folder / "sitecustomize.py").write_text(code)
     return {"PYTHONPATH": str(folder)}
+
+
+def clock_off_by(folder: Path, seconds: int, code: str = "") -> dict[str, str]:
+    """The environment of a process on a machine whose clock is ahead by so many seconds, and which runs `code`."""
+    return started_with(folder, CLOCK_OFF.format(seconds=seconds) + code)
 
 
 def signal_at(folder: Path, point: str, times: int, sent: signal.Signals) -> dict[str, str]:

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 # Whom a server runs as where the tests run as root, which PostgreSQL refuses.
-_UNPRIVILEGED = "nobody"
+UNPRIVILEGED = "nobody"
 # Connections as this role need its password; all others are trusted.
 GUARDED, PASSWORD = "guarded", "pa%ss/w@rd"
 _PATIENCE_SECONDS = 120
@@ -48,10 +48,11 @@ class PostgresServer:
         who = user if password is None else f"{user}:{quote(password, safe='')}"
         return f"postgresql://{who}@/{database}?host={quote(self.folder, safe='')}"
 
-    def new_database(self, template: str = "template0") -> str:
+    def new_database(self, template: str = "template0", tablespace: str = "pg_default") -> str:
         """The URL of a database that nobody has used."""
         name = f"library_{next(self._numbers)}"
-        self.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY ENCODING 'UTF8' LOCALE 'C.UTF-8'")
+        how = f"TEMPLATE {template} STRATEGY FILE_COPY TABLESPACE {tablespace} ENCODING 'UTF8' LOCALE 'C.UTF-8'"
+        self.run(f"CREATE DATABASE {name} {how}")
         return self.url(name)
 
     def name_of(self, url: str) -> str:
@@ -123,6 +124,12 @@ class PostgresServer:
             self._process.wait(_PATIENCE_SECONDS)
             self._process = None
 
+    def start_again(self) -> None:
+        """Starts the server where it has ended by itself."""
+        if self._process is not None and self._process.poll() is not None:
+            self._process = None
+            self.start()
+
     def close(self) -> None:
         self.stop()
 
@@ -136,9 +143,9 @@ class PostgresServer:
 
 
 @contextmanager
-def running_server() -> Iterator[PostgresServer]:
-    """A new server, stopped and removed at the end."""
-    with _own_folder() as folder, closing(PostgresServer(folder, _programs(folder))) as server:
+def running_server(within: Path | None = None) -> Iterator[PostgresServer]:
+    """A new server, in a folder within that one, stopped and removed at the end."""
+    with _own_folder(within) as folder, closing(PostgresServer(folder, _programs(folder))) as server:
         server.make()
         yield server
 
@@ -165,11 +172,11 @@ def restored_server(backed_up: PostgresServer) -> Iterator[PostgresServer]:
 
 
 @contextmanager
-def _own_folder() -> Iterator[str]:
-    folder = tempfile.mkdtemp(prefix="mmsearch-pg-")
+def _own_folder(within: Path | None = None) -> Iterator[str]:
+    folder = tempfile.mkdtemp(prefix="mmsearch-pg-", dir=within)
     try:
         if _as_whom():
-            shutil.chown(folder, _UNPRIVILEGED)
+            shutil.chown(folder, UNPRIVILEGED)
         yield folder
     finally:
         shutil.rmtree(folder)
@@ -196,7 +203,7 @@ def _as_whom() -> dict[str, Any]:
         return {}
     import pwd
 
-    return {"user": _UNPRIVILEGED, "group": pwd.getpwnam(_UNPRIVILEGED).pw_gid, "extra_groups": []}
+    return {"user": UNPRIVILEGED, "group": pwd.getpwnam(UNPRIVILEGED).pw_gid, "extra_groups": []}
 
 
 def _end_with_us() -> None:

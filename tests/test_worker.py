@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import PHOTOGRAPHS, Mmsearch, place_notes, place_photographs, refused
-from interrupting import hooked, signal_at, started_with
+from interrupting import hooked, signal_at
 from library_places import wait_until_nobody_writes
 from library_state import QUERIES, assert_like_a_fresh_one
 from PIL import Image
@@ -96,7 +96,7 @@ class Worker:
 
     def __init__(self, url: str, *options: str, lease: float = LEASE, hooks: Mapping[str, str] | None = None) -> None:
         command = ["worker", "--library", url, "--lease", str(lease), "--workers", "1", "--json", *options]
-        self.process = _started(*command, hooks=hooks)
+        self.process = start(*command, hooks=hooks)
 
     def end(self) -> dict[str, Any]:
         """Waits for its end. Returns what it printed."""
@@ -116,7 +116,7 @@ class Worker:
             self.process.communicate()
 
 
-def _started(*arguments: str, hooks: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+def start(*arguments: str, hooks: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "mmsearch", *arguments]
     environment = {**os.environ, **(hooks or {})}
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -206,7 +206,7 @@ def test_two_workers_share_the_work_and_the_library_is_as_one_process_makes_it(
 
 def by_a_worker(url: str, *roots: Path) -> dict[str, Any]:
     """A run that queues and waits, with a worker. Returns what it printed."""
-    walker = _started("index", *map(str, roots), "--queue", "--library", url, "--json")
+    walker = start("index", *map(str, roots), "--queue", "--library", url, "--json")
     worker = Worker(url)
     try:
         out, error = walker.communicate(timeout=_PATIENCE_SECONDS)
@@ -357,36 +357,15 @@ def test_a_worker_that_is_told_to_end_finishes_what_it_is_at_and_gives_back_the_
         assert started[0].end()["stored"] == 60 - told["stored"]
 
 
-SHIFTED = """
-import time
-now, now_ns = time.time, time.time_ns
-time.time, time.time_ns = lambda: now() + {seconds}, lambda: now_ns() + {seconds} * 1_000_000_000
-"""
-
-
-@pytest.mark.parametrize("seconds", [3600, pytest.param(-3600, marks=pytest.mark.slow)])
-def test_a_worker_whose_clock_is_an_hour_wrong_is_as_good_as_any(
-    postgres: PostgresServer, url: str, tree: Path, alone: str, tmp_path: Path, seconds: int
-) -> None:
-    queue(url, tree)
-    wrong = started_with(tmp_path, SHIFTED.format(seconds=seconds))
-    with workers(url, hooks=wrong) as ahead, workers(url) as right:
-        told = [one.end() for one in (*ahead, *right)]
-    assert [one["given_up"] for one in told] == [0, 0]
-    assert sum(one["stored"] for one in told) == len([one for one in tree.rglob("*") if one.is_file()])
-    finished(url)
-    assert_same(postgres, url, alone)
-
-
 def test_one_process_walks_a_root_at_a_time_and_one_that_is_killed_queues_nothing_twice(
     postgres: PostgresServer, url: str, tree: Path
 ) -> None:
-    killed = _started("index", str(tree / "photos"), "--queue", "--library", url, hooks={VARIABLE: "queued"})
+    killed = start("index", str(tree / "photos"), "--queue", "--library", url, hooks={VARIABLE: "queued"})
     killed.communicate(timeout=_PATIENCE_SECONDS)
     assert killed.returncode == -signal.SIGKILL
     before = jobs(postgres, url)
     assert before == len(PHOTOGRAPHS) + 2
-    walker = _started("index", str(tree / "photos"), "--queue", "--library", url)
+    walker = start("index", str(tree / "photos"), "--queue", "--library", url)
     assert walker.stderr is not None
     try:
         assert (
@@ -425,11 +404,11 @@ def test_a_walker_that_is_killed_at_any_point_leaves_a_library_that_the_next_one
         (own_tree / "notes" / f"{number}.txt").write_text(f"Note {number} about bread and butter.")
     worker = Worker(url)
     try:
-        killed = _started("index", "--queue", "--library", url, hooks={VARIABLE: point})
+        killed = start("index", "--queue", "--library", url, hooks={VARIABLE: point})
         _, error = killed.communicate(timeout=_PATIENCE_SECONDS)
         assert killed.returncode == -signal.SIGKILL, error.decode()
         wait_until_nobody_writes(url)
-        again = _started("index", "--queue", "--library", url)
+        again = start("index", "--queue", "--library", url)
         _, error = again.communicate(timeout=_PATIENCE_SECONDS)
         assert again.returncode == 0, error.decode()
         worker.process.send_signal(signal.SIGTERM)
@@ -524,7 +503,7 @@ def test_a_worker_that_is_started_too_early_waits(postgres: PostgresServer, url:
         assert early.process.stderr is not None
         said = early.process.stderr.readline()
         assert b"There is no library in" in said and b"waiting until there is one" in said
-        walker = _started("index", str(tree / "notes"), "--queue", "--library", url)
+        walker = start("index", str(tree / "notes"), "--queue", "--library", url)
         assert walker.wait(_PATIENCE_SECONDS) == 0
         early.process.send_signal(signal.SIGTERM)
         _, rest = early.process.communicate(timeout=_PATIENCE_SECONDS)

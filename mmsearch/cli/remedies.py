@@ -46,6 +46,8 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "choose_library.server": "ask it with `mmsearch search --server URL`, or name a folder with --library",
     "database.again": "run the command again",
     "database.reach": "see whether it runs, or correct the URL",
+    "database.room": "make room there, and run the command again",
+    "database.writes": "let it take writes again, and run the command again",
     "device.leave_out": "leave out --device, or choose a model that torch runs",
     "device.other_torch": "leave out --device, or install a torch that is made for it",
     "device.processor": "use --device cpu, or a smaller model",

@@ -21,12 +21,14 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from mmsearch.errors import Remedy, Unsupported
-from mmsearch.files.remote_paths import PACKAGES, is_topmost, scheme_of
+from mmsearch.files.remote_paths import PACKAGES, is_topmost, scheme_of, topmost
 
-# How long it is waited for S3, in seconds, and how often it is asked again: that nobody answers is told soon.
+# How long it is waited for S3, in seconds, and how often it is asked again: half a minute in all, for each question.
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "s3": {"config_kwargs": {"connect_timeout": 5, "read_timeout": 30, "retries": {"max_attempts": 2}}},
+    "s3": {"config_kwargs": {"connect_timeout": 5, "read_timeout": 10, "retries": {"total_max_attempts": 3}}},
 }
+# Once so many questions in a row had no answer, nobody else is asked there for so many seconds.
+_UNANSWERED, _SILENT_SECONDS = 3, 60.0
 # Under which names file systems tell when something was modified.
 _TIMES = ("LastModified", "last_modified", "mtime", "modified", "updated", "last_write_time")
 # So many seconds a folder that was listed to see what is gone of it stands for itself; of so many folders.
@@ -71,7 +73,7 @@ def listed(folder: bytes) -> Iterator[RemoteEntry]:
     Raises:
         FileNotFoundError: there is no such folder. OSError: it cannot be listed.
     """
-    with _asked():
+    with _asked(folder):
         system, path = _system_and_path(folder)
         found = system.ls(path, detail=True)
     base = path.rstrip("/")
@@ -98,7 +100,7 @@ def entry_at(path: bytes) -> RemoteEntry:
     Raises:
         FileNotFoundError: there is no such thing. OSError: nothing is told of it.
     """
-    with _asked():
+    with _asked(path):
         system, name = _system_and_path(path)
         return _entry(path, system.info(name))
 
@@ -145,12 +147,20 @@ class RemoteFile:
             OSError: they are not to be had.
         """
         try:
-            with _asked():
-                self._file.seek(start)
-                return bytes(self._file.read(count))
+            with _asked(self.entry.path):
+                try:
+                    return self._read(start, count)
+                except Exception as error:
+                    if type(error).__name__ not in _BROKEN_OFF:
+                        raise
+                return self._read(start, count)
         except OSError as error:
             self.trouble = error
             raise
+
+    def _read(self, start: int, count: int) -> bytes:
+        self._file.seek(start)
+        return bytes(self._file.read(count))
 
     def check_unchanged(self) -> None:
         """Raises OSError where it is not as it was when it was opened, or where that cannot be told."""
@@ -168,7 +178,7 @@ def open_remote(path: bytes) -> RemoteFile:
         FileNotFoundError: there is no such file. OSError: it is not to be had.
     """
     scheme = scheme_of(path)
-    with _asked():
+    with _asked(path):
         system, name = _system_and_path(path)
         file = system.open(name, "rb", **({"cache_type": "none"} if scheme in _BY_RANGES else {}))
         # S3 gives what is read of it on condition that it has that etag.
@@ -208,7 +218,11 @@ class RangedStream(io.RawIOBase):
 # Where each read asks for what is read alone; others have buffers of their own.
 _BY_RANGES = ("s3", "gs", "az", "abfs")
 _CHANGED = "changed while it was read"
-_UNREACHED = "cannot be reached"
+_UNREACHED, _NO_ANSWER = "cannot be reached", "does not answer"
+# By the name of their type: errors of an answer that came and broke off, and what the names of others have in them
+# where there was none.
+_BROKEN_OFF = ("ClientPayloadError", "IncompleteRead", "ResponseStreamingError")
+_WITHOUT_ANSWER = ("Timeout", "Connection")
 # What is said of errors that are no OSErrors of a known kind, by the name of their type.
 _REASONS = {
     "NoCredentialsError": "no credentials",
@@ -217,9 +231,50 @@ _REASONS = {
 }
 
 
+class _Silence:
+    """Who has not answered of late, by bucket or machine: so that each of its files is not waited for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # How many questions in a row had no answer, and when the last of them ended.
+        self._silent: dict[bytes, tuple[int, float]] = {}
+
+    def check(self, path: bytes) -> None:
+        """Raises OSError where it is not to be asked now."""
+        with self._lock:
+            count, last = self._silent.get(topmost(path), (0, 0.0))
+        if count >= _UNANSWERED and time.monotonic() - last < _SILENT_SECONDS:
+            raise OSError(errno.EHOSTUNREACH, _NO_ANSWER)
+
+    def note(self, path: bytes, has_answered: bool) -> None:
+        """Says what came of a question."""
+        top = topmost(path)
+        with self._lock:
+            if has_answered:
+                self._silent.pop(top, None)
+            else:
+                self._silent[top] = self._silent.get(top, (0, 0.0))[0] + 1, time.monotonic()
+
+
+_silence = _Silence()
+
+
 @contextmanager
-def _asked() -> Iterator[None]:
+def _asked(path: bytes) -> Iterator[None]:
     """Turns whatever a file system raises into an OSError; what it says may hold addresses and secrets."""
+    _silence.check(path)
+    try:
+        yield
+    except Exception as error:
+        name = type(error).__name__
+        _silence.note(path, not any(part in name for part in _WITHOUT_ANSWER))
+        with _told_in_few_words():
+            raise
+    _silence.note(path, True)
+
+
+@contextmanager
+def _told_in_few_words() -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, NotADirectoryError):
@@ -246,7 +301,7 @@ def _system_and_path(url: bytes) -> tuple[Any, str]:
     kind = get_filesystem_class(scheme)
     system = kind(**kind._get_kwargs_from_urls(text), use_listings_cache=False, **_OPTIONS.get(scheme, {}))
     if scheme == "s3":
-        system.retries = 2  # beside those of the client itself
+        system.retries = 1  # the client itself asks again
     return system, str(kind._strip_protocol(text))
 
 

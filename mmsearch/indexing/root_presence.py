@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 
 from mmsearch.files.archives import is_there
 from mmsearch.files.remote_paths import is_remote
+
+_LEAST_SECONDS, _MOST_SECONDS = 5.0, 60.0
 
 
 def identity_of(path: bytes) -> tuple[int, int] | None:
@@ -20,6 +23,28 @@ def identity_of(path: bytes) -> tuple[int, int] | None:
 def is_root_there(path: bytes) -> bool:
     """Whether a root is on this machine now: an empty folder is where a drive is not mounted."""
     return is_there(path) and not is_empty_folder(path)
+
+
+class RootPresence:
+    """Whether roots are there, asked again and again by who is idle: buckets less and less often while nothing changes,
+    as each question is a request that may be paid for.
+    """
+
+    def __init__(self) -> None:
+        # By the path of a bucket's root: the last answer, when it is asked again, and how long lies between.
+        self._answers: dict[bytes, tuple[bool, float, float]] = {}
+
+    def is_there(self, path: bytes) -> bool:
+        """As `is_root_there`, of a root in a bucket as it was a minute ago at most."""
+        if not is_remote(path):
+            return is_root_there(path)
+        there, due, between = self._answers.get(path, (None, 0.0, 0.0))
+        if there is not None and time.monotonic() < due:
+            return there
+        now_there = is_root_there(path)
+        between = min(2 * between, _MOST_SECONDS) if now_there == there else _LEAST_SECONDS
+        self._answers[path] = now_there, time.monotonic() + between, between
+        return now_there
 
 
 def is_empty_folder(path: bytes) -> bool:

@@ -18,7 +18,7 @@ from mmsearch.indexing.keeping import Keeper, begun_with
 from mmsearch.indexing.reconciling import Candidate
 from mmsearch.indexing.report import IndexReport
 from mmsearch.indexing.results import Results
-from mmsearch.indexing.root_presence import is_root_there
+from mmsearch.indexing.root_presence import RootPresence, is_root_there
 from mmsearch.indexing.walking import FoundFile
 from mmsearch.indexing.work import GivenUp, WorkTools
 from mmsearch.models.revisions import name_of
@@ -70,6 +70,7 @@ class Shift:
         self._models: dict[int, StoredModel] = {}
         self._roots: dict[int, bytes] = {}
         self._hindered: dict[int, MmsearchError] = {}
+        self._presence = RootPresence()
 
     def work(self) -> None:
         """Takes and does jobs.
@@ -148,7 +149,7 @@ class Shift:
         self._looked = time.monotonic()
         self._models = {one.id: one for one in stored_models(self._store)}
         roots = {root.id: root.path for root in self._store.roots()}
-        self._roots = {number: path for number, path in roots.items() if is_root_there(path)}
+        self._roots = {number: path for number, path in roots.items() if self._presence.is_there(path)}
         away = [path for path in roots.values() if path not in self._roots.values()]
         for path in away:
             if path not in self._report.elsewhere:

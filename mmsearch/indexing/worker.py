@@ -11,20 +11,28 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 
-from mmsearch.errors import Unavailable
+from mmsearch.errors import MmsearchError, Unavailable
 from mmsearch.indexing.heartbeat import Heartbeat
 from mmsearch.indexing.shift import Shift
 from mmsearch.indexing.work import GivenUp, StoppedWaiting, WorkReport, WorkSettings, WorkTools
 from mmsearch.models.opening import Encoders
 from mmsearch.records import Progress
 from mmsearch.store.place import Place
-from mmsearch.store.refusals import NoLibrary
+from mmsearch.store.refusals import NoLibrary, TakesNoWrites
 from mmsearch.store.work import SharedStore
 
-_RETRY_SECONDS = 2.0
+# How long it waits for what holds it up: of a server that takes no writes less and less often, as each try means to
+# read and encode some files again.
+_RETRY_SECONDS, _MOST_RETRY_SECONDS = 2.0, 16.0
+# How it goes on, by what holds it up.
+_MEANWHILE: Mapping[type[MmsearchError], str] = {
+    NoLibrary: "waiting until there is one",
+    TakesNoWrites: "waiting until it can be written",
+    Unavailable: "trying again until it is there",
+}
 
 
 class Worker:
@@ -44,7 +52,10 @@ class Worker:
         self.report = WorkReport(place.location, f"{platform.node()}:{os.getpid()}")
         self._tools = WorkTools(place, encoders, settings, self.report, on_progress, on_notice)
         self._number: int | None = None
-        self._is_away = False
+        # What held it up when that was told last, how much it had stored then, and how long it has waited for it.
+        self._held_up: type[MmsearchError] | None = None
+        self._stored_then = 0
+        self._wait = _RETRY_SECONDS
 
     def run(self) -> WorkReport:
         """Works until it is stopped, or until the queue is empty where it is to end then.
@@ -71,7 +82,7 @@ class Worker:
         return self.report
 
     def _wait_for_it(self, error: Unavailable | NoLibrary) -> None:
-        """Waits a while for a server, or a library, that is not there, and says so once.
+        """Waits a while for a server, or a library, that is not there or not to be written, and says so once.
 
         Whoever starts many services together starts this one too early. One that is to end when there is nothing to do
         waits only for what was there: it would end in good order, and nobody would notice a wrong address.
@@ -81,11 +92,13 @@ class Worker:
         """
         if self._number is None and self._tools.settings.exit_when_empty:
             raise error
-        if not self._is_away:
-            how = "waiting until there is one" if isinstance(error, NoLibrary) else "trying again until it is there"
-            self._tools.on_notice(f"{error.message}; {how}.")
-        self._is_away = True
-        self._tools.settings.stop.wait(_RETRY_SECONDS)
+        if type(error) is not self._held_up or self.report.stored > self._stored_then:
+            self._tools.on_notice(f"{error.message}; {_MEANWHILE.get(type(error), _MEANWHILE[Unavailable])}.")
+            self._wait = _RETRY_SECONDS
+        self._held_up, self._stored_then = type(error), self.report.stored
+        self._tools.settings.stop.wait(self._wait)
+        if isinstance(error, TakesNoWrites):
+            self._wait = min(2 * self._wait, _MOST_RETRY_SECONDS)
 
     def _work_a_shift(self) -> None:
         """Works for as long as the connection lasts and nobody gives the worker up."""
@@ -95,7 +108,8 @@ class Worker:
             if self._number is not None:  # the connection was lost, and is there again
                 store.leave(self._number)
             self._number = number = store.enlist(report.worker, lease)
-            self._is_away = False
+            if self._held_up is not TakesNoWrites:  # that is over once something is stored
+                self._held_up = None
             with Heartbeat(tools.place, number, lease) as heart:
                 try:
                     Shift(tools, store, reader, number, heart.lost).work()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmsearch.errors import NotFound, Refused, Remedy
+from mmsearch.errors import NotFound, Refused, Remedy, Unavailable
 
 
 class NoLibrary(NotFound):
@@ -21,6 +21,10 @@ class OlderLibrary(Refused):
             "date",
             Remedy("index.once"),
         )
+
+
+class TakesNoWrites(Unavailable):
+    """A server that takes no writes for now, as its disk is full, or it was set to be read only. It can be searched."""
 
 
 class DamagedStore(Exception):

@@ -13,6 +13,8 @@ Row = tuple[Any, ...]
 Read = TypeVar("Read")
 Connection = psycopg.Connection[Row]
 Values = Sequence[object] | Mapping[str, object]
+# The present moment in UTC, to the second, as `store/times.py` writes it: of the server, as machines' clocks differ.
+NOW = """to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"')"""
 # What is kept of one state: filters are many.
 _MOST_KEPT = 1_000
 

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mmsearch.files.paths import extension_of
 from mmsearch.records import Failure, FileState, KnownFile, KnownFiles, Root
-from mmsearch.store.postgres.connected import Connected, Row, Values
+from mmsearch.store.postgres.connected import NOW, Connected, Row, Values
 from mmsearch.store.postgres.encoded import FOUND_BY_SOUND, is_whole
 from mmsearch.store.postgres.folders import below, ranges_below
-from mmsearch.store.times import now
 
 _ROOT_COLUMNS = "id, path, rules, changed, mounts, absent"
 # Files that are asked for at a time, of roots that may have millions.
@@ -33,9 +32,9 @@ class FileTables(Connected):
         row = self._one(asked, (path,))
         if row is None or row[2] != rules:  # so that a run that changes nothing writes nothing
             self._run(
-                """INSERT INTO roots (path, rules, added) VALUES (%s, %s, %s)
-                   ON CONFLICT (path) DO UPDATE SET rules = excluded.rules""",
-                (path, rules, now()),
+                f"""INSERT INTO roots (path, rules, added) VALUES (%s, %s, {NOW})
+                    ON CONFLICT (path) DO UPDATE SET rules = excluded.rules""",
+                (path, rules),
             )
             (row,) = self._rows(asked, (path,))
         return _root(row)
@@ -48,7 +47,7 @@ class FileTables(Connected):
         self._run("UPDATE roots SET absent = %s WHERE id = %s", (count, root_id))
 
     def mark_changed(self, root_ids: Iterable[int]) -> None:
-        self._run("UPDATE roots SET changed = %s WHERE id = ANY(%s::bigint[])", (now(), list(root_ids)))
+        self._run(f"UPDATE roots SET changed = {NOW} WHERE id = ANY(%s::bigint[])", (list(root_ids),))
 
     def remove_root(self, root_id: int) -> None:
         for condition in ("unread WHERE root_id", "archives WHERE root_id", "roots WHERE id"):
@@ -178,12 +177,12 @@ class FileTables(Connected):
 
     def _put_failure(self, file: FileState, reason: str, readers: str | None, model_id: int | None = None) -> None:
         self._run(
-            """INSERT INTO failures (path, root_id, size, mtime_ns, reason, noted, readers, model_id)
-               VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
-               ON CONFLICT (path, model_id) DO UPDATE SET root_id = excluded.root_id, size = excluded.size,
-                 mtime_ns = excluded.mtime_ns, reason = excluded.reason, noted = excluded.noted,
-                 readers = excluded.readers""",
-            (file.path, file.root_id, file.size, file.mtime_ns, reason, now(), readers, model_id),
+            f"""INSERT INTO failures (path, root_id, size, mtime_ns, reason, noted, readers, model_id)
+                VALUES (%s, %s, %s, %s, %s, {NOW}, %s, %s)
+                ON CONFLICT (path, model_id) DO UPDATE SET root_id = excluded.root_id, size = excluded.size,
+                  mtime_ns = excluded.mtime_ns, reason = excluded.reason, noted = excluded.noted,
+                  readers = excluded.readers""",
+            (file.path, file.root_id, file.size, file.mtime_ns, reason, readers, model_id),
         )
 
     def failures(self) -> list[Failure]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mmsearch.records import ModelIdentity
-from mmsearch.store.postgres.connected import Connected
-from mmsearch.store.times import now
+from mmsearch.store.postgres.connected import NOW, Connected
 
 if TYPE_CHECKING:
     from mmsearch.encoding.query_bank import QueryBank
@@ -23,9 +22,9 @@ class ModelTables(Connected):
     def insert_model(self, identity: ModelIdentity) -> int:
         """Adds a model that has encoded nothing yet. Returns its id."""
         return self._number(
-            """INSERT INTO models (name, revision, dimension, fingerprint, added) VALUES (%s, %s, %s, %s, %s)
-               RETURNING id""",
-            (identity.name, identity.revision, identity.dimension, identity.fingerprint, now()),
+            f"""INSERT INTO models (name, revision, dimension, fingerprint, added) VALUES (%s, %s, %s, %s, {NOW})
+                RETURNING id""",
+            (identity.name, identity.revision, identity.dimension, identity.fingerprint),
         )
 
     def rename_model(self, model_id: int, identity: ModelIdentity) -> None:
@@ -103,9 +102,9 @@ class ModelTables(Connected):
     def insert_adapter(self, name: str, version: int, model_fingerprint: str, weights: bytes, about: str) -> int:
         """Adds an adapter. Returns its id."""
         return self._number(
-            """INSERT INTO adapters (name, version, model_fingerprint, weights, about, added)
-               VALUES (%s, %s, %s, %s, %s, %s) RETURNING id""",
-            (name, version, model_fingerprint, weights, about, now()),
+            f"""INSERT INTO adapters (name, version, model_fingerprint, weights, about, added)
+                VALUES (%s, %s, %s, %s, %s, {NOW}) RETURNING id""",
+            (name, version, model_fingerprint, weights, about),
         )
 
     def delete_adapter(self, adapter_id: int) -> None:

@@ -10,13 +10,14 @@ from psycopg import errors
 
 from mmsearch.errors import Busy, Damaged, Invalid, MmsearchError, NotFound, Refused, Remedy, Unavailable, Unsupported
 from mmsearch.store.locations import shown
+from mmsearch.store.refusals import TakesNoWrites
 
 _Kinds = tuple[type[psycopg.Error], ...]
 _SHUT_DOWN: _Kinds = (
     *(errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow, errors.IdleSessionTimeout),
     errors.IdleInTransactionSessionTimeout,
 )
-_NO_ROOM: _Kinds = (errors.DiskFull, errors.OutOfMemory, errors.ConfigurationLimitExceeded, errors.IoError)
+_FAILING: _Kinds = (errors.OutOfMemory, errors.ConfigurationLimitExceeded, errors.IoError)
 _IN_THE_WAY: _Kinds = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
 _NOT_AS_WRITTEN: _Kinds = (
     *(errors.DataCorrupted, errors.IndexCorrupted, errors.UndefinedTable, errors.UndefinedColumn),
@@ -35,6 +36,11 @@ def mapped_errors(url: str) -> Iterator[None]:
             raise
         # What the client reports of a URL that it cannot read may have a part of the password in it.
         raise known from (None if isinstance(known, Invalid) else error)
+
+
+def read_only(where: str, reason: str) -> TakesNoWrites:
+    """What is told of a server that was set to be read only."""
+    return TakesNoWrites(f"The server of {where} takes no writes at present ({reason})", Remedy("database.writes"))
 
 
 def _is_torn(said: Mapping[str, object]) -> bool:
@@ -70,14 +76,16 @@ def _known(error: psycopg.Error, where: str) -> MmsearchError | None:
     if isinstance(error, errors.InsufficientPrivilege):
         return Refused(f"The role that opens {where} may not do that ({reason}); its owner can grant it.")
     if isinstance(error, errors.ReadOnlySqlTransaction):
-        return Refused(f"The server of {where} takes no writes ({reason}); name the primary one.")
+        return read_only(where, reason)
+    if isinstance(error, errors.DiskFull):
+        return TakesNoWrites(f"The server of {where} has no room left on its disk ({reason})", Remedy("database.room"))
     if isinstance(error, _SHUT_DOWN) or (error.sqlstate or "").startswith("08"):
         return Unavailable(f"The server of {where} was stopped or started anew ({reason})", Remedy("database.again"))
     if isinstance(error, (errors.TooManyConnections, errors.QueryCanceled)):
         return Unavailable(f"The server of {where} has too much to do ({reason})", Remedy("database.again"))
-    if isinstance(error, _NO_ROOM):
+    if isinstance(error, _FAILING):
         return Unavailable(
-            f"The server of {where} has no room left, or its disk fails ({reason})", Remedy("database.again")
+            f"The server of {where} has no memory left, or its disk fails ({reason})", Remedy("database.again")
         )
     if isinstance(error, _IN_THE_WAY):
         return Busy(f"Another program keeps {where} busy ({reason}); wait until it has finished.")

@@ -9,10 +9,10 @@ import json
 from collections.abc import Iterable, Sequence
 
 from mmsearch.records import EncodedItem, Failure, FileToRead, Part, StageCounts, StageState
+from mmsearch.store.postgres.connected import NOW
 from mmsearch.store.postgres.contents import ContentTables
 from mmsearch.store.postgres.encoded import is_whole
 from mmsearch.store.rows import locator_of
-from mmsearch.store.times import now
 
 # Items that are of a stage with that source: parts that a reader found may have the same one, and come before.
 _OF_STAGE = """items.source = {source} AND items.ordinal > coalesce((SELECT max(own.ordinal) FROM items AS own
@@ -54,7 +54,7 @@ class StageTables(ContentTables):
         """Says what texts the stage found in a content, or why it could not read it, in the place of what it found
         before: items of that leave, of all models.
         """
-        named = {**_named(stage), "content": content_id, "parts": len(parts), "failure": failure, "noted": now()}
+        named = {**_named(stage), "content": content_id, "parts": len(parts), "failure": failure}
         self._remove_items(
             f"items.content_id = %s AND {_OF_STAGE.format(source='%s')}",
             (content_id, stage.source),
@@ -63,10 +63,10 @@ class StageTables(ContentTables):
         self._run("DELETE FROM stage_parts WHERE content_id = %(content)s AND stage = %(stage)s", named)
         self._run(f"DELETE FROM stages WHERE content_id = %(content)s AND {_NOTES_OF_STAGE}", named)
         self._run(
-            """INSERT INTO stages (content_id, stage, version, parts, failure, noted)
-               VALUES (%(content)s, %(stage)s, %(version)s, %(parts)s, %(failure)s, %(noted)s)
-               ON CONFLICT (content_id, stage) DO UPDATE SET version = excluded.version, parts = excluded.parts,
-                 failure = excluded.failure, noted = excluded.noted""",
+            f"""INSERT INTO stages (content_id, stage, version, parts, failure, noted)
+                VALUES (%(content)s, %(stage)s, %(version)s, %(parts)s, %(failure)s, {NOW})
+                ON CONFLICT (content_id, stage) DO UPDATE SET version = excluded.version, parts = excluded.parts,
+                  failure = excluded.failure, noted = excluded.noted""",
             named,
         )
         rows = [_row_of(part) for part in parts]
@@ -126,10 +126,10 @@ class StageTables(ContentTables):
         """Says that the model cannot encode what the stage found in a content. Returns the paths of its files."""
         self._run(
             f"""INSERT INTO stages (content_id, stage, version, parts, failure, noted)
-                VALUES (%(content)s, {_NOT_ENCODED}, %(version)s, 0, %(reason)s, %(noted)s)
+                VALUES (%(content)s, {_NOT_ENCODED}, %(version)s, 0, %(reason)s, {NOW})
                 ON CONFLICT (content_id, stage) DO UPDATE SET version = excluded.version, failure = excluded.failure,
                   noted = excluded.noted""",
-            {**_named(stage), "content": content_id, "model": model_id, "reason": reason, "noted": now()},
+            {**_named(stage), "content": content_id, "model": model_id, "reason": reason},
         )
         rows = self._rows("SELECT path FROM files WHERE content_id = %s ORDER BY path", (content_id,))
         return [row[0] for row in rows]

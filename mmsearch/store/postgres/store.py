@@ -23,7 +23,7 @@ from mmsearch.store.postgres.jobs import JobTables
 from mmsearch.store.postgres.listed_files import ListedFileTables
 from mmsearch.store.postgres.measuring import MeasureTables
 from mmsearch.store.postgres.nearest import FOR_SEARCHES, NearestTables
-from mmsearch.store.postgres.refusals import mapped_errors
+from mmsearch.store.postgres.refusals import mapped_errors, read_only
 from mmsearch.store.postgres.schema import LOCKS, SCHEMA_VERSION, WRITING, migrate, written_version
 from mmsearch.store.postgres.stages import StageTables
 from mmsearch.store.postgres.whole_rows import WholeRowTables
@@ -91,7 +91,7 @@ class PostgresStore(
         the connection with it: it would hold up the others.
 
         Raises:
-            The same as `read`. Refused: the server takes no writes.
+            The same as `read`. Refused: the server is a standby. TakesNoWrites: it is set to be read only.
         """
         store = cls(lambda: _for_sharing(url, lease), is_writer=True)
         store._wait = wait
@@ -122,16 +122,16 @@ def _for_reading(url: str) -> Connection:
 
 def _for_sharing(url: str, lease: float) -> Connection:
     with mapped_errors(url), closed_on_error(_for_reading(url)) as connection:
-        _check_is_primary(connection, url)
-        idle = f"{max(1, round(1000 * lease))}ms"
-        _set(connection, {"default_transaction_read_only": "off", "idle_in_transaction_session_timeout": idle})
+        connection.execute("RESET default_transaction_read_only")  # as the server has it, which may change that
+        _check_takes_writes(connection, url)
+        _set(connection, {"idle_in_transaction_session_timeout": f"{max(1, round(1000 * lease))}ms"})
         _notice_lost_clients(connection)
         return connection
 
 
 def _for_writing(url: str) -> Connection:
     with mapped_errors(url), closed_on_error(connect(url)) as connection:
-        _check_is_primary(connection, url)
+        _check_takes_writes(connection, url)
         _take_lock(connection, url)
         version = written_version(connection)
         _check_not_newer(version or 0, url)
@@ -141,9 +141,11 @@ def _for_writing(url: str) -> Connection:
         return connection
 
 
-def _check_is_primary(connection: Connection, url: str) -> None:
+def _check_takes_writes(connection: Connection, url: str) -> None:
     if connection.info.parameter_status("in_hot_standby") == "on":
         raise Refused(f"The server of {shown(url)} is a standby, which takes no writes; name the primary one.")
+    if connection.info.parameter_status("default_transaction_read_only") == "on":
+        raise read_only(shown(url), "default_transaction_read_only is on")
 
 
 def _take_lock(connection: Connection, url: str) -> None:
