@@ -99,6 +99,23 @@ def test_of_equals_the_older_comes_first_and_all_are_found_that_are_asked_for(li
     assert library.nearest(1, "text", unit_rows(1, 5)[0], 5, Filters())[0].tolist() == []
 
 
+def test_of_a_larger_graph_more_is_looked_at(library: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmsearch.store.postgres import nearest
+
+    stored = unit_rows(ITEMS, 1)
+    stored[7] = stored[3]
+
+    def found(is_of: int) -> int:
+        """How many of the ten nearest to each of some queries, where a graph of so many is a small one."""
+        monkeypatch.setattr(nearest, "_EF_IS_OF", is_of)
+        nearest_ids = [library.nearest(1, "image", query, 10, Filters()).item_ids for query in unit_rows(100, 6)]
+        best = np.argsort(-(unit_rows(100, 6) @ stored.T), kind="stable")[:, :10] + 1
+        return sum(len(np.intersect1d(*both)) for both in zip(nearest_ids, best, strict=True))
+
+    monkeypatch.setattr(nearest, "_LEAST_EF", 10)
+    assert found(is_of=ITEMS // 60) > found(is_of=ITEMS)
+
+
 def test_nothing_stays_set_after_a_query(library: PostgresStore) -> None:
     def set_now() -> tuple[object, ...] | None:
         return library.connection.execute(

@@ -32,8 +32,10 @@ _LEAST_SAMPLE, _SAMPLE_BY_ROOT = 400, 0.25
 # In a graph so many items are looked at before the first is given (pgvector takes up to 1,000). Of the ten that hold
 # with all of 100,000 photos compared so 98 % are found where these are mixtures of 600, a crowd beside each, and 99 %
 # where they are of 2,100; with 240 it is 94 % and 99 % (`benchmarks/team_search.py`).
-# Where some are filtered out the ten lie further apart: .978 of those among every other photo with 400.
+# Where some are filtered out the ten lie further apart: .978 of those among every other photo with 400. In larger
+# graphs more are looked at: of a million mixtures of 600 photos 400 find .80 of the ten, and 1,000 .91.
 _LEAST_EF, _LEAST_EF_FILTERED, _MOST_EF = 400, 500, 1_000
+_EF_IS_OF, _EF_GROWS = 100_000, 0.4
 # So many are looked at when one is put into the graph. Texts lie apart from the pictures that they ask for: in a graph
 # made with pgvector's 64 a text finds .90 of the ten of 100,000 photos, in this one .99.
 _EF_CONSTRUCTION = 200
@@ -229,14 +231,15 @@ class NearestTables(Connected):
         taken = round(_TAKEN_BY_COUNT * asked.count)
         found = f"""SELECT item_id, vector FROM {space.table} AS near WHERE ({asked.held})
             ORDER BY {_indexed(space.dimension)} <#> %b::halfvec({space.dimension:d}) LIMIT {taken:d}"""
-        ef = max(_LEAST_EF_FILTERED, taken)
+        ef = max(_looked_at(_LEAST_EF_FILTERED, space.rows), taken)
         return self._best_found(found, (*asked.values, asked.rounded), asked, ef, "relaxed_order")
 
     def _by_graph_alone(self, space: _Space, asked: _Asked) -> list[Row]:
         """The same where nothing is filtered, and no item is looked up."""
         found = f"""SELECT item_id, vector FROM {space.table}
             ORDER BY {_indexed(space.dimension)} <#> %b::halfvec({space.dimension:d}) LIMIT {asked.count:d}"""
-        rows = self._best_found(found, (asked.rounded,), asked, max(_LEAST_EF, asked.count), "off")
+        ef = max(_looked_at(_LEAST_EF, space.rows), asked.count)
+        rows = self._best_found(found, (asked.rounded,), asked, ef, "off")
         return rows if len(rows) >= asked.count else self._by_graph(space, asked)
 
     def _best_found(self, found: str, values: Sequence[Any], asked: _Asked, ef: int, iterative_scan: str) -> list[Row]:
@@ -291,6 +294,11 @@ class NearestTables(Connected):
         with self.transaction():
             self.set_setting(f"removed before {graph}", str(removed))
         return True
+
+
+def _looked_at(least: int, rows: int) -> int:
+    """How many items are looked at in a graph of so many, where `least` is for _EF_IS_OF of them and fewer."""
+    return round(least * math.pow(max(1.0, rows / _EF_IS_OF), _EF_GROWS))
 
 
 def _near(rows: Sequence[Row], among: int, is_exact: bool = True) -> NearItems:
