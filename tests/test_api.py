@@ -17,7 +17,7 @@ from mmsearch import Adapters, Care, Client, Fusions, Library, Models
 ELSEWHERE = {
     "Any", "BaseException", "Callable", "ClassVar", "Counter", "Event", "Image", "Iterable", "Iterator", "Mapping",
     "None", "PathLike", "Sequence", "TracebackType", "bool", "bytes", "datetime", "dict", "float", "int", "list",
-    "object", "os", "str", "threading", "tuple", "type",
+    "object", "os", "set", "str", "threading", "tuple", "type",
 }  # fmt: skip
 DOORS = (Library, Models, Adapters, Fusions, Care, Client)
 

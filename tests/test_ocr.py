@@ -161,4 +161,4 @@ def test_without_the_extra_the_command_says_how_to_get_it(
     done = command("index", home, "--ocr")
     assert done.code == 2
     assert "Reading text in pictures needs rapidocr; install it with" in done.err
-    assert "'.[ocr]'" in done.err
+    assert "[ocr]" in done.err

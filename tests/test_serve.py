@@ -371,5 +371,5 @@ def test_a_plain_installation_is_told_of_the_extra(library: Path, tmp_path: Path
         env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    assert ".[serve]" in done.stderr
+    assert "[serve]" in done.stderr
     assert json.dumps(done.stdout) == '""'

@@ -293,7 +293,7 @@ def test_no_output_has_the_password(postgres: PostgresServer, url: str, home: Pa
 def test_without_the_extra_it_is_refused_by_name(mmsearch: Mmsearch, monkeypatch: pytest.MonkeyPatch) -> None:
     known = KINDS["postgres"]
     monkeypatch.setitem(KINDS, "postgres", Kind("nobody_has_psycopg.place", known.extra, ("nobody_has_psycopg",), ""))
-    with pytest.raises(Unsupported, match=r"needs the extra mmsearch\[postgres\], which is not installed"):
+    with pytest.raises(Unsupported, match="needs the extra postgres, which is not installed"):
         Library("postgres://db/photos")
 
 
