@@ -78,6 +78,27 @@ def test_whatever_answers_can_be_scrolled_to(page: Page, server: Server) -> None
     assert page.names[-1] == os.path.basename(last)
 
 
+def test_what_could_not_be_had_comes_once_the_server_can_be_reached_again(page: Page, server: Server) -> None:
+    page.open("?q=ships&min_score=0")
+
+    def cut_off(is_offline: bool) -> None:
+        speed = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        page.driver.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": is_offline, **speed})
+
+    page.driver.execute_cdp_cmd("Network.enable", {})
+    first, found = {*page.names}, page.text("#summary")
+    cut_off(True)
+    try:
+        page.run("scrollTo(0, document.body.scrollHeight)")
+        wait_for(lambda: "more found" not in page.text("#summary"))
+    finally:
+        cut_off(False)
+    # Nobody scrolls.
+    wait_for(lambda: {*page.names} - first)
+    assert "found" in found and "found" in page.text("#summary")
+    assert all("DISCONNECTED" in complaint for complaint in page.complaints())
+
+
 def test_of_a_long_list_only_what_is_near_the_window_is_in_the_page(page: Page) -> None:
     height = WIDE[1]
     assert page.run(EDGES)["bottom"] < 2 * height

@@ -34,7 +34,7 @@ export class Grid {
   /**
    * `load(offset, limit, signal)` gives {hits, total, isExact}; `tile(hit, index, item)` fills an item; `heading(hit)` is what
    * stands over it and those beside it, or null; `moved(index)` is told the last one of the first row in sight, `grown()` that
-   * there are more, or fewer, than was known, and `failed(error)` why some cannot be shown.
+   * there are more, or fewer, than was known, or what failed is here, and `failed(error)` why some cannot be shown.
    */
   constructor(element, { load, tile, heading, moved, grown, failed }) {
     this.#element = element;
@@ -151,7 +151,7 @@ export class Grid {
   }
 
   #put(chunk, hits) {
-    Object.assign(chunk, { hits, loading: null, isShort: false, isWanted: false });
+    Object.assign(chunk, { hits, loading: null, isShort: false, isWanted: false, wait: undefined });
     this.#lay(chunk);
   }
 
@@ -251,12 +251,13 @@ export class Grid {
     } catch (error) {
       if (error.name === "AbortError") chunk.loading = null;
       if (generation !== this.#generation || error.name === "AbortError") return;
-      setTimeout(() => { chunk.loading = null; }, 2000); // the next scroll asks once more
+      chunk.wait = Math.min(2 * (chunk.wait ?? 1000), 30_000);
+      setTimeout(() => this.#again(chunk, generation), chunk.wait);
       this.#onFailure(error);
       return;
     }
     if (generation !== this.#generation) return;
-    const [anchor, before] = [this.#firstSeen(scrollY - this.#top()), chunk.height];
+    const [anchor, before, hasFailed] = [this.#firstSeen(scrollY - this.#top()), chunk.height, chunk.wait !== undefined];
     this.#put(chunk, found.hits);
     const isNews = found.total !== this.#total || found.isExact !== this.#isExact;
     if (isNews) this.#count(found.total, found.isExact);
@@ -264,7 +265,13 @@ export class Grid {
     // What was above the window and has become higher, or lower, must not move what a person looks at.
     if (chunk.number < Math.floor(anchor / CHUNK)) scrollBy({ top: chunk.height - before, behavior: "instant" });
     this.#update();
-    if (isNews) this.#onGrowth();
+    if (isNews || hasFailed) this.#onGrowth();
+  }
+
+  /** Who waits at the end of the page does not scroll any more: what could not be had is asked for again. */
+  #again(chunk, generation) {
+    chunk.loading = null;
+    if (generation === this.#generation) this.#update();
   }
 
   #draw(chunk, part) {
