@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.tables import table
+from benchmarks.tables import percent, table
 from mmsearch.encoding.protocol import text_vectors
 from mmsearch.encoding.query_bank import query_bank_of
 from mmsearch.evaluation.datasets import Dataset, Example
 from mmsearch.evaluation.embedding import embed
-from mmsearch.evaluation.metrics import Estimate, estimate
+from mmsearch.evaluation.metrics import estimate
 from mmsearch.models.opening import open_encoder
 
 WEIGHTS = (0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0)
@@ -82,7 +82,7 @@ def main() -> None:
                 others.append(float(((wider[first] == name) & (kinds[first] != kind)).mean()))
                 same.append(float((kinds[first] == kind).mean()))
         groups = np.repeat(np.arange(len(others) // PICTURES), PICTURES)
-        rows.append([f"{weight:g}", *(_percent(estimate(shares, groups=groups)) for shares in (others, same))])
+        rows.append([f"{weight:g}", *(percent(estimate(shares, groups=groups), ".0f") for shares in (others, same))])
     print(table(["weight", "of the other kinds, of the first ten", "of that kind"], rows))
 
 
@@ -103,10 +103,6 @@ def _photos(pairs: Path) -> list[Photo]:
         for path in chance.sample(paths, min(OF_A_KIND, len(paths)))
     ]
     return found + [Photo(path, "", "") for path in chance.sample(others, 250)]
-
-
-def _percent(found: Estimate) -> str:
-    return f"{100 * found.value:.0f} [{100 * found.low:.0f}, {100 * found.high:.0f}]"
 
 
 if __name__ == "__main__":

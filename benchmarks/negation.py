@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.tables import table
+from benchmarks.tables import percent, table
 from mmsearch import Library, Query, Session, Term
-from mmsearch.evaluation.metrics import Estimate, estimate
+from mmsearch.evaluation.metrics import estimate
 from mmsearch.searching.query import text_terms
 
 FIRST = 10
@@ -84,7 +84,7 @@ def main() -> None:
             library.index([photos])
             with library.session() as session:
                 rows = [row_of(name, terms, cases, session) for name, terms in WAYS.items()]
-    print(table(["the query", "of the first ten, A alone", "of the first ten, B too"], rows))
+    print(table(["the query", "% of the first ten: A alone", "% of the first ten: B too"], rows))
     print(f"\n{len(cases)} pairs of A and B, {len(lines):,} photos.")
 
 
@@ -106,12 +106,7 @@ def row_of(name: str, terms: Terms, cases: list[Case], session: Session) -> list
         hits = [Path(hit.path).name for hit in session.search(query).hits]
         wanted.append(len(case.alone.intersection(hits)) / FIRST)
         unwanted.append(len(case.both.intersection(hits)) / FIRST)
-    return [name, *(percent(estimate(np.array(shares))) for shares in (wanted, unwanted))]
-
-
-def percent(one: Estimate) -> str:
-    """With its 95 % interval."""
-    return f"{100 * one.value:.0f} % [{100 * one.low:.0f}, {100 * one.high:.0f}]"
+    return [name, *(percent(estimate(np.array(shares)), ".0f") for shares in (wanted, unwanted))]
 
 
 if __name__ == "__main__":

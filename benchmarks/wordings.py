@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tables import table
+from benchmarks.tables import percent, table
 from mmsearch.encoding.protocol import text_vectors
 from mmsearch.encoding.query_bank import query_bank_of
 from mmsearch.evaluation.datasets import Dataset, Example
 from mmsearch.evaluation.embedding import embed
-from mmsearch.evaluation.metrics import Estimate, estimate
+from mmsearch.evaluation.metrics import estimate
 from mmsearch.models.opening import open_encoder
 from mmsearch.records import FloatMatrix
 
@@ -63,15 +63,11 @@ def main() -> None:
     ways[f"the mean of {len(TEMPLATES)} templates"] = means / np.linalg.norm(means, axis=1, keepdims=True)
     as_it_is = found(plain)
     rows = [
-        [name, _percent(estimate(found(vectors))), _percent(estimate(found(vectors) - as_it_is), "+")]
+        [name, percent(estimate(found(vectors))), percent(estimate(found(vectors) - as_it_is), "+.1f")]
         for name, vectors in ways.items()
     ]
     print(f"{len(lines):,} photos and queries, {dataset.model}")
     print(table(["the query", "R@10", "more than as it is"], rows))
-
-
-def _percent(one: Estimate, sign: str = "") -> str:
-    return f"{100 * one.value:{sign}.1f} [{100 * one.low:{sign}.1f}, {100 * one.high:{sign}.1f}]"
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from browsing import Page, browser
 from library_places import BOTH, FOLDER, Databases, Folders, Places
-from postgres_server import PostgresServer, running_server, why_there_is_none
+from postgres_server import PostgresServer, running_server
 from serving import Server
 
 from mmsearch import Library, MmsearchError
@@ -226,8 +226,13 @@ def mmsearch(tmp_path: Path) -> Mmsearch:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server of the tests' own."""
-    if reason := why_there_is_none():
-        pytest.skip(reason)
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def own_server() -> Iterator[PostgresServer]:
+    """A server that a test may do anything to: stop it, kill it, fill its disk."""
     with running_server() as server:
         yield server
 

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import pytest
+
 # Whom a server runs as where the tests run as root, which PostgreSQL refuses.
 UNPRIVILEGED = "nobody"
 # Connections as this role need its password; all others are trusted.
@@ -144,7 +146,9 @@ class PostgresServer:
 
 @contextmanager
 def running_server(within: Path | None = None) -> Iterator[PostgresServer]:
-    """A new server, in a folder within that one, stopped and removed at the end."""
+    """A new server, in a folder within that one, stopped and removed at the end; the test is skipped without one."""
+    if reason := why_there_is_none():
+        pytest.skip(reason)
     with _own_folder(within) as folder, closing(PostgresServer(folder, _programs(folder))) as server:
         server.make()
         yield server

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import place_notes
-from postgres_server import running_server, running_standby, why_there_is_none
+from postgres_server import running_server, running_standby
 from serving import running
 from test_monitoring import _wait_until, numbers, told_of
 from test_worker import queue, workers
@@ -120,8 +120,6 @@ def labels_in(expression: str) -> set[tuple[str, str]]:
 @pytest.mark.slow
 def test_alerts_and_the_dashboard_ask_for_numbers_that_are_told(tmp_path: Path) -> None:
     """By what is scraped of a library that has all there is to be told of: a queue, failures, standbys, an archive."""
-    if reason := why_there_is_none():
-        pytest.skip(reason)
     place_notes(tmp_path / "notes")
     (tmp_path / "notes" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
     with running_server() as server:

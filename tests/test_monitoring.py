@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 from conftest import refused
-from postgres_server import GUARDED, PASSWORD, PostgresServer, running_server, running_standby, why_there_is_none
+from postgres_server import GUARDED, PASSWORD, PostgresServer, running_server, running_standby
 from serving import running
 from test_worker import library_model, make_tree, queue
 
@@ -291,8 +291,6 @@ def test_a_database_that_is_away_is_told_and_nothing_else_is(url: str, notes: Pa
 
 @pytest.mark.slow
 def test_how_far_standbys_are_behind_is_told_by_both(notes: Path) -> None:
-    if reason := why_there_is_none():
-        pytest.skip(reason)
     with running_server() as own_server:
         url = own_server.new_database()
         with Library(url) as library:

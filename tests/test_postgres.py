@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +18,7 @@ from postgres_server import (
     PASSWORD,
     PostgresServer,
     restored_server,
-    running_server,
     running_standby,
-    why_there_is_none,
 )
 
 from mmsearch.errors import Busy, Invalid, MmsearchError, NotFound, Refused, Unavailable, Unsupported
@@ -38,15 +35,6 @@ DIMENSION = 8
 @pytest.fixture
 def url(postgres: PostgresServer) -> str:
     return postgres.new_database()
-
-
-@pytest.fixture
-def own_server() -> Iterator[PostgresServer]:
-    """A server that a test may stop and kill."""
-    if reason := why_there_is_none():
-        pytest.skip(reason)
-    with running_server() as server:
-        yield server
 
 
 def write(url: str) -> PostgresStore:

@@ -17,7 +17,7 @@ from typing import IO
 import pytest
 from conftest import place_notes, run_mmsearch
 from interrupting import clock_off_by
-from postgres_server import UNPRIVILEGED, PostgresServer, running_server, why_there_is_none
+from postgres_server import UNPRIVILEGED, PostgresServer, running_server
 from test_worker import Worker, assert_same, finished, made_alone, make_tree, many_pictures, queue, start
 
 from mmsearch import Library
@@ -130,20 +130,9 @@ def disk() -> Iterator[Disk]:
         os.rmdir(folder)
 
 
-@pytest.fixture
-def own_server() -> Iterator[PostgresServer]:
-    """A server that a test may do anything to."""
-    if reason := why_there_is_none():
-        pytest.skip(reason)
-    with running_server() as server:
-        yield server
-
-
 @contextmanager
 def small_server(disk: Disk, what: str) -> Iterator[tuple[PostgresServer, str]]:
     """A server with a database of which the tables alone, or all and its log, lie on the small disk."""
-    if reason := why_there_is_none():
-        pytest.skip(reason)
     with running_server(disk.folder if what == "log" else None) as server:
         if what == "tables":
             shutil.chown(disk.folder, UNPRIVILEGED)

@@ -73,8 +73,12 @@ def bytes_at(stream: IO[bytes], place: int, count: int) -> bytes:
 
 def stored_bytes(stream: IO[bytes], entry: ZipEntry) -> bytes:
     """All bytes of a member that is not packed."""
-    local = bytes_at(stream, entry.at, LOCAL_BYTES)
-    return bytes_at(stream, entry.at + LOCAL_BYTES + number_in(local, 26, 2) + number_in(local, 28, 2), entry.unpacked)
+    return bytes_at(stream, data_begins(bytes_at(stream, entry.at, LOCAL_BYTES), entry), entry.unpacked)
+
+
+def data_begins(local: bytes, entry: ZipEntry) -> int:
+    """Where the bytes of a member begin, whose local header (its first LOCAL_BYTES) that is."""
+    return entry.at + LOCAL_BYTES + number_in(local, 26, 2) + number_in(local, 28, 2)
 
 
 def number_in(data: bytes, start: int, count: int) -> int:

@@ -10,7 +10,14 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
+
+    from mmsearch.errors import Remedy
+
+    # Adds to a sentence what helps, in the words of a skin.
+    Worded = Callable[[str, Remedy | None], str]
 
 # Embeddings, overrides and isolates that turn the direction of what follows.
 _DIRECTION = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}

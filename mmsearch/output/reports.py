@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mmsearch.files.member_paths import ARCHIVE_EXTENSIONS
@@ -16,12 +16,12 @@ from mmsearch.records import BUILTIN_MODEL
 from mmsearch.store.locations import is_url
 
 if TYPE_CHECKING:
-    from mmsearch.errors import Remedy
     from mmsearch.indexing.preview import IndexPreview
     from mmsearch.indexing.report import FailedFile, IndexReport, StageReport
     from mmsearch.indexing.walking import WalkProblem, WalkRules
     from mmsearch.library.contents import Forgotten, StageStatus, Status
     from mmsearch.library.models import LibraryModel
+    from mmsearch.output import Worded
 
 _SHOWN_FAILURES = 5
 # What each stage looks for.
@@ -94,7 +94,7 @@ def _is_beside(report: IndexReport) -> bool:
     return report.searched not in ("", report.model)
 
 
-def notes(report: IndexReport, worded: Callable[[str, Remedy | None], str]) -> list[str]:
+def notes(report: IndexReport, worded: Worded) -> list[str]:
     """What a person should know beside the summary: one sentence each; `worded` adds what helps."""
     said = []
     if report.resumed:
@@ -160,7 +160,7 @@ def _models_said(report: IndexReport) -> list[str]:
     return said
 
 
-def _stages_said(stages: Sequence[StageReport], worded: Callable[[str, Remedy | None], str]) -> list[str]:
+def _stages_said(stages: Sequence[StageReport], worded: Worded) -> list[str]:
     """What stages did in a run, and what hindered them."""
     said = []
     for stage in stages:
@@ -230,7 +230,7 @@ def notes_on_forgetting(path: str, done: Forgotten) -> list[str]:
     ]
 
 
-def print_status(status: Status, failed: bool, partial: bool, worded: Callable[[str, Remedy | None], str]) -> None:
+def print_status(status: Status, failed: bool, partial: bool, worded: Worded) -> None:
     """A library's status for a person, on stdout; with `failed` or `partial` those files, a line each.
 
     `worded` adds what helps.

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from mmsearch.errors import Remedy
 from mmsearch.output import visible
 
 if TYPE_CHECKING:
-    # Adds what helps to a sentence, in the words of a skin.
-    Worded = Callable[[str, Remedy | None], str]
+    from mmsearch.output import Worded
 
 _SHOWN_KINDS = 8
 

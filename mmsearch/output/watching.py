@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,8 @@ from mmsearch.output import visible
 from mmsearch.output.reports import notes, summary
 
 if TYPE_CHECKING:
-    from mmsearch.errors import Remedy
     from mmsearch.indexing.watching.events import WatchEvent
+    from mmsearch.output import Worded
 
 
 def line(event: WatchEvent) -> str | None:
@@ -20,7 +19,7 @@ def line(event: WatchEvent) -> str | None:
     return None if event.report is None else summary(event.report)
 
 
-def sentences(event: WatchEvent, worded: Callable[[str, Remedy | None], str]) -> list[str]:
+def sentences(event: WatchEvent, worded: Worded) -> list[str]:
     """What a person should know beside that; `worded` adds what helps."""
     paths = ", ".join(visible(os.fsdecode(path)) for path in event.paths)
     if event.report is not None:

@@ -18,7 +18,7 @@ from mmsearch.files.zip_directory import (
     STORED,
     ZipEntry,
     bytes_at,
-    number_in,
+    data_begins,
 )
 from mmsearch.reading.decompressing import LZMA, METHODS, Decompressor, decompressor_of
 from mmsearch.reading.reader import ReadLimits, UnreachableFile, UnreadableFile, unreachable
@@ -52,7 +52,7 @@ def unpacked_blocks(stream: IO[bytes], member: ZipEntry, size: int) -> Iterator[
     local = bytes_at(stream, member.at, LOCAL_BYTES) if member.at < size else b""
     if len(local) < LOCAL_BYTES or not local.startswith(MAGIC):
         raise UnreadableFile("damaged zip")
-    place = member.at + LOCAL_BYTES + number_in(local, 26, 2) + number_in(local, 28, 2)
+    place = data_begins(local, member)
     end = size if member.packed is None else min(size, place + member.packed)
     starts, engine = place, _engine_of(member)
     while engine is None or not engine.eof:
