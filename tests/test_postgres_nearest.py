@@ -12,8 +12,10 @@ from postgres_server import PostgresServer
 
 from mmsearch.records import Content, EncodedItem, FileState, Filters, FloatMatrix, ModelIdentity
 from mmsearch.store.models import add_model
+from mmsearch.store.postgres.enough import Enough, looked_at_in
 
 if TYPE_CHECKING:
+    from mmsearch.store.postgres.nearest import SpaceTable
     from mmsearch.store.postgres.store import PostgresStore
 
 DIMENSION, ITEMS = 16, 1_200
@@ -35,13 +37,13 @@ def library(postgres: PostgresServer) -> Iterator[PostgresStore]:
 @contextmanager
 def filled_store(postgres: PostgresServer) -> Iterator[PostgresStore]:
     """A store with items in folders, and a graph of them."""
-    from mmsearch.store.postgres import nearest
+    from mmsearch.store.postgres import graphs, nearest
     from mmsearch.store.postgres.store import PostgresStore
 
     rows = unit_rows(ITEMS, 1)
     rows[7] = rows[3]
     with closing(PostgresStore.write(postgres.new_database())) as store, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nearest, "LEAST_ITEMS", ITEMS)
+        patch.setattr(graphs, "LEAST_ITEMS", ITEMS)
         patch.setattr(nearest, "_FEW_BY_ROOT", 3.0)
         with store.transaction():
             model_id = add_model(store, ModelIdentity("made-up", "1", DIMENSION, "f" * 32))
@@ -99,21 +101,98 @@ def test_of_equals_the_older_comes_first_and_all_are_found_that_are_asked_for(li
     assert library.nearest(1, "text", unit_rows(1, 5)[0], 5, Filters())[0].tolist() == []
 
 
-def test_of_a_larger_graph_more_is_looked_at(library: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mmsearch.store.postgres import nearest
+def space_of(store: PostgresStore) -> SpaceTable:
+    space = store._space(1, "image")
+    assert space is not None and space.has_graph
+    return space
 
-    stored = unit_rows(ITEMS, 1)
+
+def test_how_much_of_a_graph_is_looked_at_is_measured_for_what_people_ask(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mmsearch.encoding.query_bank import QueryBank
+    from mmsearch.store.postgres import graphs
+
+    monkeypatch.setattr(graphs, "_EF_CONSTRUCTION", 32)
+    stored, queries = unit_rows(ITEMS, 1), unit_rows(200, 6)
     stored[7] = stored[3]
+    best = np.argsort(-(queries @ stored.T), kind="stable")[:, :10] + 1
+    with filled_store(postgres) as store:
 
-    def found(is_of: int) -> int:
-        """How many of the ten nearest to each of some queries, where a graph of so many is a small one."""
-        monkeypatch.setattr(nearest, "_EF_IS_OF", is_of)
-        nearest_ids = [library.nearest(1, "image", query, 10, Filters()).item_ids for query in unit_rows(100, 6)]
-        best = np.argsort(-(unit_rows(100, 6) @ stored.T), kind="stable")[:, :10] + 1
-        return sum(len(np.intersect1d(*both)) for both in zip(nearest_ids, best, strict=True))
+        def share_found() -> float:
+            near = [store.nearest(1, "image", query, 10, Filters()).item_ids for query in queries]
+            return sum(len(np.intersect1d(*both)) for both in zip(near, best, strict=True)) / best.size
 
-    monkeypatch.setattr(nearest, "_LEAST_EF", 10)
-    assert found(is_of=ITEMS // 60) > found(is_of=ITEMS)
+        assert space_of(store).looked_at == 400  # as there are no texts to ask with
+        with store.transaction():
+            store.put_query_bank(1, QueryBank(queries[:100], sharpness=8.0, centre=0.0))
+        monkeypatch.setattr(graphs, "_ASKED", 10)
+        monkeypatch.setattr(graphs, "_TRIED", (10, 15, 20, 40, 80))
+        enough = []
+        for wanted in (0.0, 0.985, 0.998):
+            monkeypatch.setattr(graphs, "_WANTED", wanted)
+            forget_measured(store)
+            assert store.build_nearest() == 0
+            enough.append(space_of(store).looked_at)
+            assert share_found() >= wanted - 0.005
+        assert enough == sorted(set(enough)) and enough[0] == 10
+
+
+def test_it_is_measured_again_once_the_graph_has_grown_or_is_another(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mmsearch.encoding.query_bank import QueryBank
+    from mmsearch.store.postgres import graphs
+
+    with filled_store(postgres) as store:
+        with store.transaction():
+            store.put_query_bank(1, QueryBank(unit_rows(50, 6), sharpness=8.0, centre=0.0))
+        assert store.build_nearest() == 0
+        first = Enough(150, ITEMS)
+        assert space_of(store).enough == first
+        for grown, measured in ((1.1, first), (1.3, Enough(150, round(1.3 * ITEMS)))):
+            with store.transaction():
+                content_id = store.put_content(Content(repr(grown).encode(), "document", 10))
+                missing = unit_rows(round(grown * ITEMS) - store.item_count(), 8)
+                store.add_items(content_id, 1, [EncodedItem("image", row) for row in missing])
+                store.put_file(FileState(store.roots()[0].id, b"/all/%f.pdf" % grown, 10, 1), content_id)
+            store.connection.execute("ANALYZE vectors_1_image")
+            assert store.build_nearest() == 0
+            assert space_of(store).enough == measured
+        assert space_of(store).looked_at == 150
+        with store.transaction():
+            store.remove_files(store.files_below(b"/all/half"))
+            store.remove_orphans()
+        monkeypatch.setattr(graphs, "_TRIED", (200,))
+        assert store.build_nearest() == 1
+        assert space_of(store).enough == Enough(200, round(1.3 * ITEMS) - ITEMS // 2)
+
+
+def test_what_is_to_be_found_is_what_a_search_finds_with_hubs_corrected(library: PostgresStore) -> None:
+    from mmsearch.encoding.query_bank import QueryBank
+
+    stored, query = unit_rows(ITEMS, 1).astype(np.float16), unit_rows(1, 5)[0]
+    bank = QueryBank(unit_rows(50, 6), sharpness=8.0, centre=0.0)
+    corrected = stored.astype(np.float32) @ query + bank.numbers(stored)
+    best = (np.argsort(-corrected)[:10] + 1).tolist()
+    assert best != (np.argsort(-(stored @ query))[:10] + 1).tolist()
+    assert library._right(space_of(library), bank, query).item_ids == set(best)
+
+
+@pytest.mark.parametrize(("rows", "looked_at"), [(50_000, 240), (100_000, 240), (400_000, 418)])
+def test_of_a_graph_that_has_grown_more_is_looked_at(rows: int, looked_at: int) -> None:
+    assert round(Enough(240, 100_000).among(rows)) == looked_at
+    assert Enough.read(str(Enough(240, 100_000))) == Enough(240, 100_000)
+
+
+@pytest.mark.parametrize("setting", [None, "", "240", "240 of", "many of 10", "1 of 2 of 3"])
+def test_what_nobody_has_measured_is_not_read(setting: str | None) -> None:
+    assert Enough.read(setting) is None
+
+
+def forget_measured(store: PostgresStore) -> None:
+    with store.transaction():
+        store.remove_setting(looked_at_in("vectors_1_image"))
 
 
 def test_nothing_stays_set_after_a_query(library: PostgresStore) -> None:

@@ -1102,7 +1102,15 @@ def test_all_rows_move_to_another_store(store: Store, other: str, new_place: Cal
 
 def test_what_tells_of_a_store_itself_stays_with_it() -> None:
     fingerprint = "0123456789abcdef" * 2
-    for key in ("library_id", "state", "schema", "words", f"codes {fingerprint[:16]}-image", "removed before graph"):
+    for key in (
+        "library_id",
+        "state",
+        "schema",
+        "words",
+        f"codes {fingerprint[:16]}-image",
+        "removed before graph",
+        "looked at in graph",
+    ):
         assert not belongs_to_library(key), key
     for key in ("model_id", "items_removed", "calibration", f"adapter_id {fingerprint}", "stage ocr", "graph"):
         assert belongs_to_library(key), key

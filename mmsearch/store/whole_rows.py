@@ -68,7 +68,7 @@ TABLES = (
 # Of settings those that tell of the store itself: who it is, its word index, how often it was tidied up, and its queue;
 # and the records of files that were derived from it.
 _OF_THE_STORE = frozenset(("library_id", "state", "schema", "words", "words_removed", "compacted_at"))
-_OF_ITS_FILES = re.compile(r"removed before |jobs_done |paused |(?!adapter_version )\S+ [0-9a-f]{16}-")
+_OF_ITS_FILES = re.compile(r"removed before |looked at in |jobs_done |paused |(?!adapter_version )\S+ [0-9a-f]{16}-")
 
 
 def belongs_to_library(key: str) -> bool:

@@ -18,42 +18,27 @@ import numpy as np
 from mmsearch.records import Filters, FloatMatrix, Modality, NearItems
 from mmsearch.store.postgres.connected import Connected, Row
 from mmsearch.store.postgres.connecting import HalfVector
+from mmsearch.store.postgres.enough import MOST_EF, USUAL, Enough, graph_of, looked_at_in
 from mmsearch.store.postgres.filters import contents_joined, filter_condition
-from mmsearch.store.postgres.schema import BUILDING, LOCKS
 from mmsearch.store.postgres.spaces import space_table
 
-# Spaces with fewer items have no graph: to compare all of them takes some milliseconds.
-LEAST_ITEMS = 10_000
 # What passes filters is compared exactly where that is no more than so many times the root of all: a step in the graph
 # takes six times as long as to compare one vector, and a graph is gone the further in the fewer pass.
 _FEW_BY_ROOT = 30.0
 # Of so many items it is looked at how many pass the filters: more in large spaces, where fewer are few.
 _LEAST_SAMPLE, _SAMPLE_BY_ROOT = 400, 0.25
-# In a graph so many items are looked at before the first is given (pgvector takes up to 1,000). Of the ten that hold
-# with all of 100,000 photos compared so 98 % are found where these are mixtures of 600, a crowd beside each, and 99 %
-# where they are of 2,100; with 240 it is 94 % and 99 % (`benchmarks/team_search.py`).
-# Where some are filtered out the ten lie further apart: .978 of those among every other photo with 400. In larger
-# graphs more are looked at: of a million mixtures of 600 photos 400 find .80 of the ten, and 1,000 .91.
-_LEAST_EF, _LEAST_EF_FILTERED, _MOST_EF = 400, 500, 1_000
-_EF_IS_OF, _EF_GROWS = 100_000, 0.4
-# So many are looked at when one is put into the graph. Texts lie apart from the pictures that they ask for: in a graph
-# made with pgvector's 64 a text finds .90 of the ten of 100,000 photos, in this one .99.
-_EF_CONSTRUCTION = 200
+# Where some are filtered out the ten lie further apart: .978 of those among every other photo with 400, .990 with 500.
+_MORE_WHERE_FILTERED = 1.25
 # So many times as many items as are wanted are taken of it where some are filtered out on the way, as they come in no
 # order then.
 _TAKEN_BY_COUNT = 1.2
 # Of connections that search. So far a graph is gone on in until enough pass the filters, in items, and as a multiple of
 # the server's work_mem. And no statement of a search takes so long that it was worth to compile it.
 FOR_SEARCHES = {"hnsw.max_scan_tuples": "50000", "hnsw.scan_mem_multiplier": "8", "jit": "off"}
-# A graph is made anew when as many items as this share of its own have left the library: vacuum takes 12 ms to take one
-# out of it.
-_MOST_REMOVED = 0.2
-# A graph holds vectors with up to so many dimensions.
-_MOST_DIMENSIONS = 4_000
 
-# The cosine of a query with a stored vector, but for 1e-7: see `_Asked`.
+# The cosine of a query with a stored vector, but for 1e-7: see `Asked`.
 _REST = 2_048
-_COSINE = f"-((vector <#> %b) + (vector <#> %b) / {_REST})"
+COSINE = f"-((vector <#> %b) + (vector <#> %b) / {_REST})"
 
 # Spaces with no more items are compared as they are, each item looked up in its files: whole libraries are looked
 # through otherwise for those that pass.
@@ -67,8 +52,8 @@ _BY_GRAPH = {
 
 
 @dataclass(frozen=True)
-class _Space:
-    """The table of a space, about how many rows it has, and whether there is a graph of them."""
+class SpaceTable:
+    """The table of a space, about how many rows it has, whether there is a graph of them, and what was enough in it."""
 
     model_id: int
     modality: Modality
@@ -76,10 +61,16 @@ class _Space:
     dimension: int
     rows: int
     has_graph: bool
+    enough: Enough | None
+
+    @property
+    def looked_at(self) -> float:
+        """How many items are looked at in the graph."""
+        return (self.enough or USUAL).among(self.rows)
 
 
 @dataclass(frozen=True)
-class _Asked:
+class Asked:
     """A query vector, how many items are wanted, and the filters in SQL.
 
     The vector is told as it is rounded to float16, and as what that leaves, times _REST: so the server multiplies
@@ -93,14 +84,14 @@ class _Asked:
     values: Sequence[Any]
 
     @classmethod
-    def of(cls, vector: FloatMatrix, count: int, filters: Filters) -> _Asked:
+    def of(cls, vector: FloatMatrix, count: int, filters: Filters) -> Asked:
         rounded = vector.astype(np.float16)
         rest = (vector - rounded.astype(np.float32)) * np.float32(_REST)
         return cls(HalfVector(rounded), HalfVector(rest.astype(np.float16)), count, *filter_condition(filters))
 
     @property
     def vector(self) -> tuple[HalfVector, HalfVector]:
-        """The values of _COSINE."""
+        """The values of COSINE."""
         return self.rounded, self.rest
 
     @property
@@ -116,7 +107,7 @@ class _Asked:
 
 
 class NearestTables(Connected):
-    """What is near to a vector. Of these methods `build_nearest` writes."""
+    """What is near to a vector."""
 
     finds_nearest = True
 
@@ -131,7 +122,7 @@ class NearestTables(Connected):
         space = self._of_state(("space", model_id, modality), lambda: self._space(model_id, modality))
         if space is None or count <= 0:
             return _near([], 0)
-        asked = _Asked.of(vector, count, filters)
+        asked = Asked.of(vector, count, filters)
         if not space.has_graph:
             if not filters:
                 return self._all(space, asked)
@@ -144,24 +135,25 @@ class NearestTables(Connected):
             return self._exact(space, asked)
         return _near(found, max(count, round(share * space.rows)), is_exact=False)
 
-    def _space(self, model_id: int, modality: Modality) -> _Space | None:
+    def _space(self, model_id: int, modality: Modality) -> SpaceTable | None:
         table = space_table(model_id, modality)
         row = self._one(
             """SELECT dimension, greatest(reltuples, 0)::bigint,
-                 EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(%s) AND indisvalid)
+                 EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(%s) AND indisvalid),
+                 (SELECT value FROM settings WHERE key = %s)
                FROM models JOIN pg_class ON pg_class.oid = to_regclass(%s) WHERE models.id = %s""",
-            (_graph_of(table), table, model_id),
+            (graph_of(table), looked_at_in(table), table, model_id),
         )
         if row is None:
             return None
-        dimension, rows, has_graph = row
+        dimension, rows, has_graph, enough = row
         if not has_graph:
             rows = self._number(f"SELECT count(*) FROM (SELECT FROM {table} LIMIT {_FEW_ITEMS + 1}) AS counted")
         elif not rows:  # not analysed yet
             rows = self._number(f"SELECT count(*) FROM {table}")
-        return _Space(model_id, modality, table, dimension, rows, has_graph)
+        return SpaceTable(model_id, modality, table, dimension, rows, has_graph, Enough.read(enough))
 
-    def _share(self, space: _Space, asked: _Asked) -> float:
+    def _share(self, space: SpaceTable, asked: Asked) -> float:
         """About which share of the space's items passes the filters, by a sample of its pages."""
         sample = max(_LEAST_SAMPLE, _SAMPLE_BY_ROOT * math.sqrt(space.rows))
         percent = min(100.0, 100.0 * sample / max(1, space.rows))
@@ -176,7 +168,7 @@ class NearestTables(Connected):
 
         return self._of_state(("share", space.table, asked.condition, repr(asked.values)), counted)
 
-    def _all(self, space: _Space, asked: _Asked) -> NearItems:
+    def _all(self, space: SpaceTable, asked: Asked) -> NearItems:
         """All of the space is compared, and the best are looked up in their files until there are enough."""
         among = self._of_state(
             ("held", space.table),
@@ -187,23 +179,23 @@ class NearestTables(Connected):
         )
         rows = self._rows(
             f"""SELECT item_id, cosine FROM (
-                  SELECT item_id, {_COSINE} AS cosine FROM {space.table}
+                  SELECT item_id, {COSINE} AS cosine FROM {space.table}
                   ORDER BY cosine DESC, item_id OFFSET 0) AS near
                 WHERE ({asked.held}) LIMIT {asked.count:d}""",
             (*asked.vector, *asked.values),
         )
         return _near(rows, among)
 
-    def _looked_up(self, space: _Space, asked: _Asked) -> NearItems:
+    def _looked_up(self, space: SpaceTable, asked: Asked) -> NearItems:
         """Each item of the space is looked up in its files, and what passes the filters is compared."""
         rows = self._rows(
-            f"""SELECT item_id, {_COSINE} AS cosine, count(*) OVER () FROM {space.table} AS near
+            f"""SELECT item_id, {COSINE} AS cosine, count(*) OVER () FROM {space.table} AS near
                 WHERE ({asked.held}) ORDER BY cosine DESC, item_id LIMIT {asked.count:d}""",
             (*asked.vector, *asked.values),
         )
         return _near(rows, rows[0][2] if rows else 0)
 
-    def _exact(self, space: _Space, asked: _Asked) -> NearItems:
+    def _exact(self, space: SpaceTable, asked: Asked) -> NearItems:
         """All that passes the filters is compared.
 
         Contents and items are handed on as arrays: an index is gone through once for all of an array, in its order.
@@ -214,14 +206,14 @@ class NearestTables(Connected):
                   SELECT id FROM items WHERE model_id = {space.model_id:d} AND modality = '{space.modality}'
                     AND content_id = ANY(ARRAY(
                       SELECT files.content_id FROM files {asked.contents} WHERE {asked.condition}))) AS item_ids)
-                SELECT item_id, {_COSINE} AS cosine, (SELECT cardinality(item_ids) FROM passing)
+                SELECT item_id, {COSINE} AS cosine, (SELECT cardinality(item_ids) FROM passing)
                 FROM {space.table} WHERE item_id = ANY((SELECT item_ids FROM passing)::bigint[])
                 ORDER BY cosine DESC, item_id LIMIT {asked.count:d}""",
             (*asked.values, *asked.vector),
         )
         return _near(rows, rows[0][2] if rows else 0)
 
-    def _by_graph(self, space: _Space, asked: _Asked) -> list[Row]:
+    def _by_graph(self, space: SpaceTable, asked: Asked) -> list[Row]:
         """What is found in the graph, which may be less than is there.
 
         It is gone on in until enough pass the filters: where many do, no further than for a query without any. It is
@@ -230,75 +222,25 @@ class NearestTables(Connected):
         """
         taken = round(_TAKEN_BY_COUNT * asked.count)
         found = f"""SELECT item_id, vector FROM {space.table} AS near WHERE ({asked.held})
-            ORDER BY {_indexed(space.dimension)} <#> %b::halfvec({space.dimension:d}) LIMIT {taken:d}"""
-        ef = max(_looked_at(_LEAST_EF_FILTERED, space.rows), taken)
+            ORDER BY {indexed(space.dimension)} <#> %b::halfvec({space.dimension:d}) LIMIT {taken:d}"""
+        ef = max(round(_MORE_WHERE_FILTERED * space.looked_at), taken)
         return self._best_found(found, (*asked.values, asked.rounded), asked, ef, "relaxed_order")
 
-    def _by_graph_alone(self, space: _Space, asked: _Asked) -> list[Row]:
+    def _by_graph_alone(self, space: SpaceTable, asked: Asked) -> list[Row]:
         """The same where nothing is filtered, and no item is looked up."""
         found = f"""SELECT item_id, vector FROM {space.table}
-            ORDER BY {_indexed(space.dimension)} <#> %b::halfvec({space.dimension:d}) LIMIT {asked.count:d}"""
-        ef = max(_looked_at(_LEAST_EF, space.rows), asked.count)
+            ORDER BY {indexed(space.dimension)} <#> %b::halfvec({space.dimension:d}) LIMIT {asked.count:d}"""
+        ef = max(round(space.looked_at), asked.count)
         rows = self._best_found(found, (asked.rounded,), asked, ef, "off")
         return rows if len(rows) >= asked.count else self._by_graph(space, asked)
 
-    def _best_found(self, found: str, values: Sequence[Any], asked: _Asked, ef: int, iterative_scan: str) -> list[Row]:
+    def _best_found(self, found: str, values: Sequence[Any], asked: Asked, ef: int, iterative_scan: str) -> list[Row]:
         """The best by the vector itself of what a statement takes of a graph, of which `ef` are looked at first."""
-        settings = {"hnsw.ef_search": str(min(_MOST_EF, ef)), "hnsw.iterative_scan": iterative_scan, **_BY_GRAPH}
+        settings = {"hnsw.ef_search": str(min(MOST_EF, ef)), "hnsw.iterative_scan": iterative_scan, **_BY_GRAPH}
         statement = f"""WITH found AS MATERIALIZED ({found})
-            SELECT item_id, {_COSINE} AS cosine FROM found
+            SELECT item_id, {COSINE} AS cosine FROM found
             ORDER BY cosine DESC, item_id LIMIT {asked.count:d}"""
         return self._rows_with(settings, statement, (*values, *asked.vector))
-
-    def build_nearest(self) -> int:
-        """Makes the graph of each space that has LEAST_ITEMS and none yet, as what was stored is compared one by one
-        until then; and anew where much of it has been removed. Returns how many were made.
-
-        Outside of transactions; nobody is held up by it, and who comes while another makes them leaves it to that. It
-        takes minutes for a million items, far longer where the server's maintenance_work_mem does not hold the graph.
-        """
-        if not self._number("SELECT pg_try_advisory_lock(%s, %s)::integer", (LOCKS, BUILDING)):
-            return 0
-        try:
-            spaces = self._rows(
-                """SELECT DISTINCT model_id, modality FROM spaces JOIN models ON models.id = model_id
-                   WHERE dimension <= %s ORDER BY model_id, modality""",
-                (_MOST_DIMENSIONS,),
-            )
-            return sum(self._build(*one) for one in spaces)
-        finally:
-            self._run("SELECT pg_advisory_unlock(%s, %s)", (LOCKS, BUILDING))
-
-    def _build(self, model_id: int, modality: Modality) -> bool:
-        """Whether the space needed a graph, or another one, which it has now."""
-        space = self._space(model_id, modality)
-        if space is None:
-            return False
-        graph, removed = _graph_of(space.table), self.items_removed()
-        for cut_off in (f"{graph}_ccnew", f"{graph}_ccold", *(() if space.has_graph else (graph,))):
-            self._run(f"DROP INDEX CONCURRENTLY IF EXISTS {cut_off}")
-        if space.has_graph:
-            if removed - self.number_setting(f"removed before {graph}") <= _MOST_REMOVED * space.rows:
-                return False
-            self._run(f"REINDEX INDEX CONCURRENTLY {graph}")
-        else:
-            first = f"SELECT FROM {space.table} LIMIT {LEAST_ITEMS}"
-            if self._number(f"SELECT count(*) FROM ({first}) AS counted") < LEAST_ITEMS:
-                return False
-            self._run(
-                f"""CREATE INDEX CONCURRENTLY {graph} ON {space.table}
-                    USING hnsw (({_indexed(space.dimension)}) halfvec_ip_ops)
-                    WITH (ef_construction = {_EF_CONSTRUCTION})"""
-            )
-        self._run(f"ANALYZE {space.table}")
-        with self.transaction():
-            self.set_setting(f"removed before {graph}", str(removed))
-        return True
-
-
-def _looked_at(least: int, rows: int) -> int:
-    """How many items are looked at in a graph of so many, where `least` is for _EF_IS_OF of them and fewer."""
-    return round(least * math.pow(max(1.0, rows / _EF_IS_OF), _EF_GROWS))
 
 
 def _near(rows: Sequence[Row], among: int, is_exact: bool = True) -> NearItems:
@@ -307,10 +249,6 @@ def _near(rows: Sequence[Row], among: int, is_exact: bool = True) -> NearItems:
     return NearItems(item_ids, cosines, among, is_exact)
 
 
-def _graph_of(table: str) -> str:
-    return f"{table}_graph"
-
-
-def _indexed(dimension: int) -> str:
+def indexed(dimension: int) -> str:
     """What a graph is made over, and has to be asked for by: the column itself has no dimension."""
     return f"(vector::halfvec({dimension:d}))"

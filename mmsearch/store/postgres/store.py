@@ -18,11 +18,12 @@ from mmsearch.store.postgres.archives import ArchiveTables
 from mmsearch.store.postgres.connected import Connection
 from mmsearch.store.postgres.connecting import closed_on_error, connect, set_up
 from mmsearch.store.postgres.files import FileTables
+from mmsearch.store.postgres.graphs import GraphTables
 from mmsearch.store.postgres.items import ItemTables
 from mmsearch.store.postgres.jobs import JobTables
 from mmsearch.store.postgres.listed_files import ListedFileTables
 from mmsearch.store.postgres.measuring import MeasureTables
-from mmsearch.store.postgres.nearest import FOR_SEARCHES, NearestTables
+from mmsearch.store.postgres.nearest import FOR_SEARCHES
 from mmsearch.store.postgres.refusals import mapped_errors, read_only
 from mmsearch.store.postgres.schema import LOCKS, SCHEMA_VERSION, WRITING, migrate, written_version
 from mmsearch.store.postgres.stages import StageTables
@@ -40,7 +41,7 @@ class PostgresStore(
     StageTables,
     ItemTables,
     ListedFileTables,
-    NearestTables,
+    GraphTables,
     MeasureTables,
     JobTables,
     WholeRowTables,
