@@ -20,8 +20,9 @@ from mmsearch.encoding.protocol import text_vectors
 from mmsearch.encoding.query_bank import query_bank_of
 from mmsearch.evaluation.datasets import Dataset, Example
 from mmsearch.evaluation.embedding import EmbeddedDataset, embed
-from mmsearch.evaluation.metrics import Estimate, estimate
+from mmsearch.evaluation.metrics import estimate
 from mmsearch.models.opening import open_encoder
+from mmsearch.output.estimates import share
 from mmsearch.records import FloatMatrix
 from mmsearch.searching import scoring
 
@@ -66,7 +67,7 @@ def main() -> None:
     rows = []
     for name, bound in (("as it is", 0.0), (f"at {asked.refused:.0%} of nonsense", moved)):
         refused = estimate(of_nonsense[:, 0] <= bound)
-        rows.append([name, _percent(refused), *_of_captions(dataset, of_captions > bound, first)])
+        rows.append([name, share(refused), *_of_captions(dataset, of_captions > bound, first)])
     print(f"{len(dataset.images):,} photos, {len(dataset.texts):,} captions, {dataset.model}")
     print(table(["bound", "nonsense that finds nothing", "captions that find something", "right ones hidden"], rows))
 
@@ -74,11 +75,7 @@ def main() -> None:
 def _of_captions(dataset: EmbeddedDataset, is_shown: FloatMatrix, first: FloatMatrix) -> list[str]:
     """The share of captions that are shown something and, of right photos on a first page, those that are hidden."""
     is_right = first == dataset.owners[:, np.newaxis]
-    return [_percent(estimate(is_shown.any(axis=1))), _percent(estimate(~is_shown[is_right]))]
-
-
-def _percent(found: Estimate) -> str:
-    return f"{100 * found.value:.1f} % [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+    return [share(estimate(is_shown.any(axis=1))), share(estimate(~is_shown[is_right]))]
 
 
 if __name__ == "__main__":
