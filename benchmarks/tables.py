@@ -35,7 +35,7 @@ def write_section(document: Path, title: str, text: str) -> None:
     document.write_text("\n## ".join(part.rstrip("\n") + "\n" for part in parts), encoding="utf-8")
 
 
-def plot(path: Path, curves: Mapping[str, Mapping[float, float]], x_label: str, y_label: str) -> None:
+def plot(path: Path, curves: Mapping[str, Mapping[int, float]], x_label: str, y_label: str) -> None:
     """Curves over a logarithmic axis; needs matplotlib (the clip extra)."""
     import matplotlib
 

@@ -56,7 +56,8 @@ def main() -> None:
     def found(vectors: FloatMatrix) -> npt.NDArray[np.float64]:
         cosines = vectors @ dataset.images.T + numbers
         own = np.diag(cosines)[:, np.newaxis]
-        return ((cosines > own).sum(axis=1) < FIRST).astype(np.float64)
+        is_found: npt.NDArray[np.bool_] = (cosines > own).sum(axis=1) < FIRST
+        return is_found.astype(np.float64)
 
     plain = of_template("{}")
     means = np.mean([plain, *(of_template(one) for one in TEMPLATES[1:])], axis=0)
