@@ -64,6 +64,9 @@ class Ledger(Protocol):
     def state(self) -> tuple[str, int]:
         """The library's id, and a number that rises with each transaction that writes something."""
 
+    def now(self) -> str:
+        """The present moment in UTC, ISO 8601, to the second: by the clock of all moments that the store keeps."""
+
     def setting(self, key: str) -> str | None: ...
 
     def number_setting(self, key: str) -> int:
