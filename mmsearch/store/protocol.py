@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mmsearch.records import (
     Content,
@@ -41,6 +41,7 @@ from mmsearch.store.word_index import WordIndex
 
 if TYPE_CHECKING:
     from mmsearch.encoding.query_bank import QueryBank
+    from mmsearch.store.adapters import StoredAdapter
 
 # So many paths are asked for at once, at most: every SQLite takes as many values in one statement.
 MOST_PATHS = 500
@@ -280,12 +281,8 @@ class Ledger(Protocol):
     def put_query_bank(self, model_id: int, bank: QueryBank) -> None:
         """Gives the model that query bank, in the place of an earlier one."""
 
-    def adapter_rows(self, adapter_id: int | None = None) -> list[tuple[Any, ...]]:
-        """Id, name, version, fingerprint of the model, weights, description and moment of each adapter, by name, and
-        whether all of that is what was stored.
-
-        With `adapter_id` only of that one.
-        """
+    def adapters(self, adapter_id: int | None = None) -> list[StoredAdapter]:
+        """The adapters, by name and version; with `adapter_id` that one alone."""
 
     def insert_adapter(self, name: str, version: int, model_fingerprint: str, weights: bytes, about: str) -> int:
         """Adds an adapter. Returns its id."""
