@@ -24,7 +24,7 @@ from mmsearch.nearest.vectors import StoredVectors, VectorRows
 from mmsearch.reading import UnreadableFile, picture_in
 from mmsearch.records import FloatMatrix, ItemIds
 from mmsearch.store.models import searched_model
-from mmsearch.store.sqlite.signing import sign_all
+from mmsearch.store.sqlite.signing import sign_vectors
 from mmsearch.store.sqlite.store import SqliteStore
 
 NOISE = 0.3
@@ -139,7 +139,7 @@ def fill(folder: Path, vectors: FloatMatrix, rows: int, seed: int, root: bytes =
                 zip(numbers, (row.tobytes() for row in part.astype("<f2")), strict=True),
             )
     with store.transaction():
-        sign_all(store.connection)  # vectors, which no trigger signs
+        sign_vectors(store.connection)  # vectors, which no trigger signs
     execute("PRAGMA wal_checkpoint(TRUNCATE)")
     store.close()
 
