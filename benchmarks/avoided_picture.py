@@ -16,13 +16,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.tables import percent, table
+from benchmarks.tables import table
 from mmsearch.encoding.protocol import text_vectors
 from mmsearch.encoding.query_bank import query_bank_of
 from mmsearch.evaluation.datasets import Dataset, Example
 from mmsearch.evaluation.embedding import embed
 from mmsearch.evaluation.metrics import estimate
 from mmsearch.models.opening import open_encoder
+from mmsearch.output.estimates import percent
 
 WEIGHTS = (0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0)
 FIRST, PICTURES, OF_A_KIND = 10, 4, 16
@@ -60,7 +61,7 @@ def main() -> None:
     parser.add_argument("pairs", type=Path)
     parser.add_argument("--model", default="mmsearch-mini")
     asked = parser.parse_args()
-    photos = _photos(asked.pairs)
+    photos = photos_in(asked.pairs)
     encoder = open_encoder(asked.model)
     bank = query_bank_of(encoder)
     data = Dataset("photos", "jsonl", tuple(Example(photo.path) for photo in photos))
@@ -86,7 +87,7 @@ def main() -> None:
     print(table(["weight", "of the other kinds, of the first ten", "of that kind"], rows))
 
 
-def _photos(pairs: Path) -> list[Photo]:
+def photos_in(pairs: Path) -> list[Photo]:
     wider = {kind: name for name, kinds in WIDER.items() for kind in kinds.split(", ")}
     of_kind: dict[str, list[str]] = {}
     others = []

@@ -34,7 +34,7 @@ SPREAD = 0.9
 def clustered(count: int, chance: np.random.Generator, centres: np.ndarray) -> np.ndarray:
     """Unit vectors, float32 [count, DIMENSION]."""
     rows = centres[chance.integers(len(centres), size=count)] + SPREAD * chance.normal(size=(count, DIMENSION)) / 20
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
 def recall(found: np.ndarray, rows: VectorRows, queries: np.ndarray) -> float:

@@ -14,14 +14,16 @@ import json
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.tables import table
 from mmsearch.encoding.protocol import text_vectors
 from mmsearch.encoding.query_bank import query_bank_of
 from mmsearch.evaluation.datasets import Dataset, Example
 from mmsearch.evaluation.embedding import EmbeddedDataset, embed
-from mmsearch.evaluation.metrics import Estimate, estimate
+from mmsearch.evaluation.metrics import estimate
 from mmsearch.models.opening import open_encoder
+from mmsearch.output.estimates import share
 from mmsearch.records import FloatMatrix
 from mmsearch.searching import scoring
 
@@ -52,13 +54,13 @@ def main() -> None:
     blocks = {"image": [(dataset.images.astype(np.float16), dataset.hub_numbers())]}
     curve = scoring.refreshed(encoder.calibration or {}, noise, blocks, dataset.query_bank)["text", "image"]
 
-    def above(queries: FloatMatrix) -> tuple[FloatMatrix, FloatMatrix]:
+    def above(queries: FloatMatrix) -> tuple[FloatMatrix, npt.NDArray[np.int64]]:
         """How far above its bound the first page of each query lies, float32 [q, 10], and which photos these are."""
         familiar = [None] * len(queries) if dataset.query_bank is None else dataset.query_bank.familiarity(queries)
         bounds = np.array([scoring.nothing_close(curve, len(dataset.images), one) for one in familiar], np.float32)
         cosines = queries @ dataset.images.T + dataset.hub_numbers().astype(np.float32)
         first = np.argsort(-cosines, axis=1)[:, :PAGE]
-        return np.take_along_axis(cosines, first, axis=1) - bounds[:, np.newaxis], first
+        return (np.take_along_axis(cosines, first, axis=1) - bounds[:, np.newaxis]).astype(np.float32), first
 
     of_nonsense, _ = above(nonsense)
     of_captions, first = above(dataset.texts)
@@ -66,19 +68,15 @@ def main() -> None:
     rows = []
     for name, bound in (("as it is", 0.0), (f"at {asked.refused:.0%} of nonsense", moved)):
         refused = estimate(of_nonsense[:, 0] <= bound)
-        rows.append([name, _percent(refused), *_of_captions(dataset, of_captions > bound, first)])
+        rows.append([name, share(refused), *_of_captions(dataset, of_captions > bound, first)])
     print(f"{len(dataset.images):,} photos, {len(dataset.texts):,} captions, {dataset.model}")
     print(table(["bound", "nonsense that finds nothing", "captions that find something", "right ones hidden"], rows))
 
 
-def _of_captions(dataset: EmbeddedDataset, is_shown: FloatMatrix, first: FloatMatrix) -> list[str]:
+def _of_captions(dataset: EmbeddedDataset, is_shown: npt.NDArray[np.bool_], first: npt.NDArray[np.int64]) -> list[str]:
     """The share of captions that are shown something and, of right photos on a first page, those that are hidden."""
     is_right = first == dataset.owners[:, np.newaxis]
-    return [_percent(estimate(is_shown.any(axis=1))), _percent(estimate(~is_shown[is_right]))]
-
-
-def _percent(found: Estimate) -> str:
-    return f"{100 * found.value:.1f} % [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+    return [share(estimate(is_shown.any(axis=1))), share(estimate(~is_shown[is_right]))]
 
 
 if __name__ == "__main__":

@@ -22,9 +22,9 @@ from mmsearch.indexing.run import IndexSettings
 from mmsearch.models.opening import open_encoder
 from mmsearch.nearest.vectors import StoredVectors, VectorRows
 from mmsearch.reading import UnreadableFile, picture_in
-from mmsearch.records import FloatMatrix, HalfMatrix, ItemIds
+from mmsearch.records import FloatMatrix, ItemIds
 from mmsearch.store.models import searched_model
-from mmsearch.store.sqlite.signing import sign_all
+from mmsearch.store.sqlite.signing import sign_vectors
 from mmsearch.store.sqlite.store import SqliteStore
 
 NOISE = 0.3
@@ -139,7 +139,7 @@ def fill(folder: Path, vectors: FloatMatrix, rows: int, seed: int, root: bytes =
                 zip(numbers, (row.tobytes() for row in part.astype("<f2")), strict=True),
             )
     with store.transaction():
-        sign_all(store.connection)  # vectors, which no trigger signs
+        sign_vectors(store.connection)  # vectors, which no trigger signs
     execute("PRAGMA wal_checkpoint(TRUNCATE)")
     store.close()
 
@@ -167,7 +167,7 @@ def exact_best(
     best = np.empty((0, len(queries)), np.float32)
     ids = np.empty((0, len(queries)), np.int64)
     for block in vectors.blocks():
-        rows = block if among is None else VectorRows(*(part[np.isin(block.item_ids, among)] for part in _parts(block)))
+        rows = block if among is None else _rows_among(block, among)
         assert rows.numbers is not None
         cosines = rows.cosines(queries) + np.float32(by_text) * rows.numbers.astype(np.float32)[:, np.newaxis]
         best = np.concatenate([best, cosines])
@@ -178,9 +178,10 @@ def exact_best(
     return [set(column.tolist()) for column in ids.T]
 
 
-def _parts(block: VectorRows) -> tuple[ItemIds, HalfMatrix, HalfMatrix]:
+def _rows_among(block: VectorRows, among: ItemIds) -> VectorRows:
     assert block.numbers is not None
-    return block.item_ids, block.vectors, block.numbers
+    is_wanted = np.isin(block.item_ids, among)
+    return VectorRows(block.item_ids[is_wanted], block.vectors[is_wanted], block.numbers[is_wanted])
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.avoided_picture import WIDER, Photo, _percent, _photos
+from benchmarks.avoided_picture import WIDER, Photo, photos_in
 from benchmarks.tables import table
 from mmsearch.encoding.protocol import text_vectors
 from mmsearch.encoding.query_bank import query_bank_of
@@ -24,6 +24,7 @@ from mmsearch.evaluation.datasets import Dataset, Example
 from mmsearch.evaluation.embedding import embed
 from mmsearch.evaluation.metrics import estimate
 from mmsearch.models.opening import open_encoder
+from mmsearch.output.estimates import percent
 
 WEIGHTS = (0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 2.0)
 PICTURES = 2
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--model", default="mmsearch-mini")
     parser.add_argument("--of-a-kind", type=int, default=8)
     asked = parser.parse_args()
-    photos = _few(_photos(asked.pairs), asked.of_a_kind)
+    photos = few_of_each(photos_in(asked.pairs), asked.of_a_kind)
     encoder = open_encoder(asked.model)
     data = Dataset("photos", "jsonl", tuple(Example(photo.path) for photo in photos))
     embedded = embed(data, encoder, query_bank=query_bank_of(encoder))
@@ -64,11 +65,11 @@ def main() -> None:
                     found = first(names[other], picture, weight)
                     shares["of the words"].append(float((found == other).mean()))
                     shares["of the picture"].append(float((found == kind).mean()))
-        rows.append([f"{weight:g}", *(_percent(estimate(one)) for one in shares.values())])
+        rows.append([f"{weight:g}", *(percent(estimate(one), ".0f") for one in shares.values())])
     print(table(["weight of the picture", *shares], rows))
 
 
-def _few(photos: list[Photo], of_a_kind: int) -> list[Photo]:
+def few_of_each(photos: list[Photo], of_a_kind: int) -> list[Photo]:
     """So many of each kind, and twenty times as many of none of them."""
     found: list[Photo] = []
     for photo in photos:

@@ -21,9 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.tables import percent, table
+from benchmarks.tables import table
 from mmsearch import Library, Query, Session, Term
 from mmsearch.evaluation.metrics import estimate
+from mmsearch.output.estimates import percent
 from mmsearch.searching.query import text_terms
 
 FIRST = 10

@@ -31,7 +31,7 @@ from PIL import Image, ImageOps
 from benchmarks.large_library import make_library, photos_of, texts_of, vectors_of_photos
 from benchmarks.measuring import machine, middle
 from benchmarks.tables import table, write_section
-from mmsearch import Library
+from mmsearch import Hit, Library, ListedFile
 from mmsearch.searching.query import Query, text_term
 from mmsearch.server.filtering import filters_of
 from mmsearch.showing.thumbnail_cache import ThumbnailCache
@@ -99,7 +99,7 @@ def make(place: Path, photos: Path, rows: int, listed: str) -> list[str]:
         make_library(library, vectors_of_photos(photos, PHOTOS_ENCODED), rows, root=os.fsencode(away))
     with Library(library) as opened:
         filters = filters_of(dict(parse_qsl(listed)))
-        hits = [*opened.list_files(filters, limit=rows).hits]
+        hits: list[ListedFile | Hit] = [*opened.list_files(filters, limit=rows).hits]
         texts: list[str] = []
         for text in dict.fromkeys(texts_of(1_000)):
             found = opened.search(Query((text_term(text),), limit=SHOWN)).hits

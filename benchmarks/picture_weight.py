@@ -15,11 +15,12 @@ import shutil
 from collections import defaultdict
 from pathlib import Path
 
-from benchmarks.avoided_picture import _percent, _photos
-from benchmarks.mixed_query import PICTURES, _few
+from benchmarks.avoided_picture import photos_in
+from benchmarks.mixed_query import PICTURES, few_of_each
 from benchmarks.tables import table
 from mmsearch import Library
 from mmsearch.evaluation.datasets import read_dataset
+from mmsearch.output.estimates import percent
 
 OF_A_KIND = 8
 
@@ -40,7 +41,7 @@ def main() -> None:
             assert found is not None
             library.fusions.use("fusion@none")
             hits, mrr = (found.base_hits, found.fused_hits), (found.base_mrr, found.fused_mrr)
-            shown = [_percent(one) for one in (*hits, *mrr)]
+            shown = [percent(one, ".0f") for one in (*hits, *mrr)]
             counts = f"{found.trained_on} / {found.judged_on}"
             rows.append(
                 [path.stem, counts, f"{found.weight:.2f}", *shown, "kept" if found.judged.better else "refused"]
@@ -51,7 +52,7 @@ def main() -> None:
 
 def made(pairs: Path, folder: Path) -> list[Path]:
     """The files of both data sets, and the photos under names that say nothing."""
-    photos = _few(_photos(pairs), OF_A_KIND)
+    photos = few_of_each(photos_in(pairs), OF_A_KIND)
     (folder / "photos").mkdir(parents=True)
     of_kind: dict[str, list[str]] = defaultdict(list)
     wider: dict[str, str] = {}

@@ -18,6 +18,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from mmsearch.encoding.builtin_files import MODEL_FOLDER
@@ -48,7 +49,8 @@ def measure(model: OnnxEncoder, texts: list[str], whole: FloatMatrix, regions: F
 
     @cache
     def vector(text: str) -> FloatMatrix:
-        return model.encode("text", [text])[0]
+        row: FloatMatrix = model.encode("text", [text])[0]
+        return row
 
     found = np.stack([vector(text) for text in texts]) @ whole.T + bank.numbers(whole).astype(np.float32)
     best = np.argsort(-found, axis=1)[:, :BEST]
@@ -59,7 +61,7 @@ def measure(model: OnnxEncoder, texts: list[str], whole: FloatMatrix, regions: F
         words = [word for word in re.findall("[a-z]+", text.lower()) if word not in FUNCTION_WORDS] or [text]
         late[row] = (regions[best[row]] @ np.stack([vector(word) for word in words]).T).max(axis=1).mean(axis=1)
 
-    def right(scores: FloatMatrix) -> FloatMatrix:
+    def right(scores: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         return np.take_along_axis(is_it, scores.argmax(axis=1)[:, np.newaxis], axis=1)[:, 0].astype(np.float64)
 
     plain = right(first)

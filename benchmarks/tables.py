@@ -5,21 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mmsearch.evaluation.metrics import Estimate
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = ["| " + " | ".join(head) + " |", "|" + "-|" * len(head)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
-
-
-def percent(found: Estimate, form: str = ".1f") -> str:
-    """A share in per cent with its interval: `61 [52, 70]`."""
-    return f"{100 * found.value:{form}} [{100 * found.low:{form}}, {100 * found.high:{form}}]"
 
 
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
@@ -44,7 +35,7 @@ def write_section(document: Path, title: str, text: str) -> None:
     document.write_text("\n## ".join(part.rstrip("\n") + "\n" for part in parts), encoding="utf-8")
 
 
-def plot(path: Path, curves: Mapping[str, Mapping[float, float]], x_label: str, y_label: str) -> None:
+def plot(path: Path, curves: Mapping[str, Mapping[int, float]], x_label: str, y_label: str) -> None:
     """Curves over a logarithmic axis; needs matplotlib (the clip extra)."""
     import matplotlib
 

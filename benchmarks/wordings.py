@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tables import percent, table
+from benchmarks.tables import table
 from mmsearch.encoding.protocol import text_vectors
 from mmsearch.encoding.query_bank import query_bank_of
 from mmsearch.evaluation.datasets import Dataset, Example
 from mmsearch.evaluation.embedding import embed
 from mmsearch.evaluation.metrics import estimate
 from mmsearch.models.opening import open_encoder
+from mmsearch.output.estimates import percent
 from mmsearch.records import FloatMatrix
 
 AROUND = ("my {}", "the {}", "photo of {}", "show me {}", "find pictures of {}", "that photo of my {}")
@@ -55,7 +56,8 @@ def main() -> None:
     def found(vectors: FloatMatrix) -> npt.NDArray[np.float64]:
         cosines = vectors @ dataset.images.T + numbers
         own = np.diag(cosines)[:, np.newaxis]
-        return ((cosines > own).sum(axis=1) < FIRST).astype(np.float64)
+        is_found: npt.NDArray[np.bool_] = (cosines > own).sum(axis=1) < FIRST
+        return is_found.astype(np.float64)
 
     plain = of_template("{}")
     means = np.mean([plain, *(of_template(one) for one in TEMPLATES[1:])], axis=0)

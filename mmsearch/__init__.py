@@ -1,4 +1,4 @@
-"""mmsearch: find photos and text files on your own disk by meaning, offline."""
+"""mmsearch: find photos, documents, videos and texts on your own disk by meaning, offline."""
 
 from __future__ import annotations
 
@@ -57,15 +57,7 @@ if TYPE_CHECKING:
     from mmsearch.records import Counts, Failure, Filters, Medium, Modality, Near, Progress, Reading
     from mmsearch.searching.clustering import Cluster, Clusters
     from mmsearch.searching.duplicate_groups import DuplicateClass, DuplicateFile, DuplicateGroup, Duplicates
-    from mmsearch.searching.explanations import (
-        Explanation,
-        FoundBy,
-        FoundWord,
-        Heat,
-        HeatMap,
-        HeatMethod,
-        TermKind,
-    )
+    from mmsearch.searching.explanations import Explanation, FoundBy, FoundWord, Heat, HeatMap, HeatMethod, TermKind
     from mmsearch.searching.facets import Facet, Facets
     from mmsearch.searching.fusion import ChannelWeights, Fusion, StoredFusion
     from mmsearch.searching.labelling import Labelled, LabelledPhoto, PhotoLabel
@@ -225,32 +217,14 @@ __all__ = [
 
 # Where each of them is.
 _ROOMS = {
-    "mmsearch.adapters.plot": (
-        "check_plot",
-        "plot_training",
-    ),
-    "mmsearch.adapters.fusion": (
-        "FusionRefused",
-        "FusionReport",
-    ),
+    "mmsearch.adapters.fusion": ("FusionRefused", "FusionReport"),
     "mmsearch.adapters.picture_weight": ("PictureReport",),
-    "mmsearch.adapters.recipe": (
-        "AdapterRecipe",
-        "AdapterRefused",
-        "AdapterReport",
-        "Epoch",
-        "TrainingLoss",
-    ),
+    "mmsearch.adapters.plot": ("check_plot", "plot_training"),
+    "mmsearch.adapters.recipe": ("AdapterRecipe", "AdapterRefused", "AdapterReport", "Epoch", "TrainingLoss"),
     "mmsearch.adapters.training": ("AdapterStatus",),
     "mmsearch.care.copying": ("Copied",),
-    "mmsearch.care.doctor": (
-        "Diagnosis",
-        "Finding",
-    ),
-    "mmsearch.client": (
-        "Client",
-        "connect",
-    ),
+    "mmsearch.care.doctor": ("Diagnosis", "Finding"),
+    "mmsearch.client": ("Client", "connect"),
     "mmsearch.errors": (
         "Busy",
         "Damaged",
@@ -262,110 +236,39 @@ _ROOMS = {
         "Unavailable",
         "Unsupported",
     ),
-    "mmsearch.evaluation.comparison": (
-        "Comparison",
-        "ComparisonResult",
-    ),
-    "mmsearch.evaluation.datasets": (
-        "Dataset",
-        "DatasetFormat",
-        "Example",
-        "PictureQuery",
-        "read_dataset",
-    ),
+    "mmsearch.evaluation.comparison": ("Comparison", "ComparisonResult"),
+    "mmsearch.evaluation.datasets": ("Dataset", "DatasetFormat", "Example", "PictureQuery", "read_dataset"),
     "mmsearch.evaluation.metrics": ("Estimate",),
-    "mmsearch.evaluation.report": (
-        "Evaluation",
-        "Evaluations",
-    ),
-    "mmsearch.evaluation.retrieval": (
-        "DirectionResult",
-        "ZeroShot",
-    ),
+    "mmsearch.evaluation.report": ("Evaluation", "Evaluations"),
+    "mmsearch.evaluation.retrieval": ("DirectionResult", "ZeroShot"),
     "mmsearch.evaluation.separation": ("Separation",),
-    "mmsearch.indexing.pruning": (
-        "Loss",
-        "Losses",
-        "Pruned",
-    ),
-    "mmsearch.indexing.report": (
-        "Absence",
-        "FailedFile",
-        "Incomplete",
-        "IndexReport",
-        "StageReport",
-        "Thinned",
-    ),
-    "mmsearch.indexing.roots": ("RootStatus",),
     "mmsearch.indexing.preview": ("IndexPreview",),
+    "mmsearch.indexing.pruning": ("Loss", "Losses", "Pruned"),
+    "mmsearch.indexing.report": ("Absence", "FailedFile", "Incomplete", "IndexReport", "StageReport", "Thinned"),
+    "mmsearch.indexing.roots": ("RootStatus",),
     "mmsearch.indexing.run": ("IndexSettings",),
-    "mmsearch.indexing.walking": (
-        "WalkProblem",
-        "WalkRules",
-    ),
-    "mmsearch.indexing.watching.events": (
-        "WatchEvent",
-        "WatchEventKind",
-        "WatchSettings",
-    ),
-    "mmsearch.indexing.work": ("WorkReport", "WorkSettings"),
-    "mmsearch.store.measures": ("Measure", "MeasureGroup"),
-    "mmsearch.store.mounts": ("Mount",),
-    "mmsearch.store.queue_state": ("Pause", "QueueState", "WorkerState"),
+    "mmsearch.indexing.walking": ("WalkProblem", "WalkRules"),
+    "mmsearch.indexing.watching.events": ("WatchEvent", "WatchEventKind", "WatchSettings"),
     "mmsearch.indexing.watching.watcher": ("Watcher",),
+    "mmsearch.indexing.work": ("WorkReport", "WorkSettings"),
     "mmsearch.library": ("Library",),
     "mmsearch.library.adapters": ("Adapters",),
     "mmsearch.library.care": ("Care",),
+    "mmsearch.library.contents": ("Forgotten", "StageStatus", "Status"),
     "mmsearch.library.fusions": ("Fusions",),
-    "mmsearch.library.contents": (
-        "Forgotten",
-        "StageStatus",
-        "Status",
-    ),
     "mmsearch.library.labels": ("FailedSidecar", "WrittenSidecars"),
+    "mmsearch.library.models": ("DroppedModel", "LibraryModel", "ModelOverview", "Models", "PulledModel"),
     "mmsearch.library.mounts": ("Mounts",),
-    "mmsearch.library.models": (
-        "DroppedModel",
-        "LibraryModel",
-        "ModelOverview",
-        "Models",
-        "PulledModel",
-    ),
-    "mmsearch.models.installed": (
-        "InstalledModel",
-        "ModelFile",
-        "ModelSource",
-        "RemovedModel",
-    ),
+    "mmsearch.models.installed": ("InstalledModel", "ModelFile", "ModelSource", "RemovedModel"),
     "mmsearch.models.known": ("KnownModel",),
-    "mmsearch.models.optimise.building": (
-        "OptimisedModel",
-        "TowerAgreement",
-    ),
+    "mmsearch.models.optimise.building": ("OptimisedModel", "TowerAgreement"),
     "mmsearch.models.packing": ("ExportedModel",),
     "mmsearch.nearest.scan": ("Scan",),
     "mmsearch.output.heat_maps": ("heat_map_png",),
     "mmsearch.reading": ("ReadLimits",),
-    "mmsearch.records": (
-        "Counts",
-        "Failure",
-        "Filters",
-        "Medium",
-        "Modality",
-        "Near",
-        "Progress",
-        "Reading",
-    ),
-    "mmsearch.searching.clustering": (
-        "Cluster",
-        "Clusters",
-    ),
-    "mmsearch.searching.duplicate_groups": (
-        "DuplicateClass",
-        "DuplicateFile",
-        "DuplicateGroup",
-        "Duplicates",
-    ),
+    "mmsearch.records": ("Counts", "Failure", "Filters", "Medium", "Modality", "Near", "Progress", "Reading"),
+    "mmsearch.searching.clustering": ("Cluster", "Clusters"),
+    "mmsearch.searching.duplicate_groups": ("DuplicateClass", "DuplicateFile", "DuplicateGroup", "Duplicates"),
     "mmsearch.searching.explanations": (
         "Explanation",
         "FoundBy",
@@ -375,26 +278,10 @@ _ROOMS = {
         "HeatMethod",
         "TermKind",
     ),
-    "mmsearch.searching.facets": (
-        "Facet",
-        "Facets",
-    ),
-    "mmsearch.searching.fusion": (
-        "ChannelWeights",
-        "Fusion",
-        "StoredFusion",
-    ),
-    "mmsearch.searching.labelling": (
-        "Labelled",
-        "LabelledPhoto",
-        "PhotoLabel",
-    ),
-    "mmsearch.searching.query": (
-        "Group",
-        "Query",
-        "Sort",
-        "Term",
-    ),
+    "mmsearch.searching.facets": ("Facet", "Facets"),
+    "mmsearch.searching.fusion": ("ChannelWeights", "Fusion", "StoredFusion"),
+    "mmsearch.searching.labelling": ("Labelled", "LabelledPhoto", "PhotoLabel"),
+    "mmsearch.searching.query": ("Group", "Query", "Sort", "Term"),
     "mmsearch.searching.results": (
         "FileList",
         "Hit",
@@ -405,12 +292,10 @@ _ROOMS = {
         "Suggestion",
     ),
     "mmsearch.searching.session": ("Session",),
-    "mmsearch.searching.stored_files": (
-        "Passage",
-        "PassagePlace",
-        "Passages",
-        "StoredFile",
-    ),
+    "mmsearch.searching.stored_files": ("Passage", "PassagePlace", "Passages", "StoredFile"),
+    "mmsearch.store.measures": ("Measure", "MeasureGroup"),
+    "mmsearch.store.mounts": ("Mount",),
+    "mmsearch.store.queue_state": ("Pause", "QueueState", "WorkerState"),
     "mmsearch.store.sqlite.backup": ("Backup",),
     "mmsearch.store.sqlite.compaction": ("Compacted",),
     "mmsearch.store.sqlite.salvage": ("Salvaged",),

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mmsearch.encoding.query_bank import QueryBank
-from mmsearch.evaluation.metrics import relevant_ranks, retrieval_metrics
+from mmsearch.evaluation.metrics import Estimate, relevant_ranks, retrieval_metrics
+from mmsearch.output.estimates import percent
 
 Floats = npt.NDArray[np.float32]
 
@@ -64,11 +65,6 @@ def table(rows: dict[str, dict[str, dict[str, Any]]]) -> str:
     lines = ["| model | direction | gallery | R@1 | R@5 | R@10 | MRR |", "|-|-|-|-|-|-|-|"]
     for model, directions in rows.items():
         for direction, found in directions.items():
-            cells = [_percent(found["metrics"][name]) for name in ("R@1", "R@5", "R@10", "MRR")]
+            cells = [percent(Estimate(**found["metrics"][name])) for name in ("R@1", "R@5", "R@10", "MRR")]
             lines.append(f"| {model} | {direction} | {found['gallery']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
-
-
-def _percent(found: dict[str, float]) -> str:
-    value, low, high = (100 * found[name] for name in ("value", "low", "high"))
-    return f"{value:.1f} [{low:.1f}, {high:.1f}]"

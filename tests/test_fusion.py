@@ -173,7 +173,7 @@ def test_a_rare_name_stays_above_vague_neighbours_whatever_was_learned(folder: P
         query = Query((text_term("volcano"),), limit=48, min_score=0.0)
         before = {hit.path: hit.score for hit in session.search(query).hits}
     store = SqliteStore.write(str(folder))
-    add_fusion(store, Fusion(against_words), "2026-01-01", {})
+    add_fusion(store, Fusion(against_words), {})
     store.close()
     with Library(folder) as library, library.session() as session:
         found = [hit.path for hit in session.search(query).hits]

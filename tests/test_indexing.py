@@ -27,7 +27,7 @@ from mmsearch.indexing.report import FailedFile
 from mmsearch.indexing.run import IndexSettings
 from mmsearch.output.reports import summary
 from mmsearch.reading import ReadLimits
-from mmsearch.store.sqlite.signing import sign_all
+from mmsearch.store.sqlite.signing import add_functions, sign
 
 
 def files(library: Library) -> set[str]:
@@ -97,7 +97,8 @@ def test_contents_with_digests_of_an_older_mmsearch_get_new_ones_and_are_not_enc
         for content_id, path in connection.execute("SELECT content_id, CAST(path AS TEXT) FROM files").fetchall():
             older = xxhash.xxh3_128_digest(Path(path).read_bytes())
             connection.execute("UPDATE contents SET digest = ?, hash = 'xxh3' WHERE id = ?", (older, content_id))
-        sign_all(connection)
+        add_functions(connection)
+        sign(connection, "contents")
 
     def refuse(*_: object) -> None:
         raise AssertionError("encoded again")

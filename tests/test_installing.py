@@ -6,7 +6,10 @@ import shlex
 import subprocess
 import sys
 import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -98,6 +101,24 @@ def test_an_extra_comes_from_the_wheel_that_mmsearch_came_from(
     named = arguments_in(install_extra("video"))
     assert named == [f"{wheel}[video]"]
     assert "installed mmsearch-9.9" in install(*named, place=tmp_path / "again")
+
+
+def test_of_what_came_from_a_web_server_no_place_on_the_disk_is_named(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scope: dict[str, object] = {}
+    exec(_BACKEND, scope)
+    wheel = str(scope["build_wheel"](tmp_path))  # type: ignore[operator]
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        install(f"http://127.0.0.1:{server.server_port}/{wheel}", place=tmp_path / "there")
+        server.shutdown()
+    monkeypatch.syspath_prepend(tmp_path / "there")
+    # A folder of that name is none that anything was taken from.
+    (tmp_path / "?").mkdir()
+    (tmp_path / "?" / "pyproject.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    assert install_extra("video").endswith("'.[video]'` in the folder of mmsearch's source")
 
 
 def test_an_extra_comes_from_an_index_where_mmsearch_came_from_one(

@@ -92,7 +92,7 @@ def test_labels_become_keywords_and_no_sidecar_of_others_is_touched(
     assert mmsearch("index", folder, library=library).code == 0
     labels = ("cat", "cup of coffee", "flower")
     done = mmsearch("label", *labels, "--min-score", "0.1", "--xmp", library=library)
-    assert done.code == 0 and "2 sidecars written, 1 photos have one that was left alone" in done.err
+    assert done.code == 0 and "2 sidecars written, 1 photo has one that was left alone" in done.err
     assert sorted(path.name for path in folder.iterdir()) == [
         "cat.jpg", "cat.jpg.xmp", "coffee.jpg", "coffee.xmp", "flower.jpg", "flower.jpg.xmp",
     ]  # fmt: skip

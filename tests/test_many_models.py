@@ -25,7 +25,7 @@ from mmsearch.records import FloatMatrix
 from mmsearch.searching.query import Query, Term
 from mmsearch.searching.results import SearchResult
 from mmsearch.store.models import stored_models
-from mmsearch.store.sqlite.signing import sign_all
+from mmsearch.store.sqlite.signing import add_functions, sign
 from mmsearch.store.sqlite.store import SqliteStore
 
 pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")
@@ -385,7 +385,8 @@ def test_a_library_that_has_lost_which_model_it_uses_is_mended(library: Library,
     library.close()
     with closing(sqlite3.connect(Path(library.folder, "library.db"))) as connection, connection:
         connection.execute("UPDATE settings SET value = '77' WHERE key = 'model_id'")
-        sign_all(connection)
+        add_functions(connection)
+        sign(connection, "settings")
         connection.execute("DELETE FROM vectors WHERE item_id = (SELECT max(id) FROM items)")
         connection.execute("DELETE FROM items WHERE id = (SELECT max(id) FROM items)")
     assert len(library.care.examine().findings) >= 2

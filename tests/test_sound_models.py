@@ -28,7 +28,7 @@ from mmsearch.reading import ReadLimits
 from mmsearch.records import Filters, Hearing, Progress, Sound
 from mmsearch.searching.query import image_term, text_term
 from mmsearch.store.models import sound_models
-from mmsearch.store.sqlite.signing import sign_all
+from mmsearch.store.sqlite.signing import add_functions, sign
 from mmsearch.store.sqlite.store import SqliteStore
 
 pytest.importorskip("av", reason="the video extra is not installed")
@@ -211,7 +211,8 @@ def test_what_older_versions_refused_is_heard(library: Library, music: Path, cla
     library.close()
     with closing(sqlite3.connect(Path(library.folder, "library.db"))) as connection, connection:
         connection.execute("UPDATE failures SET model_id = NULL, readers = 'of another day'")
-        sign_all(connection)
+        add_functions(connection)
+        sign(connection, "failures")
     report = library.index([music], model=clap)
     assert (report.added, report.failed, library.status().failures) == (2, 0, ())
 
@@ -257,7 +258,6 @@ def test_a_repair_knows_it_again(library: Library, music: Path, clap: str) -> No
     library.close()
     with closing(sqlite3.connect(Path(library.folder, "library.db"))) as connection, connection:
         connection.execute("DELETE FROM settings WHERE key IN ('sound_models', 'model_id')")
-        sign_all(connection)
     library.care.repair()
     assert [(one.searched, one.hears) for one in library.models.list()] == [(True, False), (False, True)]
 

@@ -223,7 +223,7 @@ def test_a_bad_file_is_noted_with_its_reason_and_tried_again_when_asked(
     said = command("status", "--failed", library=Path(library.folder)).out
     assert f"{album / 'cat.png'}\ttext in pictures: blurred picture" in said
     assert (
-        "1 files looked through, 1 of them with some, 2 could not be"
+        "1 file looked through, 1 of them with some, 2 could not be"
         in command("status", library=Path(library.folder)).out
     )
     write_words(album / "cat.png", "Mended words of the harbour")

@@ -221,6 +221,15 @@ def test_the_state_rises_with_what_was_written_and_with_nothing_else(store: Stor
     assert store.state()[1] > before
 
 
+def test_moments_that_are_kept_are_by_the_clock_that_the_store_tells(store: Store) -> None:
+    began = store.now()
+    with store.transaction():
+        store.mark_changed([store.put_root(b"/photos", "{}").id])
+    (root,) = store.roots()
+    assert root.changed is not None
+    assert datetime.fromisoformat(began) <= datetime.fromisoformat(root.changed) <= datetime.fromisoformat(store.now())
+
+
 def test_a_reader_sees_one_state_until_it_looks_again(engine: Engine, place: str, store: Store) -> None:
     with store.transaction():
         store.put_root(b"/a", "{}")

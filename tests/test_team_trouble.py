@@ -95,6 +95,28 @@ def test_machines_whose_clocks_are_an_hour_wrong_are_as_good_as_any(
         assert began <= datetime.fromisoformat(moment) <= moment_of(postgres) + timedelta(seconds=1)
 
 
+# A fusion as training keeps it, by a program that opens the library at a URL.
+_LEARN = """
+import sys
+from mmsearch.searching.fusion import ChannelWeights, Fusion, add_fusion
+from mmsearch.store.postgres.store import PostgresStore
+store = PostgresStore.write(sys.argv[1])
+add_fusion(store, Fusion({"words": ChannelWeights(0.5, 0.0)}), {})
+store.close()
+"""
+
+
+def test_what_was_learned_on_a_machine_with_a_wrong_clock_has_the_date_of_the_server(
+    postgres: PostgresServer, url: str, tmp_path: Path
+) -> None:
+    began = moment_of(postgres)
+    elsewhere = {**os.environ, **clock_off_by(tmp_path, 3600)}
+    subprocess.run([sys.executable, "-c", _LEARN, url], env=elsewhere, check=True)
+    with Library(url) as library:
+        (learned,) = library.fusions.list()
+    assert began <= datetime.fromisoformat(learned.added) <= moment_of(postgres) + timedelta(seconds=1)
+
+
 class Disk:
     """A small disk, mounted at `folder`."""
 

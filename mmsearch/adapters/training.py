@@ -21,7 +21,6 @@ from mmsearch.store.adapters import (
     adapter_in_use,
     add_adapter,
     next_version,
-    stored_adapters,
     use_adapter,
 )
 from mmsearch.store.models import searched_model, stored_models
@@ -111,7 +110,7 @@ def adapter_statuses(store: Store) -> list[AdapterStatus]:
             added=one.added,
             about=json.loads(one.about),
         )
-        for one in stored_adapters(store)
+        for one in store.adapters()
     ]
 
 

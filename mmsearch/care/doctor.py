@@ -16,7 +16,7 @@ from mmsearch.nearest.derived import Missing, NotUsable
 from mmsearch.nearest.hnsw import check_graph
 from mmsearch.nearest.row_file import check_rows
 from mmsearch.nearest.spaces import Space, with_adapter
-from mmsearch.store.adapters import StoredAdapter, remove_adapter, stored_adapters
+from mmsearch.store.adapters import StoredAdapter, remove_adapter
 from mmsearch.store.models import (
     files_it_lacks,
     files_to_encode,
@@ -144,7 +144,7 @@ def _adapters(store: SqliteStore) -> list[Finding]:
 
 
 def _damaged_adapters(store: SqliteStore) -> Iterator[tuple[StoredAdapter, MmsearchError]]:
-    for stored in stored_adapters(store):
+    for stored in store.adapters():
         error = _error_of(stored)
         if error is not None:
             yield stored, error

@@ -40,9 +40,7 @@ def clusters(
     from mmsearch.library import Library
     from mmsearch.output.clusters import print_clusters
 
-    typed = TypedFilters(
-        None, folders or (), ext or (), (after, before), None, None, None, None, None, (), (None, None)
-    )
+    typed = TypedFilters(folders=folders or (), extensions=ext or (), times=(after, before))
     with Library(library) as opened, stoppable("stopped."):
         filters = filters_of(opened, typed)
         with progress_bar(quiet=False) as show_progress:

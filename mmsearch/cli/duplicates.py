@@ -84,9 +84,7 @@ def duplicates(
     named: tuple[DuplicateClass, ...] = tuple(one.value for one in classes or ())
     if not named and form in (Form.PATHS, Form.NULL):
         named = ("bytes", "picture")  # what is no double is not to be lost for want of a word
-    typed = TypedFilters(
-        only, folders or (), ext or (), (after, before), None, None, None, None, None, (), (None, None)
-    )
+    typed = TypedFilters(only, folders=folders or (), extensions=ext or (), times=(after, before))
     with Library(library) as opened, stoppable("stopped; nothing was changed."):
         filters = filters_of(opened, typed)
         with progress_bar(quiet=False) as show_progress:

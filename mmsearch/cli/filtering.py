@@ -79,20 +79,22 @@ ShorterOption = Annotated[str | None, typer.Option(metavar="SECONDS", help="Only
 
 @dataclass(frozen=True)
 class TypedFilters:
-    """The values of those options as they are typed; `times` are those of --after and --before."""
+    """The values of those options as they are typed; `times` are those of --after and --before, `lengths` of --longer
+    and --shorter.
+    """
 
-    only: str | None
-    folders: Sequence[str]
-    extensions: Sequence[str]
-    times: tuple[str | None, str | None]
-    camera: str | None
-    lens: str | None
-    near: str | None
-    place: str | None
-    rating: int | None
-    keywords: Sequence[str]
-    lengths: tuple[str | None, str | None]
+    only: str | None = None
+    folders: Sequence[str] = ()
     not_folders: Sequence[str] = ()
+    extensions: Sequence[str] = ()
+    times: tuple[str | None, str | None] = (None, None)
+    camera: str | None = None
+    lens: str | None = None
+    near: str | None = None
+    place: str | None = None
+    rating: int | None = None
+    keywords: Sequence[str] = ()
+    lengths: tuple[str | None, str | None] = (None, None)
 
 
 def filters_of(library: Library | Client, typed: TypedFilters) -> Filters:

@@ -211,7 +211,7 @@ def _telling_who_is_missing(on_progress: Callable[[Progress], None]) -> Callable
         on_progress(progress)
         left = (progress.total or 0) - progress.done
         if left and (said := helps.pop(progress.stage, None)):
-            output.say(f"{'1 file waits' if left == 1 else f'{left:,} files wait'} {said}.")
+            output.say(f"{output.counted(left, 'file waits', 'files wait')} {said}.")
 
     return tell
 

@@ -25,13 +25,14 @@ def install_extra(extra: str) -> str:
     if noted is None:
         return f"`{_installer()} {shlex.quote(f'mmsearch[{extra}]')}`"
     place, is_editable = noted
-    named = shlex.quote(f"{place}[{extra}]")
-    if place.is_file():
-        return f"`{_installer()} {named}`"
-    if (place / "pyproject.toml").is_file():
-        # The constraints keep out gigabytes that torch would bring along for graphics cards.
-        constraints = shlex.quote(str(place / "constraints.txt"))
-        return f"`{_installer()} -c {constraints} {'-e ' * is_editable}{named}`"
+    if place is not None:
+        named = shlex.quote(f"{place}[{extra}]")
+        if place.is_file():
+            return f"`{_installer()} {named}`"
+        if (place / "pyproject.toml").is_file():
+            # The constraints keep out gigabytes that torch would bring along for graphics cards.
+            constraints = shlex.quote(str(place / "constraints.txt"))
+            return f"`{_installer()} -c {constraints} {'-e ' * is_editable}{named}`"
     quoted = shlex.quote(f".[{extra}]")  # the quotes are for zsh
     return f"`{_installer()} -c constraints.txt {quoted}` in the folder of mmsearch's source"
 
@@ -42,8 +43,11 @@ def _installer() -> str:
     return f"uv pip install --python {python}" if find_spec("pip") is None else f"{python} -m pip install"
 
 
-def _taken_from() -> tuple[Path, bool] | None:
-    """The folder or the wheel that mmsearch was installed from, and whether it runs from there; None for an index."""
+def _taken_from() -> tuple[Path | None, bool] | None:
+    """The folder or the wheel that mmsearch was installed from, and whether it runs from there; None for an index.
+
+    What was taken from a URL of another kind, such as a repository's, has no place on this disk.
+    """
     # What commands load before they know that something lacks is to stay little.
     from importlib.metadata import PackageNotFoundError, distribution
     from urllib.parse import urlsplit
@@ -57,5 +61,5 @@ def _taken_from() -> tuple[Path, bool] | None:
         return None
     noted = json.loads(written)
     url = urlsplit(noted["url"])
-    place = Path(os.path.abspath(url2pathname(url.path))) if url.scheme == "file" else Path("?")
+    place = Path(os.path.abspath(url2pathname(url.path))) if url.scheme == "file" else None
     return place, bool(noted.get("dir_info", {}).get("editable"))

@@ -67,7 +67,7 @@ def label(
     if as_xmp and min_score is None:
         raise Invalid("--xmp writes what scores enough alone; say how much is enough with --min-score 0.5.")
     named = [*(labels or ()), *(_labels_in(labels_file) if labels_file is not None else ())]
-    typed = TypedFilters(None, folder or (), ext or (), (after, before), None, None, None, None, None, (), (None, None))
+    typed = TypedFilters(folders=folder or (), extensions=ext or (), times=(after, before))
     with Library(library, device) as opened, stoppable("stopped."):
         filters = filters_of(opened, typed)
         found = opened.label(named, filters, top=top, min_score=min_score or 0.0)

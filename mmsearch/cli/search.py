@@ -204,7 +204,7 @@ def _write_contact_sheet(result: SearchResult | FileList, path: str, draw: Mappi
     with progress_bar(quiet=False) as on_progress:
         write_contact_sheet(result, path, on_progress, **draw)
     count = len(result.hits)
-    output.say(f"a contact sheet of {count:,} {'hit' if count == 1 else 'hits'} is in {output.visible(path)}.")
+    output.say(f"a contact sheet of {output.counted(count, 'hit')} is in {output.visible(path)}.")
 
 
 def _write_heat_maps(result: SearchResult, folder: str) -> None:
@@ -212,7 +212,7 @@ def _write_heat_maps(result: SearchResult, folder: str) -> None:
     from mmsearch.output.heat_maps import write_heat_maps
 
     count = len(write_heat_maps(result, folder))
-    output.say(f"the heat maps of {count:,} {'picture' if count == 1 else 'pictures'} are in {output.visible(folder)}.")
+    output.say(f"the heat maps of {output.counted(count, 'picture')} are in {output.visible(folder)}.")
 
 
 def _check_form(options: SearchOptions) -> None:

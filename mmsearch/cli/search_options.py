@@ -322,9 +322,18 @@ class SearchOptions:
     def filters(self) -> TypedFilters:
         """Those that filter."""
         return TypedFilters(
-            *(self.only, self.folder or (), self.ext or (), (self.after, self.before), self.camera, self.lens),
-            *(self.near, self.place, self.rating, self.keyword or (), (self.longer, self.shorter)),
+            only=self.only,
+            folders=self.folder or (),
             not_folders=self.not_in or (),
+            extensions=self.ext or (),
+            times=(self.after, self.before),
+            camera=self.camera,
+            lens=self.lens,
+            near=self.near,
+            place=self.place,
+            rating=self.rating,
+            keywords=self.keyword or (),
+            lengths=(self.longer, self.shorter),
         )
 
     @property

@@ -18,6 +18,7 @@ from mmsearch.cli.index import (
     MaxPassagesOption,
     MaxTextMbOption,
     WorkersOption,
+    limits_of,
     rules_of,
 )
 from mmsearch.cli.running import DeviceOption, JsonOption, LibraryOption, printing, progress_bar, show, stoppable
@@ -79,15 +80,13 @@ def watch(
     from mmsearch.indexing.run import IndexSettings
     from mmsearch.indexing.watching.events import WatchSettings
     from mmsearch.library import Library
-    from mmsearch.reading import ReadLimits
 
     if uninstall or install:
         if uninstall and install:
             raise Invalid("--install and --uninstall ask for opposite things; leave one of them out.")
         _serve(None if uninstall else _command(context, paths or [], library), as_json)
         return
-    limits = ReadLimits({"text": int(max_text_mb * 1e6)}, max_passages=max_passages)
-    settings = WatchSettings(every, index=IndexSettings(limits, workers))
+    settings = WatchSettings(every, index=IndexSettings(limits_of(max_text_mb, max_passages), workers))
     rules = rules_of(include, exclude, hidden, ignore_files, archives)
     with Library(library, device) as opened, stoppable(STOPPED, terminated=0), ExitStack() as first_run:
         on_progress = first_run.enter_context(progress_bar(quiet=as_json))

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import MmsearchError
+from mmsearch.indexing.changes import Candidate
 from mmsearch.indexing.cutting import Cutting
 from mmsearch.indexing.frames import Begun, after, begun_of, distinct
-from mmsearch.indexing.reconciling import Candidate
 from mmsearch.indexing.rereading import wordless_media
 from mmsearch.reading import (
     NotAMedium,

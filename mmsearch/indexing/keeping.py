@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from mmsearch.files.archives import is_gone
+from mmsearch.indexing.changes import Candidate
 from mmsearch.indexing.encoding import Outcome
 from mmsearch.indexing.frames import Begun, begun_of
-from mmsearch.indexing.reconciling import Candidate
 from mmsearch.indexing.report import FailedFile, Incomplete, IndexReport, Thinned
 from mmsearch.reading import ReadLimits, details_versions, readers_label
 from mmsearch.records import NOTHING_HEARD, Content

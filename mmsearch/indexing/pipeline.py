@@ -22,18 +22,12 @@ from mmsearch.files.crash_points import crash_point
 from mmsearch.files.member_paths import ARCHIVE_EXTENSIONS
 from mmsearch.files.paths import with_parents
 from mmsearch.indexing.archives import keep_archives
+from mmsearch.indexing.changes import Candidate, RootChanges, RootWalk
 from mmsearch.indexing.encoding import FileEncoder, Outcome, failed
+from mmsearch.indexing.gone import settle_gone
 from mmsearch.indexing.journal import InFlight
 from mmsearch.indexing.keeping import Keeper, begun_with
-from mmsearch.indexing.reconciling import (
-    Candidate,
-    Known,
-    RootChanges,
-    RootWalk,
-    compare_root,
-    settle_gone,
-    written_lately,
-)
+from mmsearch.indexing.reconciling import Known, compare_root, written_lately
 from mmsearch.indexing.report import Absence, FailedFile, IndexReport
 from mmsearch.indexing.rereading import (
     files_lacking_details,

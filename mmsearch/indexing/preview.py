@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from mmsearch.indexing.reconciling import Known, RootChanges, RootWalk, is_many, look_at_root, things
+from mmsearch.indexing.changes import RootChanges, RootWalk
+from mmsearch.indexing.gone import is_many, things
+from mmsearch.indexing.reconciling import Known, look_at_root
 from mmsearch.indexing.rereading import files_to_read
 from mmsearch.indexing.roots import check_root, roots_to_walk
 from mmsearch.indexing.walking import WalkProblem, WalkRules, check_rules

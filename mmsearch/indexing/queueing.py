@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from mmsearch.encoding.protocol import Encoder, modalities_of_items
 from mmsearch.files.archives import is_gone
 from mmsearch.files.crash_points import crash_point
+from mmsearch.indexing.changes import Candidate
 from mmsearch.indexing.journal import InFlight
 from mmsearch.indexing.pipeline import Indexer, IndexOptions
-from mmsearch.indexing.reconciling import Candidate
 from mmsearch.indexing.report import FailedFile, Incomplete, Thinned
 from mmsearch.records import KnownFiles, Progress
 from mmsearch.store.models import searched_model

@@ -12,11 +12,11 @@ from functools import partial
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import Busy, Invalid, MmsearchError, Refused, Remedy, Unavailable, Unsupported
 from mmsearch.files.private import make_private_folder
+from mmsearch.indexing.changes import RootWalk
 from mmsearch.indexing.journal import InFlight
 from mmsearch.indexing.pipeline import Indexer, IndexOptions
 from mmsearch.indexing.query_bank import keep_query_bank
 from mmsearch.indexing.queueing import QueueingIndexer
-from mmsearch.indexing.reconciling import RootWalk
 from mmsearch.indexing.report import IndexReport
 from mmsearch.indexing.roots import check_root, choose_roots, is_of_unread_kind, root_status
 from mmsearch.indexing.stages import StageRun, begin_stages, resolved_stages

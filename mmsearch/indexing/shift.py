@@ -13,9 +13,9 @@ from queue import Empty
 
 from mmsearch.errors import MmsearchError
 from mmsearch.files.crash_points import crash_point
+from mmsearch.indexing.changes import Candidate
 from mmsearch.indexing.encoding import FileEncoder, Outcome, failed
 from mmsearch.indexing.keeping import Keeper, begun_with
-from mmsearch.indexing.reconciling import Candidate
 from mmsearch.indexing.report import IndexReport
 from mmsearch.indexing.results import Results
 from mmsearch.indexing.root_presence import RootPresence, is_root_there

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.member_paths import is_archive_name, splits
 from mmsearch.files.remote_paths import is_remote
-from mmsearch.indexing.reconciling import RootChanges
+from mmsearch.indexing.changes import RootChanges
 from mmsearch.indexing.walking import FoundSidecar
 from mmsearch.reading.sidecars import VERSION, facts_of_sidecars
 from mmsearch.store.protocol import MOST_PATHS, Store

@@ -1,9 +1,10 @@
 """A worker: takes jobs from the queue of a library, reads and encodes their files, and stores what comes of them.
 
-Any number of them work at once, on any machines that have the files in the same places, and the models. What one stores
-and that its jobs are done is one transaction; so where a worker is killed, another one does again what that was at. One
-of these files may have been the reason. So all that were tried before are encoded one at a time, and where workers
-were lost again and again, a process apart tries the file, as in a run of `index` (`suspects.py`).
+Any number of them work at once, on any machines that have the models, and the files: at the same places, at those that
+a map of the machine says, or in a bucket. What one stores and that its jobs are done is one transaction; so where a
+worker is killed, another one does again what that was at. One of these files may have been the reason. So all that were
+tried before are encoded one at a time, and where workers were lost again and again, a process apart tries the file, as
+in a run of `index` (`suspects.py`).
 """
 
 from __future__ import annotations

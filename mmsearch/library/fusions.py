@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from mmsearch.files.times import in_utc
 from mmsearch.library.access import Access
 from mmsearch.searching.fusion import (
     ALL_FUSIONS,
@@ -63,7 +61,7 @@ class Fusions:
                 report = replace(report, channels=fusion.channels)
             with access.writing() as writer:
                 about = {key: one for key, one in asdict(report).items() if key not in ("label", "channels")}
-                return replace(report, label=add_fusion(writer, fusion, in_utc(time.time_ns()), about).label)
+                return replace(report, label=add_fusion(writer, fusion, about).label)
 
     def use(self, name: str) -> str:
         """Searches merge by that fusion from now on, `fusion@1`; `fusion@none` for none. Returns its label."""

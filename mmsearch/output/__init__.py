@@ -39,6 +39,11 @@ def _visible_character(character: str) -> str:
     return character
 
 
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """`1 file`, `12,345 files`: the plural adds an s, unless it is given."""
+    return f"1 {one}" if count == 1 else f"{count:,} {many or f'{one}s'}"
+
+
 _is_quiet = False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from mmsearch.output import visible
+from mmsearch.output import counted, visible
 
 if TYPE_CHECKING:
     from mmsearch.care.copying import Copied
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mmsearch.indexing.pruning import Losses, Pruned
     from mmsearch.store.sqlite.backup import Backup
     from mmsearch.store.sqlite.compaction import Compacted
+    from mmsearch.store.sqlite.salvage import Salvaged
 
 _SHOWN_LOSSES = 30
 
@@ -32,7 +33,7 @@ def print_losses(losses: Losses) -> None:
 
 def pruned(result: Pruned) -> str:
     """How many files were dropped."""
-    return f"{result.dropped:,} {'file' if result.dropped == 1 else 'files'} dropped"
+    return f"{counted(result.dropped, 'file')} dropped"
 
 
 def compacted(done: Compacted) -> str:
@@ -42,16 +43,18 @@ def compacted(done: Compacted) -> str:
 
 def backed_up(done: Backup) -> str:
     """Where the copy lies, and what is in it."""
-    return f"{visible(done.path)}: {done.files:,} files, {done.bytes / 1e6:,.1f} MB"
+    return f"{visible(done.path)}: {counted(done.files, 'file')}, {done.bytes / 1e6:,.1f} MB"
 
 
 def copied(done: Copied) -> str:
     """Where the library lies now as well, and what is in it."""
-    return f"{visible(done.library)}: {done.files:,} files, {done.items:,} items of {_models(done.models)}"
+    items = f"{counted(done.items, 'item')} of {counted(done.models, 'model')}"
+    return f"{visible(done.library)}: {counted(done.files, 'file')}, {items}"
 
 
-def _models(count: int) -> str:
-    return f"{count:,} {'model' if count == 1 else 'models'}"
+def _what_is_saved(saved: Salvaged) -> str:
+    files, roots = counted(saved.files, "file"), counted(saved.roots, "root")
+    return f"{files} in {roots}, and {counted(saved.contents, 'content')}"
 
 
 def print_diagnosis(diagnosis: Diagnosis) -> None:
@@ -65,13 +68,10 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
     saved = diagnosis.salvageable
     if diagnosis.repaired:
         if saved is not None:
-            print(f"saved     {saved.files:,} files in {saved.roots:,} roots, and {saved.contents:,} contents")
+            print(f"saved     {_what_is_saved(saved)}")
             print(f"kept      the damaged database, as {visible(diagnosis.kept or '')}")
         print("repaired  run `mmsearch index` to take in again what could not be saved")
     elif saved is not None:
-        print(
-            f"can save  {saved.files:,} files in {saved.roots:,} roots, and {saved.contents:,} contents; "
-            "`mmsearch doctor --repair` does"
-        )
+        print(f"can save  {_what_is_saved(saved)}; `mmsearch doctor --repair` does")
     else:
         print("remedy    `mmsearch doctor --repair` makes it again; what was encoded and is sound stays")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmsearch.output import visible
+from mmsearch.output import counted, visible
 from mmsearch.searching.clustering import Clusters
 
 
@@ -14,6 +14,6 @@ def print_clusters(found: Clusters, is_for_a_person: bool) -> None:
                 print(f"{number}\t{visible(path)}")
             continue
         name = f"{visible(', '.join(cluster.name))}, " if cluster.name else ""
-        print(f"{number}: {name}{cluster.size:,} {'photo' if cluster.size == 1 else 'photos'}")
+        print(f"{number}: {name}{counted(cluster.size, 'photo')}")
         for path in cluster.photos:
             print(f"  {visible(path)}")

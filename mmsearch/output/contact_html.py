@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING
 
-from mmsearch.output import visible
+from mmsearch.output import counted, visible
 from mmsearch.output.places import file_url, place_in_file
 from mmsearch.searching.results import FileList, Hit, SearchResult
 
@@ -135,7 +135,7 @@ def _title(result: SearchResult | FileList) -> str:
 def _count(result: SearchResult | FileList) -> str:
     shown, total = len(result.hits), result.total
     known = "" if isinstance(result, FileList) or result.total_exact else "at least "
-    return f"{shown:,} of {known}{total:,} {'file' if total == 1 else 'files'}"
+    return f"{shown:,} of {known}{counted(total, 'file')}"
 
 
 def _escaped(text: str) -> str:

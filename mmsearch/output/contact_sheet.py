@@ -9,13 +9,13 @@ from typing import NamedTuple
 from mmsearch.errors import Invalid, NotFound, Refused, Unavailable
 from mmsearch.files.regular import check_regular
 from mmsearch.files.replacing import replacing
+from mmsearch.output.overwriting import is_signed
 from mmsearch.output.thumbnails import Thumbnail, thumbnail
 from mmsearch.records import Progress
 from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
 
 # By which a contact sheet is known again, near the beginning of its file.
 SIGN = "mmsearch contact sheet"
-_SIGN_WITHIN = 1_024
 # The size of a thumbnail in pixels, at most: on a web page screens have twice as many for one.
 HTML_SIZE, PNG_SIZE = (480, 360), (240, 180)
 # A PNG is in memory as a whole.
@@ -40,7 +40,7 @@ def check_contact_sheet(path: str) -> None:
     check_regular(target)
     if not os.path.isdir(os.path.dirname(target)):
         raise NotFound(f"There is no folder {os.path.dirname(target)}; make it, or choose another contact sheet.")
-    if os.path.lexists(target) and not _is_ours(target):
+    if os.path.lexists(target) and not is_signed(target, SIGN):
         raise Refused(f"{target} is no contact sheet of mmsearch and is not overwritten; choose another file.")
 
 
@@ -88,11 +88,3 @@ def _target(path: str) -> str:
     if not path.lower().endswith((".html", ".htm", ".png")):
         raise Invalid(f"A contact sheet is a web page or a PNG; end {path!r} in .html or .png.")
     return os.path.abspath(os.path.expanduser(path))
-
-
-def _is_ours(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return SIGN.encode() in file.read(_SIGN_WITHIN)
-    except OSError:
-        return False

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from mmsearch.files.remote_paths import is_remote
-from mmsearch.output import visible
+from mmsearch.output import counted, visible
 from mmsearch.output.hits import Form
 from mmsearch.output.json import to_json
 from mmsearch.searching.duplicate_groups import DuplicateFile, DuplicateGroup, Duplicates
@@ -43,7 +43,7 @@ def notes(found: Duplicates, form: Form) -> list[str]:
     elif form in (Form.TABLE, Form.LINES):
         others = [one for group in found.groups for one in group.others]
         more = f" (of {found.total:,})" if found.total > len(found.groups) else ""
-        groups = "1 group" if len(found.groups) == 1 else f"{len(found.groups):,} groups"
+        groups = counted(len(found.groups), "group")
         size = sum(group.bytes for group in found.groups)
         said.append(f"{groups}{more}; the {len(others):,} files that need not be kept take {_megabytes(size)}.")
     elif not {"shots", "text"} & set(found.classes):

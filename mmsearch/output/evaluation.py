@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mmsearch.output import visible
+from mmsearch.output.estimates import percent
 
 if TYPE_CHECKING:
-    from mmsearch.evaluation.metrics import Estimate
     from mmsearch.evaluation.report import Evaluation, Evaluations
     from mmsearch.evaluation.retrieval import DirectionResult
 
@@ -51,7 +51,7 @@ def _print_metrics(title: str, columns: Sequence[tuple[str, DirectionResult]]) -
         ["queries", *(f"{result.queries:,}" for result in results)],
         ["gallery", *(f"{result.gallery:,}" for result in results)],
     ]
-    metrics = [[name, *(_percent(result.metrics[name]) for result in results)] for name in results[0].metrics]
+    metrics = [[name, *(percent(result.metrics[name]) for result in results)] for name in results[0].metrics]
     _print_table([title, *(name for name, _ in columns)], [*counts, *metrics])
 
 
@@ -61,7 +61,7 @@ def _print_zero_shot(evaluations: Sequence[Evaluation]) -> None:
         _print_table(
             ["naming photos", "photos", "classes", "top-1", "top-5"],
             (
-                [model, f"{named.photos:,}", f"{named.classes:,}", _percent(named.top_1), _percent(named.top_5)]
+                [model, f"{named.photos:,}", f"{named.classes:,}", percent(named.top_1), percent(named.top_5)]
                 for model, named in rows
             ),
         )
@@ -80,9 +80,9 @@ def _print_separations(evaluations: Sequence[Evaluation]) -> None:
                     found.direction, model,
                     "" if found.roc_auc is None else f"{found.roc_auc:.3f}",
                     f"{100 * found.precision:.1f}", f"{100 * found.recall:.1f}", f"{100 * found.f1:.1f}",
-                    _percent(found.answered), _percent(found.refused),
-                    _percent(found.hidden) if found.hidden else "",
-                    _percent(found.refused_absent) if found.refused_absent else "",
+                    percent(found.answered), percent(found.refused),
+                    percent(found.hidden) if found.hidden else "",
+                    percent(found.refused_absent) if found.refused_absent else "",
                 ]
                 for model, found in rows
             ),
@@ -113,10 +113,6 @@ def _print_comparisons(evaluations: Sequence[Evaluation]) -> None:
 
 def _share(found: float | None) -> str:
     return "" if found is None else f"{100 * found:.2f}"
-
-
-def _percent(found: Estimate) -> str:
-    return f"{100 * found.value:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
 
 
 def _print_table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mmsearch.output import visible
+from mmsearch.output.estimates import share
 
 if TYPE_CHECKING:
     from mmsearch.adapters.fusion import FusionReport
     from mmsearch.adapters.held_out import Judged
-    from mmsearch.evaluation.metrics import Estimate
     from mmsearch.searching.fusion import ChannelWeights, StoredFusion
 
 
@@ -47,15 +47,11 @@ def print_fusions(fusions: Sequence[StoredFusion]) -> None:
 def _told(which: str, count: int, judged: Judged) -> str:
     left = "" if judged.better else "; no more, so it stays as it was unless it was forced"
     return (
-        f"held-out R@10 over {count:,} queries{which}: {_percent(judged.base_hits)} without, "
-        f"{_percent(judged.fused_hits)} with it; MRR {judged.base_mrr.value:.3f} and {judged.fused_mrr.value:.3f}{left}"
+        f"held-out R@10 over {count:,} queries{which}: {share(judged.base_hits)} without, "
+        f"{share(judged.fused_hits)} with it; MRR {judged.base_mrr.value:.3f} and {judged.fused_mrr.value:.3f}{left}"
     )
 
 
 def _said(channels: Mapping[str, ChannelWeights], picture: float) -> str:
     told = [f"{name} {one.slope:.2f} {one.shift:+.2f}" for name, one in channels.items()]
     return ", ".join([*told, *([] if picture == 1.0 else [f"a picture beside words {picture:.2f}"])])
-
-
-def _percent(found: Estimate) -> str:
-    return f"{100 * found.value:.1f} % [{100 * found.low:.1f}, {100 * found.high:.1f}]"

@@ -13,6 +13,7 @@ from mmsearch.errors import Invalid, Refused, Unavailable
 from mmsearch.files.replacing import replacing
 from mmsearch.output import visible
 from mmsearch.output.lettering import font_of_size, shortened_line
+from mmsearch.output.overwriting import is_signed
 from mmsearch.output.pictures import picture_at
 from mmsearch.records import Locator
 from mmsearch.searching.explanations import Explanation, Heat, HeatMap
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 # By which a picture of heat maps is known again, near the beginning of its file.
 SIGN = "mmsearch heat map"
-_SIGN_WITHIN = 1_024
 # The size of one map in pixels, at most, and how they stand beside one another.
 _SIDE, _MOST_COLUMNS, _GAP, _LINE, _FONT_SIZE = 480, 3, 12, 24, 15
 _BACK, _WORDS = "#ffffff", "#1c1c1c"
@@ -90,7 +90,7 @@ def write_heat_maps(result: SearchResult, folder: str) -> list[str]:
             continue
         stem = os.path.splitext(os.path.basename(hit.path))[0]
         path = os.path.join(os.path.abspath(os.path.expanduser(folder)), f"{hit.rank:03}-{stem}.png")
-        if os.path.lexists(path) and not _is_ours(path):
+        if os.path.lexists(path) and not is_signed(path, SIGN):
             raise Refused(f"{path} is no heat map of mmsearch and is not overwritten; choose another folder.")
         try:
             with replacing(path, in_any_folder=True) as temporary, open(temporary, "wb") as file:
@@ -154,11 +154,3 @@ def _shares(heat: Heat, of_term: HeatMap, size: tuple[int, int]) -> np.ndarray[t
     shares = np.zeros((height, width), np.float32)
     shares[top : top + box[1], left : left + box[0]] = seen[: height - top, : width - left]
     return shares
-
-
-def _is_ours(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return SIGN.encode() in file.read(_SIGN_WITHIN)
-    except OSError:
-        return False

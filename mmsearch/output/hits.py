@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from mmsearch.language import NAMES
-from mmsearch.output import visible
+from mmsearch.output import counted, visible
 from mmsearch.output.json import to_json
 from mmsearch.output.mounts import PLACING
 from mmsearch.output.places import place_in_file, time_span
@@ -115,7 +115,6 @@ def _notes_on_presence(result: SearchResult | FileList, form: Form) -> list[str]
     if not away:
         return []
     left_out = " and left out" if form in (Form.PATHS, Form.NULL) else ""
-    what = "file found is" if away == 1 else "files found are"
     from mmsearch.store.locations import is_url
 
     if is_url(result.library):
@@ -123,7 +122,8 @@ def _notes_on_presence(result: SearchResult | FileList, form: Form) -> list[str]
         helps = f"where this machine has their folder at another path, {PLACING}."
     else:
         helps = "`mmsearch index` finds what was moved, and `mmsearch prune` drops what is gone."
-    return [f"{away:,} {what} not there now (a drive that is away?){left_out}; {helps}"]
+    what = counted(away, "file found is", "files found are")
+    return [f"{what} not there now (a drive that is away?){left_out}; {helps}"]
 
 
 def nothing_found(result: SearchResult | FileList) -> str:

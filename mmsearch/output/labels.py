@@ -7,7 +7,7 @@ import sys
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from mmsearch.output import visible
+from mmsearch.output import counted, visible
 from mmsearch.output.json import to_json
 from mmsearch.searching.labelling import Labelled
 
@@ -30,7 +30,8 @@ _SHOWN_FAILURES = 5
 def sidecars_said(done: WrittenSidecars) -> list[str]:
     """What became of labels beside photos: a sentence, and one for each of the first photos without."""
     failed = f", {done.failed:,} could not be written" if done.failed else ""
-    counts = f"{len(done.written):,} sidecars written, {done.left_alone:,} photos have one that was left alone{failed}"
+    left_alone = counted(done.left_alone, "photo has", "photos have")
+    counts = f"{counted(len(done.written), 'sidecar')} written, {left_alone} one that was left alone{failed}"
     said = [f"{counts}; `mmsearch index` reads them."]
     said += [f"no sidecar beside {visible(one.path)}: {visible(one.reason)}" for one in done.failures[:_SHOWN_FAILURES]]
     if done.failed > _SHOWN_FAILURES:

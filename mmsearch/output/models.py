@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mmsearch.models.known import known_model
 from mmsearch.models.reference import without_crops
 from mmsearch.models.revisions import revision_names
-from mmsearch.output import visible
+from mmsearch.output import counted, visible
 from mmsearch.records import BUILTIN_MODEL, OPTIMISED_ENDING
 
 if TYPE_CHECKING:
@@ -86,10 +86,11 @@ def _number(value: float | None) -> str:
 
 
 def _state(model: LibraryModel) -> str:
+    files = counted(model.files, "file")
     if model.hears:
-        said = f"searches ask it for sound: {model.files:,} files"
+        said = f"searches ask it for sound: {files}"
     else:
-        said = f"searches use it: {model.files:,} files" if model.searched else f"{model.files:,} files encoded"
+        said = f"searches use it: {files}" if model.searched else f"{files} encoded"
     if model.lacking:
         said += f", {model.lacking:,} not yet"
     if model.failed:
@@ -140,7 +141,7 @@ def used_from_now(used: LibraryModel) -> str:
 
 def dropped(done: DroppedModel) -> str:
     """How many vectors were dropped."""
-    return f"{done.dropped:,} vectors of {visible(done.name)} dropped"
+    return f"{counted(done.dropped, 'vector')} of {visible(done.name)} dropped"
 
 
 def removed(done: RemovedModel) -> str:

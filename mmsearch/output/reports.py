@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mmsearch.files.member_paths import ARCHIVE_EXTENSIONS
 from mmsearch.files.remote_paths import is_remote
-from mmsearch.output import visible
+from mmsearch.output import counted, visible
 from mmsearch.output.mounts import PLACING
 from mmsearch.output.unread import unread_said
 from mmsearch.output.work import queue_lines
@@ -55,7 +55,7 @@ def summary(report: IndexReport) -> str:
     if report.seconds >= 1 and done >= report.seconds:
         rate = f" ({done / report.seconds:,.0f} files/s)"
     what = f"encoded with {visible(report.model)}" if _is_beside(report) else "searchable"
-    return f"{report.files:,} {'file' if report.files == 1 else 'files'} {what}: {said} in {report.seconds:.1f} s{rate}"
+    return f"{counted(report.files, 'file')} {what}: {said} in {report.seconds:.1f} s{rate}"
 
 
 def previewed(preview: IndexPreview) -> str:
@@ -166,9 +166,9 @@ def _stages_said(stages: Sequence[StageReport], worded: Worded) -> list[str]:
     for stage in stages:
         could_not = f", {stage.failed:,} could not be" if stage.failed else ""
         could_not += f"; {stage.left:,} to do" if stage.left else ""
-        files = "file was" if stage.read == 1 else "files were"
         if stage.read or stage.failed:
-            what = f"{stage.read:,} {files} looked through, {stage.found:,} of them with some{could_not}"
+            files = counted(stage.read, "file was", "files were")
+            what = f"{files} looked through, {stage.found:,} of them with some{could_not}"
             said.append(f"{_STAGES[stage.stage]}: {what}")
         if stage.hindered:
             said.append(visible(worded(stage.hindered, stage.remedy)))
@@ -181,27 +181,25 @@ def stage_state(stage: StageStatus) -> str:
     left = f", {stage.left:,} to do" if stage.left else ""
     could_not = f", {len(stage.failures):,} could not be" if stage.failures else ""
     ended = "" if stage.wanted else "; ended"
-    said = f"{stage.read:,} files looked through{model}, {stage.found:,} of them with some{left}{could_not}{ended}"
+    files = counted(stage.read, "file")
+    said = f"{files} looked through{model}, {stage.found:,} of them with some{left}{could_not}{ended}"
     return f"{_STAGES[stage.stage]}: {said}"
 
 
 def _heard(report: IndexReport) -> str:
     """What a model of sound did in a run."""
     failed = f", {report.failed:,} it could not" if report.failed else ""
-    files = report.added + report.updated + report.encoded
-    what = "1 file" if files == 1 else f"{files:,} files"
+    what = counted(report.added + report.updated + report.encoded, "file")
     return f"{visible(report.model)}: sound of {what} encoded{failed} in {report.seconds:.1f} s; searches ask it too"
 
 
 def _media(files: Mapping[str, int]) -> str:
     one = {"image": "picture", "audio": "recording of sound"}
     many = {"audio": "recordings of sound"}
-
-    def counted(medium: str, count: int) -> str:
-        name = one.get(medium, medium)
-        return f"1 {name}" if count == 1 else f"{count:,} {many.get(medium, f'{name}s')}"
-
-    return ", ".join(counted(medium, files.get(medium, 0)) for medium in dict.fromkeys(("image", "text", *files)))
+    return ", ".join(
+        counted(files.get(medium, 0), one.get(medium, medium), many.get(medium))
+        for medium in dict.fromkeys(("image", "text", *files))
+    )
 
 
 def rules_said(rules: WalkRules) -> str:
@@ -218,7 +216,7 @@ def rules_said(rules: WalkRules) -> str:
 
 def forgotten(done: Forgotten) -> str:
     """How many files were taken out."""
-    return f"{done.files:,} {'file' if done.files == 1 else 'files'} forgotten"
+    return f"{counted(done.files, 'file')} forgotten"
 
 
 def notes_on_forgetting(path: str, done: Forgotten) -> list[str]:
@@ -255,13 +253,11 @@ def print_status(status: Status, failed: bool, partial: bool, worded: Worded) ->
     for model in status.models:
         if not model.searched:
             print(f"          {visible(model_state(model))}")
-    items = "1 item" if counts.items == 1 else f"{counts.items:,} items"
-    print(f"files     {_media(counts.files)} ({items})")
+    print(f"files     {_media(counts.files)} ({counted(counts.items, 'item')})")
     for root in status.roots:
         state = ", offline" if root.offline else f", last change {root.changed}" if root.changed else ""
-        count = "1 file" if root.files == 1 else f"{root.files:,} files"
         known = f" (in the library {visible(os.fsdecode(root.known_as))})" if root.known_as is not None else ""
-        print(f"root      {visible(os.fsdecode(root.path))}{known}: {count}{state}")
+        print(f"root      {visible(os.fsdecode(root.path))}{known}: {counted(root.files, 'file')}{state}")
         if rules := rules_said(root.rules):
             print(f"          {rules}")
         for mount in root.unmounted:
@@ -276,7 +272,7 @@ def print_status(status: Status, failed: bool, partial: bool, worded: Worded) ->
         closed = () if looked else ARCHIVE_EXTENSIONS & counts.unread.keys()
         print(f"not read  {unread_said(counts.unread, closed, worded)}")
     if counts.failures:
-        count = "1 file" if counts.failures == 1 else f"{counts.failures:,} files"
+        count = counted(counts.failures, "file")
         print(f"failed    {count} could not be read; `mmsearch status --failed` lists what and why")
     parts = [
         *([f"{len(status.incomplete):,} read as far as they go"] if status.incomplete else []),

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mmsearch.output import visible
+from mmsearch.output.estimates import share
 
 if TYPE_CHECKING:
     from mmsearch.adapters.recipe import AdapterReport
     from mmsearch.adapters.training import AdapterStatus
-    from mmsearch.evaluation.metrics import Estimate
 
 
 def print_report(report: AdapterReport) -> None:
@@ -21,10 +21,10 @@ def print_report(report: AdapterReport) -> None:
         f"of {len(report.history) - 1} kept{doubt}"
     )
     print(
-        f"held-out R@10 over {report.judged_on:,} photos: {_percent(report.base)} without, "
-        f"{_percent(report.adapted)} with it, difference {_percent(report.difference)}"
+        f"held-out R@10 over {report.judged_on:,} photos: {share(report.base)} without, "
+        f"{share(report.adapted)} with it, difference {share(report.difference)}"
     )
-    print(f"mean average precision: {_percent(report.base_map)} without, {_percent(report.adapted_map)} with it")
+    print(f"mean average precision: {share(report.base_map)} without, {share(report.adapted_map)} with it")
     print(f"searches use {visible(report.model)}+{report.label} now; `mmsearch adapters --use none` goes back")
 
 
@@ -49,7 +49,3 @@ def print_adapters_and_fusions(found: Mapping[str, Any]) -> None:
 
     print_adapters(found["adapters"])
     print_fusions(found["fusions"])
-
-
-def _percent(found: Estimate) -> str:
-    return f"{100 * found.value:.1f} % [{100 * found.low:.1f}, {100 * found.high:.1f}]"

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mmsearch.output import visible
+from mmsearch.output import counted, visible
 from mmsearch.output.reports import notes, summary
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def sentences(event: WatchEvent, worded: Worded) -> list[str]:
         return notes(replace(event.report, offline=[]), worded)
     if event.event == "watching":
         count = event.folders or 0
-        return [f"watching {count:,} {'folder' if count == 1 else 'folders'}; stop it with Ctrl-C"]
+        return [f"watching {counted(count, 'folder')}; stop it with Ctrl-C"]
     if event.event == "offline":
         return [f"{paths}: missing or empty (a drive that is away?); its files stay, and it is waited for"]
     if event.event == "online":

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mmsearch.output import visible
+from mmsearch.output import counted, visible
 
 if TYPE_CHECKING:
     from mmsearch.indexing.work import WorkReport
@@ -22,7 +22,7 @@ def queue_lines(state: QueueState) -> Iterator[str]:
     for pause in state.pauses:
         yield f"paused    {_what(pause)} since {pause.since}, by {visible(pause.by)}"
     for worker in state.workers:
-        yield f"worker    {visible(worker.name)} since {worker.since}, {_files(worker.done)} stored"
+        yield f"worker    {visible(worker.name)} since {worker.since}, {counted(worker.done, 'file')} stored"
     if state.left > state.paused and not state.workers:
         yield "note      no worker is there; `mmsearch worker` takes what waits"
 
@@ -44,7 +44,7 @@ def worked(report: WorkReport) -> str:
     """One line that says what a worker did."""
     failed = f", {report.failed:,} of them unreadable" if report.failed else ""
     rate = f" ({report.stored / report.seconds:,.0f} files/s)" if report.stored >= report.seconds >= 1 else ""
-    return f"{_files(report.stored)} done{failed} in {report.seconds:.1f} s{rate}"
+    return f"{counted(report.stored, 'file')} done{failed} in {report.seconds:.1f} s{rate}"
 
 
 def notes(report: WorkReport) -> list[str]:
@@ -54,7 +54,3 @@ def notes(report: WorkReport) -> list[str]:
         times = "once" if report.given_up == 1 else f"{report.given_up:,} times"
         said.append(f"the other workers gave this one up {times}, as it gave no sign of life; they did its files again")
     return said
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"

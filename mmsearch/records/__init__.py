@@ -1,6 +1,6 @@
 """What flows between the rooms: frozen types without behaviour. It knows no other room."""
 
-from mmsearch.records.asking import Background, Calibration, Filters, Listing, ModelIdentity, Near, Reading
+from mmsearch.records.asking import EARTH_KM, Background, Calibration, Filters, Listing, ModelIdentity, Near, Reading
 from mmsearch.records.kinds import (
     BUILTIN_MODEL,
     CROPS_ENDING,
@@ -43,6 +43,7 @@ from mmsearch.records.stored import (
 __all__ = [
     "BUILTIN_MODEL",
     "CROPS_ENDING",
+    "EARTH_KM",
     "NOTHING_HEARD",
     "OPTIMISED_ENDING",
     "RAW_EXTENSIONS",

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 
 from mmsearch.records.kinds import Medium, Modality
 
+# The radius of the sphere on which places are held to lie.
+EARTH_KM = 6371.0
+
 
 @dataclass(frozen=True)
 class ModelIdentity:

@@ -187,11 +187,11 @@ def find_fusion(fusions: list[StoredFusion], name: str) -> StoredFusion:
     raise NotFound(f"There is no fusion {name!r}", Remedy("fusions.list"))
 
 
-def add_fusion(store: Store, fusion: Fusion, added: str, about: Mapping[str, Any]) -> StoredFusion:
+def add_fusion(store: Store, fusion: Fusion, about: Mapping[str, Any]) -> StoredFusion:
     """Puts it in use, under the next number. The caller holds the lock."""
     known = stored_fusions(store)
     number = max((store.number_setting(f"{_SETTING} last"), *(one.number for one in known))) + 1
-    found = StoredFusion(number, fusion, added, dict(about), in_use=True)
+    found = StoredFusion(number, fusion, store.now(), dict(about), in_use=True)
     with store.transaction():
         store.set_setting(f"{_SETTING} last", str(number))
         _keep(store, [*known, found], number)

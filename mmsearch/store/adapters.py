@@ -47,15 +47,10 @@ class StoredAdapter:
             raise Damaged(f"The adapter {self.label} is damaged", Remedy("adapters.remove", self.label)) from error
 
 
-def stored_adapters(store: Store) -> list[StoredAdapter]:
-    """All of them, by name and version."""
-    return [StoredAdapter(*row) for row in store.adapter_rows()]
-
-
 def adapter_in_use(store: Store, model_fingerprint: str) -> StoredAdapter | None:
     """The one that searches with that model go through."""
     chosen = store.number_setting(_in_use(model_fingerprint))
-    known = [StoredAdapter(*row) for row in store.adapter_rows(chosen)]
+    known = store.adapters(chosen)
     # What is damaged is not passed over: its searches would be others without a word.
     return next((one for one in known if one.model_fingerprint == model_fingerprint or not one.is_sound), None)
 
@@ -69,7 +64,7 @@ def find_adapter(store: Store, written: str) -> StoredAdapter | None:
     if written == NO_ADAPTER:
         return None
     name, _, version = written.partition("@")
-    known = stored_adapters(store)
+    known = store.adapters()
     fitting = [one for one in known if one.name == name and version in ("", str(one.version))]
     if not fitting:
         if not known:

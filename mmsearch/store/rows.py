@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
-from mmsearch.records import Details, FileFacts, FoundItem, Locator, Region
+from mmsearch.records import Details, FileFacts, FoundItem, KnownMember, Locator, Region
 
 DETAIL_COLUMNS = tuple(one.name for one in fields(Details))
+# The same of the two tables that have them, as SQL.
+OF_DETAILS, OF_SIDECARS = (", ".join(f"{table}.{name}" for name in DETAIL_COLUMNS) for table in ("details", "sidecars"))
+ARCHIVE_COLUMNS = "path, size, mtime_ns, ctime_ns, read_as, files, unread, trouble"
 # No keyword has a line end.
 _BETWEEN = "\n"
 
@@ -44,6 +47,19 @@ def locator_of(
     """Where what a stage has found lies, from its columns."""
     time = None if time_from is None or time_to is None else (time_from, time_to)
     return Locator(page=page, region=region_of(region), time=time, part_name=part_name)
+
+
+def members_of_rows(rows: Iterable[Sequence[Any]]) -> list[KnownMember]:
+    """The files of an archive, of rows of files and of failures, in order.
+
+    One that only some model could not encode is among both, and is told by the row with a time of its change.
+    """
+    found: dict[bytes, KnownMember] = {}
+    for row in rows:
+        member = KnownMember._make(row)
+        if member.path not in found or found[member.path].ctime_ns is None:
+            found[member.path] = member
+    return list(found.values())
 
 
 def found_item(row: Sequence[Any]) -> FoundItem:

@@ -13,13 +13,14 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mmsearch.records import EARTH_KM
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
 TABLE = os.path.join(os.path.dirname(__file__), "cities.tsv.gz")
 FURTHEST_KM = 50.0
-_EARTH_KM = 6371.0
 _MARKS = re.compile(r"[\W_]+")
 _loading = threading.Lock()
 
@@ -48,7 +49,7 @@ def nearest_city(latitude: float, longitude: float) -> City | None:
     place = unit_vectors([latitude], [longitude])[0]
     cosines = table.centres @ place
     number = int(cosines.argmax())
-    if float(np.arccos(min(1.0, cosines[number]))) * _EARTH_KM > FURTHEST_KM:
+    if float(np.arccos(min(1.0, cosines[number]))) * EARTH_KM > FURTHEST_KM:
         return None
     return table.city(number)
 

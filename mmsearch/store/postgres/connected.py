@@ -195,6 +195,12 @@ class Connected:
             self._read_at = found
         return found
 
+    def now(self) -> str:
+        """The present moment in UTC, ISO 8601, to the second, by the server's clock."""
+        row = self._one(f"SELECT {NOW}")
+        assert row is not None
+        return str(row[0])
+
     def setting(self, key: str) -> str | None:
         """What was set, or None."""
         row = self._one("SELECT value FROM settings WHERE key = %s", (key,))

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mmsearch.records import Filters, Near
+from mmsearch.records import EARTH_KM, Filters, Near
 from mmsearch.store.folding import folded_lines, folded_text
 from mmsearch.store.postgres.folders import below
 from mmsearch.store.postgres.moments import TAKEN
 from mmsearch.store.times import nanoseconds
-
-_EARTH_KM = 6371.0
 
 
 def filter_condition(filters: Filters) -> tuple[str, list[Any]]:
@@ -99,5 +97,5 @@ def _is_near(near: Near) -> tuple[str, tuple[float, ...]]:
     share = """power(sin(radians(%s - place.north) / 2), 2)
         + cos(radians(place.north)) * cos(radians(%s)) * power(sin(radians(%s - place.east) / 2), 2)"""
     condition = f"""EXISTS (SELECT 1 FROM (SELECT {said("latitude")} AS north, {said("longitude")} AS east) AS place
-        WHERE {2 * _EARTH_KM} * asin(sqrt(least(1.0, {share}))) <= %s)"""
+        WHERE {2 * EARTH_KM} * asin(sqrt(least(1.0, {share}))) <= %s)"""
     return condition, (float(near.latitude), float(near.latitude), float(near.longitude), float(near.km))

@@ -19,11 +19,10 @@ from mmsearch.records import (
 )
 from mmsearch.store.postgres.connected import Connected, Row
 from mmsearch.store.postgres.filters import contents_joined, filter_condition, items_in_files
-from mmsearch.store.rows import DETAIL_COLUMNS, found_item
+from mmsearch.store.rows import OF_DETAILS, OF_SIDECARS, found_item
 
 # Passages that are asked for at a time.
 _BATCH = 2_000
-_DETAILS, _SIDECARS = (", ".join(f"{table}.{name}" for name in DETAIL_COLUMNS) for table in ("details", "sidecars"))
 
 
 class ItemTables(Connected):
@@ -217,7 +216,7 @@ class ItemTables(Connected):
                   contents.width, contents.height, contents.taken, contents.encoding, contents.duration,
                   contents.pages, items.modality, items.start, items."end", items.line, items.page, items.region,
                   items.time_from, items.time_to, part_names.name, items.source, items.text,
-                  {_DETAILS}, sidecars.taken, {_SIDECARS}
+                  {OF_DETAILS}, sidecars.taken, {OF_SIDECARS}
                 FROM {items_in_files()} JOIN contents ON contents.id = files.content_id
                 LEFT JOIN part_names ON part_names.item_id = items.id
                 LEFT JOIN details ON details.content_id = contents.id

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mmsearch.records import ModelIdentity
 from mmsearch.store.postgres.connected import NOW, Connected
 
 if TYPE_CHECKING:
     from mmsearch.encoding.query_bank import QueryBank
+    from mmsearch.store.adapters import StoredAdapter
 
 
 class ModelTables(Connected):
@@ -87,17 +88,16 @@ class ModelTables(Connected):
             (model_id, digest.hexdigest(), float(bank.sharpness), float(bank.centre), vectors),
         )
 
-    def adapter_rows(self, adapter_id: int | None = None) -> list[tuple[Any, ...]]:
-        """Id, name, version, fingerprint of the model, weights, description and moment of each adapter, by name, and
-        whether all of that is what was stored, which the server sees to.
+    def adapters(self, adapter_id: int | None = None) -> list[StoredAdapter]:
+        """The adapters, by name and version; with `adapter_id` that one alone. The server sees to their being sound."""
+        from mmsearch.store.adapters import StoredAdapter
 
-        With `adapter_id` only of that one.
-        """
-        return self._rows(
-            """SELECT id, name, version, model_fingerprint, weights, about, added, true FROM adapters
+        rows = self._rows(
+            """SELECT id, name, version, model_fingerprint, weights, about, added FROM adapters
                WHERE id = coalesce(%s, id) ORDER BY name, version""",
             (adapter_id,),
         )
+        return [StoredAdapter(*row) for row in rows]
 
     def insert_adapter(self, name: str, version: int, model_fingerprint: str, weights: bytes, about: str) -> int:
         """Adds an adapter. Returns its id."""

@@ -6,17 +6,16 @@ import json
 from collections.abc import Iterable
 
 from mmsearch.records import KnownArchive, KnownMember
+from mmsearch.store.rows import ARCHIVE_COLUMNS, members_of_rows
 from mmsearch.store.sqlite.connected import Connected
 from mmsearch.store.sqlite.filters import below
-
-_COLUMNS = "path, size, mtime_ns, ctime_ns, read_as, files, unread, trouble"
 
 
 class ArchiveTables(Connected):
     """In which state each archive was read last. What writes does so within the caller's transaction."""
 
     def archives_of_root(self, root_id: int) -> dict[bytes, KnownArchive]:
-        rows = self.connection.execute(f"SELECT {_COLUMNS} FROM archives WHERE root_id = ?", (root_id,))
+        rows = self.connection.execute(f"SELECT {ARCHIVE_COLUMNS} FROM archives WHERE root_id = ?", (root_id,))
         found = (KnownArchive._make((*row[:6], _counts(row[6]), row[7])) for row in rows)
         return {one.path: one for one in found}
 
@@ -28,17 +27,12 @@ class ArchiveTables(Connected):
                 ORDER BY path""",
             (*values, *values, archive),
         )
-        found: dict[bytes, KnownMember] = {}
-        for row in rows:  # a file that only some model could not encode is told by the one with its mark
-            member = KnownMember._make(row)
-            if member.path not in found or found[member.path].ctime_ns is None:
-                found[member.path] = member
-        return list(found.values())
+        return members_of_rows(rows)
 
     def put_archive(self, root_id: int, archive: KnownArchive) -> None:
         self.remove_archives([archive.path])
         self.connection.execute(
-            f"INSERT INTO archives (root_id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO archives (root_id, {ARCHIVE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (root_id, *archive[:6], json.dumps(archive.unread), archive.trouble),
         )
 

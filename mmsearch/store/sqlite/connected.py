@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 
 from mmsearch.store.sqlite.filters import add_filter_functions
 from mmsearch.store.sqlite.signing import add_functions, is_sound
+from mmsearch.store.times import now
 
 # What is raised while a damaged database is opened or read.
 DamagedDatabase = sqlite3.DatabaseError
@@ -73,6 +74,10 @@ class Connected:
                  (SELECT CAST(value AS INTEGER) FROM settings WHERE key = 'state')"""
         ).fetchone()
         return library or "", state or 0
+
+    def now(self) -> str:
+        """The present moment in UTC, ISO 8601, to the second."""
+        return now()
 
     def setting(self, key: str) -> str | None:
         """What was set, or None.

@@ -9,7 +9,7 @@ from typing import Any
 
 from mmsearch.files.hashing import place_in_shuffle
 from mmsearch.files.paths import begins_below
-from mmsearch.records import Filters
+from mmsearch.records import EARTH_KM, Filters
 from mmsearch.store.folding import folded_lines, folded_text
 from mmsearch.store.times import nanoseconds
 
@@ -21,7 +21,6 @@ MOMENT = f"""CASE WHEN {_TAKEN} IS NULL
     THEN strftime('%Y-%m-%dT%H:%M:%S', files.mtime_ns / 1000000000 - (files.mtime_ns % 1000000000 < 0),
       'unixepoch', 'localtime')
     ELSE substr({_TAKEN}, 1, 19) END"""
-_EARTH_KM = 6371.0
 
 
 def filter_condition(filters: Filters) -> tuple[str, list[Any]]:
@@ -109,7 +108,7 @@ def _kilometres(latitude: float | None, longitude: float | None, north: float, e
     one, other = math.radians(latitude), math.radians(north)
     across = math.sin(math.radians(east - longitude) / 2) ** 2
     share = math.sin((other - one) / 2) ** 2 + math.cos(one) * math.cos(other) * across
-    return 2 * _EARTH_KM * math.asin(math.sqrt(min(1.0, share)))
+    return 2 * EARTH_KM * math.asin(math.sqrt(min(1.0, share)))
 
 
 def below(column: str, folder: bytes) -> tuple[str, tuple[bytes, ...]]:

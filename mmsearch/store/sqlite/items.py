@@ -29,14 +29,13 @@ from mmsearch.records import (
 )
 from mmsearch.store.checksums import vector_checksums
 from mmsearch.store.companions import IS_COMPANION, IS_PICTURE, STEM
-from mmsearch.store.rows import DETAIL_COLUMNS, found_item
+from mmsearch.store.rows import OF_DETAILS, OF_SIDECARS, found_item
 from mmsearch.store.sqlite.connected import Connected
 from mmsearch.store.sqlite.filters import MOMENT, filter_condition, said
 from mmsearch.store.sqlite.signing import is_sound
 
 # Compared at a time.
 _BLOCK_ROWS = 2_048
-_DETAILS, _SIDECARS = (", ".join(f"{table}.{name}" for name in DETAIL_COLUMNS) for table in ("details", "sidecars"))
 
 
 class ItemTables(Connected):
@@ -330,7 +329,7 @@ class ItemTables(Connected):
                   contents.width, contents.height, contents.taken, contents.encoding, contents.duration,
                   contents.pages, items.modality, items.start, items."end", items.line, items.page, items.region,
                   items.time_from, items.time_to, part_names.name, items.source, items.text,
-                  {_DETAILS}, sidecars.taken, {_SIDECARS},
+                  {OF_DETAILS}, sidecars.taken, {OF_SIDECARS},
                   {is_sound("items")} AND {is_sound("contents")} AND {is_sound("files")}
                     AND (part_names.name IS NULL OR {is_sound("part_names")})
                     AND (details.content_id IS NULL OR {is_sound("details")})

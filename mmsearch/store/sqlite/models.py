@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mmsearch.records import ModelIdentity
 from mmsearch.store.sqlite.connected import Connected
@@ -12,6 +12,7 @@ from mmsearch.store.times import now
 
 if TYPE_CHECKING:
     from mmsearch.encoding.query_bank import QueryBank
+    from mmsearch.store.adapters import StoredAdapter
 
 _ADAPTER_COLUMNS = f"id, name, version, model_fingerprint, weights, about, added, {is_sound('adapters')}"
 
@@ -94,17 +95,15 @@ class ModelTables(Connected):
         # A row that has a checksum already stays where it is when it gets another: its pages are written once.
         self.connection.execute("UPDATE query_banks SET vectors = ? WHERE model_id = ?", (vectors, model_id))
 
-    def adapter_rows(self, adapter_id: int | None = None) -> list[tuple[Any, ...]]:
-        """Id, name, version, fingerprint of the model, weights, description and moment of each adapter, by name, and
-        whether all of that is what was stored.
+    def adapters(self, adapter_id: int | None = None) -> list[StoredAdapter]:
+        """The adapters, by name and version; with `adapter_id` that one alone. They are sound by their checksums."""
+        from mmsearch.store.adapters import StoredAdapter
 
-        With `adapter_id` only of that one.
-        """
         rows = self.connection.execute(
             f"SELECT {_ADAPTER_COLUMNS} FROM adapters WHERE id = ifnull(?, id) ORDER BY name, version",
             (adapter_id,),
         )
-        return rows.fetchall()
+        return [StoredAdapter(*row) for row in rows]
 
     def insert_adapter(self, name: str, version: int, model_fingerprint: str, weights: bytes, about: str) -> int:
         """Adds an adapter. Returns its id."""

@@ -74,14 +74,6 @@ def add_vector_checksums(connection: sqlite3.Connection) -> None:
     sign_vectors(connection)
 
 
-def sign_all(connection: sqlite3.Connection) -> None:
-    """Gives every row and vector the checksum of what it says now."""
-    add_functions(connection)
-    for table in SIGNED:
-        sign(connection, table)
-    sign_vectors(connection)
-
-
 def sign_vectors(connection: sqlite3.Connection) -> None:
     """Gives every vector the checksum of what it is now."""
     last = -(2**63)
