@@ -379,6 +379,30 @@ def test_pages_do_not_overlap_where_codes_find_more_the_deeper_they_look(
         assert [hit.score for hit in page.hits] == sorted((hit.score for hit in page.hits), reverse=True)
 
 
+def test_no_page_lacks_what_comes_late_in_a_graph_that_has_what_was_removed(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("hnswlib")
+    monkeypatch.setattr("mmsearch.nearest.hnsw.CHEAP_ROWS", 0)
+    notes, library = tmp_path / "notes", Library(tmp_path / "library")
+    notes.mkdir()
+    for number in range(64):
+        (notes / f"{number}.txt").write_text(f"Chapter {number} of a {WORDS[number % 8]} and a {WORDS[number % 5]}.")
+    library.index([notes])
+    asked = Query((image_term(str(home / "cat.png")),), limit=1_000, min_score=0)
+    for hit in library.search(asked).hits[:4]:
+        os.remove(hit.path)
+    library.index()
+    (codes,) = (tmp_path / "library" / "derived").glob("*.codes")
+    codes.unlink()
+    library.index()  # drops what was gone the last time; codes are made anew, and the graph keeps those few
+    monkeypatch.setattr("mmsearch.searching.searcher.FIRST_CANDIDATES", 60)
+    with library.session(scan="graph", graph_from_rows=1) as session:
+        found = session.search(asked)
+    assert sorted(names(found)) == sorted(os.listdir(notes))
+    assert (found.total, found.total_exact) == (60, True)
+
+
 def test_a_total_is_exact_where_all_was_looked_at(indexed: Path) -> None:
     with Library(indexed).session() as session:
         few = session.search(Query((text_term("a motorcycle"),)))

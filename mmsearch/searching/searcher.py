@@ -61,7 +61,6 @@ class _Asked(NamedTuple):
     ranking: Ranking
     background: Background
     threshold: float
-    rows: int
     fusion: Fusion | None
     most: float
 
@@ -112,7 +111,7 @@ class Searcher:
             threshold = self._threshold(query, channel, in_space, rows, background)
             if fusion is not None and query.min_score is None:
                 threshold = fusion.moved_one(channel.modality, threshold)
-            asked.append(_Asked(channel, in_space, ranking, background, threshold, rows, fusion, most))
+            asked.append(_Asked(channel, in_space, ranking, background, threshold, fusion, most))
             thresholds[channel.modality] = min(threshold, thresholds.get(channel.modality, math.inf))
         companions = Companions(self._store, query.filters)
         every = query if query.random is None else replace(query, offset=0, limit=LARGEST_NUMBER)
@@ -207,7 +206,7 @@ class Searcher:
         digests = [bytes.fromhex(one) for one in (*query.like, *query.unlike)]
         images = QueryImages(query.terms, self._presence, self._store.items_of_contents(digests) if digests else set())
         settled: dict[bytes, Found] = {}
-        count, most = FIRST_CANDIDATES, max((one.rows for one in asked), default=0)
+        count = FIRST_CANDIDATES
         while True:
             near, literal = _near(asked, count), words.best(count)
             found_by_file = self._by_file(query, asked, words, near, literal, images)
@@ -217,13 +216,11 @@ class Searcher:
             worded = told_by_words(literal.unseen, words.must_match, self._fusion)
             is_told = literal.is_all or not worded
             is_all = is_told and (near.is_all or words.must_match)
-            # Of few items there may be many files: copies, each with words of its own.
-            is_last = is_all or (count >= most and is_told)
             unseen = together(near.unseen, worded)
             for found in hits:
-                if is_last or found.measured.score >= unseen:
+                if is_all or found.measured.score >= unseen:
                     settled.setdefault(found.path, found)
-            if is_last or len(settled) >= query.offset + query.limit:
+            if is_all or len(settled) >= query.offset + query.limit:
                 break
             count *= 4
         page = sorted(list(settled.values())[query.offset : query.offset + query.limit], key=lambda found: found.order)
