@@ -372,7 +372,7 @@ def test_what_is_left_is_found_though_all_that_seemed_near_is_gone(home: Path, t
         connection.close()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("mmsearch.nearest.gallery.FEW_ROWS", 4)
-            patch.setattr("mmsearch.searching.searcher.FIRST_CANDIDATES", 1)
+            patch.setattr("mmsearch.searching.ranked_files.FIRST_CANDIDATES", 1)
             for scan in ("codes", "graph"):
                 hits = library.search(asked, scan=scan).hits
                 assert [hit.path for hit in hits] == near[30:33]

@@ -349,7 +349,7 @@ def test_what_is_kept_does_not_grow(indexed: Path, photos: Path) -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 @pytest.mark.parametrize("first", [1, 50])
 def test_pages_neither_repeat_nor_skip(indexed: Path, monkeypatch: pytest.MonkeyPatch, size: int, first: int) -> None:
-    monkeypatch.setattr("mmsearch.searching.searcher.FIRST_CANDIDATES", first)
+    monkeypatch.setattr("mmsearch.searching.ranked_files.FIRST_CANDIDATES", first)
     with Library(indexed).session() as session:
         whole = session.search(everything("a cat"))
         pages = [session.search(everything("a cat", limit=size, offset=offset)) for offset in range(0, 21, size)]
@@ -366,7 +366,7 @@ def test_pages_do_not_overlap_where_codes_find_more_the_deeper_they_look(
 ) -> None:
     monkeypatch.setattr("mmsearch.nearest.gallery.FEW_ROWS", 4)
     monkeypatch.setattr("mmsearch.nearest.gallery.candidates_among", lambda rows: 4)
-    monkeypatch.setattr("mmsearch.searching.searcher.FIRST_CANDIDATES", 1)
+    monkeypatch.setattr("mmsearch.searching.ranked_files.FIRST_CANDIDATES", 1)
     for number in range(60):
         (home / f"{number}.txt").write_text(f"Chapter {number} of a {WORDS[number % 8]} and a {WORDS[number % 5]}.")
     library = Library(tmp_path / "library")
@@ -396,7 +396,7 @@ def test_no_page_lacks_what_comes_late_in_a_graph_that_has_what_was_removed(
     (codes,) = (tmp_path / "library" / "derived").glob("*.codes")
     codes.unlink()
     library.index()  # drops what was gone the last time; codes are made anew, and the graph keeps those few
-    monkeypatch.setattr("mmsearch.searching.searcher.FIRST_CANDIDATES", 60)
+    monkeypatch.setattr("mmsearch.searching.ranked_files.FIRST_CANDIDATES", 60)
     with library.session(scan="graph", graph_from_rows=1) as session:
         found = session.search(asked)
     assert sorted(names(found)) == sorted(os.listdir(notes))
