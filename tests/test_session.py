@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +21,9 @@ import pytest
 
 from mmsearch import Filters, Library, MmsearchError, Query
 from mmsearch.encoding.builtin import BuiltinEncoder
+from mmsearch.records import FileBrief
 from mmsearch.searching import presence
+from mmsearch.searching.facets import counted
 from mmsearch.searching.query import image_term, text_term
 from mmsearch.searching.results import SearchResult
 from mmsearch.searching.session import Session
@@ -44,6 +46,47 @@ def state_of(folder: str) -> int:
         return store.state()[1]
     finally:
         store.close()
+
+
+# What its hits have in common
+
+
+def test_what_is_counted_of_a_query_is_what_its_hits_have(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "more").mkdir()
+    for name in ("cat.png", "coffee.png"):
+        shutil.copy(home / name, home / "more" / f"copy of {name}")
+    coffee = shutil.copy(home / "coffee.png", tmp_path / "coffee.png")
+    looked_at: set[bytes] = set()
+    look = presence.Presence.look
+
+    def noted(self: presence.Presence, paths: Iterable[bytes]) -> dict[bytes, os.stat_result | None]:
+        asked = list(paths)
+        looked_at.update(asked)
+        return look(self, asked)
+
+    with Library(tmp_path / "library") as library, library.session() as session:
+        library.index([home])
+        os.remove(home / "cat.png")  # its copy is shown for it
+        for query in (
+            everything("a cat"),
+            everything("a cat", copies=True),
+            everything("coffee", limit=3, offset=1, sort="name"),
+            everything("a note", filters=Filters(medium="text")),
+            everything("a picture", filters=Filters(folders=(os.fsencode(home / "more"),))),
+            Query((text_term("a cat"),)),
+            Query((text_term("zqxvkw plfmrn"),)),
+            Query((image_term(str(coffee)), text_term("a cat", -1))),
+        ):
+            hits = session.search(query).hits
+            briefs = [FileBrief(os.fsencode(hit.path), hit.type, hit.moment, hit.place, hit.camera) for hit in hits]
+            with monkeypatch.context() as patch:
+                patch.setattr(presence.Presence, "look", noted)
+                assert session.facets_of(query) == counted(briefs)
+    # Nobody looks for a file that no other can stand for.
+    assert os.fsencode(home / "cat.png") in looked_at
+    assert all(path.endswith(b".png") for path in looked_at)
 
 
 # Always at the newest state

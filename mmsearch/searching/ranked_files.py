@@ -227,14 +227,12 @@ class RankedFiles:
 
     def _as_pictures(self, found: Sequence[Found]) -> list[Found]:
         """The files, with the picture in place of what lies beside it: as good as the best of them."""
-        images, companions = self._images, self.companions
+        images = self._images
         shown = {one.path: one for one in found}
-        companions.look_up_pictures(shown)
-        for one in found:
-            picture = companions.picture_of(one.path)
-            if picture is None or (images.may_be(picture.size) and images.among({picture.path})):
+        for companion, picture in self.companions.pictures_of(shown).items():
+            if images.may_be(picture.size) and images.among({picture.path}):
                 continue
-            del shown[one.path]
+            one = shown.pop(companion)
             if picture.item_id in images.item_ids:
                 continue
             known = shown.get(picture.path)
@@ -258,7 +256,10 @@ def _one_per_content(files: Sequence[Found]) -> list[Found]:
     of_content: dict[int, list[Found]] = {}
     for found in files:
         of_content.setdefault(found.content_id, []).append(found)
-    return [first._replace(copies=tuple(one.path for one in more)) for first, *more in of_content.values()]
+    return [
+        first._replace(copies=tuple(one.path for one in others)) if others else first
+        for first, *others in of_content.values()
+    ]
 
 
 def _near(asked: Sequence[_Asked], count: int) -> _Near:

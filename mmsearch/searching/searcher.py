@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from mmsearch.files.hashing import place_in_shuffle
 from mmsearch.files.times import in_utc
-from mmsearch.records import FoundItem, Modality
+from mmsearch.records import FileBrief, FoundItem, Modality
 from mmsearch.searching.channels import LibraryState
+from mmsearch.searching.facets import brief_of
 from mmsearch.searching.grouping import in_groups
 from mmsearch.searching.merging import Found, Told, score_of_moment, told_by_words
 from mmsearch.searching.moments import Scored, other_moments
@@ -83,6 +84,20 @@ class Searcher:
         shown_hits = in_groups(_in_order(tuple(hits), query.sort), query.group)
         told = tuple(found.told for found in page)
         return Answer(shown_hits, total, is_exact, ranked.thresholds, best, ranked.words.suggestions(), told)
+
+    def briefs(self, query: Query, vectors: Mapping[int, QueryVector]) -> list[FileBrief]:
+        """What is counted of the files that `answer` has hits of, by rank whatever the query's sort, and not drawn.
+
+        Of most files nothing is asked but what the store knows: no hit is made, and nobody looks whether they are there
+        but where a copy may stand for one.
+        """
+        found = self._ranked(query, vectors).page(query.offset, query.limit).files
+        items = self._store.found_items({one.item_id for one in found}, query.filters)
+        of_place = {(item.item_id, item.path): item for item in items}
+        copied = [one for one in found if one.copies]
+        shown = self._presence.shown((one.path, one.copies) for one in copied)
+        in_place_of = {one.path: instead.path for one, instead in zip(copied, shown, strict=True)}
+        return [brief_of(of_place[one.item_id, in_place_of.get(one.path, one.path)]) for one in found]
 
     def _ranked(self, query: Query, vectors: Mapping[int, QueryVector]) -> RankedFiles:
         return RankedFiles(self._state, self._store, self._presence, query, vectors, self._patient)
