@@ -23,7 +23,7 @@ from mmsearch.nearest.gallery import Gallery
 from mmsearch.nearest.spaces import model_in_use
 from mmsearch.nearest.vectors import StoredVectors
 from mmsearch.records import FloatMatrix
-from mmsearch.searching.searcher import FIRST_CANDIDATES
+from mmsearch.searching.ranked_files import FIRST_CANDIDATES
 from mmsearch.store.sqlite.store import SqliteStore
 
 # What rclip 3.3.0 does once it knows the query: all vectors from SQLite, one product, a sort in Python.

@@ -29,7 +29,7 @@ from mmsearch.nearest.spaces import model_in_use
 from mmsearch.nearest.vectors import StoredVectors
 from mmsearch.records import Filters, FloatMatrix
 from mmsearch.searching.query import text_term
-from mmsearch.searching.searcher import FIRST_CANDIDATES
+from mmsearch.searching.ranked_files import FIRST_CANDIDATES
 from mmsearch.store.sqlite.store import SqliteStore
 
 FILTERS = {

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
         Unsupported,
     )
     from mmsearch.evaluation.comparison import Comparison, ComparisonResult
-    from mmsearch.evaluation.datasets import Dataset, DatasetFormat, Example, PictureQuery, read_dataset
+    from mmsearch.evaluation.dataset_formats import DatasetFormat
+    from mmsearch.evaluation.datasets import Dataset, Example, PictureQuery, read_dataset
     from mmsearch.evaluation.metrics import Estimate
     from mmsearch.evaluation.report import Evaluation, Evaluations
     from mmsearch.evaluation.retrieval import DirectionResult, ZeroShot
@@ -237,7 +238,8 @@ _ROOMS = {
         "Unsupported",
     ),
     "mmsearch.evaluation.comparison": ("Comparison", "ComparisonResult"),
-    "mmsearch.evaluation.datasets": ("Dataset", "DatasetFormat", "Example", "PictureQuery", "read_dataset"),
+    "mmsearch.evaluation.dataset_formats": ("DatasetFormat",),
+    "mmsearch.evaluation.datasets": ("Dataset", "Example", "PictureQuery", "read_dataset"),
     "mmsearch.evaluation.metrics": ("Estimate",),
     "mmsearch.evaluation.report": ("Evaluation", "Evaluations"),
     "mmsearch.evaluation.retrieval": ("DirectionResult", "ZeroShot"),

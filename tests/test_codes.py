@@ -372,22 +372,25 @@ def test_what_is_left_is_found_though_all_that_seemed_near_is_gone(home: Path, t
         connection.close()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("mmsearch.nearest.gallery.FEW_ROWS", 4)
-            patch.setattr("mmsearch.searching.searcher.FIRST_CANDIDATES", 1)
+            patch.setattr("mmsearch.searching.ranked_files.FIRST_CANDIDATES", 1)
             for scan in ("codes", "graph"):
                 hits = library.search(asked, scan=scan).hits
                 assert [hit.path for hit in hits] == near[30:33]
 
 
-def test_a_graph_of_equal_rows_gives_what_can_be_reached(library: MadeUpLibrary) -> None:
+def test_all_equal_rows_are_found_though_a_graph_gives_what_can_be_reached(library: MadeUpLibrary) -> None:
     pytest.importorskip("hnswlib")
     from mmsearch.nearest.hnsw import read_graph, refresh_graph
 
     item_ids = library.add(np.repeat(drawn(1), 2_000, axis=0))
     refresh_graph(library.folder, library.store, refresh_codes(library.folder, library.store, library.space())[0])
     found, cosines = read_graph(library.folder, library.store, library.space()).nearest(drawn(1)[0], 2_000)
-    assert len(found) == len(cosines) > 0
-    gallery = Gallery(library.folder, library.space(), "graph")
-    assert set(gallery.ranking(library.store, drawn(1)[0])[0](2_000).item_ids.tolist()) <= set(item_ids)
+    assert 0 < len(found) == len(cosines) < 2_000
+    for wanted in (None, Wanted(np.array(item_ids[:1_000], np.int64))):
+        ranking, size = Gallery(library.folder, library.space(), "graph").ranking(library.store, drawn(1)[0], wanted)
+        nearest = ranking(size)
+        assert sorted(nearest.item_ids.tolist()) == item_ids[:size]
+        assert nearest.complete and nearest.exact
 
 
 def test_a_million_equal_pictures_are_not_all_compared(library: MadeUpLibrary, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,7 +120,7 @@ def test_the_picture_is_shown_where_only_what_lies_beside_it_is_near_enough(
     (roll / "sub").mkdir()
     (roll / "sub" / "again.jpg").write_bytes((roll / "cat1.jpg").read_bytes())
     library.index([roll])
-    monkeypatch.setattr("mmsearch.searching.searcher.FIRST_CANDIDATES", 1)
+    monkeypatch.setattr("mmsearch.searching.ranked_files.FIRST_CANDIDATES", 1)
     hit = library.search(everything(limit=1)).hits[0]
     assert shown((hit,)) == {"cat1.jpg": ["cat1.dng", "cat1.mov"]}
     assert [os.path.basename(path) for path in hit.copies] == ["again.jpg"]

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from mmsearch import MmsearchError
 from mmsearch.cli.remedies import in_words
-from mmsearch.evaluation.datasets import Dataset, DatasetFormat, Example, read_dataset
+from mmsearch.evaluation.dataset_formats import DatasetFormat
+from mmsearch.evaluation.datasets import Dataset, Example, read_dataset
 
 
 def place(folder: Path, *names: str) -> Path:

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from postgres_server import PostgresServer
 
+from mmsearch.nearest.spaces import Space
+from mmsearch.nearest.store_gallery import StoreGallery
+from mmsearch.nearest.vectors import SpaceQuery
 from mmsearch.records import Content, EncodedItem, FileState, Filters, FloatMatrix, ModelIdentity
 from mmsearch.store.models import add_model
 from mmsearch.store.postgres.enough import Enough, looked_at_in
@@ -99,6 +102,24 @@ def test_of_equals_the_older_comes_first_and_all_are_found_that_are_asked_for(li
         assert sorted(item_ids.tolist()) == list(range(1, ITEMS // 2 + 1))
     assert library.matching_items(half, 1, "image").tolist() == list(range(1, ITEMS // 2 + 1))
     assert library.nearest(1, "text", unit_rows(1, 5)[0], 5, Filters())[0].tolist() == []
+
+
+@pytest.mark.parametrize("folder", [b"/all", b"/all/half"])
+def test_a_search_comes_to_all_though_the_server_takes_them_for_half_as_many(
+    postgres: PostgresServer, folder: bytes
+) -> None:
+    gallery = StoreGallery(Space(1, ModelIdentity("made-up", "1", DIMENSION, "f" * 32), "image"))
+    query, filters = SpaceQuery(unit_rows(1, 5)[0]), None if folder == b"/all" else Filters(folders=(folder,))
+    with filled_store(postgres) as store:
+        store.connection.execute(
+            "UPDATE pg_class SET reltuples = %s WHERE oid = 'vectors_1_image'::regclass", (ITEMS // 2,)
+        )
+        ranking, about = gallery.ranking_among(store, query, filters, patient=False)
+        assert about < 0.7 * FOLDERS[folder]
+        for count in (50, 200, 400, 800, 3_200):
+            found = ranking(count)
+            assert len(found.item_ids) == min(count, FOLDERS[folder])
+            assert found.complete is found.exact is (count >= FOLDERS[folder])
 
 
 def space_of(store: PostgresStore) -> SpaceTable:

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +21,9 @@ import pytest
 
 from mmsearch import Filters, Library, MmsearchError, Query
 from mmsearch.encoding.builtin import BuiltinEncoder
+from mmsearch.records import FileBrief
 from mmsearch.searching import presence
+from mmsearch.searching.facets import counted
 from mmsearch.searching.query import image_term, text_term
 from mmsearch.searching.results import SearchResult
 from mmsearch.searching.session import Session
@@ -44,6 +46,47 @@ def state_of(folder: str) -> int:
         return store.state()[1]
     finally:
         store.close()
+
+
+# What its hits have in common
+
+
+def test_what_is_counted_of_a_query_is_what_its_hits_have(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "more").mkdir()
+    for name in ("cat.png", "coffee.png"):
+        shutil.copy(home / name, home / "more" / f"copy of {name}")
+    coffee = shutil.copy(home / "coffee.png", tmp_path / "coffee.png")
+    looked_at: set[bytes] = set()
+    look = presence.Presence.look
+
+    def noted(self: presence.Presence, paths: Iterable[bytes]) -> dict[bytes, os.stat_result | None]:
+        asked = list(paths)
+        looked_at.update(asked)
+        return look(self, asked)
+
+    with Library(tmp_path / "library") as library, library.session() as session:
+        library.index([home])
+        os.remove(home / "cat.png")  # its copy is shown for it
+        for query in (
+            everything("a cat"),
+            everything("a cat", copies=True),
+            everything("coffee", limit=3, offset=1, sort="name"),
+            everything("a note", filters=Filters(medium="text")),
+            everything("a picture", filters=Filters(folders=(os.fsencode(home / "more"),))),
+            Query((text_term("a cat"),)),
+            Query((text_term("zqxvkw plfmrn"),)),
+            Query((image_term(str(coffee)), text_term("a cat", -1))),
+        ):
+            hits = session.search(query).hits
+            briefs = [FileBrief(os.fsencode(hit.path), hit.type, hit.moment, hit.place, hit.camera) for hit in hits]
+            with monkeypatch.context() as patch:
+                patch.setattr(presence.Presence, "look", noted)
+                assert session.facets_of(query) == counted(briefs)
+    # Nobody looks for a file that no other can stand for.
+    assert os.fsencode(home / "cat.png") in looked_at
+    assert all(path.endswith(b".png") for path in looked_at)
 
 
 # Always at the newest state
@@ -349,7 +392,7 @@ def test_what_is_kept_does_not_grow(indexed: Path, photos: Path) -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 @pytest.mark.parametrize("first", [1, 50])
 def test_pages_neither_repeat_nor_skip(indexed: Path, monkeypatch: pytest.MonkeyPatch, size: int, first: int) -> None:
-    monkeypatch.setattr("mmsearch.searching.searcher.FIRST_CANDIDATES", first)
+    monkeypatch.setattr("mmsearch.searching.ranked_files.FIRST_CANDIDATES", first)
     with Library(indexed).session() as session:
         whole = session.search(everything("a cat"))
         pages = [session.search(everything("a cat", limit=size, offset=offset)) for offset in range(0, 21, size)]
@@ -366,7 +409,7 @@ def test_pages_do_not_overlap_where_codes_find_more_the_deeper_they_look(
 ) -> None:
     monkeypatch.setattr("mmsearch.nearest.gallery.FEW_ROWS", 4)
     monkeypatch.setattr("mmsearch.nearest.gallery.candidates_among", lambda rows: 4)
-    monkeypatch.setattr("mmsearch.searching.searcher.FIRST_CANDIDATES", 1)
+    monkeypatch.setattr("mmsearch.searching.ranked_files.FIRST_CANDIDATES", 1)
     for number in range(60):
         (home / f"{number}.txt").write_text(f"Chapter {number} of a {WORDS[number % 8]} and a {WORDS[number % 5]}.")
     library = Library(tmp_path / "library")
@@ -377,6 +420,30 @@ def test_pages_do_not_overlap_where_codes_find_more_the_deeper_they_look(
     assert len(paths) == len(set(paths)) == 64
     for page in pages:
         assert [hit.score for hit in page.hits] == sorted((hit.score for hit in page.hits), reverse=True)
+
+
+def test_no_page_lacks_what_comes_late_in_a_graph_that_has_what_was_removed(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("hnswlib")
+    monkeypatch.setattr("mmsearch.nearest.hnsw.CHEAP_ROWS", 0)
+    notes, library = tmp_path / "notes", Library(tmp_path / "library")
+    notes.mkdir()
+    for number in range(64):
+        (notes / f"{number}.txt").write_text(f"Chapter {number} of a {WORDS[number % 8]} and a {WORDS[number % 5]}.")
+    library.index([notes])
+    asked = Query((image_term(str(home / "cat.png")),), limit=1_000, min_score=0)
+    for hit in library.search(asked).hits[:4]:
+        os.remove(hit.path)
+    library.index()
+    (codes,) = (tmp_path / "library" / "derived").glob("*.codes")
+    codes.unlink()
+    library.index()  # drops what was gone the last time; codes are made anew, and the graph keeps those few
+    monkeypatch.setattr("mmsearch.searching.ranked_files.FIRST_CANDIDATES", 60)
+    with library.session(scan="graph", graph_from_rows=1) as session:
+        found = session.search(asked)
+    assert sorted(names(found)) == sorted(os.listdir(notes))
+    assert (found.total, found.total_exact) == (60, True)
 
 
 def test_a_total_is_exact_where_all_was_looked_at(indexed: Path) -> None:

@@ -20,7 +20,7 @@ from mmsearch.records import Content, EncodedItem, FileState, FloatMatrix
 from mmsearch.searching import word_ranking
 from mmsearch.searching.literal import stands_as_name
 from mmsearch.searching.query import image_term, text_term, text_terms
-from mmsearch.searching.searcher import Searcher
+from mmsearch.searching.ranked_files import RankedFiles
 from mmsearch.searching.words import readings_of_query, score_of, weighted, without_quotes, words_of_query
 from mmsearch.store.sqlite.place import SqlitePlace
 from mmsearch.store.sqlite.store import SqliteStore
@@ -621,13 +621,13 @@ def test_files_that_hold_too_few_of_the_words_are_not_all_looked_at(
     for number in range(400):
         os.link(first, folder / f"{number}.jpg")
     looked_at: list[tuple[Any, ...]] = []
-    by_file = Searcher._by_file
+    by_file = RankedFiles._by_file
 
     def counted(*given: Any) -> Any:
         looked_at.append(given)
         return by_file(*given)
 
-    monkeypatch.setattr(Searcher, "_by_file", counted)
+    monkeypatch.setattr(RankedFiles, "_by_file", counted)
     with Library(tmp_path / "library") as library:
         library.index([folder])
         assert library.search("zqxvkw plfmrn 1").total == 0

@@ -19,7 +19,7 @@ from mmsearch.errors import Invalid
 
 if TYPE_CHECKING:
     from mmsearch.evaluation.comparison import Comparison
-    from mmsearch.evaluation.datasets import DatasetFormat
+    from mmsearch.evaluation.dataset_formats import DatasetFormat
 
 LARGEST_K = 1_000_000
 
@@ -130,7 +130,7 @@ def parse_ks(written: str) -> tuple[int, ...]:
 
 def parse_format(written: str | None) -> DatasetFormat | None:
     """The format of that name."""
-    from mmsearch.evaluation.datasets import DatasetFormat
+    from mmsearch.evaluation.dataset_formats import DatasetFormat
 
     if written is None:
         return None

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from mmsearch.evaluation.comparison import Comparison
     from mmsearch.evaluation.datasets import Dataset
     from mmsearch.evaluation.report import Evaluations
-    from mmsearch.indexing.preview import IndexPreview
-    from mmsearch.indexing.report import IndexReport
-    from mmsearch.indexing.run import IndexSettings
     from mmsearch.indexing.walking import WalkRules
     from mmsearch.indexing.watching.events import WatchEvent, WatchSettings
     from mmsearch.indexing.watching.watcher import Watcher
@@ -127,64 +124,6 @@ class Library(Working):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def index(
-        self,
-        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
-        *,
-        rules: WalkRules | None = None,
-        model: str | None = None,
-        rebuild: bool = False,
-        retry: bool = False,
-        settings: IndexSettings | None = None,
-        on_progress: Callable[[Progress], None] = lambda progress: None,
-    ) -> IndexReport:
-        """Brings the library up to date with `paths`, or with all its roots if there are none.
-
-        `rules` are remembered with the paths; without them those of the last time hold. `model` encodes beside the
-        one that searches use, which stays as it is until `models.use`; without it files are encoded with the one that
-        searches use and then, where another is waited for, with that, and with those of sound, which searches ask too;
-        one of sound encodes after the one that searches use. `rebuild` encodes all files again; `retry`
-        reads what failed before. `settings` tell how: limits, threads, and whether there is an HNSW graph, and
-        what stops it.
-        """
-        from mmsearch.indexing.roots import all_absolute
-        from mmsearch.indexing.run import IndexRequest, IndexSettings
-
-        request = IndexRequest(all_absolute(paths), None, rules, model, rebuild, retry, settings or IndexSettings())
-        return self._index(request, on_progress)
-
-    def index_only(
-        self,
-        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
-        *,
-        settings: IndexSettings | None = None,
-        on_progress: Callable[[Progress], None] = lambda progress: None,
-    ) -> IndexReport:
-        """Brings the library up to date with those files and folders within its roots, and walks nothing else.
-
-        What is new or changed there is read, and what is gone there is dropped, as a walk of all roots would do it.
-        What lies in no root is passed over.
-        """
-        from mmsearch.indexing.roots import all_absolute
-        from mmsearch.indexing.run import IndexRequest, IndexSettings
-
-        only = all_absolute(paths)
-        return self._index(IndexRequest(only=only, settings=settings or IndexSettings()), on_progress)
-
-    def preview(
-        self,
-        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
-        *,
-        rules: WalkRules | None = None,
-        on_progress: Callable[[Progress], None] = lambda progress: None,
-    ) -> IndexPreview:
-        """What `index` would do with these paths, as far as names, sizes and times tell. Nothing is written."""
-        from mmsearch.indexing.preview import preview
-        from mmsearch.indexing.roots import all_absolute
-
-        with self._access.guarded(), self._access.reading_or_empty() as store:
-            return preview(store, self._access.location, all_absolute(paths), rules, on_progress)
 
     def watcher(
         self,

@@ -52,7 +52,7 @@ class Nearest(NamedTuple):
     exact: bool
 
 
-# Gives the best so many.
+# Gives the best so many; all that there are, and says so, where it is asked for at least that many.
 Ranking = Callable[[int], Nearest]
 
 
@@ -188,7 +188,7 @@ class Gallery:
         graph = self._graph_for(store, count, size, patient)
         if graph is None:
             return asked.by_codes(after=0), size
-        return asked.by_graph(graph, 1.0 if among is None else 1.5 * count / size), size
+        return asked.by_graph(graph, 1.0 if among is None else 1.5 * count / size, size), size
 
     def _graph_for(self, store: Store, count: int, size: int, patient: bool) -> Graph | None:
         """The graph, where it is to be used for a query that wants `size` of all items."""
@@ -249,13 +249,19 @@ class _Asked(NamedTuple):
 
         return nearest
 
-    def by_graph(self, graph: Graph, wider: float) -> Ranking:
-        """Ranks by the graph, which is asked for `wider` times as many items, and what is newer than it by codes."""
+    def by_graph(self, graph: Graph, wider: float, size: int) -> Ranking:
+        """Ranks by the graph, which is asked for `wider` times as many items, and what is newer than it by codes.
+
+        All of the `size` items are ranked by codes, which is about as fast: among those that the graph gives are some
+        that are gone, and some of its rows cannot be reached.
+        """
         later = self.by_codes(after=graph.covers_to)
         among = None if self.wanted is None else self.wanted.item_ids
         widened = self.query.widened(self.snapshot.space.width)
 
         def nearest(count: int) -> Nearest:
+            if count >= size:
+                return self.by_codes(after=0)(count)
             near = self._uncorrected(*graph.nearest(widened, int(count * wider)))
             beside = later(count)
             return best_of(

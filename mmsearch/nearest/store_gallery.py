@@ -79,8 +79,10 @@ class StoreGallery:
             return known[candidates]
 
         def nearest(count: int) -> Nearest:
-            near, compared = found(max(first, times * count))
-            is_all = len(near.item_ids) >= near.among
+            candidates = max(first, times * count)
+            near, compared = found(candidates)
+            # Where the store has not compared all, how many there are is an estimate.
+            is_all = len(near.item_ids) < candidates or (near.is_exact and len(near.item_ids) >= near.among)
             best = best_of(compared, count, exact=is_all or (near.is_exact and not in_another_order))
             return best._replace(complete=best.complete and is_all)  # all that were found need not be all there are
 

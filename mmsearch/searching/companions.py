@@ -28,17 +28,18 @@ class Companions:
         if new:
             self._beside |= self._store.beside(new, self._filters)
 
-    def look_up_pictures(self, paths: Iterable[bytes]) -> None:
-        """Learns what lies beside those of the files for which a picture may stand."""
-        self.look_up(path for path in paths if extension_of(path) in _BESIDE_PICTURES)
-
-    def picture_of(self, path: bytes) -> Beside | None:
-        """The picture that stands for that file, or None: it is one itself, or there is none."""
-        if extension_of(path) not in _BESIDE_PICTURES:
-            return None
-        beside = self._of(path)
-        is_companion = any(one.path == path and not one.is_picture for one in beside)
-        return next((one for one in beside if one.is_picture), None) if is_companion else None
+    def pictures_of(self, paths: Iterable[bytes]) -> dict[bytes, Beside]:
+        """By its path the picture that stands for each of the files that is no picture itself and has one beside it."""
+        may_have_one = [path for path in paths if extension_of(path) in _BESIDE_PICTURES]
+        self.look_up(may_have_one)
+        found: dict[bytes, Beside] = {}
+        for path in may_have_one:
+            beside = self._of(path)
+            is_companion = any(one.path == path and not one.is_picture for one in beside)
+            picture = next((one for one in beside if one.is_picture), None)
+            if is_companion and picture is not None:
+                found[path] = picture
+        return found
 
     def of(self, path: bytes) -> tuple[bytes, ...]:
         """The files that this one stands for."""

@@ -237,7 +237,7 @@ class _Finder:
         for item_id, members in self._contents(sorted(item_ids)).items():
             if members:
                 first = by_preference("bytes", members)[0]
-                if self._companions.picture_of(first.item.path) is None:
+                if not self._companions.pictures_of([first.item.path]):
                     found[item_id] = first
         return found
 

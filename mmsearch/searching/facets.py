@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mmsearch.files.paths import extension_of
-from mmsearch.records import FileBrief
-from mmsearch.searching.results import Hit
+from mmsearch.files.times import in_utc
+from mmsearch.records import FileBrief, FoundItem
+from mmsearch.searching.results import moment_of
 
 _MONTH = len("2024-05")
 
@@ -53,9 +54,11 @@ def counted(files: Sequence[FileBrief]) -> Facets:
     )
 
 
-def brief_of(hit: Hit) -> FileBrief:
-    """What is counted of a hit."""
-    return FileBrief(os.fsencode(hit.path), hit.type, hit.moment, hit.place, hit.camera)
+def brief_of(item: FoundItem) -> FileBrief:
+    """What is counted of the file that holds an item."""
+    facts = item.facts
+    moment = moment_of(in_utc(item.mtime_ns), facts.taken)
+    return FileBrief(item.path, item.medium, moment, facts.details.place, facts.details.camera)
 
 
 def _most_first(values: Iterable[str | bytes | None]) -> tuple[Facet, ...]:

@@ -82,17 +82,19 @@ def by_file(
         of_file.setdefault(place.path, []).append(place)
     found: list[Found] = []
     for path, of_path in of_file.items():
-        near = max(of_path, key=_of)
-        words = {place.item_id: matches.get((place.item_id, path), NO_MATCH) for place in of_path}
-        is_told = max(match.score for match in words.values()) >= (0 if must_match else LEAST_WORD_SCORE)
+        near = max(of_path, key=_of) if len(of_path) > 1 else of_path[0]
+        words, is_told = {}, must_match
+        if matches or must_match:
+            words = {place.item_id: matches.get((place.item_id, path), NO_MATCH) for place in of_path}
+            is_told = must_match or max(match.score for match in words.values()) >= LEAST_WORD_SCORE
         if is_told and fusion is not None:
             words = {item_id: match._replace(score=fusion.moved_words(match.score)) for item_id, match in words.items()}
         if is_told:
             found.append(_both(near, of_path, words, least))
         elif not must_match:
-            channels = (near.modality,) if near.modality else ()
-            told = Told(near.modality, _of(near).score, 0.0)
-            found.append(Found(_of(near), near.item_id, path, near.content_id, channels=channels, told=told))
+            channels, measured = (near.modality,) if near.modality else (), _of(near)
+            told = Told(near.modality, measured.score, 0.0)
+            found.append(Found(measured, near.item_id, path, near.content_id, channels=channels, told=told))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -17,10 +17,18 @@ from mmsearch.nearest.recent import Recent
 from mmsearch.nearest.spaces import ModelInUse
 from mmsearch.records import FloatMatrix
 from mmsearch.searching.cache import QueryCache
+from mmsearch.searching.channels import LibraryState
+from mmsearch.searching.fusion import weighed
+from mmsearch.searching.languages import texts_of
+from mmsearch.searching.query import Query, Term
+from mmsearch.searching.weighted_terms import QueryVector
 from mmsearch.store.protocol import Store
 
 MOST_VECTORS = 1_000
 _MOST_ENCODERS = 8
+
+# The vectors of terms, by the model's fingerprint and the term.
+Encoded = dict[tuple[str, Term], FloatMatrix]
 
 
 class QueryVectors:
@@ -36,6 +44,15 @@ class QueryVectors:
     def let_go(self) -> None:
         """Drops the encoders; what they have made of queries is still known."""
         self._encoders = Recent(_MOST_ENCODERS)
+
+    def encode(self, encoded: Encoded, wanted: Iterable[tuple[ModelInUse, Term]]) -> None:
+        """Adds the vectors of terms, each by a model, to those that are encoded. Raises as `of_picture` does."""
+        for in_use, term in wanted:
+            if term.modality == "text":
+                vector = self.of_texts(in_use, texts_of(term, in_use))
+            else:
+                vector = self.of_picture(in_use, term.value)
+            encoded[in_use.identity.fingerprint, term] = vector
 
     def of_texts(self, in_use: ModelInUse, texts: tuple[str, ...]) -> FloatMatrix:
         """The unit vector of a text, or of the mean of several, float32 [dimension]."""
@@ -85,7 +102,43 @@ class QueryVectors:
             return _unit(encoder.encode("image", [picture])[0])
 
 
-def stored_picture(store: Store, in_use: ModelInUse, path: str) -> FloatMatrix | None:
+def vectors_by_model(
+    store: Store, state: LibraryState, query: Query, encoded: Encoded
+) -> tuple[dict[int, QueryVector], list[tuple[ModelInUse, Term]]]:
+    """The query's vector for each model that takes it, and the terms that are to be encoded first, with the models.
+
+    What a picture of the library looks like is known.
+
+    Raises:
+        Invalid: terms cancel each other out; none of the models has anything of what is liked.
+    """
+    terms = query.terms
+    found: dict[int, QueryVector] = {}
+    missing: list[tuple[ModelInUse, Term]] = []
+    models = state.asked_models(terms, query.filters)
+    for in_use in models:
+        vectors: list[FloatMatrix] = []
+        for term in terms:
+            stored = _stored_picture(store, in_use, term.value) if term.modality == "image" else None
+            vector = stored if stored is not None else encoded.get((in_use.identity.fingerprint, term))
+            if vector is None:
+                missing.append((in_use, term))
+            else:
+                vectors.append(vector)
+        if len(vectors) == len(terms):
+            asked = QueryVector.of(weighed(query, state.fusion), vectors) if vectors else None
+            if query.like or query.unlike:
+                from mmsearch.searching.feedback import with_feedback
+
+                asked = with_feedback(store, in_use, query, asked)
+            if asked is not None:
+                found[in_use.model_id] = asked
+    if models and not (found or missing):  # a model may have nothing of what another one has heard, or seen
+        raise Invalid(f"Nothing of what is liked was encoded by {state.label}; give a text, or another hit.")
+    return found, missing
+
+
+def _stored_picture(store: Store, in_use: ModelInUse, path: str) -> FloatMatrix | None:
     """The unit vector of the picture at `path`, float32 [dimension], if it is in the library as it is now."""
     try:
         stored = store.image_vector_at(os.fsencode(path), in_use.model_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from types import TracebackType
@@ -15,23 +15,19 @@ from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import Invalid
 from mmsearch.nearest.derived import NotUsable
 from mmsearch.nearest.spaces import ModelInUse
-from mmsearch.records import Filters, FloatMatrix, Listing
+from mmsearch.records import Filters, Listing
 from mmsearch.searching import DEFAULT_LIMIT
-from mmsearch.searching.channels import (
-    LibraryState,
-    StateKey,
-    channels_at,
-    models_at,
-)
+from mmsearch.searching.channels import LibraryState, StateKey, channels_at, models_at
 from mmsearch.searching.connections import Connections
-from mmsearch.searching.fusion import fusion_in_use, weighed
-from mmsearch.searching.languages import as_read, texts_of
+from mmsearch.searching.facets import Facets, counted
+from mmsearch.searching.fusion import fusion_in_use
+from mmsearch.searching.languages import as_read
 from mmsearch.searching.literal import as_typed
 from mmsearch.searching.merging import Told
 from mmsearch.searching.options import SessionOptions
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import Group, Query, Sort, Term, check_page, text_terms
-from mmsearch.searching.query_vectors import QueryVectors, stored_picture
+from mmsearch.searching.query_vectors import Encoded, QueryVectors, vectors_by_model
 from mmsearch.searching.results import FileList, LibraryMark, ListedFile, SearchResult
 from mmsearch.searching.searcher import Answer, Searcher
 from mmsearch.searching.weighted_terms import QueryVector
@@ -40,7 +36,6 @@ from mmsearch.store.protocol import Store
 
 if TYPE_CHECKING:
     from mmsearch.searching.explanations import Explanation
-    from mmsearch.searching.facets import Facets
     from mmsearch.searching.listing import ListPages
     from mmsearch.searching.query_parts import PartsNear
     from mmsearch.searching.stored_files import FileSources, PassagePlace, Passages, StoredFile
@@ -49,8 +44,6 @@ if TYPE_CHECKING:
 TRIES = 3
 WAIT_SECONDS = 0.01
 
-# The vectors of terms, by the model and the term.
-Encoded = dict[tuple[str, Term], FloatMatrix]
 Found = TypeVar("Found")
 # What is made, at one state, of a query and its vectors by model; and how often that was tried before.
 Find: TypeAlias = "Callable[[Store, LibraryState, Query, dict[int, QueryVector], int], Found]"
@@ -195,14 +188,25 @@ class Session:
 
     def facets(self, filters: Filters | None = None) -> Facets:
         """What the files that pass the filters have in common, counted. Raises as `list_files` does."""
-        from mmsearch.searching.facets import counted
-
         wanted = filters or Filters()
 
         def found(store: Store, state: LibraryState) -> Facets:
             return counted(store.briefs([in_use.model_id for in_use in state.models], wanted))
 
         return self._found(found)
+
+    def facets_of(self, query: Query) -> Facets:
+        """What the hits of a query have in common, counted, without a hit being made. None are drawn.
+
+        Raises:
+            MmsearchError: as for `search`.
+        """
+        with self._place.guarded():
+            _, _, briefs = self._answered(
+                query,
+                lambda store, state, read, vectors, tries: self._searcher(store, state, tries).briefs(read, vectors),
+            )
+        return counted(briefs)
 
     def mark(self) -> LibraryMark:
         """The state that the library is at now. Raises as `list_files` does."""
@@ -283,8 +287,11 @@ class Session:
     def _search_now(
         self, store: Store, state: LibraryState, query: Query, vectors: dict[int, QueryVector], tries: int
     ) -> Answer:
+        return self._searcher(store, state, tries).answer(query, vectors)
+
+    def _searcher(self, store: Store, state: LibraryState, tries: int) -> Searcher:
         # After some tries an answer is given without the files that it lacks.
-        return Searcher(state, store, self._presence, patient=tries < TRIES).answer(query, vectors)
+        return Searcher(state, store, self._presence, patient=tries < TRIES)
 
     def _answered(self, query: Query, find: Find[Found]) -> tuple[LibraryState, Query, Found]:
         """The state that the library is at now, how the query is read there, and what `find` makes of its vectors."""
@@ -293,12 +300,12 @@ class Session:
         if latest is not None:
             read = as_read(query, latest.models)
             texts = [term for term in read.terms if term.modality == "text"]
-            self._encode(encoded, product(latest.asked_models(read.terms, read.filters), texts))
+            self._vectors.encode(encoded, product(latest.asked_models(read.terms, read.filters), texts))
         tries, answered = 0, None
         while answered is None:
             answered, missing = self._answered_now(query, encoded, tries, find)
             # Encoding takes its time: the log of the database is not held up meanwhile.
-            self._encode(encoded, missing)
+            self._vectors.encode(encoded, missing)
             tries += answered is None and not missing
         return answered
 
@@ -314,7 +321,7 @@ class Session:
             store: Store, state: LibraryState
         ) -> tuple[tuple[LibraryState, Query, Found] | None, list[tuple[ModelInUse, Term]]]:
             read = as_read(as_typed(query, store, state.models), state.models)
-            vectors, missing = self._query_vectors(store, state, read, encoded)
+            vectors, missing = vectors_by_model(store, state, read, encoded)
             if missing:
                 return None, missing
             return (state, read, find(store, state, read, vectors, tries)), []
@@ -355,43 +362,3 @@ class Session:
             fusion = fusion_in_use(store, self._options.fusion)
             self._latest = LibraryState(key, models, channels, self._vectors.encoder, fusion)
             return self._latest
-
-    def _query_vectors(
-        self, store: Store, state: LibraryState, query: Query, encoded: Encoded
-    ) -> tuple[dict[int, QueryVector], list[tuple[ModelInUse, Term]]]:
-        """The query's vector for each model that takes it, and the terms that are to be encoded first, with the models.
-
-        What a picture of the library looks like is known.
-        """
-        terms = query.terms
-        found: dict[int, QueryVector] = {}
-        missing: list[tuple[ModelInUse, Term]] = []
-        models = state.asked_models(terms, query.filters)
-        for in_use in models:
-            vectors: list[FloatMatrix] = []
-            for term in terms:
-                stored = stored_picture(store, in_use, term.value) if term.modality == "image" else None
-                vector = stored if stored is not None else encoded.get((in_use.identity.fingerprint, term))
-                if vector is None:
-                    missing.append((in_use, term))
-                else:
-                    vectors.append(vector)
-            if len(vectors) == len(terms):
-                asked = QueryVector.of(weighed(query, state.fusion), vectors) if vectors else None
-                if query.like or query.unlike:
-                    from mmsearch.searching.feedback import with_feedback
-
-                    asked = with_feedback(store, in_use, query, asked)
-                if asked is not None:
-                    found[in_use.model_id] = asked
-        if models and not (found or missing):  # a model may have nothing of what another one has heard, or seen
-            raise Invalid(f"Nothing of what is liked was encoded by {state.label}; give a text, or another hit.")
-        return found, missing
-
-    def _encode(self, encoded: Encoded, wanted: Iterable[tuple[ModelInUse, Term]]) -> None:
-        for in_use, term in wanted:
-            if term.modality == "text":
-                vector = self._vectors.of_texts(in_use, texts_of(term, in_use))
-            else:
-                vector = self._vectors.of_picture(in_use, term.value)
-            encoded[in_use.identity.fingerprint, term] = vector

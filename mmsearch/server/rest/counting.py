@@ -11,7 +11,7 @@ from starlette.responses import Response
 from mmsearch.output.json import document
 from mmsearch.records import Filters
 from mmsearch.searching.duplicate_groups import DUPLICATE_CLASSES, DuplicateClass, Duplicates
-from mmsearch.searching.facets import Facets, brief_of, counted
+from mmsearch.searching.facets import Facets
 from mmsearch.server.rest.asking import FILTERS, MOST_HITS, SEARCH, Asked, asked_of, filters_of
 from mmsearch.server.rest.cursors import Cursor
 from mmsearch.server.rest.parameters import Parameter, checked, of_query
@@ -50,8 +50,7 @@ async def facets(request: Request) -> Response:
 def _counted(served: Served, asked: Asked) -> Facets:
     if asked.query is None:
         return served.session.facets(asked.filters)
-    best = replace(asked.query, offset=0, limit=MOST_COUNTED, random=None, group=None)
-    return counted([brief_of(hit) for hit in served.session.search(best).hits])
+    return served.session.facets_of(replace(asked.query, offset=0, limit=MOST_COUNTED))
 
 
 async def duplicates(request: Request) -> Response:
