@@ -471,26 +471,55 @@ def test_what_is_forgotten_while_workers_are_at_it_does_not_come_back(
     hooks = signal_at(tmp_path, "jobs claimed", 1, signal.SIGSTOP)
     with workers(url, lease=60.0, hooks=hooks) as started, Library(url) as library:
         os.waitid(os.P_PID, started[0].process.pid, os.WSTOPPED | os.WNOWAIT)
-        library.forget(tree / "photos")
+        library.forget(tree / "notes")  # whose files it has claimed
         started[0].process.send_signal(signal.SIGCONT)
-        started[0].end()
-        assert [root.path for root in library.status().roots] == [os.fsencode(tree / "notes")]
+        assert started[0].end()["given_up"] == 0  # it lives, and goes on with what was not forgotten
+        assert [root.path for root in library.status().roots] == [os.fsencode(tree / "photos")]
     finished(url)
-    assert_same(postgres, url, made_alone(postgres, [tree / "notes"]))
+    assert_same(postgres, url, made_alone(postgres, [tree / "photos"]))
 
 
-def test_what_is_forgotten_below_a_root_does_not_wait_any_more(postgres: PostgresServer, url: str, tree: Path) -> None:
+def test_what_is_forgotten_below_a_root_does_not_wait_any_more(
+    postgres: PostgresServer, url: str, tree: Path, mmsearch: Mmsearch
+) -> None:
     queue(url, tree)
     files = jobs(postgres, url)
     with Library(url) as library:
-        assert library.forget(tree / "notes").files == 0  # none was encoded so far
+        forgotten = library.forget(tree / "notes")
+        assert (forgotten.files, forgotten.queued) == (0, 5)  # none was encoded so far
         assert jobs(postgres, url) == files - 5
-        library.forget(tree / "photos" / "cat.png")
+        told = mmsearch("forget", str(tree / "photos" / "cat.png"), "--library", url).out
+        assert told == "0 files forgotten, and 1 that waited for workers\n"
         assert jobs(postgres, url) == files - 6
         with refused("Nothing in the library lies at"):
             library.forget(tree / "photos" / "cat.png")
     with workers(url) as started:
         assert started[0].end()["stored"] == files - 6
+
+
+def test_a_run_that_waits_takes_what_is_forgotten_for_neither_read_nor_unreadable(url: str, tree: Path) -> None:
+    walker = start("index", str(tree / "photos"), str(tree / "notes"), "--queue", "--library", url, "--json")
+    assert walker.stderr is not None
+    try:
+        assert b"wait for a worker" in walker.stderr.readline()
+        with Library(url) as library:
+            library.forget(tree / "photos")
+            library.forget(tree / "notes" / "coffee.md")
+            with workers(url):
+                out, error = walker.communicate(timeout=_PATIENCE_SECONDS)
+            told = json.loads(out)
+            assert walker.returncode == 0, error.decode()
+            assert (told["added"], told["others"], told["unread"]) == (4, 0, {})
+            (problem,) = told["problems"]
+            assert problem["path"] == str(tree / "notes") and problem["reason"].startswith(
+                "1 file that waited: forgotten"
+            )
+            status = library.status()
+            assert [root.path for root in status.roots] == [os.fsencode(tree / "notes")]
+            assert not status.counts.unread
+    finally:
+        walker.kill()
+        walker.communicate()
 
 
 def test_a_worker_that_is_started_too_early_waits(postgres: PostgresServer, url: str, tree: Path) -> None:

@@ -283,7 +283,8 @@ class Shift:
         """Stores what came of some jobs, and that they are done, in one transaction.
 
         Raises:
-            GivenUp: some of them are not the worker's own any more; of these nothing was stored.
+            GivenUp: some of them are not the worker's own any more, as the others have given it up. Nothing was stored
+                of these, nor of those that left the library meanwhile.
         """
         outcomes, through = self._outcomes, self._through
         if not outcomes and not through:
@@ -311,5 +312,5 @@ class Shift:
         for told in (self._counted.failures, self._counted.thinned, self._counted.incomplete):
             told.clear()
         self._tools.on_progress(Progress("encoding", self._report.stored, None, "files"))
-        if ids - own:
+        if ids - own and not self._store.renew(self._number, self._settings.lease):
             raise GivenUp

@@ -217,8 +217,9 @@ def rules_said(rules: WalkRules) -> str:
 
 
 def forgotten(done: Forgotten) -> str:
-    """How many files were taken out."""
-    return f"{done.files:,} {'file' if done.files == 1 else 'files'} forgotten"
+    """How many files were taken out, of the library and of its queue."""
+    waited = f", and {done.queued:,} that waited for workers" if done.queued else ""
+    return f"{done.files:,} {'file' if done.files == 1 else 'files'} forgotten{waited}"
 
 
 def notes_on_forgetting(path: str, done: Forgotten) -> list[str]:
