@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -317,6 +318,7 @@ def test_a_standby_is_searched_and_not_written(own_server: PostgresServer) -> No
         with pytest.raises(Refused, match="is a standby"):
             write(copy)
         with closing(write(url)) as store, closing(read(copy)) as reader:
+            assert store.runs() == [(None, f"{platform.node()}:{os.getpid()}")] and reader.runs() is None
             for number in range(1, 4):
                 with store.transaction():
                     put(store, model_id, number)

@@ -29,7 +29,7 @@ from postgres_server import PostgresServer, running_server, why_there_is_none
 from serving import running
 from test_crashes import DEADLY
 
-from mmsearch import IndexSettings, Library, Query, connect
+from mmsearch import IndexSettings, Library, Query, RunState, connect
 from mmsearch.files.crash_points import VARIABLE
 from mmsearch.indexing.report import IndexReport
 from mmsearch.searching.query import text_term
@@ -358,13 +358,15 @@ def test_a_worker_that_is_told_to_end_finishes_what_it_is_at_and_gives_back_the_
 
 
 def test_one_process_walks_a_root_at_a_time_and_one_that_is_killed_queues_nothing_twice(
-    postgres: PostgresServer, url: str, tree: Path
+    postgres: PostgresServer, url: str, tree: Path, mmsearch: Mmsearch
 ) -> None:
     killed = start("index", str(tree / "photos"), "--queue", "--library", url, hooks={VARIABLE: "queued"})
     killed.communicate(timeout=_PATIENCE_SECONDS)
     assert killed.returncode == -signal.SIGKILL
     before = jobs(postgres, url)
     assert before == len(PHOTOGRAPHS) + 2
+    told = mmsearch("status", "--library", url).out
+    assert "note      a run of index was cut off; `mmsearch index` goes on with it\n" in told and "run   " not in told
     walker = start("index", str(tree / "photos"), "--queue", "--library", url)
     assert walker.stderr is not None
     try:
@@ -372,6 +374,11 @@ def test_one_process_walks_a_root_at_a_time_and_one_that_is_killed_queues_nothin
             f"{before} files wait for a worker; start one with `mmsearch worker`." in walker.stderr.readline().decode()
         )
         _wait_until(lambda: _locks(postgres, url) == 1)
+        who = f"{platform.node()}:{walker.pid}"
+        told = mmsearch("status", "--library", url).out
+        assert f"run       {who} walks {tree / 'photos'}\n" in told and "cut off" not in told
+        (run,) = json.loads(mmsearch("status", "--library", url, "--json").out)["queue"]["runs"]
+        assert run == {"name": who, "root": str(tree / "photos")}
         with refused("photos is being walked by another process"):
             queue(url, tree / "photos")
         queue(url, tree / "notes")  # which nobody walks
@@ -445,6 +452,8 @@ def test_workers_wait_while_a_process_has_the_library_for_itself(
         with closing(PostgresStore.write(url)) as store:
             claimed = "SELECT count(worker_id) FROM mmsearch.jobs"
             _wait_until(lambda: postgres.run(claimed, postgres.name_of(url)) != [(0,)])
+            with Library(url) as library:
+                assert library.queue_state().runs == (RunState(f"{platform.node()}:{os.getpid()}", None),)
             time.sleep(3)  # longer than a batch takes, and than the lease
             assert jobs(postgres, url) == files and store.file_count() == 0
         assert started[0].end() | {"seconds": 0} == {

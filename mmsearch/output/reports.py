@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mmsearch.library.contents import Forgotten, StageStatus, Status
     from mmsearch.library.models import LibraryModel
     from mmsearch.output import Worded
+    from mmsearch.store.queue_state import RunState
 
 _SHOWN_FAILURES = 5
 # What each stage looks for.
@@ -289,4 +290,12 @@ def print_status(status: Status, failed: bool, partial: bool, worded: Worded) ->
         for line in queue_lines(status.queue):
             print(line)
     if status.interrupted:
+        _print_unfinished(status.queue.runs if status.queue is not None else None)
+
+
+def _print_unfinished(runs: Sequence[RunState] | None) -> None:
+    """That a run has not ended, unless those that are at work are known and told."""
+    if runs is None:
         print("note      a run of index is at work or was cut off; `mmsearch index` goes on with one that was")
+    elif not runs:
+        print("note      a run of index was cut off; `mmsearch index` goes on with it")
