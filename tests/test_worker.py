@@ -572,8 +572,11 @@ def test_a_worker_that_is_started_before_the_server_waits(tmp_path: Path) -> Non
             early.kill()
 
 
-def test_files_whose_root_is_not_there_are_left_to_others(postgres: PostgresServer, url: str, own_tree: Path) -> None:
-    queue(url, own_tree)
+def test_files_whose_root_is_not_there_are_left_to_others(
+    postgres: PostgresServer, url: str, own_tree: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()  # of which nobody misses anything
+    queue(url, own_tree, tmp_path / "empty")
     files = jobs(postgres, url)
     away = own_tree.rename(own_tree.with_name("away"))
     with workers(url) as started:
@@ -583,7 +586,7 @@ def test_files_whose_root_is_not_there_are_left_to_others(postgres: PostgresServ
     with workers(url) as started:
         assert started[0].end()["stored"] == files
     finished(url)
-    assert_same(postgres, url, made_alone(postgres, [own_tree]))
+    assert_same(postgres, url, made_alone(postgres, [own_tree, tmp_path / "empty"]))
 
 
 def test_new_files_come_before_what_another_model_is_to_encode_again(url: str, tree: Path) -> None:

@@ -150,14 +150,16 @@ class Shift:
         self._models = {one.id: one for one in stored_models(self._store)}
         roots = {root.id: root.path for root in self._store.roots()}
         self._roots = {number: path for number, path in roots.items() if self._presence.is_there(path)}
-        away = [path for path in roots.values() if path not in self._roots.values()]
-        for path in away:
-            if path not in self._report.elsewhere:
+        away = {number: path for number, path in roots.items() if number not in self._roots}
+        for number, path in away.items():
+            # An empty folder that nothing waits of is none that anybody misses.
+            if path not in self._report.elsewhere and self._store.jobs_left(list(self._models), [number]).waiting:
+                self._report.elsewhere.append(path)
                 self._tools.on_notice(
-                    f"{os.fsdecode(path)} is not there on this machine; its files are left to others until it is, or a "
-                    "mount says where it lies here."
+                    f"{os.fsdecode(path)} is missing or empty on this machine; its files are left to others until it "
+                    "is there, or a mount says where it lies here."
                 )
-        self._report.elsewhere = away
+        self._report.elsewhere = [path for path in self._report.elsewhere if path in away.values()]
 
     def _is_empty(self) -> bool:
         """Whether nothing is left to be done here: what is paused is left to those who come when it goes on."""
