@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from mmsearch.searching.stored_files import Passage, PassagePlace, Passages, StoredFile
     from mmsearch.store.measures import Measure, MeasureGroup
     from mmsearch.store.mounts import Mount
-    from mmsearch.store.queue_state import Pause, QueueState, WorkerState
+    from mmsearch.store.queue_state import Pause, QueueState, RunState, WorkerState
     from mmsearch.store.sqlite.backup import Backup
     from mmsearch.store.sqlite.compaction import Compacted
     from mmsearch.store.sqlite.salvage import Salvaged
@@ -178,6 +178,7 @@ __all__ = [
     "Remedy",
     "RemovedModel",
     "RootStatus",
+    "RunState",
     "Salvaged",
     "Scan",
     "SearchResult",
@@ -297,7 +298,7 @@ _ROOMS = {
     "mmsearch.searching.stored_files": ("Passage", "PassagePlace", "Passages", "StoredFile"),
     "mmsearch.store.measures": ("Measure", "MeasureGroup"),
     "mmsearch.store.mounts": ("Mount",),
-    "mmsearch.store.queue_state": ("Pause", "QueueState", "WorkerState"),
+    "mmsearch.store.queue_state": ("Pause", "QueueState", "RunState", "WorkerState"),
     "mmsearch.store.sqlite.backup": ("Backup",),
     "mmsearch.store.sqlite.compaction": ("Compacted",),
     "mmsearch.store.sqlite.salvage": ("Salvaged",),

@@ -29,7 +29,7 @@ from postgres_server import PostgresServer, running_server, why_there_is_none
 from serving import running
 from test_crashes import DEADLY
 
-from mmsearch import IndexSettings, Library, Query, connect
+from mmsearch import IndexSettings, Library, Query, RunState, connect
 from mmsearch.files.crash_points import VARIABLE
 from mmsearch.indexing.report import IndexReport
 from mmsearch.searching.query import text_term
@@ -358,13 +358,15 @@ def test_a_worker_that_is_told_to_end_finishes_what_it_is_at_and_gives_back_the_
 
 
 def test_one_process_walks_a_root_at_a_time_and_one_that_is_killed_queues_nothing_twice(
-    postgres: PostgresServer, url: str, tree: Path
+    postgres: PostgresServer, url: str, tree: Path, mmsearch: Mmsearch
 ) -> None:
     killed = start("index", str(tree / "photos"), "--queue", "--library", url, hooks={VARIABLE: "queued"})
     killed.communicate(timeout=_PATIENCE_SECONDS)
     assert killed.returncode == -signal.SIGKILL
     before = jobs(postgres, url)
     assert before == len(PHOTOGRAPHS) + 2
+    told = mmsearch("status", "--library", url).out
+    assert "note      a run of index was cut off; `mmsearch index` goes on with it\n" in told and "run   " not in told
     walker = start("index", str(tree / "photos"), "--queue", "--library", url)
     assert walker.stderr is not None
     try:
@@ -372,6 +374,11 @@ def test_one_process_walks_a_root_at_a_time_and_one_that_is_killed_queues_nothin
             f"{before} files wait for a worker; start one with `mmsearch worker`." in walker.stderr.readline().decode()
         )
         _wait_until(lambda: _locks(postgres, url) == 1)
+        who = f"{platform.node()}:{walker.pid}"
+        told = mmsearch("status", "--library", url).out
+        assert f"run       {who} walks {tree / 'photos'}\n" in told and "cut off" not in told
+        (run,) = json.loads(mmsearch("status", "--library", url, "--json").out)["queue"]["runs"]
+        assert run == {"name": who, "root": str(tree / "photos")}
         with refused("photos is being walked by another process"):
             queue(url, tree / "photos")
         queue(url, tree / "notes")  # which nobody walks
@@ -445,6 +452,8 @@ def test_workers_wait_while_a_process_has_the_library_for_itself(
         with closing(PostgresStore.write(url)) as store:
             claimed = "SELECT count(worker_id) FROM mmsearch.jobs"
             _wait_until(lambda: postgres.run(claimed, postgres.name_of(url)) != [(0,)])
+            with Library(url) as library:
+                assert library.queue_state().runs == (RunState(f"{platform.node()}:{os.getpid()}", None),)
             time.sleep(3)  # longer than a batch takes, and than the lease
             assert jobs(postgres, url) == files and store.file_count() == 0
         assert started[0].end() | {"seconds": 0} == {
@@ -471,26 +480,55 @@ def test_what_is_forgotten_while_workers_are_at_it_does_not_come_back(
     hooks = signal_at(tmp_path, "jobs claimed", 1, signal.SIGSTOP)
     with workers(url, lease=60.0, hooks=hooks) as started, Library(url) as library:
         os.waitid(os.P_PID, started[0].process.pid, os.WSTOPPED | os.WNOWAIT)
-        library.forget(tree / "photos")
+        library.forget(tree / "notes")  # whose files it has claimed
         started[0].process.send_signal(signal.SIGCONT)
-        started[0].end()
-        assert [root.path for root in library.status().roots] == [os.fsencode(tree / "notes")]
+        assert started[0].end()["given_up"] == 0  # it lives, and goes on with what was not forgotten
+        assert [root.path for root in library.status().roots] == [os.fsencode(tree / "photos")]
     finished(url)
-    assert_same(postgres, url, made_alone(postgres, [tree / "notes"]))
+    assert_same(postgres, url, made_alone(postgres, [tree / "photos"]))
 
 
-def test_what_is_forgotten_below_a_root_does_not_wait_any_more(postgres: PostgresServer, url: str, tree: Path) -> None:
+def test_what_is_forgotten_below_a_root_does_not_wait_any_more(
+    postgres: PostgresServer, url: str, tree: Path, mmsearch: Mmsearch
+) -> None:
     queue(url, tree)
     files = jobs(postgres, url)
     with Library(url) as library:
-        assert library.forget(tree / "notes").files == 0  # none was encoded so far
+        forgotten = library.forget(tree / "notes")
+        assert (forgotten.files, forgotten.queued) == (0, 5)  # none was encoded so far
         assert jobs(postgres, url) == files - 5
-        library.forget(tree / "photos" / "cat.png")
+        told = mmsearch("forget", str(tree / "photos" / "cat.png"), "--library", url).out
+        assert told == "0 files forgotten, and 1 that waited for workers\n"
         assert jobs(postgres, url) == files - 6
         with refused("Nothing in the library lies at"):
             library.forget(tree / "photos" / "cat.png")
     with workers(url) as started:
         assert started[0].end()["stored"] == files - 6
+
+
+def test_a_run_that_waits_takes_what_is_forgotten_for_neither_read_nor_unreadable(url: str, tree: Path) -> None:
+    walker = start("index", str(tree / "photos"), str(tree / "notes"), "--queue", "--library", url, "--json")
+    assert walker.stderr is not None
+    try:
+        assert b"wait for a worker" in walker.stderr.readline()
+        with Library(url) as library:
+            library.forget(tree / "photos")
+            library.forget(tree / "notes" / "coffee.md")
+            with workers(url):
+                out, error = walker.communicate(timeout=_PATIENCE_SECONDS)
+            told = json.loads(out)
+            assert walker.returncode == 0, error.decode()
+            assert (told["added"], told["others"], told["unread"]) == (4, 0, {})
+            (problem,) = told["problems"]
+            assert problem["path"] == str(tree / "notes") and problem["reason"].startswith(
+                "1 file that waited: forgotten"
+            )
+            status = library.status()
+            assert [root.path for root in status.roots] == [os.fsencode(tree / "notes")]
+            assert not status.counts.unread
+    finally:
+        walker.kill()
+        walker.communicate()
 
 
 def test_a_worker_that_is_started_too_early_waits(postgres: PostgresServer, url: str, tree: Path) -> None:
@@ -534,8 +572,11 @@ def test_a_worker_that_is_started_before_the_server_waits(tmp_path: Path) -> Non
             early.kill()
 
 
-def test_files_whose_root_is_not_there_are_left_to_others(postgres: PostgresServer, url: str, own_tree: Path) -> None:
-    queue(url, own_tree)
+def test_files_whose_root_is_not_there_are_left_to_others(
+    postgres: PostgresServer, url: str, own_tree: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()  # of which nobody misses anything
+    queue(url, own_tree, tmp_path / "empty")
     files = jobs(postgres, url)
     away = own_tree.rename(own_tree.with_name("away"))
     with workers(url) as started:
@@ -545,7 +586,7 @@ def test_files_whose_root_is_not_there_are_left_to_others(postgres: PostgresServ
     with workers(url) as started:
         assert started[0].end()["stored"] == files
     finished(url)
-    assert_same(postgres, url, made_alone(postgres, [own_tree]))
+    assert_same(postgres, url, made_alone(postgres, [own_tree, tmp_path / "empty"]))
 
 
 def test_new_files_come_before_what_another_model_is_to_encode_again(url: str, tree: Path) -> None:

@@ -44,7 +44,11 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "choose_library.folder": "choose another folder with --library",
     "choose_library.or_mend": "put that right, or choose another folder with --library",
     "choose_library.server": "ask it with `mmsearch search --server URL`, or name a folder with --library",
+    "database.admission": "let its pg_hba.conf take this machine, role and database",
     "database.again": "run the command again",
+    "database.certificate": "ask it under the name that its certificate is for, and name the file of the authority "
+    "that has signed that as sslrootcert in the URL",
+    "database.password": "see to the role in the URL and its password, which is best kept in ~/.pgpass (mode 600)",
     "database.reach": "see whether it runs, or correct the URL",
     "database.room": "make room there, and run the command again",
     "database.writes": "let it take writes again, and run the command again",

@@ -8,16 +8,19 @@ queues none of it twice, and does the rest.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mmsearch.encoding.protocol import Encoder, modalities_of_items
 from mmsearch.files.archives import is_gone
 from mmsearch.files.crash_points import crash_point
-from mmsearch.indexing.changes import Candidate
+from mmsearch.indexing.changes import Candidate, RootChanges
 from mmsearch.indexing.journal import InFlight
 from mmsearch.indexing.pipeline import Indexer, IndexOptions
 from mmsearch.indexing.report import FailedFile, Incomplete, Thinned
+from mmsearch.indexing.walking import WalkProblem
+from mmsearch.reading import wants_sniffing
 from mmsearch.records import KnownFiles, Progress
 from mmsearch.store.models import searched_model
 from mmsearch.store.protocol import MOST_PATHS
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 # What it is doing while nobody encodes.
 WAITING, PAUSED = "waiting for a worker", "paused"
+_UNTAKEN = "{} that waited: forgotten meanwhile, or not there for a worker; the next run looks again"
 # How often it is looked how far the workers are: less often where looking takes long.
 _LEAST_SECONDS, _MOST_SECONDS, _SHARE = 0.2, 30.0, 20
 
@@ -47,6 +51,8 @@ class QueueingIndexer(Indexer):
     ) -> None:
         super().__init__(store, reader, model_id, encoder, options, in_flight, is_last)
         self._queue = store
+        # How many files of a root no worker has stored, though some reader takes them.
+        self._untaken: Counter[int] = Counter()
 
     def _read_all(self, candidates: Sequence[Candidate], suspects: set[bytes], elsewhere: Sequence[bytes]) -> None:
         """Leaves the candidates to workers, and waits until they are through. What ends one is theirs to find out."""
@@ -115,8 +121,13 @@ class QueueingIndexer(Indexer):
                 report.added += not one.known
 
     def _count_unread(self, candidate: Candidate) -> None:
-        """A file of which nothing is in the library: it is gone, or of a kind that no reader takes."""
+        """A file of which nothing is in the library: it is gone, of a kind that no reader takes, or was taken out while
+        it waited.
+        """
         if is_gone(candidate.file.path):
+            return
+        if not wants_sniffing(candidate.file.path):  # some reader takes it
+            self._untaken[candidate.root_id] += 1
             return
         self.report.others += 1
         self.report.unread[""] += 1
@@ -124,6 +135,14 @@ class QueueingIndexer(Indexer):
         self._keeper.sniffed[candidate.root_id] += 1
         if candidate.file.archive is not None:
             self._keeper.sniffed_in[candidate.file.archive] += 1
+
+    def _finish(self, changes: Sequence[RootChanges]) -> None:
+        """Nothing is noted of roots that have left the library while their files waited."""
+        there = {root.id: root.path for root in self._store.roots()}
+        for root_id, path in there.items():
+            if files := self._untaken[root_id]:
+                self.report.problems.append(WalkProblem(path, _UNTAKEN.format(f"{files:,} file{'s' * (files != 1)}")))
+        super()._finish([one for one in changes if one.root.id in there])
 
     def _tell_what_is_partial(self, candidates: Sequence[Candidate]) -> None:
         ours = {one.file.path for one in candidates}

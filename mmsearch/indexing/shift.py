@@ -150,14 +150,16 @@ class Shift:
         self._models = {one.id: one for one in stored_models(self._store)}
         roots = {root.id: root.path for root in self._store.roots()}
         self._roots = {number: path for number, path in roots.items() if self._presence.is_there(path)}
-        away = [path for path in roots.values() if path not in self._roots.values()]
-        for path in away:
-            if path not in self._report.elsewhere:
+        away = {number: path for number, path in roots.items() if number not in self._roots}
+        for number, path in away.items():
+            # An empty folder that nothing waits of is none that anybody misses.
+            if path not in self._report.elsewhere and self._store.jobs_left(list(self._models), [number]).waiting:
+                self._report.elsewhere.append(path)
                 self._tools.on_notice(
-                    f"{os.fsdecode(path)} is not there on this machine; its files are left to others until it is, or a "
-                    "mount says where it lies here."
+                    f"{os.fsdecode(path)} is missing or empty on this machine; its files are left to others until it "
+                    "is there, or a mount says where it lies here."
                 )
-        self._report.elsewhere = away
+        self._report.elsewhere = [path for path in self._report.elsewhere if path in away.values()]
 
     def _is_empty(self) -> bool:
         """Whether nothing is left to be done here: what is paused is left to those who come when it goes on."""
@@ -283,7 +285,8 @@ class Shift:
         """Stores what came of some jobs, and that they are done, in one transaction.
 
         Raises:
-            GivenUp: some of them are not the worker's own any more; of these nothing was stored.
+            GivenUp: some of them are not the worker's own any more, as the others have given it up. Nothing was stored
+                of these, nor of those that left the library meanwhile.
         """
         outcomes, through = self._outcomes, self._through
         if not outcomes and not through:
@@ -311,5 +314,5 @@ class Shift:
         for told in (self._counted.failures, self._counted.thinned, self._counted.incomplete):
             told.clear()
         self._tools.on_progress(Progress("encoding", self._report.stored, None, "files"))
-        if ids - own:
+        if ids - own and not self._store.renew(self._number, self._settings.lease):
             raise GivenUp

@@ -42,8 +42,8 @@ class WorkReport:
     """What a worker did: how many files it `stored` and how many of them `failed`, the last of these as `failures`.
 
     `given_up` counts how often the others gave it up, as it had given no sign of life for too long, or the server was
-    away. `hindered` says which models it could not encode with, and why; `elsewhere` are roots that are not there on
-    this machine, whose files it left to others. `stopped` tells that it was asked to stop.
+    away. `hindered` says which models it could not encode with, and why; `elsewhere` are roots that are missing or
+    empty on this machine, whose files it left to others. `stopped` tells that it was asked to stop.
     """
 
     library: str = ""

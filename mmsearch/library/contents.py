@@ -90,13 +90,15 @@ class Status:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What was taken out: the path, absolute, and how many files.
+    """What was taken out: the path, absolute, how many files of the library, and how many jobs that workers had not
+    done (`queued`).
 
     `roots` are the remaining ones that will bring them in again unless told not to.
     """
 
     path: bytes
     files: int = field(metadata={"json": "removed"})
+    queued: int
     roots: tuple[bytes, ...] = field(metadata={"json": None})
 
 
@@ -180,4 +182,5 @@ def forget(access: Access, folder: bytes) -> Forgotten:
             store.remove_orphans()
         access.refresh(store)
         around = (root.path for root in store.roots() if is_below(folder, root.path))
-        return Forgotten(folder, len(files), tuple(around) if os.path.lexists(folder) or is_remote(folder) else ())
+        again = tuple(around) if os.path.lexists(folder) or is_remote(folder) else ()
+        return Forgotten(folder, len(files), queued, again)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mmsearch.errors import NotFound, Remedy
 from mmsearch.library.access import Access
 from mmsearch.store.models import find_model, stored_models
-from mmsearch.store.queue_state import Pause
+from mmsearch.store.queue_state import Pause, RunState
 
 if TYPE_CHECKING:
     from mmsearch.store.protocol import Store
@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 
 
 def queue_state(store: Store) -> QueueState | None:
-    """How it stands with the queue, and what of it is paused; None where the library has none."""
+    """How it stands with the queue, what of it is paused and who walks; None where the library has none."""
     state = store.queue_state()
-    stored = store.pauses()
-    if state is None or not stored:
-        return state
+    if state is None:
+        return None
     roots = {root.id: root.path for root in store.roots()}
     models = {model.id: model.name for model in stored_models(store)}
     pauses = tuple(
@@ -33,11 +32,16 @@ def queue_state(store: Store) -> QueueState | None:
             one.since,
             one.by,
         )
-        for one in stored
+        for one in store.pauses()
         # One of what has left the library a moment ago stops nobody.
         if (one.root_id is None or one.root_id in roots) and (one.model_id is None or one.model_id in models)
     )
-    return replace(state, pauses=pauses)
+    stored = store.runs()
+    if stored is None:
+        return replace(state, pauses=pauses)
+    known = (one for one in stored if one.root_id is None or one.root_id in roots)
+    runs = (RunState(one.name, None if one.root_id is None else roots[one.root_id]) for one in known)
+    return replace(state, pauses=pauses, runs=tuple(runs))
 
 
 def pause(access: Access, root: bytes | None, model: str | None) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mmsearch.library.contents import Forgotten, StageStatus, Status
     from mmsearch.library.models import LibraryModel
     from mmsearch.output import Worded
+    from mmsearch.store.queue_state import RunState
 
 _SHOWN_FAILURES = 5
 # What each stage looks for.
@@ -215,8 +216,9 @@ def rules_said(rules: WalkRules) -> str:
 
 
 def forgotten(done: Forgotten) -> str:
-    """How many files were taken out."""
-    return f"{counted(done.files, 'file')} forgotten"
+    """How many files were taken out, of the library and of its queue."""
+    waited = f", and {done.queued:,} that waited for workers" if done.queued else ""
+    return f"{counted(done.files, 'file')} forgotten{waited}"
 
 
 def notes_on_forgetting(path: str, done: Forgotten) -> list[str]:
@@ -284,4 +286,12 @@ def print_status(status: Status, failed: bool, partial: bool, worded: Worded) ->
         for line in queue_lines(status.queue):
             print(line)
     if status.interrupted:
+        _print_unfinished(status.queue.runs if status.queue is not None else None)
+
+
+def _print_unfinished(runs: Sequence[RunState] | None) -> None:
+    """That a run has not ended, unless those that are at work are known and told."""
+    if runs is None:
         print("note      a run of index is at work or was cut off; `mmsearch index` goes on with one that was")
+    elif not runs:
+        print("note      a run of index was cut off; `mmsearch index` goes on with it")

@@ -21,6 +21,9 @@ def queue_lines(state: QueueState) -> Iterator[str]:
         yield f"queue     {state.waiting:,} wait{f' ({told})' if told else ''}, {state.working:,} in work"
     for pause in state.pauses:
         yield f"paused    {_what(pause)} since {pause.since}, by {visible(pause.by)}"
+    for run in state.runs or ():
+        told = "has the library for itself" if run.root is None else f"walks {visible(os.fsdecode(run.root))}"
+        yield f"run       {visible(run.name)} {told}"
     for worker in state.workers:
         yield f"worker    {visible(worker.name)} since {worker.since}, {counted(worker.done, 'file')} stored"
     if state.left > state.paused and not state.workers:

@@ -26,6 +26,23 @@ class StoredPause(NamedTuple):
     by: str
 
 
+class StoredRun(NamedTuple):
+    """A process that walks that root, or has the library for itself where that is None: its machine and number."""
+
+    root_id: int | None
+    name: str
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run that is at work: its machine and process, and the root that it walks; None where it has the library for
+    itself, and workers wait.
+    """
+
+    name: str
+    root: bytes | None
+
+
 @dataclass(frozen=True)
 class Pause:
     """What no worker claims: the files of a root, those that a model is to encode, or of a root those that a model is
@@ -43,7 +60,8 @@ class QueueState:
     """How many jobs wait, how many of these were tried before, and how many are paused; how many workers that are alive
     are at; and these workers. A job is one file for one model.
 
-    `pauses` say what is paused, where it was asked for.
+    `pauses` say what is paused, and `runs` who walks, where it was asked for; None where the server does not know that,
+    which is a standby.
     """
 
     waiting: int
@@ -52,6 +70,7 @@ class QueueState:
     workers: tuple[WorkerState, ...] = field(default=())
     paused: int = 0
     pauses: tuple[Pause, ...] = field(default=())
+    runs: tuple[RunState, ...] | None = None
 
     @property
     def left(self) -> int:
@@ -68,6 +87,9 @@ class Queued(Protocol):
         """Takes the jobs of the file `folder`, or of all files below the folder, out of the queue, within the caller's
         transaction. Returns how many there were.
         """
+
+    def runs(self) -> list[StoredRun] | None:
+        """Who has the library for itself at present, and who walks which root; None where that is not known."""
 
     def pauses(self) -> list[StoredPause]:
         """What of the queue is paused, the oldest pauses first; none where the library has no queue."""

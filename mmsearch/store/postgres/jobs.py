@@ -14,13 +14,12 @@ import psycopg
 
 from mmsearch.store.postgres.connected import Row
 from mmsearch.store.postgres.folders import below
+from mmsearch.store.postgres.holders import ROOT_LOCKS, runs
 from mmsearch.store.postgres.pauses import PauseTables, is_paused
 from mmsearch.store.postgres.schema import LOCKS, NUMBERING
-from mmsearch.store.queue_state import QueueState, WorkerState
+from mmsearch.store.queue_state import QueueState, StoredRun, WorkerState
 from mmsearch.store.work import Job, QueuedFile
 
-# Of session locks: the first number of those of roots that are walked ("mmsf").
-ROOT_LOCKS = 0x6D6D7366
 ALIVE = "workers.alive_until > clock_timestamp()"
 _FILE = "root_id, path, size, mtime_ns, ctime_ns, archive, known, unchanged, touched, details_only"
 # Whether a file that is queued again is in another state than it was tried in.
@@ -189,6 +188,10 @@ class JobTables(PauseTables):
     def queue_state(self) -> QueueState | None:
         """How it stands with the whole queue."""
         return self._state("", ())
+
+    def runs(self) -> list[StoredRun] | None:
+        """Who has the library for itself at present, and who walks which root; None where the server does not know."""
+        return runs(self.connection)
 
     def _state(self, of_which: str, values: Sequence[object]) -> QueueState:
         (counts,) = self._rows(

@@ -63,8 +63,12 @@ def _without_state(error: psycopg.Error, url: str) -> MmsearchError | None:
     if not isinstance(error, psycopg.OperationalError):
         return None
     where, reason = shown(url), _reason(error)
-    if "password" in reason or "authentication" in reason or "pg_hba.conf" in reason:
-        return Refused(f"The server of {where} does not let this user in ({reason}).")
+    if "pg_hba.conf" in reason:
+        return Refused(f"The server of {where} does not let this user in ({reason})", Remedy("database.admission"))
+    if "password" in reason or "authentication" in reason:
+        return Refused(f"The server of {where} does not let this user in ({reason})", Remedy("database.password"))
+    if "certificate" in reason:
+        return Refused(f"The server of {where} is not trusted ({reason})", Remedy("database.certificate"))
     if "FATAL:" in str(error) and "does not exist" in reason:
         return NotFound(f"There is no such database or role: {where} ({reason}).")
     return Unavailable(f"The server of {where} is out of reach ({reason})", Remedy("database.reach"))

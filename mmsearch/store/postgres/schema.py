@@ -188,8 +188,8 @@ def _why_not() -> Iterator[None]:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
         raise Refused(
-            "The database has no pgvector, and this role may not add it; let its owner run CREATE EXTENSION vector "
-            "once."
+            "The database has no pgvector, and this role may not add it; let a superuser of the server run CREATE "
+            "EXTENSION vector in that database once."
         ) from error
     except (psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile) as error:
         raise Unsupported(

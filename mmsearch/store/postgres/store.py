@@ -14,6 +14,7 @@ import psycopg
 
 from mmsearch.errors import Busy, Refused, Unsupported
 from mmsearch.store.locations import shown
+from mmsearch.store.postgres import holders
 from mmsearch.store.postgres.archives import ArchiveTables
 from mmsearch.store.postgres.connected import Connection
 from mmsearch.store.postgres.connecting import closed_on_error, connect, set_up
@@ -152,8 +153,8 @@ def _check_takes_writes(connection: Connection, url: str) -> None:
 def _take_lock(connection: Connection, url: str) -> None:
     """Takes the writer's lock, which the server lets go of with the connection, however that ends."""
     row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (LOCKS, WRITING)).fetchone()
-    if (row is None or not row[0]) and (_writer(connection) is not None or not _lock_in_time(connection)):
-        writer = _writer(connection) or "other processes"
+    if (row is None or not row[0]) and (holders.writer(connection) is not None or not _lock_in_time(connection)):
+        writer = holders.writer(connection) or "other processes"
         raise Busy(f"The library in {shown(url)} is being written by {writer}; wait until it has finished.")
     _notice_lost_clients(connection)
 
@@ -182,18 +183,6 @@ def _set(connection: Connection, settings: Mapping[str, str]) -> None:
         "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS wanted (name, value)",
         (names, values),
     )
-
-
-def _writer(connection: Connection) -> str | None:
-    """Who has the writer's lock for itself, as far as the server tells; None where others share it."""
-    row = connection.execute(
-        """SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
-           WHERE locktype = 'advisory' AND classid = %s AND objid = %s AND objsubid = 2 AND granted
-             AND mode = 'ExclusiveLock'
-             AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())""",
-        (LOCKS, WRITING),
-    ).fetchone()
-    return None if row is None else str(row[0] or "another process")
 
 
 def _check_not_newer(version: int, url: str) -> None:

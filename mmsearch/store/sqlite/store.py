@@ -16,7 +16,7 @@ from mmsearch.errors import Invalid, Remedy, Unavailable, Unsupported
 from mmsearch.files.private import keep_private, make_private_file
 from mmsearch.files.regular import check_regular
 from mmsearch.store.measures import Measure, MeasureGroup
-from mmsearch.store.queue_state import StoredPause
+from mmsearch.store.queue_state import StoredPause, StoredRun
 from mmsearch.store.refusals import NoLibrary, OlderLibrary
 from mmsearch.store.sqlite.archives import ArchiveTables
 from mmsearch.store.sqlite.files import FileTables
@@ -54,6 +54,10 @@ class SqliteStore(FileTables, ArchiveTables, StageTables, ItemTables, ModelTable
     def remove_jobs_below(self, folder: bytes) -> int:
         """None: it has no queue."""
         return 0
+
+    def runs(self) -> list[StoredRun] | None:
+        """Not known: a lock of the system tells nobody who holds it."""
+        return None
 
     def pauses(self) -> list[StoredPause]:
         """None, then."""
