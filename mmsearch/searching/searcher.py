@@ -18,7 +18,7 @@ from mmsearch.records import Background, FoundItem, ItemIds, Modality
 from mmsearch.searching import scoring
 from mmsearch.searching.channels import Channel, LibraryState
 from mmsearch.searching.companions import Companions
-from mmsearch.searching.fusion import Fusion, fusion_for
+from mmsearch.searching.fusion import WORDS, Fusion, fusion_for
 from mmsearch.searching.grouping import in_groups
 from mmsearch.searching.merging import Found, Measured, Place, Told, by_file, score_of_moment, together, told_by_words
 from mmsearch.searching.moments import Scored, other_moments
@@ -137,6 +137,7 @@ class Searcher:
                 one.is_there,
                 () if query.copies else companions.of(one.path),
                 moments.get(found.item_id, ()),
+                words,
             )
             for rank, found, one in zip(ranks, looked_at, shown, strict=True)
         ]
@@ -348,6 +349,7 @@ def _hit(
     is_there: bool,
     companions: Sequence[bytes],
     moments: tuple[Moment, ...],
+    words: WordChannel,
 ) -> Hit:
     return Hit(
         rank=rank,
@@ -363,6 +365,7 @@ def _hit(
         taken=item.facts.taken,
         source=item.source,
         snippet=item.text,
+        match=words.stretch_of(item.text) if item.text is not None and WORDS in found.channels else None,
         line=item.locator.line,
         offset=item.locator.start,
         page=item.locator.page,
