@@ -23,6 +23,15 @@ def changed(module):
         return plain(*values)
     module.values_checksum = signalled
 """
+SIGNALLED_AT_ITS_START = """
+import signal
+def changed(module):
+    app = module.app
+    def signalled(*arguments, **options):
+        os.kill(os.getpid(), signal.SIGINT)
+        return app(*arguments, **options)
+    module.app = signalled
+"""
 HERE = Path(__file__).parents[1]
 
 
@@ -30,8 +39,11 @@ def stopped(
     tmp_path: Path, library: Path, command: list[str], sent: signal.Signals, number: int
 ) -> subprocess.CompletedProcess[str]:
     code = SIGNALLED.format(number=number, sent=int(sent))
-    environment = {**os.environ, "MMSEARCH_LIBRARY": str(library)}
-    environment |= hooked(tmp_path, "mmsearch.store.checksums", code)
+    return run(library, command, hooked(tmp_path, "mmsearch.store.checksums", code))
+
+
+def run(library: Path, command: list[str], hooks: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "MMSEARCH_LIBRARY": str(library), **hooks}
     return subprocess.run(
         [sys.executable, "-m", "mmsearch", *command],
         env=environment, cwd=HERE, capture_output=True, text=True, check=False, timeout=120,
@@ -60,3 +72,8 @@ def test_a_run_that_is_stopped_while_it_writes_a_row_goes_on_later(
     assert "goes on from there" in done.stderr and "Traceback" not in done.stderr
     again = stopped(tmp_path, tmp_path / "library", command, sent, -1)
     assert again.returncode == 0 and "searchable" in again.stdout
+
+
+def test_ctrl_c_before_a_command_has_begun_is_told_by_the_exit_code_alone(indexed: Path, tmp_path: Path) -> None:
+    done = run(indexed, ["search", "dog"], hooked(tmp_path, "mmsearch.cli", SIGNALLED_AT_ITS_START))
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
