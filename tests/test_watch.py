@@ -263,6 +263,23 @@ def test_after_a_kill_the_next_one_goes_on(notes: Path, tmp_path: Path) -> None:
         until(lambda: held(library) == {"boats.txt", "trains.txt", "whales.txt"})
 
 
+def test_a_person_reads_how_many_files_there_are_and_then_what_changes(notes: Path, tmp_path: Path) -> None:
+    out, environment = tmp_path / "out", {**os.environ, "MMSEARCH_LIBRARY": str(tmp_path / "library")}
+    command = [sys.executable, "-m", "mmsearch", "watch", str(notes)]
+    with out.open("wb") as to, (tmp_path / "err").open("wb") as err:
+        process = subprocess.Popen(command, env=environment, stdout=to, stderr=err)
+    try:
+        until(lambda: "stop it with" in (tmp_path / "err").read_text())
+        (notes / "whales.txt").write_text("A note about whales.")
+        until(lambda: len(out.read_text().splitlines()) == 2)
+    finally:
+        process.kill()
+        process.wait()
+    first, then = out.read_text().splitlines()
+    assert first.startswith("2 files searchable: 2 added in ")
+    assert then.startswith("1 added in ")  # and not that one file is searchable: there are three
+
+
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
 def test_it_ends_in_good_order(notes: Path, tmp_path: Path, sent: signal.Signals, code: int) -> None:
     with watching(tmp_path / "library", notes) as watch:

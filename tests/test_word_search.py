@@ -77,6 +77,15 @@ def test_a_name_may_be_only_begun(session: Session) -> None:
     assert not any("words" in hit.channels for hit in session.search(two_letters).hits)
 
 
+@pytest.mark.parametrize("asked", ["IMG_9999", "IMG 9999", "lost-and-found.txt", "Müller-Ottokar"])
+def test_files_that_share_no_more_than_a_beginning_with_a_name_are_no_answer_to_it(
+    session: Session, asked: str
+) -> None:
+    """A number or name that nothing has: other photos of the same camera, and other texts, are not what is meant."""
+    result = session.search(Query((text_term(asked),), language="en"))
+    assert not any("words" in hit.channels for hit in result.hits)
+
+
 def test_case_accents_and_hyphens_do_not_matter(session: Session) -> None:
     for asked in ("muller-ludenscheidt", "MÜLLER", "kolner dom"):
         assert names(session, asked)[0] == "Tagebuch.txt"

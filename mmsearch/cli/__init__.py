@@ -13,7 +13,7 @@ import typer
 
 from mmsearch import __version__, output
 from mmsearch.cli.parsing import LazyGroup, UsageError, in_a_sentence
-from mmsearch.cli.running import EXIT_ERROR, EXIT_NONE
+from mmsearch.cli.running import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_NONE, interruptible
 from mmsearch.errors import MmsearchError
 
 # Each by the module and the function that it is; a run imports and parses the one that is called.
@@ -94,7 +94,8 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         try:
-            code = app(prog_name="mmsearch", standalone_mode=False)
+            with interruptible():
+                code = app(prog_name="mmsearch", standalone_mode=False)
         finally:
             sys.stdout.flush()
         sys.exit(code or 0)
@@ -109,6 +110,8 @@ def main() -> None:
     except typer.Abort:
         output.complain("stopped.")
         sys.exit(EXIT_NONE)
+    except KeyboardInterrupt:  # before the command itself has begun
+        sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         sys.exit()  # the reader has seen enough
     except Exception as error:

@@ -6,14 +6,15 @@ import errno
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from mmsearch.errors import Unavailable
+from mmsearch.files import stopping
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -91,11 +92,7 @@ def printing() -> Iterator[None]:
 @contextmanager
 def stoppable(sentence: str, terminated: int = EXIT_TERMINATED) -> Iterator[None]:
     """Ctrl-C and SIGTERM end a run in good order, with a sentence on what became of it; SIGTERM with that exit code."""
-
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise _Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
+    before = signal.signal(signal.SIGTERM, stopping.raising(_Terminated))
     try:
         yield
     except KeyboardInterrupt as error:
@@ -108,6 +105,21 @@ def stoppable(sentence: str, terminated: int = EXIT_TERMINATED) -> Iterator[None
         os._exit(terminated if isinstance(error, _Terminated) else EXIT_INTERRUPTED)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends the command also where it comes while SQLite calls Python; not where it is ignored (nohup)."""
+    stopping.forget()
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, stopping.raising(KeyboardInterrupt))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class _Terminated(KeyboardInterrupt):

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mmsearch.output import visible
+from mmsearch.output.places import BEFORE_MATCH
 from mmsearch.searching.explanations import Explanation, FoundWord, Heat, HeatMap
 from mmsearch.searching.results import Hit
 
-# So many characters of a passage are shown, and so many of them before the first word that was found.
-_PASSAGE, _BEFORE = 200, 40
+# So many characters of a passage are shown.
+_PASSAGE = 200
 _CALLED = {"part_name": "part name"}
 _MIDDLE = "middle"
 _ACROSS, _DOWN = ("left", _MIDDLE, "right"), ("top", _MIDDLE, "bottom")
@@ -41,7 +42,7 @@ def explained_lines(hit: Hit) -> Iterator[ExplainedLine]:
         yield ExplainedLine(f"found by {told}")
     if explanation.words:
         yield ExplainedLine(f"words: {', '.join(map(_word, explanation.words))}")
-    yield from _passage(hit.snippet or "", explanation)
+    yield from _passage(hit, explanation)
     if explanation.heat is not None:
         heat = explanation.heat
         yield ExplainedLine(f"in the picture: {', '.join(_said_of(one, heat) for one in heat.maps)}")
@@ -54,12 +55,14 @@ def _word(one: FoundWord) -> str:
     return f"{visible(one.word)}{'…' if one.begun else ''} ({fields})"
 
 
-def _passage(snippet: str, explanation: Explanation) -> Iterator[ExplainedLine]:
-    """The passage from shortly before the first word of the query that stands in it."""
+def _passage(hit: Hit, explanation: Explanation) -> Iterator[ExplainedLine]:
+    """The passage from shortly before where most words of the query stand in it."""
+    snippet = hit.snippet or ""
     spans = sorted({span for word in explanation.words for span in word.spans})
     if not spans:
         return
-    start = max(0, spans[0][0] - _BEFORE)
+    first = spans[0][0] if hit.match is None else hit.match[0]
+    start = max(0, first - BEFORE_MATCH)
     said, marks, place = "…" if start else "", [], start
     end = min(len(snippet), start + _PASSAGE)
     for begins, ends in spans:

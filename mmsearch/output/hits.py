@@ -11,7 +11,7 @@ from mmsearch.language import NAMES
 from mmsearch.output import counted, visible
 from mmsearch.output.json import to_json
 from mmsearch.output.mounts import PLACING
-from mmsearch.output.places import place_in_file, time_span
+from mmsearch.output.places import excerpt, place_in_file, time_span
 from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
 
 if TYPE_CHECKING:
@@ -150,5 +150,5 @@ def _place(hit: Hit | ListedFile) -> str:
 
 
 def _snippet(hit: Hit) -> str:
-    words = visible(" ".join((hit.snippet or "").split()))
+    words = excerpt(hit, _SNIPPET_CHARACTERS)
     return words if len(words) <= _SNIPPET_CHARACTERS else words[: _SNIPPET_CHARACTERS - 1] + "…"

@@ -9,6 +9,9 @@ from mmsearch.files.remote_paths import is_remote
 from mmsearch.output import visible
 from mmsearch.searching.results import Hit, ListedFile
 
+# Of a passage that is shown from its match on so many characters before that are shown too.
+BEFORE_MATCH = 40
+
 
 def place_in_file(hit: Hit | ListedFile) -> str:
     """What is put behind the file's name, with a space before it where it needs one; nothing for the whole file."""
@@ -24,7 +27,21 @@ def place_in_file(hit: Hit | ListedFile) -> str:
     if said:
         return " " + " ".join(said)
     # Of what was taken out of a document a line is nothing that one could look up.
-    return f":{hit.line}" if hit.type == "text" and hit.line is not None else ""
+    return f":{hit.match_line}" if hit.type == "text" and hit.line is not None else ""
+
+
+def excerpt(hit: Hit, characters: int) -> str:
+    """The passage on one line: from its beginning where its match is among so many characters, else from shortly before
+    that on, behind an ellipsis.
+    """
+    snippet = hit.snippet or ""
+    begins, ends = hit.match or (0, 0)
+    if len(visible(" ".join(snippet[:ends].split()))) < characters:
+        return visible(" ".join(snippet.split()))
+    start = max(0, begins - BEFORE_MATCH)
+    line = snippet.rfind("\n", start, begins) + 1
+    word = next((place + 1 for place in range(start, begins) if snippet[place].isspace()), begins)
+    return "…" + visible(" ".join(snippet[line or word :].split()))
 
 
 def file_url(path: str) -> str:

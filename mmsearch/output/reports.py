@@ -39,7 +39,13 @@ def model_state(model: LibraryModel) -> str:
 
 
 def summary(report: IndexReport) -> str:
-    """One line that says what a run did."""
+    """One line that says what a run did, and how many files it found searchable."""
+    what = f"encoded with {visible(report.model)}" if _is_beside(report) else "searchable"
+    return f"{counted(report.files, 'file')} {what}: {changes(report)}"
+
+
+def changes(report: IndexReport) -> str:
+    """What a run did, how long it took, and how fast it was."""
     counts = [
         (report.added, "added"),
         (report.updated, "updated"),
@@ -55,8 +61,7 @@ def summary(report: IndexReport) -> str:
     done = report.added + report.updated + report.encoded + report.moved + report.failed
     if report.seconds >= 1 and done >= report.seconds:
         rate = f" ({done / report.seconds:,.0f} files/s)"
-    what = f"encoded with {visible(report.model)}" if _is_beside(report) else "searchable"
-    return f"{counted(report.files, 'file')} {what}: {said} in {report.seconds:.1f} s{rate}"
+    return f"{said} in {report.seconds:.1f} s{rate}"
 
 
 def previewed(preview: IndexPreview) -> str:

@@ -12,7 +12,7 @@ from rich.style import Style
 from rich.text import Text
 
 from mmsearch.output import visible
-from mmsearch.output.places import file_url, place_in_file, time_span
+from mmsearch.output.places import excerpt, file_url, place_in_file, time_span
 from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def print_table(
         for moment in hit.moments if with_moments and isinstance(hit, Hit) else ():
             score = " ".join([" " * number_width, f" {moment.score:5.2f}"])
             lines.append(Text(f"{score:<{len(indent)}}{time_span(moment.time)}", style="dim"))
-        details = _details(hit, columns) if verbose or preview else ()
+        details = _details(hit, columns, console.width - len(indent)) if verbose or preview else ()
         lines += [Text(indent + shortened_at_end(one, console.width - len(indent)), style="dim") for one in details]
         if isinstance(hit, Hit) and hit.explanation is not None:
             lines += _explained(hit, indent, console.width)
@@ -135,14 +135,14 @@ class _Place:
         return path
 
 
-def _details(hit: Hit | ListedFile, columns: Sequence[str]) -> list[str]:
+def _details(hit: Hit | ListedFile, columns: Sequence[str], room: int) -> list[str]:
     facts = [
         f"{hit.width}×{hit.height}" if hit.width is not None else hit.type,
         *([] if _DATE in columns else [hit.moment[:10]]),
         f"{hit.bytes:,} bytes",
         *([f"similarity {hit.similarity:.2f}"] if isinstance(hit, Hit) else []),
     ]
-    snippet = visible(" ".join(((isinstance(hit, Hit) and hit.snippet) or "").split()))
+    snippet = excerpt(hit, room) if isinstance(hit, Hit) else ""
     copies = [f"copy: {visible(copy)}" for copy in hit.copies]
     copies += [f"beside it: {visible(companion)}" for companion in hit.companions]
     return [" · ".join(facts), *copies, *([snippet] if snippet else [])]

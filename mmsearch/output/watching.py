@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mmsearch.output import counted, visible
-from mmsearch.output.reports import notes, summary
+from mmsearch.output.reports import changes, notes, summary
 
 if TYPE_CHECKING:
     from mmsearch.indexing.watching.events import WatchEvent
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 
 def line(event: WatchEvent) -> str | None:
-    """What was indexed, in one line."""
-    return None if event.report is None else summary(event.report)
+    """What was indexed, in one line; of a run that looked at a few paths it is not said how many files they hold."""
+    if event.report is None:
+        return None
+    return changes(event.report) if event.paths else summary(event.report)
 
 
 def sentences(event: WatchEvent, worded: Worded) -> list[str]:

@@ -20,6 +20,7 @@ from mmsearch.searching.merging import told_by_words
 from mmsearch.searching.query import Query
 from mmsearch.searching.query_vectors import QueryVectors
 from mmsearch.searching.results import Hit
+from mmsearch.searching.standing import spans_of
 from mmsearch.searching.weighted_terms import QueryVector
 from mmsearch.searching.word_channel import WordChannel
 from mmsearch.store.protocol import Store
@@ -122,18 +123,9 @@ def _words(hit: Hit, source: WordSource, asked: Sequence[AskedWord]) -> tuple[Fo
     for word in asked:
         standing = tuple(name for name, of_field in fields.items() if of_field and word.is_in(of_field))
         if standing:
-            spans = tuple(_spans(word, placed)) if "text" in standing else ()
+            spans = tuple(spans_of(word, placed)) if "text" in standing else ()
             found.append(FoundWord(" ".join(word.pieces), word.is_begun, standing, spans))
     return tuple(found)
-
-
-def _spans(asked: AskedWord, placed: Sequence[tuple[str, int, int]]) -> Iterator[tuple[int, int]]:
-    """Where in a text a word stands, of which the words are `placed`."""
-    count = len(asked.pieces)
-    for place in range(len(placed) - count + 1):
-        some = placed[place : place + count]
-        if asked.is_in([word for word, _, _ in some]):
-            yield some[0][1], some[-1][2]
 
 
 def _heat(hit: Hit, grounds: Grounds, vectors: QueryVectors) -> tuple[Heat | None, str | None]:

@@ -41,7 +41,8 @@ class Hit:
     than that best place at which a film or a recording answers the query too, best first. `group` is what it has in
     common with the hits beside it, where they are grouped. `channels` have found it: `words`, and the modality of the
     vector that is near. Where words have, `words_as` tells which: `typed`, or `english` for those that the query was
-    read as. `explanation` says more of that, where it was asked for.
+    read as. `explanation` says more of that, where it was asked for. `match` is where in the
+    snippet those of the query's words stand together that tell most: characters from (included), to (excluded).
     """
 
     rank: int
@@ -82,6 +83,14 @@ class Hit:
     group: str | None = None
     words_as: str | None = None
     explanation: Explanation | None = None
+    match: tuple[int, int] | None = None
+
+    @property
+    def match_line(self) -> int | None:
+        """The line on which the words of the query stand in a text, else that on which its passage begins."""
+        if self.line is None or self.snippet is None or self.match is None:
+            return self.line
+        return self.line + self.snippet.count("\n", 0, self.match[0])
 
     @property
     def moment(self) -> str:

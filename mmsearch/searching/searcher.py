@@ -11,6 +11,7 @@ from mmsearch.files.times import in_utc
 from mmsearch.records import FileBrief, FoundItem, Modality
 from mmsearch.searching.channels import LibraryState
 from mmsearch.searching.facets import brief_of
+from mmsearch.searching.fusion import WORDS
 from mmsearch.searching.grouping import in_groups
 from mmsearch.searching.merging import Found, Told, score_of_moment, told_by_words
 from mmsearch.searching.moments import Scored, other_moments
@@ -19,6 +20,7 @@ from mmsearch.searching.query import LARGEST_NUMBER, Query, Sort
 from mmsearch.searching.ranked_files import RankedFiles
 from mmsearch.searching.results import Hit, Moment, Suggestion
 from mmsearch.searching.weighted_terms import QueryVector
+from mmsearch.searching.word_channel import WordChannel
 from mmsearch.store.protocol import Store
 
 
@@ -77,6 +79,7 @@ class Searcher:
                 one.is_there,
                 () if query.copies else companions.of(one.path),
                 moments.get(found.item_id, ()),
+                ranked.words,
             )
             for rank, found, one in zip(ranks, looked_at, shown, strict=True)
         ]
@@ -150,6 +153,7 @@ def _hit(
     is_there: bool,
     companions: Sequence[bytes],
     moments: tuple[Moment, ...],
+    words: WordChannel,
 ) -> Hit:
     return Hit(
         rank=rank,
@@ -165,6 +169,7 @@ def _hit(
         taken=item.facts.taken,
         source=item.source,
         snippet=item.text,
+        match=words.stretch_of(item.text) if item.text is not None and WORDS in found.channels else None,
         line=item.locator.line,
         offset=item.locator.start,
         page=item.locator.page,

@@ -8,6 +8,7 @@ from mmsearch.records import Filters, WordPlace, WordSource
 from mmsearch.searching.query import Term
 from mmsearch.searching.results import Suggestion
 from mmsearch.searching.spelling import suggestions
+from mmsearch.searching.standing import fullest_stretch
 from mmsearch.searching.word_ranking import WordRanking, WordsNear
 from mmsearch.searching.words import NO_MATCH, OF_OTHERS, WordMatch, readings_of_query
 from mmsearch.store.word_index import WordIndex
@@ -60,6 +61,11 @@ class WordChannel:
     def match_of_text(self, source: WordSource) -> WordMatch:
         """How well a place matches by what it says itself, whatever its file is called."""
         return self.match(source._replace(name="", folders="", said="", told=""))
+
+    def stretch_of(self, text: str) -> tuple[int, int] | None:
+        """From where to where the words that tell most stand together in a text; None where none does."""
+        weighed = (one for ranking, _ in self._found for one in ranking.words if one.part not in OF_OTHERS)
+        return fullest_stretch(text, {one.word: one.most for one in weighed})
 
     def suggestions(self) -> tuple[Suggestion, ...]:
         """What may be meant by words that nothing holds and no language knows."""

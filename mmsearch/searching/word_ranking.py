@@ -155,8 +155,11 @@ class WordRanking:
         for word in self._asked.words:
             if self._add(word, known, RARE):
                 continue
-            others = [self._add(other, known, RARE) for other in self._instead(word)]
-            if len(word.pieces) == 1 and not any(others):
+            others = self._instead(word)
+            absent = [other for other in others if not self._add(other, known, RARE)]
+            if len(word.pieces) > 1:  # of IMG_9999 what is not there tells as much as in "IMG 9999"
+                self.words += (weighted(other, 0, known) for other in absent)
+            elif len(absent) == len(others):
                 self.words.append(weighted(word, 0, known))
                 self.missing.append(word)
         self._look_up_typed(known)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from mmsearch.errors import Busy, Damaged, MmsearchError, Remedy, Unavailable
+from mmsearch.files.stopping import raise_again
 from mmsearch.store.refusals import DamagedStore
 from mmsearch.store.sqlite.store import DATABASE_NAME, SqliteStore
 
@@ -33,6 +34,7 @@ def mapped_errors(folder: str) -> Iterator[None]:
     except DamagedStore as error:
         raise _damaged(folder, str(error)) from error
     except sqlite3.DatabaseError as error:
+        raise_again()
         known = _known(error, folder) or _damage_behind(error, folder)
         if known is None:
             raise
