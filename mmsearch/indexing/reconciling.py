@@ -15,7 +15,7 @@ from mmsearch.files.member_paths import is_archive_name, splits
 from mmsearch.files.paths import extension_of, is_below, with_parents
 from mmsearch.files.remote_paths import is_remote
 from mmsearch.indexing.archives import ArchiveWalk
-from mmsearch.indexing.root_presence import identity_of, is_empty_folder
+from mmsearch.indexing.root_presence import identity_of, is_empty_folder, is_root_there
 from mmsearch.indexing.targets import Targets
 from mmsearch.indexing.walking import (
     Found,
@@ -189,6 +189,11 @@ def look_at_root(
     _see_files(store, files, known, changes)
     on_files(len(files))
     _see_archives(store, archives, changes)
+    if changes.problems and not is_root_there(root.path):  # it went away while it was walked
+        changes.offline.append(root.path)
+        changes.problems.clear()
+        changes.new_problems.clear()
+        return changes
     _find_gone(store, changes)
     return changes
 
@@ -370,10 +375,12 @@ def settle_gone(store: Store, changes: RootChanges, new_contents: Set[int]) -> S
     new places, was moved and is not lost. It leaves in any case, and so do files that the rules leave out.
     """
     root = changes.root
+    if root.path in changes.offline:
+        return Settled(0, root.absent)
     if not changes.gone and not root.absent:
         return Settled(0, 0)
     if identity_of(root.path) != changes.identity or is_empty_folder(root.path):
-        return Settled(0, root.absent, () if root.path in changes.offline else (root.path,))
+        return Settled(0, root.absent, (root.path,))
     away = {mount for mount in changes.mounts if not is_mount_point(mount)}
     gone = dict(_missing(changes.gone.items(), set(), away))
     absent = {number for number, path in gone.items() if is_gone(path)}

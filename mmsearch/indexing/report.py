@@ -26,6 +26,14 @@ class Absence:
 
 
 @dataclass(frozen=True)
+class Unreached:
+    """How many files of a root were left to the next run, as it went away while they were to be read."""
+
+    path: bytes
+    files: int
+
+
+@dataclass(frozen=True)
 class Incomplete:
     """A file that was read and is searchable, though something is missing or damaged in it."""
 
@@ -72,7 +80,8 @@ class IndexReport:
     folders and special files that the walk could not take, `offline` roots, and drives below roots, that are missing or
     suddenly empty and were left as they are; `absent` tells of roots that have lost so much that their lost files stay
     until `prune`. `unsettled` are files that were left to a later run, as something wrote to them a moment before.
-    `queued` are files that were left to workers; with those whose content was known they count as `added`.
+    `unreached` tells of roots that went away while their files were read, and how many of these were left to the next
+    run. `queued` are files that were left to workers; with those whose content was known they count as `added`.
     `resumed` tells that the run before was cut off, `stopped` that this one was asked to stop. `rebuilt`
     says what was wrong with derived files that had to be made again. `stages` are what the library's stages did after
     the vectors. `searched` is the model that searches use after
@@ -108,6 +117,7 @@ class IndexReport:
     unsettled: list[bytes] = field(default_factory=list)
     rebuilt: list[str] = field(default_factory=list)
     absent: list[Absence] = field(default_factory=list)
+    unreached: list[Unreached] = field(default_factory=list)
     stages: list[StageReport] = field(default_factory=list)
     searched: str = ""
     lacking: int = 0

@@ -81,6 +81,10 @@ def _away(path: bytes) -> str:
 
 def _kept(path: bytes, report: IndexReport) -> str:
     """What becomes of the files of a root that is away, and what helps."""
+    left = sum(one.files for one in report.unreached if one.path == path)
+    if left:
+        files = "1 file that was to be read is" if left == 1 else f"{left:,} files that were to be read are"
+        return f"what was stored stays, and {files} left to the next `mmsearch index`"
     stay = "its files stay in the library"
     if is_remote(path):
         return f"{stay}, and `mmsearch prune` drops those that are gone for good"
@@ -99,7 +103,12 @@ def notes(report: IndexReport, worded: Worded) -> list[str]:
     said = []
     if report.resumed:
         said.append(f"resumed: {report.unchanged:,} already done")
-    said += [f"{visible(os.fsdecode(path))} {_away(path)}; {_kept(path, report)}" for path in report.offline]
+    went = {one.path for one in report.unreached}
+    said += [
+        f"{visible(os.fsdecode(path))} {'went away while it was read' if path in went else _away(path)}; "
+        f"{_kept(path, report)}"
+        for path in report.offline
+    ]
     said += [
         f"{absence.files:,} files of {visible(os.fsdecode(absence.path))} are gone at once (a drive that is away?); "
         "they stay in the library, and `mmsearch prune` drops them"
