@@ -249,6 +249,9 @@ def test_nothing_secret_is_kept_or_said(s3: S3Server, bucket: str, tmp_path: Pat
 def test_what_cannot_be_done_with_a_bucket_is_said(s3: S3Server, bucket: str, mmsearch: Mmsearch) -> None:
     root = f"s3://{bucket}/pics"
     assert "not looked into" in mmsearch("index", root, "--archives").err
+    s3.put(bucket, {"pics/old.zip": b"PK"})
+    said = "1 .zip; .zip in a bucket is not looked into\n"
+    assert f"not read: {said}" in mmsearch("index", root).err and said in mmsearch("status").out
     assert "Nobody tells of changes" in mmsearch("watch", root).err
     assert "pip install gcsfs" in mmsearch("index", "gs://photos").err
     assert "of URLs those of s3, gs" in mmsearch("index", "ftps://photos").err

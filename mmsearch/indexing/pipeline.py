@@ -21,6 +21,7 @@ from mmsearch.encoding.protocol import Encoder
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.member_paths import ARCHIVE_EXTENSIONS
 from mmsearch.files.paths import with_parents
+from mmsearch.files.remote_paths import is_remote
 from mmsearch.indexing.archives import keep_archives
 from mmsearch.indexing.encoding import FileEncoder, Outcome, failed
 from mmsearch.indexing.journal import InFlight
@@ -166,8 +167,11 @@ class Indexer:
         self.report.failing += changes.failing
         self.report.others += changes.others
         self.report.unread += changes.unread
-        if not changes.rules.archives:
-            self.report.closed_archives |= ARCHIVE_EXTENSIONS & changes.unread.keys()
+        archives = ARCHIVE_EXTENSIONS & changes.unread.keys()
+        if is_remote(asked.root.path):
+            self.report.remote_archives |= archives
+        elif not changes.rules.archives:
+            self.report.closed_archives |= archives
         if changes.archives is not None:
             troubled = changes.archives.new_troubles()
             self.report.failed += len(troubled)
