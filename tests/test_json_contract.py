@@ -187,7 +187,8 @@ def test_the_report_of_index_has_these_fields(mmsearch: Mmsearch, home: Path) ->
     assert report == {
         "schema_version": 1, "added": 4, "updated": 0, "moved": 0, "unchanged": 0, "removed": 0, "failed": 1,
         "failing": 0, "others": 1, "unread": {".iso": 1}, "resumed": False, "stopped": False,
-        "problems": [], "incomplete": [], "thinned": [], "offline": [], "unsettled": [], "absent": [], "rebuilt": [],
+        "problems": [], "incomplete": [], "thinned": [], "offline": [], "unsettled": [], "absent": [], "unreached": [],
+        "rebuilt": [],
         "encoded": 0, "searched": "mmsearch-mini@3", "switched": False, "newer": None, "catching_up": None,
         "lacking": 0, "hindered": None, "details_read": 0, "queued": 0, "stages": [], "sound": [],
     }  # fmt: skip

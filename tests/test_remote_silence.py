@@ -1,4 +1,4 @@
-"""A bucket that takes requests and answers none: its files cost little, and it is asked rarely."""
+"""A bucket that takes requests and answers none: its files cost little, it is asked rarely, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from typing import Any
 
 import pytest
 from conftest import run_mmsearch
-from s3_server import SECRET, why_there_is_none
+from s3_server import SECRET, S3Server, running_server, why_there_is_none
 
-from mmsearch.files import remote
+from mmsearch import Library
+from mmsearch.files import remote, remote_presence
 from mmsearch.indexing import root_presence
+from mmsearch.indexing.report import Unreached
 from mmsearch.indexing.root_presence import RootPresence
+from mmsearch.indexing.run import IndexSettings
+from mmsearch.output.reports import notes
 from mmsearch.reading import UnreachableFile, open_file
+from mmsearch.records import Progress
 
 
 class SilentServer:
@@ -39,6 +44,67 @@ class SilentServer:
         self._socket.close()
         for one in self.connections:
             one.close()
+
+
+class Way:
+    """The way to a server, on which nothing goes through while it `is_cut`: connections are taken all the same."""
+
+    def __init__(self, port: int) -> None:
+        self.is_cut = False
+        self._to, self._socket = port, socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._take, daemon=True).start()
+
+    def _take(self) -> None:
+        with suppress(OSError):  # of a socket that is closed
+            while True:
+                here, there = self._socket.accept()[0], socket.create_connection(("127.0.0.1", self._to))
+                for ends in ((here, there), (there, here)):
+                    threading.Thread(target=self._carry, args=ends, daemon=True).start()
+
+    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                if not self.is_cut:
+                    target.sendall(data)
+        with suppress(OSError):
+            target.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    if reason := why_there_is_none():
+        pytest.skip(reason)
+    with running_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def way(started: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
+    """That to a bucket of forty notes in two folders; who is not answered gives up soon, and asks again at once."""
+    way = Way(int(started.address.rpartition(":")[2]))
+    for name, value in {**started.environment, "AWS_ENDPOINT_URL": way.address}.items():
+        monkeypatch.setenv(name, value)
+    # A number of its own: for the same options fsspec would take what has asked another server.
+    hasty = {
+        "connect_timeout": 5,
+        "read_timeout": 1 + int(way.address[-3:]) / 1e6,
+        "retries": {"total_max_attempts": 1},
+    }
+    monkeypatch.setattr(remote, "_OPTIONS", {"s3": {"config_kwargs": hasty}})
+    monkeypatch.setattr(remote, "_silence", remote._Silence())
+    monkeypatch.setattr(remote, "_SILENT_SECONDS", 5.0)
+    monkeypatch.setattr(remote_presence, "PATIENCE", 2.0)
+    with suppress(started.client.exceptions.BucketAlreadyOwnedByYou):
+        started.client.create_bucket(Bucket="notes")
+    for number in range(40):
+        data = f"Note number {number} about boats.".encode()
+        started.put("notes", {f"all/{'new' if number % 2 else 'old'}/{number:02}.txt": data})
+    yield way
+    way.close()
 
 
 @pytest.fixture
@@ -90,6 +156,54 @@ def test_after_a_few_files_a_silent_bucket_is_asked_no_more_until_a_while_has_pa
 def test_a_silent_bucket_is_told_in_a_sentence(silent: SilentServer, tmp_path: Path) -> None:
     said = run_mmsearch("index", "s3://silent/photos", library=tmp_path / "library")
     assert said.code == 2 and "does not answer" in said.err and said.err.count("\n") == 1
+
+
+def heard_again(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    way.is_cut = False
+    monkeypatch.setattr(remote, "_SILENT_SECONDS", 0.0)
+
+
+@pytest.mark.slow
+def test_a_bucket_that_falls_silent_while_it_is_read_is_offline_and_its_files_are_read_next_time(
+    way: Way, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = b"s3://notes/all"
+
+    def cut(progress: Progress) -> None:
+        way.is_cut = way.is_cut or (progress.stage == "encoding" and progress.done >= 8)
+
+    report = library.index([os.fsdecode(root)], settings=IndexSettings(workers=1), on_progress=cut)
+    left = 40 - report.added
+    assert report.added >= 8 and left > 0
+    assert (report.offline, report.unreached) == ([root], [Unreached(root, left)])
+    assert (report.failed, report.failures, report.problems, library.status().failures) == (0, [], [], ())
+    assert notes(report, lambda sentence, remedy: sentence) == [
+        f"s3://notes/all went away while it was read; what was stored stays, and {left} files that were to be read are "
+        "left to the next `mmsearch index`"
+    ]
+    heard_again(way, monkeypatch)
+    report = library.index()
+    assert (report.added, report.unchanged, report.offline, report.unreached) == (left, 40 - left, [], [])
+
+
+@pytest.mark.slow
+def test_a_bucket_that_falls_silent_while_it_is_listed_is_offline_and_loses_nothing(
+    way: Way, started: S3Server, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = b"s3://notes/all"
+    assert library.index([os.fsdecode(root)]).added == 40
+    for number in range(1, 40, 2):
+        started.client.delete_object(Bucket="notes", Key=f"all/new/{number:02}.txt")
+
+    def cut(folder: bytes) -> None:
+        way.is_cut = way.is_cut or folder.endswith(b"/old")
+
+    report = library.index(settings=IndexSettings(on_folder=cut))
+    assert (report.offline, report.removed, report.failed, report.problems) == ([root], 0, 0, [])
+    assert library.status().failures == () and library.status().counts.contents == 40
+    heard_again(way, monkeypatch)
+    report = library.index()
+    assert (report.offline, report.unchanged, report.removed) == ([], 20, 20)
 
 
 def test_who_is_idle_asks_a_bucket_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:

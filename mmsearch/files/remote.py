@@ -14,7 +14,7 @@ import io
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -24,6 +24,9 @@ from mmsearch.errors import Remedy, Unsupported
 from mmsearch.files.remote_paths import PACKAGES, is_topmost, scheme_of, topmost
 
 # How long it is waited for S3, in seconds, and how often it is asked again: half a minute in all, for each question.
+# The packages of other stores wait for minutes, or for ever. So who has not answered after so many seconds is left, be
+# it another store or another way to be silent; what is fetched takes as long as a line of so many bytes a second does.
+_PATIENCE, _SLOWEST = 40.0, 100_000
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "s3": {"config_kwargs": {"connect_timeout": 5, "read_timeout": 10, "retries": {"total_max_attempts": 3}}},
 }
@@ -75,7 +78,7 @@ def listed(folder: bytes) -> Iterator[RemoteEntry]:
     """
     with _asked(folder):
         system, path = _system_and_path(folder)
-        found = system.ls(path, detail=True)
+        found = _in_time(system, "ls", path, detail=True)
     base = path.rstrip("/")
     entries = []
     for info in found:
@@ -102,7 +105,7 @@ def entry_at(path: bytes) -> RemoteEntry:
     """
     with _asked(path):
         system, name = _system_and_path(path)
-        return _entry(path, system.info(name))
+        return _entry(path, _in_time(system, "info", name))
 
 
 def is_empty(folder: bytes) -> bool:
@@ -136,7 +139,7 @@ class RemoteFile:
     """
 
     entry: RemoteEntry
-    _file: Any = field(repr=False)
+    _read: Callable[[int, int], bytes] = field(repr=False)
     _is_pinned: bool
     trouble: OSError | None = None
 
@@ -158,17 +161,10 @@ class RemoteFile:
             self.trouble = error
             raise
 
-    def _read(self, start: int, count: int) -> bytes:
-        self._file.seek(start)
-        return bytes(self._file.read(count))
-
     def check_unchanged(self) -> None:
         """Raises OSError where it is not as it was when it was opened, or where that cannot be told."""
         if not self._is_pinned and entry_at(self.entry.path) != self.entry:
             raise OSError(errno.ESTALE, _CHANGED)
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def open_remote(path: bytes) -> RemoteFile:
@@ -177,12 +173,23 @@ def open_remote(path: bytes) -> RemoteFile:
     Raises:
         FileNotFoundError: there is no such file. OSError: it is not to be had.
     """
-    scheme = scheme_of(path)
     with _asked(path):
         system, name = _system_and_path(path)
-        file = system.open(name, "rb", **({"cache_type": "none"} if scheme in _BY_RANGES else {}))
+        if scheme_of(path) != "s3":
+
+            def ranged(start: int, count: int) -> bytes:
+                told = _in_time(system, "cat_file", name, longer=count / _SLOWEST, start=start, end=start + count)
+                return bytes(told)
+
+            return RemoteFile(_entry(path, _in_time(system, "info", name)), ranged, False)
+        file = system.open(name, "rb", cache_type="none")
+
+        def read(start: int, count: int) -> bytes:
+            file.seek(start)
+            return bytes(file.read(count))
+
         # S3 gives what is read of it on condition that it has that etag.
-        return RemoteFile(_entry(path, getattr(file, "details", None) or system.info(name)), file, scheme == "s3")
+        return RemoteFile(_entry(path, file.details), read, True)
 
 
 class RangedStream(io.RawIOBase):
@@ -215,14 +222,12 @@ class RangedStream(io.RawIOBase):
         return len(data)
 
 
-# Where each read asks for what is read alone; others have buffers of their own.
-_BY_RANGES = ("s3", "gs", "az", "abfs")
 _CHANGED = "changed while it was read"
 _UNREACHED, _NO_ANSWER = "cannot be reached", "does not answer"
 # By the name of their type: errors of an answer that came and broke off, and what the names of others have in them
 # where there was none.
 _BROKEN_OFF = ("ClientPayloadError", "IncompleteRead", "ResponseStreamingError")
-_WITHOUT_ANSWER = ("Timeout", "Connection")
+_WITHOUT_ANSWER = ("Timeout", "Connection", "Connector", "Disconnected", "ServiceRequest", "ServiceResponse")
 # What is said of errors that are no OSErrors of a known kind, by the name of their type.
 _REASONS = {
     "NoCredentialsError": "no credentials",
@@ -295,6 +300,8 @@ def _system_and_path(url: bytes) -> tuple[Any, str]:
         Unsupported: what reads it is not installed.
     """
     check_package(url)
+    # Else gcsfs asks another service of Google's about each bucket first, by a way of its own.
+    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     from fsspec import get_filesystem_class
 
     scheme, text = scheme_of(url), os.fsdecode(url)
@@ -303,6 +310,13 @@ def _system_and_path(url: bytes) -> tuple[Any, str]:
     if scheme == "s3":
         system.retries = 1  # the client itself asks again
     return system, str(kind._strip_protocol(text))
+
+
+def _in_time(system: Any, question: str, *asked: Any, longer: float = 0.0, **options: Any) -> Any:
+    """What a file system answers in time, or so many seconds later. Raises whatever it raises, and its Timeout."""
+    from fsspec.asyn import sync
+
+    return sync(system.loop, getattr(system, f"_{question}"), *asked, timeout=_PATIENCE + longer, **options)
 
 
 def _entry(path: bytes, info: Mapping[str, Any]) -> RemoteEntry:

@@ -12,10 +12,11 @@ PACKAGES = {
     "gs": "gcsfs",
     "az": "adlfs",
     "abfs": "adlfs",
-    "sftp": "paramiko",
-    "smb": "smbprotocol",
 }
 """The package that fsspec needs to read what lies under a URL of each scheme."""
+
+MOUNTED = ("sftp", "ssh", "smb", "cifs", "nfs", "ftp", "ftps", "webdav", "dav", "davs")
+"""The schemes of what is not read so: the system mounts it as a folder, with its own checks of who answers."""
 
 _BEGINS = tuple(f"{scheme}://".encode() for scheme in PACKAGES)
 _MARK = b"://"

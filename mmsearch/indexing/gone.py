@@ -84,10 +84,12 @@ def settle_gone(store: Store, changes: RootChanges, new_contents: Set[int]) -> S
     new places, was moved and is not lost. It leaves in any case, and so do files that the rules leave out.
     """
     root = changes.root
+    if root.path in changes.offline:
+        return Settled(0, root.absent)
     if not changes.gone and not root.absent:
         return Settled(0, 0)
     if identity_of(root.path) != changes.identity or is_empty_folder(root.path):
-        return Settled(0, root.absent, () if root.path in changes.offline else (root.path,))
+        return Settled(0, root.absent, (root.path,))
     away = {mount for mount in changes.mounts if not is_mount_point(mount)}
     gone = dict(_missing(changes.gone.items(), set(), away))
     absent = {number for number, path in gone.items() if is_gone(path)}

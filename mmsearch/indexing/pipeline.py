@@ -21,6 +21,7 @@ from mmsearch.encoding.protocol import Encoder
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.member_paths import ARCHIVE_EXTENSIONS
 from mmsearch.files.paths import with_parents
+from mmsearch.files.remote_paths import is_remote
 from mmsearch.indexing.archives import keep_archives
 from mmsearch.indexing.changes import Candidate, RootChanges, RootWalk
 from mmsearch.indexing.encoding import FileEncoder, Outcome, failed
@@ -28,7 +29,7 @@ from mmsearch.indexing.gone import settle_gone
 from mmsearch.indexing.journal import InFlight
 from mmsearch.indexing.keeping import Keeper, begun_with
 from mmsearch.indexing.reconciling import Known, compare_root, written_lately
-from mmsearch.indexing.report import Absence, FailedFile, IndexReport
+from mmsearch.indexing.report import Absence, FailedFile, IndexReport, Unreached
 from mmsearch.indexing.rereading import (
     files_lacking_details,
     files_to_read,
@@ -36,6 +37,7 @@ from mmsearch.indexing.rereading import (
     note_readers,
 )
 from mmsearch.indexing.results import Count, Gathering, Results
+from mmsearch.indexing.root_presence import is_root_there
 from mmsearch.indexing.sidecars import keep_sidecars
 from mmsearch.models.revisions import name_of
 from mmsearch.reading import ReadLimits, may_sound, readers_label
@@ -98,6 +100,9 @@ class Indexer:
         self._files = FileEncoder(reader, model_id, encoder, options.limits, self._halt)
         self._readers = readers_label()
         self._gathering = Gathering()
+        # The roots of the run by their ids, and how many files could not be had of those that have gone away meanwhile.
+        self._roots: dict[int, bytes] = {}
+        self._unreached: Counter[int] = Counter()
         self._found = 0
         self.report = IndexReport(model=encoder.identity.label)
         self._keeper = Keeper(store, model_id, options.limits, self.report)
@@ -113,6 +118,7 @@ class Indexer:
         heard = self._store.found_by_sound(self._model_id)
         known = Known(self._model_id, self._readers, to_read, files_lacking_details(self._store), heard)
         # Innermost first: a root within another takes over its files before the outer one looks for them.
+        self._roots = {asked.root.id: asked.root.path for asked in roots}
         inwards = sorted(roots, key=lambda asked: len(asked.root.path), reverse=True)
         changes = [self._walk_root(asked, known) for asked in inwards]
         candidates = [candidate for one in changes for candidate in one.candidates]
@@ -140,6 +146,7 @@ class Indexer:
                 ours = {candidate.file.path for candidate in candidates}
                 elsewhere += [path for path in suspects if path not in ours and path not in elsewhere]
             self._read_all(candidates, suspects, elsewhere)
+            self._tell_who_went_away(changes)
         self.report.stopped = self._options.stop.is_set()
         if not self.report.stopped:
             self._finish(changes)
@@ -154,8 +161,11 @@ class Indexer:
         self.report.failing += changes.failing
         self.report.others += changes.others
         self.report.unread += changes.unread
-        if not changes.rules.archives:
-            self.report.closed_archives |= ARCHIVE_EXTENSIONS & changes.unread.keys()
+        archives = ARCHIVE_EXTENSIONS & changes.unread.keys()
+        if is_remote(asked.root.path):
+            self.report.remote_archives |= archives
+        elif not changes.rules.archives:
+            self.report.closed_archives |= archives
         if changes.archives is not None:
             troubled = changes.archives.new_troubles()
             self.report.failed += len(troubled)
@@ -277,6 +287,7 @@ class Indexer:
 
     def _commit(self, outcomes: Sequence[Outcome]) -> None:
         """Stores what came of some files in one transaction."""
+        outcomes = self._within_reach(outcomes)
         if not outcomes:
             return
         with self._store.transaction():
@@ -284,6 +295,24 @@ class Indexer:
                 self._keeper.keep(outcome)
             crash_point("batch written")
         crash_point("batch committed")
+
+    def _within_reach(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        """Those of which something is known: not of files that could not be had as their root has gone away."""
+        missed = Counter(one.candidate.root_id for one in outcomes if one.out_of_reach)
+        away = {number for number in missed if number in self._unreached or not is_root_there(self._roots[number])}
+        if not away:
+            return outcomes
+        self._unreached.update({number: missed[number] for number in away})
+        return [one for one in outcomes if not (one.out_of_reach and one.candidate.root_id in away)]
+
+    def _tell_who_went_away(self, changes: Sequence[RootChanges]) -> None:
+        for one in changes:
+            files = self._unreached[one.root.id]
+            if files:
+                self.report.unreached.append(Unreached(one.root.path, files))
+            if files and one.root.path not in one.offline:
+                one.offline.append(one.root.path)
+                self.report.offline.append(one.root.path)
 
     def _finish(self, changes: Sequence[RootChanges]) -> None:
         for one in changes:

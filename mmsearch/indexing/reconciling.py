@@ -13,7 +13,7 @@ from mmsearch.files.remote_paths import is_remote
 from mmsearch.indexing.archives import ArchiveWalk
 from mmsearch.indexing.changes import Candidate, RootChanges, RootWalk
 from mmsearch.indexing.gone import find_gone
-from mmsearch.indexing.root_presence import identity_of, is_empty_folder
+from mmsearch.indexing.root_presence import identity_of, is_empty_folder, is_root_there
 from mmsearch.indexing.walking import Found, FoundArchive, FoundFile, FoundSidecar, MountPoint, WalkProblem, walk
 from mmsearch.reading import medium_of, wants_sniffing
 from mmsearch.records import FileState, KnownFile
@@ -83,6 +83,11 @@ def look_at_root(
     _see_files(store, files, known, changes)
     on_files(len(files))
     _see_archives(store, archives, changes)
+    if changes.problems and not is_root_there(root.path):  # it went away while it was walked
+        changes.offline.append(root.path)
+        changes.problems.clear()
+        changes.new_problems.clear()
+        return changes
     find_gone(store, changes)
     return changes
 

@@ -26,6 +26,14 @@ class Absence:
 
 
 @dataclass(frozen=True)
+class Unreached:
+    """How many files of a root were left to the next run, as it went away while they were to be read."""
+
+    path: bytes
+    files: int
+
+
+@dataclass(frozen=True)
 class Incomplete:
     """A file that was read and is searchable, though something is missing or damaged in it."""
 
@@ -65,21 +73,22 @@ class IndexReport:
     `moved` counts files whose content was known under another name; `failed` those that could not be read in this run,
     `failing` those that could not be read before and have not changed since; `others` those that no reader takes, and
     `unread` the same by extension, and `closed_archives` the extensions of archives among them into which the rules of
-    their roots do not look. `encoded` counts files that had not changed and that this model had not encoded
-    yet, `details_read` those of which only details (camera, place, words …) were read, from a file that had not changed
-    or from its sidecars. `incomplete` are files that were read in this run and are searchable, though something is
-    missing or damaged in them, `thinned` those of which only some passages were taken in this run. `problems` are
-    folders and special files that the walk could not take, `offline` roots, and drives below roots, that are missing or
-    suddenly empty and were left as they are; `absent` tells of roots that have lost so much that their lost files stay
-    until `prune`. `unsettled` are files that were left to a later run, as something wrote to them a moment before.
-    `queued` are files that were left to workers; with those whose content was known they count as `added`.
-    `resumed` tells that the run before was cut off, `stopped` that this one was asked to stop. `rebuilt`
-    says what was wrong with derived files that had to be made again. `stages` are what the library's stages did after
-    the vectors. `searched` is the model that searches use after
-    the run, and `lacking` how many files it has not encoded; `newer` is the newest revision of the built-in model where
-    searches use an older one and wait for no model. `switched` tells that it was another one before. `catching_up` is
-    what was done for a model that they wait for, `sound` what was done for each model of sound, and `hindered` why
-    nothing was, `remedy` what helps.
+    their roots do not look, `remote_archives` of those in buckets, into which nothing looks. `encoded` counts files
+    that had not changed and that this model had not encoded yet, `details_read` those of which only details (camera,
+    place, words …) were read, from a file that had not changed or from its sidecars. `incomplete` are files that were
+    read in this run and are searchable, though something is missing or damaged in them, `thinned` those of which only
+    some passages were taken in this run. `problems` are folders and special files that the walk could not take,
+    `offline` roots, and drives below roots, that are missing or suddenly empty and were left as they are; `absent`
+    tells of roots that have lost so much that their lost files stay until `prune`. `unsettled` are files that were left
+    to a later run, as something wrote to them a moment before. `unreached` tells of roots that went away while their
+    files were read, and how many of these were left to the next run. `queued` are files that were left to workers; with
+    those whose content was known they count as `added`. `resumed` tells that the run before was cut off, `stopped` that
+    this one was asked to stop. `rebuilt` says what was wrong with derived files that had to be made again. `stages` are
+    what the library's stages did after the vectors. `searched` is the model that searches use after the run, and
+    `lacking` how many files it has not encoded; `newer` is the newest revision of the built-in model where searches use
+    an older one and wait for no model. `switched` tells that it was another one before. `catching_up` is what was done
+    for a model that they wait for, `sound` what was done for each model of sound, and `hindered` why nothing was,
+    `remedy` what helps.
     """
 
     library: str = ""
@@ -97,6 +106,7 @@ class IndexReport:
     queued: int = 0
     unread: Counter[str] = field(default_factory=Counter)
     closed_archives: set[str] = field(default_factory=set, metadata={"json": None})
+    remote_archives: set[str] = field(default_factory=set, metadata={"json": None})
     resumed: bool = False
     stopped: bool = False
     seconds: float = field(default=0.0, metadata={"digits": 3})
@@ -108,6 +118,7 @@ class IndexReport:
     unsettled: list[bytes] = field(default_factory=list)
     rebuilt: list[str] = field(default_factory=list)
     absent: list[Absence] = field(default_factory=list)
+    unreached: list[Unreached] = field(default_factory=list)
     stages: list[StageReport] = field(default_factory=list)
     searched: str = ""
     lacking: int = 0

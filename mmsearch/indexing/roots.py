@@ -14,7 +14,7 @@ from mmsearch.files.archives import is_there
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.member_paths import is_archive_name
 from mmsearch.files.paths import is_below
-from mmsearch.files.remote_paths import PACKAGES, absolute_path, is_remote
+from mmsearch.files.remote_paths import MOUNTED, PACKAGES, absolute_path, is_remote
 from mmsearch.indexing.root_presence import is_empty_folder
 from mmsearch.indexing.walking import WalkRules, check_rules, is_mount_point
 from mmsearch.reading import NotAMedium, UnreadableFile, medium_of, open_file
@@ -67,6 +67,8 @@ def absolute(path: str | os.PathLike[str]) -> bytes:
 def _check_url(url: str) -> None:
     """Raises Invalid for one that names nothing that can be read, or that holds a secret."""
     scheme = scheme_of(url)
+    if scheme in MOUNTED:
+        raise Invalid(f"{scheme}:// is not read; mount what lies there as a folder, and give that folder.")
     if not is_remote(os.fsencode(url)):
         raise Invalid(f"{shown(url)}: of URLs those of {', '.join(PACKAGES)} are read, as s3://bucket/photos.")
     host, *folders = url.partition("://")[2].split("/")

@@ -87,6 +87,10 @@ def _away(path: bytes) -> str:
 
 def _kept(path: bytes, report: IndexReport) -> str:
     """What becomes of the files of a root that is away, and what helps."""
+    left = sum(one.files for one in report.unreached if one.path == path)
+    if left:
+        files = "1 file that was to be read is" if left == 1 else f"{left:,} files that were to be read are"
+        return f"what was stored stays, and {files} left to the next `mmsearch index`"
     stay = "its files stay in the library"
     if is_remote(path):
         return f"{stay}, and `mmsearch prune` drops those that are gone for good"
@@ -105,7 +109,12 @@ def notes(report: IndexReport, worded: Worded) -> list[str]:
     said = []
     if report.resumed:
         said.append(f"resumed: {report.unchanged:,} already done")
-    said += [f"{visible(os.fsdecode(path))} {_away(path)}; {_kept(path, report)}" for path in report.offline]
+    went = {one.path for one in report.unreached}
+    said += [
+        f"{visible(os.fsdecode(path))} {'went away while it was read' if path in went else _away(path)}; "
+        f"{_kept(path, report)}"
+        for path in report.offline
+    ]
     said += [
         f"{absence.files:,} files of {visible(os.fsdecode(absence.path))} are gone at once (a drive that is away?); "
         "they stay in the library, and `mmsearch prune` drops them"
@@ -138,7 +147,8 @@ def notes(report: IndexReport, worded: Worded) -> list[str]:
     if len(report.incomplete) > _SHOWN_FAILURES:
         said.append(f"{len(report.incomplete) - _SHOWN_FAILURES:,} more were so too; --json names them all")
     if report.unread:
-        said.append(f"not read: {unread_said(report.unread, report.closed_archives, worded)}")
+        kinds = unread_said(report.unread, report.closed_archives, worded, report.remote_archives)
+        said.append(f"not read: {kinds}")
     if report.failing:
         said.append(f"{report.failing:,} could not be read before and have not changed; --retry reads them again")
     if len(noted) > _SHOWN_FAILURES:
@@ -235,6 +245,16 @@ def notes_on_forgetting(path: str, done: Forgotten) -> list[str]:
     ]
 
 
+def _unread_of(status: Status, worded: Worded) -> str:
+    """What no reader takes of a library's files."""
+    unread = status.counts.unread
+    archives = ARCHIVE_EXTENSIONS & unread.keys()
+    on_disk = [root for root in status.roots if not is_remote(root.path)]
+    # Those within archives are not looked into.
+    closed = () if not on_disk or any(root.rules.archives for root in on_disk) else archives
+    return unread_said(unread, closed, worded, archives if len(on_disk) < len(status.roots) else ())
+
+
 def print_status(status: Status, failed: bool, partial: bool, worded: Worded) -> None:
     """A library's status for a person, on stdout; with `failed` or `partial` those files, a line each.
 
@@ -274,10 +294,7 @@ def print_status(status: Status, failed: bool, partial: bool, worded: Worded) ->
     for stage in status.stages:
         print(f"stage     {stage_state(stage)}")
     if counts.unread:
-        # Those within archives are not looked into.
-        looked = any(root.rules.archives for root in status.roots)
-        closed = () if looked else ARCHIVE_EXTENSIONS & counts.unread.keys()
-        print(f"not read  {unread_said(counts.unread, closed, worded)}")
+        print(f"not read  {_unread_of(status, worded)}")
     if counts.failures:
         count = counted(counts.failures, "file")
         print(f"failed    {count} could not be read; `mmsearch status --failed` lists what and why")

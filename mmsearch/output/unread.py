@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 _SHOWN_KINDS = 8
 
 
-def unread_said(unread: Mapping[str, int], archives: Iterable[str], worded: Worded) -> str:
+def unread_said(
+    unread: Mapping[str, int], archives: Iterable[str], worded: Worded, in_buckets: Iterable[str] = ()
+) -> str:
     """How many files no reader takes, by kind, most first, and what would: `12 .xyz, 3 .mp4, 5 of other kinds; …`.
 
-    `archives` are kinds of archives that nothing was told to look into.
+    `archives` are kinds of archives that nothing was told to look into, `in_buckets` those into which nothing looks.
     """
     kinds = sorted(((count, kind) for kind, count in unread.items() if kind), reverse=True)
     shown = [f"{count:,} {visible(kind)}" for count, kind in kinds[:_SHOWN_KINDS]]
@@ -25,6 +27,8 @@ def unread_said(unread: Mapping[str, int], archives: Iterable[str], worded: Word
     said = ", ".join([*shown, *([f"{others:,} of other kinds"] if others else [])])
     closed = sorted(archives)
     looks = [f"`mmsearch index FOLDER --archives` looks into {', '.join(closed)}"] if closed else []
+    if remote := sorted(in_buckets):
+        looks.append(f"{', '.join(remote)} in a bucket is not looked into")
     return "; ".join([said, *looks, *_extras_said(unread, worded)])
 
 

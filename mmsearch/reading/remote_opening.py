@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import IO, TypeVar
 
 from mmsearch.files.paths import extension_of
@@ -84,27 +84,26 @@ def remote_blocks(path: bytes) -> Iterator[bytes]:
 
 def remote_bytes(path: bytes, count: int) -> bytes:
     """The first so many bytes of the file at `path`. Raises OSError where they are not to be had."""
-    with closing(open_remote(path)) as file:
-        return file.read_at(0, min(count, file.entry.size))
+    file = open_remote(path)
+    return file.read_at(0, min(count, file.entry.size))
 
 
 @contextmanager
 def _remote_file(path: bytes) -> Iterator[RemoteFile]:
     """The file at `path`, of which something lies there. What came of it is nothing if a read has failed."""
     file = _told(lambda: open_remote(path))
-    with closing(file):
-        if file.entry.is_folder:
-            raise UnreadableFile("not a regular file")
-        if file.entry.size == 0:
-            raise UnreadableFile("empty file")
-        try:
-            yield file
-        except (OSError, UnreadableFile):
-            if file.trouble is not None:  # what a reader has taken for damage
-                raise unreachable(file.trouble) from None
-            raise
-        if file.trouble is not None:
-            raise unreachable(file.trouble)
+    if file.entry.is_folder:
+        raise UnreadableFile("not a regular file")
+    if file.entry.size == 0:
+        raise UnreadableFile("empty file")
+    try:
+        yield file
+    except (OSError, UnreadableFile):
+        if file.trouble is not None:  # what a reader has taken for damage
+            raise unreachable(file.trouble) from None
+        raise
+    if file.trouble is not None:
+        raise unreachable(file.trouble)
 
 
 def _blocks(file: RemoteFile, first: int) -> Iterator[bytes]:
