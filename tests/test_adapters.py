@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -69,12 +70,19 @@ def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def indexed_album(album: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library folder of the album. Tests do not change it."""
+    folder = tmp_path_factory.mktemp("library")
+    with Library(folder) as library:
+        library.index([album / "photos"])
+    return folder
+
+
 @pytest.fixture
-def known(album: Path, tmp_path: Path) -> Library:
+def known(indexed_album: Path, tmp_path: Path) -> Library:
     """A library of one's own with the album in it."""
-    library = Library(tmp_path / "library")
-    library.index([album / "photos"])
-    return library
+    return Library(shutil.copytree(indexed_album, tmp_path / "library"))
 
 
 def first(library: Library, word: str, adapter: str | None = None) -> str:

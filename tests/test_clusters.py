@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import json_page
@@ -11,6 +13,7 @@ from conftest import Mmsearch, refused
 from PIL import Image, ImageEnhance
 
 from mmsearch import Clusters, Filters, Library
+from mmsearch.language.lexicon import english_entries
 from mmsearch.output.clusters import print_clusters
 from mmsearch.records import Progress
 from mmsearch.searching import cluster_names
@@ -50,9 +53,13 @@ def test_each_subject_is_a_group_with_its_most_central_photos(album: Path) -> No
     assert one[0].size == 10 and one[0].cohesion < 0.9
 
 
-def test_a_group_is_named_by_its_files_and_by_what_they_show(
-    photos: Path, tmp_path: Path, library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def named_clusters(library: Library, on_progress: Callable[[Progress], None] = lambda _: None) -> list[tuple[str, ...]]:
+    return [one.name for one in library.clusters(count=2, on_progress=on_progress).clusters]
+
+
+@pytest.fixture
+def travels(photos: Path, tmp_path: Path, library: Library) -> Library:
+    """A library of four pictures of a cat in Lisbon, and of as many of coffee in Kyoto."""
     for folder, name in (("2021 Lisbon", "cat.png"), ("2022 Kyoto", "coffee.png")):
         (tmp_path / "album" / folder).mkdir(parents=True)
         with Image.open(photos / "photos" / name) as opened:
@@ -60,20 +67,42 @@ def test_a_group_is_named_by_its_files_and_by_what_they_show(
                 picture = opened.convert("RGB").crop((5 * number, 0, opened.width, opened.height))
                 picture.save(tmp_path / "album" / folder / f"IMG_{number}.jpg")
     library.index([tmp_path / "album"])
-    told: list[Progress] = []
-    names = [one.name for one in library.clusters(count=2, on_progress=told.append).clusters]
+    return library
+
+
+def test_a_group_is_named_by_its_files_and_by_what_they_show(
+    album: Path, travels: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Library(album / ".library") as library:
+        library.clusters(count=3)
+    # The words are the same in every library of a model; encoding them takes seconds.
+    (kept,) = (album / ".library" / "derived").glob("*.words")
+    Path(travels.folder, "derived").mkdir(exist_ok=True)
+    shutil.copy(kept, Path(travels.folder, "derived"))
+    monkeypatch.setattr(cluster_names, "text_vectors", lambda *_: pytest.fail("the words are encoded again"))
+    names = named_clusters(travels)
     assert sorted(name[0] for name in names) == ["kyoto", "lisbon"]
-    assert {(one.stage, one.unit) for one in told} == {("encoding", "words")} and told[0].done == 0
     shown = {name[0]: " ".join(name[1:]) for name in names}
     assert "cat" in shown["lisbon"] and ("coffee" in shown["kyoto"] or "cup" in shown["kyoto"])
-    (kept,) = Path(library.folder, "derived").glob("*.words")
-    monkeypatch.setattr(cluster_names, "text_vectors", lambda *_: pytest.fail("the words are encoded again"))
-    assert [one.name for one in library.clusters(count=2).clusters] == names
     # Of one group nothing is typical: there is nothing else.
-    assert not {"kyoto", "lisbon"} & set(library.clusters(count=1).clusters[0].name)
-    monkeypatch.undo()
+    assert not {"kyoto", "lisbon"} & set(travels.clusters(count=1).clusters[0].name)
+
+
+def test_words_are_encoded_once_and_again_where_their_file_is_damaged(
+    travels: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fewer = ("cat", "coffee", *english_entries()[::20])
+    monkeypatch.setattr(cluster_names, "english_entries", lambda: fewer)
+    told: list[Progress] = []
+    names = named_clusters(travels, told.append)
+    assert {(one.stage, one.unit) for one in told} == {("encoding", "words")} and told[0].done == 0
+    (kept,) = Path(travels.folder, "derived").glob("*.words")
+    with monkeypatch.context() as patch:
+        patch.setattr(cluster_names, "text_vectors", lambda *_: pytest.fail("the words are encoded again"))
+        assert named_clusters(travels) == names
     kept.write_bytes(kept.read_bytes()[:-1] + b"?")
-    assert [one.name for one in library.clusters(count=2).clusters] == names
+    told.clear()
+    assert named_clusters(travels, told.append) == names and told
 
 
 def test_typical_words_are_more_often_there_than_elsewhere() -> None:

@@ -30,10 +30,9 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
             size = picture.width, picture.height
             box = tuple(round(share * side) for share, side in zip((left, top, right, bottom), size * 2, strict=True))
             part = picture.crop(box)  # type: ignore[arg-type]
-            part.save(folder / "files" / label / f"{number}.png")
-            ImageOps.mirror(ImageEnhance.Brightness(part).enhance(0.7)).save(
-                folder / "files" / label / f"{number}m.png"
-            )
+            part.save(folder / "files" / label / f"{number}.jpg", quality=95)
+            darker = ImageOps.mirror(ImageEnhance.Brightness(part).enhance(0.7))
+            darker.save(folder / "files" / label / f"{number}m.jpg", quality=95)
     with Library(folder / "library") as library:
         library.index(folder / "files")
     return folder

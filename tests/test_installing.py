@@ -79,6 +79,7 @@ def test_an_extra_comes_from_the_checkout_that_mmsearch_came_from(
     assert install_extra("video").endswith("'.[video]'` in the folder of mmsearch's source")
 
 
+@pytest.mark.slow
 def test_a_checkout_that_runs_where_it_lies_goes_on_doing_so(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +90,7 @@ def test_a_checkout_that_runs_where_it_lies_goes_on_doing_so(
     assert "installed mmsearch-9.9" in install(*named, place=tmp_path / "again")
 
 
+@pytest.mark.slow
 def test_an_extra_comes_from_the_wheel_that_mmsearch_came_from(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

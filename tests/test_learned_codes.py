@@ -97,6 +97,7 @@ def test_a_word_that_names_no_codes(command: Mmsearch) -> None:
     assert command("index", "--codes", "128", "--dry-run").code == 2
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_while_the_file_is_made_leaves_the_one_before(indexed: Path, tmp_path: Path) -> None:
     folder = tmp_path / "library"
     shutil.copytree(indexed, folder)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from browsing import PHONE, Page, browser, wait_for
+from browsing import PATIENCE, PHONE, Page, browser, wait_for
 from conftest import Mmsearch, place_notes, place_photographs
 from PIL import Image, ImageEnhance
 from serving import Server, running
@@ -255,6 +255,26 @@ def test_new_files_come_by_themselves(page: Page, home: Path, server: Server, mm
     library = Path(server.get("status").json["library"])
     assert mmsearch("index", library=library).code == 0
     wait_for(lambda: "turned coins.png" in page.names)
+
+
+def test_pages_that_were_left_hold_no_connection_and_are_up_to_date_once_one_comes_back(
+    page: Page, home: Path, server: Server, mmsearch: Mmsearch
+) -> None:
+    """A browser has six connections to one server, for all pages that it keeps to go back to."""
+    page.driver.set_page_load_timeout(PATIENCE / 2)
+    for word in ("coins", "coffee", "rocket", "cat", "moon", "bricks", "grass"):
+        page.open(f"?q={word}")
+    page.open("?type=image")
+    page.driver.get("about:blank")
+    with Image.open(home / "coins.png") as coins:
+        coins.rotate(90).save(home / "late coins.png")
+    assert mmsearch("index", library=Path(server.get("status").json["library"])).code == 0
+    page.driver.back()
+    wait_for(lambda: "late coins.png" in page.names)
+    with Image.open(home / "coins.png") as coins:
+        coins.rotate(270).save(home / "later coins.png")
+    assert mmsearch("index", library=Path(server.get("status").json["library"])).code == 0
+    wait_for(lambda: "later coins.png" in page.names)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -208,6 +208,7 @@ def test_the_disk_of_the_server_is_full(disk: Disk, tmp_path: Path, what: str) -
         assert_same(server, url, made_alone(server, [notes, photos, more]))
 
 
+@pytest.mark.slow
 def test_a_server_that_was_set_to_be_read_only_is_searched_and_workers_wait(
     own_server: PostgresServer, tmp_path: Path
 ) -> None:

@@ -283,6 +283,7 @@ def _killed_often(postgres: PostgresServer, url: str, folder: Path, kills: int, 
     assert_same(postgres, url, made_alone(postgres, [tree]))
 
 
+@pytest.mark.slow
 def test_workers_that_are_killed_again_and_again_lose_and_double_nothing(
     postgres: PostgresServer, url: str, tmp_path: Path
 ) -> None:
