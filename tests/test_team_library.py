@@ -203,7 +203,7 @@ def test_a_search_finds_more_than_it_looks_at_first(url: str, tmp_path: Path) ->
 def test_a_run_of_index_has_the_server_make_its_graphs(
     url: str, photos: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mmsearch.store.postgres.nearest.LEAST_ITEMS", 10)
+    monkeypatch.setattr("mmsearch.store.postgres.graphs.LEAST_ITEMS", 10)
     with Library(url) as team:
         team.index([photos])
         graphs = postgres.run("SELECT indexrelname FROM pg_stat_user_indexes", postgres.name_of(url))
