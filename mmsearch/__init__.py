@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mmsearch.evaluation.separation import Separation
     from mmsearch.indexing.preview import IndexPreview
     from mmsearch.indexing.pruning import Loss, Losses, Pruned
-    from mmsearch.indexing.report import Absence, FailedFile, Incomplete, IndexReport, StageReport, Thinned
+    from mmsearch.indexing.report import Absence, FailedFile, Incomplete, IndexReport, StageReport, Thinned, Unreached
     from mmsearch.indexing.roots import RootStatus
     from mmsearch.indexing.run import IndexSettings
     from mmsearch.indexing.walking import WalkProblem, WalkRules
@@ -197,6 +197,7 @@ __all__ = [
     "TowerAgreement",
     "TrainingLoss",
     "Unavailable",
+    "Unreached",
     "Unsupported",
     "WalkProblem",
     "WalkRules",
@@ -247,7 +248,15 @@ _ROOMS = {
     "mmsearch.evaluation.separation": ("Separation",),
     "mmsearch.indexing.preview": ("IndexPreview",),
     "mmsearch.indexing.pruning": ("Loss", "Losses", "Pruned"),
-    "mmsearch.indexing.report": ("Absence", "FailedFile", "Incomplete", "IndexReport", "StageReport", "Thinned"),
+    "mmsearch.indexing.report": (
+        "Absence",
+        "FailedFile",
+        "Incomplete",
+        "IndexReport",
+        "StageReport",
+        "Thinned",
+        "Unreached",
+    ),
     "mmsearch.indexing.roots": ("RootStatus",),
     "mmsearch.indexing.run": ("IndexSettings",),
     "mmsearch.indexing.walking": ("WalkProblem", "WalkRules"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -75,6 +76,8 @@ def hooked(folder: Path, module: str, code: str) -> dict[str, str]:
 
 def started_with(folder: Path, code: str) -> dict[str, str]:
     """The environment of a process that runs `code` before anything else."""
+    # Python takes a file of the same length and second for the one that it has compiled before.
+    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
     (folder / "sitecustomize.py").write_text(code)
     return {"PYTHONPATH": str(folder)}
 
