@@ -232,7 +232,8 @@ def test_forget_says_how_many(mmsearch: Mmsearch, home: Path) -> None:
     done = mmsearch("forget", home / "cat.png")
     assert done.out == "1 file forgotten\n"
     assert f"since it lies in {home}" in done.err
-    assert mmsearch("forget", home, "--json").json == {"schema_version": 1, "path": str(home), "removed": 3}
+    said = {"schema_version": 1, "path": str(home), "removed": 3, "queued": 0}
+    assert mmsearch("forget", home, "--json").json == said
 
 
 @pytest.mark.slow
