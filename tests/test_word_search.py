@@ -77,6 +77,17 @@ def test_a_name_may_be_only_begun(session: Session) -> None:
     assert not any("words" in hit.channels for hit in session.search(two_letters).hits)
 
 
+def test_a_name_of_several_parts_may_be_only_begun(tmp_path: Path) -> None:
+    """While the number of a photo, or of an invoice, is typed, what begins so is found, and the rest is not."""
+    for name in ("invoice_1234", "invoice_1299", "invoice_5678", "notes"):
+        (tmp_path / f"{name}.txt").write_text(f"A page of {name[-4:]} words.")
+    with Library(tmp_path / "library") as library:
+        library.index([tmp_path])
+        found = library.search("invoice_12").hits
+    worded = sorted(os.path.basename(hit.path) for hit in found if "words" in hit.channels)
+    assert worded == ["invoice_1234.txt", "invoice_1299.txt"]
+
+
 @pytest.mark.parametrize("asked", ["IMG_9999", "IMG 9999", "lost-and-found.txt", "Müller-Ottokar"])
 def test_files_that_share_no_more_than_a_beginning_with_a_name_are_no_answer_to_it(
     session: Session, asked: str

@@ -153,7 +153,8 @@ class WordRanking:
         missing = [word for word in self._asked.words if not any(self._holding[word])]
         self._ask_for(other for word in missing for other in self._instead(word))
         for word in self._asked.words:
-            if self._add(word, known, RARE):
+            longer = self._begun(word)
+            if self._add(word, known, RARE) or (longer and len(word.pieces) > 1 and self._add(longer, known, RARE)):
                 continue
             others = self._instead(word)
             absent = [other for other in others if not self._add(other, known, RARE)]
@@ -240,8 +241,12 @@ class WordRanking:
         """What is looked for where nothing holds the word: its parts or, of the query's last, those that begin so."""
         if len(word.pieces) > 1:
             return parts_of(word)
-        other = begun(word) if word == self._asked.words[-1] else None
+        other = self._begun(word)
         return [] if other is None else [other]
+
+    def _begun(self, word: AskedWord) -> AskedWord | None:
+        """The query's last word as the beginning of another one, of a name (`IMG_00`) too; None for all others."""
+        return begun(word) if word == self._asked.words[-1] else None
 
     def _note(self, one: WeightedWord, files: Iterable[int], items: Iterable[int]) -> None:
         for document in {*((0, number) for number in files), *((1, number) for number in items)}:

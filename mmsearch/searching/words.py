@@ -129,7 +129,7 @@ def parts_of(word: AskedWord) -> list[AskedWord]:
 
 def begun(word: AskedWord) -> AskedWord | None:
     """The word as the beginning of another one, where it is long enough for that."""
-    is_long = len(word.pieces[-1]) >= _FEWEST_LETTERS_BEGUN and not word.is_begun
+    is_long = sum(map(len, word.pieces)) >= _FEWEST_LETTERS_BEGUN and not word.is_begun
     return word._replace(is_begun=True) if is_long else None
 
 
