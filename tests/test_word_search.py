@@ -97,6 +97,19 @@ def test_files_that_share_no_more_than_a_beginning_with_a_name_are_no_answer_to_
     assert not any("words" in hit.channels for hit in result.hits)
 
 
+@pytest.mark.parametrize("asked", ["IMG_0042.png", "T-kittens", "kittens.pdf"])
+def test_a_letter_or_an_ending_that_nothing_has_bars_no_name(tmp_path: Path, asked: str) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    for name in ("IMG_0042.txt", "kittens.txt", "other.txt", "third.txt"):
+        (folder / name).write_text("Nothing of what the file is called.")
+    with Library(tmp_path / "library") as library:
+        library.index([folder])
+        found = library.search(asked).hits
+    worded = [os.path.basename(hit.path) for hit in found if "words" in hit.channels]
+    assert worded == ["IMG_0042.txt" if "42" in asked else "kittens.txt"]
+
+
 def test_case_accents_and_hyphens_do_not_matter(session: Session) -> None:
     for asked in ("muller-ludenscheidt", "MÜLLER", "kolner dom"):
         assert names(session, asked)[0] == "Tagebuch.txt"

@@ -159,7 +159,7 @@ class WordRanking:
             others = self._instead(word)
             absent = [other for other in others if not self._add(other, known, RARE)]
             if len(word.pieces) > 1:  # of IMG_9999 what is not there tells as much as in "IMG 9999"
-                self.words += (weighted(other, 0, known) for other in absent)
+                self.words += (weighted(other, 0, known) for other in absent if _tells(other.pieces[-1]))
             elif len(absent) == len(others):
                 self.words.append(weighted(word, 0, known))
                 self.missing.append(word)
@@ -295,3 +295,10 @@ def _ways_apart(words: Sequence[AskedWord]) -> Iterator[tuple[list[AskedWord], l
         yield [word], others
         if len(others) > 1:
             yield others, [word]
+
+
+def _tells(piece: str) -> bool:
+    """Whether it matters that nothing has that part of a name: not of one letter (U-Bahn), nor of an ending (.png)."""
+    from mmsearch.reading import medium_of
+
+    return len(piece) > 1 and medium_of(b"x." + piece.encode()) is None
