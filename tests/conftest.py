@@ -20,6 +20,9 @@ import pytest
 from browsing import Page, browser
 from library_places import BOTH, FOLDER, Databases, Folders, Places
 from postgres_server import PostgresServer, running_server
+from s3_server import S3Server
+from s3_server import running_server as running_s3
+from s3_server import why_there_is_none as why_no_s3
 from serving import Server
 
 from mmsearch import Library, MmsearchError
@@ -234,6 +237,15 @@ def postgres() -> Iterator[PostgresServer]:
 def own_server() -> Iterator[PostgresServer]:
     """A server that a test may do anything to: stop it, kill it, fill its disk."""
     with running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server of a module's own."""
+    if reason := why_no_s3():
+        pytest.skip(reason)
+    with running_s3(tmp_path_factory.mktemp("s3")) as server:
         yield server
 
 

@@ -7,10 +7,12 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,6 +120,41 @@ def running(library: Path | str, *options: str, cache: Path | None = None) -> It
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+@contextmanager
+def behind_tls(
+    connected: Callable[[], socket.socket],
+    certificate: Path,
+    key: Path,
+    greeted: Callable[[socket.socket], None] = lambda plain: None,
+) -> Iterator[int]:
+    """A port of this machine at which what is `connected` to is had by TLS, once it has `greeted` who comes."""
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trust.load_cert_chain(certificate, key)
+
+    def pass_on(one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while block := one.recv(65_536):
+                other.sendall(block)
+            other.shutdown(socket.SHUT_WR)
+
+    def serve(plain: socket.socket) -> None:
+        with suppress(OSError), plain:
+            greeted(plain)
+            with trust.wrap_socket(plain, server_side=True) as outer, connected() as inner:
+                threading.Thread(target=pass_on, args=(inner, outer), daemon=True).start()
+                pass_on(outer, inner)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:

@@ -4,51 +4,21 @@ from __future__ import annotations
 
 import shutil
 import socket
-import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from conftest import refused, run_mmsearch
-from serving import make_certificate, running
+from serving import behind_tls, make_certificate, running
 
 from mmsearch import connect
 
 pytest.importorskip("starlette", reason="the serve extra is not installed")
 
 
-@contextmanager
-def behind_tls(port: int, certificate: Path, key: Path) -> Iterator[int]:
+def behind_proxy(port: int, certificate: Path, key: Path) -> AbstractContextManager[int]:
     """A port of this machine at which that one is had by TLS, as a proxy does it."""
-    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trust.load_cert_chain(certificate, key)
-
-    def pass_on(one: socket.socket, other: socket.socket) -> None:
-        with suppress(OSError):
-            while block := one.recv(65_536):
-                other.sendall(block)
-            other.shutdown(socket.SHUT_WR)
-
-    def serve(plain: socket.socket) -> None:
-        with (
-            suppress(OSError),
-            trust.wrap_socket(plain, server_side=True) as outer,
-            socket.create_connection(("127.0.0.1", port)) as inner,
-        ):
-            threading.Thread(target=pass_on, args=(inner, outer), daemon=True).start()
-            pass_on(outer, inner)
-
-    def accept() -> None:
-        with suppress(OSError):
-            while True:
-                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=accept, daemon=True).start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
+    return behind_tls(lambda: socket.create_connection(("127.0.0.1", port)), certificate, key)
 
 
 def test_a_certificate_of_ones_own_is_trusted_where_that_is_said(
@@ -58,7 +28,7 @@ def test_a_certificate_of_ones_own_is_trusted_where_that_is_said(
         pytest.skip("openssl, which makes the certificate, is not installed")
     certificate, key = make_certificate(tmp_path)
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    with running(indexed, cache=tmp_path) as server, behind_tls(server.port, certificate, key) as port:
+    with running(indexed, cache=tmp_path) as server, behind_proxy(server.port, certificate, key) as port:
         url = f"https://localhost:{port}/?token={server.token}"
         with connect(url) as client, refused(r"not trusted here \(self.signed certificate\);.* SSL_CERT_FILE"):
             client.search("a cat")

@@ -5,53 +5,30 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from conftest import run_mmsearch
 from postgres_server import GUARDED, PASSWORD, PostgresServer
-from serving import make_certificate
+from serving import behind_tls, make_certificate
 
 from mmsearch import Library
 
 
-@contextmanager
-def behind_tls(server: PostgresServer, certificate: Path, key: Path) -> Iterator[int]:
+def by_tls(server: PostgresServer, certificate: Path, key: Path) -> AbstractContextManager[int]:
     """A port at which the server is had by TLS, as one that was built with it answers."""
-    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trust.load_cert_chain(certificate, key)
 
-    def pass_on(one: socket.socket, other: socket.socket) -> None:
-        with suppress(OSError):
-            while block := one.recv(65_536):
-                other.sendall(block)
-            other.shutdown(socket.SHUT_WR)
+    def connected() -> socket.socket:
+        inner = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        inner.connect(os.path.join(server.folder, ".s.PGSQL.5432"))
+        return inner
 
-    def serve(plain: socket.socket) -> None:
-        with suppress(OSError), plain:
-            plain.recv(8)  # whether there is TLS, which the client asks first
-            plain.sendall(b"S")
-            with (
-                trust.wrap_socket(plain, server_side=True) as outer,
-                socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as inner,
-            ):
-                inner.connect(os.path.join(server.folder, ".s.PGSQL.5432"))
-                threading.Thread(target=pass_on, args=(inner, outer), daemon=True).start()
-                pass_on(outer, inner)
+    def greeted(plain: socket.socket) -> None:
+        plain.recv(8)  # whether there is TLS, which the client asks first
+        plain.sendall(b"S")
 
-    def accept() -> None:
-        with suppress(OSError):
-            while True:
-                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=accept, daemon=True).start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
+    return behind_tls(connected, certificate, key, greeted)
 
 
 def test_a_server_is_asked_where_its_certificate_is_right_and_by_none_else(
@@ -70,7 +47,7 @@ def test_a_server_is_asked_where_its_certificate_is_right_and_by_none_else(
     name = postgres.name_of(url)
     postgres.run(f"GRANT USAGE ON SCHEMA mmsearch TO {GUARDED}", name)
     postgres.run(f"GRANT SELECT ON ALL TABLES IN SCHEMA mmsearch TO {GUARDED}", name)
-    with behind_tls(postgres, certificate, key) as port:
+    with by_tls(postgres, certificate, key) as port:
 
         def searched(parameters: str) -> tuple[int, str, str]:
             address = f"postgresql://{GUARDED}@localhost:{port}/{name}?sslmode=verify-full{parameters}"

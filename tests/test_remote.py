@@ -10,7 +10,6 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -21,7 +20,7 @@ from conftest import NOTES, Mmsearch, Viewer, run_mmsearch
 from library_state import held_files
 from PIL import Image
 from postgres_server import PostgresServer
-from s3_server import SECRET, S3Server, running_server, why_there_is_none
+from s3_server import SECRET, S3Server
 from serving import free_port, running
 from test_worker import workers
 
@@ -54,21 +53,13 @@ def jpeg(colour: str, size: tuple[int, int] = (64, 48)) -> bytes:
     return stream.getvalue()
 
 
-@pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    if reason := why_there_is_none():
-        pytest.skip(reason)
-    with running_server(tmp_path_factory.mktemp("s3")) as server:
-        yield server
-
-
 @pytest.fixture
-def s3(started: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
-    for name, value in started.environment.items():
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
-    started.asked()
-    return started
+    s3_server.asked()
+    return s3_server
 
 
 @pytest.fixture

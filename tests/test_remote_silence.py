@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import run_mmsearch
-from s3_server import SECRET, S3Server, running_server, why_there_is_none
+from s3_server import SECRET, S3Server, why_there_is_none
 
 from mmsearch import Library
 from mmsearch.files import remote, remote_presence
@@ -74,19 +74,11 @@ class Way:
         self._socket.close()
 
 
-@pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    if reason := why_there_is_none():
-        pytest.skip(reason)
-    with running_server(tmp_path_factory.mktemp("s3")) as server:
-        yield server
-
-
 @pytest.fixture
-def way(started: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
+def way(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
     """That to a bucket of forty notes in two folders; who is not answered gives up soon, and asks again at once."""
-    way = Way(int(started.address.rpartition(":")[2]))
-    for name, value in {**started.environment, "AWS_ENDPOINT_URL": way.address}.items():
+    way = Way(int(s3_server.address.rpartition(":")[2]))
+    for name, value in {**s3_server.environment, "AWS_ENDPOINT_URL": way.address}.items():
         monkeypatch.setenv(name, value)
     # A number of its own: for the same options fsspec would take what has asked another server.
     hasty = {
@@ -98,11 +90,11 @@ def way(started: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
     monkeypatch.setattr(remote, "_silence", remote._Silence())
     monkeypatch.setattr(remote, "_SILENT_SECONDS", 5.0)
     monkeypatch.setattr(remote_presence, "PATIENCE", 2.0)
-    with suppress(started.client.exceptions.BucketAlreadyOwnedByYou):
-        started.client.create_bucket(Bucket="notes")
+    with suppress(s3_server.client.exceptions.BucketAlreadyOwnedByYou):
+        s3_server.client.create_bucket(Bucket="notes")
     for number in range(40):
         data = f"Note number {number} about boats.".encode()
-        started.put("notes", {f"all/{'new' if number % 2 else 'old'}/{number:02}.txt": data})
+        s3_server.put("notes", {f"all/{'new' if number % 2 else 'old'}/{number:02}.txt": data})
     yield way
     way.close()
 
@@ -188,12 +180,12 @@ def test_a_bucket_that_falls_silent_while_it_is_read_is_offline_and_its_files_ar
 
 @pytest.mark.slow
 def test_a_bucket_that_falls_silent_while_it_is_listed_is_offline_and_loses_nothing(
-    way: Way, started: S3Server, library: Library, monkeypatch: pytest.MonkeyPatch
+    way: Way, s3_server: S3Server, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = b"s3://notes/all"
     assert library.index([os.fsdecode(root)]).added == 40
     for number in range(1, 40, 2):
-        started.client.delete_object(Bucket="notes", Key=f"all/new/{number:02}.txt")
+        s3_server.client.delete_object(Bucket="notes", Key=f"all/new/{number:02}.txt")
 
     def cut(folder: bytes) -> None:
         way.is_cut = way.is_cut or folder.endswith(b"/old")

@@ -151,16 +151,15 @@ class WordRanking:
             self._add(phrase, known, _ALL)  # a file that holds it is a hit, whatever else it holds
         self._ask_for(self._asked.words)
         missing = [word for word in self._asked.words if not any(self._holding[word])]
-        self._ask_for(other for word in missing for other in self._instead(word))
+        self._ask_for(other for word in missing for other in (*self._begun(word), *_parts(word)))
         for word in self._asked.words:
-            longer = self._begun(word)
-            if self._add(word, known, RARE) or (longer and len(word.pieces) > 1 and self._add(longer, known, RARE)):
+            if any(self._add(one, known, RARE) for one in (word, *self._begun(word))):
                 continue
-            others = self._instead(word)
-            absent = [other for other in others if not self._add(other, known, RARE)]
-            if len(word.pieces) > 1:  # of IMG_9999 what is not there tells as much as in "IMG 9999"
-                self.words += (weighted(other, 0, known) for other in absent if _tells(other.pieces[-1]))
-            elif len(absent) == len(others):
+            parts = _parts(word)
+            # Of IMG_9999 what is not there tells as much as in "IMG 9999".
+            absent = [part for part in parts if not self._add(part, known, RARE)]
+            self.words += (weighted(part, 0, known) for part in absent if _tells(part.pieces[-1]))
+            if len(word.pieces) == 1:
                 self.words.append(weighted(word, 0, known))
                 self.missing.append(word)
         self._look_up_typed(known)
@@ -237,16 +236,10 @@ class WordRanking:
         found = self._store.documents_with_each([[word] for word in new], RARE + 1) if new else ()
         self._holding.update(zip(new, found, strict=True))
 
-    def _instead(self, word: AskedWord) -> list[AskedWord]:
-        """What is looked for where nothing holds the word: its parts or, of the query's last, those that begin so."""
-        if len(word.pieces) > 1:
-            return parts_of(word)
-        other = self._begun(word)
-        return [] if other is None else [other]
-
-    def _begun(self, word: AskedWord) -> AskedWord | None:
-        """The query's last word as the beginning of another one, of a name (`IMG_00`) too; None for all others."""
-        return begun(word) if word == self._asked.words[-1] else None
+    def _begun(self, word: AskedWord) -> list[AskedWord]:
+        """The query's last word as the beginning of another one, of a name (`IMG_00`) too; nothing for all others."""
+        longer = begun(word) if word == self._asked.words[-1] else None
+        return [] if longer is None else [longer]
 
     def _note(self, one: WeightedWord, files: Iterable[int], items: Iterable[int]) -> None:
         for document in {*((0, number) for number in files), *((1, number) for number in items)}:
@@ -295,6 +288,11 @@ def _ways_apart(words: Sequence[AskedWord]) -> Iterator[tuple[list[AskedWord], l
         yield [word], others
         if len(others) > 1:
             yield others, [word]
+
+
+def _parts(word: AskedWord) -> list[AskedWord]:
+    """What is looked for where nothing holds a word of several pieces."""
+    return parts_of(word) if len(word.pieces) > 1 else []
 
 
 def _tells(piece: str) -> bool:
