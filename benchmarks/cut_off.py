@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.tables import table
+from mmsearch.encoding.noise import NOISE_QUERIES, noise_queries
 from mmsearch.encoding.protocol import text_vectors
 from mmsearch.encoding.query_bank import query_bank_of
 from mmsearch.evaluation.datasets import Dataset, Example
@@ -48,8 +49,7 @@ def main() -> None:
     encoder = open_encoder(asked.model)
     dataset = embed(Dataset("photos", "jsonl", examples), encoder, query_bank=query_bank_of(encoder))
     noise, nonsense = (
-        text_vectors(scoring.noise_queries(count, seed), encoder)
-        for count, seed in ((scoring.NOISE_QUERIES, 0), (NONSENSE, SEED))
+        text_vectors(noise_queries(count, seed), encoder) for count, seed in ((NOISE_QUERIES, 0), (NONSENSE, SEED))
     )
     blocks = {"image": [(dataset.images.astype(np.float16), dataset.hub_numbers())]}
     curve = scoring.refreshed(encoder.calibration or {}, noise, blocks, dataset.query_bank)["text", "image"]

@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from mmsearch.encoding.noise import noise_queries
 from mmsearch.encoding.query_bank import QueryBank
 from mmsearch.records import Background
-from mmsearch.searching.scoring import noise_figures, noise_queries
+from mmsearch.searching.scoring import noise_figures
 from recipe.data import Photo, read_lines, tidy_caption
 
 Floats = npt.NDArray[np.float32]

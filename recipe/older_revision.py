@@ -211,8 +211,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     before = read_description(str(options.before))
     image = before["image"]["file"]
     shutil.copyfile(options.before / image, options.out / image)
-    # The bank's vectors are those of the text tower that is gone: a library has it encoded over the bridge.
-    before.pop("query_bank", None)
+    # Vectors that came with it are those of the text tower that is gone: they are encoded over the bridge.
+    for key in ("query_bank", "noise"):
+        before.pop(key, None)
     (options.out / DESCRIPTION).write_text(json.dumps(before, indent=2) + "\n", encoding="utf-8")
     (options.out / BRIDGE).write_bytes(bridge.to_bytes())
     sizes = {path.name: path.stat().st_size for path in sorted(options.out.iterdir())}

@@ -18,9 +18,10 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from mmsearch.encoding.calibration import as_json
+from mmsearch.encoding.noise import noise_queries
 from mmsearch.encoding.query_bank import QueryBank, bank_texts, constants, packed, unpacked
 from mmsearch.records import Calibration
-from mmsearch.searching.scoring import noise_figures, noise_queries
+from mmsearch.searching.scoring import noise_figures
 from recipe import calibration
 from recipe.data import Photo, Split, load_caption_bank, read_lines, tidy_caption
 from recipe.evaluation import as_answered, as_asked, both_ways, paired, table, zero_shot
@@ -52,6 +53,7 @@ CALIBRATION_PHOTOS = 256
 ENDS_FROM = 2.0
 FILES = ("image.onnx", "text.onnx", "tokenizer.json")
 BANK = "query_bank.int8"
+NOISE = "noise.int8"
 HUMAN_IN_BANK = 1_000
 Floats = npt.NDArray[np.float32]
 
@@ -311,11 +313,14 @@ def calibrate(packaged: Packaged, held: HeldOut) -> Calibration:
 
 
 def write_model_json(packaged: Packaged, folder: Path, curves: Calibration) -> None:
-    """The query bank, and the manifest that the engine reads, last: it names the digests of the other files."""
+    """The query bank, noise, and the manifest that the engine reads, last: it names the digests of the other files."""
     uncorrected = curves["image", "text"]
     bank = query_bank(packaged, folder, uncorrected.mean, uncorrected.std)
     (packaged.folder / BANK).write_bytes(packed(bank.vectors))
-    files = {name: hashlib.sha256((packaged.folder / name).read_bytes()).hexdigest() for name in FILES}
+    (packaged.folder / NOISE).write_bytes(packed(packaged.texts(noise_queries())))
+    digests = {
+        name: hashlib.sha256((packaged.folder / name).read_bytes()).hexdigest() for name in (*FILES, BANK, NOISE)
+    }
     manifest = {
         "name": NAME,
         "revision": REVISION,
@@ -328,13 +333,14 @@ def write_model_json(packaged: Packaged, folder: Path, curves: Calibration) -> N
             "overlap": OVERLAP,
             "pad_id": 0,
         },
-        "sha256": files,
+        "sha256": {name: digests[name] for name in FILES},
         "query_bank": {
             "file": BANK,
-            "sha256": hashlib.sha256((packaged.folder / BANK).read_bytes()).hexdigest(),
+            "sha256": digests[BANK],
             "sharpness": round(bank.sharpness, 5),
             "centre": round(bank.centre, 5),
         },
+        "noise": {"file": NOISE, "sha256": digests[NOISE]},
         "calibration": as_json(curves),
     }
     (packaged.folder / "model.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

@@ -13,8 +13,10 @@ import pytest
 from conftest import Mmsearch
 
 from mmsearch import Library, Query
+from mmsearch.encoding.adapted import AdaptedEncoder, Adapter, LowRankMap
 from mmsearch.encoding.builtin import BuiltinEncoder
 from mmsearch.encoding.calibration import as_json, from_json
+from mmsearch.encoding.noise import noise_queries, noise_vectors
 from mmsearch.encoding.query_bank import QueryBank
 from mmsearch.records import Background, Calibration
 from mmsearch.searching.query import image_term, text_term
@@ -22,7 +24,6 @@ from mmsearch.searching.scoring import (
     FALSE_ALARMS,
     LEAST_SCORE,
     noise_figures,
-    noise_queries,
     nothing_close,
     refreshed,
     scores,
@@ -37,6 +38,19 @@ def calibration() -> Calibration:
 
 def unit(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+def test_the_noise_that_ships_is_what_the_model_makes_of_it() -> None:
+    encoder, chance = BuiltinEncoder(), np.random.default_rng(4)
+    size = encoder.identity.dimension
+    other = LowRankMap(unit(chance.normal(size=(size, 8))), unit(chance.normal(size=(8, size))))
+    adapted = AdaptedEncoder(encoder, Adapter("other", 1, "", {"text": other}, encoder.calibration))
+    moved = (noise_vectors(encoder) * noise_vectors(adapted)).sum(axis=1)
+    assert moved.max() < 0.99
+    for one in (encoder, adapted):
+        shipped, encoded = noise_vectors(one), one.encode("text", noise_queries())
+        assert shipped is one.noise and shipped.shape == encoded.shape
+        assert (shipped * encoded).sum(axis=1).min() > 0.999
 
 
 @pytest.mark.parametrize("nonsense", ["asdf qwer", "xyzzy plugh", "a submarine", "monetary policy"])

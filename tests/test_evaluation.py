@@ -15,6 +15,7 @@ from conftest import Mmsearch, place_photographs
 
 from mmsearch import Library, MmsearchError
 from mmsearch.encoding.builtin import BuiltinEncoder
+from mmsearch.encoding.noise import noise_queries
 from mmsearch.evaluation.comparison import Comparison, compare
 from mmsearch.evaluation.datasets import Dataset, Example, read_dataset
 from mmsearch.evaluation.embedding import EmbeddedDataset, embed
@@ -24,7 +25,6 @@ from mmsearch.evaluation.retrieval import Direction, directions, measure, zero_s
 from mmsearch.evaluation.separation import NONSENSE_SEED, separation
 from mmsearch.nearest.codes import CodedRows, as_float16, as_int8
 from mmsearch.records import Background
-from mmsearch.searching.scoring import noise_queries
 
 CAPTIONS = {
     "cat.png": ["a cat", "the face of a cat with green eyes"],

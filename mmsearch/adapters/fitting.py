@@ -175,7 +175,7 @@ def moved_calibration(
     """The model's calibration, moved and stretched as the cosines of unrelated pairs and of nonsense were.
 
     Args:
-        noise: vectors of `calibration.noise_queries` as the model made them, float32 [q, d].
+        noise: `noise_vectors` of the model, float32 [q, d].
     """
     chance = np.random.default_rng(0)
     sampled: dict[Modality, FloatMatrix] = {

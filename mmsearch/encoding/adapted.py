@@ -164,6 +164,11 @@ class AdaptedEncoder:
         bank = self._encoder.query_bank
         return None if bank is None else self._adapter.moved_bank(bank)
 
+    @cached_property
+    def noise(self) -> FloatMatrix | None:
+        noise = self._encoder.noise
+        return None if noise is None else self._adapter.moved("text", noise)
+
     @property
     def modalities(self) -> frozenset[Modality]:
         return self._encoder.modalities

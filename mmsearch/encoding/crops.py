@@ -125,6 +125,10 @@ class CroppedEncoder:
         return self._encoder.query_bank
 
     @property
+    def noise(self) -> FloatMatrix | None:
+        return self._encoder.noise
+
+    @property
     def modalities(self) -> frozenset[Modality]:
         return self._encoder.modalities
 

@@ -82,6 +82,8 @@ class _Entries:
             digests._check(key, _is_digest, "a SHA-256 in hexadecimal digits")
         if self._found.get("query_bank") is not None:
             self._within("query_bank")._check_query_bank()
+        if self._found.get("noise") is not None:
+            self._within("noise")._check_packed_vectors()
         if self._found.get("calibration") is not None:
             curves = self._within("calibration")
             for pair in curves._found:
@@ -94,9 +96,12 @@ class _Entries:
                     curve._check(key, _is_number, "a number")
                 curve._check(_FAMILIARITY, _is_number, "a number", is_optional=True)
 
-    def _check_query_bank(self) -> None:
+    def _check_packed_vectors(self) -> None:
         self._check("file", _is_plain, "the name of a file in its folder")
         self._check("sha256", _is_digest, "a SHA-256 in hexadecimal digits")
+
+    def _check_query_bank(self) -> None:
+        self._check_packed_vectors()
         self._check("sharpness", lambda value: _is_number(value) and value > 0, "a number above 0")
         self._check("centre", _is_number, "a number")
 

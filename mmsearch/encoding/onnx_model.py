@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 IMAGE_BATCH = 8
 # Entries of the description that say nothing of how vectors are made.
-_BESIDE_VECTORS = ("calibration", "query_bank")
+_BESIDE_VECTORS = ("calibration", "query_bank", "noise")
 
 
 class OnnxEncoder:
@@ -98,13 +98,20 @@ class OnnxEncoder:
         described = self._description.get("query_bank")
         if described is None:
             return None
+        return QueryBank(self._packed_vectors(described), described["sharpness"], described["centre"])
+
+    @cached_property
+    def noise(self) -> FloatMatrix | None:
+        described = self._description.get("noise")
+        return None if described is None else self._packed_vectors(described)
+
+    def _packed_vectors(self, described: Mapping[str, Any]) -> FloatMatrix:
         path = self._checked(described["file"], described["sha256"])
         try:
             with open(path, "rb") as file:
-                vectors = unpacked(file.read(), self.identity.dimension)
+                return unpacked(file.read(), self.identity.dimension)
         except (OSError, ValueError) as error:
             raise Damaged(f"The model file {path} cannot be loaded", self._remedy) from error
-        return QueryBank(vectors, described["sharpness"], described["centre"])
 
     @property
     def modalities(self) -> frozenset[Modality]:

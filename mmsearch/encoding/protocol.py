@@ -54,6 +54,12 @@ class Encoder(Protocol):
     def query_bank(self) -> QueryBank | None:
         """The query bank that comes with the model, or None where its texts are to be encoded."""
 
+    @property
+    def noise(self) -> FloatMatrix | None:
+        """Vectors of `noise_queries` that come with the model, float32 [q, dimension], or None where they are to be
+        encoded.
+        """
+
     def encode(self, modality: Modality, payloads: Sequence[Any]) -> FloatMatrix:
         """Unit rows, float32 [len(payloads), dimension], in order, of parts of one of its modalities.
 

@@ -95,6 +95,10 @@ class SentenceTransformersEncoder:
         return None
 
     @property
+    def noise(self) -> None:
+        return None
+
+    @property
     def modalities(self) -> frozenset[Modality]:
         return frozenset({"image", "text"})
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mmsearch.encoding.noise import noise_queries, noise_vectors
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import Invalid
 from mmsearch.evaluation.channels import compare_channels
@@ -72,8 +73,8 @@ def evaluate(
     curves = encoder.calibration or calibration.measured(
         {"image": dataset.images, "text": texts}, {"image": dataset.hub_numbers()}
     )
-    noise = encoder.encode("text", calibration.noise_queries())
-    nonsense = encoder.encode("text", calibration.noise_queries(seed=NONSENSE_SEED))
+    noise = noise_vectors(encoder)
+    nonsense = encoder.encode("text", noise_queries(seed=NONSENSE_SEED))
     separations = [separation(dataset, one, curves, noise, nonsense) for one in asked if one.asked == "text"]
     return Evaluation(
         dataset=dataset.name,

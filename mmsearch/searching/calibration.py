@@ -7,13 +7,13 @@ needs to measure nothing.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmsearch.encoding.calibration import as_json, from_json
+from mmsearch.encoding.noise import noise_vectors
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.files.crash_points import crash_point
 from mmsearch.nearest.spaces import ModelInUse
@@ -60,7 +60,7 @@ def refresh_calibration(
             return
     found = own_calibration(encoder, vectors)
     if fingerprint not in _noise:
-        _noise[fingerprint] = _noise_vectors(encoder)
+        _noise[fingerprint] = noise_vectors(encoder)
     blocks = {modality: _corrected(of_modality) for modality, of_modality in vectors.items()}
     found = calibration.refreshed(found, _noise[fingerprint], blocks, in_use.bank(store))
     stored[fingerprint] = {
@@ -83,16 +83,6 @@ def _still_holds(known: dict[str, Any], query_bank: str) -> bool:
         return False
     measured = [curves["text", modality] for modality, rows in known["rows"].items() if rows]
     return not query_bank or all(curve.familiarity is not None for curve in measured)
-
-
-def _noise_vectors(encoder: Encoder) -> FloatMatrix:
-    """Vectors of queries that mean nothing, encoded on all processors."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    queries, threads = calibration.noise_queries(), os.cpu_count() or 1
-    parts = [queries[start::threads] for start in range(threads)]
-    with ThreadPoolExecutor(threads) as executor:
-        return np.concatenate(list(executor.map(lambda part: encoder.encode("text", part), parts)))
 
 
 def _stored(store: Store) -> dict[str, dict[str, Any]]:

@@ -13,8 +13,6 @@ needs that much less.
 from __future__ import annotations
 
 import math
-import random
-import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import NormalDist
@@ -43,7 +41,6 @@ FALSE_ALARMS = 0.1
 # Three in a hundred of what scores less is right: no query is so familiar that this is shown.
 LEAST_SCORE = 0.02
 _LEAST_LOGIT = math.log(LEAST_SCORE / (1 - LEAST_SCORE))
-NOISE_QUERIES = 128
 # So many rows of a library weigh as much as the model's own measurement.
 _ROWS_OF_TRUST = 200
 
@@ -117,16 +114,6 @@ def nothing_close(background: Background, rows: int, familiarity: float | None =
     return max(min(bound, least), bound - (familiarity - background.familiarity))
 
 
-def noise_queries(count: int = NOISE_QUERIES, seed: int = 0) -> list[str]:
-    """Queries of one to four words of random letters; the same for the same seed."""
-    draw = random.Random(f"nonsense {seed}")
-
-    def word() -> str:
-        return "".join(draw.choices(string.ascii_lowercase, k=draw.randint(3, 10)))
-
-    return [" ".join(word() for _ in range(draw.randint(1, 4))) for _ in range(count)]
-
-
 # Vectors float16 [n, d], and what is added to their cosines with a text, float16 [n].
 Corrected = tuple[HalfMatrix, HalfMatrix]
 
@@ -143,7 +130,7 @@ def refreshed(
     measured over all rows. Few rows weigh little against the model's own figures.
 
     Args:
-        noise: vectors of `noise_queries`, unit, float32 [q, d].
+        noise: `noise_vectors` of the model, unit, float32 [q, d].
         blocks: per modality the library's vectors, unit, with their hub numbers, a block at a time.
         bank: the query bank, by which the familiarity of queries is told; without it that is left out.
     """
