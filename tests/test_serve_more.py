@@ -149,15 +149,14 @@ def events_of(server: Server) -> Iterator[tuple[str, Any]]:
 
 
 def test_a_run_of_index_is_followed_and_what_is_new_is_found(own: Path, photos: Path) -> None:
-    with running(own / "library", "--allow-index") as server:
+    with ThreadPoolExecutor(1) as threads, running(own / "library", "--allow-index") as server:
         events = events_of(server)
-        with ThreadPoolExecutor(1) as threads:
-            heard = threads.submit(lambda: until(events, "library"))
-            shutil.copy(photos / "photos" / "coffee.png", own / "home")
-            begun = server.send("index", {})
-            assert begun.status == 202
-            check(server, begun.json, "Job")
-            told = heard.result(timeout=120)
+        heard = threads.submit(lambda: until(events, "library"))
+        shutil.copy(photos / "photos" / "coffee.png", own / "home")
+        begun = server.send("index", {})
+        assert begun.status == 202
+        check(server, begun.json, "Job")
+        told = heard.result(timeout=120)
         assert ("job", begun.json["job"]) in [(name, data.get("job")) for name, data in told]
         assert told[-1][1]["state"] > 0
         job = ended(server, begun.json["job"])
