@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from browsing import Page, browser
+from hypothesis import HealthCheck, settings
 from library_places import BOTH, FOLDER, Databases, Folders, Places
 from postgres_server import PostgresServer, running_server
 from s3_server import S3Server
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 
 # The recipe of the built-in model lies beside the package and is never installed with it.
 sys.path.append(str(Path(__file__).parents[1]))
+
+# The same examples each time, however long they take here; `pytest --hypothesis-profile=chance` looks at others.
+settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("chance", settings.get_profile("same"), derandomize=False)
+settings.load_profile("same")
 
 PHOTOGRAPHS = {
     "cat.png": "chelsea.png",

@@ -47,8 +47,8 @@ def printed_on_a_terminal(
     """The exit code and the output of the command with a terminal as its stdout and stderr."""
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", ROWS, COLUMNS, COLUMNS * 10, ROWS * 20))
-    inherited = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-    inherited["XDG_CACHE_HOME"] = os.environ["XDG_CACHE_HOME"]
+    kept = ("PATH", "HOME", "PYTHONPATH", "XDG_CACHE_HOME")
+    inherited = {name: os.environ[name] for name in kept if name in os.environ}
     own = {"MMSEARCH_LIBRARY": str(library), "TERM": "xterm-256color", "LANG": "C.UTF-8", **(environment or {})}
     running = subprocess.Popen(
         [sys.executable, "-m", "mmsearch", *arguments], env={**inherited, **own}, stdout=terminal, stderr=terminal

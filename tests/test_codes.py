@@ -232,7 +232,7 @@ def test_a_file_of_another_line_of_the_library_changes_no_answer(
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(place=st.floats(0, 1), bit=st.integers(0, 7), cut=st.booleans())
 def test_any_damage_is_noticed_or_harmless(
     tmp_path_factory: pytest.TempPathFactory, place: float, bit: int, cut: bool

@@ -142,7 +142,7 @@ def test_similarity_is_the_cosine_and_the_order_is_the_corrected_one(indexed: Pa
 
 
 @pytest.mark.slow
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 1_000), by_text=st.sampled_from([1.0, 0.6, -0.5]))
 def test_codes_and_graph_find_what_comparing_all_finds(
     tmp_path_factory: pytest.TempPathFactory, seed: int, by_text: float

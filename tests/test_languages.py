@@ -213,7 +213,7 @@ def test_a_text_is_the_mean_of_its_readings_from_the_cache_too(own: Path) -> Non
     np.testing.assert_allclose(kept, mean / np.linalg.norm(mean), atol=1e-6)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=60), st.sampled_from([None, *NAMES]))
 def test_any_text_is_read_or_left_alone(text: str, language: str | None) -> None:
     reading = read(text, language)
@@ -224,7 +224,7 @@ def test_any_text_is_read_or_left_alone(text: str, language: str | None) -> None
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(sorted(NAMES)), st.data())
 def test_any_words_of_a_language_are_read(language: str, data: st.DataObject) -> None:
     forms = [form for form, _ in lexicon_of(language)._forms.beginning_with("")]

@@ -598,7 +598,7 @@ def test_what_is_not_used_for_long_is_let_go_of_and_opened_again(kept: Path) -> 
         assert first is same
         assert opened.is_open
         assert first.session.list_files().total == 5
-    for _ in range(1_000):
+    for _ in range(10_000):
         if not opened.is_open:
             break
         threading.Event().wait(0.01)

@@ -351,10 +351,15 @@ def test_code_that_comes_along_is_fetched_only_when_it_is_trusted() -> None:
     assert [one.name for one in wanted_files(files, True)] == ["model.bin", "a/x.safetensors", "x.py"]
 
 
-def test_code_that_comes_along_is_run_only_when_it_is_trusted(fetched: Path, models: Path, tmp_path: Path) -> None:
+def test_code_that_comes_along_is_run_only_when_it_is_trusted(
+    fetched: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mmsearch.encoding.sentence_transformers import SentenceTransformersEncoder
 
     ran = tmp_path / "ran"
+    # Else it is run from the home of who tests, where it would stay.
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr(sys, "path", [*sys.path])
     described = json.loads((fetched / "config.json").read_text())
     described["auto_map"] = {"AutoConfig": "own.OwnConfig", "AutoModel": "own.OwnModel"}
     described["model_type"] = "own"

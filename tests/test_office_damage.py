@@ -302,7 +302,7 @@ def test_members_without_sizes_in_front_are_found_without_a_directory(tmp_path: 
 
 
 @given(st.text(alphabet=st.sampled_from("abc <>/&;\"'=!-pbrtdh1 \n\t"), max_size=200))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_markup_is_text_without_loose_spaces(markup: str) -> None:
     text = text_of_markup(markup)
     assert text == text.strip()

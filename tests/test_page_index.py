@@ -70,7 +70,7 @@ def test_a_run_is_started_by_keys_and_what_came_of_it_is_told(page: Page, folder
 
 
 def test_a_run_is_stopped(page: Page, folders: Path) -> None:
-    for number in range(300):
+    for number in range(2_000):
         (folders / "more" / f"{number}.txt").write_text(f"A note about boat number {number}.")
     opened(page).click("#index button", "Start")
     wait_for(lambda: page.one("#job").is_displayed())

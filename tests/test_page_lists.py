@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from mmsearch import Library
 pytest.importorskip("starlette", reason="the serve extra is not installed")
 END = "\ue010"
 NOTES, DAY = 300, 86_400
-LAST = 1_700_000_000  # 14 November 2023
+LAST = int(datetime(2023, 11, 14, 12).timestamp())  # the day, wherever this runs
 # Where the files that are in the page begin and end, in pixels below the window's upper edge,
 EDGES = """
 const boxes = [...document.querySelectorAll("#grid li")].map((one) => one.getBoundingClientRect());
@@ -47,7 +47,7 @@ def moment_of(number: int) -> int:
 
 
 def month_of(number: int) -> str:
-    return f"{datetime.fromtimestamp(moment_of(number), timezone.utc):%Y-%m}"
+    return f"{datetime.fromtimestamp(moment_of(number)):%Y-%m}"
 
 
 @pytest.fixture(scope="module")

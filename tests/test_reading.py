@@ -778,7 +778,7 @@ def test_a_wrong_name_of_an_encoding_gives_way_to_the_letters(tmp_path: Path) ->
     assert RUSSIAN in words(tmp_path, "a.html", page).text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.binary(min_size=1, max_size=60))
 def test_no_bytes_are_taken_for_a_mainframe_s(data: bytes) -> None:
     try:
@@ -867,7 +867,7 @@ NAMES = st.sampled_from(["a.jpg", "a.png", "a.tga", "a.txt", "a.html", "a", "a.i
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(head=st.sampled_from(HEADS + MORE_HEADS), tail=st.binary(max_size=300), name=NAMES)
 def test_any_bytes_are_content_or_a_reason(
     head: bytes, tail: bytes, name: str, tmp_path_factory: pytest.TempPathFactory
@@ -877,7 +877,7 @@ def test_any_bytes_are_content_or_a_reason(
     assert isinstance(content, str | Seen | Words)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=st.text(alphabet=st.characters(exclude_categories=["C"]), min_size=1))
 def test_utf8_text_comes_back_as_it_was(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = put(tmp_path_factory.getbasetemp(), "any.txt", b"\xef\xbb\xbfword " + text.encode())

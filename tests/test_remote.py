@@ -201,8 +201,8 @@ def test_a_bucket_that_hangs_is_waited_for_once(
             library.index([os.fsdecode(root)])
         assert asked == [root]
         answers.set()
-        while not is_there(root):  # once it has answered it is asked again
-            time.sleep(0.01)
+    while not is_there(root):  # once it has answered it is asked again
+        time.sleep(0.01)
     assert not library.status().roots[0].offline and library.index().unchanged == 3
 
 

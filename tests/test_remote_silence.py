@@ -83,13 +83,13 @@ def way(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
     # A number of its own: for the same options fsspec would take what has asked another server.
     hasty = {
         "connect_timeout": 5,
-        "read_timeout": 1 + int(way.address[-3:]) / 1e6,
+        "read_timeout": 3 + int(way.address[-3:]) / 1e6,
         "retries": {"total_max_attempts": 1},
     }
     monkeypatch.setattr(remote, "_OPTIONS", {"s3": {"config_kwargs": hasty}})
     monkeypatch.setattr(remote, "_silence", remote._Silence())
     monkeypatch.setattr(remote, "_SILENT_SECONDS", 5.0)
-    monkeypatch.setattr(remote_presence, "PATIENCE", 2.0)
+    monkeypatch.setattr(remote_presence, "PATIENCE", 60.0)  # in which packages are loaded, on slow machines too
     with suppress(s3_server.client.exceptions.BucketAlreadyOwnedByYou):
         s3_server.client.create_bucket(Bucket="notes")
     for number in range(40):

@@ -155,7 +155,7 @@ def test_what_a_killed_run_has_begun_is_nothing(library: MadeUpLibrary) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(place=st.floats(0, 1), bit=st.integers(0, 7), cut=st.booleans())
 def test_any_damage_is_noticed_or_harmless(
     tmp_path_factory: pytest.TempPathFactory, place: float, bit: int, cut: bool

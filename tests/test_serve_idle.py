@@ -49,7 +49,7 @@ def test_what_nobody_asks_for_is_let_go_of_and_loaded_again(indexed: Path, opene
             found = search(words)
             assert found.hits
             assert len(opened) == turn
-            for _ in range(1_000):
+            for _ in range(5_000):
                 if opened[-1]() is None:
                     break
                 threading.Event().wait(0.02)

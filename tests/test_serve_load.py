@@ -132,7 +132,7 @@ class Asker:
 
 @pytest.mark.slow
 def test_every_answer_is_right_while_another_process_changes_the_library(own: Path, photos: Path) -> None:
-    with running(own / "library", cache=own / "cache") as server, ThreadPoolExecutor(CLIENTS) as threads:
+    with ThreadPoolExecutor(CLIENTS) as threads, running(own / "library", cache=own / "cache") as server:
         askers = [Asker(server, own, number) for number in range(CLIENTS)]
         places = [own / "library", own / "home", photos / "photos"]
         changing = subprocess.Popen([sys.executable, "-c", CHANGING, *map(str, places), *COMING])
@@ -152,7 +152,7 @@ def test_every_answer_is_right_while_another_process_changes_the_library(own: Pa
 
 
 def test_it_ends_in_good_order_while_many_wait(own: Path) -> None:
-    with running(own / "library", cache=own / "cache") as server, ThreadPoolExecutor(CLIENTS) as threads:
+    with ThreadPoolExecutor(CLIENTS) as threads, running(own / "library", cache=own / "cache") as server:
 
         def ask(number: int) -> Counter[int]:
             seen: Counter[int] = Counter()
@@ -173,7 +173,7 @@ def test_it_ends_in_good_order_while_many_wait(own: Path) -> None:
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="memory is read from /proc")
 def test_memory_does_not_grow_with_what_is_asked(own: Path) -> None:
     """Of 1,250 requests, most of them new, nothing is kept but the vectors of the last thousand texts."""
-    with running(own / "library", cache=own / "cache") as server, ThreadPoolExecutor(8) as threads:
+    with ThreadPoolExecutor(8) as threads, running(own / "library", cache=own / "cache") as server:
         asker = Asker(server, own, 0)
         numbers = itertools.count()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import io
 import json
@@ -18,6 +19,7 @@ import pytest
 from serving import Server, running
 
 from mmsearch import Library
+from mmsearch.cli.remedies import in_words
 
 pytest.importorskip("starlette", reason="the serve extra is not installed")
 jsonschema = pytest.importorskip("jsonschema")
@@ -128,30 +130,33 @@ def test_a_run_of_index_is_started_only_where_that_is_allowed(server: Server) ->
 
 
 def events_of(server: Server) -> Iterator[tuple[str, Any]]:
-    """The events that the server sends, one after the other."""
+    """The events that the server sends, one after the other, once it has greeted who listens."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request("GET", "/api/v1/events", headers={"Authorization": f"Bearer {server.token}"})
     answer = connection.getresponse()
     assert answer.getheader("content-type", "").startswith("text/event-stream")
-    name = ""
-    while line := answer.readline():
-        if line.startswith(b"event: "):
-            name = line[7:].strip().decode()
-        elif line.startswith(b"data: "):
-            yield name, json.loads(line[6:])
+    assert answer.readline() == b": mmsearch\n"
+
+    def events() -> Iterator[tuple[str, Any]]:
+        name = ""
+        while line := answer.readline():
+            if line.startswith(b"event: "):
+                name = line[7:].strip().decode()
+            elif line.startswith(b"data: "):
+                yield name, json.loads(line[6:])
+
+    return events()
 
 
 def test_a_run_of_index_is_followed_and_what_is_new_is_found(own: Path, photos: Path) -> None:
-    with running(own / "library", "--allow-index") as server:
+    with ThreadPoolExecutor(1) as threads, running(own / "library", "--allow-index") as server:
         events = events_of(server)
-        with ThreadPoolExecutor(1) as threads:
-            heard = threads.submit(lambda: until(events, "library"))
-            time.sleep(2)  # so that the state before is known to who listens
-            shutil.copy(photos / "photos" / "coffee.png", own / "home")
-            begun = server.send("index", {})
-            assert begun.status == 202
-            check(server, begun.json, "Job")
-            told = heard.result(timeout=60)
+        heard = threads.submit(lambda: until(events, "library"))
+        shutil.copy(photos / "photos" / "coffee.png", own / "home")
+        begun = server.send("index", {})
+        assert begun.status == 202
+        check(server, begun.json, "Job")
+        told = heard.result(timeout=120)
         assert ("job", begun.json["job"]) in [(name, data.get("job")) for name, data in told]
         assert told[-1][1]["state"] > 0
         job = ended(server, begun.json["job"])
@@ -163,6 +168,24 @@ def test_a_run_of_index_is_followed_and_what_is_new_is_found(own: Path, photos: 
             elsewhere = server.send("index", {"paths": [path]})
             assert (elsewhere.status, elsewhere.code) == (403, "refused")
         assert server.end() == (0, "")
+
+
+def test_who_listens_is_told_of_what_changes_as_soon_as_it_was_greeted(own: Path, photos: Path) -> None:
+    from mmsearch.server.rest.served import Served
+    from mmsearch.server.rest.settings import ServeSettings, new_token
+
+    with Library(own / "library") as library, library.session() as session:
+
+        async def listen() -> None:
+            served = Served(library, session, ServeSettings(new_token()), in_words)
+            events = served.events.listened(())
+            assert await anext(events) == ": mmsearch\n\n"
+            shutil.copy(photos / "photos" / "coffee.png", own / "home")
+            library.index()
+            assert "event: library" in await asyncio.wait_for(anext(events), 60)
+            served.close()
+
+        asyncio.run(listen())
 
 
 def until(events: Iterator[tuple[str, Any]], wanted: str) -> list[tuple[str, Any]]:

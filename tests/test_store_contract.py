@@ -255,7 +255,7 @@ def test_settings_are_texts_and_some_are_numbers(store: Store) -> None:
 PATHS = st.binary(min_size=1, max_size=40).filter(lambda path: b"\0" not in path).map(lambda path: b"/" + path)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(paths=st.lists(PATHS, min_size=1, max_size=8, unique=True))
 @pytest.mark.parametrize("name", STORES)
 def test_paths_are_any_bytes(name: str, paths: list[bytes], new_place: Callable[[str], str]) -> None:

@@ -230,7 +230,7 @@ def resident(indexed: Path) -> Library:
     return Library(indexed)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     taken=st.one_of(st.none(), st.datetimes(datetime(1990, 1, 1), datetime(9000, 1, 1))),
     limit=st.integers(1, 30),

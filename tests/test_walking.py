@@ -259,7 +259,7 @@ PATTERNS = st.builds(
 
 @needs_git
 @posix_only
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(lines=st.lists(PATTERNS, min_size=1, max_size=4))
 def test_ignored_is_what_git_ignores(lines: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     root = tmp_path_factory.mktemp("repo")

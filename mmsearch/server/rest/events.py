@@ -30,6 +30,7 @@ class Events:
         self._listeners: set[asyncio.Queue[str]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._has_looked = asyncio.Event()
         self.is_ending = False
         jobs.on_change = self._job_changed
 
@@ -39,13 +40,15 @@ class Events:
             raise Problem("overloaded", f"{MOST_LISTENERS} pages listen already.", {"Retry-After": "60"})
 
     async def listened(self, jobs: tuple[Job, ...]) -> AsyncIterator[str]:
-        """The events from now on, as they are sent; those of `jobs` first."""
+        """The events as they are sent, after a greeting, from which on nothing is missed; those of `jobs` first."""
         own: asyncio.Queue[str] = asyncio.Queue(_MOST_WAITING)
         self._loop = asyncio.get_running_loop()
         self._listeners.add(own)
-        if self._watching is None or self._watching.done():
-            self._watching = asyncio.create_task(self._watch())
         try:
+            if self._watching is None or self._watching.done():
+                self._has_looked = asyncio.Event()
+                self._watching = asyncio.create_task(self._watch(self._has_looked))
+            await self._has_looked.wait()
             yield ": mmsearch\n\n"
             for job in jobs:
                 yield _event("job", described(job))
@@ -61,16 +64,20 @@ class Events:
         finally:
             self._listeners.discard(own)
 
-    async def _watch(self) -> None:
+    async def _watch(self, has_looked: asyncio.Event) -> None:
         """Looks at the library's state for as long as somebody listens."""
         known: int | None = None
-        while self._listeners and not self.is_ending:
-            with suppress(MmsearchError, Problem):  # it is empty, or away; another time it may be there
-                state = (await self._turns.do(self._session.mark)).state
-                if known is not None and state != known:
-                    self._tell(_event("library", {"state": state}))
-                known = state
-            await asyncio.sleep(_SECONDS)
+        try:
+            while self._listeners and not self.is_ending:
+                with suppress(MmsearchError, Problem):  # it is empty, or away; another time it may be there
+                    state = (await self._turns.do(self._session.mark)).state
+                    if known is not None and state != known:
+                        self._tell(_event("library", {"state": state}))
+                    known = state
+                has_looked.set()
+                await asyncio.sleep(_SECONDS)
+        finally:
+            has_looked.set()
 
     def _job_changed(self, job: Job) -> None:
         if self._loop is not None:
