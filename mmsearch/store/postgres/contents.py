@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from mmsearch.records import Content, Counts, Medium
+from mmsearch.records import Content, Medium
 from mmsearch.store.postgres.details import DetailTables
-from mmsearch.store.postgres.encoded import FOUND_BY_SOUND, is_whole
+from mmsearch.store.postgres.encoded import is_whole
 from mmsearch.store.postgres.encoded_items import EncodedItemTables
 
 _OF_NO_FILE = "NOT EXISTS (SELECT FROM files WHERE files.content_id = {content})"
@@ -174,23 +174,6 @@ class ContentTables(DetailTables, EncodedItemTables):
     def has_orphans(self) -> bool:
         """Whether there are contents that no file holds, or did not hold for a while."""
         return self._one("SELECT FROM contents WHERE orphaned > 0 LIMIT 1") is not None
-
-    def counts(self, model_id: int) -> Counts:
-        """How much there is; items are those of that model."""
-        media = self._rows(
-            """SELECT medium, count(*) FROM files JOIN contents ON contents.id = content_id
-               GROUP BY medium ORDER BY medium"""
-        )
-        unread = self._rows(
-            """SELECT extension, sum(files)::bigint FROM unread GROUP BY extension ORDER BY 2 DESC, extension"""
-        )
-        (one,) = self._rows(
-            f"""SELECT (SELECT count(DISTINCT content_id) FROM files),
-                 (SELECT count(*) FROM items WHERE model_id = %s AND content_id IN (SELECT content_id FROM files)),
-                 (SELECT count(*) FROM failures WHERE NOT {FOUND_BY_SOUND})""",
-            (model_id,),
-        )
-        return Counts(dict(media), contents=one[0], items=one[1], failures=one[2], unread=dict(unread))
 
     def some_pictures(self, most: int) -> list[bytes]:
         """The paths of so many pictures, drawn from all of the library."""

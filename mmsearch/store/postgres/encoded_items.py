@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from mmsearch.records import EncodedItem, Locator, Medium, Modality, Remark
+from mmsearch.records import EncodedItem, Medium, Modality, Remark
 from mmsearch.store.postgres.connecting import HalfVector
 from mmsearch.store.postgres.schema import LOCKS, NUMBERING
 from mmsearch.store.postgres.spaces import SpaceTables
+from mmsearch.store.rows import row_of_locator
 
 # Of remarks: a model left passages out, some of which it would take if it might have more of them.
 _THINNED = "model_id = %s AND left_out > 0 AND most < %s"
@@ -147,7 +147,10 @@ class EncodedItemTables(SpaceTables):
                 if content_id in self._new_media:
                     self._noted.add(space)
         columns = [
-            (ordinal, ordinal == last, item.modality, item.source, item.text, *_of_locator(item.locator))
+            (
+                *(ordinal, ordinal == last, item.modality, item.source, item.text),
+                *(*row_of_locator(item.locator), item.locator.part_name),
+            )
             for ordinal, item in enumerate(items, start=first)
         ]
         self._run_later(
@@ -204,10 +207,3 @@ class EncodedItemTables(SpaceTables):
         if removed:
             self._run("UPDATE settings SET value = (value::bigint + %s)::text WHERE key = 'items_removed'", (removed,))
         return removed
-
-
-def _of_locator(locator: Locator) -> tuple[object, ...]:
-    """The values of the columns start, end, line, page, region, time_from and time_to, and the part's name."""
-    region = None if locator.region is None else json.dumps(locator.region)
-    times = locator.time or (None, None)
-    return (locator.start, locator.end, locator.line, locator.page, region, *times, locator.part_name)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from mmsearch.files.paths import extension_of
-from mmsearch.records import Failure, FileState, KnownFile, KnownFiles, Root
-from mmsearch.store.postgres.connected import NOW, Connected, Row, Values
+from mmsearch.records import Counts, Failure, FileState, KnownFiles, Root
+from mmsearch.store.postgres.connected import NOW, Connected, Values
 from mmsearch.store.postgres.encoded import FOUND_BY_SOUND, is_whole
 from mmsearch.store.postgres.folders import below, ranges_below
+from mmsearch.store.rows import ROOT_COLUMNS, known_files, root_of_row, written_extension, written_mounts
 
-_ROOT_COLUMNS = "id, path, rules, changed, mounts, absent"
 # Files that are asked for at a time, of roots that may have millions.
 _PAGE = 20_000
 
@@ -24,11 +21,11 @@ class FileTables(Connected):
     longest_path = 2_600
 
     def roots(self) -> list[Root]:
-        return [_root(row) for row in self._rows(f"SELECT {_ROOT_COLUMNS} FROM roots ORDER BY path")]
+        return [root_of_row(row) for row in self._rows(f"SELECT {ROOT_COLUMNS} FROM roots ORDER BY path")]
 
     def put_root(self, path: bytes, rules: str) -> Root:
         """Adds a root or replaces its rules."""
-        asked = f"SELECT {_ROOT_COLUMNS} FROM roots WHERE path = %s"
+        asked = f"SELECT {ROOT_COLUMNS} FROM roots WHERE path = %s"
         row = self._one(asked, (path,))
         if row is None or row[2] != rules:  # so that a run that changes nothing writes nothing
             self._run(
@@ -37,11 +34,10 @@ class FileTables(Connected):
                 (path, rules),
             )
             (row,) = self._rows(asked, (path,))
-        return _root(row)
+        return root_of_row(row)
 
     def set_mounts(self, root_id: int, mounts: Iterable[bytes]) -> None:
-        written = json.dumps([os.fsdecode(mount) for mount in mounts])
-        self._run("UPDATE roots SET mounts = %s WHERE id = %s", (written, root_id))
+        self._run("UPDATE roots SET mounts = %s WHERE id = %s", (written_mounts(mounts), root_id))
 
     def set_absent(self, root_id: int, count: int) -> None:
         self._run("UPDATE roots SET absent = %s WHERE id = %s", (count, root_id))
@@ -63,24 +59,16 @@ class FileTables(Connected):
 
         A file that other `readers` than these could not read has failed in another state than it has now.
         """
-        rows = self._rows(
-            """SELECT path, id, root_id, size, mtime_ns, false, ctime_ns FROM files WHERE path = ANY(%s::bytea[])""",
+        files = self._rows(
+            "SELECT path, id, root_id, size, mtime_ns, false, ctime_ns FROM files WHERE path = ANY(%s::bytea[])",
             (list(paths),),
         )
-        known = {row[0]: KnownFile._make(row[1:]) for row in rows}
-        found = KnownFiles(known, set(), set())
-        for path, number, root_id, size, mtime_ns, of_model in self._rows(
+        failures = self._rows(
             """SELECT path, id, root_id, CASE WHEN readers IS NOT DISTINCT FROM %s THEN size ELSE -1 END, mtime_ns,
                  model_id FROM failures WHERE path = ANY(%s::bytea[])""",
             (readers, list(paths)),
-        ):
-            if of_model is not None:
-                found.not_encoded.add(number)
-            if of_model in (None, model_id):
-                file = known.setdefault(path, KnownFile(number, root_id, size, mtime_ns, True))
-                if of_model == model_id and (file.size, file.mtime_ns) == (size, mtime_ns):
-                    found.failing.add(path)
-        return found
+        )
+        return known_files(files, failures, model_id)
 
     def files_of_root(self, root: Root, folder: bytes | None = None) -> Iterator[tuple[int, bytes]]:
         """The id and path of each file that this root brought, all of which lie below it; or those below `folder`."""
@@ -130,7 +118,7 @@ class FileTables(Connected):
                   AND NOT {is_whole("%(content)s", "models.id")}""",
             {
                 "path": file.path,
-                "extension": _text(extension_of(file.path)),
+                "extension": written_extension(file.path),
                 "root": file.root_id,
                 "content": content_id,
                 "size": file.size,
@@ -240,24 +228,25 @@ class FileTables(Connected):
         )
         return {row[0]: row[1] for row in rows}
 
+    def counts(self, model_id: int) -> Counts:
+        """How much there is; items are those of that model."""
+        media = self._rows(
+            """SELECT medium, count(*) FROM files JOIN contents ON contents.id = content_id
+               GROUP BY medium ORDER BY medium"""
+        )
+        ((contents, items, failures),) = self._rows(
+            f"""SELECT (SELECT count(DISTINCT content_id) FROM files),
+                 (SELECT count(*) FROM items WHERE model_id = %s AND content_id IN (SELECT content_id FROM files)),
+                 (SELECT count(*) FROM failures WHERE NOT {FOUND_BY_SOUND})""",
+            (model_id,),
+        )
+        return Counts(dict(media), contents, items, failures, self.unread())
+
     def put_unread(self, root_id: int, counts: Mapping[str, int]) -> None:
         """Keeps how many files of each extension a walk of the root came upon that no reader takes."""
-        told: dict[str, int] = {}
-        for extension, files in counts.items():  # those that are no text are one then
-            told[_text(extension)] = told.get(_text(extension), 0) + files
         self._run("DELETE FROM unread WHERE root_id = %s", (root_id,))
         self._run(
             """INSERT INTO unread (root_id, extension, files)
                SELECT %s, * FROM unnest(%s::text[], %s::bigint[])""",
-            (root_id, list(told), list(told.values())),
+            (root_id, list(counts), list(counts.values())),
         )
-
-
-def _root(row: Row) -> Root:
-    number, path, rules, changed, mounts, absent = row
-    return Root(number, path, rules, changed, tuple(os.fsencode(mount) for mount in json.loads(mounts)), absent)
-
-
-def _text(extension: str) -> str:
-    """An extension as a text that any program can read: bytes that are no UTF-8 are replaced."""
-    return os.fsencode(extension).decode("utf-8", "replace")

@@ -19,7 +19,7 @@ from mmsearch.records import (
 )
 from mmsearch.store.postgres.connected import Connected, Row
 from mmsearch.store.postgres.filters import contents_joined, filter_condition, items_in_files
-from mmsearch.store.rows import OF_DETAILS, OF_SIDECARS, found_item
+from mmsearch.store.rows import OF_DETAILS, OF_SIDECARS, found_item, items_by_modality
 
 # Passages that are asked for at a time.
 _BATCH = 2_000
@@ -105,10 +105,7 @@ class ItemTables(Connected):
                WHERE contents.digest = %s AND items.model_id = %s ORDER BY items.modality, items.id""",
             (digest, model_id),
         )
-        found: dict[Modality, list[int]] = {}
-        for modality, item_id in rows:
-            found.setdefault(modality, []).append(item_id)
-        return {modality: np.array(item_ids, np.int64) for modality, item_ids in found.items()}
+        return items_by_modality(rows)
 
     def items_of_contents(self, digests: Iterable[bytes]) -> set[int]:
         """The ids of all items of those contents."""

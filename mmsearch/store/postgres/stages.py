@@ -5,14 +5,13 @@ Items of a stage come behind those that the reader's parts made, if any, of a co
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 
 from mmsearch.records import EncodedItem, Failure, FileToRead, Part, StageCounts, StageState
 from mmsearch.store.postgres.connected import NOW
 from mmsearch.store.postgres.contents import ContentTables
 from mmsearch.store.postgres.encoded import is_whole
-from mmsearch.store.rows import locator_of
+from mmsearch.store.rows import locator_of, row_of_stage_part
 
 # Items that are of a stage with that source: parts that a reader found may have the same one, and come before.
 _OF_STAGE = """items.source = {source} AND items.ordinal > coalesce((SELECT max(own.ordinal) FROM items AS own
@@ -40,11 +39,7 @@ class StageTables(ContentTables):
                 WHERE contents.medium = ANY(%(media)s::text[]) AND NOT {_IS_READ}
                   AND files.root_id = ANY(%(roots)s::bigint[])
                   AND {is_whole("contents.id", "%(model)s")} ORDER BY files.path""",
-            {
-                **_named(stage),
-                "roots": list(root_ids),
-                "model": model_id,
-            },
+            {**_named(stage), "roots": list(root_ids), "model": model_id},
         )
         return [FileToRead(*row) for row in rows]
 
@@ -69,7 +64,7 @@ class StageTables(ContentTables):
                   failure = excluded.failure, noted = excluded.noted""",
             named,
         )
-        rows = [_row_of(part) for part in parts]
+        rows = [row_of_stage_part(part) for part in parts]
         if rows:
             self._run(
                 """INSERT INTO stage_parts
@@ -168,10 +163,3 @@ def _named(stage: StageState) -> dict[str, object]:
         "source": stage.source,
         "media": list(stage.media),
     }
-
-
-def _row_of(part: Part) -> tuple[object, ...]:
-    """The values of the columns page, region, time_from, time_to, part_name and text."""
-    place = part.locator
-    region = None if place.region is None else json.dumps(place.region)
-    return (place.page, region, *(place.time or (None, None)), place.part_name, part.payload)

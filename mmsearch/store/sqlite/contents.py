@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mmsearch.records import Content, Counts, EncodedItem, Locator, Medium, Modality, Remark
+from mmsearch.records import Content, EncodedItem, Medium, Modality, Remark
+from mmsearch.store.rows import row_of_locator
 from mmsearch.store.sqlite.details import DetailTables
-from mmsearch.store.sqlite.encoded import FOUND_BY_SOUND, is_whole
+from mmsearch.store.sqlite.encoded import is_whole
 from mmsearch.store.sqlite.signing import checksums
 
 # Of remarks: a model left passages out, some of which it would take if it might have more of them.
@@ -253,7 +254,7 @@ class ContentTables(DetailTables):
                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
                 (
                     content_id, model_id, item.modality, item.source, ordinal, int(ordinal == last),
-                    *_of_locator(item.locator), item.text,
+                    *row_of_locator(item.locator), item.text,
                 ),
             )  # fmt: skip
             item_ids.append(int(cursor.lastrowid or 0))
@@ -343,23 +344,6 @@ class ContentTables(DetailTables):
         """Says that there may be files that the models of the library have not encoded."""
         self.connection.execute("UPDATE models SET may_lack_files = 1")
 
-    def counts(self, model_id: int) -> Counts:
-        """How much there is; items are those of that model."""
-        media = self.connection.execute(
-            """SELECT medium, count(*) FROM files JOIN contents ON contents.id = content_id
-               GROUP BY medium ORDER BY medium"""
-        ).fetchall()
-        unread = self.connection.execute(
-            "SELECT extension, sum(files) FROM unread GROUP BY extension ORDER BY sum(files) DESC, extension"
-        ).fetchall()
-        one = self.connection.execute(
-            f"""SELECT (SELECT count(DISTINCT content_id) FROM files),
-                 (SELECT count(*) FROM items WHERE model_id = ? AND content_id IN (SELECT content_id FROM files)),
-                 (SELECT count(*) FROM failures WHERE NOT {FOUND_BY_SOUND})""",
-            (model_id,),
-        ).fetchone()
-        return Counts(dict(media), contents=one[0], items=one[1], failures=one[2], unread=dict(unread))
-
     def some_pictures(self, most: int) -> list[bytes]:
         """The paths of so many pictures, drawn from all of the library."""
         rows = self.connection.execute(
@@ -368,9 +352,3 @@ class ContentTables(DetailTables):
             (most,),
         )
         return [row[0] for row in rows]
-
-
-def _of_locator(locator: Locator) -> tuple[object, ...]:
-    """The values of the columns start, end, line, page, region, time_from and time_to."""
-    region = None if locator.region is None else json.dumps(locator.region)
-    return (locator.start, locator.end, locator.line, locator.page, region, *(locator.time or (None, None)))

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mmsearch.files.paths import extension_of
-from mmsearch.records import Failure, FileState, KnownFile, KnownFiles, Root
+from mmsearch.records import Counts, Failure, FileState, KnownFiles, Root
+from mmsearch.store.rows import ROOT_COLUMNS, known_files, root_of_row, written_extension, written_mounts
 from mmsearch.store.sqlite.connected import Connected
 from mmsearch.store.sqlite.encoded import FOUND_BY_SOUND, is_whole
 from mmsearch.store.sqlite.filters import below
 from mmsearch.store.times import now
-
-_ROOT_COLUMNS = "id, path, rules, changed, mounts, absent"
 
 
 class FileTables(Connected):
     """What lies where. What writes does so within the caller's transaction."""
 
     def roots(self) -> list[Root]:
-        rows = self.connection.execute(f"SELECT {_ROOT_COLUMNS} FROM roots ORDER BY path")
-        return [_root(row) for row in rows]
+        rows = self.connection.execute(f"SELECT {ROOT_COLUMNS} FROM roots ORDER BY path")
+        return [root_of_row(row) for row in rows]
 
     def put_root(self, path: bytes, rules: str) -> Root:
         """Adds a root or replaces its rules."""
@@ -31,12 +27,11 @@ class FileTables(Connected):
                ON CONFLICT (path) DO UPDATE SET rules = excluded.rules WHERE rules <> excluded.rules""",
             (path, rules, now()),
         )
-        row = self.connection.execute(f"SELECT {_ROOT_COLUMNS} FROM roots WHERE path = ?", (path,)).fetchone()
-        return _root(row)
+        row = self.connection.execute(f"SELECT {ROOT_COLUMNS} FROM roots WHERE path = ?", (path,)).fetchone()
+        return root_of_row(row)
 
     def set_mounts(self, root_id: int, mounts: Iterable[bytes]) -> None:
-        written = json.dumps([os.fsdecode(mount) for mount in mounts])
-        self.connection.execute("UPDATE roots SET mounts = ? WHERE id = ?", (written, root_id))
+        self.connection.execute("UPDATE roots SET mounts = ? WHERE id = ?", (written_mounts(mounts), root_id))
 
     def set_absent(self, root_id: int, count: int) -> None:
         self.connection.execute("UPDATE roots SET absent = ? WHERE id = ?", (count, root_id))
@@ -63,23 +58,15 @@ class FileTables(Connected):
         A file that other `readers` than these could not read has failed in another state than it has now.
         """
         places = ", ".join("?" * len(paths))
-        rows = self.connection.execute(
+        files = self.connection.execute(
             f"SELECT path, id, root_id, size, mtime_ns, 0, ctime_ns FROM files WHERE path IN ({places})", paths
         )
-        known = {row[0]: KnownFile._make(row[1:]) for row in rows}
-        found = KnownFiles(known, set(), set())
-        for path, number, root_id, size, mtime_ns, of_model in self.connection.execute(
+        failures = self.connection.execute(
             f"""SELECT path, id, root_id, CASE WHEN readers IS ? THEN size ELSE -1 END, mtime_ns, model_id
                 FROM failures WHERE path IN ({places})""",
             (readers, *paths),
-        ):
-            if of_model is not None:
-                found.not_encoded.add(number)
-            if of_model in (None, model_id):
-                file = known.setdefault(path, KnownFile(number, root_id, size, mtime_ns, True))
-                if of_model == model_id and (file.size, file.mtime_ns) == (size, mtime_ns):
-                    found.failing.add(path)
-        return found
+        )
+        return known_files(files, failures, model_id)
 
     def files_of_root(self, root: Root, folder: bytes | None = None) -> Iterator[tuple[int, bytes]]:
         """The id and path of each file that this root brought, all of which lie below it; or those below `folder`."""
@@ -116,7 +103,7 @@ class FileTables(Connected):
                VALUES (?, ?, ?, ?, ?, ?, ?)
                ON CONFLICT (path) DO UPDATE SET root_id = excluded.root_id, content_id = excluded.content_id,
                  size = excluded.size, mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns""",
-            (path, _text(extension_of(path)), file.root_id, content_id, size, mtime_ns, file.ctime_ns),
+            (path, written_extension(path), file.root_id, content_id, size, mtime_ns, file.ctime_ns),
         )
         self.connection.execute(
             f"""DELETE FROM failures WHERE path = ?1 AND (model_id IS NULL OR size <> ?2 OR mtime_ns <> ?3
@@ -232,24 +219,24 @@ class FileTables(Connected):
         )
         return dict(rows.fetchall())
 
+    def counts(self, model_id: int) -> Counts:
+        """How much there is; items are those of that model."""
+        media = self.connection.execute(
+            """SELECT medium, count(*) FROM files JOIN contents ON contents.id = content_id
+               GROUP BY medium ORDER BY medium"""
+        ).fetchall()
+        contents, items, failures = self.connection.execute(
+            f"""SELECT (SELECT count(DISTINCT content_id) FROM files),
+                 (SELECT count(*) FROM items WHERE model_id = ? AND content_id IN (SELECT content_id FROM files)),
+                 (SELECT count(*) FROM failures WHERE NOT {FOUND_BY_SOUND})""",
+            (model_id,),
+        ).fetchone()
+        return Counts(dict(media), contents, items, failures, self.unread())
+
     def put_unread(self, root_id: int, counts: Mapping[str, int]) -> None:
         """Keeps how many files of each extension a walk of the root came upon that no reader takes."""
         self.connection.execute("DELETE FROM unread WHERE root_id = ?", (root_id,))
         self.connection.executemany(
             "INSERT INTO unread (root_id, extension, files) VALUES (?, ?, ?)",
-            ((root_id, _text(extension), files) for extension, files in counts.items()),
+            ((root_id, extension, files) for extension, files in counts.items()),
         )
-
-
-def _root(row: tuple[int, bytes, str, str | None, str, int]) -> Root:
-    number, path, rules, changed, mounts, absent = row
-    try:
-        folders = tuple(os.fsencode(mount) for mount in json.loads(mounts))
-    except (ValueError, TypeError):  # damaged: they are noted again by the next run
-        folders = ()
-    return Root(number, path, rules, changed, folders, absent)
-
-
-def _text(extension: str) -> str:
-    """An extension as a text that any program can read: bytes that are no UTF-8 are replaced."""
-    return os.fsencode(extension).decode("utf-8", "replace")

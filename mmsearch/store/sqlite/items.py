@@ -29,7 +29,7 @@ from mmsearch.records import (
 )
 from mmsearch.store.checksums import vector_checksums
 from mmsearch.store.companions import IS_COMPANION, IS_PICTURE, STEM
-from mmsearch.store.rows import OF_DETAILS, OF_SIDECARS, found_item
+from mmsearch.store.rows import OF_DETAILS, OF_SIDECARS, found_item, items_by_modality
 from mmsearch.store.sqlite.connected import Connected
 from mmsearch.store.sqlite.filters import MOMENT, filter_condition, said
 from mmsearch.store.sqlite.signing import is_sound
@@ -136,10 +136,7 @@ class ItemTables(Connected):
                WHERE contents.digest = ? AND items.model_id = ? ORDER BY items.modality, items.id""",
             (digest, model_id),
         ).fetchall()
-        found: dict[Modality, list[int]] = {}
-        for modality, item_id in rows:
-            found.setdefault(modality, []).append(item_id)
-        return {modality: np.array(item_ids, np.int64) for modality, item_ids in found.items()}
+        return items_by_modality(rows)
 
     def items_of_contents(self, digests: Iterable[bytes]) -> set[int]:
         """The ids of all items of those contents."""

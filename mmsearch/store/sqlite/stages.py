@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from mmsearch.records import EncodedItem, Failure, FileToRead, Part, StageCounts, StageState
-from mmsearch.store.rows import locator_of
+from mmsearch.store.rows import locator_of, row_of_stage_part
 from mmsearch.store.sqlite.contents import ContentTables
 from mmsearch.store.sqlite.encoded import is_whole
 from mmsearch.store.times import now
@@ -65,16 +65,11 @@ class StageTables(ContentTables):
                VALUES (?, ?, ?, ?, ?, ?)""",
             (content_id, stage.name, stage.version, len(parts), failure, now()),
         )
-        for ordinal, part in enumerate(parts):
-            place = part.locator
-            region = None if place.region is None else json.dumps(place.region)
-            time = place.time or (None, None)
-            execute(
-                """INSERT INTO stage_parts
-                     (content_id, stage, ordinal, page, region, time_from, time_to, part_name, text)
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-                (content_id, stage.name, ordinal, place.page, region, *time, place.part_name, part.payload),
-            )
+        self.connection.executemany(
+            """INSERT INTO stage_parts (content_id, stage, ordinal, page, region, time_from, time_to, part_name, text)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            ((content_id, stage.name, ordinal, *row_of_stage_part(part)) for ordinal, part in enumerate(parts)),
+        )
 
     def _number_anew(self, content_id: int) -> None:
         """Closes the gap that items which are gone have left behind the last ones of the reader."""
