@@ -87,6 +87,16 @@ def packed(vectors: FloatMatrix) -> bytes:
     return rows.tobytes()
 
 
+def stored_form(bank: QueryBank) -> tuple[str, bytes]:
+    """How stores keep a bank: its name, 32 hexadecimal digits made of all of it, and its vectors as `packed`."""
+    import xxhash
+
+    vectors = packed(bank.vectors)
+    digest = xxhash.xxh3_128(vectors)
+    digest.update(repr((bank.sharpness, bank.centre)).encode())
+    return digest.hexdigest(), vectors
+
+
 def unpacked(rows: bytes, dimension: int) -> FloatMatrix:
     """What `packed` made, brought back to unit length.
 

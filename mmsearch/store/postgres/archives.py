@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from mmsearch.records import KnownArchive, KnownMember
 from mmsearch.store.postgres.connected import Connected
-from mmsearch.store.postgres.folders import below
+from mmsearch.store.postgres.filters import below
 from mmsearch.store.rows import ARCHIVE_COLUMNS, archive_of_row, members_of_rows, row_of_archive
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mmsearch.records import Details, FileFacts, Medium, Root
 from mmsearch.store.postgres.connected import Connected
-from mmsearch.store.postgres.folders import below
+from mmsearch.store.postgres.filters import below
 from mmsearch.store.rows import DETAIL_COLUMNS, row_of_details
 
 _NAMED, _PLACES = ", ".join(DETAIL_COLUMNS), ", ".join(["%s"] * len(DETAIL_COLUMNS))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mmsearch.records import Counts, Failure, FileState, KnownFiles, Root
+from mmsearch.store.conditions import ranges_below
 from mmsearch.store.postgres.connected import NOW, Connected, Values
 from mmsearch.store.postgres.encoded import FOUND_BY_SOUND, is_whole
-from mmsearch.store.postgres.folders import below, ranges_below
+from mmsearch.store.postgres.filters import below
 from mmsearch.store.rows import ROOT_COLUMNS, known_files, root_of_row, written_extension, written_mounts
 
 # Files that are asked for at a time, of roots that may have millions.

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 import psycopg
 
 from mmsearch.store.postgres.connected import Row
-from mmsearch.store.postgres.folders import below
+from mmsearch.store.postgres.filters import below
 from mmsearch.store.postgres.holders import ROOT_LOCKS, runs
 from mmsearch.store.postgres.pauses import PauseTables, is_paused
 from mmsearch.store.postgres.schema import LOCKS, NUMBERING

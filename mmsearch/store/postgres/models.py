@@ -73,19 +73,15 @@ class ModelTables(Connected):
 
     def put_query_bank(self, model_id: int, bank: QueryBank) -> None:
         """Gives the model that query bank, in the place of an earlier one."""
-        import xxhash
+        from mmsearch.encoding.query_bank import stored_form
 
-        from mmsearch.encoding.query_bank import packed
-
-        vectors = packed(bank.vectors)
-        digest = xxhash.xxh3_128(vectors)
-        digest.update(repr((bank.sharpness, bank.centre)).encode())
+        name, vectors = stored_form(bank)
         self._run(
             """INSERT INTO query_banks (model_id, fingerprint, sharpness, centre, vectors)
                VALUES (%s, %s, %s, %s, %s)
                ON CONFLICT (model_id) DO UPDATE SET fingerprint = excluded.fingerprint,
                  sharpness = excluded.sharpness, centre = excluded.centre, vectors = excluded.vectors""",
-            (model_id, digest.hexdigest(), float(bank.sharpness), float(bank.centre), vectors),
+            (model_id, name, float(bank.sharpness), float(bank.centre), vectors),
         )
 
     def adapters(self, adapter_id: int | None = None) -> list[StoredAdapter]:

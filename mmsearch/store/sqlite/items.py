@@ -29,9 +29,10 @@ from mmsearch.records import (
 )
 from mmsearch.store.checksums import vector_checksums
 from mmsearch.store.companions import IS_COMPANION, IS_PICTURE, STEM
+from mmsearch.store.conditions import said
 from mmsearch.store.rows import OF_DETAILS, OF_SIDECARS, found_item, items_by_modality
 from mmsearch.store.sqlite.connected import Connected
-from mmsearch.store.sqlite.filters import MOMENT, filter_condition, said
+from mmsearch.store.sqlite.filters import MOMENT, filter_condition
 from mmsearch.store.sqlite.signing import is_sound
 
 # Compared at a time.

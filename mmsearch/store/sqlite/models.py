@@ -80,17 +80,13 @@ class ModelTables(Connected):
 
     def put_query_bank(self, model_id: int, bank: QueryBank) -> None:
         """Gives the model that query bank, in the place of an earlier one."""
-        import xxhash
+        from mmsearch.encoding.query_bank import stored_form
 
-        from mmsearch.encoding.query_bank import packed
-
-        vectors = packed(bank.vectors)
-        digest = xxhash.xxh3_128(vectors)
-        digest.update(repr((bank.sharpness, bank.centre)).encode())
+        name, vectors = stored_form(bank)
         self.connection.execute(
             """INSERT OR REPLACE INTO query_banks (model_id, fingerprint, sharpness, centre, vectors)
                VALUES (?, ?, ?, ?, x'')""",
-            (model_id, digest.hexdigest(), float(bank.sharpness), float(bank.centre)),
+            (model_id, name, float(bank.sharpness), float(bank.centre)),
         )
         # A row that has a checksum already stays where it is when it gets another: its pages are written once.
         self.connection.execute("UPDATE query_banks SET vectors = ? WHERE model_id = ?", (vectors, model_id))
