@@ -16,7 +16,7 @@ from mmsearch.evaluation.embedding import embed
 from mmsearch.evaluation.models import stored_vectors
 from mmsearch.nearest.spaces import ModelInUse
 from mmsearch.records import Progress
-from mmsearch.searching import scoring as calibration
+from mmsearch.searching import scoring
 from mmsearch.store.adapters import (
     adapter_in_use,
     add_adapter,
@@ -74,7 +74,7 @@ def train_adapter(store: Store, in_use: ModelInUse, encoder: Encoder, training: 
     )
     recipe = training.recipe or AdapterRecipe()
     maps, report = fit_adapter(embedded, recipe, on_progress=tell)
-    noise = encoder.encode("text", calibration.noise_queries())
+    noise = encoder.encode("text", scoring.noise_queries())
     adapter = trained_adapter(training.name, 0, in_use.model.fingerprint, maps, encoder.calibration, embedded, noise)
     return TrainedAdapter(adapter, report, {"dataset": training.dataset.name, "recipe": asdict(recipe)})
 
