@@ -1,6 +1,6 @@
 """A year of deleted and replaced files: does the graph stay as good as a new one, and does the room come back?
 
-    python benchmarks/churn.py --rows 20000 --rounds 24 --share 0.1
+    python -m benchmarks.churn --rows 20000 --rounds 24 --share 0.1
 
 Each round drops a share of all files and adds as many others, and brings the derived files up to date as an index run
 does. The vectors are clustered: random directions around random centres, as near to them as photos of one thing are to
