@@ -122,7 +122,6 @@ class Connected:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All writes within become durable together, or none does. The library is in another state after them."""
         try:
             self._run("BEGIN")
             self._waiting = []
@@ -153,7 +152,6 @@ class Connected:
 
     @contextmanager
     def one_state(self) -> Iterator[None]:
-        """What is read within is all of one state of the library, whatever is written meanwhile."""
         self._run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         self._in_one_state, self._read_at = True, None
         try:
@@ -184,7 +182,6 @@ class Connected:
         return self._kept
 
     def state(self) -> tuple[str, int]:
-        """The library's id, and a number that rises with each transaction that writes something."""
         row = self._one(
             """SELECT (SELECT value FROM settings WHERE key = 'library_id'),
                  (SELECT value::bigint FROM settings WHERE key = 'state')"""
@@ -207,7 +204,6 @@ class Connected:
         return None if row is None else str(row[0])
 
     def number_setting(self, key: str) -> int:
-        """That setting as a whole number; 0 where there is none, or what is no number."""
         try:
             return int(self.setting(key) or 0)
         except ValueError:
@@ -224,9 +220,7 @@ class Connected:
         self._run("DELETE FROM settings WHERE key = %s", (key,))
 
     def remove_settings_of(self, fingerprint: str) -> None:
-        """Forgets the records of the files that were derived from that model's vectors."""
         self._run("DELETE FROM settings WHERE key LIKE '%% ' || %s || '-%%'", (fingerprint[:16],))
 
     def items_removed(self) -> int:
-        """How many items were ever removed: tells a derived file how many of its rows may be dead."""
         return self.number_setting("items_removed")

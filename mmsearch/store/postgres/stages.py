@@ -29,10 +29,6 @@ class StageTables(ContentTables):
     """What stages have read. What writes does so within the caller's transaction."""
 
     def files_to_read(self, stage: StageState, root_ids: Iterable[int], model_id: int) -> list[FileToRead]:
-        """Files of those roots that the stage has not read in this version, and the model has encoded, by path.
-
-        Of a content that several files hold all are there.
-        """
         rows = self._rows(
             f"""SELECT contents.id, files.path, files.size, files.mtime_ns
                 FROM files JOIN contents ON contents.id = files.content_id
@@ -46,9 +42,6 @@ class StageTables(ContentTables):
     def put_stage(
         self, content_id: int, stage: StageState, parts: Sequence[Part] = (), failure: str | None = None
     ) -> None:
-        """Says what texts the stage found in a content, or why it could not read it, in the place of what it found
-        before: items of that leave, of all models.
-        """
         named = {**_named(stage), "content": content_id, "parts": len(parts), "failure": failure}
         self._remove_items(
             f"items.content_id = %s AND {_OF_STAGE.format(source='%s')}",
@@ -86,9 +79,6 @@ class StageTables(ContentTables):
         )
 
     def contents_to_encode(self, stage: StageState, model_id: int) -> list[int]:
-        """The contents of which the stage has found texts that the model has not encoded, and has encoded the rest; but
-        for those of which it is noted that it cannot.
-        """
         rows = self._rows(
             f"""SELECT content_id FROM stages
                 WHERE stage = %(stage)s AND parts > 0 AND {is_whole("stages.content_id", "%(model)s")}
@@ -102,7 +92,6 @@ class StageTables(ContentTables):
         return [row[0] for row in rows]
 
     def stage_parts(self, content_id: int, stage: StageState) -> list[Part]:
-        """The texts that the stage found in a content, in their order."""
         rows = self._rows(
             """SELECT text, page, region, time_from, time_to, part_name FROM stage_parts
                WHERE content_id = %s AND stage = %s ORDER BY ordinal""",
@@ -111,14 +100,12 @@ class StageTables(ContentTables):
         return [Part("text", row[0], locator_of(*row[1:]), stage.source) for row in rows]
 
     def add_stage_items(self, content_id: int, model_id: int, items: Sequence[EncodedItem]) -> None:
-        """Stores the items that a model made of what a stage found in a content, which is whole."""
         stored = self._number(
             "SELECT count(*) FROM items WHERE content_id = %s AND model_id = %s", (content_id, model_id)
         )
         self._insert_items(content_id, model_id, items, stored)
 
     def note_texts_not_encoded(self, content_id: int, stage: StageState, model_id: int, reason: str) -> list[bytes]:
-        """Says that the model cannot encode what the stage found in a content. Returns the paths of its files."""
         self._run(
             f"""INSERT INTO stages (content_id, stage, version, parts, failure, noted)
                 VALUES (%(content)s, {_NOT_ENCODED}, %(version)s, 0, %(reason)s, {NOW})
@@ -130,7 +117,6 @@ class StageTables(ContentTables):
         return [row[0] for row in rows]
 
     def stage_counts(self, stage: StageState) -> StageCounts:
-        """How many files of the stage's media it has read, in how many it found texts, could not read, has not read."""
         (row,) = self._rows(
             f"""SELECT count(*) FILTER (WHERE stages.stage IS NOT NULL AND stages.failure IS NULL),
                   count(*) FILTER (WHERE stages.parts > 0), count(*) FILTER (WHERE stages.failure IS NOT NULL),
@@ -143,7 +129,6 @@ class StageTables(ContentTables):
         return StageCounts(*row)
 
     def stage_failures(self, stage: StageState) -> list[Failure]:
-        """The files that the stage could not read, or what it found there a model not encode, by path."""
         rows = self._rows(
             f"""SELECT path, failure, noted FROM stages JOIN files ON files.content_id = stages.content_id
                 WHERE (stage = %(stage)s OR {_NOTES_OF_STAGE}) AND failure IS NOT NULL ORDER BY path, stage""",
@@ -152,7 +137,6 @@ class StageTables(ContentTables):
         return [Failure(*row) for row in rows]
 
     def forget_stage_failures(self) -> None:
-        """Says that no stage has read what it could not read, and that no model has failed over what one found."""
         self._run("DELETE FROM stages WHERE failure IS NOT NULL")
 
 

@@ -47,7 +47,6 @@ class WordTables(Connected):
     """What is found by its words. Of these methods `renew_words`, `settle_words` and `merge_words` write."""
 
     def has_words(self) -> bool:
-        """Whether there is a word index."""
         return self._of_state(INDEXED, lambda: self.setting(INDEXED)) == str(WORDS_VERSION)
 
     def documents_known(self) -> int:
@@ -60,9 +59,6 @@ class WordTables(Connected):
         return self._of_state("documents", lambda: self._number(f"SELECT {' + '.join(counts)}"))
 
     def documents_with(self, words: Sequence[AskedWord], most: int) -> tuple[list[int], list[int]]:
-        """The ids, ascending, of files whose names, folders or details hold all of the words, and of items whose texts
-        or part names do; the first `most` of each.
-        """
         (found,) = self.documents_with_each([words], most)
         return found
 
@@ -101,10 +97,6 @@ class WordTables(Connected):
         return [(sorted(files), sorted(items)) for files, items in found]
 
     def items_in_files_with(self, named: Sequence[AskedWord], said: Sequence[AskedWord], most: int) -> list[int]:
-        """The ids of items whose documents hold all of `said`, in files whose documents hold all of `named`.
-
-        No more than `most`, of the first 20,000 documents of either kind.
-        """
         rows = self._rows(
             """WITH named AS MATERIALIZED (SELECT file_id FROM file_words WHERE words @@ %s::tsquery LIMIT %s),
                  said AS MATERIALIZED (SELECT DISTINCT item_id FROM item_words WHERE words @@ %s::tsquery LIMIT %s)
@@ -115,14 +107,12 @@ class WordTables(Connected):
         return [row[0] for row in rows]
 
     def files_named(self, word: AskedWord, most: int) -> list[int]:
-        """The ids of files in whose names, folders, titles, keywords or places that word stands; the first `most`."""
         rows = self._rows(
             "SELECT file_id FROM file_words WHERE words @@ %s::tsquery LIMIT %s", (_match(word, _IN_NAME), most)
         )
         return [row[0] for row in rows]
 
     def holds_any(self, words: Sequence[AskedWord]) -> bool:
-        """Whether a document holds one of the words."""
         asked = " | ".join(map(_match, words))
         rows = self._rows(
             """SELECT EXISTS (SELECT 1 FROM file_words WHERE words @@ %s::tsquery)
@@ -132,7 +122,6 @@ class WordTables(Connected):
         return bool(rows[0][0])
 
     def files_with(self, word: AskedWord) -> set[int]:
-        """The ids of all files in whose documents or items that word stands."""
         asked = _match(word)
         rows = self._rows(
             """SELECT file_id FROM file_words WHERE words @@ %s::tsquery UNION
@@ -146,10 +135,6 @@ class WordTables(Connected):
     def word_places(
         self, file_ids: Iterable[int], item_ids: Iterable[int], filters: Filters, model_ids: Sequence[int]
     ) -> list[WordPlace]:
-        """Those files, each by its first item of these models, and those items in every file that holds them.
-
-        Only files that pass the filters and that one of the models has encoded.
-        """
         condition, values = filter_condition(filters)
         first = """(SELECT min(encoded.id) FROM items AS encoded WHERE encoded.content_id = files.content_id
             AND encoded.model_id = ANY(%s))"""
@@ -167,7 +152,6 @@ class WordTables(Connected):
         return [WordPlace(*row) for row in rows]
 
     def word_sources(self, item_ids: Iterable[int], filters: Filters) -> list[WordSource]:
-        """What is indexed of those items, and of every file that holds them and passes the filters."""
         condition, values = filter_condition(filters)
         rows = self._rows(
             f"""SELECT {SOURCE_COLUMNS}
@@ -180,7 +164,6 @@ class WordTables(Connected):
         return [word_source(row) for row in rows]
 
     def renew_words(self) -> None:
-        """Indexes all words anew, within the caller's transaction."""
         for table in ("file_words", "item_words", "words_due"):
             self._run(f"DELETE FROM {table}")
         self._index_all("files", self._index_files)

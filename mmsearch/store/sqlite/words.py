@@ -51,13 +51,9 @@ class WordTables(Connected):
         return self.setting(INDEXED) == str(WORDS_VERSION) and has_fts5(self.connection)
 
     def documents_known(self) -> int:
-        """How many documents the word index has."""
         return sum(_documents(self.connection, "main", table) for table in _TABLES)
 
     def documents_with(self, words: Sequence[AskedWord], most: int) -> tuple[list[int], list[int]]:
-        """The ids, ascending, of files whose names, folders or details hold all of the words, and of items whose texts
-        or part names do; the first `most` of each.
-        """
         asked = _all_of(words)
         execute = self.connection.execute
         files = execute("SELECT rowid FROM file_words WHERE file_words MATCH ? LIMIT ?", (asked, most)).fetchall()
@@ -67,14 +63,9 @@ class WordTables(Connected):
         return [row[0] for row in files], [row[0] for row in items]
 
     def documents_with_each(self, asked: Sequence[Sequence[AskedWord]], most: int) -> list[tuple[list[int], list[int]]]:
-        """What `documents_with` finds for the first of these, for the second, and so on."""
         return [self.documents_with(words, most) for words in asked]
 
     def items_in_files_with(self, named: Sequence[AskedWord], said: Sequence[AskedWord], most: int) -> list[int]:
-        """The ids of items whose documents hold all of `said`, in files whose documents hold all of `named`.
-
-        No more than `most`, of the first 20,000 documents of either kind.
-        """
         # The + keeps SQLite from going through all of the named files for each item.
         rows = self.connection.execute(
             """SELECT DISTINCT items.id FROM
@@ -86,7 +77,6 @@ class WordTables(Connected):
         return [row[0] for row in rows]
 
     def files_named(self, word: AskedWord, most: int) -> list[int]:
-        """The ids of files in whose names, folders, titles, keywords or places that word stands; the first `most`."""
         rows = self.connection.execute(
             "SELECT rowid FROM file_words WHERE file_words MATCH ? LIMIT ?",
             (f"{{name folder said}} : {_match(word)}", most),
@@ -94,7 +84,6 @@ class WordTables(Connected):
         return [row[0] for row in rows]
 
     def holds_any(self, words: Sequence[AskedWord]) -> bool:
-        """Whether a document holds one of the words."""
         asked = " OR ".join(map(_match, words))
         found = (
             self.connection.execute(f"SELECT 1 FROM {one} WHERE {one} MATCH ? LIMIT 1", (asked,)) for one in _TABLES
@@ -102,7 +91,6 @@ class WordTables(Connected):
         return any(rows.fetchone() is not None for rows in found)
 
     def files_with(self, word: AskedWord) -> set[int]:
-        """The ids of all files in whose documents or items that word stands."""
         rows = self.connection.execute(
             """SELECT rowid FROM file_words WHERE file_words MATCH ?1 UNION
                SELECT files.id FROM files WHERE content_id IN
@@ -115,10 +103,6 @@ class WordTables(Connected):
     def word_places(
         self, file_ids: Iterable[int], item_ids: Iterable[int], filters: Filters, model_ids: Sequence[int]
     ) -> list[WordPlace]:
-        """Those files, each by its first item of these models, and those items in every file that holds them.
-
-        Only files that pass the filters and that one of the models has encoded.
-        """
         condition, values = filter_condition(filters)
         models = "model_id IN (SELECT value FROM json_each(?))"
         first = f"SELECT min(id) FROM items WHERE items.content_id = files.content_id AND {models}"
@@ -164,12 +148,10 @@ class WordTables(Connected):
         return [word_source(row[:-1]) for row in found]
 
     def renew_words(self) -> None:
-        """Indexes all words anew, within the caller's transaction."""
         if has_fts5(self.connection):
             fill_words(self.connection)
 
     def settle_words(self) -> bool:
-        """Takes out of the index for good what was removed from the library. Whether there was something."""
         if self.setting(REMOVED) is None or not has_fts5(self.connection):
             return False
         with self.transaction():
