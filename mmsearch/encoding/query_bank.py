@@ -40,7 +40,7 @@ _TEXTS_AT_ONCE = 16
 class QueryBank:
     """The texts of the bank as unit vectors, float32 [b, d], and the constants of a model's correction.
 
-    `sharpness` is s, and `centre` what h is for a picture of no particular nearness: numbers are told from there.
+    `sharpness` is s. `centre` is the h of a picture that is neither near nor far: numbers are counted from there.
     """
 
     vectors: FloatMatrix

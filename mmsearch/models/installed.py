@@ -136,7 +136,7 @@ def writing_model(name: str) -> Iterator[None]:
 
 
 def scratch_beginning(folder: str) -> str:
-    """What the name of a folder begins with in which the model is made that `folder` will hold."""
+    """How the names of folders begin in which the model that is to lie in `folder` is made."""
     return f"{os.path.basename(folder)}~"
 
 

@@ -1,8 +1,8 @@
 """What files of codes and of rows have in common: a head, and blocks of which each vouches for those before it.
 
 A head is a magic number, the length of a description, a checksum, and the description as JSON. A block's checksum
-covers that of what is before it, and the store holds the last one with the place where it ends: it knows its file,
-and what a killed run has written behind that is nothing.
+covers that of what is before it. The store holds the last checksum, and where that block ends: so it can tell its own
+file from others, and ignores what a killed run has written behind.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from mmsearch.store.queue_state import QueueState
 
 
 class QueuedFile(NamedTuple):
-    """A file that a walk has found: where it lies and its state as there, and what it is to the library, as in a
-    `Candidate` of indexing.
+    """A file that a walk has found: where it lies, its size and times, and how it stands to the library (the last four,
+    as in a `Candidate` of indexing).
     """
 
     root_id: int

@@ -39,9 +39,9 @@ class Connected:
         self._in_one_state = False
         # What is to be run in this transaction before the next statement, all at once; None outside of one.
         self._waiting: list[tuple[str, Values]] | None = None
-        # Settings of the server as they are but for single statements, where they were asked for.
+        # Settings of the server that single statements change, as they are otherwise.
         self._usual: dict[str, str] = {}
-        # The state that what is read within `one_state` is of, where it was asked for; and what is kept of a state.
+        # The state that is read within `one_state`, once it was asked for; and what is kept of a state.
         self._read_at: tuple[str, int] | None = None
         self._kept_of: tuple[str, int] | None = None
         self._kept: dict[Hashable, Any] = {}
@@ -165,7 +165,7 @@ class Connected:
                     self.connection.rollback()
 
     def _of_state(self, key: Hashable, read: Callable[[], Read]) -> Read:
-        """What `read` gives, of which a state of the library has one: within `one_state` it is read once a state."""
+        """What `read` gives. Within `one_state` it is read once for each state of the library."""
         kept = self._kept_of_state()
         if key not in kept:
             kept[key] = read()
@@ -173,7 +173,7 @@ class Connected:
         return found
 
     def _kept_of_state(self) -> dict[Hashable, Any]:
-        """What is kept of the state that the library is at, to be added to; of none but `one_state`."""
+        """What is kept of the library's present state, to be added to. Outside `one_state` nothing is kept."""
         if not self._in_one_state:
             return {}
         at = self._read_at or self.state()

@@ -23,9 +23,9 @@ def filter_condition(filters: Filters) -> tuple[str, list[Any]]:
 
 
 def items_in_files(items: str = "items") -> str:
-    """Given items, the statement's next value, and the files that hold each: what is filtered is looked at only then.
+    """Given items, whose ids are the statement's next value, with the files that hold each: only these are filtered.
 
-    The server would go through all that passes a filter in its stead, where it takes that for less than it is.
+    Left to itself the server may go through all files that pass a filter, as it takes them for fewer than they are.
     """
     return f"""(SELECT * FROM items WHERE id = ANY(%s) OFFSET 0) AS {items} CROSS JOIN LATERAL
         (SELECT * FROM files WHERE content_id = {items}.content_id OFFSET 0) AS files"""
