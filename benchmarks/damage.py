@@ -1,7 +1,7 @@
 """What does one damaged byte of a library's database do: is the answer right, is the damage said, does doctor find it?
 
-    python benchmarks/damage.py --tries 200 --seed 1
-    python benchmarks/damage.py --every 50 --bits --repair 40
+    python -m benchmarks.damage --tries 200 --seed 1
+    python -m benchmarks.damage --every 50 --bits --repair 40
 
 A small library is made of notes; each try changes one byte of its `library.db` (with `--bits` one bit), searches, asks
 for the status and lets doctor look. `--every` goes through the whole file in such steps. The first `--repair` tries of

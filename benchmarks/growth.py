@@ -20,6 +20,7 @@ from benchmarks.large_library import make_library, vectors_of_photos
 from benchmarks.measuring import Run, machine, middle, mmsearch_command, run, spread
 from benchmarks.photo_folder import make_folder
 from benchmarks.tables import exponent, plot, table, write_section
+from mmsearch.records import FloatMatrix
 
 WORDS = ("harbour", "garden", "letter", "winter", "bicycle", "river", "kitchen", "mountain", "market", "station")
 TREE_SIZES = 100_000
@@ -72,10 +73,10 @@ def unchanged(size: int, place: Path) -> Callable[[], Run]:
     return lambda: run([*mmsearch_command(), "index", str(tree)], environment)
 
 
-def add(size: int, place: Path, seeds: object, more: Path, asked: argparse.Namespace) -> Callable[[], Run]:
+def add(size: int, place: Path, seeds: FloatMatrix, more: Path, asked: argparse.Namespace) -> Callable[[], Run]:
     """A library of so many photos; what comes back adds a hundred more, different ones each time."""
     if size:
-        make_library(place, seeds, size, graph=False)  # type: ignore[arg-type]
+        make_library(place, seeds, size, graph=False)
     place.mkdir(exist_ok=True)
     environment = {"MMSEARCH_LIBRARY": str(place)}
     folder = place / "more"

@@ -81,9 +81,9 @@ def queries_of(count: int) -> FloatMatrix:
     return open_encoder().encode("text", texts)
 
 
-def grown(vectors: FloatMatrix, rows: int, seed: int = 0, at_once: int = FILES_A_TRANSACTION) -> Iterator[FloatMatrix]:
+def grown(vectors: FloatMatrix, rows: int, at_once: int = FILES_A_TRANSACTION) -> Iterator[FloatMatrix]:
     """Unit vectors, float32, so many in all, a part at a time."""
-    chance = np.random.default_rng(seed)
+    chance = np.random.default_rng(0)
     for start in range(0, rows, at_once):
         count = min(at_once, rows - start)
         one, other = (vectors[chance.integers(len(vectors), size=count)] for _ in range(2))
@@ -93,29 +93,28 @@ def grown(vectors: FloatMatrix, rows: int, seed: int = 0, at_once: int = FILES_A
         yield (mixed / np.linalg.norm(mixed, axis=1, keepdims=True)).astype(np.float32)
 
 
-def make_library(
-    folder: Path, vectors: FloatMatrix, rows: int, graph: bool | None = None, seed: int = 0, root: bytes = AWAY
-) -> None:
+def make_library(folder: Path, vectors: FloatMatrix, rows: int, graph: bool | None = None, root: bytes = AWAY) -> None:
     """A library in that folder that holds `rows` photos below `root`, as an index run would have left it."""
     place = folder / "seed"
     place.mkdir(parents=True)
     (place / "note.txt").write_text("A note, so that there is a text too.")
     with Library(folder) as library:
         library.index([place], settings=IndexSettings(graph=graph))
-        fill(folder, vectors, rows, seed, root)
+        fill(folder, vectors, rows, root)
         library.index([place])
 
 
-def fill(folder: Path, vectors: FloatMatrix, rows: int, seed: int, root: bytes = AWAY) -> None:
+def fill(folder: Path, vectors: FloatMatrix, rows: int, root: bytes = AWAY) -> None:
     """Puts so many photos into the library; no run looks for their files where `root` is not there."""
     store = SqliteStore.write(str(folder))
     execute = store.connection.execute
-    model_id = searched_model(store).id  # type: ignore[union-attr]
+    model = searched_model(store)
+    assert model is not None
     with store.transaction():
         root_id = store.put_root(root, "{}").id
-        execute("INSERT OR IGNORE INTO spaces (model_id, modality, medium) VALUES (?, 'image', 'image')", (model_id,))
+        execute("INSERT OR IGNORE INTO spaces (model_id, modality, medium) VALUES (?, 'image', 'image')", (model.id,))
     first = execute("SELECT max(id) FROM items").fetchone()[0] + 1
-    for part in grown(vectors, rows, seed):
+    for part in grown(vectors, rows):
         numbers = range(first, first + len(part))
         first += len(part)
         with store.transaction():
@@ -132,7 +131,7 @@ def fill(folder: Path, vectors: FloatMatrix, rows: int, seed: int, root: bytes =
             )
             many(
                 "INSERT INTO items (id, content_id, model_id, modality, last) VALUES (?, ?, ?, 'image', 1)",
-                ((n, n, model_id) for n in numbers),
+                ((n, n, model.id) for n in numbers),
             )
             many(
                 "INSERT INTO vectors (item_id, vector) VALUES (?, ?)",

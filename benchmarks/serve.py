@@ -160,7 +160,7 @@ def make_library(place: Path, size: int, photos: Path) -> Path:
         return folder
     with Library(folder) as library:
         library.index([photos])
-        fill(folder, vectors_of_photos(photos), size - PHOTOS, seed=0)
+        fill(folder, vectors_of_photos(photos), size - PHOTOS)
         library.index([photos])
     return folder
 

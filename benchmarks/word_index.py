@@ -13,15 +13,16 @@ import argparse
 import random
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from mmsearch.language import read
 from mmsearch.records import Content, EncodedItem, FileState, Filters, Locator, ModelIdentity
-from mmsearch.searching.query import text_term
+from mmsearch.searching.query import Term, text_term
 from mmsearch.searching.word_channel import WordChannel
 from mmsearch.searching.word_ranking import WordsNear
 from mmsearch.store.models import add_model
@@ -103,6 +104,13 @@ def timed(work: Callable[[], object], times: int = 1) -> float:
     return 1000 * float(np.median(taken))
 
 
+def ranked(store: SqliteStore, term: Term, model_ids: Sequence[int]) -> WordsNear:
+    """What is found for a term, with other spellings looked for."""
+    channel = WordChannel(store, [term], Filters(), model_ids)
+    channel.suggestions()
+    return channel.best(50)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -129,12 +137,7 @@ def main() -> None:
     model_ids = [model_id for model_id, _ in store.model_rows()]
     for name, written in queries():
         term = replace(text_term(written), read_as=read(written))
-
-        def found() -> WordsNear:
-            channel = WordChannel(store, [term], Filters(), model_ids)  # noqa: B023
-            channel.suggestions()
-            return channel.best(50)
-
+        found = partial(ranked, store, term, model_ids)
         print(f"{name} ({written}): {timed(found, 5):.1f} ms, {len(found().places)} places")
     print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
     store.close()

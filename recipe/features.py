@@ -116,6 +116,7 @@ class ActivationCache:
             target = self._file(view)
             if not target.exists():
                 partial = target.with_suffix(".partial.npy")
+                # Some versions of numpy have no types for it.
                 rows = np.lib.format.open_memmap(partial, "w+", np.float16, self.shape)  # type: ignore[no-untyped-call,unused-ignore]
                 for start, pixels in load_batches(self.paths, view, self.config):
                     rows[start : start + len(pixels)] = trunk(pixels).transpose(0, 2, 3, 1)

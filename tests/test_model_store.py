@@ -23,6 +23,7 @@ from fake_hub import COMMIT, FakeHub, serving
 from mmsearch import Library, MmsearchError
 from mmsearch.cli.installing import install_extra
 from mmsearch.encoding.facts import MANIFEST
+from mmsearch.models.hub import HubFile, wanted_files
 from mmsearch.models.installed import (
     ModelSource,
     check_files,
@@ -36,7 +37,6 @@ from mmsearch.models.installed import (
 from mmsearch.models.known import KNOWN_MODELS, KNOWN_SOUND_MODELS
 from mmsearch.models.opening import open_encoder
 from mmsearch.models.packing import export_model, import_model
-from mmsearch.models.pulling import HubFile, wanted_files
 from mmsearch.records import BUILTIN_MODEL
 
 pytest.importorskip("sentence_transformers", reason="the clip extra is not installed")

@@ -28,7 +28,7 @@ from mmsearch.evaluation.embedding import EmbeddedDataset, Integers
 from mmsearch.evaluation.metrics import average_precision, estimate, hit_at, relevant_ranks
 from mmsearch.evaluation.retrieval import flags, same_text, together
 from mmsearch.records import Background, Calibration, FloatMatrix, Modality, Progress
-from mmsearch.searching import scoring as calibration
+from mmsearch.searching import scoring
 
 COUNTED = 10
 # What a dataset of photos with captions or labels can train maps for.
@@ -319,5 +319,5 @@ def trained_adapter(
 ) -> Adapter:
     """The maps under their name, with the calibration that goes with them."""
     texts = np.concatenate([dataset.texts, dataset.class_texts])
-    curves = known or calibration.measured({"image": dataset.images, "text": texts}, {"image": dataset.hub_numbers()})
+    curves = known or scoring.measured({"image": dataset.images, "text": texts}, {"image": dataset.hub_numbers()})
     return Adapter(name, version, model_fingerprint, maps, moved_calibration(curves, maps, dataset, noise))

@@ -2,9 +2,9 @@
 
 Channels are merged as if they told independently: a file is right if one of them says so rightly, `1 - (1 - v)(1 - w)`
 (a noisy-or: Pearl, "Probabilistic Reasoning in Intelligent Systems", 1988). Its weights are found by expectation
-maximisation: of what is right it is told by how much each channel is to be thanked for it, and each channel's weights
-are then a logistic regression of that on its logits, by Newton's method. So vectors are not blamed for what words have
-found, nor the other way round.
+maximisation, two steps by turns. Each right file is credited to the channels, as each has said that it is right. Then
+each channel's weights are a logistic regression of these credits on its logits, by Newton's method. So vectors are not
+blamed for what words have found, nor the other way round.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class LowRankMap:
 
     def before(self, moved: FloatMatrix) -> FloatMatrix:
         """The unit vector, float32 [dimension], to which vectors are about as near as they are to `moved` once they are
-        moved: but for how long that makes them.
+        moved. It does not know that moved vectors are brought back to unit length.
         """
         vector = moved + self.down @ (self.up @ moved)
         return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)
@@ -103,7 +103,7 @@ class Adapter:
         return vectors.astype(np.float32) if own_map is None else own_map(vectors)
 
     def before(self, modality: Modality, moved: FloatMatrix) -> FloatMatrix:
-        """By which vectors of the model are found that lie near to `moved` once they are moved; float32 [dimension]."""
+        """Near to what the model's vectors lie that are near to `moved` once they are moved: float32 [dimension]."""
         own_map = self.maps.get(modality)
         return moved if own_map is None else own_map.before(moved)
 

@@ -40,7 +40,7 @@ _TEXTS_AT_ONCE = 16
 class QueryBank:
     """The texts of the bank as unit vectors, float32 [b, d], and the constants of a model's correction.
 
-    `sharpness` is s, and `centre` what h is for a picture of no particular nearness: numbers are told from there.
+    `sharpness` is s. `centre` is the h of a picture that is neither near nor far: numbers are counted from there.
     """
 
     vectors: FloatMatrix
@@ -85,6 +85,16 @@ def packed(vectors: FloatMatrix) -> bytes:
     rows["numbers"] = np.rint(vectors / scales[:, np.newaxis])
     rows["scale"] = scales
     return rows.tobytes()
+
+
+def stored_form(bank: QueryBank) -> tuple[str, bytes]:
+    """How stores keep a bank: its name, 32 hexadecimal digits made of all of it, and its vectors as `packed`."""
+    import xxhash
+
+    vectors = packed(bank.vectors)
+    digest = xxhash.xxh3_128(vectors)
+    digest.update(repr((bank.sharpness, bank.centre)).encode())
+    return digest.hexdigest(), vectors
 
 
 def unpacked(rows: bytes, dimension: int) -> FloatMatrix:

@@ -40,7 +40,7 @@ def regions_of(encoder: Encoder, picture: Image) -> RegionGrid | None:
 
 
 def central_square(picture: Image) -> Region:
-    """The square that a model sees which cuts off what is too long."""
+    """The central square of a picture: what a model sees that cuts off what is too long."""
     width, height = picture.size
     across, down = min(1.0, height / width), min(1.0, width / height)
     return ((1 - across) / 2, (1 - down) / 2, (1 + across) / 2, (1 + down) / 2)

@@ -63,7 +63,7 @@ def compare_channels(
     cosines = direction.cosines(direction.queries[asked])
     vectors = scoring.scores(cosines, scoring.background_of(known, "text", "image"))
     right, left_out = direction.judge(asked)
-    # Of the product of the rests the logarithm: near 1 scores would be told apart no more.
+    # Logarithms of what is missing to 1: scores near 1 could not be told apart. Their sum is that of the product.
     rests = [-np.log(np.maximum(1 - scores.astype(np.float64), _LEAST)) for scores in (words, vectors)]
     ways = {"words": rests[0], "vectors": cosines, "both": rests[0] + rests[1]}
     return tuple(

@@ -199,10 +199,10 @@ def estimate(
     values = np.asarray(per_query, dtype=np.float64)
     if values.ndim != 1:
         raise ValueError("per_query has one number per query")
-    return _estimates(values[:, None], seed, draws, groups)[0]
+    return _estimates(values[:, None], groups, seed, draws)[0]
 
 
-def _estimates(values: Floats, seed: int, draws: int, groups: npt.ArrayLike | None) -> list[Estimate]:
+def _estimates(values: Floats, groups: npt.ArrayLike | None, seed: int = 0, draws: int = 1000) -> list[Estimate]:
     """One estimate per column of `values` [q, metrics]; all columns share the resamples."""
     if not len(values) or draws < 1:
         raise ValueError("an estimate needs at least one query and one draw")
@@ -262,17 +262,12 @@ def roc_auc(positives: npt.ArrayLike, negatives: npt.ArrayLike) -> float:
 
 
 def retrieval_metrics(
-    ranks: Ranks,
-    ks: Sequence[int] = (1, 5, 10),
-    groups: npt.ArrayLike | None = None,
-    *,
-    seed: int = 0,
-    draws: int = 1000,
+    ranks: Ranks, ks: Sequence[int] = (1, 5, 10), groups: npt.ArrayLike | None = None
 ) -> dict[str, Estimate]:
     """All metrics of a retrieval: R@k, MRR, MAP, nDCG@10, and P@k, recall@k, F1@k, for each k; shares in [0, 1].
 
     R@k is the share of queries with a hit (`hit_at`), recall@k the share of relevant items found (`recall_at`).
-    See `estimate` for the intervals and for `groups`, `seed` and `draws`.
+    See `estimate` for the intervals and for `groups`.
 
     Raises:
         ValueError: there are no queries, or one has no relevant items.
@@ -282,5 +277,5 @@ def retrieval_metrics(
     per_query |= {f"P@{k}": precision_at(ranks, k) for k in ks}
     per_query |= {f"recall@{k}": recall_at(ranks, k) for k in ks}
     per_query |= {f"F1@{k}": f1_at(ranks, k) for k in ks}
-    estimates = _estimates(np.stack(list(per_query.values()), axis=1), seed, draws, groups)
+    estimates = _estimates(np.stack(list(per_query.values()), axis=1), groups)
     return dict(zip(per_query, estimates, strict=True))

@@ -16,7 +16,7 @@ from mmsearch.evaluation.datasets import Dataset
 from mmsearch.evaluation.embedding import EmbeddedDataset
 from mmsearch.evaluation.retrieval import DEFAULT_KS, DirectionResult, ZeroShot, directions, measure, zero_shot
 from mmsearch.evaluation.separation import NONSENSE_SEED, Separation, separation
-from mmsearch.searching import scoring as calibration
+from mmsearch.searching import scoring
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def evaluate(
             "class folders."
         )
     texts = np.concatenate([dataset.texts, dataset.class_texts])
-    curves = encoder.calibration or calibration.measured(
+    curves = encoder.calibration or scoring.measured(
         {"image": dataset.images, "text": texts}, {"image": dataset.hub_numbers()}
     )
     noise = noise_vectors(encoder)

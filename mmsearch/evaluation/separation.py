@@ -12,7 +12,7 @@ from mmsearch.evaluation.embedding import EmbeddedDataset
 from mmsearch.evaluation.metrics import Estimate, estimate, roc_auc
 from mmsearch.evaluation.retrieval import Direction
 from mmsearch.records import Background, Calibration, FloatMatrix
-from mmsearch.searching import scoring as calibration
+from mmsearch.searching import scoring
 
 # As many hits as a search shows.
 SHOWN = 10
@@ -57,12 +57,12 @@ def separation(
     gallery = direction.gallery
     numbers = np.zeros(len(gallery), np.float16) if direction.numbers is None else direction.numbers
     blocks = {direction.answering: [(gallery.astype(np.float16), numbers)]}
-    curve = calibration.refreshed(known, noise, blocks, dataset.query_bank)["text", direction.answering]
+    curve = scoring.refreshed(known, noise, blocks, dataset.query_bank)["text", direction.answering]
     bounds = _Bounds(curve, len(gallery), dataset.query_bank)
     first = _first(direction, bounds)
     shown, right = int(first.is_shown.sum()), int((first.is_shown & first.is_right).sum())
     precision, recall = right / max(1, shown), right / max(1, first.right_in_all)
-    thresholds = calibration.scores(bounds.of(direction.queries).ravel(), curve)
+    thresholds = scoring.scores(bounds.of(direction.queries).ravel(), curve)
     return Separation(
         direction=direction.name,
         threshold=float(np.median(thresholds)),
@@ -88,7 +88,7 @@ class _Bounds:
     def of(self, queries: FloatMatrix) -> FloatMatrix:
         """Float32 [q, 1] for unit vectors [q, d]."""
         familiar = [None] * len(queries) if self.bank is None else self.bank.familiarity(queries).tolist()
-        return np.array([[calibration.nothing_close(self.curve, self.rows, one)] for one in familiar], np.float32)
+        return np.array([[scoring.nothing_close(self.curve, self.rows, one)] for one in familiar], np.float32)
 
     def refuse(self, queries: FloatMatrix, cosines: FloatMatrix) -> npt.NDArray[np.bool_]:
         """Whether nothing is enough for the query, [q], given all cosines [q, n]."""

@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mmsearch.encoding.facts import MANIFEST, model_files
 from mmsearch.errors import Damaged, Invalid, MmsearchError, NotFound, Refused, Remedy, Unavailable
@@ -136,7 +136,7 @@ def writing_model(name: str) -> Iterator[None]:
 
 
 def scratch_beginning(folder: str) -> str:
-    """What the name of a folder begins with in which the model is made that `folder` will hold."""
+    """How the names of folders begin in which the model that is to lie in `folder` is made."""
     return f"{os.path.basename(folder)}~"
 
 
@@ -219,14 +219,14 @@ def _read(folder: str) -> InstalledModel | None:
         raise Damaged(f"The manifest {path} cannot be read ({error})", Remedy("models.pull_again")) from error
 
 
-def from_manifest(folder: str, written: object) -> InstalledModel:
+def from_manifest(folder: str, written: Any) -> InstalledModel:
     """What a manifest says.
 
     Raises:
         ValueError: it says nothing that can be understood.
     """
     try:
-        fields = dict(written)  # type: ignore[call-overload]
+        fields = dict(written)
         files = {str(name): ModelFile(int(one["bytes"]), str(one["sha256"])) for name, one in fields["files"].items()}
         model = InstalledModel(
             name=str(fields["name"]),

@@ -1,8 +1,8 @@
 """What files of codes and of rows have in common: a head, and blocks of which each vouches for those before it.
 
 A head is a magic number, the length of a description, a checksum, and the description as JSON. A block's checksum
-covers that of what is before it, and the store holds the last one with the place where it ends: it knows its file,
-and what a killed run has written behind that is nothing.
+covers that of what is before it. The store holds the last checksum, and where that block ends: so it can tell its own
+file from others, and ignores what a killed run has written behind.
 """
 
 from __future__ import annotations
@@ -152,11 +152,28 @@ def block_checksum(before: int, payload: bytes) -> int:
     return _checksum(struct.pack("<Q", before), payload)
 
 
-def is_worn(dead: int, rows: int) -> bool:
-    """Whether a file of so many rows, of which some were removed since, should be made anew. Below 0 it is of another
-    line of the library.
+def usable(read: Callable[[], Found]) -> tuple[Found | None, str | None]:
+    """What `read` gives of a file, or None where there is none that can be used; and what was wrong with it then."""
+    try:
+        return read(), None
+    except Missing:
+        return None, None
+    except NotUsable as reason:
+        return None, str(reason)
+
+
+def is_worn(description: Description, rows: int, store: Store) -> bool:
+    """Whether so much of a file of so many rows was removed since it was made that it should be made anew.
+
+    Where less was removed by now than then it is of another line of the library.
     """
+    dead = store.items_removed() - description.items_removed
     return not 0 <= dead <= max(FEWEST_DEAD, LARGEST_DEAD_SHARE * rows)
+
+
+def is_in_pieces(blocks: int, rows: int, most_small: int) -> bool:
+    """Whether so many rows lie in more blocks than full ones would be twice, and so many small ones."""
+    return blocks > most_small + 2 * (rows // BLOCK_ROWS)
 
 
 def _checksum(*parts: bytes) -> int:

@@ -31,14 +31,16 @@ from mmsearch.nearest.chained import (
     Description,
     block_checksum,
     describe,
+    is_in_pieces,
     is_worn,
     open_chained,
     read_block,
     read_head,
+    usable,
     write_head,
 )
 from mmsearch.nearest.codes import Coder, Words, words_of
-from mmsearch.nearest.derived import CODES, Missing, NotUsable, Record
+from mmsearch.nearest.derived import CODES, NotUsable, Record
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import KnownNumbers, StoredVectors, VectorRows, blocks_after, with_numbers
 from mmsearch.records import HalfMatrix, ItemIds
@@ -128,19 +130,14 @@ def check_codes(folder: str, store: Store, space: Space) -> None:
 
 def refresh_codes(folder: str, store: Store, space: Space) -> tuple[StoredVectors, str | None]:
     """Brings the code file up to date. Returns the space's vectors, and what was wrong with an unusable file."""
-    path, trouble = derived.derived_path(folder, space, CODES), None
+    path = derived.derived_path(folder, space, CODES)
     if not store.latest_item():
         return StoredVectors(store, space, 0), None
-    try:
-        known: OpenCodes | None = _whole(folder, store, space)
-    except Missing:
-        known = None
-    except NotUsable as reason:
-        known, trouble = None, str(reason)
+    known, trouble = usable(lambda: _whole(folder, store, space))
     if known is None or _is_worn(known, store, space):
         rows = _write_from_store(path, store, space)
     else:
-        if _is_in_pieces(known):
+        if is_in_pieces(known.count, known.rows, MOST_SMALL_BLOCKS):
             known = _in_fewer_pieces(known, path, folder, store, space)
         rows = known.rows + _add(path, store, space, known)
     return StoredVectors(store, space, rows, _known_numbers(folder, store, space)), trouble
@@ -168,17 +165,12 @@ def _whole(folder: str, store: Store, space: Space) -> OpenCodes:
 
 def _is_worn(known: OpenCodes, store: Store, space: Space) -> bool:
     """Whether the file should be made anew from the vectors themselves."""
-    dead = store.items_removed() - known.description.items_removed
-    if is_worn(dead, known.rows) or known.description.bits != wanted_code_bits(store):
+    if is_worn(known.description, known.rows, store) or known.description.bits != wanted_code_bits(store):
         return True
     if known.description.rows >= ROWS_FOR_MEAN and not known.description.bits:
         return False
     newer = store.count_items_after(space.model_id, space.modality, known.record.covers_to)
     return known.rows + newer > GROWTH_FOR_MEAN * max(1, known.description.rows)
-
-
-def _is_in_pieces(known: OpenCodes) -> bool:
-    return known.count > MOST_SMALL_BLOCKS + 2 * (known.rows // BLOCK_ROWS)
 
 
 def _add(path: str, store: Store, space: Space, known: OpenCodes) -> int:

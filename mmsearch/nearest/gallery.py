@@ -293,7 +293,7 @@ def _of_all(found: Compared) -> Ranking:
 
 
 def best_of(found: Compared, count: int, exact: bool) -> Nearest:
-    """The best so many of those items, which are all, or of which the others are known to be worse if `exact`."""
+    """The best `count` of the items. It is `exact` where no item that is not among these is nearer than the last."""
     corrected = found.corrected
     everything = count >= len(corrected)
     places = np.arange(len(corrected)) if everything else np.argpartition(-corrected, count)[:count]

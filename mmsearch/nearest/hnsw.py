@@ -107,7 +107,7 @@ def is_available() -> bool:
 
 
 def is_stale(covered: int, newer: int, removed: int) -> bool:
-    """Whether a graph of `covered` rows should be extended: so many rows are newer than it, so many items are gone."""
+    """Whether a graph of `covered` rows should be extended, as that many rows are newer and items removed."""
     return newer + removed > (0 if covered + newer <= CHEAP_ROWS else STALE_SHARE * covered)
 
 

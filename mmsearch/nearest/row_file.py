@@ -29,13 +29,15 @@ from mmsearch.nearest.chained import (
     Description,
     block_checksum,
     describe,
+    is_in_pieces,
     is_worn,
     open_chained,
     read_block,
     read_head,
+    usable,
     write_head,
 )
-from mmsearch.nearest.derived import ROWS, Missing, NotUsable, Record
+from mmsearch.nearest.derived import ROWS, NotUsable, Record
 from mmsearch.nearest.spaces import Space
 from mmsearch.nearest.vectors import VectorRows, blocks_after, places_in
 from mmsearch.records import HalfMatrix, ItemIds
@@ -110,16 +112,11 @@ def refresh_rows(folder: str, store: Store, space: Space, rows: int) -> str | No
 
     Returns what was wrong with an unusable file.
     """
-    path, trouble = derived.derived_path(folder, space, ROWS), None
+    path = derived.derived_path(folder, space, ROWS)
     if rows < ROWS_FROM:
         derived.remove(path)
         return None
-    try:
-        known: RowFile | None = _whole(folder, store, space)
-    except Missing:
-        known = None
-    except NotUsable as reason:
-        known, trouble = None, str(reason)
+    known, trouble = usable(lambda: _whole(folder, store, space))
     if known is None or _should_be_made_anew(known, store):
         _write_from_store(path, store, space)
     else:
@@ -140,10 +137,8 @@ def _whole(folder: str, store: Store, space: Space) -> RowFile:
 
 
 def _should_be_made_anew(known: RowFile, store: Store) -> bool:
-    dead = store.items_removed() - known.description.items_removed
-    return is_worn(dead, len(known.item_ids)) or len(known.starts) > MOST_SMALL_BLOCKS + 2 * (
-        len(known.item_ids) // BLOCK_ROWS
-    )
+    rows = len(known.item_ids)
+    return is_worn(known.description, rows, store) or is_in_pieces(len(known.starts), rows, MOST_SMALL_BLOCKS)
 
 
 def _write_from_store(path: str, store: Store, space: Space) -> None:

@@ -72,7 +72,7 @@ class Space:
         return moved
 
     def before(self, vector: FloatMatrix) -> FloatMatrix:
-        """By which stored vectors are found that lie near to one of this space; both float32 [dimension]."""
+        """What to look for among stored vectors in the place of a vector of this space; both float32 [dimension]."""
         return vector if self.adapter is None else self.adapter.before(self.modality, vector)
 
 

@@ -27,8 +27,8 @@ _EXPONENTS_APART = np.float32(2.0**112)
 class SpaceQuery(NamedTuple):
     """What is asked of a space: a unit vector, float32 [dimension], and how much of it are texts.
 
-    `by_text` is the sum of the weights of its texts over the length of the sum of all its terms: an item's corrected
-    cosine is its cosine and so many times its hub number, as it is the same weighted sum over the terms.
+    `by_text` is the sum of the weights of its texts, divided by the length of the weighted sum of all its terms. An
+    item's corrected cosine is its cosine plus `by_text` times its hub number.
     """
 
     vector: FloatMatrix

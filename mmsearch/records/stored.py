@@ -182,8 +182,8 @@ class TextPassage(NamedTuple):
 
 
 class WordPlace(NamedTuple):
-    """A file that the word index has found: by what it is called or says itself if it `is_file`, and `item_id` is its
-    first item then; else by the text or the part name of that item. `size` is in bytes.
+    """A file that the word index has found. If it `is_file`, its own name or details have the words, and `item_id` is
+    its first item; else the text or part name of that item has them. `size` is in bytes.
     """
 
     item_id: int

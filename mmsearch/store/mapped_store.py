@@ -66,7 +66,7 @@ class MappedStore(_Forwarding):
 
     @property
     def longest_path(self) -> int | None:
-        """What the library's names leave for a path here, whichever mount it lies in."""
+        """How long a path here may be, whichever mount it lies in, so that its name in the library fits."""
         most = self.unmapped.longest_path
         longer = max(len(one.known_as) - len(one.here) for one in self._mounts.mounts)
         return None if most is None else most - max(longer, 0)
@@ -287,7 +287,7 @@ class MappedStore(_Forwarding):
     def _filters(self, filters: Filters) -> Filters:
         if not filters.folders and not filters.not_folders:
             return filters
-        # One that holds nothing of the library must not leave a filter that lets all pass.
+        # A folder that holds nothing of the library must not become a filter that lets all pass.
         wanted = [place for folder in filters.folders for place in self._places(folder) or [ELSEWHERE + folder]]
         others = [place for folder in filters.not_folders for place in self._places(folder)]
         return replace(filters, folders=tuple(wanted), not_folders=tuple(others))

@@ -124,8 +124,8 @@ def check_same_model(library: str, indexed: ModelIdentity, installed: ModelIdent
 def add_model(store: Store, identity: ModelIdentity, instead_of: Sequence[StoredModel] = ()) -> int:
     """Takes a model into the library, within the caller's transaction. The first is the one that searches use.
 
-    What another one of that name, or with the same vectors, has encoded is dropped, as is that of the models
-    `instead_of` which it comes; searches use the new one where they used such a one. Returns its id.
+    It takes the place of a model of that name, of one with the same vectors, and of those in `instead_of`: what these
+    have encoded is dropped, and searches that used one of them use it. Returns its id.
     """
     used, wanted = searched_model(store), wanted_model(store)
     replaced = [

@@ -19,6 +19,6 @@ class NearestItems(Protocol):
     ) -> NearItems:
         """The items of a space nearest to a unit vector, float32 [dimension], in files that pass the filters.
 
-        There are `count` of them, or less where fewer pass. Which items pass stays within the store. Without filters
-        there may be some among them that no file holds any more, or not yet.
+        There are `count` of them, or less where fewer pass. The ids of all that pass do not leave the store. Without
+        filters there may be some among them that no file holds any more, or not yet.
         """

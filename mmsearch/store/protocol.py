@@ -1,9 +1,10 @@
 """What a store is asked for: a ledger of what lies where, and the items with their vectors.
 
-`store/sqlite/` is the one of a single machine. A second store does what is written here, and passes the contract tests.
+`store/sqlite/` is the store of one machine, `store/postgres/` that of a team. Each does what is written here, and
+passes the contract tests; in their own modules stands what one of them alone does.
 
-**Transactions.** What changes something does so within a `transaction()` of a store that was opened for writing, of
-which there is one at a time; readers are never held up, and see one state of the library within `one_state()`.
+**Transactions.** What changes something does so within a `transaction()` of a store that was opened for writing. One
+transaction is under way at a time; readers are never held up, and see one state of the library within `one_state()`.
 `state()` rises with each transaction that wrote something.
 
 **The change sequence.** Items are numbered in the order of their commits, and no number is given twice: `latest_item()`
@@ -98,7 +99,7 @@ class Ledger(Protocol):
     def files_at(self, paths: Sequence[bytes], model_id: int, readers: str) -> KnownFiles:
         """What is known of these paths, at most MOST_PATHS of them.
 
-        A file that other `readers` than these could not read has failed in another state than it has now.
+        A failure that was noted with other `readers` than these has a size of -1: so the file counts as changed.
         """
 
     def files_of_root(self, root: Root, folder: bytes | None = None) -> Iterator[tuple[int, bytes]]:
@@ -116,7 +117,10 @@ class Ledger(Protocol):
         """The id of the content that the file at `path` held when it was last read, or None."""
 
     def put_file(self, file: FileState, content_id: int) -> None:
-        """Says that the file holds that content; it fails no model that has encoded that."""
+        """Notes that the file holds that content.
+
+        What is noted of reading it is forgotten, and of encoding it what models have by now, or another state of it.
+        """
 
     def give_file_to(self, file_id: int, root_id: int) -> None: ...
 
@@ -191,7 +195,7 @@ class Ledger(Protocol):
         """How many items of that content this model has encoded, where there are more to come; else 0."""
 
     def frames_begun(self, content_id: int, model_id: int) -> tuple[int, float]:
-        """How many frames of that content this model has encoded, and until when the last of them lasts, in seconds."""
+        """How many frames of that content this model has encoded, and when the last of them ends, in seconds."""
 
     def files_without_items(self, model_id: int, media: Sequence[Medium] | None = None) -> set[int]:
         """Files whose content this model has not encoded whole, but for those that it could not encode as they are.
@@ -200,22 +204,23 @@ class Ledger(Protocol):
         """
 
     def files_read_otherwise(self, versions: Mapping[str, int]) -> set[int]:
-        """The ids of files whose content was read by another version of its medium's reader than that one; under
-        medium and extension ("text .srt") stands that of files with it.
+        """The ids of files whose content was read by another version of its reader than that in `versions`.
+
+        They are by medium; one by medium and extension ("text .srt") comes before it.
         """
 
     def put_content(self, content: Content) -> int:
         """Stores a content, unless it is there already as that version of its reader reads it. Returns its id.
 
-        What another version has found in it is dropped, for all models. Details that another version of them has read
-        are read anew, and the rest stays.
+        Where another version has read it, its items are dropped, for all models. Where another version has read its
+        details, these are replaced, and all else stays.
         """
 
     def remove_orphans(self) -> None:
         """Drops contents that no file holds any more, with their items and vectors."""
 
     def put_details(self, content_id: int, details: Details, versions: Mapping[Medium, int]) -> None:
-        """Says what a content tells of itself, in that version of its medium's reader, in the place of what it told."""
+        """Stores what a content tells of itself, in the place of what it told; `versions` are those of the readers."""
 
     def files_detailed_otherwise(self, versions: Mapping[Medium, int]) -> set[int]:
         """The ids of files whose details were read in another version of their medium's reader, or not yet."""
@@ -236,7 +241,7 @@ class Ledger(Protocol):
         """Drops contents that no file has held since the last call, and marks those that no file holds now.
 
         So a file that is moved from one root to another keeps its vectors though the roots are indexed one by one.
-        What a file has let go of since the last call is marked 2, by triggers, and what was marked by it 1.
+        Triggers mark with 2 what a file lets go of. A call drops what is marked with 1, and makes a 1 of each 2.
         """
 
     def mark_orphans(self) -> None:
@@ -252,7 +257,7 @@ class Ledger(Protocol):
         """How much there is; items are those of that model."""
 
     def some_pictures(self, most: int) -> list[bytes]:
-        """The paths of so many pictures, drawn from all of the library."""
+        """The paths of pictures drawn from all of the library, at most that many."""
 
     def model_rows(self) -> list[tuple[int, ModelIdentity]]:
         """The id and identity of each model, the oldest first."""
@@ -264,7 +269,7 @@ class Ledger(Protocol):
         """Says that the model is called as that identity is."""
 
     def delete_model(self, model_id: int) -> None:
-        """Removes the row of the model, and nothing else."""
+        """Removes the row of the model, and what is known of its jobs; no vectors."""
 
     def may_lack_files(self, model_id: int) -> bool:
         """Whether there may be files that the model has not encoded."""
@@ -273,7 +278,7 @@ class Ledger(Protocol):
         """Says that the model has encoded all files."""
 
     def query_bank_name(self, model_id: int) -> str | None:
-        """By what the query bank of the model is known, without reading it; None where it has none."""
+        """The name of the model's query bank, which is not read for that; None where it has none."""
 
     def query_bank(self, model_id: int) -> QueryBank:
         """The query bank of a model that has one."""

@@ -16,8 +16,8 @@ class WorkerState:
 
 
 class StoredPause(NamedTuple):
-    """Of whose jobs none are claimed: those of a root, of a model, or of both; all where both are None. Since when (an
-    ISO date), and by whom.
+    """A pause: no jobs of that root and that model are claimed, None standing for all. `since` is an ISO date, `by` a
+    person or process.
     """
 
     root_id: int | None

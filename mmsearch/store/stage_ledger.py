@@ -22,26 +22,28 @@ class StageLedger(Protocol):
     def put_stage(
         self, content_id: int, stage: StageState, parts: Sequence[Part] = (), failure: str | None = None
     ) -> None:
-        """Says what texts the stage found in a content, or why it could not read it, in the place of what it found
-        before: items of that leave, of all models.
+        """Stores the texts that the stage found in a content, or why it could not read it.
+
+        They take the place of what it found before, whose items are dropped, for all models.
         """
 
     def contents_to_encode(self, stage: StageState, model_id: int) -> list[int]:
-        """The contents of which the stage has found texts that the model has not encoded, and has encoded the rest; but
-        for those of which it is noted that it cannot.
+        """The contents with texts of the stage that the model has not encoded, if it has encoded all else of them.
+
+        Those are left out of which it is noted that it cannot.
         """
 
     def stage_parts(self, content_id: int, stage: StageState) -> list[Part]:
         """The texts that the stage found in a content, in their order."""
 
     def stage_counts(self, stage: StageState) -> StageCounts:
-        """How many files of the stage's media it has read, in how many it found texts, could not read, has not read."""
+        """How many files of its media the stage has read, found texts in, could not read, and has not read yet."""
 
     def stage_failures(self, stage: StageState) -> list[Failure]:
-        """The files that the stage could not read, or what it found there a model not encode, by path."""
+        """The files that it could not read, and those in which it found what a model could not encode, by path."""
 
     def forget_stage_failures(self) -> None:
-        """Says that no stage has read what it could not read, and that no model has failed over what one found."""
+        """Forgets what stages could not read, and what models could not encode of what stages found."""
 
     def note_texts_not_encoded(self, content_id: int, stage: StageState, model_id: int, reason: str) -> list[bytes]:
         """Says that the model cannot encode what the stage found in a content. Returns the paths of its files."""

@@ -29,29 +29,30 @@ class VectorStore(Protocol):
         """How many items were ever removed: tells a derived file how many of its rows may be dead."""
 
     def items_stored(self, digest: bytes, model_id: int, reader: int) -> int:
-        """How many items of that content, read by that version of its reader, this model has encoded: the first ones,
-        where a run was cut off in the middle of it.
+        """How many items this model has made of that content, as that version of its reader reads it.
+
+        Where a run was cut off in the middle of the content these are the first ones.
         """
 
     def remark(self, content_id: int, model_id: int, note: str | None, left_out: int, most: int) -> None:
-        """Says of a content what was missing in it, and how many of its passages the model left out, as it was to take
-        no more than `most`.
+        """Notes what was missing in a content, and how many of its passages the model left out, as it was to take no
+        more than `most`.
         """
 
     def note_budget(self, content_id: int, model_id: int, most: int) -> None:
-        """Says of a content of which the model has encoded a part that no more passages than `most` are to be taken."""
+        """Notes that the model, which has encoded a part of the content, is to take no more passages than `most`."""
 
     def remarks(self, model_id: int) -> list[Remark]:
         """The files in whose contents something is missing, or of which the model left something out, by path."""
 
     def budget_of(self, digest: bytes, model_id: int) -> int | None:
-        """How many passages of that content the model was to take no more than, where that is known."""
+        """How many passages of that content the model was to take at most; None where that is not noted."""
 
     def thinned_files(self, model_id: int, most: int) -> set[int]:
         """The ids of the files of contents that are thinned; see `is_thinned`."""
 
     def is_thinned(self, content_id: int, model_id: int, most: int) -> bool:
-        """Whether the model left passages of that content out, some of which it would take if it might have `most`."""
+        """Whether the model left passages of that content out, and would take more of them if it might take `most`."""
 
     def add_items(
         self, content_id: int, model_id: int, items: Sequence[EncodedItem], first: int = 0, is_whole: bool = True
@@ -62,7 +63,7 @@ class VectorStore(Protocol):
         """
 
     def note_wordless(self, content_id: int, model_id: int) -> None:
-        """Says that the model has encoded all of a content, and that there was nothing."""
+        """Notes that the model is through with a content, and that there was nothing to encode in it."""
 
     def remove_items_of(self, content_ids: Iterable[int], model_id: int | None = None) -> None:
         """Drops the items and vectors of those contents, or those of one model; the next run encodes them again."""
@@ -124,13 +125,13 @@ class VectorStore(Protocol):
         """The items with the path, size in bytes and content of each file that holds them and passes the filters."""
 
     def timed_items(self, item_ids: Iterable[int]) -> list[TimedItem]:
-        """All items that have a time, of the contents and models that the given ones are of, by item id."""
+        """All items with a time that the models of the given items have made of the same contents, by item id."""
 
     def matching_items(self, filters: Filters, model_id: int, modality: Modality) -> ItemIds:
         """Ids, ascending, of the items in files that pass the filters."""
 
     def copied_items(self, filters: Filters) -> ItemIds:
-        """Of each content that more than one file holds which passes the filters its first item, ascending."""
+        """The first items, ascending, of contents that more than one file holds of those that pass the filters."""
 
     def text_passages(
         self, model_id: int, filters: Filters, extensions: Collection[str], first_items: Sequence[int] | None = None
@@ -155,7 +156,7 @@ class VectorStore(Protocol):
         """What is counted of the files that `list_files` lists, one of each content."""
 
     def beside(self, paths: Sequence[bytes], filters: Filters) -> dict[bytes, list[Beside]]:
-        """What may be one photo with each of those files, itself included, of those that pass the filters, by path.
+        """For each of these paths the files that may be one photo with it, itself included, if they pass the filters.
 
         They share its folder and its name but for the extension: pictures, RAW photos, and films of some 3 seconds.
         """

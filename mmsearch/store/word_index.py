@@ -27,7 +27,7 @@ class WordIndex(Protocol):
     def documents_with(self, words: Sequence[AskedWord], most: int) -> tuple[list[int], list[int]]:
         """The ids, ascending, of files whose documents hold all of the words, and of such items; the first of each.
 
-        No more than `most` of each are found, and looked at as far as that is possible.
+        There are `most` of each at most, and as far as possible no more are looked at.
         """
 
     def documents_with_each(self, asked: Sequence[Sequence[AskedWord]], most: int) -> list[tuple[list[int], list[int]]]:

@@ -17,8 +17,8 @@ from mmsearch.store.queue_state import QueueState
 
 
 class QueuedFile(NamedTuple):
-    """A file that a walk has found: where it lies and its state as there, and what it is to the library, as in a
-    `Candidate` of indexing.
+    """A file that a walk has found: where it lies, its size and times, and how it stands to the library (the last four,
+    as in a `Candidate` of indexing).
     """
 
     root_id: int
@@ -79,9 +79,10 @@ class WorkQueue(Protocol):
     def claim(
         self, worker: int, model_ids: Sequence[int], root_ids: Sequence[int], most: int, tried: bool = False
     ) -> list[Job]:
-        """Takes jobs, all of one model, the most urgent first: of those models, the first of them preferred, and roots;
-        only fresh ones, or those that were `tried` before, and none that are paused. None where there are none, or the
-        worker is given up.
+        """Takes jobs of one of those models and one of those roots, the most urgent ones: first of the first model.
+
+        They are fresh ones, or only those that were `tried` before, and none that are paused. There are none where
+        none wait, or where the worker is given up.
         """
 
     def give_back(self, worker: int, job_ids: Collection[int]) -> None:

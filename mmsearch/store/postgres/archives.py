@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from mmsearch.records import KnownArchive, KnownMember
 from mmsearch.store.postgres.connected import Connected
-from mmsearch.store.postgres.folders import below
-from mmsearch.store.rows import ARCHIVE_COLUMNS, members_of_rows
+from mmsearch.store.postgres.filters import below
+from mmsearch.store.rows import ARCHIVE_COLUMNS, archive_of_row, members_of_rows, row_of_archive
 
 
 class ArchiveTables(Connected):
@@ -16,8 +15,7 @@ class ArchiveTables(Connected):
 
     def archives_of_root(self, root_id: int) -> dict[bytes, KnownArchive]:
         rows = self._rows(f"SELECT {ARCHIVE_COLUMNS} FROM archives WHERE root_id = %s", (root_id,))
-        found = (KnownArchive._make((*row[:6], json.loads(row[6]), row[7])) for row in rows)
-        return {one.path: one for one in found}
+        return {one.path: one for one in map(archive_of_row, rows)}
 
     def members_of(self, archive: bytes) -> list[KnownMember]:
         condition, values = below("path", archive)
@@ -33,7 +31,7 @@ class ArchiveTables(Connected):
         self.remove_archives([archive.path])
         self._run(
             f"INSERT INTO archives (root_id, {ARCHIVE_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            (root_id, *archive[:6], json.dumps(archive.unread), archive.trouble),
+            (root_id, *row_of_archive(archive)),
         )
 
     def remove_archives(self, paths: Iterable[bytes]) -> None:

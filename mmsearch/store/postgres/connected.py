@@ -39,9 +39,9 @@ class Connected:
         self._in_one_state = False
         # What is to be run in this transaction before the next statement, all at once; None outside of one.
         self._waiting: list[tuple[str, Values]] | None = None
-        # Settings of the server as they are but for single statements, where they were asked for.
+        # Settings of the server that single statements change, as they are otherwise.
         self._usual: dict[str, str] = {}
-        # The state that what is read within `one_state` is of, where it was asked for; and what is kept of a state.
+        # The state that is read within `one_state`, once it was asked for; and what is kept of a state.
         self._read_at: tuple[str, int] | None = None
         self._kept_of: tuple[str, int] | None = None
         self._kept: dict[Hashable, Any] = {}
@@ -122,7 +122,6 @@ class Connected:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All writes within become durable together, or none does. The library is in another state after them."""
         try:
             self._run("BEGIN")
             self._waiting = []
@@ -153,7 +152,6 @@ class Connected:
 
     @contextmanager
     def one_state(self) -> Iterator[None]:
-        """What is read within is all of one state of the library, whatever is written meanwhile."""
         self._run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         self._in_one_state, self._read_at = True, None
         try:
@@ -167,7 +165,7 @@ class Connected:
                     self.connection.rollback()
 
     def _of_state(self, key: Hashable, read: Callable[[], Read]) -> Read:
-        """What `read` gives, of which a state of the library has one: within `one_state` it is read once a state."""
+        """What `read` gives. Within `one_state` it is read once for each state of the library."""
         kept = self._kept_of_state()
         if key not in kept:
             kept[key] = read()
@@ -175,7 +173,7 @@ class Connected:
         return found
 
     def _kept_of_state(self) -> dict[Hashable, Any]:
-        """What is kept of the state that the library is at, to be added to; of none but `one_state`."""
+        """What is kept of the library's present state, to be added to. Outside `one_state` nothing is kept."""
         if not self._in_one_state:
             return {}
         at = self._read_at or self.state()
@@ -184,7 +182,6 @@ class Connected:
         return self._kept
 
     def state(self) -> tuple[str, int]:
-        """The library's id, and a number that rises with each transaction that writes something."""
         row = self._one(
             """SELECT (SELECT value FROM settings WHERE key = 'library_id'),
                  (SELECT value::bigint FROM settings WHERE key = 'state')"""
@@ -207,7 +204,6 @@ class Connected:
         return None if row is None else str(row[0])
 
     def number_setting(self, key: str) -> int:
-        """That setting as a whole number; 0 where there is none, or what is no number."""
         try:
             return int(self.setting(key) or 0)
         except ValueError:
@@ -224,9 +220,7 @@ class Connected:
         self._run("DELETE FROM settings WHERE key = %s", (key,))
 
     def remove_settings_of(self, fingerprint: str) -> None:
-        """Forgets the records of the files that were derived from that model's vectors."""
         self._run("DELETE FROM settings WHERE key LIKE '%% ' || %s || '-%%'", (fingerprint[:16],))
 
     def items_removed(self) -> int:
-        """How many items were ever removed: tells a derived file how many of its rows may be dead."""
         return self.number_setting("items_removed")

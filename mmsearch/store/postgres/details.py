@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mmsearch.records import Details, FileFacts, Medium, Root
 from mmsearch.store.postgres.connected import Connected
-from mmsearch.store.postgres.folders import below
+from mmsearch.store.postgres.filters import below
 from mmsearch.store.rows import DETAIL_COLUMNS, row_of_details
 
 _NAMED, _PLACES = ", ".join(DETAIL_COLUMNS), ", ".join(["%s"] * len(DETAIL_COLUMNS))
@@ -18,7 +18,6 @@ class DetailTables(Connected):
     """What is known of photos beside their pixels. What writes does so within the caller's transaction."""
 
     def put_details(self, content_id: int, details: Details, versions: Mapping[Medium, int]) -> None:
-        """Says what a content tells of itself, in that version of its medium's reader, in the place of what it told."""
         self._run_later(
             f"""INSERT INTO details (content_id, version, {_NAMED})
                 SELECT id, coalesce((%s::jsonb ->> medium)::integer, 0), {_PLACES} FROM contents WHERE id = %s
@@ -27,7 +26,6 @@ class DetailTables(Connected):
         )
 
     def files_detailed_otherwise(self, versions: Mapping[Medium, int]) -> set[int]:
-        """The ids of files whose details were read in another version of their medium's reader, or not yet."""
         rows = self._rows(
             """SELECT files.id FROM contents JOIN files ON files.content_id = contents.id
                JOIN jsonb_each_text(%s::jsonb) AS readers (medium, version) ON readers.medium = contents.medium
@@ -38,7 +36,6 @@ class DetailTables(Connected):
         return {row[0] for row in rows}
 
     def sidecar_states(self, root: Root) -> dict[bytes, tuple[int, str]]:
-        """The files of the root that have sidecars, by their paths: the id of each, and the state of its sidecars."""
         condition, values = below("path", root.path)
         rows = self._rows(
             f"""SELECT path, file_id, state FROM sidecars JOIN files ON files.id = file_id
@@ -48,12 +45,10 @@ class DetailTables(Connected):
         return {path: (file_id, state) for path, file_id, state in rows}
 
     def file_ids_at(self, paths: Sequence[bytes]) -> dict[bytes, int]:
-        """The ids of the files that are known at those paths, at most MOST_PATHS of them."""
         rows = self._rows("SELECT path, id FROM files WHERE path = ANY(%s::bytea[])", (list(paths),))
         return {row[0]: row[1] for row in rows}
 
     def put_sidecars(self, file_id: int, state: str, facts: FileFacts) -> None:
-        """Says what the sidecars of a file, which are in that state, tell of its date and details."""
         self._run(
             f"""INSERT INTO sidecars (file_id, state, taken, {_NAMED}) VALUES (%s, %s, %s, {_PLACES})
                 ON CONFLICT (file_id) DO UPDATE SET state = excluded.state, taken = excluded.taken, {_REPLACED}""",
@@ -61,5 +56,4 @@ class DetailTables(Connected):
         )
 
     def remove_sidecars(self, file_ids: Iterable[int]) -> None:
-        """Says that these files have no sidecars any more."""
         self._run("DELETE FROM sidecars WHERE file_id = ANY(%s::bigint[])", (list(file_ids),))

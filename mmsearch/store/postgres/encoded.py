@@ -9,7 +9,7 @@ SOUND_MODELS_THERE = f"""(SELECT sounding.value::bigint FROM settings CROSS JOIN
     WHERE settings.key = '{SOUND_MODELS}')"""
 _HEARD = f"""EXISTS (SELECT FROM files JOIN items USING (content_id) WHERE files.path = failures.path
     AND items.last AND items.model_id IN {SOUND_MODELS_THERE})"""
-# Of failures of one model: the file is found by what a model of sound has heard, or it is one that has nothing to hear.
+# A failure of one model that is no loss: a model of sound has heard the file, or there is nothing to hear in it.
 FOUND_BY_SOUND = f"""(failures.model_id IS NOT NULL AND
     (failures.model_id IN {SOUND_MODELS_THERE} AND failures.reason = '{NOTHING_HEARD}'
      OR failures.model_id NOT IN {SOUND_MODELS_THERE} AND {_HEARD}))"""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from mmsearch.records import EncodedItem, Locator, Medium, Modality, Remark
+from mmsearch.records import EncodedItem, Medium, Modality, Remark
 from mmsearch.store.postgres.connecting import HalfVector
 from mmsearch.store.postgres.schema import LOCKS, NUMBERING
 from mmsearch.store.postgres.spaces import SpaceTables
+from mmsearch.store.rows import row_of_locator
 
 # Of remarks: a model left passages out, some of which it would take if it might have more of them.
 _THINNED = "model_id = %s AND left_out > 0 AND most < %s"
@@ -31,16 +31,12 @@ class EncodedItemTables(SpaceTables):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All writes within become durable together, or none does. The library is in another state after them."""
         self._numbers_alone = False
         self._new_media, self._empty, self._noted = {}, set(), set()
         with super().transaction():
             yield
 
     def items_stored(self, digest: bytes, model_id: int, reader: int) -> int:
-        """How many items of that content, read by that version of its reader, this model has encoded: the first ones,
-        where a run was cut off in the middle of it.
-        """
         return self._number(
             """SELECT count(*) FROM items JOIN contents ON contents.id = content_id
                WHERE digest = %s AND reader = %s AND model_id = %s""",
@@ -48,16 +44,12 @@ class EncodedItemTables(SpaceTables):
         )
 
     def remark(self, content_id: int, model_id: int, note: str | None, left_out: int, most: int) -> None:
-        """Says of a content what was missing in it, and how many of its passages the model left out, as it was to take
-        no more than `most`.
-        """
         if note is not None or left_out:
             self._put_remark(content_id, model_id, note, left_out, most)
         else:
             self._run_later("DELETE FROM remarks WHERE content_id = %s AND model_id = %s", (content_id, model_id))
 
     def note_budget(self, content_id: int, model_id: int, most: int) -> None:
-        """Says of a content of which the model has encoded a part that no more passages than `most` are to be taken."""
         self._put_remark(content_id, model_id, None, 0, most)
 
     def _put_remark(self, content_id: int, model_id: int, note: str | None, left_out: int, most: int) -> None:
@@ -69,7 +61,6 @@ class EncodedItemTables(SpaceTables):
         )
 
     def remarks(self, model_id: int) -> list[Remark]:
-        """The files in whose contents something is missing, or of which the model left something out, by path."""
         rows = self._rows(
             """SELECT path, note, left_out FROM remarks JOIN files ON files.content_id = remarks.content_id
                WHERE model_id = %s AND (note IS NOT NULL OR left_out > 0) ORDER BY path""",
@@ -78,7 +69,6 @@ class EncodedItemTables(SpaceTables):
         return [Remark(*row) for row in rows]
 
     def budget_of(self, digest: bytes, model_id: int) -> int | None:
-        """How many passages of that content the model was to take no more than, where that is known."""
         row = self._one(
             """SELECT most FROM remarks JOIN contents ON contents.id = content_id
                WHERE digest = %s AND model_id = %s""",
@@ -87,7 +77,6 @@ class EncodedItemTables(SpaceTables):
         return None if row is None else int(row[0])
 
     def thinned_files(self, model_id: int, most: int) -> set[int]:
-        """The ids of the files of contents that are thinned; see `is_thinned`."""
         rows = self._rows(
             f"SELECT files.id FROM remarks JOIN files ON files.content_id = remarks.content_id WHERE {_THINNED}",
             (model_id, most),
@@ -95,17 +84,12 @@ class EncodedItemTables(SpaceTables):
         return {row[0] for row in rows}
 
     def is_thinned(self, content_id: int, model_id: int, most: int) -> bool:
-        """Whether the model left passages of that content out, some of which it would take if it might have `most`."""
         row = self._one(f"SELECT FROM remarks WHERE content_id = %s AND {_THINNED}", (content_id, model_id, most))
         return row is not None
 
     def add_items(
         self, content_id: int, model_id: int, items: Sequence[EncodedItem], first: int = 0, is_whole: bool = True
     ) -> None:
-        """Stores items of a content with their vectors: those from place `first` on, all of them if `is_whole`.
-
-        What is there already, of another file of that content, stays as it is.
-        """
         self._await_number()
         stored, whole = (0, False) if content_id in self._empty else self._stored(content_id, model_id)
         self._empty.discard(content_id)
@@ -147,7 +131,10 @@ class EncodedItemTables(SpaceTables):
                 if content_id in self._new_media:
                     self._noted.add(space)
         columns = [
-            (ordinal, ordinal == last, item.modality, item.source, item.text, *_of_locator(item.locator))
+            (
+                *(ordinal, ordinal == last, item.modality, item.source, item.text),
+                *(*row_of_locator(item.locator), item.locator.part_name),
+            )
             for ordinal, item in enumerate(items, start=first)
         ]
         self._run_later(
@@ -174,7 +161,6 @@ class EncodedItemTables(SpaceTables):
         )
 
     def remove_items_of(self, content_ids: Iterable[int], model_id: int | None = None) -> None:
-        """Drops the items and vectors of those contents, or those of one model; the next run encodes them again."""
         these, values = "content_id = ANY(%s)", [list(content_ids)]
         if model_id is not None:
             these += " AND model_id = %s"
@@ -184,13 +170,11 @@ class EncodedItemTables(SpaceTables):
         self._run("UPDATE models SET may_lack_files = TRUE")
 
     def note_wordless(self, content_id: int, model_id: int) -> None:
-        """Says that the model has encoded all of a content, and that there was nothing."""
         self._run(
             "INSERT INTO wordless (content_id, model_id) VALUES (%s, %s) ON CONFLICT DO NOTHING", (content_id, model_id)
         )
 
     def remove_items_of_model(self, model_id: int) -> int:
-        """Drops all items and vectors that this model made. Returns how many there were."""
         return self._remove_items("model_id = %s", (model_id,))
 
     def _remove_items(self, condition: str, values: Sequence[Any]) -> int:
@@ -204,10 +188,3 @@ class EncodedItemTables(SpaceTables):
         if removed:
             self._run("UPDATE settings SET value = (value::bigint + %s)::text WHERE key = 'items_removed'", (removed,))
         return removed
-
-
-def _of_locator(locator: Locator) -> tuple[object, ...]:
-    """The values of the columns start, end, line, page, region, time_from and time_to, and the part's name."""
-    region = None if locator.region is None else json.dumps(locator.region)
-    times = locator.time or (None, None)
-    return (locator.start, locator.end, locator.line, locator.page, region, *times, locator.part_name)

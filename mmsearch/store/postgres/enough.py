@@ -1,4 +1,4 @@
-"""How much of a graph is looked at, and by what names the library's database knows graphs and that."""
+"""How many items of a graph a search looks at, and how graphs, and that setting, are called in the database."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Enough:
 
     @classmethod
     def read(cls, setting: str | None) -> Enough | None:
-        """What `str` has told of it; None for nothing, and for what it would not have told."""
+        """The one that a setting tells, as `str` writes it; None where there is none, or it makes no sense."""
         numbers = (setting or "").split(" of ")
         return cls(*map(int, numbers)) if len(numbers) == 2 and all(map(str.isdecimal, numbers)) else None
 
@@ -30,9 +30,9 @@ class Enough:
         return self.ef * math.pow(max(1.0, rows / max(1, self.of)), _GROWS)
 
 
-# So many are looked at before the first is given where it was not measured how many have to be: of the ten that hold
-# with all of 100,000 photos compared 98 % are found then where these are mixtures of 600, a crowd beside each, and more
-# elsewhere (`benchmarks/team_search.py`). And pgvector looks at no more than so many.
+# How many are looked at where it was not measured how many have to be, and how many pgvector looks at, at most. With so
+# many 98 % of the ten nearest are found among 100,000 photos that are mixtures of 600, a crowd beside each, and more of
+# them elsewhere (`benchmarks/team_search.py`).
 USUAL, MOST_EF = Enough(400, 100_000), 1_000
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from mmsearch.files.paths import extension_of
-from mmsearch.records import Failure, FileState, KnownFile, KnownFiles, Root
-from mmsearch.store.postgres.connected import NOW, Connected, Row, Values
+from mmsearch.records import Counts, Failure, FileState, KnownFiles, Root
+from mmsearch.store.conditions import ranges_below
+from mmsearch.store.postgres.connected import NOW, Connected, Values
 from mmsearch.store.postgres.encoded import FOUND_BY_SOUND, is_whole
-from mmsearch.store.postgres.folders import below, ranges_below
+from mmsearch.store.postgres.filters import below
+from mmsearch.store.rows import ROOT_COLUMNS, known_files, root_of_row, written_extension, written_mounts
 
-_ROOT_COLUMNS = "id, path, rules, changed, mounts, absent"
 # Files that are asked for at a time, of roots that may have millions.
 _PAGE = 20_000
 
@@ -24,11 +22,10 @@ class FileTables(Connected):
     longest_path = 2_600
 
     def roots(self) -> list[Root]:
-        return [_root(row) for row in self._rows(f"SELECT {_ROOT_COLUMNS} FROM roots ORDER BY path")]
+        return [root_of_row(row) for row in self._rows(f"SELECT {ROOT_COLUMNS} FROM roots ORDER BY path")]
 
     def put_root(self, path: bytes, rules: str) -> Root:
-        """Adds a root or replaces its rules."""
-        asked = f"SELECT {_ROOT_COLUMNS} FROM roots WHERE path = %s"
+        asked = f"SELECT {ROOT_COLUMNS} FROM roots WHERE path = %s"
         row = self._one(asked, (path,))
         if row is None or row[2] != rules:  # so that a run that changes nothing writes nothing
             self._run(
@@ -37,11 +34,10 @@ class FileTables(Connected):
                 (path, rules),
             )
             (row,) = self._rows(asked, (path,))
-        return _root(row)
+        return root_of_row(row)
 
     def set_mounts(self, root_id: int, mounts: Iterable[bytes]) -> None:
-        written = json.dumps([os.fsdecode(mount) for mount in mounts])
-        self._run("UPDATE roots SET mounts = %s WHERE id = %s", (written, root_id))
+        self._run("UPDATE roots SET mounts = %s WHERE id = %s", (written_mounts(mounts), root_id))
 
     def set_absent(self, root_id: int, count: int) -> None:
         self._run("UPDATE roots SET absent = %s WHERE id = %s", (count, root_id))
@@ -59,31 +55,18 @@ class FileTables(Connected):
         return self._number(f"SELECT count(*) FROM files WHERE {condition} AND root_id = %s", (*values, root.id))
 
     def files_at(self, paths: Sequence[bytes], model_id: int, readers: str) -> KnownFiles:
-        """What is known of these paths, at most MOST_PATHS of them.
-
-        A file that other `readers` than these could not read has failed in another state than it has now.
-        """
-        rows = self._rows(
-            """SELECT path, id, root_id, size, mtime_ns, false, ctime_ns FROM files WHERE path = ANY(%s::bytea[])""",
+        files = self._rows(
+            "SELECT path, id, root_id, size, mtime_ns, false, ctime_ns FROM files WHERE path = ANY(%s::bytea[])",
             (list(paths),),
         )
-        known = {row[0]: KnownFile._make(row[1:]) for row in rows}
-        found = KnownFiles(known, set(), set())
-        for path, number, root_id, size, mtime_ns, of_model in self._rows(
+        failures = self._rows(
             """SELECT path, id, root_id, CASE WHEN readers IS NOT DISTINCT FROM %s THEN size ELSE -1 END, mtime_ns,
                  model_id FROM failures WHERE path = ANY(%s::bytea[])""",
             (readers, list(paths)),
-        ):
-            if of_model is not None:
-                found.not_encoded.add(number)
-            if of_model in (None, model_id):
-                file = known.setdefault(path, KnownFile(number, root_id, size, mtime_ns, True))
-                if of_model == model_id and (file.size, file.mtime_ns) == (size, mtime_ns):
-                    found.failing.add(path)
-        return found
+        )
+        return known_files(files, failures, model_id)
 
     def files_of_root(self, root: Root, folder: bytes | None = None) -> Iterator[tuple[int, bytes]]:
-        """The id and path of each file that this root brought, all of which lie below it; or those below `folder`."""
         top = root.path if folder is None else folder
         for first, end in ((top, top + b"\0"), *ranges_below(top)):
             while True:
@@ -98,12 +81,10 @@ class FileTables(Connected):
                 first = rows[-1][1] + b"\0"
 
     def files_below(self, folder: bytes) -> list[int]:
-        """The ids of the file `folder` itself or of all files below the folder, whichever root brought them."""
         condition, values = below("path", folder)
         return [row[0] for row in self._rows(f"SELECT id FROM files WHERE {condition}", values)]
 
     def count_files_below(self, folder: bytes) -> int:
-        """How many files of the library lie below that folder, the file itself counted."""
         condition, values = below("path", folder)
         return self._number(f"SELECT count(*) FROM files WHERE {condition}", values)
 
@@ -111,12 +92,10 @@ class FileTables(Connected):
         return self._number("SELECT count(*) FROM files")
 
     def content_at(self, path: bytes) -> int | None:
-        """The id of the content that the file at `path` held when it was last read, or None."""
         row = self._one("SELECT content_id FROM files WHERE path = %s", (path,))
         return None if row is None else int(row[0])
 
     def put_file(self, file: FileState, content_id: int) -> None:
-        """Says that the file holds that content; it fails no model that has encoded that."""
         self._run_later(
             f"""WITH put AS (
                   INSERT INTO files (path, extension, root_id, content_id, size, mtime_ns, ctime_ns)
@@ -130,7 +109,7 @@ class FileTables(Connected):
                   AND NOT {is_whole("%(content)s", "models.id")}""",
             {
                 "path": file.path,
-                "extension": _text(extension_of(file.path)),
+                "extension": written_extension(file.path),
                 "root": file.root_id,
                 "content": content_id,
                 "size": file.size,
@@ -143,7 +122,6 @@ class FileTables(Connected):
         self._run("UPDATE files SET root_id = %s WHERE id = %s", (root_id, file_id))
 
     def remove_path(self, path: bytes) -> None:
-        """Says that there is nothing to be searched at `path`."""
         self._run("DELETE FROM files WHERE path = %s", (path,))
         self._run("DELETE FROM failures WHERE path = %s", (path,))
 
@@ -151,15 +129,10 @@ class FileTables(Connected):
         self._run("DELETE FROM files WHERE id = ANY(%s::bigint[])", (list(file_ids),))
 
     def note_failure(self, file: FileState, reason: str, readers: str) -> None:
-        """Says that these readers cannot read the file; what it held before leaves the library."""
         self.remove_path(file.path)
         self._put_failure(file, reason, readers)
 
     def note_not_encoded(self, file: FileState, reason: str, readers: str, model_id: int, is_held: bool) -> None:
-        """Says that this model cannot encode the file's content; the others may.
-
-        Unless that content `is_held` by the library, what the file held before leaves it.
-        """
         if not is_held:
             self._run("DELETE FROM files WHERE path = %s", (file.path,))
         # It could be read: what was said before of that does not hold any more.
@@ -167,11 +140,9 @@ class FileTables(Connected):
         self._put_failure(file, reason, readers, model_id)
 
     def note_out_of_reach(self, root_id: int, path: bytes, reason: str) -> None:
-        """Says that what lies at `path` could not be looked at. What is known of it stays; the next run tries again."""
         self._put_failure(FileState(root_id, path, -1, -1), reason, None)
 
     def failure_at(self, path: bytes) -> int | None:
-        """The id of what was noted of that path."""
         row = self._one("SELECT id FROM failures WHERE path = %s AND model_id IS NULL", (path,))
         return None if row is None else int(row[0])
 
@@ -186,12 +157,10 @@ class FileTables(Connected):
         )
 
     def failures(self) -> list[Failure]:
-        """What could not be read or encoded, by path, but for files that are found by their sound."""
         rows = self._rows(f"SELECT path, reason, noted FROM failures WHERE NOT {FOUND_BY_SOUND} ORDER BY path")
         return [Failure(*row) for row in rows]
 
     def found_by_sound(self, model_id: int) -> set[bytes]:
-        """The paths of files that this model could not encode, and that a model of sound has heard."""
         rows = self._rows(f"SELECT path FROM failures WHERE model_id = %s AND {FOUND_BY_SOUND}", (model_id,))
         return {row[0] for row in rows}
 
@@ -210,7 +179,6 @@ class FileTables(Connected):
         self._release("root_id = %s", (root_id,))
 
     def remove_failures_of_model(self, model_id: int) -> None:
-        """Forgets what that model could not encode."""
         self._run("DELETE FROM failures WHERE model_id = %s", (model_id,))
         self._run("DELETE FROM stages WHERE stage LIKE '%% ' || %s::bigint", (model_id,))
 
@@ -223,7 +191,6 @@ class FileTables(Connected):
         )
 
     def count_not_encoded(self, model_id: int, reason: str | None = None) -> int:
-        """How many files of the library that model could not encode: all, or those for that reason."""
         return self._number(
             """SELECT count(*) FROM failures JOIN files ON files.path = failures.path AND files.size = failures.size
                  AND files.mtime_ns = failures.mtime_ns
@@ -232,7 +199,6 @@ class FileTables(Connected):
         )
 
     def unread(self, root_id: int | None = None) -> dict[str, int]:
-        """How many files of each extension no reader takes, most first: of one root, or of all."""
         rows = self._rows(
             """SELECT extension, sum(files)::bigint AS files FROM unread WHERE root_id = coalesce(%s, root_id)
                GROUP BY extension ORDER BY 2 DESC, extension""",
@@ -240,24 +206,23 @@ class FileTables(Connected):
         )
         return {row[0]: row[1] for row in rows}
 
+    def counts(self, model_id: int) -> Counts:
+        media = self._rows(
+            """SELECT medium, count(*) FROM files JOIN contents ON contents.id = content_id
+               GROUP BY medium ORDER BY medium"""
+        )
+        ((contents, items, failures),) = self._rows(
+            f"""SELECT (SELECT count(DISTINCT content_id) FROM files),
+                 (SELECT count(*) FROM items WHERE model_id = %s AND content_id IN (SELECT content_id FROM files)),
+                 (SELECT count(*) FROM failures WHERE NOT {FOUND_BY_SOUND})""",
+            (model_id,),
+        )
+        return Counts(dict(media), contents, items, failures, self.unread())
+
     def put_unread(self, root_id: int, counts: Mapping[str, int]) -> None:
-        """Keeps how many files of each extension a walk of the root came upon that no reader takes."""
-        told: dict[str, int] = {}
-        for extension, files in counts.items():  # those that are no text are one then
-            told[_text(extension)] = told.get(_text(extension), 0) + files
         self._run("DELETE FROM unread WHERE root_id = %s", (root_id,))
         self._run(
             """INSERT INTO unread (root_id, extension, files)
                SELECT %s, * FROM unnest(%s::text[], %s::bigint[])""",
-            (root_id, list(told), list(told.values())),
+            (root_id, list(counts), list(counts.values())),
         )
-
-
-def _root(row: Row) -> Root:
-    number, path, rules, changed, mounts, absent = row
-    return Root(number, path, rules, changed, tuple(os.fsencode(mount) for mount in json.loads(mounts)), absent)
-
-
-def _text(extension: str) -> str:
-    """An extension as a text that any program can read: bytes that are no UTF-8 are replaced."""
-    return os.fsencode(extension).decode("utf-8", "replace")

@@ -32,8 +32,8 @@ _EF_CONSTRUCTION = 200
 # out of it.
 _MOST_REMOVED = 0.2
 
-# It is measured with so many texts, of which each asks for as many items as a search does where hubs are corrected; the
-# ten that hold of these are to be found but for 8 in a thousand. Other texts may miss more: .012 where these miss .008.
+# It is measured with so many texts. Each asks for as many items as a search does where hubs are corrected, and of its
+# ten best all but 8 in a thousand are to be found. Other texts may miss more: .012 where these miss .008.
 _TEXTS, _ASKED, _HELD, _WANTED = 100, 150, 10, 0.992
 # How many are looked at by turns until enough are found.
 _TRIED = (150, 190, 240, 300, 370, 460, 580, 720, 850, MOST_EF)

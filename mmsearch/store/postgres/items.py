@@ -19,7 +19,7 @@ from mmsearch.records import (
 )
 from mmsearch.store.postgres.connected import Connected, Row
 from mmsearch.store.postgres.filters import contents_joined, filter_condition, items_in_files
-from mmsearch.store.rows import OF_DETAILS, OF_SIDECARS, found_item
+from mmsearch.store.rows import OF_DETAILS, OF_SIDECARS, found_item, items_by_modality
 
 # Passages that are asked for at a time.
 _BATCH = 2_000
@@ -32,11 +32,9 @@ class ItemTables(Connected):
         return self._number("SELECT count(*) FROM items")
 
     def latest_item(self) -> int:
-        """The highest id of an item, or 0."""
         return self._number("SELECT coalesce(max(id), 0) FROM items")
 
     def item_ids(self, model_id: int, modality: Modality) -> ItemIds:
-        """The ids, ascending, of all items of that model and modality."""
         return _ids(
             self._rows(
                 "SELECT item_id FROM vectors WHERE model_id = %s AND modality = %s ORDER BY item_id",
@@ -45,7 +43,6 @@ class ItemTables(Connected):
         )
 
     def live_items(self, item_ids: ItemIds) -> ItemIds:
-        """Those of the items, ascending, that are there."""
         return _ids(self._rows("SELECT id FROM items WHERE id = ANY(%s) ORDER BY id", (item_ids.tolist(),)))
 
     def count_items_after(self, model_id: int, modality: Modality, item_id: int) -> int:
@@ -55,14 +52,12 @@ class ItemTables(Connected):
         )
 
     def has_items_of(self, model_id: int) -> bool:
-        """Whether that model has encoded anything."""
         return self._one("SELECT FROM vectors WHERE model_id = %s LIMIT 1", (model_id,)) is not None
 
     def count_items_of(self, model_id: int) -> int:
         return self._number("SELECT count(*) FROM vectors WHERE model_id = %s", (model_id,))
 
     def vectors_after(self, model_id: int, modality: Modality, item_id: int, limit: int) -> tuple[ItemIds, list[bytes]]:
-        """Ids (ascending) and float16 vectors, as bytes, of the model's first `limit` items after `item_id`."""
         return self._vectors(
             """SELECT item_id, vector FROM vectors WHERE item_id > %s AND model_id = %s AND modality = %s
                ORDER BY item_id LIMIT %s""",
@@ -70,7 +65,6 @@ class ItemTables(Connected):
         )
 
     def vectors_of(self, item_ids: ItemIds) -> tuple[ItemIds, list[bytes]]:
-        """Ids (ascending) and float16 vectors, as bytes, of those items that are there."""
         return self._vectors(
             "SELECT item_id, vector FROM vectors WHERE item_id = ANY(%s) ORDER BY item_id", (item_ids.tolist(),)
         )
@@ -80,13 +74,6 @@ class ItemTables(Connected):
         return _ids(rows), [row[1] for row in rows]
 
     def image_vector_at(self, path: bytes, model_id: int, at: bytes | None = None) -> HalfMatrix | None:
-        """The stored vector of the picture at `path`, float16 [dimension], if the file is still as when it was read.
-
-        It lies `at` another path, where this machine has the files elsewhere.
-
-        Raises:
-            OSError: there is no such file now.
-        """
         status = status_at(path if at is None else at)
         _, vectors = self._vectors(
             """SELECT item_id, vector FROM files JOIN items ON items.content_id = files.content_id
@@ -99,19 +86,14 @@ class ItemTables(Connected):
         return np.frombuffer(vectors[0], "<f2") if vectors else None
 
     def items_of_content(self, digest: bytes, model_id: int) -> dict[Modality, ItemIds]:
-        """The ids, ascending, of the items that a model made of a content, by modality."""
         rows = self._rows(
             """SELECT items.modality, items.id FROM items JOIN contents ON contents.id = items.content_id
                WHERE contents.digest = %s AND items.model_id = %s ORDER BY items.modality, items.id""",
             (digest, model_id),
         )
-        found: dict[Modality, list[int]] = {}
-        for modality, item_id in rows:
-            found.setdefault(modality, []).append(item_id)
-        return {modality: np.array(item_ids, np.int64) for modality, item_ids in found.items()}
+        return items_by_modality(rows)
 
     def items_of_contents(self, digests: Iterable[bytes]) -> set[int]:
-        """The ids of all items of those contents."""
         rows = self._rows(
             """SELECT items.id FROM items JOIN contents ON contents.id = items.content_id
                WHERE contents.digest = ANY(%s)""",
@@ -120,7 +102,6 @@ class ItemTables(Connected):
         return {row[0] for row in rows}
 
     def has_content(self, digest: bytes) -> bool:
-        """Whether some file holds that content."""
         row = self._one(
             "SELECT FROM contents JOIN files ON files.content_id = contents.id WHERE contents.digest = %s LIMIT 1",
             (digest,),
@@ -128,7 +109,6 @@ class ItemTables(Connected):
         return row is not None
 
     def digest_at(self, path: bytes) -> bytes | None:
-        """The digest of the content of the file at `path`, as it was read last; None where there is none."""
         row = self._one(
             "SELECT contents.digest FROM files JOIN contents ON contents.id = files.content_id WHERE files.path = %s",
             (path,),
@@ -136,7 +116,6 @@ class ItemTables(Connected):
         return None if row is None else bytes(row[0])
 
     def matching_items(self, filters: Filters, model_id: int, modality: Modality) -> ItemIds:
-        """Ids, ascending, of the items in files that pass the filters."""
         condition, values = filter_condition(filters)
         return _ids(
             self._rows(
@@ -148,7 +127,6 @@ class ItemTables(Connected):
         )
 
     def copied_items(self, filters: Filters) -> ItemIds:
-        """Of each content that more than one file holds which passes the filters its first item, ascending."""
         condition, values = filter_condition(filters)
         return _ids(
             self._rows(
@@ -164,10 +142,6 @@ class ItemTables(Connected):
     def text_passages(
         self, model_id: int, filters: Filters, extensions: Collection[str], first_items: Sequence[int] | None = None
     ) -> Iterator[TextPassage]:
-        """The passages that a model took of documents, and of texts with those extensions, in the order of the text.
-
-        Of files that pass the filters, one content after another; with `first_items` of the contents with these alone.
-        """
         condition, values = filter_condition(filters)
         among, given = "TRUE", list[object]()
         if first_items is not None:
@@ -189,7 +163,6 @@ class ItemTables(Connected):
             last = rows[-1][:2]
 
     def places_of(self, item_ids: Iterable[int], filters: Filters) -> list[tuple[int, bytes, int, int]]:
-        """The items with the path, size in bytes and content of each file that holds them and passes the filters."""
         condition, values = filter_condition(filters)
         return self._rows(
             f"""SELECT items.id, files.path, files.size, files.content_id
@@ -198,7 +171,6 @@ class ItemTables(Connected):
         )
 
     def timed_items(self, item_ids: Iterable[int]) -> list[TimedItem]:
-        """All items that have a time, of the contents and models that the given ones are of, by item id."""
         rows = self._rows(
             """SELECT given.id, items.id, items.model_id, items.modality, items.time_from, items.time_to
                FROM items AS given JOIN items ON items.content_id = given.content_id AND items.model_id = given.model_id
@@ -209,7 +181,6 @@ class ItemTables(Connected):
         return [TimedItem(*row) for row in rows]
 
     def found_items(self, item_ids: Iterable[int], filters: Filters) -> list[FoundItem]:
-        """The given items in every file that holds them and passes the filters; removed items are not there."""
         condition, values = filter_condition(filters)
         rows = self._rows(
             f"""SELECT items.id, files.path, contents.digest, contents.medium, files.size, files.mtime_ns,

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 import psycopg
 
 from mmsearch.store.postgres.connected import Row
-from mmsearch.store.postgres.folders import below
+from mmsearch.store.postgres.filters import below
 from mmsearch.store.postgres.holders import ROOT_LOCKS, runs
 from mmsearch.store.postgres.pauses import PauseTables, is_paused
 from mmsearch.store.postgres.schema import LOCKS, NUMBERING
@@ -40,7 +40,6 @@ class JobTables(PauseTables):
     """The queue; see `WorkQueue`."""
 
     def hold_root(self, root_id: int) -> bool:
-        """Whether this connection alone walks that root, from now on until it is closed."""
         row = self._one("SELECT pg_try_advisory_lock(%s, %s)", (ROOT_LOCKS, root_id))
         return row is not None and bool(row[0])
 
@@ -72,7 +71,6 @@ class JobTables(PauseTables):
                 )
 
     def enlist(self, name: str, lease: float) -> int:
-        """Adds a worker that is alive for so many seconds. Returns its number, which no other one ever has."""
         return self._number(
             """INSERT INTO workers (name, since, alive_until)
                VALUES (%s, clock_timestamp(), clock_timestamp() + %s * interval '1 second') RETURNING id""",
@@ -80,7 +78,6 @@ class JobTables(PauseTables):
         )
 
     def renew(self, worker: int, lease: float) -> bool:
-        """Lets the worker live for so many seconds from now; False where it is given up."""
         with self._aside():
             renewed = self._run(
                 "UPDATE workers SET alive_until = clock_timestamp() + %s * interval '1 second' WHERE id = %s",
@@ -89,13 +86,11 @@ class JobTables(PauseTables):
         return bool(renewed.rowcount)
 
     def leave(self, worker: int) -> None:
-        """Ends a worker in good order: what it has claimed is given back as it was."""
         with self._aside(others_wait=True):
             self._run("UPDATE jobs SET worker_id = NULL WHERE worker_id = %s", (worker,))
             self._run("DELETE FROM workers WHERE id = %s", (worker,))
 
     def reap(self) -> None:
-        """Gives back, as tried before, what workers have claimed whose lease has run out."""
         lost = f"EXISTS (SELECT FROM workers WHERE NOT {ALIVE}) OR EXISTS ({_LOST_JOBS})"
         if self._one(f"SELECT WHERE {lost}") is None:
             return
@@ -112,10 +107,6 @@ class JobTables(PauseTables):
     def claim(
         self, worker: int, model_ids: Sequence[int], root_ids: Sequence[int], most: int, tried: bool = False
     ) -> list[Job]:
-        """Takes jobs, all of one model, the most urgent first: of those models, the first of them preferred, and roots;
-        only fresh ones, or those that were `tried` before, and none that are paused. None where there are none, or the
-        worker is given up.
-        """
         best = self._one(
             f"""SELECT model_id, root_id FROM unnest(%s::bigint[]) WITH ORDINALITY AS models (model_id, place)
                CROSS JOIN unnest(%s::bigint[]) AS roots (root_id)
@@ -140,7 +131,6 @@ class JobTables(PauseTables):
         return sorted(_job(row) for row in rows)
 
     def give_back(self, worker: int, job_ids: Collection[int]) -> None:
-        """Lets others take these jobs of the worker, as if it had never had them."""
         if job_ids:
             with self._aside(others_wait=True):
                 self._run(
@@ -149,7 +139,6 @@ class JobTables(PauseTables):
                 )
 
     def own(self, worker: int, job_ids: Collection[int]) -> set[int]:
-        """Those of the jobs that are the worker's, and stay so until the caller's transaction ends."""
         rows = self._rows(
             "SELECT id FROM jobs WHERE id = ANY(%s::bigint[]) AND worker_id = %s FOR UPDATE", (list(job_ids), worker)
         )
@@ -180,7 +169,6 @@ class JobTables(PauseTables):
         return self._run(f"DELETE FROM jobs WHERE {condition}", values).rowcount
 
     def jobs_left(self, model_ids: Sequence[int], root_ids: Sequence[int]) -> QueueState:
-        """How it stands with the jobs of those models and roots; workers are those of the whole queue."""
         return self._state(
             "WHERE model_id = ANY(%s::bigint[]) AND root_id = ANY(%s::bigint[])", (list(model_ids), list(root_ids))
         )

@@ -20,10 +20,6 @@ class ListedFileTables(Connected):
     def list_files(
         self, model_ids: Sequence[int], filters: Filters, listing: Listing
     ) -> tuple[list[tuple[int, bytes]], int]:
-        """A page of the files that pass the filters and have items of those models, each by its first item and path.
-
-        And how many there are on all pages.
-        """
         models = list(model_ids)
         listed, values = _listed(filters, models, listing.copies)
         if listing.seed is not None:
@@ -68,7 +64,6 @@ class ListedFileTables(Connected):
         return [(first[content_id], path) for path, content_id in page], len(rows)
 
     def briefs(self, model_ids: Sequence[int], filters: Filters) -> list[FileBrief]:
-        """What is counted of the files that `list_files` lists, one of each content."""
         listed, values = _listed(filters, list(model_ids), copies=False)
         rows = self._rows(
             f"""{listed} SELECT chosen.path, contents.medium, chosen.moment, coalesce(sidecars.place, details.place),
@@ -82,7 +77,6 @@ class ListedFileTables(Connected):
         return [FileBrief(*row) for row in rows]
 
     def beside(self, paths: Sequence[bytes], filters: Filters) -> dict[bytes, list[Beside]]:
-        """What may be one photo with each of those files, itself included, of those that pass the filters, by path."""
         condition, values = filter_condition(filters)
         stems = [path[: len(path) - len(extension_of(path))] for path in paths]
         rows = self._rows(

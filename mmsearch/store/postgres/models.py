@@ -16,12 +16,10 @@ class ModelTables(Connected):
     """What the store knows of models and adapters. What writes does so within the caller's transaction."""
 
     def model_rows(self) -> list[tuple[int, ModelIdentity]]:
-        """The id and identity of each model, the oldest first."""
         rows = self._rows("SELECT id, name, revision, dimension, fingerprint FROM models ORDER BY id")
         return [(row[0], ModelIdentity(*row[1:])) for row in rows]
 
     def insert_model(self, identity: ModelIdentity) -> int:
-        """Adds a model that has encoded nothing yet. Returns its id."""
         return self._number(
             f"""INSERT INTO models (name, revision, dimension, fingerprint, added) VALUES (%s, %s, %s, %s, {NOW})
                 RETURNING id""",
@@ -29,13 +27,11 @@ class ModelTables(Connected):
         )
 
     def rename_model(self, model_id: int, identity: ModelIdentity) -> None:
-        """Says that the model is called as that identity is."""
         self._run(
             "UPDATE models SET name = %s, revision = %s WHERE id = %s", (identity.name, identity.revision, model_id)
         )
 
     def delete_model(self, model_id: int) -> None:
-        """Removes the row of the model, and what is counted and said of its jobs."""
         self._run("DELETE FROM models WHERE id = %s", (model_id,))
         self._run(
             "DELETE FROM settings WHERE key = 'jobs_done ' || %s::bigint OR key LIKE 'paused %% ' || %s::bigint",
@@ -43,25 +39,20 @@ class ModelTables(Connected):
         )
 
     def may_lack_files(self, model_id: int) -> bool:
-        """Whether there may be files that the model has not encoded."""
         row = self._one("SELECT may_lack_files FROM models WHERE id = %s", (model_id,))
         return bool(row and row[0])
 
     def set_caught_up(self, model_id: int) -> None:
-        """Says that the model has encoded all files."""
         self._run("UPDATE models SET may_lack_files = false WHERE id = %s", (model_id,))
 
     def mark_files_to_encode(self) -> None:
-        """Says that there may be files that the models of the library have not encoded."""
         self._run("UPDATE models SET may_lack_files = true WHERE NOT may_lack_files")
 
     def query_bank_name(self, model_id: int) -> str | None:
-        """By what the query bank of the model is known, without reading it; None where it has none."""
         row = self._one("SELECT fingerprint FROM query_banks WHERE model_id = %s", (model_id,))
         return None if row is None else str(row[0])
 
     def query_bank(self, model_id: int) -> QueryBank:
-        """The query bank of a model that has one."""
         from mmsearch.encoding.query_bank import QueryBank, unpacked
 
         (row,) = self._rows(
@@ -72,20 +63,15 @@ class ModelTables(Connected):
         return QueryBank(unpacked(row[0], row[1]), *row[2:4])
 
     def put_query_bank(self, model_id: int, bank: QueryBank) -> None:
-        """Gives the model that query bank, in the place of an earlier one."""
-        import xxhash
+        from mmsearch.encoding.query_bank import stored_form
 
-        from mmsearch.encoding.query_bank import packed
-
-        vectors = packed(bank.vectors)
-        digest = xxhash.xxh3_128(vectors)
-        digest.update(repr((bank.sharpness, bank.centre)).encode())
+        name, vectors = stored_form(bank)
         self._run(
             """INSERT INTO query_banks (model_id, fingerprint, sharpness, centre, vectors)
                VALUES (%s, %s, %s, %s, %s)
                ON CONFLICT (model_id) DO UPDATE SET fingerprint = excluded.fingerprint,
                  sharpness = excluded.sharpness, centre = excluded.centre, vectors = excluded.vectors""",
-            (model_id, digest.hexdigest(), float(bank.sharpness), float(bank.centre), vectors),
+            (model_id, name, float(bank.sharpness), float(bank.centre), vectors),
         )
 
     def adapters(self, adapter_id: int | None = None) -> list[StoredAdapter]:
@@ -100,7 +86,6 @@ class ModelTables(Connected):
         return [StoredAdapter(*row) for row in rows]
 
     def insert_adapter(self, name: str, version: int, model_fingerprint: str, weights: bytes, about: str) -> int:
-        """Adds an adapter. Returns its id."""
         return self._number(
             f"""INSERT INTO adapters (name, version, model_fingerprint, weights, about, added)
                 VALUES (%s, %s, %s, %s, %s, {NOW}) RETURNING id""",
@@ -108,5 +93,4 @@ class ModelTables(Connected):
         )
 
     def delete_adapter(self, adapter_id: int) -> None:
-        """Removes an adapter."""
         self._run("DELETE FROM adapters WHERE id = %s", (adapter_id,))

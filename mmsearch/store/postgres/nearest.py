@@ -25,12 +25,11 @@ from mmsearch.store.postgres.spaces import space_table
 # What passes filters is compared exactly where that is no more than so many times the root of all: a step in the graph
 # takes six times as long as to compare one vector, and a graph is gone the further in the fewer pass.
 _FEW_BY_ROOT = 30.0
-# Of so many items it is looked at how many pass the filters: more in large spaces, where fewer are few.
+# So many items are looked at to estimate the share that passes filters: more in large spaces, where small shares count.
 _LEAST_SAMPLE, _SAMPLE_BY_ROOT = 400, 0.25
 # Where some are filtered out the ten lie further apart: .978 of those among every other photo with 400, .990 with 500.
 _MORE_WHERE_FILTERED = 1.25
-# So many times as many items as are wanted are taken of it where some are filtered out on the way, as they come in no
-# order then.
+# Where some are filtered out on the way, items come in no order: so many times as many as are wanted are taken then.
 _TAKEN_BY_COUNT = 1.2
 # Of connections that search. So far a graph is gone on in until enough pass the filters, in items, and as a multiple of
 # the server's work_mem. And no statement of a search takes so long that it was worth to compile it.

@@ -22,9 +22,6 @@ class PauseTables(Connected):
     """Pauses; see `WorkQueue`."""
 
     def pause(self, root_id: int | None, model_id: int | None, by: str) -> None:
-        """Lets nobody claim jobs of that root and that model, None for all, until it is resumed. One that is there
-        already stays as it is.
-        """
         self._run(
             """INSERT INTO settings (key, value) VALUES (%s, jsonb_build_object('by', %s::text, 'since',
                  to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'))::text)
@@ -33,7 +30,6 @@ class PauseTables(Connected):
         )
 
     def resume(self, root_id: int | None, model_id: int | None) -> int:
-        """Ends the pauses of that root and that model, None for any, and says how many there were."""
         # Another setting has no such name.
         these = f"{_PAUSED}{root_id or '[0-9]+'} {model_id or '[0-9]+'}"
         return self._run("DELETE FROM settings WHERE key ~ ('^' || %s::text || '$')", (these,)).rowcount

@@ -24,14 +24,12 @@ class SpaceTables(Connected):
     """Which spaces there are. What writes does so within the caller's transaction."""
 
     def spaces(self, model_id: int) -> list[tuple[Modality, Medium]]:
-        """The modalities that items of that model have, each with the media of the files that they come from."""
         rows = self._rows(
             "SELECT modality, medium FROM spaces WHERE model_id = %s ORDER BY modality, medium", (model_id,)
         )
         return [(row[0], row[1]) for row in rows]
 
     def modalities(self, model_id: int) -> list[Modality]:
-        """The modalities that items of that model have, in order."""
         return list(dict.fromkeys(modality for modality, _ in self.spaces(model_id)))
 
     def _note_space(self, content_id: int, model_id: int, modality: Modality) -> None:

@@ -5,14 +5,13 @@ Items of a stage come behind those that the reader's parts made, if any, of a co
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 
 from mmsearch.records import EncodedItem, Failure, FileToRead, Part, StageCounts, StageState
 from mmsearch.store.postgres.connected import NOW
 from mmsearch.store.postgres.contents import ContentTables
 from mmsearch.store.postgres.encoded import is_whole
-from mmsearch.store.rows import locator_of
+from mmsearch.store.rows import locator_of, row_of_stage_part
 
 # Items that are of a stage with that source: parts that a reader found may have the same one, and come before.
 _OF_STAGE = """items.source = {source} AND items.ordinal > coalesce((SELECT max(own.ordinal) FROM items AS own
@@ -30,30 +29,19 @@ class StageTables(ContentTables):
     """What stages have read. What writes does so within the caller's transaction."""
 
     def files_to_read(self, stage: StageState, root_ids: Iterable[int], model_id: int) -> list[FileToRead]:
-        """Files of those roots that the stage has not read in this version, and the model has encoded, by path.
-
-        Of a content that several files hold all are there.
-        """
         rows = self._rows(
             f"""SELECT contents.id, files.path, files.size, files.mtime_ns
                 FROM files JOIN contents ON contents.id = files.content_id
                 WHERE contents.medium = ANY(%(media)s::text[]) AND NOT {_IS_READ}
                   AND files.root_id = ANY(%(roots)s::bigint[])
                   AND {is_whole("contents.id", "%(model)s")} ORDER BY files.path""",
-            {
-                **_named(stage),
-                "roots": list(root_ids),
-                "model": model_id,
-            },
+            {**_named(stage), "roots": list(root_ids), "model": model_id},
         )
         return [FileToRead(*row) for row in rows]
 
     def put_stage(
         self, content_id: int, stage: StageState, parts: Sequence[Part] = (), failure: str | None = None
     ) -> None:
-        """Says what texts the stage found in a content, or why it could not read it, in the place of what it found
-        before: items of that leave, of all models.
-        """
         named = {**_named(stage), "content": content_id, "parts": len(parts), "failure": failure}
         self._remove_items(
             f"items.content_id = %s AND {_OF_STAGE.format(source='%s')}",
@@ -69,7 +57,7 @@ class StageTables(ContentTables):
                   failure = excluded.failure, noted = excluded.noted""",
             named,
         )
-        rows = [_row_of(part) for part in parts]
+        rows = [row_of_stage_part(part) for part in parts]
         if rows:
             self._run(
                 """INSERT INTO stage_parts
@@ -91,9 +79,6 @@ class StageTables(ContentTables):
         )
 
     def contents_to_encode(self, stage: StageState, model_id: int) -> list[int]:
-        """The contents of which the stage has found texts that the model has not encoded, and has encoded the rest; but
-        for those of which it is noted that it cannot.
-        """
         rows = self._rows(
             f"""SELECT content_id FROM stages
                 WHERE stage = %(stage)s AND parts > 0 AND {is_whole("stages.content_id", "%(model)s")}
@@ -107,7 +92,6 @@ class StageTables(ContentTables):
         return [row[0] for row in rows]
 
     def stage_parts(self, content_id: int, stage: StageState) -> list[Part]:
-        """The texts that the stage found in a content, in their order."""
         rows = self._rows(
             """SELECT text, page, region, time_from, time_to, part_name FROM stage_parts
                WHERE content_id = %s AND stage = %s ORDER BY ordinal""",
@@ -116,14 +100,12 @@ class StageTables(ContentTables):
         return [Part("text", row[0], locator_of(*row[1:]), stage.source) for row in rows]
 
     def add_stage_items(self, content_id: int, model_id: int, items: Sequence[EncodedItem]) -> None:
-        """Stores the items that a model made of what a stage found in a content, which is whole."""
         stored = self._number(
             "SELECT count(*) FROM items WHERE content_id = %s AND model_id = %s", (content_id, model_id)
         )
         self._insert_items(content_id, model_id, items, stored)
 
     def note_texts_not_encoded(self, content_id: int, stage: StageState, model_id: int, reason: str) -> list[bytes]:
-        """Says that the model cannot encode what the stage found in a content. Returns the paths of its files."""
         self._run(
             f"""INSERT INTO stages (content_id, stage, version, parts, failure, noted)
                 VALUES (%(content)s, {_NOT_ENCODED}, %(version)s, 0, %(reason)s, {NOW})
@@ -135,7 +117,6 @@ class StageTables(ContentTables):
         return [row[0] for row in rows]
 
     def stage_counts(self, stage: StageState) -> StageCounts:
-        """How many files of the stage's media it has read, in how many it found texts, could not read, has not read."""
         (row,) = self._rows(
             f"""SELECT count(*) FILTER (WHERE stages.stage IS NOT NULL AND stages.failure IS NULL),
                   count(*) FILTER (WHERE stages.parts > 0), count(*) FILTER (WHERE stages.failure IS NOT NULL),
@@ -148,7 +129,6 @@ class StageTables(ContentTables):
         return StageCounts(*row)
 
     def stage_failures(self, stage: StageState) -> list[Failure]:
-        """The files that the stage could not read, or what it found there a model not encode, by path."""
         rows = self._rows(
             f"""SELECT path, failure, noted FROM stages JOIN files ON files.content_id = stages.content_id
                 WHERE (stage = %(stage)s OR {_NOTES_OF_STAGE}) AND failure IS NOT NULL ORDER BY path, stage""",
@@ -157,7 +137,6 @@ class StageTables(ContentTables):
         return [Failure(*row) for row in rows]
 
     def forget_stage_failures(self) -> None:
-        """Says that no stage has read what it could not read, and that no model has failed over what one found."""
         self._run("DELETE FROM stages WHERE failure IS NOT NULL")
 
 
@@ -168,10 +147,3 @@ def _named(stage: StageState) -> dict[str, object]:
         "source": stage.source,
         "media": list(stage.media),
     }
-
-
-def _row_of(part: Part) -> tuple[object, ...]:
-    """The values of the columns page, region, time_from, time_to, part_name and text."""
-    place = part.locator
-    region = None if place.region is None else json.dumps(place.region)
-    return (place.page, region, *(place.time or (None, None)), place.part_name, part.payload)

@@ -22,7 +22,6 @@ class WholeRowTables(EncodedItemTables, WordTables):
         return self._number(f"SELECT count(*) FROM {table.name}")
 
     def rows_of(self, table: Table) -> Iterator[Sequence[Row]]:
-        """All rows of the table, values in the order of its columns, some at a time: within `one_state()`."""
         order = ", ".join(map(_quoted, table.columns[: table.keys]))
         statement = f"SELECT {_columns(table)} FROM {table.name} ORDER BY {order}"
         with self.connection.cursor(f"rows_of_{table.name}", binary=True) as cursor:
@@ -62,7 +61,6 @@ class WholeRowTables(EncodedItemTables, WordTables):
             self._make_table(model_id, str(modality))
 
     def rows_are_put(self) -> None:
-        """Goes on with numbers behind those of the rows, and brings the word index to them."""
         self._run(f"ANALYZE {', '.join(table.name for table in TABLES)}")
         for table in TABLES:
             if table.columns[0] == "id":

@@ -17,21 +17,19 @@ import psycopg
 
 from mmsearch.files.crash_points import crash_point
 from mmsearch.records import Filters, WordPlace, WordSource
+from mmsearch.store.conditions import said
 from mmsearch.store.folding import folded_lines, folded_text
 from mmsearch.store.postgres.connected import Connected
-from mmsearch.store.postgres.filters import filter_condition, items_in_files, said
+from mmsearch.store.postgres.filters import filter_condition, items_in_files
+from mmsearch.store.word_rows import INDEXED, MOST_JOINED, REMOVED, SAID, SOURCE_COLUMNS, TOLD, joined, word_source
 from mmsearch.store.words import WORDS_VERSION, AskedWord, name_and_folders, words_of_name, words_of_text
 
-# The settings that tell which words are indexed, and that the index may still have removed ones.
-_VERSION, _REMOVED = "words", "words_removed"
 # Made, sent and stored at a time.
 _BATCH = 1_000
 # The last place that a `tsvector` can tell; words behind it are found alone, and not in phrases.
 _LAST_PLACE = 16_383
 # A `tsvector` takes a megabyte; what is beyond this many bytes of words is not indexed.
 _MOST_BYTES = 900_000
-# So many documents of either kind are looked through for those that belong together.
-_MOST_JOINED = 20_000
 # The label of words that stand in a file's name, folders, titles, keywords or places, and not in its description alone.
 _IN_NAME = "A"
 # Of a word with more documents these are not kept.
@@ -39,8 +37,6 @@ _MOST_KEPT = 100
 # Tables with more rows than this are not counted, but known by the server's statistics.
 _COUNTED = 100_000
 
-_SAID = tuple(f"{table}.{name}" for table in ("details", "sidecars") for name in ("title", "keywords", "place"))
-_TOLD = ("details.description", "sidecars.description")
 _FOLDED = {"camera": folded_text, "lens": folded_text, "place": folded_lines, "keywords": folded_lines}
 # Several models have the same passages: those of the one that came first are indexed.
 _IS_INDEXED = """NOT EXISTS (SELECT 1 FROM items AS other WHERE other.content_id = items.content_id
@@ -51,8 +47,7 @@ class WordTables(Connected):
     """What is found by its words. Of these methods `renew_words`, `settle_words` and `merge_words` write."""
 
     def has_words(self) -> bool:
-        """Whether there is a word index."""
-        return self._of_state(_VERSION, lambda: self.setting(_VERSION)) == str(WORDS_VERSION)
+        return self._of_state(INDEXED, lambda: self.setting(INDEXED)) == str(WORDS_VERSION)
 
     def documents_known(self) -> int:
         """How many documents the word index has; of many about as many."""
@@ -64,9 +59,6 @@ class WordTables(Connected):
         return self._of_state("documents", lambda: self._number(f"SELECT {' + '.join(counts)}"))
 
     def documents_with(self, words: Sequence[AskedWord], most: int) -> tuple[list[int], list[int]]:
-        """The ids, ascending, of files whose names, folders or details hold all of the words, and of items whose texts
-        or part names do; the first `most` of each.
-        """
         (found,) = self.documents_with_each([words], most)
         return found
 
@@ -105,28 +97,22 @@ class WordTables(Connected):
         return [(sorted(files), sorted(items)) for files, items in found]
 
     def items_in_files_with(self, named: Sequence[AskedWord], said: Sequence[AskedWord], most: int) -> list[int]:
-        """The ids of items whose documents hold all of `said`, in files whose documents hold all of `named`.
-
-        No more than `most`, of the first 20,000 documents of either kind.
-        """
         rows = self._rows(
             """WITH named AS MATERIALIZED (SELECT file_id FROM file_words WHERE words @@ %s::tsquery LIMIT %s),
                  said AS MATERIALIZED (SELECT DISTINCT item_id FROM item_words WHERE words @@ %s::tsquery LIMIT %s)
                SELECT DISTINCT items.id FROM said JOIN items ON items.id = said.item_id
                  JOIN files ON files.content_id = items.content_id JOIN named ON named.file_id = files.id LIMIT %s""",
-            (_all_of(named), _MOST_JOINED, _all_of(said), _MOST_JOINED, most),
+            (_all_of(named), MOST_JOINED, _all_of(said), MOST_JOINED, most),
         )
         return [row[0] for row in rows]
 
     def files_named(self, word: AskedWord, most: int) -> list[int]:
-        """The ids of files in whose names, folders, titles, keywords or places that word stands; the first `most`."""
         rows = self._rows(
             "SELECT file_id FROM file_words WHERE words @@ %s::tsquery LIMIT %s", (_match(word, _IN_NAME), most)
         )
         return [row[0] for row in rows]
 
     def holds_any(self, words: Sequence[AskedWord]) -> bool:
-        """Whether a document holds one of the words."""
         asked = " | ".join(map(_match, words))
         rows = self._rows(
             """SELECT EXISTS (SELECT 1 FROM file_words WHERE words @@ %s::tsquery)
@@ -136,7 +122,6 @@ class WordTables(Connected):
         return bool(rows[0][0])
 
     def files_with(self, word: AskedWord) -> set[int]:
-        """The ids of all files in whose documents or items that word stands."""
         asked = _match(word)
         rows = self._rows(
             """SELECT file_id FROM file_words WHERE words @@ %s::tsquery UNION
@@ -150,10 +135,6 @@ class WordTables(Connected):
     def word_places(
         self, file_ids: Iterable[int], item_ids: Iterable[int], filters: Filters, model_ids: Sequence[int]
     ) -> list[WordPlace]:
-        """Those files, each by its first item of these models, and those items in every file that holds them.
-
-        Only files that pass the filters and that one of the models has encoded.
-        """
         condition, values = filter_condition(filters)
         first = """(SELECT min(encoded.id) FROM items AS encoded WHERE encoded.content_id = files.content_id
             AND encoded.model_id = ANY(%s))"""
@@ -171,27 +152,24 @@ class WordTables(Connected):
         return [WordPlace(*row) for row in rows]
 
     def word_sources(self, item_ids: Iterable[int], filters: Filters) -> list[WordSource]:
-        """What is indexed of those items, and of every file that holds them and passes the filters."""
         condition, values = filter_condition(filters)
         rows = self._rows(
-            f"""SELECT items.id, items.model_id, items.modality, files.path, files.content_id,
-                  files.size, roots.path, {", ".join((*_SAID, *_TOLD))}, items.text, part_names.name
+            f"""SELECT {SOURCE_COLUMNS}
                 FROM {items_in_files()} JOIN contents ON contents.id = files.content_id
                 JOIN roots ON roots.id = files.root_id LEFT JOIN part_names ON part_names.item_id = items.id
                 LEFT JOIN details ON details.content_id = contents.id LEFT JOIN sidecars ON sidecars.file_id = files.id
                 WHERE {condition}""",
             ([int(item_id) for item_id in item_ids], *values),
         )
-        return [_source(row) for row in rows]
+        return [word_source(row) for row in rows]
 
     def renew_words(self) -> None:
-        """Indexes all words anew, within the caller's transaction."""
         for table in ("file_words", "item_words", "words_due"):
             self._run(f"DELETE FROM {table}")
         self._index_all("files", self._index_files)
         self._index_all("contents", self._index_contents)
-        self.set_setting(_VERSION, str(WORDS_VERSION))
-        self.remove_setting(_REMOVED)
+        self.set_setting(INDEXED, str(WORDS_VERSION))
+        self.remove_setting(REMOVED)
 
     def _index_all(self, table: str, index: Callable[[list[int]], None]) -> None:
         last = 0
@@ -204,11 +182,11 @@ class WordTables(Connected):
 
         The server's own vacuum does the same when it comes to it. Who may not do that leaves it to the server.
         """
-        if self.setting(_REMOVED) is None:
+        if self.setting(REMOVED) is None:
             return False
         self._run("VACUUM file_words, item_words")
         with self.transaction():
-            self.remove_setting(_REMOVED)
+            self.remove_setting(REMOVED)
         crash_point("words settled")
         return True
 
@@ -232,7 +210,7 @@ class WordTables(Connected):
     def _index_files(self, file_ids: list[int]) -> None:
         folded = ", ".join(said(name) for name in _FOLDED)
         rows = self._rows(
-            f"""SELECT files.id, files.path, roots.path, {", ".join((*_SAID, *_TOLD))}, {folded}
+            f"""SELECT files.id, files.path, roots.path, {", ".join((*SAID, *TOLD))}, {folded}
                 FROM files JOIN contents ON contents.id = files.content_id LEFT JOIN roots ON roots.id = files.root_id
                 LEFT JOIN details ON details.content_id = contents.id LEFT JOIN sidecars ON sidecars.file_id = files.id
                 WHERE files.id = ANY(%s)""",
@@ -284,9 +262,9 @@ def _file_document(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """The values of a file's row in `file_words`."""
     file_id, path, root = row[:3]
     name, folders = name_and_folders(path, root)
-    said_texts, told = row[3 : 3 + len(_SAID)], row[3 + len(_SAID) :][: len(_TOLD)]
-    named = (words_of_name(name), words_of_name(folders), words_of_text(_joined(said_texts)))
-    words = _vector(*((column, _IN_NAME) for column in named), (words_of_text(_joined(told)), ""))
+    said_texts, told = row[3 : 3 + len(SAID)], row[3 + len(SAID) :][: len(TOLD)]
+    named = (words_of_name(name), words_of_name(folders), words_of_text(joined(said_texts)))
+    words = _vector(*((column, _IN_NAME) for column in named), (words_of_text(joined(told)), ""))
     kept = zip(_FOLDED.values(), row[-len(_FOLDED) :], strict=True)
     return (file_id, words, *(fold(text) for fold, text in kept))
 
@@ -318,15 +296,3 @@ def _match(word: AskedWord, label: str = "") -> str:
     pieces = [f"'{piece}'" + (f":{label}" if label else "") for piece in word.pieces[:-1]]
     pieces.append(f"'{word.pieces[-1]}'" + (f":{label}{begun}" if label or begun else ""))
     return f"({' <-> '.join(pieces)})"
-
-
-def _source(row: tuple[Any, ...]) -> WordSource:
-    item_id, model_id, modality, path, content_id, size, root = row[:7]
-    name, folders = name_and_folders(path, root)
-    said_from, told_from = 7 + len(_SAID), 7 + len(_SAID) + len(_TOLD)
-    texts = (_joined(row[7:said_from]), _joined(row[said_from:told_from]), _joined(row[told_from:]))
-    return WordSource(item_id, model_id, modality, path, content_id, size, name, folders, *texts)
-
-
-def _joined(texts: Iterable[str | None]) -> str:
-    return "\n".join(text for text in texts if text)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from mmsearch.records import KnownArchive, KnownMember
-from mmsearch.store.rows import ARCHIVE_COLUMNS, members_of_rows
+from mmsearch.store.rows import ARCHIVE_COLUMNS, archive_of_row, members_of_rows, row_of_archive
 from mmsearch.store.sqlite.connected import Connected
 from mmsearch.store.sqlite.filters import below
 
@@ -16,8 +15,7 @@ class ArchiveTables(Connected):
 
     def archives_of_root(self, root_id: int) -> dict[bytes, KnownArchive]:
         rows = self.connection.execute(f"SELECT {ARCHIVE_COLUMNS} FROM archives WHERE root_id = ?", (root_id,))
-        found = (KnownArchive._make((*row[:6], _counts(row[6]), row[7])) for row in rows)
-        return {one.path: one for one in found}
+        return {one.path: one for one in map(archive_of_row, rows)}
 
     def members_of(self, archive: bytes) -> list[KnownMember]:
         condition, values = below("path", archive)
@@ -33,7 +31,7 @@ class ArchiveTables(Connected):
         self.remove_archives([archive.path])
         self.connection.execute(
             f"INSERT INTO archives (root_id, {ARCHIVE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (root_id, *archive[:6], json.dumps(archive.unread), archive.trouble),
+            (root_id, *row_of_archive(archive)),
         )
 
     def remove_archives(self, paths: Iterable[bytes]) -> None:
@@ -42,10 +40,3 @@ class ArchiveTables(Connected):
     def remove_archives_below(self, folder: bytes) -> None:
         condition, values = below("path", folder)
         self.connection.execute(f"DELETE FROM archives WHERE {condition}", values)
-
-
-def _counts(written: str) -> dict[str, int]:
-    try:
-        return {str(extension): int(count) for extension, count in json.loads(written).items()}
-    except (ValueError, TypeError, AttributeError):  # damaged, as doctor says
-        return {}

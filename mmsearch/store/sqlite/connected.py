@@ -42,7 +42,6 @@ class Connected:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All writes within become durable together, or none does. The library is in another state after them."""
         before = self.connection.total_changes
         try:
             self.connection.execute("BEGIN IMMEDIATE")
@@ -60,7 +59,6 @@ class Connected:
 
     @contextmanager
     def one_state(self) -> Iterator[None]:
-        """What is read within is all of one state of the library, whatever is written meanwhile."""
         self.connection.execute("BEGIN")
         try:
             yield
@@ -68,7 +66,6 @@ class Connected:
             self.connection.rollback()
 
     def state(self) -> tuple[str, int]:
-        """The library's id, and a number that rises with each transaction that writes something."""
         library, state = self.connection.execute(
             """SELECT (SELECT value FROM settings WHERE key = 'library_id'),
                  (SELECT CAST(value AS INTEGER) FROM settings WHERE key = 'state')"""
@@ -93,7 +90,6 @@ class Connected:
         return None if row is None else str(row[0])
 
     def number_setting(self, key: str) -> int:
-        """That setting as a whole number; 0 where there is none, or damage has made it none."""
         try:
             return int(self.setting(key) or 0)
         except ValueError:
@@ -106,9 +102,7 @@ class Connected:
         self.connection.execute("DELETE FROM settings WHERE key = ?", (key,))
 
     def remove_settings_of(self, fingerprint: str) -> None:
-        """Forgets the records of the files that were derived from that model's vectors."""
         self.connection.execute("DELETE FROM settings WHERE key LIKE '% ' || ? || '-%'", (fingerprint[:16],))
 
     def items_removed(self) -> int:
-        """How many items were ever removed: tells a derived file how many of its rows may be dead."""
         return self.number_setting("items_removed")

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mmsearch.records import Content, Counts, EncodedItem, Locator, Medium, Modality, Remark
+from mmsearch.records import Content, EncodedItem, Medium, Modality, Remark
+from mmsearch.store.rows import row_of_locator
 from mmsearch.store.sqlite.details import DetailTables
-from mmsearch.store.sqlite.encoded import FOUND_BY_SOUND, is_whole
+from mmsearch.store.sqlite.encoded import is_whole
 from mmsearch.store.sqlite.signing import checksums
 
 # Of remarks: a model left passages out, some of which it would take if it might have more of them.
@@ -21,7 +22,6 @@ class ContentTables(DetailTables):
     """
 
     def contents_of(self, file_ids: Iterable[int]) -> dict[int, int]:
-        """The ids of the contents that those files hold, by file."""
         rows = self.connection.execute(
             "SELECT id, content_id FROM files WHERE id IN (SELECT value FROM json_each(?))",
             (json.dumps(list(file_ids)),),
@@ -29,23 +29,19 @@ class ContentTables(DetailTables):
         return dict(rows.fetchall())
 
     def has_older_digests(self) -> bool:
-        """Whether there are contents with digests that an older mmsearch has made."""
         return self.connection.execute("SELECT 1 FROM contents WHERE hash = 'xxh3' LIMIT 1").fetchone() is not None
 
     def has_older_digest(self, digest: bytes) -> bool:
-        """Whether an older mmsearch has made that digest of some content."""
         row = self.connection.execute("SELECT 1 FROM contents WHERE digest = ? AND hash = 'xxh3'", (digest,)).fetchone()
         return row is not None
 
     def renew_digest(self, content_id: int, digest: bytes) -> None:
-        """Gives that digest to a content that has one of an older mmsearch."""
         self.connection.execute(
             "UPDATE OR IGNORE contents SET digest = ?, hash = 'blake2b' WHERE id = ? AND hash = 'xxh3'",
             (digest, content_id),
         )
 
     def content_called(self, digest: bytes) -> int | None:
-        """The id of that content if some model has encoded it, else None."""
         row = self.connection.execute(
             """SELECT id FROM contents WHERE digest = ?
                AND (EXISTS (SELECT 1 FROM items WHERE content_id = contents.id)
@@ -55,7 +51,6 @@ class ContentTables(DetailTables):
         return None if row is None else int(row[0])
 
     def digests_among(self, digests: Iterable[bytes]) -> set[bytes]:
-        """Those of the digests that are those of contents of the library."""
         rows = self.connection.execute(
             "SELECT digest FROM contents WHERE hex(digest) IN (SELECT value FROM json_each(?))",
             (json.dumps([digest.hex().upper() for digest in digests]),),
@@ -63,7 +58,6 @@ class ContentTables(DetailTables):
         return {row[0] for row in rows}
 
     def content_with_items(self, digest: bytes, model_id: int, reader: int) -> int | None:
-        """The id of that content if it was read by that version of its reader, and this model has encoded all of it."""
         row = self.connection.execute(
             f"SELECT id FROM contents WHERE digest = ?1 AND reader = ?2 AND {is_whole('contents.id', '?3')}",
             (digest, reader, model_id),
@@ -71,9 +65,6 @@ class ContentTables(DetailTables):
         return None if row is None else int(row[0])
 
     def items_stored(self, digest: bytes, model_id: int, reader: int) -> int:
-        """How many items of that content, read by that version of its reader, this model has encoded: the first ones,
-        where a run was cut off in the middle of it.
-        """
         row = self.connection.execute(
             """SELECT count(*) FROM items JOIN contents ON contents.id = content_id
                WHERE digest = ? AND reader = ? AND model_id = ?""",
@@ -82,7 +73,6 @@ class ContentTables(DetailTables):
         return int(row[0])
 
     def items_begun(self, content_id: int, model_id: int) -> int:
-        """How many items of that content this model has encoded, where there are more to come; else 0."""
         row = self.connection.execute(
             "SELECT count(*) FROM items WHERE content_id = ? AND model_id = ? HAVING NOT max(last)",
             (content_id, model_id),
@@ -90,7 +80,6 @@ class ContentTables(DetailTables):
         return 0 if row is None else int(row[0])
 
     def frames_begun(self, content_id: int, model_id: int) -> tuple[int, float]:
-        """How many frames of that content this model has encoded, and until when the last of them lasts, in seconds."""
         row = self.connection.execute(
             """SELECT count(*), ifnull(max(time_to), 0.0) FROM items
                WHERE content_id = ? AND model_id = ? AND source = 'frame'""",
@@ -99,10 +88,6 @@ class ContentTables(DetailTables):
         return int(row[0]), float(row[1])
 
     def files_without_items(self, model_id: int, media: Sequence[Medium] | None = None) -> set[int]:
-        """Files whose content this model has not encoded whole, but for those that it could not encode as they are.
-
-        Of those media alone, where some are given.
-        """
         of_media = ""
         if media is not None:
             of_media = "AND content_id IN (SELECT id FROM contents WHERE medium IN (SELECT value FROM json_each(?2)))"
@@ -116,9 +101,6 @@ class ContentTables(DetailTables):
         return {row[0] for row in rows}
 
     def files_read_otherwise(self, versions: Mapping[str, int]) -> set[int]:
-        """The ids of files whose content was read by another version of its medium's reader than that one; under
-        medium and extension ("text .srt") stands that of files with it.
-        """
         rows = self.connection.execute(
             """SELECT files.id FROM contents JOIN files ON files.content_id = contents.id
                JOIN json_each(?1) AS readers ON readers.key = contents.medium
@@ -129,10 +111,6 @@ class ContentTables(DetailTables):
         return {row[0] for row in rows}
 
     def put_content(self, content: Content) -> int:
-        """Stores a content, unless it is there already as that version of its reader reads it. Returns its id.
-
-        What another version has found in it is dropped, for all models.
-        """
         facts = content.facts
         known = self.connection.execute(
             "SELECT id, reader FROM contents WHERE digest = ?", (content.digest,)
@@ -166,15 +144,11 @@ class ContentTables(DetailTables):
             self.put_details(content_id, content.facts.details, {content.medium: version})
 
     def remark(self, content_id: int, model_id: int, note: str | None, left_out: int, most: int) -> None:
-        """Says of a content what was missing in it, and how many of its passages the model left out, as it was to take
-        no more than `most`.
-        """
         self.connection.execute("DELETE FROM remarks WHERE content_id = ? AND model_id = ?", (content_id, model_id))
         if note is not None or left_out:
             self._put_remark(content_id, model_id, note, left_out, most)
 
     def note_budget(self, content_id: int, model_id: int, most: int) -> None:
-        """Says of a content of which the model has encoded a part that no more passages than `most` are to be taken."""
         self._put_remark(content_id, model_id, None, 0, most)
 
     def _put_remark(self, content_id: int, model_id: int, note: str | None, left_out: int, most: int) -> None:
@@ -184,7 +158,6 @@ class ContentTables(DetailTables):
         )
 
     def remarks(self, model_id: int) -> list[Remark]:
-        """The files in whose contents something is missing, or of which the model left something out, by path."""
         rows = self.connection.execute(
             """SELECT path, note, left_out FROM remarks JOIN files ON files.content_id = remarks.content_id
                WHERE model_id = ? AND (note IS NOT NULL OR left_out > 0) ORDER BY path""",
@@ -193,7 +166,6 @@ class ContentTables(DetailTables):
         return [Remark(*row) for row in rows]
 
     def budget_of(self, digest: bytes, model_id: int) -> int | None:
-        """How many passages of that content the model was to take no more than, where that is known."""
         row = self.connection.execute(
             """SELECT most FROM remarks JOIN contents ON contents.id = content_id
                WHERE digest = ? AND model_id = ?""",
@@ -202,7 +174,6 @@ class ContentTables(DetailTables):
         return None if row is None else int(row[0])
 
     def thinned_files(self, model_id: int, most: int) -> set[int]:
-        """The ids of the files of contents that are thinned; see `is_thinned`."""
         rows = self.connection.execute(
             f"""SELECT files.id FROM remarks JOIN files ON files.content_id = remarks.content_id
                 WHERE {_THINNED}""",
@@ -211,7 +182,6 @@ class ContentTables(DetailTables):
         return {row[0] for row in rows}
 
     def is_thinned(self, content_id: int, model_id: int, most: int) -> bool:
-        """Whether the model left passages of that content out, some of which it would take if it might have `most`."""
         row = self.connection.execute(
             f"SELECT 1 FROM remarks WHERE content_id = ? AND {_THINNED}",
             (content_id, model_id, most),
@@ -221,10 +191,6 @@ class ContentTables(DetailTables):
     def add_items(
         self, content_id: int, model_id: int, items: Sequence[EncodedItem], first: int = 0, is_whole: bool = True
     ) -> None:
-        """Stores items of a content with their vectors: those from place `first` on, all of them if `is_whole`.
-
-        What is there already, of another file of that content, stays as it is.
-        """
         execute = self.connection.execute
         row = execute(
             "SELECT count(*), max(last) FROM items WHERE content_id = ? AND model_id = ?", (content_id, model_id)
@@ -253,7 +219,7 @@ class ContentTables(DetailTables):
                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
                 (
                     content_id, model_id, item.modality, item.source, ordinal, int(ordinal == last),
-                    *_of_locator(item.locator), item.text,
+                    *row_of_locator(item.locator), item.text,
                 ),
             )  # fmt: skip
             item_ids.append(int(cursor.lastrowid or 0))
@@ -277,16 +243,10 @@ class ContentTables(DetailTables):
         )
 
     def remove_orphans(self) -> None:
-        """Drops contents that no file holds any more, with their items and vectors."""
         self._remove_items("content_id NOT IN (SELECT content_id FROM files)", ())
         self.connection.execute("DELETE FROM contents WHERE id NOT IN (SELECT content_id FROM files)")
 
     def retire_orphans(self) -> None:
-        """Drops contents that no file has held since the last call, and marks those that no file holds now.
-
-        So a file that is moved from one root to another keeps its vectors though the roots are indexed one by one.
-        What a file has let go of since the last call is marked 2, by triggers, and what was marked by it 1.
-        """
         execute = self.connection.execute
         held = "EXISTS (SELECT 1 FROM files WHERE content_id = contents.id)"
         retired = "orphaned > 0 AND orphaned = 1"  # the first half is that of the index
@@ -296,18 +256,15 @@ class ContentTables(DetailTables):
         execute("UPDATE contents SET orphaned = 1 WHERE orphaned > 0")
 
     def mark_orphans(self) -> None:
-        """Looks at all contents for some that no file holds, where nothing has marked them."""
         self.connection.execute(
             """UPDATE contents SET orphaned = 2
                WHERE orphaned = 0 AND NOT EXISTS (SELECT 1 FROM files WHERE content_id = contents.id)"""
         )
 
     def has_orphans(self) -> bool:
-        """Whether there are contents that no file holds, or did not hold for a while."""
         return self.connection.execute("SELECT 1 FROM contents WHERE orphaned > 0 LIMIT 1").fetchone() is not None
 
     def remove_items_of(self, content_ids: Iterable[int], model_id: int | None = None) -> None:
-        """Drops the items and vectors of those contents, or those of one model; the next run encodes them again."""
         content_ids = list(content_ids)
         self._remove_items(
             "content_id IN (SELECT value FROM json_each(?)) AND model_id = ifnull(?, model_id)",
@@ -321,13 +278,11 @@ class ContentTables(DetailTables):
         self.mark_files_to_encode()
 
     def note_wordless(self, content_id: int, model_id: int) -> None:
-        """Says that the model has encoded all of a content, and that there was nothing."""
         self.connection.execute(
             "INSERT OR IGNORE INTO wordless (content_id, model_id) VALUES (?, ?)", (content_id, model_id)
         )
 
     def remove_items_of_model(self, model_id: int) -> int:
-        """Drops all items and vectors that this model made. Returns how many there were."""
         return self._remove_items("model_id = ?", (model_id,))
 
     def _remove_items(self, condition: str, values: tuple[Any, ...]) -> int:
@@ -340,37 +295,12 @@ class ContentTables(DetailTables):
         return removed
 
     def mark_files_to_encode(self) -> None:
-        """Says that there may be files that the models of the library have not encoded."""
         self.connection.execute("UPDATE models SET may_lack_files = 1")
 
-    def counts(self, model_id: int) -> Counts:
-        """How much there is; items are those of that model."""
-        media = self.connection.execute(
-            """SELECT medium, count(*) FROM files JOIN contents ON contents.id = content_id
-               GROUP BY medium ORDER BY medium"""
-        ).fetchall()
-        unread = self.connection.execute(
-            "SELECT extension, sum(files) FROM unread GROUP BY extension ORDER BY sum(files) DESC, extension"
-        ).fetchall()
-        one = self.connection.execute(
-            f"""SELECT (SELECT count(DISTINCT content_id) FROM files),
-                 (SELECT count(*) FROM items WHERE model_id = ? AND content_id IN (SELECT content_id FROM files)),
-                 (SELECT count(*) FROM failures WHERE NOT {FOUND_BY_SOUND})""",
-            (model_id,),
-        ).fetchone()
-        return Counts(dict(media), contents=one[0], items=one[1], failures=one[2], unread=dict(unread))
-
     def some_pictures(self, most: int) -> list[bytes]:
-        """The paths of so many pictures, drawn from all of the library."""
         rows = self.connection.execute(
             """SELECT path FROM files JOIN contents ON contents.id = files.content_id WHERE contents.medium = 'image'
                ORDER BY (files.id * 2654435761) % 4294967296 LIMIT ?""",
             (most,),
         )
         return [row[0] for row in rows]
-
-
-def _of_locator(locator: Locator) -> tuple[object, ...]:
-    """The values of the columns start, end, line, page, region, time_from and time_to."""
-    region = None if locator.region is None else json.dumps(locator.region)
-    return (locator.start, locator.end, locator.line, locator.page, region, *(locator.time or (None, None)))

@@ -13,27 +13,7 @@ from mmsearch.store.sqlite.types import TYPES, mistyped
 from mmsearch.store.sqlite.words import drop_triggers, word_damage
 
 _SHOWN_PROBLEMS = 10
-_TABLES_OF_TEXT = (
-    "settings",
-    "models",
-    "roots",
-    "failures",
-    "items",
-    "contents",
-    "files",
-    "adapters",
-    "spaces",
-    "unread",
-    "remarks",
-    "query_banks",
-    "part_names",
-    "details",
-    "sidecars",
-    "stages",
-    "stage_parts",
-    "wordless",
-    "archives",
-)
+_TABLES_OF_TEXT = (*SIGNED, "spaces")
 _ROWS_AT_ONCE = 4_096
 
 

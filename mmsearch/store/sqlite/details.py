@@ -17,7 +17,6 @@ class DetailTables(Connected):
     """What is known of photos beside their pixels. What writes does so within the caller's transaction."""
 
     def put_details(self, content_id: int, details: Details, versions: Mapping[Medium, int]) -> None:
-        """Says what a content tells of itself, in that version of its medium's reader, in the place of what it told."""
         self.connection.execute("DELETE FROM details WHERE content_id = ?", (content_id,))
         self.connection.execute(
             f"""INSERT INTO details (content_id, version, {_NAMED})
@@ -27,7 +26,6 @@ class DetailTables(Connected):
         )
 
     def files_detailed_otherwise(self, versions: Mapping[Medium, int]) -> set[int]:
-        """The ids of files whose details were read in another version of their medium's reader, or not yet."""
         rows = self.connection.execute(
             """SELECT files.id FROM contents JOIN files ON files.content_id = contents.id
                JOIN json_each(?) AS readers ON readers.key = contents.medium
@@ -38,7 +36,6 @@ class DetailTables(Connected):
         return {row[0] for row in rows}
 
     def sidecar_states(self, root: Root) -> dict[bytes, tuple[int, str]]:
-        """The files of the root that have sidecars, by their paths: the id of each, and the state of its sidecars."""
         condition, values = below("path", root.path)
         rows = self.connection.execute(
             f"""SELECT path, file_id, state FROM sidecars CROSS JOIN files ON files.id = file_id
@@ -48,12 +45,10 @@ class DetailTables(Connected):
         return {path: (file_id, state) for path, file_id, state in rows}
 
     def file_ids_at(self, paths: Sequence[bytes]) -> dict[bytes, int]:
-        """The ids of the files that are known at those paths, at most MOST_PATHS of them."""
         places = ", ".join("?" * len(paths))
         return dict(self.connection.execute(f"SELECT path, id FROM files WHERE path IN ({places})", paths).fetchall())
 
     def put_sidecars(self, file_id: int, state: str, facts: FileFacts) -> None:
-        """Says what the sidecars of a file, which are in that state, tell of its date and details."""
         self.remove_sidecars([file_id])
         self.connection.execute(
             f"INSERT INTO sidecars (file_id, state, taken, {_NAMED}) VALUES (?, ?, ?, {_PLACES})",
@@ -61,5 +56,4 @@ class DetailTables(Connected):
         )
 
     def remove_sidecars(self, file_ids: Iterable[int]) -> None:
-        """Says that these files have no sidecars any more."""
         self.connection.executemany("DELETE FROM sidecars WHERE file_id = ?", ((one,) for one in file_ids))

@@ -8,7 +8,7 @@ _SOUND_MODELS = f"""(SELECT value FROM json_each((SELECT iif(json_valid(value), 
     WHERE key = '{SOUND_MODELS}')))"""
 _HEARD = f"""EXISTS (SELECT 1 FROM files JOIN items USING (content_id) WHERE files.path = failures.path
     AND items.last AND items.model_id IN {_SOUND_MODELS})"""
-# Of failures of one model: the file is found by what a model of sound has heard, or it is one that has nothing to hear.
+# A failure of one model that is no loss: a model of sound has heard the file, or there is nothing to hear in it.
 FOUND_BY_SOUND = f"""(model_id IS NOT NULL AND
     (model_id IN {_SOUND_MODELS} AND reason = '{NOTHING_HEARD}' OR model_id NOT IN {_SOUND_MODELS} AND {_HEARD}))"""
 

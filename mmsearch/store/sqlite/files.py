@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mmsearch.files.paths import extension_of
-from mmsearch.records import Failure, FileState, KnownFile, KnownFiles, Root
+from mmsearch.records import Counts, Failure, FileState, KnownFiles, Root
+from mmsearch.store.rows import ROOT_COLUMNS, known_files, root_of_row, written_extension, written_mounts
 from mmsearch.store.sqlite.connected import Connected
 from mmsearch.store.sqlite.encoded import FOUND_BY_SOUND, is_whole
 from mmsearch.store.sqlite.filters import below
 from mmsearch.store.times import now
-
-_ROOT_COLUMNS = "id, path, rules, changed, mounts, absent"
 
 
 class FileTables(Connected):
     """What lies where. What writes does so within the caller's transaction."""
 
     def roots(self) -> list[Root]:
-        rows = self.connection.execute(f"SELECT {_ROOT_COLUMNS} FROM roots ORDER BY path")
-        return [_root(row) for row in rows]
+        rows = self.connection.execute(f"SELECT {ROOT_COLUMNS} FROM roots ORDER BY path")
+        return [root_of_row(row) for row in rows]
 
     def put_root(self, path: bytes, rules: str) -> Root:
-        """Adds a root or replaces its rules."""
         self.connection.execute(
             """INSERT INTO roots (path, rules, added) VALUES (?, ?, ?)
                ON CONFLICT (path) DO UPDATE SET rules = excluded.rules WHERE rules <> excluded.rules""",
             (path, rules, now()),
         )
-        row = self.connection.execute(f"SELECT {_ROOT_COLUMNS} FROM roots WHERE path = ?", (path,)).fetchone()
-        return _root(row)
+        row = self.connection.execute(f"SELECT {ROOT_COLUMNS} FROM roots WHERE path = ?", (path,)).fetchone()
+        return root_of_row(row)
 
     def set_mounts(self, root_id: int, mounts: Iterable[bytes]) -> None:
-        written = json.dumps([os.fsdecode(mount) for mount in mounts])
-        self.connection.execute("UPDATE roots SET mounts = ? WHERE id = ?", (written, root_id))
+        self.connection.execute("UPDATE roots SET mounts = ? WHERE id = ?", (written_mounts(mounts), root_id))
 
     def set_absent(self, root_id: int, count: int) -> None:
         self.connection.execute("UPDATE roots SET absent = ? WHERE id = ?", (count, root_id))
@@ -58,43 +52,28 @@ class FileTables(Connected):
         return int(row[0])
 
     def files_at(self, paths: Sequence[bytes], model_id: int, readers: str) -> KnownFiles:
-        """What is known of these paths, at most MOST_PATHS of them.
-
-        A file that other `readers` than these could not read has failed in another state than it has now.
-        """
         places = ", ".join("?" * len(paths))
-        rows = self.connection.execute(
+        files = self.connection.execute(
             f"SELECT path, id, root_id, size, mtime_ns, 0, ctime_ns FROM files WHERE path IN ({places})", paths
         )
-        known = {row[0]: KnownFile._make(row[1:]) for row in rows}
-        found = KnownFiles(known, set(), set())
-        for path, number, root_id, size, mtime_ns, of_model in self.connection.execute(
+        failures = self.connection.execute(
             f"""SELECT path, id, root_id, CASE WHEN readers IS ? THEN size ELSE -1 END, mtime_ns, model_id
                 FROM failures WHERE path IN ({places})""",
             (readers, *paths),
-        ):
-            if of_model is not None:
-                found.not_encoded.add(number)
-            if of_model in (None, model_id):
-                file = known.setdefault(path, KnownFile(number, root_id, size, mtime_ns, True))
-                if of_model == model_id and (file.size, file.mtime_ns) == (size, mtime_ns):
-                    found.failing.add(path)
-        return found
+        )
+        return known_files(files, failures, model_id)
 
     def files_of_root(self, root: Root, folder: bytes | None = None) -> Iterator[tuple[int, bytes]]:
-        """The id and path of each file that this root brought, all of which lie below it; or those below `folder`."""
         condition, values = below("path", root.path if folder is None else folder)
         return iter(
             self.connection.execute(f"SELECT id, path FROM files WHERE {condition} AND root_id = ?", (*values, root.id))
         )
 
     def files_below(self, folder: bytes) -> list[int]:
-        """The ids of the file `folder` itself or of all files below the folder, whichever root brought them."""
         condition, values = below("path", folder)
         return [row[0] for row in self.connection.execute(f"SELECT id FROM files WHERE {condition}", values)]
 
     def count_files_below(self, folder: bytes) -> int:
-        """How many files of the library lie below that folder, the file itself counted."""
         condition, values = below("path", folder)
         row = self.connection.execute(f"SELECT count(*) FROM files WHERE {condition}", values).fetchone()
         return int(row[0])
@@ -104,19 +83,17 @@ class FileTables(Connected):
         return int(row[0])
 
     def content_at(self, path: bytes) -> int | None:
-        """The id of the content that the file at `path` held when it was last read, or None."""
         row = self.connection.execute("SELECT content_id FROM files WHERE path = ?", (path,)).fetchone()
         return None if row is None else int(row[0])
 
     def put_file(self, file: FileState, content_id: int) -> None:
-        """Says that the file holds that content; it fails no model that has encoded that."""
         path, size, mtime_ns = file.path, file.size, file.mtime_ns
         self.connection.execute(
             """INSERT INTO files (path, extension, root_id, content_id, size, mtime_ns, ctime_ns)
                VALUES (?, ?, ?, ?, ?, ?, ?)
                ON CONFLICT (path) DO UPDATE SET root_id = excluded.root_id, content_id = excluded.content_id,
                  size = excluded.size, mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns""",
-            (path, _text(extension_of(path)), file.root_id, content_id, size, mtime_ns, file.ctime_ns),
+            (path, written_extension(path), file.root_id, content_id, size, mtime_ns, file.ctime_ns),
         )
         self.connection.execute(
             f"""DELETE FROM failures WHERE path = ?1 AND (model_id IS NULL OR size <> ?2 OR mtime_ns <> ?3
@@ -133,7 +110,6 @@ class FileTables(Connected):
         self.connection.execute("UPDATE files SET root_id = ? WHERE id = ?", (root_id, file_id))
 
     def remove_path(self, path: bytes) -> None:
-        """Says that there is nothing to be searched at `path`."""
         self.connection.execute("DELETE FROM files WHERE path = ?", (path,))
         self.connection.execute("DELETE FROM failures WHERE path = ?", (path,))
 
@@ -141,15 +117,10 @@ class FileTables(Connected):
         self.connection.executemany("DELETE FROM files WHERE id = ?", ((file_id,) for file_id in file_ids))
 
     def note_failure(self, file: FileState, reason: str, readers: str) -> None:
-        """Says that these readers cannot read the file; what it held before leaves the library."""
         self.remove_path(file.path)
         self._put_failure(file, reason, readers)
 
     def note_not_encoded(self, file: FileState, reason: str, readers: str, model_id: int, is_held: bool) -> None:
-        """Says that this model cannot encode the file's content; the others may.
-
-        Unless that content `is_held` by the library, what the file held before leaves it.
-        """
         if not is_held:
             self.connection.execute("DELETE FROM files WHERE path = ?", (file.path,))
         # It could be read: what was said before of that does not hold any more.
@@ -157,11 +128,9 @@ class FileTables(Connected):
         self._put_failure(file, reason, readers, model_id)
 
     def note_out_of_reach(self, root_id: int, path: bytes, reason: str) -> None:
-        """Says that what lies at `path` could not be looked at. What is known of it stays; the next run tries again."""
         self._put_failure(FileState(root_id, path, -1, -1), reason, None)
 
     def failure_at(self, path: bytes) -> int | None:
-        """The id of what was noted of that path."""
         row = self.connection.execute("SELECT id FROM failures WHERE path = ? AND model_id IS NULL", (path,)).fetchone()
         return None if row is None else int(row[0])
 
@@ -173,14 +142,12 @@ class FileTables(Connected):
         )
 
     def failures(self) -> list[Failure]:
-        """What could not be read or encoded, by path, but for files that are found by their sound."""
         rows = self.connection.execute(
             f"SELECT path, reason, noted FROM failures WHERE NOT {FOUND_BY_SOUND} ORDER BY path"
         )
         return [Failure(*row) for row in rows]
 
     def found_by_sound(self, model_id: int) -> set[bytes]:
-        """The paths of files that this model could not encode, and that a model of sound has heard."""
         rows = self.connection.execute(
             f"SELECT path FROM failures WHERE model_id = ? AND {FOUND_BY_SOUND}", (model_id,)
         )
@@ -203,7 +170,6 @@ class FileTables(Connected):
         self.connection.execute("DELETE FROM failures WHERE root_id = ?", (root_id,))
 
     def remove_failures_of_model(self, model_id: int) -> None:
-        """Forgets what that model could not encode."""
         self.connection.execute("DELETE FROM failures WHERE model_id = ?", (model_id,))
         self.connection.execute("DELETE FROM stages WHERE stage LIKE '% ' || ?", (model_id,))
 
@@ -215,7 +181,6 @@ class FileTables(Connected):
         )
 
     def count_not_encoded(self, model_id: int, reason: str | None = None) -> int:
-        """How many files of the library that model could not encode: all, or those for that reason."""
         row = self.connection.execute(
             """SELECT count(*) FROM failures JOIN files ON files.path = failures.path AND files.size = failures.size
                  AND files.mtime_ns = failures.mtime_ns WHERE failures.model_id = ? AND reason = ifnull(?, reason)""",
@@ -224,7 +189,6 @@ class FileTables(Connected):
         return int(row[0])
 
     def unread(self, root_id: int | None = None) -> dict[str, int]:
-        """How many files of each extension no reader takes, most first: of one root, or of all."""
         rows = self.connection.execute(
             """SELECT extension, sum(files) FROM unread WHERE ?1 IS NULL OR root_id = ?1
                GROUP BY extension ORDER BY sum(files) DESC, extension""",
@@ -232,24 +196,22 @@ class FileTables(Connected):
         )
         return dict(rows.fetchall())
 
+    def counts(self, model_id: int) -> Counts:
+        media = self.connection.execute(
+            """SELECT medium, count(*) FROM files JOIN contents ON contents.id = content_id
+               GROUP BY medium ORDER BY medium"""
+        ).fetchall()
+        contents, items, failures = self.connection.execute(
+            f"""SELECT (SELECT count(DISTINCT content_id) FROM files),
+                 (SELECT count(*) FROM items WHERE model_id = ? AND content_id IN (SELECT content_id FROM files)),
+                 (SELECT count(*) FROM failures WHERE NOT {FOUND_BY_SOUND})""",
+            (model_id,),
+        ).fetchone()
+        return Counts(dict(media), contents, items, failures, self.unread())
+
     def put_unread(self, root_id: int, counts: Mapping[str, int]) -> None:
-        """Keeps how many files of each extension a walk of the root came upon that no reader takes."""
         self.connection.execute("DELETE FROM unread WHERE root_id = ?", (root_id,))
         self.connection.executemany(
             "INSERT INTO unread (root_id, extension, files) VALUES (?, ?, ?)",
-            ((root_id, _text(extension), files) for extension, files in counts.items()),
+            ((root_id, extension, files) for extension, files in counts.items()),
         )
-
-
-def _root(row: tuple[int, bytes, str, str | None, str, int]) -> Root:
-    number, path, rules, changed, mounts, absent = row
-    try:
-        folders = tuple(os.fsencode(mount) for mount in json.loads(mounts))
-    except (ValueError, TypeError):  # damaged: they are noted again by the next run
-        folders = ()
-    return Root(number, path, rules, changed, folders, absent)
-
-
-def _text(extension: str) -> str:
-    """An extension as a text that any program can read: bytes that are no UTF-8 are replaced."""
-    return os.fsencode(extension).decode("utf-8", "replace")

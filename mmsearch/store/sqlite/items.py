@@ -29,9 +29,10 @@ from mmsearch.records import (
 )
 from mmsearch.store.checksums import vector_checksums
 from mmsearch.store.companions import IS_COMPANION, IS_PICTURE, STEM
-from mmsearch.store.rows import OF_DETAILS, OF_SIDECARS, found_item
+from mmsearch.store.conditions import said
+from mmsearch.store.rows import OF_DETAILS, OF_SIDECARS, found_item, items_by_modality
 from mmsearch.store.sqlite.connected import Connected
-from mmsearch.store.sqlite.filters import MOMENT, filter_condition, said
+from mmsearch.store.sqlite.filters import MOMENT, filter_condition
 from mmsearch.store.sqlite.signing import is_sound
 
 # Compared at a time.
@@ -46,19 +47,16 @@ class ItemTables(Connected):
         return int(row[0])
 
     def latest_item(self) -> int:
-        """The highest id of an item, or 0."""
         row = self.connection.execute("SELECT max(id) FROM items").fetchone()
         return int(row[0] or 0)
 
     def item_ids(self, model_id: int, modality: Modality) -> ItemIds:
-        """The ids, ascending, of all items of that model and modality."""
         rows = self.connection.execute(
             "SELECT id FROM items WHERE model_id = ? AND modality = ? ORDER BY id", (model_id, modality)
         ).fetchall()
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
     def live_items(self, item_ids: ItemIds) -> ItemIds:
-        """Those of the items, ascending, that are there."""
         rows = self.connection.execute(
             "SELECT id FROM items WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
             (json.dumps(item_ids.tolist()),),
@@ -72,7 +70,6 @@ class ItemTables(Connected):
         return int(row[0])
 
     def has_items_of(self, model_id: int) -> bool:
-        """Whether that model has encoded anything."""
         row = self.connection.execute("SELECT 1 FROM items WHERE model_id = ? LIMIT 1", (model_id,)).fetchone()
         return row is not None
 
@@ -81,18 +78,15 @@ class ItemTables(Connected):
         return int(row[0])
 
     def spaces(self, model_id: int) -> list[tuple[Modality, Medium]]:
-        """The modalities that items of that model have, each with the media of the files that they come from."""
         rows = self.connection.execute(
             "SELECT modality, medium FROM spaces WHERE model_id = ? ORDER BY modality, medium", (model_id,)
         )
         return [(row[0], row[1]) for row in rows]
 
     def modalities(self, model_id: int) -> list[Modality]:
-        """The modalities that items of that model have, in order."""
         return list(dict.fromkeys(modality for modality, _ in self.spaces(model_id)))
 
     def vectors_after(self, model_id: int, modality: Modality, item_id: int, limit: int) -> tuple[ItemIds, list[bytes]]:
-        """Ids (ascending) and float16 vectors, as bytes, of the model's first `limit` items after `item_id`."""
         rows = self.connection.execute(
             """SELECT items.id, vectors.vector, vectors.checksum
                FROM items JOIN vectors ON vectors.item_id = items.id
@@ -102,7 +96,6 @@ class ItemTables(Connected):
         return _verified(rows)
 
     def vectors_of(self, item_ids: ItemIds) -> tuple[ItemIds, list[bytes]]:
-        """Ids (ascending) and float16 vectors, as bytes, of those items that are there."""
         rows = self.connection.execute(
             """SELECT item_id, vector, checksum FROM vectors WHERE item_id IN (SELECT value FROM json_each(?))
                ORDER BY item_id""",
@@ -111,13 +104,6 @@ class ItemTables(Connected):
         return _verified(rows)
 
     def image_vector_at(self, path: bytes, model_id: int, at: bytes | None = None) -> HalfMatrix | None:
-        """The stored vector of the picture at `path`, float16 [dimension], if the file is still as when it was read.
-
-        It lies `at` another path, where this machine has the files elsewhere.
-
-        Raises:
-            OSError: there is no such file now.
-        """
         status = status_at(path if at is None else at)
         row = self.connection.execute(
             """SELECT item_id, vector, vectors.checksum FROM files JOIN items ON items.content_id = files.content_id
@@ -130,19 +116,14 @@ class ItemTables(Connected):
         return None if row is None else np.frombuffer(_verified([row])[1][0], "<f2")
 
     def items_of_content(self, digest: bytes, model_id: int) -> dict[Modality, ItemIds]:
-        """The ids, ascending, of the items that a model made of a content, by modality."""
         rows = self.connection.execute(
             """SELECT items.modality, items.id FROM items JOIN contents ON contents.id = items.content_id
                WHERE contents.digest = ? AND items.model_id = ? ORDER BY items.modality, items.id""",
             (digest, model_id),
         ).fetchall()
-        found: dict[Modality, list[int]] = {}
-        for modality, item_id in rows:
-            found.setdefault(modality, []).append(item_id)
-        return {modality: np.array(item_ids, np.int64) for modality, item_ids in found.items()}
+        return items_by_modality(rows)
 
     def items_of_contents(self, digests: Iterable[bytes]) -> set[int]:
-        """The ids of all items of those contents."""
         found: set[int] = set()
         for digest in digests:
             rows = self.connection.execute(
@@ -153,7 +134,6 @@ class ItemTables(Connected):
         return found
 
     def has_content(self, digest: bytes) -> bool:
-        """Whether some file holds that content."""
         row = self.connection.execute(
             """SELECT 1 FROM contents JOIN files ON files.content_id = contents.id WHERE contents.digest = ? LIMIT 1""",
             (digest,),
@@ -161,7 +141,6 @@ class ItemTables(Connected):
         return row is not None
 
     def digest_at(self, path: bytes) -> bytes | None:
-        """The digest of the content of the file at `path`, as it was read last; None where there is none."""
         row = self.connection.execute(
             "SELECT contents.digest FROM files JOIN contents ON contents.id = files.content_id WHERE files.path = ?",
             (path,),
@@ -169,7 +148,6 @@ class ItemTables(Connected):
         return None if row is None else bytes(row[0])
 
     def matching_items(self, filters: Filters, model_id: int, modality: Modality) -> ItemIds:
-        """Ids, ascending, of the items in files that pass the filters."""
         condition, values = filter_condition(filters)
         rows = self.connection.execute(
             f"""SELECT items.id FROM files JOIN contents ON contents.id = files.content_id
@@ -180,7 +158,6 @@ class ItemTables(Connected):
         return np.unique(np.fromiter((row[0] for row in rows), np.int64, len(rows)))
 
     def copied_items(self, filters: Filters) -> ItemIds:
-        """Of each content that more than one file holds which passes the filters its first item, ascending."""
         condition, values = filter_condition(filters)
         rows = self.connection.execute(
             f"""SELECT (SELECT min(id) FROM items WHERE content_id = contents.id) AS item_id
@@ -193,10 +170,6 @@ class ItemTables(Connected):
     def text_passages(
         self, model_id: int, filters: Filters, extensions: Collection[str], first_items: Sequence[int] | None = None
     ) -> Iterator[TextPassage]:
-        """The passages that a model took of documents, and of texts with those extensions, in the order of the text.
-
-        Of files that pass the filters, one content after another; with `first_items` of the contents with these alone.
-        """
         condition, values = filter_condition(filters)
         among, given = "1", list[str]()
         if first_items is not None:
@@ -244,7 +217,6 @@ class ItemTables(Connected):
         return NearItems(item_ids, cosines, among, True)
 
     def places_of(self, item_ids: Iterable[int], filters: Filters) -> list[tuple[int, bytes, int, int]]:
-        """The items with the path, size in bytes and content of each file that holds them and passes the filters."""
         condition, values = filter_condition(filters)
         return self.connection.execute(
             f"""SELECT items.id, files.path, files.size, files.content_id
@@ -255,7 +227,6 @@ class ItemTables(Connected):
         ).fetchall()
 
     def timed_items(self, item_ids: Iterable[int]) -> list[TimedItem]:
-        """All items that have a time, of the contents and models that the given ones are of, by item id."""
         rows = self.connection.execute(
             """SELECT given.id, items.id, items.model_id, items.modality, items.time_from, items.time_to
                FROM items AS given JOIN items ON items.content_id = given.content_id AND items.model_id = given.model_id
@@ -268,10 +239,6 @@ class ItemTables(Connected):
     def list_files(
         self, model_ids: Sequence[int], filters: Filters, listing: Listing
     ) -> tuple[list[tuple[int, bytes]], int]:
-        """A page of the files that pass the filters and have items of those models, each by its first item and path.
-
-        And how many there are on all pages.
-        """
         models = json.dumps(list(model_ids))
         order = "moment DESC, mtime_ns DESC, path" if listing.by_date else "path"
         if listing.seed is not None:
@@ -291,7 +258,6 @@ class ItemTables(Connected):
         return [], int(total)
 
     def briefs(self, model_ids: Sequence[int], filters: Filters) -> list[FileBrief]:
-        """What is counted of the files that `list_files` lists, one of each content."""
         listed, values = _listed(filters, json.dumps(list(model_ids)), copies=False, order="path")
         rows = self.connection.execute(
             f"""{listed} SELECT files.path, contents.medium, {MOMENT}, {said("place")}, {said("camera")}
@@ -301,7 +267,6 @@ class ItemTables(Connected):
         return [FileBrief(*row) for row in rows]
 
     def beside(self, paths: Sequence[bytes], filters: Filters) -> dict[bytes, list[Beside]]:
-        """What may be one photo with each of those files, itself included, of those that pass the filters, by path."""
         condition, values = filter_condition(filters)
         statement = f"""SELECT files.path, {IS_PICTURE}, (SELECT min(id) FROM items WHERE content_id = contents.id),
               files.size

@@ -21,12 +21,10 @@ class ModelTables(Connected):
     """What the store knows of models and adapters. What writes does so within the caller's transaction."""
 
     def model_rows(self) -> list[tuple[int, ModelIdentity]]:
-        """The id and identity of each model, the oldest first."""
         rows = self.connection.execute("SELECT id, name, revision, dimension, fingerprint FROM models ORDER BY id")
         return [(row[0], ModelIdentity(*row[1:])) for row in rows]
 
     def insert_model(self, identity: ModelIdentity) -> int:
-        """Adds a model that has encoded nothing yet. Returns its id."""
         cursor = self.connection.execute(
             """INSERT INTO models (name, revision, dimension, fingerprint, added, may_lack_files)
                VALUES (?, ?, ?, ?, ?, 1)""",
@@ -35,26 +33,21 @@ class ModelTables(Connected):
         return int(cursor.lastrowid or 0)
 
     def rename_model(self, model_id: int, identity: ModelIdentity) -> None:
-        """Says that the model is called as that identity is."""
         self.connection.execute(
             "UPDATE models SET name = ?, revision = ? WHERE id = ?", (identity.name, identity.revision, model_id)
         )
 
     def delete_model(self, model_id: int) -> None:
-        """Removes the row of the model, and nothing else."""
         self.connection.execute("DELETE FROM models WHERE id = ?", (model_id,))
 
     def may_lack_files(self, model_id: int) -> bool:
-        """Whether there may be files that the model has not encoded."""
         row = self.connection.execute("SELECT may_lack_files FROM models WHERE id = ?", (model_id,)).fetchone()
         return bool(row and row[0])
 
     def set_caught_up(self, model_id: int) -> None:
-        """Says that the model has encoded all files."""
         self.connection.execute("UPDATE models SET may_lack_files = 0 WHERE id = ?", (model_id,))
 
     def query_bank_name(self, model_id: int) -> str | None:
-        """By what the query bank of the model is known, without reading it; None where it has none."""
         row = self.connection.execute("SELECT fingerprint FROM query_banks WHERE model_id = ?", (model_id,)).fetchone()
         return None if row is None else str(row[0])
 
@@ -79,18 +72,13 @@ class ModelTables(Connected):
         raise sqlite3.DatabaseError("the checksum of a query bank is wrong")
 
     def put_query_bank(self, model_id: int, bank: QueryBank) -> None:
-        """Gives the model that query bank, in the place of an earlier one."""
-        import xxhash
+        from mmsearch.encoding.query_bank import stored_form
 
-        from mmsearch.encoding.query_bank import packed
-
-        vectors = packed(bank.vectors)
-        digest = xxhash.xxh3_128(vectors)
-        digest.update(repr((bank.sharpness, bank.centre)).encode())
+        name, vectors = stored_form(bank)
         self.connection.execute(
             """INSERT OR REPLACE INTO query_banks (model_id, fingerprint, sharpness, centre, vectors)
                VALUES (?, ?, ?, ?, x'')""",
-            (model_id, digest.hexdigest(), float(bank.sharpness), float(bank.centre)),
+            (model_id, name, float(bank.sharpness), float(bank.centre)),
         )
         # A row that has a checksum already stays where it is when it gets another: its pages are written once.
         self.connection.execute("UPDATE query_banks SET vectors = ? WHERE model_id = ?", (vectors, model_id))
@@ -106,7 +94,6 @@ class ModelTables(Connected):
         return [StoredAdapter(*row) for row in rows]
 
     def insert_adapter(self, name: str, version: int, model_fingerprint: str, weights: bytes, about: str) -> int:
-        """Adds an adapter. Returns its id."""
         cursor = self.connection.execute(
             "INSERT INTO adapters (name, version, model_fingerprint, weights, about, added) VALUES (?, ?, ?, ?, ?, ?)",
             (name, version, model_fingerprint, weights, about, now()),
@@ -114,5 +101,4 @@ class ModelTables(Connected):
         return int(cursor.lastrowid or 0)
 
     def delete_adapter(self, adapter_id: int) -> None:
-        """Removes an adapter."""
         self.connection.execute("DELETE FROM adapters WHERE id = ?", (adapter_id,))

@@ -52,7 +52,10 @@ def count_readable(database: str) -> Salvaged:
 
 
 def cut_off_salvage(database: str) -> Salvaged | None:
-    """What a salvage saved that was killed before it could put it in place, or None: the damaged log may be away."""
+    """What a salvage saved that was killed before it put the new database in place; None where there is none.
+
+    The log of the damaged database may have been moved away by then.
+    """
     ready = _ready(database)
     if not os.path.exists(ready):
         return None

@@ -166,21 +166,7 @@ def drop_unsound(connection: sqlite3.Connection) -> None:
     execute("UPDATE roots SET absent = 0 WHERE typeof(absent) <> 'integer'")
     execute("UPDATE roots SET mounts = '[]' WHERE typeof(mounts) <> 'text'")
     sign(connection, "roots")
-    others = (
-        "settings",
-        "failures",
-        "adapters",
-        "unread",
-        "remarks",
-        "query_banks",
-        "details",
-        "sidecars",
-        "part_names",
-        "stages",
-        "stage_parts",
-        "wordless",
-        "archives",
-    )
+    others = ("settings", *(table for table in SIGNED if table not in SIGNED_FIRST))
     for table in others:
         execute(f"DELETE FROM {table} WHERE rowid IN ({bad[table]})")
     # Of contents that have lost their details those are read again.

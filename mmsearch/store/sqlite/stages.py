@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from mmsearch.records import EncodedItem, Failure, FileToRead, Part, StageCounts, StageState
-from mmsearch.store.rows import locator_of
+from mmsearch.store.rows import locator_of, row_of_stage_part
 from mmsearch.store.sqlite.contents import ContentTables
 from mmsearch.store.sqlite.encoded import is_whole
 from mmsearch.store.times import now
@@ -31,10 +31,6 @@ class StageTables(ContentTables):
     """What stages have read. What writes does so within the caller's transaction."""
 
     def files_to_read(self, stage: StageState, root_ids: Iterable[int], model_id: int) -> list[FileToRead]:
-        """Files of those roots that the stage has not read in this version, and the model has encoded, by path.
-
-        Of a content that several files hold all are there.
-        """
         rows = self.connection.execute(
             f"""SELECT contents.id, files.path, files.size, files.mtime_ns
                 FROM files JOIN contents ON contents.id = files.content_id
@@ -49,9 +45,6 @@ class StageTables(ContentTables):
     def put_stage(
         self, content_id: int, stage: StageState, parts: Sequence[Part] = (), failure: str | None = None
     ) -> None:
-        """Says what texts the stage found in a content, or why it could not read it, in the place of what it found
-        before: items of that leave, of all models.
-        """
         execute = self.connection.execute
         self._remove_items(
             f"content_id = ? AND {_OF_STAGE.format(source='?')}",
@@ -65,16 +58,11 @@ class StageTables(ContentTables):
                VALUES (?, ?, ?, ?, ?, ?)""",
             (content_id, stage.name, stage.version, len(parts), failure, now()),
         )
-        for ordinal, part in enumerate(parts):
-            place = part.locator
-            region = None if place.region is None else json.dumps(place.region)
-            time = place.time or (None, None)
-            execute(
-                """INSERT INTO stage_parts
-                     (content_id, stage, ordinal, page, region, time_from, time_to, part_name, text)
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-                (content_id, stage.name, ordinal, place.page, region, *time, place.part_name, part.payload),
-            )
+        self.connection.executemany(
+            """INSERT INTO stage_parts (content_id, stage, ordinal, page, region, time_from, time_to, part_name, text)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            ((content_id, stage.name, ordinal, *row_of_stage_part(part)) for ordinal, part in enumerate(parts)),
+        )
 
     def _number_anew(self, content_id: int) -> None:
         """Closes the gap that items which are gone have left behind the last ones of the reader."""
@@ -87,9 +75,6 @@ class StageTables(ContentTables):
         )
 
     def contents_to_encode(self, stage: StageState, model_id: int) -> list[int]:
-        """The contents of which the stage has found texts that the model has not encoded, and has encoded the rest; but
-        for those of which it is noted that it cannot.
-        """
         rows = self.connection.execute(
             f"""SELECT content_id FROM stages
                 WHERE stage = ?1 AND parts > 0 AND {is_whole("stages.content_id", "?2")}
@@ -103,7 +88,6 @@ class StageTables(ContentTables):
         return [row[0] for row in rows]
 
     def stage_parts(self, content_id: int, stage: StageState) -> list[Part]:
-        """The texts that the stage found in a content, in their order."""
         rows = self.connection.execute(
             """SELECT text, page, region, time_from, time_to, part_name FROM stage_parts
                WHERE content_id = ? AND stage = ? ORDER BY ordinal""",
@@ -112,14 +96,12 @@ class StageTables(ContentTables):
         return [Part("text", row[0], locator_of(*row[1:]), stage.source) for row in rows]
 
     def add_stage_items(self, content_id: int, model_id: int, items: Sequence[EncodedItem]) -> None:
-        """Stores the items that a model made of what a stage found in a content, which is whole."""
         row = self.connection.execute(
             "SELECT count(*) FROM items WHERE content_id = ? AND model_id = ?", (content_id, model_id)
         ).fetchone()
         self._insert_items(content_id, model_id, items, int(row[0]))
 
     def note_texts_not_encoded(self, content_id: int, stage: StageState, model_id: int, reason: str) -> list[bytes]:
-        """Says that the model cannot encode what the stage found in a content. Returns the paths of its files."""
         self.connection.execute(
             f"""INSERT OR REPLACE INTO stages (content_id, stage, version, parts, failure, noted)
                 VALUES (?1, {_NOT_ENCODED.format(stage="?2", model="?3")}, ?4, 0, ?5, ?6)""",
@@ -129,7 +111,6 @@ class StageTables(ContentTables):
         return [row[0] for row in rows]
 
     def stage_counts(self, stage: StageState) -> StageCounts:
-        """How many files of the stage's media it has read, in how many it found texts, could not read, has not read."""
         row = self.connection.execute(
             f"""SELECT ifnull(sum(stages.id IS NOT NULL AND stages.failure IS NULL), 0),
                   ifnull(sum(stages.parts > 0), 0), ifnull(sum(stages.failure IS NOT NULL), 0),
@@ -142,7 +123,6 @@ class StageTables(ContentTables):
         return StageCounts(*row)
 
     def stage_failures(self, stage: StageState) -> list[Failure]:
-        """The files that the stage could not read, or what it found there a model not encode, by path."""
         rows = self.connection.execute(
             f"""SELECT path, failure, noted FROM stages JOIN files ON files.content_id = stages.content_id
                 WHERE (stage = ?1 OR {_notes_of("?1")}) AND failure IS NOT NULL ORDER BY path, stage""",
@@ -151,7 +131,6 @@ class StageTables(ContentTables):
         return [Failure(*row) for row in rows]
 
     def forget_stage_failures(self) -> None:
-        """Says that no stage has read what it could not read, and that no model has failed over what one found."""
         self.connection.execute("DELETE FROM stages WHERE failure IS NOT NULL")
 
 

@@ -50,7 +50,6 @@ class WholeRowTables(Connected):
             yield [row[:-1] for row in rows]
 
     def put_rows(self, table: Table, rows: Sequence[Row]) -> None:
-        """Stores rows, ids as they are, in a store that has none of these."""
         if table == VECTORS:
             self._put_vectors(rows)
             return

@@ -11,24 +11,17 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from mmsearch.files.crash_points import crash_point
 from mmsearch.records import Filters, WordPlace, WordSource
 from mmsearch.store.sqlite.connected import Connected
 from mmsearch.store.sqlite.filters import filter_condition
 from mmsearch.store.sqlite.signing import is_sound
+from mmsearch.store.word_rows import INDEXED, MOST_JOINED, REMOVED, SAID, SOURCE_COLUMNS, TOLD, joined, word_source
 from mmsearch.store.words import WORDS_VERSION, AskedWord, name_and_folders, words_of_name, words_of_text
 
-# The settings that tell which words are indexed, and that the index may still have removed ones.
-_VERSION, _REMOVED = "words", "words_removed"
 _TABLES = {"file_words": "name, folder, said, told", "item_words": "words"}
-# So many documents of either kind are looked through for those that belong together.
-_MOST_JOINED = 20_000
 _DEFINITION = "USING fts5({columns}, content='', columnsize=0, tokenize='ascii')"
-
-_SAID = tuple(f"{table}.{name}" for table in ("details", "sidecars") for name in ("title", "keywords", "place"))
-_TOLD = ("details.description", "sidecars.description")
 
 
 def _as_bytes(*columns: str) -> str:
@@ -37,7 +30,7 @@ def _as_bytes(*columns: str) -> str:
 
 
 _OF_FILE = f"""files.id, name_words({_as_bytes("files.path")}), folder_words({_as_bytes("files.path", "roots.path")}),
-    text_words({_as_bytes(*_SAID)}), text_words({_as_bytes(*_TOLD)})
+    text_words({_as_bytes(*SAID)}), text_words({_as_bytes(*TOLD)})
   FROM files LEFT JOIN roots ON roots.id = files.root_id LEFT JOIN details ON details.content_id = files.content_id
     LEFT JOIN sidecars ON sidecars.file_id = files.id"""
 # Several models have the same passages: those of the one that came first are indexed. `{0}` is the item.
@@ -55,16 +48,12 @@ class WordTables(Connected):
 
     def has_words(self) -> bool:
         """Whether there is a word index, and SQLite can read it."""
-        return self.setting(_VERSION) == str(WORDS_VERSION) and has_fts5(self.connection)
+        return self.setting(INDEXED) == str(WORDS_VERSION) and has_fts5(self.connection)
 
     def documents_known(self) -> int:
-        """How many documents the word index has."""
         return sum(_documents(self.connection, "main", table) for table in _TABLES)
 
     def documents_with(self, words: Sequence[AskedWord], most: int) -> tuple[list[int], list[int]]:
-        """The ids, ascending, of files whose names, folders or details hold all of the words, and of items whose texts
-        or part names do; the first `most` of each.
-        """
         asked = _all_of(words)
         execute = self.connection.execute
         files = execute("SELECT rowid FROM file_words WHERE file_words MATCH ? LIMIT ?", (asked, most)).fetchall()
@@ -74,26 +63,20 @@ class WordTables(Connected):
         return [row[0] for row in files], [row[0] for row in items]
 
     def documents_with_each(self, asked: Sequence[Sequence[AskedWord]], most: int) -> list[tuple[list[int], list[int]]]:
-        """What `documents_with` finds for the first of these, for the second, and so on."""
         return [self.documents_with(words, most) for words in asked]
 
     def items_in_files_with(self, named: Sequence[AskedWord], said: Sequence[AskedWord], most: int) -> list[int]:
-        """The ids of items whose documents hold all of `said`, in files whose documents hold all of `named`.
-
-        No more than `most`, of the first 20,000 documents of either kind.
-        """
         # The + keeps SQLite from going through all of the named files for each item.
         rows = self.connection.execute(
             """SELECT DISTINCT items.id FROM
                  (SELECT DISTINCT rowid >> 1 AS id FROM item_words WHERE item_words MATCH ? LIMIT ?) AS said
                CROSS JOIN items ON items.id = said.id CROSS JOIN files ON files.content_id = items.content_id
                WHERE +files.id IN (SELECT rowid FROM file_words WHERE file_words MATCH ? LIMIT ?) LIMIT ?""",
-            (_all_of(said), _MOST_JOINED, _all_of(named), _MOST_JOINED, most),
+            (_all_of(said), MOST_JOINED, _all_of(named), MOST_JOINED, most),
         )
         return [row[0] for row in rows]
 
     def files_named(self, word: AskedWord, most: int) -> list[int]:
-        """The ids of files in whose names, folders, titles, keywords or places that word stands; the first `most`."""
         rows = self.connection.execute(
             "SELECT rowid FROM file_words WHERE file_words MATCH ? LIMIT ?",
             (f"{{name folder said}} : {_match(word)}", most),
@@ -101,7 +84,6 @@ class WordTables(Connected):
         return [row[0] for row in rows]
 
     def holds_any(self, words: Sequence[AskedWord]) -> bool:
-        """Whether a document holds one of the words."""
         asked = " OR ".join(map(_match, words))
         found = (
             self.connection.execute(f"SELECT 1 FROM {one} WHERE {one} MATCH ? LIMIT 1", (asked,)) for one in _TABLES
@@ -109,7 +91,6 @@ class WordTables(Connected):
         return any(rows.fetchone() is not None for rows in found)
 
     def files_with(self, word: AskedWord) -> set[int]:
-        """The ids of all files in whose documents or items that word stands."""
         rows = self.connection.execute(
             """SELECT rowid FROM file_words WHERE file_words MATCH ?1 UNION
                SELECT files.id FROM files WHERE content_id IN
@@ -122,10 +103,6 @@ class WordTables(Connected):
     def word_places(
         self, file_ids: Iterable[int], item_ids: Iterable[int], filters: Filters, model_ids: Sequence[int]
     ) -> list[WordPlace]:
-        """Those files, each by its first item of these models, and those items in every file that holds them.
-
-        Only files that pass the filters and that one of the models has encoded.
-        """
         condition, values = filter_condition(filters)
         models = "model_id IN (SELECT value FROM json_each(?))"
         first = f"SELECT min(id) FROM items WHERE items.content_id = files.content_id AND {models}"
@@ -158,30 +135,29 @@ class WordTables(Connected):
         sound = [is_sound(table) for table in tables]
         sound += [f"({table}.{key} IS NULL OR {is_sound(table)})" for table, key in beside.items()]
         rows = self.connection.execute(
-            f"""SELECT {" AND ".join(sound)}, items.id, items.model_id, items.modality, files.path, files.content_id,
-                  files.size, roots.path, {", ".join((*_SAID, *_TOLD))},
-                  items.text, part_names.name
+            f"""SELECT {SOURCE_COLUMNS}, {" AND ".join(sound)}
                 FROM items JOIN contents ON contents.id = items.content_id JOIN files ON files.content_id = contents.id
                 JOIN roots ON roots.id = files.root_id LEFT JOIN part_names ON part_names.item_id = items.id
                 LEFT JOIN details ON details.content_id = contents.id LEFT JOIN sidecars ON sidecars.file_id = files.id
                 WHERE items.id IN (SELECT value FROM json_each(?)) AND {condition}""",
             (json.dumps([int(item_id) for item_id in item_ids]), *values),
         )
-        return [_source(row) for row in rows]
+        found = rows.fetchall()
+        if not all(row[-1] for row in found):
+            raise sqlite3.DatabaseError("the checksum of a row is wrong")
+        return [word_source(row[:-1]) for row in found]
 
     def renew_words(self) -> None:
-        """Indexes all words anew, within the caller's transaction."""
         if has_fts5(self.connection):
             fill_words(self.connection)
 
     def settle_words(self) -> bool:
-        """Takes out of the index for good what was removed from the library. Whether there was something."""
-        if self.setting(_REMOVED) is None or not has_fts5(self.connection):
+        if self.setting(REMOVED) is None or not has_fts5(self.connection):
             return False
         with self.transaction():
             for table in _TABLES:
                 self.connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
-            self.remove_setting(_REMOVED)
+            self.remove_setting(REMOVED)
         crash_point("words settled")
         return True
 
@@ -208,15 +184,6 @@ def _match(word: AskedWord) -> str:
     return f'"{" ".join(word.pieces)}"' + (" *" if word.is_begun else "")
 
 
-def _source(row: tuple[Any, ...]) -> WordSource:
-    if not row[0]:
-        raise sqlite3.DatabaseError("the checksum of a row is wrong")
-    item_id, model_id, modality, path, content_id, size, root = row[1:8]
-    name, folders = name_and_folders(path, root)
-    texts = (_joined(*row[8:14]), _joined(*row[14:16]), _joined(*row[16:18]))
-    return WordSource(item_id, model_id, modality, path, content_id, size, name, folders, *texts)
-
-
 def has_fts5(connection: sqlite3.Connection) -> bool:
     """Whether this SQLite was built with FTS5."""
     return connection.execute("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").fetchone() is not None
@@ -229,9 +196,9 @@ def keep_words(connection: sqlite3.Connection) -> bool:
     """
     add_word_functions(connection)
     if not has_fts5(connection):
-        connection.execute("DELETE FROM settings WHERE key = ?", (_VERSION,))
+        connection.execute("DELETE FROM settings WHERE key = ?", (INDEXED,))
         return True
-    row = connection.execute("SELECT value FROM settings WHERE key = ?", (_VERSION,)).fetchone()
+    row = connection.execute("SELECT value FROM settings WHERE key = ?", (INDEXED,)).fetchone()
     _make_tables(connection)
     for name, (when, table, event, condition, actions) in _triggers().items():
         condition = f"WHEN {condition}" if condition else ""
@@ -251,14 +218,14 @@ def fill_words(connection: sqlite3.Connection) -> None:
     """Indexes the words of all files and items anew, within the caller's transaction; nothing without FTS5."""
     execute = connection.execute
     add_word_functions(connection)
-    execute("DELETE FROM settings WHERE key IN (?, ?)", (_VERSION, _REMOVED))
+    execute("DELETE FROM settings WHERE key IN (?, ?)", (INDEXED, REMOVED))
     if not has_fts5(connection):
         return
     _make_tables(connection)
     for table in _TABLES:
         execute(f"INSERT INTO {table} ({table}) VALUES ('delete-all')")
     _insert_all(connection, "main")
-    execute("INSERT INTO settings (key, value) VALUES (?, ?)", (_VERSION, str(WORDS_VERSION)))
+    execute("INSERT INTO settings (key, value) VALUES (?, ?)", (INDEXED, str(WORDS_VERSION)))
 
 
 def _insert_all(connection: sqlite3.Connection, schema: str) -> None:
@@ -276,7 +243,7 @@ def word_damage(connection: sqlite3.Connection) -> bool:
         DatabaseError: it cannot be read.
     """
     execute = connection.execute
-    row = execute("SELECT value FROM settings WHERE key = ?", (_VERSION,)).fetchone()
+    row = execute("SELECT value FROM settings WHERE key = ?", (INDEXED,)).fetchone()
     if not has_fts5(connection) or row != (str(WORDS_VERSION),):
         return False  # searches do without
     add_word_functions(connection)
@@ -371,8 +338,8 @@ def _items_of_next(row: str, command: str) -> tuple[str, str]:
 
 
 def _note_removed(condition: str = "") -> str:
-    return f"""INSERT INTO settings (key, value) SELECT '{_REMOVED}', '1'
-        WHERE NOT EXISTS (SELECT 1 FROM settings WHERE key = '{_REMOVED}') {condition}"""
+    return f"""INSERT INTO settings (key, value) SELECT '{REMOVED}', '1'
+        WHERE NOT EXISTS (SELECT 1 FROM settings WHERE key = '{REMOVED}') {condition}"""
 
 
 def _name_words(path: bytes) -> str:
@@ -385,13 +352,11 @@ def _folder_words(path: bytes, root: bytes | None) -> str:
 
 
 def _text_words(*texts: object) -> str:
-    return " ".join(words_of_text(_joined(*texts)))
+    return " ".join(words_of_text(joined(_text(text) for text in texts if text)))
 
 
-def _joined(*texts: object) -> str:
-    return "\n".join(
-        text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in texts if text
-    )
+def _text(text: object) -> str:
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
 
 
 def _bytes(path: object) -> bytes:
