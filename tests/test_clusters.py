@@ -53,6 +53,18 @@ def test_each_subject_is_a_group_with_its_most_central_photos(album: Path) -> No
     assert one[0].size == 10 and one[0].cohesion < 0.9
 
 
+def test_the_same_photos_make_the_same_groups_however_they_were_indexed(photos: Path, library: Library) -> None:
+    folder = photos / "photos"
+    groups = []
+    for backwards in (False, True):
+        with Library(Path(library.folder) / str(backwards)) as one:
+            for photo in sorted(folder.iterdir(), reverse=backwards):
+                one.index([photo])
+            found = [one.clusters(count=count).clusters for count in range(2, 7)]
+        groups.append([[(*group.photos, *group.others) for group in some] for some in found])
+    assert groups[0] == groups[1]
+
+
 def named_clusters(library: Library, on_progress: Callable[[Progress], None] = lambda _: None) -> list[tuple[str, ...]]:
     return [one.name for one in library.clusters(count=2, on_progress=on_progress).clusters]
 

@@ -82,8 +82,9 @@ def clusters_in(
     files = _files(store, rows, filters)
     paths = {item_id: os.fsdecode(item.path) for item_id, item in files.items()}
     found: list[Cluster] = []
-    nearest, cosines = nearest_centres(rows.vectors, _centres(rows.vectors, request.count))
-    groups = [np.flatnonzero(nearest == number) for number in np.unique(nearest).tolist()]
+    order = _places_by_path(rows, files)
+    nearest, cosines = nearest_centres(rows.vectors, _centres(rows.vectors, order, request.count))
+    groups = [order[nearest[order] == number] for number in np.unique(nearest).tolist()]
     names = (
         _names(store, rows, files, groups, ShownWords(place.folder, in_use.space("image"), open_encoder, on_progress))
         if groups
@@ -117,6 +118,12 @@ def _files(store: Store, rows: VectorRows, filters: Filters) -> dict[int, FoundI
     return found
 
 
+def _places_by_path(rows: VectorRows, files: Mapping[int, FoundItem]) -> ItemIds:
+    """The places of the rows in an order that does not depend on which photo was indexed first, and by whom."""
+    paths = [files[item_id].path if item_id in files else b"" for item_id in rows.item_ids.tolist()]
+    return np.array(sorted(range(len(paths)), key=paths.__getitem__), np.int64)
+
+
 def _names(
     store: Store,
     rows: VectorRows,
@@ -135,10 +142,12 @@ def _names(
     return [named(of_files, shown.nearest(centre)) for of_files, centre in zip(typical, centres, strict=True)]
 
 
-def _centres(vectors: HalfMatrix, count: int) -> FloatMatrix:
-    """Unit centres, float32 [count, d] or fewer, begun apart (k-means++; Arthur and Vassilvitskii, 2007)."""
+def _centres(vectors: HalfMatrix, order: ItemIds, count: int) -> FloatMatrix:
+    """Unit centres, float32 [count, d] or fewer, of the vectors in that order, begun apart (k-means++; Arthur and
+    Vassilvitskii, 2007).
+    """
     chance = np.random.default_rng(_SEED)
-    sample = as_float32(vectors[np.sort(chance.permutation(len(vectors))[:_SAMPLE_ROWS])])
+    sample = as_float32(vectors[order[np.sort(chance.permutation(len(vectors))[:_SAMPLE_ROWS])]])
     centres: list[FloatMatrix] = []
     away = np.ones(len(sample))
     while len(centres) < count and away.sum() > 1e-3:
