@@ -185,7 +185,9 @@ class Ledger(Protocol):
         """Those of the digests that are those of contents of the library."""
 
     def content_with_items(self, digest: bytes, model_id: int, reader: int) -> int | None:
-        """The id of that content if it was read by that version of its reader, and this model has encoded all of it."""
+        """The id of that content if that version of its reader, or a newer one, has read it, and this model has encoded
+        all of it.
+        """
 
     def items_begun(self, content_id: int, model_id: int) -> int:
         """How many items of that content this model has encoded, where there are more to come; else 0."""
@@ -200,16 +202,20 @@ class Ledger(Protocol):
         """
 
     def files_read_otherwise(self, versions: Mapping[str, int]) -> set[int]:
-        """The ids of files whose content was read by another version of its medium's reader than that one; under
+        """The ids of files whose content was read by an older version of its medium's reader than that one; under
         medium and extension ("text .srt") stands that of files with it.
         """
 
-    def put_content(self, content: Content) -> int:
-        """Stores a content, unless it is there already as that version of its reader reads it. Returns its id.
+    def put_content(self, content: Content, stages: Sequence[str] = ()) -> int:
+        """Stores a content, unless it is there already as that version of its reader, or a newer one, reads it. Returns
+        its id.
 
-        What another version has found in it is dropped, for all models. Details that another version of them has read
-        are read anew, and the rest stays.
+        What an older version has found in it is dropped, for all models, and what those stages have read of it. Details
+        that another version of them has read are read anew, and the rest stays.
         """
+
+    def renew_reader(self, content_id: int, reader: int) -> None:
+        """Says that this version of its reader finds in a content what an older one has found."""
 
     def remove_orphans(self) -> None:
         """Drops contents that no file holds any more, with their items and vectors."""

@@ -126,8 +126,8 @@ class VectorStore(Protocol):
     def timed_items(self, item_ids: Iterable[int]) -> list[TimedItem]:
         """All items that have a time, of the contents and models that the given ones are of, by item id."""
 
-    def matching_items(self, filters: Filters, model_id: int, modality: Modality) -> ItemIds:
-        """Ids, ascending, of the items in files that pass the filters."""
+    def matching_items(self, filters: Filters, model_id: int, modality: Modality, with_pages: bool = True) -> ItemIds:
+        """Ids, ascending, of the items in files that pass the filters; those of the pictures of pages only if asked."""
 
     def copied_items(self, filters: Filters) -> ItemIds:
         """Of each content that more than one file holds which passes the filters its first item, ascending."""
