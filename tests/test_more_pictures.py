@@ -335,6 +335,6 @@ def test_what_is_not_installed_is_wanted_and_nothing_else_reads_it(tmp_path: Pat
     done = subprocess.run([sys.executable, "-c", BARE, *paths], capture_output=True, text=True, check=True)
     told, label, *media = done.stdout.splitlines()
     assert told == str([("raw", None)] * 2 + [("jxl", None)] + [("svg", None)] * 2 + [(None, "image")])
-    assert label.startswith("image 2.1, ")
+    assert label.startswith("image 2.1 .tif=3 .tiff=3, ")
     assert media[1] == media[2] == "UnreadableFile not an image: RAW photo inside"
     assert [line.split()[0] for line in (media[0], media[3])] == [NotAMedium.__name__] * 2

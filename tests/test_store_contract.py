@@ -403,6 +403,41 @@ def test_what_another_version_of_the_reader_found_is_dropped(filled: Filled) -> 
     assert store.item_count() == 0
 
 
+def test_what_a_newer_reader_finds_again_stays_and_an_older_one_takes_nothing_back(filled: Filled) -> None:
+    store, model_id = filled.store, filled.model_id
+    content_id = filled.add(b"/photos/a.tif", picture(1))
+    digest = (1).to_bytes(16, "big")
+    with store.transaction():
+        store.renew_reader(content_id, 3)
+    assert store.content_with_items(digest, model_id, 3) == content_id
+    # Under another name the same bytes may be of an extension with an older version.
+    assert store.content_with_items(digest, model_id, 2) == content_id
+    assert store.items_stored(digest, model_id, 2) == 1
+    assert store.files_read_otherwise({"image": 2}) == set()
+    with store.transaction():
+        assert store.put_content(Content(digest, "image", 10, reader=2)) == content_id
+        store.renew_reader(content_id, 2)
+    assert store.content_with_items(digest, model_id, 3) == content_id
+
+
+def test_what_a_stage_read_of_parts_is_dropped_with_them(filled: Filled) -> None:
+    store = filled.store
+    content_id = filled.add(b"/photos/a.tif", picture(1))
+    ocr = StageState("ocr", "1", "ocr", frozenset(("image",)))
+    speech = StageState("speech", "1", "transcript", frozenset(("image",)))
+    with store.transaction():
+        for stage in (ocr, speech):
+            store.put_stage(content_id, stage, [Part("text", "some words", Locator(), stage.source)])
+        store.note_texts_not_encoded(content_id, ocr, 7, "too long")
+    with store.transaction():
+        store.put_content(Content((1).to_bytes(16, "big"), "image", 10, reader=2), ["ocr"])
+    assert store.stage_parts(content_id, ocr) == []
+    assert store.stage_failures(ocr) == []
+    assert store.stage_counts(ocr).left == 1
+    assert [part.payload for part in store.stage_parts(content_id, speech)] == ["some words"]
+    assert store.stage_counts(speech).left == 0
+
+
 def test_what_cannot_be_read_is_known_until_it_or_the_readers_change(filled: Filled) -> None:
     store = filled.store
     with store.transaction():

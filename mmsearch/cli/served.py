@@ -107,7 +107,7 @@ def drawn_by(client: Client) -> Callable[[Hit | ListedFile, tuple[int, int]], Th
         from mmsearch.output.thumbnails import Thumbnail
         from mmsearch.searching.results import Hit
 
-        page = hit.page if isinstance(hit, Hit) and hit.type == "document" else None
+        page = hit.page if isinstance(hit, Hit) and hit.type in ("document", "image") else None
         time = hit.time[0] if isinstance(hit, Hit) and hit.type == "video" and hit.time else None
         try:
             jpeg = client.thumbnail(hit.id, max(size), page=page, time=time)

@@ -49,7 +49,9 @@ _PAGE_VIEWERS = (
     _Viewer("zathura", ("--page={place}", "{file}")),
     _Viewer("mupdf", ("{file}", "{place}")),
 )
-_PAGED = (".pdf",)
+_SCAN_VIEWERS = tuple(viewer for viewer in _PAGE_VIEWERS if viewer.program != "zathura")
+# What each kind of file with pages is shown by.
+_PAGED = {".pdf": _PAGE_VIEWERS, ".tif": _SCAN_VIEWERS, ".tiff": _SCAN_VIEWERS}
 
 
 def open_hit(hit: Hit | ListedFile) -> None:
@@ -134,8 +136,8 @@ def _place(hit: Hit | ListedFile) -> tuple[str, Sequence[_Viewer]]:
     """The second or the page at which a file is to be opened, and the viewers that may be able to."""
     if isinstance(hit, Hit) and hit.time is not None:
         return f"{hit.time[0]:.15g}", _PLAYERS
-    if isinstance(hit, Hit) and hit.page is not None and hit.path.lower().endswith(_PAGED):
-        return str(hit.page), _PAGE_VIEWERS
+    if isinstance(hit, Hit) and hit.page is not None:
+        return str(hit.page), _PAGED.get(os.path.splitext(hit.path)[1].lower(), ())
     return "", ()
 
 

@@ -49,7 +49,8 @@ class Outcome:
     `left_out` counts passages of the file that were too many. `renewed` is the digest that the content gets
     in the place of an older one. `share` is how much of the file is through with it. `anew` tells that the model has
     items of the content already, which are to be replaced. `details` are those of a content that is known, read anew.
-    `wordless` tells that there is nothing in the content to be encoded, and that a stage takes it.
+    `wordless` tells that there is nothing in the content to be encoded, and that a stage takes it. `reader` is the
+    version of the reader that finds in a known content what an older one has found.
     """
 
     candidate: Candidate
@@ -69,6 +70,7 @@ class Outcome:
     anew: bool = False
     details: Details | None = None
     wordless: bool = False
+    reader: int | None = None
 
 
 # Hands on what became of some files.
@@ -81,7 +83,7 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class _File:
-    """A file that was read whole and waits to be encoded with others of its batch."""
+    """A file that was read whole and waits to be encoded with others of its batch; a long one, as it is read."""
 
     candidate: Candidate
     state: FileState
@@ -90,6 +92,16 @@ class _File:
     cutting: Cutting
     anew: bool = False
     lacking: str = "no words inside"
+    troubles: Sequence[str] = ()
+
+    @property
+    def whole(self) -> Content:
+        """The content, once its parts are through: it is noted what of it is not among them."""
+        if not self.troubles:
+            return self.content
+        first, *others = self.troubles
+        note = f"{first} (and {len(others):,} more)" if others else first
+        return replace(self.content, facts=replace(self.content.facts, note=note))
 
 
 @dataclass
@@ -175,6 +187,11 @@ class FileEncoder:
             renewed = None if digest == file.digest else file.digest
             return Outcome(candidate, state, content_id=content_id, renewed=renewed)
         reading = read(file, self.encoder.image_side, self.encoder.hearing)
+        if reading.since is not None and not begun.items and not anew:
+            with self._asking:
+                content_id = self.known.content_with_items(digest, self.model_id, reading.since)
+            if content_id is not None:
+                return Outcome(candidate, state, content_id=content_id, reader=version)
         medium, details_version = reading.medium or file.reader.medium, file.reader.details_version
         content = Content(digest, medium, file.size, version, reading.facts, details_version)
         cutting = Cutting(self.encoder, self.limits.max_passages)
@@ -183,8 +200,9 @@ class FileEncoder:
         if not (first or self.encoder.hearing) and medium in self._taken_wordless:
             return Outcome(candidate, state, content=content, wordless=True)
         if len(first) <= GROUP_PARTS and not begun.items:
-            return _File(candidate, state, content, first, cutting, anew, reading.lacking)
-        return self._long(_File(candidate, state, content, (), cutting, anew), chain(first, parts), begun, emit)
+            return _File(candidate, state, content, first, cutting, anew, reading.lacking, reading.troubles)
+        long = _File(candidate, state, content, (), cutting, anew, troubles=reading.troubles)
+        return self._long(long, chain(first, parts), begun, emit)
 
     def _begun(self, digest: bytes, version: int) -> Begun:
         """How far a run that was cut off had come with that content."""
@@ -210,7 +228,7 @@ class FileEncoder:
                 file.candidate, file.state, None, file.content, items, first, not following, anew=file.anew
             )
             if not following:
-                emit([replace(outcome, left_out=file.cutting.left_out)])
+                emit([replace(outcome, content=file.whole, left_out=file.cutting.left_out)])
                 return None
             emit([replace(outcome, share=file.cutting.share)])
             first, group = first + len(items), following
@@ -246,7 +264,7 @@ class FileEncoder:
             Outcome(
                 file.candidate,
                 file.state,
-                content=file.content,
+                content=file.whole,
                 items=distinct(tuple(islice(items, len(file.parts)))),
                 left_out=file.cutting.left_out,
                 anew=file.anew,

@@ -9,9 +9,12 @@ from mmsearch.indexing.changes import Candidate
 from mmsearch.indexing.encoding import Outcome
 from mmsearch.indexing.frames import Begun, begun_of
 from mmsearch.indexing.report import FailedFile, Incomplete, IndexReport, Thinned
-from mmsearch.reading import ReadLimits, details_versions, readers_label
+from mmsearch.reading import STAGES, ReadLimits, details_versions, readers_label
 from mmsearch.records import NOTHING_HEARD, Content
 from mmsearch.store.protocol import Store
+
+# The stages that look at what readers find: what another version of one has found they have to look at anew.
+_OF_PARTS = [stage.name for stage in STAGES if stage.takes_parts]
 
 
 class Keeper:
@@ -55,7 +58,7 @@ class Keeper:
             return
         content_id = outcome.content_id
         if outcome.content is not None:
-            content_id = self._store.put_content(outcome.content)
+            content_id = self._store.put_content(outcome.content, _OF_PARTS)
             if outcome.anew and outcome.first == 0:
                 self._store.remove_items_of([content_id], self._model_id)
             self._store.add_items(content_id, self._model_id, outcome.items, outcome.first, outcome.is_whole)
@@ -72,11 +75,13 @@ class Keeper:
             report.removed += candidate.known
             return
         self._store.put_file(outcome.state, content_id)
+        if outcome.reader is not None:
+            self._store.renew_reader(content_id, outcome.reader)
         if outcome.renewed:
             self._store.renew_digest(content_id, outcome.renewed)
         if outcome.left_out:
             report.thinned.append(Thinned(path, outcome.left_out))
-        if is_same:
+        if is_same or outcome.reader is not None:
             report.unchanged += 1
         elif outcome.is_whole:
             self._count(outcome, content_id, held)

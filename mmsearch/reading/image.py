@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from mmsearch.reading.image_formats import (
     CORE_EXTENSIONS,
@@ -17,7 +18,13 @@ from mmsearch.reading.image_formats import (
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import Reader, Reading
 from mmsearch.reading.text_encoding import looks_like_text
-from mmsearch.records import Details
+from mmsearch.records import Details, Locator
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Files that may have several pages: of these the first alone was looked at once.
+_PAGED = (".tif", ".tiff")
 
 
 def _read_image(file: OpenFile, side: int) -> Reading:
@@ -30,6 +37,12 @@ def _read_details(file: OpenFile) -> Details:
     from mmsearch.reading.image_reading import read_details
 
     return read_details(file)
+
+
+def _picture(file: OpenFile, place: Locator, side: int) -> Image | None:
+    from mmsearch.reading.image_reading import picture_of_page
+
+    return picture_of_page(file, place.page or 1, side)
 
 
 def _is_surely_image(head: bytes) -> bool:
@@ -77,9 +90,11 @@ READER = Reader(
     mismatch=_not_an_image,
     max_bytes=512_000_000,
     read=_read_image,
+    versions=dict.fromkeys(_PAGED, 3),
     way_of_reading=way_of_reading,
     installed=_installed,
     wanting=_wanting,
     details=_read_details,
     details_version=1,
+    picture=_picture,
 )

@@ -56,16 +56,46 @@ _LOOKS_UP_KINDS = ("PSD", "TIFF")
 
 def read_image(file: OpenFile, side: int) -> Reading:
     """The picture in the file, one part; its short side has at least `side` pixels if the file has, at most twice that.
+    Of a TIFF with several pages each is a part.
 
     A picture whose file breaks off, or is damaged on its way, is what can be seen of it, with a note; of less than a
     tenth nothing is made.
 
     Raises UnreadableFile for damaged, truncated and oversized pictures and for kinds that are not supported.
     """
+    name = _prepared(file)
+    if name == "TIFF":
+        from mmsearch.reading.image_pages import read_pages
+
+        return read_pages(file, side, lambda stream, side: _seen_in(replace(file, stream=stream), name, side))
+    return _seen_in(file, name, side)
+
+
+def picture_of_page(file: OpenFile, number: int, side: int) -> Image:
+    """The page of that number of a TIFF that has several; of all else, which has none, the picture.
+
+    Raises UnreadableFile as `read_image` does, and where there is no such page.
+    """
+    name = _prepared(file)
+    if name == "TIFF":
+        from mmsearch.reading.image_pages import page_at
+
+        return page_at(file, number, side, lambda stream, side: _seen_in(replace(file, stream=stream), name, side))
+    picture: Image = next(iter(_seen_in(file, name, side).parts)).payload
+    return picture
+
+
+def _prepared(file: OpenFile) -> str:
+    """The format of the file, which can be decoded now."""
     name = _format(file)
     _prepare_pillow()
     if name == "TIFF":
         _silence_libtiff()
+    return name
+
+
+def _seen_in(file: OpenFile, name: str, side: int) -> Reading:
+    """The picture in a file of that format. Raises UnreadableFile, and nothing else."""
     try:
         return _read(file, name, side)
     except UnreadableFile:
@@ -197,10 +227,7 @@ def _seen(
 
 def read_details(file: OpenFile) -> Details:
     """What the picture says of itself; no pixel is decoded. Raises UnreadableFile for what is no picture."""
-    name = _format(file)
-    _prepare_pillow()
-    if name == "TIFF":
-        _silence_libtiff()
+    name = _prepared(file)
     try:
         if name in OPTIONAL:
             return _read(file, name, 1).facts.details

@@ -244,4 +244,5 @@ STAGE = Stage(
     resolved=_checked,
     version=_version,
     open=engine_of,
+    takes_parts=True,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -64,13 +64,17 @@ class Reading:
     `parts` may be read while they are asked for, as long as the file is open; they raise UnreadableFile as `read` does.
     The same content gives the same parts in the same order to the same version of a reader. `medium` is that of the
     file, where only all of it tells: a container of films may hold nothing but sound. None is that of its reader.
-    `lacking` says what is not there where there are no parts, or none that is a word or a picture.
+    `lacking` says what is not there where there are no parts, or none that is a word or a picture. `troubles` says,
+    once the parts are through, why some of the file is not among them. `since` is the oldest version of the reader that
+    has found the same in the file, where that is not the one of today.
     """
 
     facts: FileFacts
     parts: Iterable[Part]
     medium: Medium | None = None
     lacking: str = "no words inside"
+    troubles: Sequence[str] = ()
+    since: int | None = None
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,13 @@ class Stage:
     may be given a model, "" where it needs none.
 
     `version` says how it reads with that model: contents that were read in another version are read again. So a version
-    rises when other texts are found in the same bytes, and where readers come to give other pictures or pages.
+    rises when other texts are found in the same bytes.
 
     `resolved` gives the model as it is remembered, `version` and `open` take it so. They raise MmsearchError where what
     the stage needs is not installed, or the model is not there.
+
+    `takes_parts` tells that it looks at the parts that a reader finds: where a newer version of that has found others,
+    it reads the content again.
 
     `takes_wordless` tells that it also reads files in which their reader finds nothing to be found by.
     """
@@ -46,4 +49,5 @@ class Stage:
     resolved: Callable[[str], str]
     version: Callable[[str], str]
     open: Callable[[str], Engine]
+    takes_parts: bool = False
     takes_wordless: bool = False

@@ -27,12 +27,14 @@ _CODE = (
 # Not .eml, .mbox, .mht and .ipynb: most of such a file is no word that a person wrote, but headers, base64 and JSON.
 _EXTENSIONS = frozenset(f"{_PROSE} {_WEB} {_DATA} {_CODE}".split())
 _MARKUP_EXTENSIONS = frozenset({".html", ".htm", ".xhtml"})
-# How the same bytes are read under the names of subtitles and lyrics.
+# How the same bytes are read under the names of subtitles and lyrics, and under those of calendars and cards.
 _SUBTITLES = {".srt": 5, ".vtt": 6, ".lrc": 7}
+_CARDS = {".ics": 8, ".vcf": 8}
 
 
 def read_text(file: OpenFile, side: int) -> Reading:
-    """The text in the file, one part, or of subtitles those that have times; `side` means nothing here.
+    """The text in the file, one part, or of subtitles those that have times, and of calendars and cards each event and
+    card; `side` means nothing here.
 
     The markup of web pages, and what is no language, is blanked: offsets stay.
 
@@ -48,6 +50,11 @@ def read_text(file: OpenFile, side: int) -> Reading:
         from mmsearch.reading.subtitles import parts_of_subtitles
 
         if parts := parts_of_subtitles(text, file.extension):
+            return Reading(FileFacts(encoding=encoding), parts)
+    if file.extension in _CARDS:
+        from mmsearch.reading.cards import parts_of_cards
+
+        if parts := parts_of_cards(text):
             return Reading(FileFacts(encoding=encoding), parts)
     if file.extension in _MARKUP_EXTENSIONS:
         text = blank_markup(text)
@@ -66,7 +73,7 @@ def _may_be_text(head: bytes, extension: str) -> bool:
 
 
 def _way_of_reading(extension: str) -> int:
-    return _SUBTITLES.get(extension, int(extension in _MARKUP_EXTENSIONS))
+    return (_SUBTITLES | _CARDS).get(extension, int(extension in _MARKUP_EXTENSIONS))
 
 
 def _not_text(head: bytes) -> str:
@@ -80,7 +87,7 @@ READER = Reader(
     is_surely=_is_surely_text,
     may_be=_may_be_text,
     mismatch=_not_text,
-    versions=dict.fromkeys(_SUBTITLES, 3),
+    versions=dict.fromkeys(_SUBTITLES | _CARDS, 3),
     way_of_reading=_way_of_reading,
     max_bytes=10_000_000,
     read=read_text,

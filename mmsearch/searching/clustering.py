@@ -103,7 +103,7 @@ def clusters_in(
 def _rows(store: Store, in_use: ModelInUse, filters: Filters) -> VectorRows:
     """The vectors of the pictures that pass the filters."""
     space = in_use.space("image")
-    wanted = store.matching_items(replace(filters, medium="image"), space.model_id, space.modality)
+    wanted = store.matching_items(replace(filters, medium="image"), space.model_id, space.modality, with_pages=False)
     parts = [VectorRows(wanted[:0], np.empty((0, space.identity.dimension), np.float16))]
     parts += [block.of_items(wanted[places_in(block.item_ids, wanted)[1]]) for block in blocks_after(store, space, 0)]
     return VectorRows.together(parts)

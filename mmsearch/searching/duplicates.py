@@ -215,7 +215,9 @@ class _Finder:
             return []
         self._on_progress(Progress("comparing", 0, None, "photos"))
         space = self._in_use.space("image")
-        wanted = self._store.matching_items(replace(filters, medium="image"), space.model_id, space.modality)
+        wanted = self._store.matching_items(
+            replace(filters, medium="image"), space.model_id, space.modality, with_pages=False
+        )
         parts = [VectorRows(wanted[:0], np.empty((0, space.identity.dimension), np.float16))]
         for rows in blocks_after(self._store, space, 0):
             is_wanted = places_in(wanted, rows.item_ids)[1]
@@ -232,10 +234,12 @@ class _Finder:
         return mean + share * (1 - mean)
 
     def _pictures(self, item_ids: Iterable[int]) -> dict[int, Member]:
-        """The file that stands for each picture; not for RAW photos for which a picture beside them stands."""
+        """The file that stands for each picture; not for RAW photos for which a picture beside them stands, and not for
+        what has more pages than that one.
+        """
         found: dict[int, Member] = {}
         for item_id, members in self._contents(sorted(item_ids)).items():
-            if members:
+            if members and members[0].item.locator.page is None:
                 first = by_preference("bytes", members)[0]
                 if not self._companions.pictures_of([first.item.path]):
                     found[item_id] = first

@@ -170,9 +170,9 @@ def _picture(hit: Hit, side: int) -> tuple[Image | None, str | None]:
 
     if not hit.available:
         return None, "not there now"
-    # Of a photo all is looked at, though what was found may be a text in it.
     place = Locator(page=hit.page, region=hit.region, time=hit.time, part_name=hit.part_name)
-    shown = shown_or_trouble(os.fsencode(hit.path), Locator() if hit.type == "image" else place, side)
+    # Of a photo, or its page, all is looked at, though what was found may be a text in it.
+    shown = shown_or_trouble(os.fsencode(hit.path), Locator(page=hit.page) if hit.type == "image" else place, side)
     if isinstance(shown, str):
         return None, shown
     if shown.picture is None:

@@ -127,7 +127,7 @@ def _photos(store: Store, in_use: ModelInUse, filters: Filters) -> Iterator[Vect
     if filters.medium not in (None, "image"):
         return
     space = in_use.space("image")
-    wanted = store.matching_items(replace(filters, medium="image"), space.model_id, space.modality)
+    wanted = store.matching_items(replace(filters, medium="image"), space.model_id, space.modality, with_pages=False)
     for block in blocks_after(store, space, 0):
         item_ids = block.item_ids[places_in(wanted, block.item_ids)[1]]
         for start in range(0, len(item_ids), _AT_ONCE):

@@ -22,7 +22,7 @@ from mmsearch.store.protocol import Store
 class StoredFile:
     """What the library knows of a file; what it says is said of a `Hit` in the same words.
 
-    `duration` is in seconds; `pages` counts those of a document.
+    `duration` is in seconds; `pages` counts those of a document or a scan.
     """
 
     id: str

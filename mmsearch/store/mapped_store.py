@@ -236,8 +236,8 @@ class MappedStore(_Forwarding):
         found = self.unmapped.places_of(item_ids, self._filters(filters))
         return [(number, self._here(path), size, content) for number, path, size, content in found]
 
-    def matching_items(self, filters: Filters, model_id: int, modality: Modality) -> ItemIds:
-        return self.unmapped.matching_items(self._filters(filters), model_id, modality)
+    def matching_items(self, filters: Filters, model_id: int, modality: Modality, with_pages: bool = True) -> ItemIds:
+        return self.unmapped.matching_items(self._filters(filters), model_id, modality, with_pages)
 
     def copied_items(self, filters: Filters) -> ItemIds:
         return self.unmapped.copied_items(self._filters(filters))

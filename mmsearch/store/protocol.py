@@ -192,7 +192,9 @@ class Ledger(Protocol):
         """Those of the digests that are those of contents of the library."""
 
     def content_with_items(self, digest: bytes, model_id: int, reader: int) -> int | None:
-        """The id of that content if it was read by that version of its reader, and this model has encoded all of it."""
+        """The id of that content if that version of its reader, or a newer one, has read it, and this model has encoded
+        all of it.
+        """
 
     def items_begun(self, content_id: int, model_id: int) -> int:
         """How many items of that content this model has encoded, where there are more to come; else 0."""
@@ -207,17 +209,21 @@ class Ledger(Protocol):
         """
 
     def files_read_otherwise(self, versions: Mapping[str, int]) -> set[int]:
-        """The ids of files whose content was read by another version of its reader than that in `versions`.
+        """The ids of files whose content was read by an older version of its reader than that in `versions`.
 
         They are by medium; one by medium and extension ("text .srt") comes before it.
         """
 
-    def put_content(self, content: Content) -> int:
-        """Stores a content, unless it is there already as that version of its reader reads it. Returns its id.
+    def put_content(self, content: Content, stages: Sequence[str] = ()) -> int:
+        """Stores a content, unless it is there already as that version of its reader, or a newer one, reads it. Returns
+        its id.
 
-        Where another version has read it, its items are dropped, for all models. Where another version has read its
-        details, these are replaced, and all else stays.
+        Where an older version has read it, its items are dropped, for all models, and what those stages have read of
+        it. Where another version has read its details, these are replaced, and all else stays.
         """
+
+    def renew_reader(self, content_id: int, reader: int) -> None:
+        """Says that this version of its reader finds in a content what an older one has found."""
 
     def remove_orphans(self) -> None:
         """Drops contents that no file holds any more, with their items and vectors."""

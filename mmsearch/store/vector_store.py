@@ -127,8 +127,8 @@ class VectorStore(Protocol):
     def timed_items(self, item_ids: Iterable[int]) -> list[TimedItem]:
         """All items with a time that the models of the given items have made of the same contents, by item id."""
 
-    def matching_items(self, filters: Filters, model_id: int, modality: Modality) -> ItemIds:
-        """Ids, ascending, of the items in files that pass the filters."""
+    def matching_items(self, filters: Filters, model_id: int, modality: Modality, with_pages: bool = True) -> ItemIds:
+        """Ids, ascending, of the items in files that pass the filters; those of the pictures of pages only if asked."""
 
     def copied_items(self, filters: Filters) -> ItemIds:
         """The first items, ascending, of contents that more than one file holds of those that pass the filters."""

@@ -86,7 +86,9 @@ TOOLS: Sequence[Tool] = (
                 most=LARGEST_SIDE,
                 default=USUAL_SIDE,
             ),
-            Argument("page", "integer", "The page of a document, the `page` of a hit, from 1.", least=1, most=1e9),
+            Argument(
+                "page", "integer", "The page of a document or scan, the `page` of a hit, from 1.", least=1, most=1e9
+            ),
             Argument("time", "number", "The moment in a video or recording, in seconds.", least=0, most=1e9),
             Argument("line", "integer", "The line of a text, the `line` of a hit, from 1.", least=1, most=1e9),
             Argument(

@@ -18,7 +18,7 @@ from mmsearch.showing.thumbnails import shown_at, thumbnail
 _MOST = 1_000_000_000
 _LARGE_SIDE = 1_024
 _SIDE = Parameter("side", "The longer side in pixels.", "integer", least=16, most=4_096)
-_PAGE = Parameter("page", "A page of a document, from 1.", "integer", least=1, most=_MOST)
+_PAGE = Parameter("page", "A page of a document or a scan, from 1.", "integer", least=1, most=_MOST)
 _TIME = Parameter("time", "A moment in seconds.", "number", least=0, most=_MOST)
 _VERSION = Parameter("v", "How thumbnails are made, as `thumb` of a hit has it: the answer never changes then.")
 _LINE = Parameter("line", "A line of a text, from 1.", "integer", least=1, most=_MOST)

@@ -135,7 +135,7 @@ def _paths() -> dict[str, Any]:
         "/files/{id}/similar": {"get": _of_file("What is like a file.", reference("SearchResult"), searching.SIMILAR)},
         "/files/{id}/thumb": {"get": _of_file("A small picture of it.", _JPEG, files.THUMB)},
         "/files/{id}/frame": {"get": _of_file("A frame of a video.", _JPEG, files.FRAME)},
-        "/files/{id}/page/{n}": {"get": _of_file("A page of a document.", _JPEG, files.PAGE, _PAGE_OF_FILE)},
+        "/files/{id}/page/{n}": {"get": _of_file("A page of a document or a scan.", _JPEG, files.PAGE, _PAGE_OF_FILE)},
         "/files/{id}/passages": {"get": _of_file("Its text.", reference("Passages"), files.PASSAGES)},
         "/files/{id}/explain": {
             "get": _of_file("Why it answers a search.", reference("Explained"), explaining.EXPLAIN)

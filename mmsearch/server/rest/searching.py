@@ -128,7 +128,7 @@ def with_thumb(served: Served, hit: dict[str, Any]) -> dict[str, Any]:
     if hit["type"] not in _SHOWN_TYPES:
         return {**hit, "thumb": None}
     place: dict[str, Any] = {"side": THUMBNAIL_SIDE}
-    if hit["type"] == "document" and hit.get("page") is not None:
+    if hit["type"] in ("document", "image") and hit.get("page") is not None:
         place["page"] = hit["page"]
     if hit["type"] == "video" and hit.get("time") is not None:
         place["time"] = hit["time"][0]

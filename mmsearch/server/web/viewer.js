@@ -81,7 +81,7 @@ export class Viewer {
       stage.append(player(facts, time));
       if (facts.type === "video") return;
     }
-    if (facts.type === "image") return this.#picture(stage, facts, {});
+    if (facts.type === "image") return facts.pages > 1 ? this.#pages(stage, facts, page ?? 1) : this.#picture(stage, facts, {});
     if (facts.type === "document" && (facts.pages || page != null)) {
       this.#pages(stage, facts, page ?? 1);
     }

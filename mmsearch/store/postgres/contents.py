@@ -53,7 +53,7 @@ class ContentTables(DetailTables, EncodedItemTables):
 
     def content_with_items(self, digest: bytes, model_id: int, reader: int) -> int | None:
         row = self._one(
-            f"""SELECT id FROM contents WHERE digest = %(digest)s AND reader = %(reader)s
+            f"""SELECT id FROM contents WHERE digest = %(digest)s AND reader >= %(reader)s
                 AND {is_whole("contents.id", "%(model)s")}""",
             {"digest": digest, "reader": reader, "model": model_id},
         )
@@ -90,18 +90,19 @@ class ContentTables(DetailTables, EncodedItemTables):
             """SELECT files.id FROM contents JOIN files ON files.content_id = contents.id
                CROSS JOIN (SELECT %s::jsonb) AS given (versions)
                WHERE coalesce(versions ->> (contents.medium || ' ' || files.extension), versions ->> contents.medium)
-                 ::integer <> contents.reader AND versions ? contents.medium""",
+                 ::integer > contents.reader AND versions ? contents.medium""",
             (json.dumps(dict(versions)),),
         )
         return {row[0] for row in rows}
 
-    def put_content(self, content: Content) -> int:
+    def put_content(self, content: Content, stages: Sequence[str] = ()) -> int:
         number, reader, details, is_new = self._known_or_new(content)
         if is_new:
             self._new_media[number] = content.medium
             self._empty.add(number)
-        elif reader != content.reader:
+        elif reader < content.reader:
             self.remove_items_of([number])
+            self._forget_stages(number, stages)
             self._run_later(
                 """UPDATE contents SET medium = %(medium)s, reader = %(reader)s, width = %(width)s, height = %(height)s,
                      taken = %(taken)s, encoding = %(encoding)s, duration = %(duration)s, pages = %(pages)s
@@ -111,6 +112,20 @@ class ContentTables(DetailTables, EncodedItemTables):
         if content.details_version != (details or 0):
             self.put_details(number, content.facts.details, {content.medium: content.details_version})
         return number
+
+    def _forget_stages(self, content_id: int, stages: Sequence[str]) -> None:
+        """Says that these stages have not read a content, of which no items are left."""
+        for stage in stages:
+            named = {"content": content_id, "stage": stage}
+            self._run_later("DELETE FROM stage_parts WHERE content_id = %(content)s AND stage = %(stage)s", named)
+            self._run_later(
+                """DELETE FROM stages
+                   WHERE content_id = %(content)s AND (stage = %(stage)s OR stage LIKE %(stage)s || ' %%')""",
+                named,
+            )
+
+    def renew_reader(self, content_id: int, reader: int) -> None:
+        self._run_later("UPDATE contents SET reader = greatest(reader, %s) WHERE id = %s", (reader, content_id))
 
     def _known_or_new(self, content: Content) -> tuple[int, int, int | None, bool]:
         """The content's id, by which version of its reader it was read, in which version its details, and whether it is

@@ -39,7 +39,7 @@ class EncodedItemTables(SpaceTables):
     def items_stored(self, digest: bytes, model_id: int, reader: int) -> int:
         return self._number(
             """SELECT count(*) FROM items JOIN contents ON contents.id = content_id
-               WHERE digest = %s AND reader = %s AND model_id = %s""",
+               WHERE digest = %s AND reader >= %s AND model_id = %s""",
             (digest, reader, model_id),
         )
 

@@ -115,14 +115,15 @@ class ItemTables(Connected):
         )
         return None if row is None else bytes(row[0])
 
-    def matching_items(self, filters: Filters, model_id: int, modality: Modality) -> ItemIds:
+    def matching_items(self, filters: Filters, model_id: int, modality: Modality, with_pages: bool = True) -> ItemIds:
         condition, values = filter_condition(filters)
         return _ids(
             self._rows(
                 f"""SELECT DISTINCT items.id FROM files JOIN contents ON contents.id = files.content_id
                     JOIN items ON items.content_id = contents.id
-                    WHERE items.model_id = %s AND items.modality = %s AND {condition} ORDER BY items.id""",
-                (model_id, modality, *values),
+                    WHERE items.model_id = %s AND items.modality = %s AND (%s OR items.source <> 'page') AND {condition}
+                    ORDER BY items.id""",
+                (model_id, modality, with_pages, *values),
             )
         )
 

@@ -66,7 +66,7 @@ class ContentTables(DetailTables):
 
     def content_with_items(self, digest: bytes, model_id: int, reader: int) -> int | None:
         row = self.connection.execute(
-            f"SELECT id FROM contents WHERE digest = ?1 AND reader = ?2 AND {is_whole('contents.id', '?3')}",
+            f"SELECT id FROM contents WHERE digest = ?1 AND reader >= ?2 AND {is_whole('contents.id', '?3')}",
             (digest, reader, model_id),
         ).fetchone()
         return None if row is None else int(row[0])
@@ -74,7 +74,7 @@ class ContentTables(DetailTables):
     def items_stored(self, digest: bytes, model_id: int, reader: int) -> int:
         row = self.connection.execute(
             """SELECT count(*) FROM items JOIN contents ON contents.id = content_id
-               WHERE digest = ? AND reader = ? AND model_id = ?""",
+               WHERE digest = ? AND reader >= ? AND model_id = ?""",
             (digest, reader, model_id),
         ).fetchone()
         return int(row[0])
@@ -112,21 +112,22 @@ class ContentTables(DetailTables):
             """SELECT files.id FROM contents JOIN files ON files.content_id = contents.id
                JOIN json_each(?1) AS readers ON readers.key = contents.medium
                LEFT JOIN json_each(?1) AS exceptions ON exceptions.key = contents.medium || ' ' || files.extension
-               WHERE coalesce(exceptions.value, readers.value) <> contents.reader""",
+               WHERE coalesce(exceptions.value, readers.value) > contents.reader""",
             (json.dumps(dict(versions)),),
         )
         return {row[0] for row in rows}
 
-    def put_content(self, content: Content) -> int:
+    def put_content(self, content: Content, stages: Sequence[str] = ()) -> int:
         facts = content.facts
         known = self.connection.execute(
             "SELECT id, reader FROM contents WHERE digest = ?", (content.digest,)
         ).fetchone()
-        if known is not None and known[1] == content.reader:
+        if known is not None and known[1] >= content.reader:
             self._put_newer_details(int(known[0]), content)
             return int(known[0])
         if known is not None:
             self.remove_items_of([known[0]])
+            self._forget_stages(known[0], stages)
         row = self.connection.execute(
             """INSERT INTO contents
                  (digest, medium, bytes, reader, width, height, taken, encoding, duration, pages, hash)
@@ -142,6 +143,18 @@ class ContentTables(DetailTables):
         ).fetchone()  # fmt: skip
         self._put_newer_details(int(row[0]), content)
         return int(row[0])
+
+    def _forget_stages(self, content_id: int, stages: Sequence[str]) -> None:
+        """Says that these stages have not read a content, of which no items are left."""
+        for stage in stages:
+            of_stage = (content_id, stage)
+            self.connection.execute("DELETE FROM stage_parts WHERE content_id = ? AND stage = ?", of_stage)
+            self.connection.execute(
+                "DELETE FROM stages WHERE content_id = ?1 AND (stage = ?2 OR stage LIKE ?2 || ' %')", of_stage
+            )
+
+    def renew_reader(self, content_id: int, reader: int) -> None:
+        self.connection.execute("UPDATE contents SET reader = max(reader, ?) WHERE id = ?", (reader, content_id))
 
     def _put_newer_details(self, content_id: int, content: Content) -> None:
         """Stores the details of a content, unless they are there as this version of its reader reads them."""

@@ -147,13 +147,13 @@ class ItemTables(Connected):
         ).fetchone()
         return None if row is None else bytes(row[0])
 
-    def matching_items(self, filters: Filters, model_id: int, modality: Modality) -> ItemIds:
+    def matching_items(self, filters: Filters, model_id: int, modality: Modality, with_pages: bool = True) -> ItemIds:
         condition, values = filter_condition(filters)
         rows = self.connection.execute(
             f"""SELECT items.id FROM files JOIN contents ON contents.id = files.content_id
                 JOIN items ON items.content_id = contents.id
-                WHERE items.model_id = ? AND items.modality = ? AND {condition}""",
-            (model_id, modality, *values),
+                WHERE items.model_id = ? AND items.modality = ? AND (? OR items.source <> 'page') AND {condition}""",
+            (model_id, modality, with_pages, *values),
         ).fetchall()
         return np.unique(np.fromiter((row[0] for row in rows), np.int64, len(rows)))
 
