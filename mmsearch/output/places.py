@@ -59,8 +59,10 @@ def excerpt(hit: Hit, characters: int) -> str:
         return visible(" ".join(snippet.split()))
     start = max(0, begins - BEFORE_MATCH)
     line = snippet.rfind("\n", start, begins) + 1
-    word = next((place + 1 for place in range(start, begins) if snippet[place].isspace()), begins)
-    return "…" + visible(" ".join(snippet[line or word :].split()))
+    # A word is shown whole or not at all: the first one begins the text, or stands behind a space.
+    spaces = (place + 1 for place in range(start - 1, begins) if snippet[place].isspace())
+    first = line or (next(spaces, begins) if start else 0)
+    return ("…" if first else "") + visible(" ".join(snippet[first:].split()))
 
 
 def file_url(path: str) -> str:
