@@ -200,7 +200,7 @@ def test_skipped_files_are_told_on_stderr(mmsearch: Mmsearch, home: Path) -> Non
         (home / f"broken{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes([number]))
     done = mmsearch("index", home)
     assert done.code == 0
-    assert "8 unreadable" in done.out
+    assert "8 failed" in done.out
     assert len(done.err.splitlines()) == 6
     assert "mmsearch status --failed" in done.err
     listed = mmsearch("status", "--failed").out.splitlines()
@@ -224,6 +224,16 @@ def test_one_of_a_kind_is_told_as_one(mmsearch: Mmsearch, tmp_path: Path) -> Non
     told = mmsearch("status").out
     assert "files     0 pictures, 0 texts, 1 document (" in told
     assert "failed    1 file could not be read" in told
+
+
+def test_what_failed_is_counted_alike_by_index_and_status(mmsearch: Mmsearch, home: Path) -> None:
+    (home / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (home / "round").symlink_to(home)
+    os.mkfifo(home / "pipe.jpg")
+    for _ in range(2):  # what is new, and what has not changed since
+        assert "3 failed in" in mmsearch("index", home).out
+        assert "failed    3 files could not be read" in mmsearch("status").out
+    assert len(mmsearch("status", "--failed").out.splitlines()) == 3
 
 
 @pytest.mark.slow

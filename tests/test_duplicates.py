@@ -13,6 +13,7 @@ import pytest
 from conftest import Mmsearch, refused
 from made_up_library import drawn
 from PIL import Image, ImageEnhance, ImageOps
+from terminal import printed_on_a_terminal, seen
 
 from mmsearch import Duplicates, Filters, Library
 from mmsearch.files.crash_points import VARIABLE
@@ -250,6 +251,16 @@ def test_a_person_sees_what_to_keep_and_why(album: Path, library: Library, capsy
     assert f"  keep  {album / 'tax.txt'}  (" in shown and "the oldest" in shown
     print_duplicates(library.duplicates(classes=["shots"]), Form.JSON)
     assert json.loads(capsys.readouterr().out)["groups"][0]["files"][0]["keep"] is True
+
+
+def test_all_lists_on_a_terminal_name_files_as_a_person_there_would(album: Path, library: Library) -> None:
+    library.index([album])
+    at_home = {"HOME": str(album.parent), "COLUMNS": "200"}
+    for command in (["search", "a cat"], ["duplicates"], ["clusters", "-n", "3"], ["label", "cat", "rocket"]):
+        code, printed = printed_on_a_terminal(*command, library=Path(library.folder), environment=at_home)
+        lines = [line for line in seen(printed).text().splitlines() if "cat.jpg" in line]
+        assert code == 0 and lines, printed
+        assert all("~/album/cat.jpg" in line and str(album) not in line for line in lines), lines
 
 
 def test_the_same_thing_in_another_colour_is_another_picture(photos: Path) -> None:

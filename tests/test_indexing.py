@@ -109,7 +109,7 @@ def test_contents_with_digests_of_an_older_mmsearch_get_new_ones_and_are_not_enc
     for path in touched:
         path.chmod(0o600)
     report = library.index([home])
-    assert (report.moved, report.unchanged, report.removed) == (1, 3, 1)
+    assert (report.moved, report.unchanged, report.removed) == (1, 3, 0)
     with closing(sqlite3.connect(Path(library.folder, "library.db"))) as connection:
         assert set(connection.execute("SELECT digest FROM contents")) == new
     assert library.care.examine().sound
@@ -153,9 +153,30 @@ def test_moved_renamed_and_copied_files_are_not_encoded_again(
     monkeypatch.setattr(BuiltinEncoder, "_encode_images", refuse)
     monkeypatch.setattr(BuiltinEncoder, "_encode_texts", refuse)
     report = library.index([home])
-    assert (report.moved, report.removed, report.failed) == (2, 1, 0)
+    assert (report.moved, report.removed, report.failed) == (2, 0, 0)
     monkeypatch.undo()
     assert files(library) == {"pet.png", "coffee.png", "coffee.md", "tax.txt", "copy of tax.txt"}
+
+
+def test_a_moved_folder_is_moved_and_not_removed_too(library: Library, home: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    (other / "trip").mkdir(parents=True)
+    for name in ("cat.png", "coffee.png"):
+        shutil.copy(home / name, other / "trip" / name)
+    library.index([home, other])
+    (other / "trip").rename(home / "a trip")
+    report = library.index()
+    assert summary(report).startswith("6 files searchable: 2 moved or copied, 4 unchanged in")
+    # Of three copies two go, and one gets another name: two are lost, for good.
+    shutil.copy(home / "tax.txt", home / "tax too.txt")
+    shutil.copy(home / "tax.txt", other / "tax.txt")
+    library.index()
+    (home / "tax.txt").rename(home / "a tax.txt")
+    (home / "tax too.txt").unlink()
+    (other / "tax.txt").unlink()
+    (other / "own.txt").write_text("A note on ships.")
+    report = library.index()
+    assert summary(report).startswith("7 files searchable: 1 added, 1 moved or copied, 5 unchanged, 2 removed in")
 
 
 @pytest.mark.parametrize(("seconds", "commits"), [(1000.0, 2), (0.0, 75)], ids=["by number", "by time"])

@@ -20,6 +20,18 @@ The car is at the garage.
 9 August
 On the way south the car broke down near Lyon; we waited four hours for a tow truck.
 """
+# Of each what is asked for is longer than a line of output.
+LETTER = (
+    "Dear Eleonore, the lighthouse keeper wrote to me of the storm; nets were torn, boats adrift, piers under water, "
+)
+LETTER += "and two cows of the parson swam to the island, where the mayor milked them"
+CLAIM = (
+    20 * "x"
+    + " "
+    + 39 * "y"
+    + " insured against hail and frost, flooding, fire and theft, but for what was left in a garden, on a "
+)
+CLAIM += "terrace or at the side of a public road overnight, or was lent to strangers"
 LOG = "".join(f"10:{minute:02d}:00 INFO request {minute} answered in {minute + 3} ms\n" for minute in range(40))
 
 
@@ -29,6 +41,8 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     place = tmp_path_factory.mktemp("kept")
     (place / "notes").mkdir()
     (place / "notes" / "diary.txt").write_text(DIARY)
+    (place / "notes" / "letter.txt").write_text(LETTER)
+    (place / "notes" / "claim.txt").write_text(CLAIM)
     (place / "notes" / "server.log").write_text(LOG + "10:40:00 ERROR disk full, backup failed\n" + LOG)
     assert run_mmsearch("index", place / "notes", library=place / "library").code == 0
     return place / "library", place / "notes"
@@ -40,6 +54,8 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         ("the car broke down", "diary.txt", 9, "…On the way south the car broke down near Lyon;"),
         ("disk full", "server.log", 41, "10:40:00 ERROR disk full, backup failed"),
         ("planted tomatoes", "diary.txt", 2, "1 May We planted tomatoes"),
+        (f'"{LETTER[14:]}"', "letter.txt", 1, "\tDear Eleonore, the lighthouse keeper"),
+        (f'"{CLAIM[61:]}"', "claim.txt", 1, f"\t…{39 * 'y'} insured against hail"),
     ],
 )
 def test_a_text_is_shown_at_the_words_that_were_asked_for(
@@ -49,8 +65,8 @@ def test_a_text_is_shown_at_the_words_that_were_asked_for(
     done = mmsearch("search", asked, "-n", "1", library=library)
     _, _, place, snippet = done.out.rstrip("\n").split("\t")
     assert place == f"{notes / name}:{line}"
-    assert shown in snippet
-    assert asked.split()[-1] in (notes / name).read_text().splitlines()[line - 1]
+    assert shown in f"\t{snippet}"
+    assert asked.split()[-1].strip('"') in (notes / name).read_text().splitlines()[line - 1]
 
 
 def test_json_says_where_in_the_passage_they_stand(kept: tuple[Path, Path], mmsearch: Mmsearch) -> None:

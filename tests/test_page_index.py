@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from browsing import PHONE, Page, browser, wait_for
 from conftest import make_home
+from interrupting import hooked
 from serving import Server, running
 
 from mmsearch import Library
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
     from selenium.webdriver.chrome.webdriver import WebDriver
 
 pytest.importorskip("starlette", reason="the serve extra is not installed")
+# Once all is walked, and before anything is read.
+PULL_OUT = """
+import os
+def changed(module):
+    def pulled(name):
+        if name == "run begun":
+            os.rename({drive!r}, {elsewhere!r})
+    module.crash_point = pulled
+"""
 ENTER, ESCAPE, TAB = "\ue007", "\ue00c", "\ue004"
 
 
@@ -90,6 +100,21 @@ def test_what_is_refused_is_told_and_a_drive_that_is_away(page: Page, folders: P
         page.click("#index button", "Start")
         wait_for(lambda: "is being written by process" in page.text("#index .trouble"))
     assert page.faults() == []
+
+
+def test_a_drive_that_goes_while_it_is_read_is_told(
+    driver: WebDriver, folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("kite.txt", "whale.txt"):
+        (folders / "more" / name).write_text(f"A note on a {name}.")
+    code = PULL_OUT.format(drive=str(folders / "more"), elsewhere=str(folders / "elsewhere"))
+    monkeypatch.setenv("PYTHONPATH", hooked(folders, "mmsearch.files.crash_points", code)["PYTHONPATH"])
+    with running(folders / "library", "--allow-index", cache=folders / "cache") as server:
+        page = opened(Page(driver, server.address).loaded())
+        page.click("#index button", "Start")
+        wait_for(lambda: "Not there now, and kept" in page.text("#index .outcome"))
+        told = page.text("#index .outcome")
+        assert f"{folders / 'more'} went away while it was read; 2 files left to the next run" in told
 
 
 def test_a_run_of_another_program_is_seen_and_a_phone_shows_it(server: Server, folders: Path) -> None:

@@ -409,7 +409,7 @@ def test_a_json_that_was_a_text_leaves_once_its_photo_is_there(exported: Path, l
     assert library.index(exported).added == 3  # the photo has no extension, and so no sidecar; the JSON is a text
     (exported / "away").rename(exported / "IMG_1.jpg")
     report = library.index(exported)
-    assert (report.moved, report.removed, report.details_read) == (1, 2, 1)
+    assert (report.moved, report.removed, report.details_read) == (1, 1, 1)
     assert names(library.list_files().hits) == ["IMG_1.jpg", "IMG_2.jpg"]
 
 

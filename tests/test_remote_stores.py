@@ -5,6 +5,7 @@ They run where the packages and the servers are installed, which CONTRIBUTING.md
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import os
 import shutil
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOTES, place_photographs
+from conftest import NOTES, place_photographs, run_mmsearch
 from library_state import held_files
 from serving import free_port, running, wait_for
 
@@ -130,6 +131,22 @@ def test_photos_in_another_store_are_found_followed_and_shown(store: Store, libr
         assert server.get(f"files/{called}/thumb").status == 200
         store.put("2021/coffee.png", photo[:-1])
         assert server.get(f"files/{called}/original").status == 409
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", ["az"], indirect=True)  # that of gs:// asks for none
+def test_wrong_credentials_are_told_as_refused(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = os.environ["AZURE_STORAGE_CONNECTION_STRING"]
+    for key in (base64.b64encode(b"of nobody" * 7).decode(), "no key at all"):
+        monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", right.replace(_KEY, key))
+        told = run_mmsearch("index", store.root, library=tmp_path / "library")
+        assert (told.code, told.err.count("\n")) == (2, 1), told.err
+        assert f"{store.root} cannot be read, as that store refuses the credentials" in told.err and key not in told.err
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", right)
+    assert run_mmsearch("index", store.root, library=tmp_path / "library").code == 0
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", right.replace(_KEY, "bm9uZQ=="))
+    away = run_mmsearch("index", library=tmp_path / "library")
+    assert away.code == 0 and "its files stay" in away.err
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -72,7 +73,7 @@ def label(
         filters = filters_of(opened, typed)
         found = opened.label(named, filters, top=top, min_score=min_score or 0.0)
         with printing():
-            print_labels(found, form)
+            print_labels(found, form, sys.stdout.isatty())
         if as_xmp:
             for note in sidecars_said(opened.write_sidecars(found)):
                 output.say(note)

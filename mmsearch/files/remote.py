@@ -11,6 +11,7 @@ import errno
 import hashlib
 import importlib.util
 import io
+import logging
 import os
 import threading
 import time
@@ -233,7 +234,12 @@ _REASONS = {
     "NoCredentialsError": "no credentials",
     "PartialCredentialsError": "no credentials",
     "FileExpired": _CHANGED,
+    "DefaultCredentialsError": "no credentials",
 }
+# Under which names errors of answers have the status, and what it is where credentials were refused.
+_STATUS, _REFUSED = ("status_code", "status", "code"), ("401", "403")
+# Who logs at length what is told in few words here: to nobody, unless a program that imports mmsearch listens.
+_LOGGING = ("azure", "gcsfs", "google")
 
 
 class _Silence:
@@ -262,6 +268,7 @@ class _Silence:
 
 
 _silence = _Silence()
+_unheard = logging.NullHandler()
 
 
 @contextmanager
@@ -289,8 +296,17 @@ def _told_in_few_words() -> Iterator[None]:
     except Unsupported as error:
         raise OSError(errno.ENOSYS, error.message) from None
     except Exception as error:
+        if _is_refusal(error):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
         name = type(error).__name__
         raise OSError(errno.EHOSTUNREACH, _REASONS.get(name, f"{_UNREACHED} ({name})")) from None
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the other side has answered that these credentials are wrong, or do not suffice."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    is_status = any(str(getattr(error, name, None)) in _REFUSED for name in _STATUS)
+    return is_status or "ClientAuthenticationError" in kinds or str(error).startswith("Forbidden: ")
 
 
 def _system_and_path(url: bytes) -> tuple[Any, str]:
@@ -302,6 +318,8 @@ def _system_and_path(url: bytes) -> tuple[Any, str]:
     check_package(url)
     # Else gcsfs asks another service of Google's about each bucket first, by a way of its own.
     os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    for name in _LOGGING:
+        logging.getLogger(name).addHandler(_unheard)
     from fsspec import get_filesystem_class
 
     scheme, text = scheme_of(url), os.fsdecode(url)

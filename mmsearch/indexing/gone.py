@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 from mmsearch.files.archives import is_gone
@@ -25,12 +26,14 @@ UNQUESTIONED_LOSS = 20
 class Settled:
     """What became of a root's files that are gone: how many left the library, and how many stay until `prune`.
 
-    `offline` are the root or drives below it that went away during the run: nothing of theirs was removed.
+    `moved` are those of the former that lie at other places now, by their contents. `offline` are the root or drives
+    below it that went away during the run: nothing of theirs was removed.
     """
 
     removed: int
     kept: int
     offline: tuple[bytes, ...] = ()
+    moved: Counter[int] = field(default_factory=Counter)
 
 
 def find_gone(store: Store, changes: RootChanges) -> None:
@@ -77,11 +80,11 @@ def _missing(
             yield number, path
 
 
-def settle_gone(store: Store, changes: RootChanges, new_contents: Set[int]) -> Settled:
+def settle_gone(store: Store, changes: RootChanges, new_contents: Counter[int]) -> Settled:
     """Takes the files that are gone out of the library, unless there are so many that a person should be asked.
 
     To be called once the new files are stored: a file whose content is among `new_contents`, which this run found at
-    new places, was moved and is not lost. It leaves in any case, and so do files that the rules leave out.
+    so many new places, was moved and is not lost. It leaves in any case, and so do files that the rules leave out.
     """
     root = changes.root
     if root.path in changes.offline:
@@ -101,7 +104,8 @@ def settle_gone(store: Store, changes: RootChanges, new_contents: Set[int]) -> S
             for number, path in gone.items()
             if number in absent or there.isdisjoint((path, *(archive for archive, _ in splits(path))))
         }
-    lost = [number for number, content in store.contents_of(absent).items() if content not in new_contents]
+    contents = store.contents_of(absent)
+    lost = [number for number, content in contents.items() if content not in new_contents]
     kept = set(lost) if is_many(changes, things(gone, lost), things(gone, gone)) else set()
     removed = [number for number in gone if number not in kept]
     # Of what is out of reach, or was not looked at, nothing is known: it does not end the asking.
@@ -112,7 +116,9 @@ def settle_gone(store: Store, changes: RootChanges, new_contents: Set[int]) -> S
             store.remove_files(removed)
             store.set_absent(root.id, count)
         crash_point("gone files removed")
-    return Settled(len(removed), len(kept), tuple(sorted(away)))
+    # One new place is where one of them went, however many had that content.
+    moved = Counter(contents[number] for number in removed if number in contents) & new_contents
+    return Settled(len(removed), len(kept), tuple(sorted(away)), moved)
 
 
 def _seen_again(changes: RootChanges) -> set[bytes]:

@@ -20,9 +20,9 @@ _OF_PARTS = [stage.name for stage in STAGES if stage.takes_parts]
 class Keeper:
     """Stores outcomes of one model, within the caller's transactions, and counts them in a report.
 
-    `changed` are the ids of roots in which something was found, `new_contents` those of contents that were found at new
-    places. `sniffed` counts files without an extension that turned out to be of a kind that no reader takes, by root,
-    and `sniffed_in` those of them that lie in archives, by archive.
+    `changed` are the ids of roots in which something was found, `new_contents` counts at how many new places contents
+    were found, by their ids. `sniffed` counts files without an extension that turned out to be of a kind that no reader
+    takes, by root, and `sniffed_in` those of them that lie in archives, by archive.
     """
 
     def __init__(self, store: Store, model_id: int, limits: ReadLimits, report: IndexReport) -> None:
@@ -32,7 +32,7 @@ class Keeper:
         self._report = report
         self._readers = readers_label()
         self.changed: set[int] = set()
-        self.new_contents: set[int] = set()
+        self.new_contents: Counter[int] = Counter()
         self.sniffed: Counter[int] = Counter()
         self.sniffed_in: Counter[bytes] = Counter()
 
@@ -104,7 +104,7 @@ class Keeper:
         if candidate.known:
             report.updated += 1
             return
-        self.new_contents.add(content_id)
+        self.new_contents[content_id] += 1
         if outcome.content is None:
             report.moved += 1
         else:
@@ -120,7 +120,7 @@ class Keeper:
         if content_id is not None:
             store.put_file(outcome.state, content_id)
             if not candidate.known:
-                self.new_contents.add(content_id)
+                self.new_contents[content_id] += 1
         if outcome.not_encoded or candidate.unchanged:
             is_held = content_id is not None or candidate.unchanged or candidate.touched
             store.note_not_encoded(outcome.state, reason, self._readers, self._model_id, is_held)

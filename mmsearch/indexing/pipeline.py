@@ -318,7 +318,8 @@ class Indexer:
         for one in changes:
             settled = settle_gone(self._store, one, self._keeper.new_contents)
             self.report.offline += settled.offline
-            self.report.removed += settled.removed
+            self.report.removed += settled.removed - settled.moved.total()
+            self._keeper.new_contents.subtract(settled.moved)  # its other places are where no other one went
             if settled.removed:
                 self._keeper.changed.add(one.root.id)
             if settled.kept:

@@ -101,7 +101,7 @@ class QueueingIndexer(Indexer):
             path = one.file.path
             content_id = contents.get(stored.get(path, 0))
             if not one.known and content_id is not None:
-                keeper.new_contents.add(content_id)
+                keeper.new_contents[content_id] += 1
             if content_id is None or content_id != held.get(path):
                 keeper.changed.add(one.root_id)
             if _failed(one, known):

@@ -70,25 +70,25 @@ class StageReport:
 class IndexReport:
     """What one run did with `model` (name and revision), counted in files.
 
-    `moved` counts files whose content was known under another name; `failed` those that could not be read in this run,
-    `failing` those that could not be read before and have not changed since; `others` those that no reader takes, and
-    `unread` the same by extension, and `closed_archives` the extensions of archives among them into which the rules of
-    their roots do not look, `remote_archives` of those in buckets, into which nothing looks. `encoded` counts files
-    that had not changed and that this model had not encoded yet, `details_read` those of which only details (camera,
-    place, words …) were read, from a file that had not changed or from its sidecars. `incomplete` are files that were
-    read in this run and are searchable, though something is missing or damaged in them, `thinned` those of which only
-    some passages were taken in this run. `problems` are folders and special files that the walk could not take,
-    `offline` roots, and drives below roots, that are missing or suddenly empty and were left as they are; `absent`
-    tells of roots that have lost so much that their lost files stay until `prune`. `unsettled` are files that were left
-    to a later run, as something wrote to them a moment before. `unreached` tells of roots that went away while their
-    files were read, and how many of these were left to the next run. `queued` are files that were left to workers; with
-    those whose content was known they count as `added`. `resumed` tells that the run before was cut off, `stopped` that
-    this one was asked to stop. `rebuilt` says what was wrong with derived files that had to be made again. `stages` are
-    what the library's stages did after the vectors. `searched` is the model that searches use after the run, and
-    `lacking` how many files it has not encoded; `newer` is the newest revision of the built-in model where searches use
-    an older one and wait for no model. `switched` tells that it was another one before. `catching_up` is what was done
-    for a model that they wait for, `sound` what was done for each model of sound, and `hindered` why nothing was,
-    `remedy` what helps.
+    `moved` counts files whose content was known under another name, `removed` those that are gone and were not moved;
+    `failed` those that could not be read in this run, `failing` those that could not be read before and have not
+    changed since; `others` those that no reader takes, and `unread` the same by extension, and `closed_archives` the
+    extensions of archives among them into which the rules of their roots do not look, `remote_archives` of those in
+    buckets, into which nothing looks. `encoded` counts files that had not changed and that this model had not encoded
+    yet, `details_read` those of which only details (camera, place, words …) were read, from a file that had not changed
+    or from its sidecars. `incomplete` are files that were read in this run and are searchable, though something is
+    missing or damaged in them, `thinned` those of which only some passages were taken in this run. `problems` are
+    folders and special files that the walk could not take, `offline` roots, and drives below roots, that are missing or
+    suddenly empty and were left as they are; `absent` tells of roots that have lost so much that their lost files stay
+    until `prune`. `unsettled` are files that were left to a later run, as something wrote to them a moment before.
+    `unreached` tells of roots that went away while their files were read, and how many of these were left to the next
+    run. `queued` are files that were left to workers; with those whose content was known they count as `added`.
+    `resumed` tells that the run before was cut off, `stopped` that this one was asked to stop. `rebuilt` says what was
+    wrong with derived files that had to be made again. `stages` are what the library's stages did after the vectors.
+    `searched` is the model that searches use after the run, and `lacking` how many files it has not encoded; `newer` is
+    the newest revision of the built-in model where searches use an older one and wait for no model. `switched` tells
+    that it was another one before. `catching_up` is what was done for a model that they wait for, `sound` what was done
+    for each model of sound, and `hindered` why nothing was, `remedy` what helps.
     """
 
     library: str = ""

@@ -112,6 +112,10 @@ def _check_remote_root(path: bytes, name: str) -> None:
         entry_in_time(path)
     except FileNotFoundError:
         raise NotFound(f"There is nothing at {name}; check the URL, and which store it is asked of.") from None
+    except PermissionError:
+        raise Unavailable(
+            f"{name} cannot be read, as that store refuses the credentials; check them, and what they allow."
+        ) from None
     except OSError as error:
         said = (error.strerror or "cannot be reached").lower()
         raise Unavailable(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from mmsearch.files.remote_paths import is_remote
 from mmsearch.output import counted, visible
 from mmsearch.output.hits import Form
 from mmsearch.output.json import to_json
+from mmsearch.output.places import Viewpoint
 from mmsearch.searching.duplicate_groups import DuplicateFile, DuplicateGroup, Duplicates
 
 _CALLED = {"bytes": "same bytes", "picture": "same picture", "text": "nearly the same text", "shots": "similar shots"}
@@ -27,10 +28,11 @@ def print_duplicates(found: Duplicates, form: Form) -> None:
     elif form is Form.LINES:
         for number, group in enumerate(found.groups, start=1):
             for one in group.files:
-                print("\t".join([str(number), group.kind, "keep" if one.keep else "", _place(one)]))
+                print("\t".join([str(number), group.kind, "keep" if one.keep else "", _place(one, visible)]))
     else:
+        place = Viewpoint()
         for group in found.groups:
-            print("\n".join(_shown(group)))
+            print("\n".join(_shown(group, place)))
 
 
 def notes(found: Duplicates, form: Form) -> list[str]:
@@ -66,17 +68,17 @@ def _paths(found: Duplicates) -> Iterator[str]:
     )
 
 
-def _shown(group: DuplicateGroup) -> Iterator[str]:
+def _shown(group: DuplicateGroup, place: Viewpoint) -> Iterator[str]:
     yield f"{_CALLED[group.kind]}: {len(group.files):,} files, {_megabytes(group.bytes)} to spare"
     for one in group.files:
         size = f"{one.width}×{one.height}, " if one.width is not None else ""
         kept = f"  {visible(group.why)}" if one.keep else ""
-        yield f"  {'keep' if one.keep else '    '}  {_place(one)}  ({size}{_megabytes(one.bytes)}){kept}"
+        yield f"  {'keep' if one.keep else '    '}  {_place(one, place.shown)}  ({size}{_megabytes(one.bytes)}){kept}"
 
 
-def _place(one: DuplicateFile) -> str:
+def _place(one: DuplicateFile, shown: Callable[[str], str]) -> str:
     where = "in a bucket, not looked for" if is_remote(os.fsencode(one.path)) else "not there now"
-    return visible(one.path) + ("" if one.available else f" ({where})")
+    return shown(one.path) + ("" if one.available else f" ({where})")
 
 
 def _megabytes(size: int) -> str:

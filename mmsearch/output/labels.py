@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mmsearch.output import counted, visible
 from mmsearch.output.json import to_json
+from mmsearch.output.places import Viewpoint
 from mmsearch.searching.labelling import Labelled
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def sidecars_said(done: WrittenSidecars) -> list[str]:
     return said
 
 
-def print_labels(found: Labelled, form: LabelForm) -> None:
+def print_labels(found: Labelled, form: LabelForm, is_for_a_person: bool) -> None:
     """Prints the photos on stdout: a line for each label of each, or an object."""
     if form is LabelForm.JSON:
         print(to_json(found))
@@ -52,6 +53,7 @@ def print_labels(found: Labelled, form: LabelForm) -> None:
         for photo in found.photos:
             rows.writerows([photo.path, one.label, f"{one.score:.4f}", f"{one.share:.4f}"] for one in photo.labels)
     else:
+        shown = Viewpoint().shown if is_for_a_person else visible
         for photo in found.photos:
             for one in photo.labels:
-                print("\t".join([f"{one.score:.2f}", visible(one.label), visible(photo.path)]))
+                print("\t".join([f"{one.score:.2f}", visible(one.label), shown(photo.path)]))

@@ -1,4 +1,4 @@
-"""Where in a file a hit lies, in words: `3:42–3:48`, `p. 7`, `p. 3 "Budget"`, `:12`."""
+"""Where a file lies as a person would write it, and where in it a hit: `3:42–3:48`, `p. 7`, `p. 3 "Budget"`, `:12`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,25 @@ from mmsearch.searching.results import Hit, ListedFile
 
 # Of a passage that is shown from its match on so many characters before that are shown too.
 BEFORE_MATCH = 40
+
+
+class Viewpoint:
+    """Where the person at the terminal is: what they would write to name a file from there."""
+
+    def __init__(self) -> None:
+        home = os.path.expanduser("~")
+        try:
+            here = os.getcwd()
+        except OSError:  # it is gone
+            here = home
+        self._folders = [(folder.rstrip(os.sep) + os.sep, sign) for folder, sign in ((here, ""), (home, f"~{os.sep}"))]
+
+    def shown(self, path: str) -> str:
+        """The path from the current folder on, or from `~` on, or as it is; safe to print."""
+        for folder, sign in self._folders:
+            if path.startswith(folder):
+                return sign + visible(path[len(folder) :])
+        return visible(path)
 
 
 def place_in_file(hit: Hit | ListedFile) -> str:
@@ -40,8 +59,10 @@ def excerpt(hit: Hit, characters: int) -> str:
         return visible(" ".join(snippet.split()))
     start = max(0, begins - BEFORE_MATCH)
     line = snippet.rfind("\n", start, begins) + 1
-    word = next((place + 1 for place in range(start, begins) if snippet[place].isspace()), begins)
-    return "…" + visible(" ".join(snippet[line or word :].split()))
+    # A word is shown whole or not at all: the first one begins the text, or stands behind a space.
+    spaces = (place + 1 for place in range(start - 1, begins) if snippet[place].isspace())
+    first = line or (next(spaces, begins) if start else 0)
+    return ("…" if first else "") + visible(" ".join(snippet[first:].split()))
 
 
 def file_url(path: str) -> str:

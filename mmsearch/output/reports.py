@@ -53,7 +53,7 @@ def changes(report: IndexReport) -> str:
         (report.moved, "moved or copied"),
         (report.unchanged, "unchanged"),
         (report.removed, "removed"),
-        (report.failed + report.failing, "unreadable"),
+        (report.failed + report.failing + len(report.problems), "failed"),  # as `status` counts them
         (report.details_read, "with new details"),
     ]
     said = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing found"

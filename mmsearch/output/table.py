@@ -11,8 +11,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from mmsearch.output import visible
-from mmsearch.output.places import excerpt, file_url, place_in_file, time_span
+from mmsearch.output.places import Viewpoint, excerpt, file_url, place_in_file, time_span
 from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def print_table(
     """
     whole = Console()
     console = whole if preview is None else Console(width=max(_LEAST_WIDTH, whole.width - preview.width))
-    place = _Place()
+    place = Viewpoint()
     number_width = len(str(max(hit.rank for hit in result.hits)))
     columns = _columns(result)
     indent = " " * (number_width + len(_GAP) + sum(len(name) + len(_GAP) for name in columns))
@@ -54,13 +53,13 @@ def print_table(
         copies = "" if not hit.copies else " +1 copy" if len(hit.copies) == 1 else f" +{len(hit.copies):,} copies"
         copies += "".join(f" +{os.path.splitext(one)[1][1:]}" for one in hit.companions)
         room = max(_LEAST_WIDTH, console.width - len(indent) - len(suffix + copies))
-        name = shortened(visible(place.shown(hit.path)), room)
+        name = shortened(place.shown(hit.path), room)
         line.append(name + suffix, style=Style(link=file_url(hit.path))).append(copies, style="dim")
         lines = [line]
         for moment in hit.moments if with_moments and isinstance(hit, Hit) else ():
             score = " ".join([" " * number_width, f" {moment.score:5.2f}"])
             lines.append(Text(f"{score:<{len(indent)}}{time_span(moment.time)}", style="dim"))
-        details = _details(hit, columns, console.width - len(indent)) if verbose or preview else ()
+        details = _details(hit, columns, place, console.width - len(indent)) if verbose or preview else ()
         lines += [Text(indent + shortened_at_end(one, console.width - len(indent)), style="dim") for one in details]
         if isinstance(hit, Hit) and hit.explanation is not None:
             lines += _explained(hit, indent, console.width)
@@ -72,9 +71,9 @@ def _is_grouped(result: SearchResult | FileList) -> bool:
     return next(grouped, None) is not None
 
 
-def _heading(hit: Hit | ListedFile, place: _Place) -> str:
+def _heading(hit: Hit | ListedFile, place: Viewpoint) -> str:
     """What a group is called: a folder as a person at this place would write it."""
-    return "no place known" if hit.group is None else visible(place.shown(hit.group))
+    return "no place known" if hit.group is None else place.shown(hit.group)
 
 
 def _columns(result: SearchResult | FileList) -> list[str]:
@@ -117,25 +116,7 @@ def _first(text: str, width: int) -> str:
     return text
 
 
-class _Place:
-    """Paths as a person at this place would write them: from the current folder on, or from the home folder."""
-
-    def __init__(self) -> None:
-        home = os.path.expanduser("~")
-        try:
-            here = os.getcwd()
-        except OSError:  # it is gone
-            here = home
-        self._folders = [(folder.rstrip(os.sep) + os.sep, sign) for folder, sign in ((here, ""), (home, f"~{os.sep}"))]
-
-    def shown(self, path: str) -> str:
-        for folder, sign in self._folders:
-            if path.startswith(folder):
-                return sign + path[len(folder) :]
-        return path
-
-
-def _details(hit: Hit | ListedFile, columns: Sequence[str], room: int) -> list[str]:
+def _details(hit: Hit | ListedFile, columns: Sequence[str], place: Viewpoint, room: int) -> list[str]:
     facts = [
         f"{hit.width}×{hit.height}" if hit.width is not None else hit.type,
         *([] if _DATE in columns else [hit.moment[:10]]),
@@ -143,8 +124,8 @@ def _details(hit: Hit | ListedFile, columns: Sequence[str], room: int) -> list[s
         *([f"similarity {hit.similarity:.2f}"] if isinstance(hit, Hit) else []),
     ]
     snippet = excerpt(hit, room) if isinstance(hit, Hit) else ""
-    copies = [f"copy: {visible(copy)}" for copy in hit.copies]
-    copies += [f"beside it: {visible(companion)}" for companion in hit.companions]
+    copies = [f"copy: {place.shown(copy)}" for copy in hit.copies]
+    copies += [f"beside it: {place.shown(companion)}" for companion in hit.companions]
     return [" · ".join(facts), *copies, *([snippet] if snippet else [])]
 
 

@@ -45,7 +45,7 @@ def _what(pause: Pause) -> str:
 
 def worked(report: WorkReport) -> str:
     """One line that says what a worker did."""
-    failed = f", {report.failed:,} of them unreadable" if report.failed else ""
+    failed = f", {report.failed:,} of them failed" if report.failed else ""
     rate = f" ({report.stored / report.seconds:,.0f} files/s)" if report.stored >= report.seconds >= 1 else ""
     return f"{counted(report.stored, 'file')} done{failed} in {report.seconds:.1f} s{rate}"
 

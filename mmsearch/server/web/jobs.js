@@ -141,7 +141,8 @@ function outcome(report) {
     make("p", { text: hindered ?? `${stage}: text found in ${counted(found, "file")} of ${read.toLocaleString("en")} that were read` }),
     listed(`Could not be read by ${stage}`, failures.map(({ path, reason }) => [path, reason])),
   ]);
-  const away = listed("Not there now, and kept", report.offline.map((path) => [path, "missing, or suddenly empty"]));
+  const left = new Map(report.unreached.map(({ path, files }) => [path, `went away while it was read; ${counted(files, "file")} left to the next run`]));
+  const away = listed("Not there now, and kept", report.offline.map((path) => [path, left.get(path) ?? "missing, or suddenly empty"]));
   const absent = listed("Lost many files at once", report.absent.map(({ path, files }) => [path, `${counted(files, "file")} stay until mmsearch prune`]));
   const failing = report.failing ? make("p", { text: `${counted(report.failing, "file")} could not be read before and have not changed.` }) : null;
   const hindered = report.hindered ? make("p", { class: "trouble", text: report.hindered }) : null;
