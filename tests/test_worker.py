@@ -489,6 +489,38 @@ def test_what_is_forgotten_while_workers_are_at_it_does_not_come_back(
     assert_same(postgres, url, made_alone(postgres, [tree / "photos"]))
 
 
+# A worker stops before it stores a file of which it has found that the library knows its content.
+STOPPED_AT_WHAT_IS_KNOWN = """
+import signal
+def changed(module):
+    store_all = module.Shift._store_all
+    def stopped(self):
+        if any(one.content_id is not None for one in self._outcomes):
+            module.Shift._store_all = store_all
+            os.kill(os.getpid(), signal.SIGSTOP)
+        store_all(self)
+    module.Shift._store_all = stopped
+"""
+
+
+def test_a_moved_file_is_encoded_anew_where_what_was_known_of_it_is_dropped_meanwhile(
+    postgres: PostgresServer, url: str, tmp_path: Path
+) -> None:
+    notes = place_notes(tmp_path / "notes")
+    with Library(url) as library:
+        library.index([notes])
+    (notes / "tax.txt").rename(notes / "moved.txt")
+    queue(url, notes)
+    hooks = hooked(tmp_path, "mmsearch.indexing.shift", STOPPED_AT_WHAT_IS_KNOWN)
+    with workers(url, lease=60.0, hooks=hooks) as started, Library(url) as library:
+        os.waitid(os.P_PID, started[0].process.pid, os.WSTOPPED | os.WNOWAIT)
+        library.care.prune(library.care.losses())  # the content had one file, which is gone
+        started[0].process.send_signal(signal.SIGCONT)
+        told = started[0].end()
+    assert (told["stored"], told["failed"], told["given_up"]) == (1, 0, 0)
+    assert_same(postgres, url, made_alone(postgres, [notes]))
+
+
 def test_what_is_forgotten_below_a_root_does_not_wait_any_more(
     postgres: PostgresServer, url: str, tree: Path, mmsearch: Mmsearch
 ) -> None:

@@ -281,6 +281,14 @@ class Shift:
         asked = {self._jobs[id(one.candidate)][0].file.root_id for one in self._outcomes if one.out_of_reach}
         return {number for number in asked if not is_root_there(self._roots.get(number, b""))}
 
+    def _overtaken(self) -> set[int]:
+        """The jobs of files whose content the library had when they were read, and has no more: since then its last
+        file has left.
+        """
+        known = {one.content_id for one in self._outcomes if one.content_id is not None}
+        gone = known - self._store.contents_among(known) if known else known
+        return {self._jobs[id(one.candidate)][0].id for one in self._outcomes if one.content_id in gone}
+
     def _store_all(self) -> None:
         """Stores what came of some jobs, and that they are done, in one transaction.
 
@@ -297,6 +305,8 @@ class Shift:
         away = self._roots_away()  # asked before: who is asked may not answer for long
         with self._store.transaction():
             own = self._store.own(self._number, ids)
+            overtaken = self._overtaken()
+            own -= overtaken
             for one in outcomes:
                 job, _ = self._jobs[id(one.candidate)]
                 if job.id not in own:
@@ -307,6 +317,7 @@ class Shift:
             self._store.finish({self._jobs[key][0].id for key in keys} & own)
             crash_point("jobs written")
         crash_point("jobs stored")
+        self._store.give_back(self._number, overtaken)  # these files are looked at anew
         self._outcomes, self._through = [], set()
         self._report.stored += sum(self._jobs.pop(key)[0].id in own for key in keys)
         self._report.failed += self._counted.failed - failures

@@ -135,7 +135,7 @@ class StageRun:
             except _Stopped:
                 return
             with self.store.transaction():
-                for content_id in some:
+                for content_id in self.store.contents_among(some):
                     failed = self._store_items(content_id, state, encoded[content_id])
                     report.failed += bool(failed)
                     report.failures += failed[:1]
@@ -179,8 +179,9 @@ class StageRun:
         parts = found.parts or ()
         encoded = self._encoded(parts)
         with self.store.transaction():
-            self.store.put_stage(content_id, state, parts, found.failure)
-            self._store_items(content_id, state, encoded)
+            if self.store.contents_among([content_id]):  # else its last file has left meanwhile
+                self.store.put_stage(content_id, state, parts, found.failure)
+                self._store_items(content_id, state, encoded)
             crash_point("stage written")
         crash_point("stage committed")
         return encoded if isinstance(encoded, str) else found.failure

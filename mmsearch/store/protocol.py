@@ -169,6 +169,9 @@ class Ledger(Protocol):
     def contents_of(self, file_ids: Iterable[int]) -> dict[int, int]:
         """The ids of the contents that those files hold, by file."""
 
+    def contents_among(self, content_ids: Iterable[int]) -> set[int]:
+        """Those of the ids that are those of contents of the library: others may have dropped some meanwhile."""
+
     def has_older_digests(self) -> bool:
         """Whether there are contents with digests that an older mmsearch has made."""
 

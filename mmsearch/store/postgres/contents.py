@@ -21,6 +21,11 @@ class ContentTables(DetailTables, EncodedItemTables):
         rows = self._rows("SELECT id, content_id FROM files WHERE id = ANY(%s::bigint[])", (list(file_ids),))
         return {row[0]: row[1] for row in rows}
 
+    def contents_among(self, content_ids: Iterable[int]) -> set[int]:
+        """Those of the ids that are those of contents of the library: others may have dropped some meanwhile."""
+        rows = self._rows("SELECT id FROM contents WHERE id = ANY(%s::bigint[])", (list(content_ids),))
+        return {row[0] for row in rows}
+
     def has_older_digests(self) -> bool:
         """Whether there are contents with digests that an older mmsearch has made."""
         return self._one("SELECT FROM contents WHERE hash = 'xxh3' LIMIT 1") is not None

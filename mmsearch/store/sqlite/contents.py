@@ -28,6 +28,13 @@ class ContentTables(DetailTables):
         )
         return dict(rows.fetchall())
 
+    def contents_among(self, content_ids: Iterable[int]) -> set[int]:
+        """Those of the ids that are those of contents of the library: others may have dropped some meanwhile."""
+        rows = self.connection.execute(
+            "SELECT id FROM contents WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(content_ids)),)
+        )
+        return {row[0] for row in rows}
+
     def has_older_digests(self) -> bool:
         """Whether there are contents with digests that an older mmsearch has made."""
         return self.connection.execute("SELECT 1 FROM contents WHERE hash = 'xxh3' LIMIT 1").fetchone() is not None
