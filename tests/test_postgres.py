@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
+from conftest import Mmsearch, refused
 from postgres_server import (
     GUARDED,
     PASSWORD,
@@ -22,6 +23,7 @@ from postgres_server import (
     running_standby,
 )
 
+from mmsearch import IndexSettings, Library
 from mmsearch.errors import Busy, Invalid, MmsearchError, NotFound, Refused, Unavailable, Unsupported
 from mmsearch.records import Content, Details, EncodedItem, FileState, Filters, Locator, ModelIdentity
 from mmsearch.store.models import add_model
@@ -284,6 +286,100 @@ def test_a_dump_restores_the_whole_library(postgres: PostgresServer, url: str) -
             store.remove_orphans()
         assert store.latest_item() == 6  # and not 5, which another item had
         assert store.files_with(AskedWord(("sunset",))) == set()
+
+
+def test_a_new_library_has_all_that_is_looked_for_and_nothing_more(url: str) -> None:
+    from mmsearch.store.postgres import wholeness
+    from mmsearch.store.postgres.schema import statements
+
+    with closing(write(url)) as store:
+        there = store.connection.execute(wholeness._ALL.encode()).fetchall()
+    ours = {(kind, name): count for _, kind, name, count in there if not name.endswith(("_key", "_pkey"))}
+    assert ours == wholeness._parts_of(statements())
+
+
+@pytest.fixture(scope="module")
+def dump(postgres: PostgresServer) -> tuple[str, bytes]:
+    """A dump of a library with a photo: where it may be written to be read back, and its bytes."""
+    url, place = postgres.new_database(), os.path.join(postgres.folder, "whole.dump")
+    with closing(write(url)) as store:
+        model_id = begin(store)
+        with store.transaction():
+            put(store, model_id, 1)
+    postgres.program("pg_dump", "-Fc", "--schema=mmsearch", "-f", place, url)
+    return place, Path(place).read_bytes()
+
+
+def restored(server: PostgresServer, place: str, *options: str, extension: bool = True) -> str:
+    """The URL of a new database that a dump was read back to as far as it went."""
+    url = server.new_database()
+    if extension:
+        server.run("CREATE EXTENSION vector", server.name_of(url))
+    with suppress(RuntimeError):
+        server.program("pg_restore", *options, "-d", url, place)
+    return url
+
+
+def assert_not_whole(url: str, words: str, tmp_path: Path) -> None:
+    """Nothing that is done with the library takes it for one, and nothing changes it."""
+    with Library(url) as library:
+        for act in (
+            library.status,
+            library.care.examine,
+            library.work,
+            lambda: library.search("a cat"),
+            lambda: library.index([tmp_path]),
+            lambda: library.index([tmp_path], settings=IndexSettings(queue=True)),
+        ):
+            with refused(words):
+                act()
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        ("TABLE details CASCADE", "the table details and [0-9]+ other parts of it missing"),
+        ("TABLE settings CASCADE", "a part of a library alone"),
+        ("TABLE spaces CASCADE", "not as it was written"),
+        ("TABLE vectors_1_image CASCADE", "the table vectors_1_image and 1 other parts? of it missing"),
+        ("INDEX items_content", "the index items_content of it missing"),
+        ("TRIGGER items_removed ON items", "the trigger items_removed of it missing"),
+    ],
+)
+def test_a_library_of_which_a_part_was_not_restored_is_not_taken_for_one(
+    postgres: PostgresServer, dump: tuple[str, bytes], tmp_path: Path, lost: str, told: str
+) -> None:
+    url = restored(postgres, dump[0], "--exit-on-error")
+    with closing(read(url)) as store:
+        assert store.file_count() == 1
+    postgres.run(f"SET search_path = mmsearch; DROP {lost}", postgres.name_of(url))
+    assert_not_whole(url, told, tmp_path)
+
+
+def test_a_constraint_that_was_not_restored_is_missed(
+    postgres: PostgresServer, dump: tuple[str, bytes], tmp_path: Path
+) -> None:
+    url = restored(postgres, dump[0])
+    postgres.run("ALTER TABLE mmsearch.jobs DROP CONSTRAINT jobs_path_model_id_key", postgres.name_of(url))
+    assert_not_whole(url, "a constraint of jobs of it missing", tmp_path)
+
+
+def test_a_dump_that_is_cut_off_or_read_back_where_there_is_no_pgvector_makes_no_library(
+    postgres: PostgresServer, dump: tuple[str, bytes], tmp_path: Path, mmsearch: Mmsearch
+) -> None:
+    place, whole = dump
+    assert_not_whole(restored(postgres, place, extension=False), "the table vectors and", tmp_path)
+    assert_not_whole(restored(postgres, place, "--section=pre-data"), "a part of a library alone", tmp_path)
+    only_data = restored(postgres, place, "--section=pre-data", "--section=data")
+    assert_not_whole(only_data, "not whole", tmp_path)
+    for end in (-1, -200):  # of the tables' rows; without its list of contents none is read back at all
+        Path(place).write_bytes(whole[:end])
+        assert_not_whole(restored(postgres, place), "not whole|a part of a library alone", tmp_path)
+    Path(place).write_bytes(whole)
+    for command in (["status"], ["search", "a cat"], ["doctor"], ["index", str(tmp_path)], ["worker"]):
+        said = mmsearch(*command, "--library", only_data)
+        assert said.code == 2 and "is not whole, as after a restore that broke off" in said.err
+        assert said.err.count("\n") == 1 and not said.out
 
 
 @pytest.mark.slow

@@ -95,6 +95,8 @@ class PostgresPlace:
         store.build_nearest()
 
     def check_care(self, care: Care) -> None:
+        if care == "doctor":
+            self.read().close()  # which says where it is not whole
         raise Refused(f"The library in {self.location} is in PostgreSQL's care: {_INSTEAD[care]}.")
 
 

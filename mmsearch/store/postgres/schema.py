@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from mmsearch.errors import Refused, Unsupported
+from mmsearch.errors import Damaged, Refused, Unsupported
 from mmsearch.store.postgres.connected import Connection
 from mmsearch.store.postgres.job_schema import job_statements
 from mmsearch.store.postgres.word_schema import word_statements
@@ -108,19 +108,20 @@ _TRIGGERS = (
 )  # fmt: skip
 
 
-def _first_tables(connection: Connection) -> None:
-    for table in _TABLES:
-        _run(connection, f"CREATE TABLE {table}")
-    for index in _INDEXES:
-        _run(connection, f"CREATE INDEX {index}")
+def statements() -> Iterator[str]:
+    """The statements that make all that a library of SCHEMA_VERSION has, but for the tables of its vectors."""
+    yield from (f"CREATE TABLE {table}" for table in _TABLES)
+    yield from (f"CREATE INDEX {index}" for index in _INDEXES)
     for name, event, actions in _TRIGGERS:
-        _run(
-            connection,
-            f"""CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
-                BEGIN {"; ".join(actions)}; RETURN NULL; END $$""",
-        )
-        _run(connection, f"CREATE TRIGGER {name} AFTER {event} FOR EACH STATEMENT EXECUTE FUNCTION {name}()")
-    for statement in (*word_statements(), *job_statements()):
+        yield f"""CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN {"; ".join(actions)}; RETURN NULL; END $$"""
+        yield f"CREATE TRIGGER {name} AFTER {event} FOR EACH STATEMENT EXECUTE FUNCTION {name}()"
+    yield from word_statements()
+    yield from job_statements()
+
+
+def _first_tables(connection: Connection) -> None:
+    for statement in statements():
         _run(connection, statement)
     for key, value in (("library_id", uuid.uuid4().hex), ("items_removed", "0"), ("state", "0"), ("schema", "0")):
         connection.execute("INSERT INTO settings (key, value) VALUES (%s, %s)", (key, value))
@@ -153,16 +154,27 @@ def migrate(connection: Connection) -> None:
 
 
 def written_version(connection: Connection) -> int | None:
-    """The version of the library's tables; None where there are none."""
+    """The version of the library's tables; None where there are none.
+
+    Raises:
+        Damaged: there are some, and none says its version.
+    """
     row = connection.execute(
-        """SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-           WHERE nspname = %s AND relname = 'settings'""",
+        """SELECT bool_or(relname = 'settings') FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+           WHERE nspname = %s AND relkind = 'r'""",
         (SCHEMA,),
     ).fetchone()
-    if row is None:
+    has_settings = row[0] if row else None
+    if has_settings is None:
         return None
-    row = connection.execute("SELECT value FROM mmsearch.settings WHERE key = 'schema'").fetchone()
-    return int(row[0]) if row is not None else 0
+    if has_settings:
+        row = connection.execute("SELECT value FROM mmsearch.settings WHERE key = 'schema'").fetchone()
+        if row is not None:
+            return int(row[0])
+    raise Damaged(
+        "The database has a part of a library alone, as after a restore that broke off; restore a backup into a new "
+        "database that has pgvector."
+    )
 
 
 def use_schema(connection: Connection) -> None:

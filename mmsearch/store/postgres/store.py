@@ -29,6 +29,7 @@ from mmsearch.store.postgres.refusals import mapped_errors, read_only
 from mmsearch.store.postgres.schema import LOCKS, SCHEMA_VERSION, WRITING, migrate, written_version
 from mmsearch.store.postgres.stages import StageTables
 from mmsearch.store.postgres.whole_rows import WholeRowTables
+from mmsearch.store.postgres.wholeness import check_whole
 from mmsearch.store.refusals import NoLibrary, OlderLibrary
 
 # A writer waits so long for workers to come to the end of a transaction.
@@ -57,8 +58,8 @@ class PostgresStore(
 
         Raises:
             NotFound: there is no library in the database. OlderLibrary: it was written by an older mmsearch.
-                Unsupported: it is of a newer version, or the server is older than a library needs. Unavailable: the
-                server is out of reach. Refused: it does not let us in.
+                Damaged: it is not whole. Unsupported: it is of a newer version, or the server is older than a library
+                needs. Unavailable: the server is out of reach. Refused: it does not let us in.
         """
         return cls(lambda: _for_reading(url))
 
@@ -69,8 +70,8 @@ class PostgresStore(
         `before_commit` may raise an error: nothing is committed then.
 
         Raises:
-            Busy: another process writes it. Unsupported: it is of a newer version, or the server has no pgvector.
-                Unavailable: the server is out of reach. Refused: it does not let us in.
+            Busy: another process writes it. Damaged: it is not whole. Unsupported: it is of a newer version, or the
+                server has no pgvector. Unavailable: the server is out of reach. Refused: it does not let us in.
         """
         store = cls(lambda: _for_writing(url), before_commit, is_writer=True)
         try:
@@ -117,6 +118,7 @@ def _for_reading(url: str) -> Connection:
         _check_not_newer(version, url)
         if version < SCHEMA_VERSION:
             raise OlderLibrary(shown(url))
+        check_whole(connection, shown(url))
         set_up(connection)
         _set(connection, {"default_transaction_read_only": "on", **FOR_SEARCHES})
         return connection
@@ -139,6 +141,7 @@ def _for_writing(url: str) -> Connection:
         _check_not_newer(version or 0, url)
         if version != SCHEMA_VERSION:
             migrate(connection)
+        check_whole(connection, shown(url))
         set_up(connection)
         return connection
 
