@@ -127,7 +127,7 @@ def test_a_worker_tells_what_the_database_knows_and_what_is_counted_outlives_it(
         "SELECT extract(epoch FROM clock_timestamp()) - min(id) / 1e6 FROM mmsearch.jobs", postgres.name_of(url)
     )[0]
     assert 0 < waiting["mmsearch_oldest_job_seconds"][model] <= elapsed < 600
-    with monitored_worker(url, "--lease", "1") as worker:
+    with monitored_worker(url, "--lease", "5") as worker:
         _wait_until(lambda: told_of(url)["mmsearch_jobs_done_total"][model] == files)
         status, text = worker.get("/metrics")
         assert status == 200

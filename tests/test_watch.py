@@ -158,7 +158,13 @@ def test_a_slow_copy_is_not_read_half(notes: Path, tmp_path: Path) -> None:
             file.write("The beginning is about whales.\n")
             file.flush()
             (notes / "other.txt").write_text("A note about planes.")
-            until(lambda: "other.txt" in held(library))
+
+            def grows() -> bool:
+                file.write("Next to nothing.\n")
+                file.flush()
+                return "other.txt" in held(library)
+
+            until(grows)  # however long it takes
             assert "slow.txt" not in held(library)
             file.write("The end is about dolphins.\n")
         until(lambda: watch.counted("added") == 4)
