@@ -462,6 +462,12 @@ def test_what_one_model_cannot_encode_is_left_to_the_others(filled: Filled) -> N
         store.note_not_encoded(filled.file(b"/photos/a.jpg"), "too wide", READERS, other, is_held=True)
     assert store.files_without_items(other) == set()
     assert store.count_not_encoded(other) == 1
+    for model_id, readers, failing in (
+        (other, READERS, {b"/photos/a.jpg"}), (other, "better readers", set()), (filled.model_id, READERS, set())
+    ):  # fmt: skip
+        known = store.files_at([b"/photos/a.jpg"], model_id, readers)
+        assert known.failing == failing and len(known.not_encoded) == 1
+        assert not known.files[b"/photos/a.jpg"].failed
     assert store.found_items([store.latest_item()], Filters())
     with store.transaction():
         store.add_items(content_id, other, [picture(0, 1)])
@@ -480,6 +486,23 @@ def test_kinds_that_nothing_reads_are_counted_by_root(filled: Filled) -> None:
     with store.transaction():
         store.remove_root(other.id)
     assert store.unread() == {".pdf": 2, "": 1}
+
+
+def test_an_archive_is_known_as_it_was_read_last_with_its_files(filled: Filled) -> None:
+    store = filled.store
+    archive = KnownArchive(b"/photos/a.zip", 10, 1, 2, "zip 1", 2, {".bin": 3, "": 1}, "damaged")
+    filled.add(b"/photos/a.zip!one.jpg", picture(1))
+    with store.transaction():
+        store.put_archive(filled.root.id, archive._replace(size=9))
+        store.put_archive(filled.root.id, archive)
+        store.note_failure(filled.file(b"/photos/a.zip!two.jpg"), "truncated JPEG", READERS)
+        store.note_failure(filled.file(b"/photos/a.zip"), "damaged", READERS)
+    assert store.archives_of_root(filled.root.id) == {b"/photos/a.zip": archive}
+    members = [(one.path, one.size) for one in store.members_of(b"/photos/a.zip")]
+    assert members == [(b"/photos/a.zip!one.jpg", 10), (b"/photos/a.zip!two.jpg", 10)]
+    with store.transaction():
+        store.remove_archives_below(b"/photos")
+    assert store.archives_of_root(filled.root.id) == {}
 
 
 def test_items_are_numbered_in_the_order_of_their_commits_and_never_twice(filled: Filled) -> None:

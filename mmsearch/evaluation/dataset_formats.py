@@ -53,7 +53,7 @@ class Entry:
 
 
 def read_folder(folder: str, format: DatasetFormat | None) -> tuple[DatasetFormat, list[Entry]]:
-    """The format of a folder, which is told by what is in it for None, and what is said of each photo there.
+    """What a folder says of each photo in it, and in which format: that given, or the one that it looks like.
 
     Raises:
         MmsearchError: it is not of that format, has no photos, or cannot be read.
@@ -99,7 +99,7 @@ def _photos_with_texts(folder: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def read_file(path: str, format: DatasetFormat | None) -> tuple[DatasetFormat, list[Entry]]:
-    """The format of a data file, which is told by its name and content for None, and what it says of photos, in order.
+    """What a data file says of photos, in order, and in which format: that given, or the one that it looks like.
 
     Raises:
         MmsearchError: it is not of that format, or cannot be read.

@@ -94,26 +94,12 @@ def embed(
     captions = [(owner, caption) for owner, example in enumerate(examples) for caption in example.captions]
     classes = tuple(sorted({example.label for example in examples if example.label is not None}))
     texts = [caption for _, caption in captions] + [LABEL_TEMPLATE.format(name) for name in classes]
-    rows = [stored(example.path) for example in examples]
-    missing = [place for place, row in enumerate(rows) if row is None]
-    known, done, total = len(rows) - len(missing), 0, len(missing) + len(texts)
-    text_rows: list[FloatMatrix] = []
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        parts = _parts(missing)
-        for part, found in zip(parts, pool.map(lambda part: _images(part, examples, encoder), parts), strict=True):
-            for place, row in zip(part, found, strict=True):
-                rows[place] = row
-            done += len(part)
-            on_progress(Progress("encoding", done, total, "items"))
-        for matrix in pool.map(lambda part: text_vectors(part, encoder), _parts(texts)):
-            text_rows.append(matrix)
-            done += len(matrix)
-            on_progress(Progress("encoding", done, total, "items"))
+    known = [stored(example.path) for example in examples]
+    rows, vectors = _encoded(examples, known, texts, encoder, workers, on_progress)
     readable = [place for place, row in enumerate(rows) if row is not None]
     if not readable:
         raise Invalid(f"None of the {len(rows):,} photos of {dataset.name} can be read; check that they are photos.")
     place_of = {place: new for new, place in enumerate(readable)}
-    vectors = np.concatenate(text_rows) if text_rows else np.empty((0, encoder.identity.dimension), np.float32)
     kept = [row for row, (owner, _) in enumerate(captions) if owner in place_of]
     class_of = {name: place for place, name in enumerate(classes)}
     chosen = tuple(examples[place] for place in readable)
@@ -128,13 +114,40 @@ def embed(
         classes=classes,
         labels=np.array([-1 if one.label is None else class_of[one.label] for one in chosen], np.int64),
         class_texts=vectors[len(captions) :],
-        from_library=known,
+        from_library=sum(row is not None for row in known),
         unreadable=tuple(example.path for example, row in zip(examples, rows, strict=True) if row is None),
         query_bank=query_bank,
     )
 
 
-def _parts(things: Sequence[T]) -> list[Sequence[T]]:
+def _encoded(
+    examples: Sequence[Example],
+    known: Sequence[FloatMatrix | None],
+    texts: Sequence[str],
+    encoder: Encoder,
+    workers: int | None,
+    on_progress: Callable[[Progress], None],
+) -> tuple[list[FloatMatrix | None], FloatMatrix]:
+    """The vectors of all photos, None for those that cannot be read, and those of the texts, float32 [m, d]."""
+    rows = list(known)
+    missing = [place for place, row in enumerate(rows) if row is None]
+    done, total = 0, len(missing) + len(texts)
+    text_rows = [np.empty((0, encoder.identity.dimension), np.float32)]
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        batches = _batches(missing)
+        for batch, found in zip(batches, pool.map(lambda one: _images(one, examples, encoder), batches), strict=True):
+            for place, row in zip(batch, found, strict=True):
+                rows[place] = row
+            done += len(batch)
+            on_progress(Progress("encoding", done, total, "items"))
+        for matrix in pool.map(lambda batch: text_vectors(batch, encoder), _batches(texts)):
+            text_rows.append(matrix)
+            done += len(matrix)
+            on_progress(Progress("encoding", done, total, "items"))
+    return rows, np.concatenate(text_rows)
+
+
+def _batches(things: Sequence[T]) -> list[Sequence[T]]:
     return [things[start : start + _BATCH] for start in range(0, len(things), _BATCH)]
 
 

@@ -161,13 +161,16 @@ class EncodedItemTables(SpaceTables):
         )
 
     def remove_items_of(self, content_ids: Iterable[int], model_id: int | None = None) -> None:
-        these, values = "content_id = ANY(%s)", [list(content_ids)]
+        these, values = "content_id = ANY(%s)", list[object]([list(content_ids)])
         if model_id is not None:
             these += " AND model_id = %s"
-        given = (*values, *(() if model_id is None else (model_id,)))
-        self._remove_items(these, given)
-        self._run(f"DELETE FROM wordless WHERE {these}", given)
-        self._run("UPDATE models SET may_lack_files = TRUE")
+            values.append(model_id)
+        self._remove_items(these, values)
+        self._run(f"DELETE FROM wordless WHERE {these}", values)
+        self.mark_files_to_encode()
+
+    def mark_files_to_encode(self) -> None:
+        self._run("UPDATE models SET may_lack_files = true WHERE NOT may_lack_files")
 
     def note_wordless(self, content_id: int, model_id: int) -> None:
         self._run(

@@ -45,9 +45,6 @@ class ModelTables(Connected):
     def set_caught_up(self, model_id: int) -> None:
         self._run("UPDATE models SET may_lack_files = false WHERE id = %s", (model_id,))
 
-    def mark_files_to_encode(self) -> None:
-        self._run("UPDATE models SET may_lack_files = true WHERE NOT may_lack_files")
-
     def query_bank_name(self, model_id: int) -> str | None:
         row = self._one("SELECT fingerprint FROM query_banks WHERE model_id = %s", (model_id,))
         return None if row is None else str(row[0])

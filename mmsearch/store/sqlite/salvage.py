@@ -26,10 +26,7 @@ from mmsearch.store.sqlite.types import TYPES, mistyped
 from mmsearch.store.sqlite.words import fill_words
 
 # What the others say can be found out again: which spaces there are, and what nothing reads.
-_TABLES = (
-    *("settings", "models", "roots", "contents", "files", "items", "vectors", "failures", "adapters", "remarks"),
-    *("query_banks", "part_names", "details", "sidecars", "stages", "stage_parts", "wordless", "archives"),
-)
+_TABLES = ("vectors", *(table for table in SIGNED if table != "unread"))
 _AT_ONCE = 256
 _FURTHEST_STEP = 2**40
 
