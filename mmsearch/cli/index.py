@@ -55,7 +55,7 @@ IgnoreFilesOption = Annotated[
 ]
 ArchivesOption = Annotated[
     bool | None,
-    typer.Option("--archives/--no-archives", help="Look into .zip and .cbz archives, as into folders."),
+    typer.Option("--archives/--no-archives", help="Look into .zip, .cbz and .tar archives, as into folders."),
 ]
 ModelOption = Annotated[
     str | None,

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import BinaryIO
 
-from mmsearch.files.member_paths import splits
+from mmsearch.files.member_paths import is_tar_name, splits
 from mmsearch.files.paths import with_parents
 from mmsearch.files.regular import open_without_waiting
 from mmsearch.files.remote_paths import is_remote
+from mmsearch.files.tar_directory import BrokenTar, tar_entries
 from mmsearch.files.times import change_time, modification_time
 from mmsearch.files.zip_directory import (
     MAGIC,
@@ -99,7 +100,7 @@ def archive_at(path: bytes) -> Archive:
         state = _state_of(file, path)
         found = _read_last(state)
         if not found:
-            found.append(_read(file, state))
+            found.append(_read_tar(file, state) if is_tar_name(path) else _read(file, state))
         return found[0]
 
 
@@ -205,7 +206,7 @@ def _entry_of(archive: bytes, name: bytes) -> ZipEntry:
     """What the archive says of the file of that name; as `member_of`, and quicker where that is all that is asked."""
     with open(archive, "rb", opener=open_without_waiting) as file:
         state = _state_of(file, archive)
-        if not _read_last(state) and _safe_name(name) == name:
+        if not _read_last(state) and _safe_name(name) == name and not is_tar_name(archive):
             directory = directory_in(file, state.size)
             entry = None if directory is None else entry_called(file, directory, name)
             if entry is not None and _is_file(entry):
@@ -271,6 +272,29 @@ def _read(file: BinaryIO, state: _State) -> Archive:
         if not members:
             raise NotAnArchive("truncated zip")
     troubles = list(_troubles(listed, None if directory is None else directory.count, refused))
+    return Archive(state.size, state.mtime_ns, state.ctime_ns, members, "; ".join(troubles) or None)
+
+
+def _read_tar(file: BinaryIO, state: _State) -> Archive:
+    """A tar is read header by header, up to where it makes no sense any more."""
+    members: dict[bytes, ZipEntry] = {}
+    troubles: list[str] = []
+    listed = refused = 0
+    try:
+        for entry in tar_entries(file, state.size, repr((state.size, state.mtime_ns)).encode()):
+            listed += 1
+            if listed > MOST_MEMBERS:
+                break
+            name = _safe_name(entry.name)
+            if name is not None and _is_file(entry):
+                members[name] = entry
+            elif entry.name and _is_file(entry):
+                refused += 1
+    except BrokenTar as error:
+        if not members:
+            raise NotAnArchive(str(error)) from None
+        troubles.append(str(error))
+    troubles += _troubles(listed, listed & 0xFFFF, refused)
     return Archive(state.size, state.mtime_ns, state.ctime_ns, members, "; ".join(troubles) or None)
 
 

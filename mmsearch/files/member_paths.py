@@ -6,19 +6,24 @@ import os
 import re
 from collections.abc import Iterator
 
-ARCHIVE_EXTENSIONS = frozenset({".zip", ".cbz"})
+ARCHIVE_EXTENSIONS = frozenset({".zip", ".cbz", ".tar"})
 """Of archives that are looked into. Documents that are zips have extensions of their own (`.docx`, `.fb2.zip`)."""
 
 _SEP = os.fsencode(os.sep)
 _MARK = b"!"
 # A name before the ending, so that `.zip` is none; `book.fb2.zip` is a document.
-_ARCHIVE_NAME = re.compile(rb"(?<!\.fb2)(?<![/\\])\.(?:zip|cbz)\Z", re.IGNORECASE)
-_SPLIT = re.compile(rb"(?<!\.fb2)(?<![/\\])\.(?:zip|cbz)!", re.IGNORECASE)
+_ARCHIVE_NAME = re.compile(rb"(?<!\.fb2)(?<![/\\])\.(?:zip|cbz|tar)\Z", re.IGNORECASE)
+_SPLIT = re.compile(rb"(?<!\.fb2)(?<![/\\])\.(?:zip|cbz|tar)!", re.IGNORECASE)
 
 
 def is_archive_name(path: bytes) -> bool:
     """Whether a file that is called so is an archive."""
     return _ARCHIVE_NAME.search(path) is not None
+
+
+def is_tar_name(path: bytes) -> bool:
+    """Whether an archive that is called so is a tar."""
+    return path[-4:].lower() == b".tar"
 
 
 def splits(path: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -13,6 +13,8 @@ from typing import IO, NamedTuple
 MAGIC = b"PK\3\4"
 LOCAL_BYTES = 30
 STORED, DEFLATED = 0, 8
+# Of members of other archives, whose bytes lie at their place as they are, with nothing before them.
+BARE = -1
 ENCRYPTED, SIZES_BEHIND = 1, 8
 _ENTRY, _ENTRY_BYTES = b"PK\1\2", 46
 # Of an entry: its mark, flags, method, time and date, checksum, both sizes, the lengths of its name, extra fields and
@@ -37,7 +39,8 @@ _FIRST_BLOCK_BYTES, _BLOCK_BYTES = 1 << 12, 1 << 22
 
 
 class ZipEntry(NamedTuple):  # a hundred thousand of them at once are made
-    """Where a member begins, at what stands before it, and what the zip says of it; None where it does not.
+    """Where a member begins, at what stands before it, and what the zip says of it; None where it does not. A member of
+    a tar is told alike.
 
     `name` as its bytes are, sizes in bytes, `mode` in the bits of Unix (0 where it does not say).
     """

@@ -47,7 +47,7 @@ class WalkRules:
     Both hold gitignore-style patterns relative to the root of the walk; in `exclude`, `!pattern` takes in
     what an ignore file, DEFAULT_EXCLUDES or `hidden=False` would leave out. An ignore file takes in neither
     of the latter two. `ignore_files` obeys .mmsearchignore and .ignore everywhere and .gitignore inside git
-    work trees. `archives` looks into archives (`.zip`, `.cbz`) as into folders.
+    work trees. `archives` looks into archives (`.zip`, `.cbz`, `.tar`) as into folders.
     """
 
     include: tuple[str, ...] = ()

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from mmsearch.files.zip_directory import DEFLATED, STORED, number_in
+from mmsearch.files.zip_directory import BARE, DEFLATED, STORED, number_in
 
 if TYPE_CHECKING:
     from lzma import LZMADecompressor
 
 BZIP2, LZMA = 12, 14
-METHODS = (STORED, DEFLATED, BZIP2, LZMA)
+METHODS = (BARE, STORED, DEFLATED, BZIP2, LZMA)
 # LZMA's properties come behind its version and their length: a byte, and the size of the memory that it looks back on.
 _PROPERTIES_AT, _PROPERTIES_END = 4, 9
 # No member that is read is larger, so none looks further back; what is said to be less than the least is that.
@@ -42,7 +42,7 @@ class Decompressor(Protocol):
 
 
 def decompressor_of(method: int) -> Decompressor:
-    """What undoes one of METHODS but STORED.
+    """What undoes one of METHODS but BARE and STORED.
 
     Raises:
         ImportError: this Python was built without what does so.

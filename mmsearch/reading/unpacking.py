@@ -1,4 +1,4 @@
-"""A member of a zip → its bytes, block by block, and a file of an archive as a whole."""
+"""A member of a zip or tar → its bytes, block by block, and a file of an archive as a whole."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mmsearch.files.regular import open_without_waiting
 from mmsearch.files.remote_paths import is_remote
 from mmsearch.files.times import modification_time
 from mmsearch.files.zip_directory import (
+    BARE,
     ENCRYPTED,
     LOCAL_BYTES,
     MAGIC,
@@ -49,10 +50,7 @@ def unpacked_blocks(stream: IO[bytes], member: ZipEntry, size: int) -> Iterator[
     More than was needed may have been taken, but for the last block. Raises UnreadableFile where it breaks off or is
     damaged.
     """
-    local = bytes_at(stream, member.at, LOCAL_BYTES) if member.at < size else b""
-    if len(local) < LOCAL_BYTES or not local.startswith(MAGIC):
-        raise UnreadableFile("damaged zip")
-    place = data_begins(local, member)
+    place = _begins(stream, member, size)
     end = size if member.packed is None else min(size, place + member.packed)
     starts, engine = place, _engine_of(member)
     while engine is None or not engine.eof:
@@ -64,15 +62,25 @@ def unpacked_blocks(stream: IO[bytes], member: ZipEntry, size: int) -> Iterator[
         block = given if engine is None else _unpacked(engine, given)
         if is_at_end and not block:
             is_whole = end == starts + member.packed if member.packed is not None else engine is None
-            if is_whole and member.method in (STORED, LZMA):  # which need not tell their end
+            if is_whole and member.method in (BARE, STORED, LZMA):  # which need not tell their end
                 return
             if engine is None or not engine.eof:
                 raise UnreadableFile("truncated" if end == size else "damaged zip")
         yield block, place - starts - len(engine.unused_data if engine else b"")
 
 
+def _begins(stream: IO[bytes], member: ZipEntry, size: int) -> int:
+    """Where the bytes of a member begin."""
+    if member.method == BARE:
+        return member.at
+    local = bytes_at(stream, member.at, LOCAL_BYTES) if member.at < size else b""
+    if len(local) < LOCAL_BYTES or not local.startswith(MAGIC):
+        raise UnreadableFile("damaged zip")
+    return data_begins(local, member)
+
+
 def _engine_of(member: ZipEntry) -> Decompressor | None:
-    if member.method == STORED:
+    if member.method in (BARE, STORED):
         return None
     try:
         return decompressor_of(member.method)
@@ -142,6 +150,7 @@ def member_bytes(path: bytes, archive: Archive, entry: ZipEntry, most: int) -> b
         raise unreachable(error) from None
     if (status.st_size, modification_time(status)) != (archive.size, archive.mtime_ns):
         raise UnreachableFile("changed while it was read")
-    if count != entry.unpacked or crc != entry.crc:
+    # A tar has no checksum: its content is known by a digest over all bytes, as that of any file.
+    if count != entry.unpacked or (crc != entry.crc and entry.method != BARE):
         raise UnreadableFile("damaged zip")
     return b"".join(blocks)
