@@ -112,7 +112,6 @@ class Indexer:
 
         What is committed stays when this is interrupted; the next run goes on from there.
         """
-        started = time.monotonic()
         self.report.resumed = self._store.setting("interrupted") is not None
         to_read = files_to_read(self._store, self._model_id, self._options.limits)
         heard = self._store.found_by_sound(self._model_id)
@@ -150,7 +149,6 @@ class Indexer:
         self.report.stopped = self._options.stop.is_set()
         if not self.report.stopped:
             self._finish(changes)
-        self.report.seconds = time.monotonic() - started
         return self.report
 
     def _walk_root(self, asked: RootWalk, known: Known) -> RootChanges:
