@@ -37,7 +37,7 @@ from mmsearch.indexing.rereading import (
     note_readers,
 )
 from mmsearch.indexing.results import Count, Gathering, Results
-from mmsearch.indexing.root_presence import is_root_there
+from mmsearch.indexing.root_presence import roots_gone
 from mmsearch.indexing.sidecars import keep_sidecars
 from mmsearch.models.revisions import name_of
 from mmsearch.reading import ReadLimits, may_sound, readers_label
@@ -296,12 +296,14 @@ class Indexer:
 
     def _within_reach(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """Those of which something is known: not of files that could not be had as their root has gone away."""
-        missed = Counter(one.candidate.root_id for one in outcomes if one.out_of_reach)
-        away = {number for number in missed if number in self._unreached or not is_root_there(self._roots[number])}
-        if not away:
-            return outcomes
-        self._unreached.update({number: missed[number] for number in away})
-        return [one for one in outcomes if not (one.out_of_reach and one.candidate.root_id in away)]
+        gone = roots_gone(outcomes, self._roots, self._unreached)
+        known: list[Outcome] = []
+        for one in outcomes:
+            if one.out_of_reach and one.candidate.root_id in gone:
+                self._unreached[one.candidate.root_id] += 1
+            else:
+                known.append(one)
+        return known
 
     def _tell_who_went_away(self, changes: Sequence[RootChanges]) -> None:
         for one in changes:
