@@ -25,7 +25,7 @@ from mmsearch.files.remote_paths import is_remote
 from mmsearch.indexing.archives import keep_archives
 from mmsearch.indexing.changes import Candidate, RootChanges, RootWalk
 from mmsearch.indexing.encoding import FileEncoder, Outcome, failed
-from mmsearch.indexing.gone import settle_gone
+from mmsearch.indexing.gone import Settled, settle_gone
 from mmsearch.indexing.journal import InFlight
 from mmsearch.indexing.keeping import Keeper, begun_with
 from mmsearch.indexing.reconciling import Known, compare_root, written_lately
@@ -318,7 +318,7 @@ class Indexer:
         for one in changes:
             settled = settle_gone(self._store, one, self._keeper.new_contents)
             self.report.offline += settled.offline
-            self.report.removed += settled.removed - settled.moved.total()
+            self._count_gone(settled)
             self._keeper.new_contents.subtract(settled.moved)  # its other places are where no other one went
             if settled.removed:
                 self._keeper.changed.add(one.root.id)
@@ -343,6 +343,10 @@ class Indexer:
             note_readers(self._store)
             self._store.mark_changed(self._keeper.changed)
         crash_point("run finished")
+
+    def _count_gone(self, settled: Settled) -> None:
+        """Counts what left the library; what was moved was so where it was found."""
+        self.report.removed += settled.removed - settled.moved.total()
 
     def _may_retire(self) -> bool:
         """Whether no one else is about to find contents again that files have let go of."""
