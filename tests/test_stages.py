@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -76,6 +77,16 @@ def test_what_a_stage_finds_is_found_at_its_place(toy: list[str], album: Path, l
     assert (hit.region, hit.line) == (toy_stage.PLACE.region, None)
     assert found(library, "a cat") == ("cat.png", "body")
     assert found(library, "train drivers") == ("coffee.png", "ocr")
+
+
+def test_the_seconds_of_a_run_are_those_of_its_stages_too(
+    toy: list[str], album: Path, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = time.monotonic
+    # By this clock a picture takes the engine an hour.
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + 3600 * len(toy))
+    report = library.index(album, settings=ON)
+    assert report.seconds >= 3600 * len(toy) > 0
 
 
 def test_a_library_remembers_its_stages_until_they_are_ended(toy: list[str], album: Path, library: Library) -> None:

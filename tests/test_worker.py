@@ -233,7 +233,7 @@ def test_a_run_that_queues_waits_for_the_workers_and_tells_what_they_did(
     (own_tree / "notes" / "tax.txt").unlink()
     (own_tree / "notes" / "coffee.md").write_text("Tea, this time.")
     told = by_a_worker(url)
-    assert (told["removed"], told["added"], told["updated"], told["failing"]) == (2, 1, 1, 1)
+    assert (told["removed"], told["moved"], told["added"], told["updated"], told["failing"]) == (1, 1, 0, 1, 1)
     assert_same(postgres, url, made_alone(postgres, [own_tree]))
 
 

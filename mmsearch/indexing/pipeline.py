@@ -25,7 +25,7 @@ from mmsearch.files.remote_paths import is_remote
 from mmsearch.indexing.archives import keep_archives
 from mmsearch.indexing.changes import Candidate, RootChanges, RootWalk
 from mmsearch.indexing.encoding import FileEncoder, Outcome, failed
-from mmsearch.indexing.gone import settle_gone
+from mmsearch.indexing.gone import Settled, settle_gone
 from mmsearch.indexing.journal import InFlight
 from mmsearch.indexing.keeping import Keeper, begun_with
 from mmsearch.indexing.reconciling import Known, compare_root, written_lately
@@ -37,7 +37,7 @@ from mmsearch.indexing.rereading import (
     note_readers,
 )
 from mmsearch.indexing.results import Count, Gathering, Results
-from mmsearch.indexing.root_presence import is_root_there
+from mmsearch.indexing.root_presence import roots_gone
 from mmsearch.indexing.sidecars import keep_sidecars
 from mmsearch.models.revisions import name_of
 from mmsearch.reading import ReadLimits, may_sound, readers_label
@@ -112,7 +112,6 @@ class Indexer:
 
         What is committed stays when this is interrupted; the next run goes on from there.
         """
-        started = time.monotonic()
         self.report.resumed = self._store.setting("interrupted") is not None
         to_read = files_to_read(self._store, self._model_id, self._options.limits)
         heard = self._store.found_by_sound(self._model_id)
@@ -150,7 +149,6 @@ class Indexer:
         self.report.stopped = self._options.stop.is_set()
         if not self.report.stopped:
             self._finish(changes)
-        self.report.seconds = time.monotonic() - started
         return self.report
 
     def _walk_root(self, asked: RootWalk, known: Known) -> RootChanges:
@@ -298,12 +296,14 @@ class Indexer:
 
     def _within_reach(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """Those of which something is known: not of files that could not be had as their root has gone away."""
-        missed = Counter(one.candidate.root_id for one in outcomes if one.out_of_reach)
-        away = {number for number in missed if number in self._unreached or not is_root_there(self._roots[number])}
-        if not away:
-            return outcomes
-        self._unreached.update({number: missed[number] for number in away})
-        return [one for one in outcomes if not (one.out_of_reach and one.candidate.root_id in away)]
+        gone = roots_gone(outcomes, self._roots, self._unreached)
+        known: list[Outcome] = []
+        for one in outcomes:
+            if one.out_of_reach and one.candidate.root_id in gone:
+                self._unreached[one.candidate.root_id] += 1
+            else:
+                known.append(one)
+        return known
 
     def _tell_who_went_away(self, changes: Sequence[RootChanges]) -> None:
         for one in changes:
@@ -318,7 +318,7 @@ class Indexer:
         for one in changes:
             settled = settle_gone(self._store, one, self._keeper.new_contents)
             self.report.offline += settled.offline
-            self.report.removed += settled.removed - settled.moved.total()
+            self._count_gone(settled)
             self._keeper.new_contents.subtract(settled.moved)  # its other places are where no other one went
             if settled.removed:
                 self._keeper.changed.add(one.root.id)
@@ -343,6 +343,10 @@ class Indexer:
             note_readers(self._store)
             self._store.mark_changed(self._keeper.changed)
         crash_point("run finished")
+
+    def _count_gone(self, settled: Settled) -> None:
+        """Counts what left the library; what was moved was so where it was found."""
+        self.report.removed += settled.removed - settled.moved.total()
 
     def _may_retire(self) -> bool:
         """Whether no one else is about to find contents again that files have let go of."""

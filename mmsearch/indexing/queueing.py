@@ -16,6 +16,7 @@ from mmsearch.encoding.protocol import Encoder, modalities_of_items
 from mmsearch.files.archives import is_gone
 from mmsearch.files.crash_points import crash_point
 from mmsearch.indexing.changes import Candidate, RootChanges
+from mmsearch.indexing.gone import Settled
 from mmsearch.indexing.journal import InFlight
 from mmsearch.indexing.pipeline import Indexer, IndexOptions
 from mmsearch.indexing.report import FailedFile, Incomplete, Thinned
@@ -143,6 +144,13 @@ class QueueingIndexer(Indexer):
             if files := self._untaken[root_id]:
                 self.report.problems.append(WalkProblem(path, _UNTAKEN.format(f"{files:,} file{'s' * (files != 1)}")))
         super()._finish([one for one in changes if one.root.id in there])
+
+    def _count_gone(self, settled: Settled) -> None:
+        """What was moved is known by now: workers tell of a file that it is there, and not whence it came."""
+        super()._count_gone(settled)
+        moved = min(settled.moved.total(), self.report.added)
+        self.report.added -= moved
+        self.report.moved += moved
 
     def _tell_what_is_partial(self, candidates: Sequence[Candidate]) -> None:
         ours = {one.file.path for one in candidates}

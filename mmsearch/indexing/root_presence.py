@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Container, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from mmsearch.files.archives import is_there
 from mmsearch.files.remote_paths import is_remote
+
+if TYPE_CHECKING:
+    from mmsearch.indexing.encoding import Outcome
 
 _LEAST_SECONDS, _MOST_SECONDS = 5.0, 60.0
 
@@ -23,6 +28,15 @@ def identity_of(path: bytes) -> tuple[int, int] | None:
 def is_root_there(path: bytes) -> bool:
     """Whether a root is on this machine now: an empty folder is where a drive is not mounted."""
     return is_there(path) and not is_empty_folder(path)
+
+
+def roots_gone(outcomes: Iterable[Outcome], roots: Mapping[int, bytes], known: Container[int] = ()) -> set[int]:
+    """The ids of roots that went away while their files were read: of those that could not be had nothing is known.
+
+    `roots` are paths by their ids; one that is `known` to have gone is not asked again.
+    """
+    asked = {one.candidate.root_id for one in outcomes if one.out_of_reach}
+    return {number for number in asked if number in known or not is_root_there(roots.get(number, b""))}
 
 
 class RootPresence:

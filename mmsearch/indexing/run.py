@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -113,8 +114,7 @@ class IndexRun:
     ) -> None:
         self._place, self._folder = place, place.folder
         self._request = request
-        self._encoders = encoders
-        self._refresh = refresh
+        self._encoders, self._refresh = encoders, refresh
         self._queue: SharedStore | None = None
         settings = request.settings
         workers = settings.workers or os.cpu_count() or 1
@@ -299,7 +299,8 @@ class IndexRun:
         encoder: Encoder,
         is_last: bool,
     ) -> IndexReport:
-        """Goes through the roots with one model."""
+        """Goes through the roots with one model, and with the stages."""
+        started = time.monotonic()
         rows = {root.id: root for root in store.roots()}
         in_flight = InFlight(self._folder)
         if self._queue is None:
@@ -316,6 +317,7 @@ class IndexRun:
             report.stopped = self._options.stop.is_set()
         # Not after Ctrl-C: searches read what is missing there from the store.
         report.rebuilt += self._refresh(store, encoder)
+        report.seconds = time.monotonic() - started
         return report
 
 

@@ -18,7 +18,7 @@ from mmsearch.indexing.encoding import FileEncoder, Outcome, failed
 from mmsearch.indexing.keeping import Keeper, begun_with
 from mmsearch.indexing.report import IndexReport
 from mmsearch.indexing.results import Results
-from mmsearch.indexing.root_presence import RootPresence, is_root_there
+from mmsearch.indexing.root_presence import RootPresence, roots_gone
 from mmsearch.indexing.walking import FoundFile
 from mmsearch.indexing.work import GivenUp, WorkTools
 from mmsearch.models.revisions import name_of
@@ -276,11 +276,6 @@ class Shift:
             if id(candidate) in self._jobs and id(candidate) not in handed_on:
                 self._through.add(id(candidate))
 
-    def _roots_away(self) -> set[int]:
-        """Of the roots that have files out of reach among the outcomes, those that are not there."""
-        asked = {self._jobs[id(one.candidate)][0].file.root_id for one in self._outcomes if one.out_of_reach}
-        return {number for number in asked if not is_root_there(self._roots.get(number, b""))}
-
     def _overtaken(self) -> set[int]:
         """The jobs of files whose content the library had when they were read, and has no more: since then its last
         file has left.
@@ -302,7 +297,7 @@ class Shift:
         keys = {id(one.candidate) for one in outcomes if one.is_whole} | through
         ids = {self._jobs[key][0].id for key in (*keys, *(id(one.candidate) for one in outcomes))}
         failures = self._counted.failed
-        away = self._roots_away()  # asked before: who is asked may not answer for long
+        gone = roots_gone(outcomes, self._roots)  # asked before: who is asked may not answer for long
         with self._store.transaction():
             own = self._store.own(self._number, ids)
             overtaken = self._overtaken()
@@ -311,7 +306,7 @@ class Shift:
                 job, _ = self._jobs[id(one.candidate)]
                 if job.id not in own:
                     continue
-                if one.out_of_reach and job.file.root_id in away:
+                if one.out_of_reach and job.file.root_id in gone:
                     raise GivenUp  # the drive has gone: nothing is known of its files
                 self._keepers[job.model_id].keep(one)
             self._store.finish({self._jobs[key][0].id for key in keys} & own)
