@@ -62,8 +62,18 @@ if TYPE_CHECKING:
     from mmsearch.searching.facets import Facet, Facets
     from mmsearch.searching.fusion import ChannelWeights, Fusion, StoredFusion
     from mmsearch.searching.labelling import Labelled, LabelledPhoto, PhotoLabel
+    from mmsearch.searching.periods import Period, parse_period
     from mmsearch.searching.query import Group, Query, Sort, Term
-    from mmsearch.searching.results import FileList, Hit, LibraryMark, ListedFile, Moment, SearchResult, Suggestion
+    from mmsearch.searching.results import (
+        FileList,
+        Hit,
+        LibraryMark,
+        ListedFile,
+        Moment,
+        NamedPeriod,
+        SearchResult,
+        Suggestion,
+    )
     from mmsearch.searching.session import Session
     from mmsearch.searching.stored_files import Passage, PassagePlace, Passages, StoredFile
     from mmsearch.store.measures import Measure, MeasureGroup
@@ -157,6 +167,7 @@ __all__ = [
     "Moment",
     "Mount",
     "Mounts",
+    "NamedPeriod",
     "Near",
     "NotFound",
     "OptimisedModel",
@@ -164,6 +175,7 @@ __all__ = [
     "PassagePlace",
     "Passages",
     "Pause",
+    "Period",
     "PhotoLabel",
     "PictureQuery",
     "PictureReport",
@@ -214,6 +226,7 @@ __all__ = [
     "check_plot",
     "connect",
     "heat_map_png",
+    "parse_period",
     "plot_training",
     "read_dataset",
 ]
@@ -293,6 +306,7 @@ _ROOMS = {
     "mmsearch.searching.facets": ("Facet", "Facets"),
     "mmsearch.searching.fusion": ("ChannelWeights", "Fusion", "StoredFusion"),
     "mmsearch.searching.labelling": ("Labelled", "LabelledPhoto", "PhotoLabel"),
+    "mmsearch.searching.periods": ("Period", "parse_period"),
     "mmsearch.searching.query": ("Group", "Query", "Sort", "Term"),
     "mmsearch.searching.results": (
         "FileList",
@@ -300,6 +314,7 @@ _ROOMS = {
         "LibraryMark",
         "ListedFile",
         "Moment",
+        "NamedPeriod",
         "SearchResult",
         "Suggestion",
     ),

@@ -82,6 +82,8 @@ QUERIES = {
     "a word nearly": query("kittens basket mlik"),
     "German": query("eine Katze", language="de"),
     "German by its words": query("eine Tasse Kaffee und ein Kuchen"),
+    "a day that it names": query("a cat today"),
+    "a day in German": query("eine Katze gestern"),
     "a time of day": query("1:10:30 train"),
     "letters of all kinds": query("naïve 猫 \U0001f408 & ? % = # ;"),
     "a line break": query("a cat\nwith milk"),

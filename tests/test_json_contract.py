@@ -35,7 +35,7 @@ def of_type(answer: Any, kind: str) -> Any:
 def test_one_query_is_one_object_with_just_these_fields(answer: Any) -> None:
     assert set(answer) == {
         "schema_version", "query", "model", "library", "elapsed_ms", "thresholds", "hits", "nearest", "suggestions",
-        "total", "total_exact", "offset",
+        "period", "total", "total_exact", "offset",
     }  # fmt: skip
     assert answer["schema_version"] == 1
     assert set(answer["thresholds"]) == {"image", "text"}

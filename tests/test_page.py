@@ -128,6 +128,39 @@ def test_filters_count_what_there_is_and_choose(page: Page) -> None:
     wait_for(lambda: page.names and all(name.startswith("colour") for name in page.names))
 
 
+def test_words_that_say_when_choose_by_date_with_one_click(page: Page) -> None:
+    page.one("#text").send_keys("a colour in 2019")
+    wait_for(lambda: page.text("#period") == "Only 2019 (5 files)")
+    assert page.query == "q=a+colour+in+2019"
+    page.click("#period")
+    wait_for(lambda: page.query == "q=a+colour&when=2019")
+    wait_for(lambda: page.one("#text").get_attribute("value") == "a colour")
+    wait_for(lambda: not page.one("#period").is_displayed())
+    page.open("?q=a+colour&when=2019&min_score=0")
+    assert len(page.names) == 5 and all(name.startswith("colour") for name in page.names)
+    assert page.faults() == []
+    page.click('[aria-label="Without: when 2019"]')
+    wait_for(lambda: "when" not in page.query)
+
+
+def test_words_that_only_say_when_leave_a_list(page: Page) -> None:
+    page.open("?q=2018..2019&type=image")
+    page.click("#period", "Only 2018..2019 (10 files)")
+    wait_for(lambda: page.query == "type=image&when=2018..2019" and len(page.names) == 10)
+    assert page.one("#text").get_attribute("value") == ""
+
+
+def test_a_period_is_typed_among_the_filters(page: Page) -> None:
+    box = wait_for(lambda: page.one("#filters .days input[type=text]"))
+    box.send_keys("summer 2019", ENTER)
+    wait_for(lambda: page.query == "when=summer+2019" and len(page.names) == 1)
+    assert page.all('[aria-label="Without: when summer 2019"]')
+    wrong = "arguments[0].value = 'soon'; arguments[0].dispatchEvent(new Event('change'))"
+    wait_for(lambda: page.run(f"{wrong}; return true", page.one("#filters .days input[type=text]")))
+    wait_for(lambda: "'soon' is no period; write it as 2019" in page.text("#message"))
+    assert any("400" in one for one in page.complaints())
+
+
 def test_a_file_opens_large_with_what_is_known_of_it(page: Page, home: Path) -> None:
     page.open("?q=a+cat&type=image&min_score=0")
     page.click('#grid li > a[aria-label^="cat.png"]')

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mmsearch.cli.filtering import AfterOption, BeforeOption, ExtOption, TypedFilters, filters_of
+from mmsearch.cli.filtering import AfterOption, BeforeOption, ExtOption, TypedFilters, WhenOption, filters_of
 from mmsearch.cli.running import EXIT_NONE, JsonOption, LibraryOption, progress_bar, show, stoppable
 
 
@@ -24,6 +24,7 @@ def clusters(
         int, typer.Option(metavar="N", help="The N photos of each group that are most like all of it come first.")
     ] = 5,
     ext: ExtOption = None,
+    when: WhenOption = None,
     after: AfterOption = None,
     before: BeforeOption = None,
     as_json: JsonOption = False,
@@ -40,7 +41,7 @@ def clusters(
     from mmsearch.library import Library
     from mmsearch.output.clusters import print_clusters
 
-    typed = TypedFilters(folders=folders or (), extensions=ext or (), times=(after, before))
+    typed = TypedFilters(folders=folders or (), extensions=ext or (), times=(after, before), when=when)
     with Library(library) as opened, stoppable("stopped."):
         filters = filters_of(opened, typed)
         with progress_bar(quiet=False) as show_progress:

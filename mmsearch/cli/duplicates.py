@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmsearch.cli.filtering import AfterOption, BeforeOption, ExtOption, OnlyOption, TypedFilters, filters_of
+from mmsearch.cli.filtering import (
+    AfterOption,
+    BeforeOption,
+    ExtOption,
+    OnlyOption,
+    TypedFilters,
+    WhenOption,
+    filters_of,
+)
 from mmsearch.cli.running import EXIT_NONE, JsonOption, LibraryOption, printing, progress_bar, stoppable
 from mmsearch.errors import Invalid
 
@@ -61,6 +69,7 @@ def duplicates(
     limit: LimitOption = None,
     only: OnlyOption = None,
     ext: ExtOption = None,
+    when: WhenOption = None,
     after: AfterOption = None,
     before: BeforeOption = None,
     as_json: JsonOption = False,
@@ -84,7 +93,7 @@ def duplicates(
     named: tuple[DuplicateClass, ...] = tuple(one.value for one in classes or ())
     if not named and form in (Form.PATHS, Form.NULL):
         named = ("bytes", "picture")  # what is no double is not to be lost for want of a word
-    typed = TypedFilters(only, folders=folders or (), extensions=ext or (), times=(after, before))
+    typed = TypedFilters(only, folders=folders or (), extensions=ext or (), times=(after, before), when=when)
     with Library(library) as opened, stoppable("stopped; nothing was changed."):
         filters = filters_of(opened, typed)
         with progress_bar(quiet=False) as show_progress:

@@ -12,9 +12,12 @@ import typer
 from mmsearch.errors import Invalid, NotFound, Remedy
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mmsearch.client import Client
     from mmsearch.library import Library
     from mmsearch.records import Filters, Near
+    from mmsearch.searching.periods import Period
 
 Written = TypeVar("Written")
 Meant = TypeVar("Meant")
@@ -43,9 +46,20 @@ ExtOption = Annotated[
     list[str] | None,
     typer.Option(metavar="EXT", help="Only files of this extension: jpg, or jpg,png (repeatable)."),
 ]
+WhenOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PERIOD",
+        help="Only what was taken (else modified) in that time: 2019, 'july 2019', 'summer 2019', 'christmas 2018', "
+        "2015..2018, 1990s, yesterday, 'last week', 'last summer', '3 weeks ago'.",
+    ),
+]
 AfterOption = Annotated[
     str | None,
-    typer.Option(metavar="DATE", help="Only what was taken (else modified) then or later: 2024, 2024-05-31."),
+    typer.Option(
+        metavar="DATE",
+        help="Only what was taken (else modified) then or later: 2024, 2024-05-31, 'last week' (from its beginning).",
+    ),
 ]
 BeforeOption = Annotated[str | None, typer.Option(metavar="DATE", help="Only what was taken (else modified) earlier.")]
 CameraOption = Annotated[
@@ -88,6 +102,7 @@ class TypedFilters:
     not_folders: Sequence[str] = ()
     extensions: Sequence[str] = ()
     times: tuple[str | None, str | None] = (None, None)
+    when: str | None = None
     camera: str | None = None
     lens: str | None = None
     near: str | None = None
@@ -106,12 +121,10 @@ def filters_of(library: Library | Client, typed: TypedFilters) -> Filters:
     """
     from mmsearch.records import Filters
     from mmsearch.searching.details import parse_places, parse_rating, parse_seconds, parse_words
-    from mmsearch.searching.query import parse_date, parse_extension, parse_folder, parse_medium
+    from mmsearch.searching.query import parse_extension, parse_folder, parse_medium
 
-    times, lengths = typed.times, typed.lengths
-    after, before = (_if_given(time, parse_date) for time in times)
-    if after is not None and before is not None and after >= before:
-        raise Invalid(f"No time lies between --after {times[0]} and --before {times[1]}; --before is the later one.")
+    lengths = typed.lengths
+    after, before = _times(typed)
     longer, shorter = (_if_given(length, parse_seconds) for length in lengths)
     if longer is not None and shorter is not None and longer >= shorter:
         raise Invalid(
@@ -144,6 +157,32 @@ def filters_of(library: Library | Client, typed: TypedFilters) -> Filters:
 
 def _if_given(written: Written | None, parse: Callable[[Written], Meant]) -> Meant | None:
     return None if written is None else parse(written)
+
+
+def _times(typed: TypedFilters) -> tuple[datetime | None, datetime | None]:
+    """From when to when, by dates and a period together."""
+    from mmsearch.searching.periods import narrowed
+    from mmsearch.searching.query import parse_date
+
+    times = typed.times
+    after, before = (_if_given(time, parse_date) for time in times)
+    if after is not None and before is not None and after >= before:
+        raise Invalid(f"No time lies between --after {times[0]} and --before {times[1]}; --before is the later one.")
+    when = _if_given(typed.when, _period)
+    if when is None:
+        return after, before
+    return narrowed(when, after, before, ("--when", "--after", "--before"))
+
+
+def _period(written: str) -> Period:
+    """The period, of which it is said when it is where that was written in words."""
+    from mmsearch import output
+    from mmsearch.searching.periods import parse_period
+
+    period = parse_period(written)
+    if any(letter.isalpha() for letter in written):
+        output.say(f"{output.visible(written)} is {period.dates}.")
+    return period
 
 
 def _near(written: str) -> Near:

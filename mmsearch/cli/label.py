@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmsearch.cli.filtering import AfterOption, BeforeOption, ExtOption, FolderOption, TypedFilters, filters_of
+from mmsearch.cli.filtering import (
+    AfterOption,
+    BeforeOption,
+    ExtOption,
+    FolderOption,
+    TypedFilters,
+    WhenOption,
+    filters_of,
+)
 from mmsearch.cli.running import EXIT_NONE, DeviceOption, JsonOption, LibraryOption, printing, stoppable
 from mmsearch.errors import Invalid, NotFound
 
@@ -45,6 +53,7 @@ def label(
     min_score: MinScoreOption = None,
     folder: FolderOption = None,
     ext: ExtOption = None,
+    when: WhenOption = None,
     after: AfterOption = None,
     before: BeforeOption = None,
     as_json: JsonOption = False,
@@ -68,7 +77,7 @@ def label(
     if as_xmp and min_score is None:
         raise Invalid("--xmp writes what scores enough alone; say how much is enough with --min-score 0.5.")
     named = [*(labels or ()), *(_labels_in(labels_file) if labels_file is not None else ())]
-    typed = TypedFilters(folders=folder or (), extensions=ext or (), times=(after, before))
+    typed = TypedFilters(folders=folder or (), extensions=ext or (), times=(after, before), when=when)
     with Library(library, device) as opened, stoppable("stopped."):
         filters = filters_of(opened, typed)
         found = opened.label(named, filters, top=top, min_score=min_score or 0.0)

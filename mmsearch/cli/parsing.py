@@ -61,6 +61,7 @@ SYNONYMS = {
     "--sort": ("--order", "--order-by", "--sort-by"),
     "--type": ("--filetype", "--kind", "--medium", "-t"),
     "--unlike": ("--less-like", "--dislike"),
+    "--when": ("--date", "--during", "--on", "--period", "--year"),
     "--workers": ("--jobs", "--threads", "-j"),
     "--yes": ("--assume-yes", "--force"),
 }

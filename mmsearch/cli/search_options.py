@@ -25,6 +25,7 @@ from mmsearch.cli.filtering import (
     RatingOption,
     ShorterOption,
     TypedFilters,
+    WhenOption,
 )
 from mmsearch.cli.running import DeviceOption, JsonOption, LibraryOption
 from mmsearch.errors import Invalid
@@ -274,6 +275,7 @@ class SearchOptions:
     folder: FolderOption = None
     not_in: NotInOption = None
     ext: ExtOption = None
+    when: WhenOption = None
     after: AfterOption = None
     before: BeforeOption = None
     camera: CameraOption = None
@@ -327,6 +329,7 @@ class SearchOptions:
             not_folders=self.not_in or (),
             extensions=self.ext or (),
             times=(self.after, self.before),
+            when=self.when,
             camera=self.camera,
             lens=self.lens,
             near=self.near,

@@ -6,6 +6,7 @@ import os
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -72,6 +73,9 @@ def _value(kind: Any, value: Any, at: str, names: Mapping[str, Any]) -> Any:
             return {key: _value(of[1], one, f"{at}.{key}", names) for key, one in value.items()}
     elif is_dataclass(kind) and isinstance(kind, type):
         return _object(kind, value, at, {}, names)
+    elif kind is datetime:
+        if isinstance(value, str):
+            return _moment(value, at)
     elif kind is bytes:  # of a path
         if isinstance(value, str):
             return os.fsencode(value)
@@ -82,6 +86,13 @@ def _value(kind: Any, value: Any, at: str, names: Mapping[str, Any]) -> Any:
     elif isinstance(value, str if origin is Literal else kind) and (kind is bool or not isinstance(value, bool)):
         return value
     raise NotDecoded(f"`{at}` is of another type")
+
+
+def _moment(value: str, at: str) -> datetime:
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise NotDecoded(f"`{at}` is no date-time") from None
 
 
 def _tuple(of: tuple[Any, ...], value: Any, at: str, names: Mapping[str, Any]) -> tuple[Any, ...]:

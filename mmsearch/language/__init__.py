@@ -13,7 +13,7 @@ from mmsearch.language.lexicon import NAMES, WORDS, lexicon_of, sorted_lines
 from mmsearch.language.telling import ENGLISH, UNKNOWN, is_english, language_of, locale_language, scripts_in
 from mmsearch.records import Reading
 
-__all__ = ["NAMES", "Reading", "check_language", "is_word", "read"]
+__all__ = ["NAMES", "Reading", "check_language", "is_word", "phrase_in_english", "read"]
 
 # What is longer is no query but a text by which others are looked for.
 LONGEST_QUERY = 2_000
@@ -46,6 +46,16 @@ def read(text: str, language: str | None = None) -> Reading | None:
     if language == ENGLISH or len(text) > LONGEST_QUERY:
         return None
     return _read(text, language, locale_language())
+
+
+def phrase_in_english(phrase: str, language: str) -> str | None:
+    """What a few words of one of the languages in NAMES are in English; None where the lexicon lacks one as it stands.
+
+    Unlike `read` it guesses nothing from what is written alike.
+    """
+    from mmsearch.language.reader import phrase_of
+
+    return phrase_of(words_of(phrase), language) if len(phrase) <= LONGEST_QUERY else None
 
 
 @lru_cache

@@ -62,6 +62,33 @@ def pieces_of(words: Sequence[Word], language: str) -> list[Piece]:
     return found
 
 
+def phrase_of(words: Sequence[Word], language: str) -> str | None:
+    """What words of that language are in English that the lexicon has as they stand, beside numbers and words that
+    carry nothing; None where it lacks one, or has none of them.
+    """
+    lexicon, nothing = lexicon_of(language), frozenset(CARRY_NOTHING[language].split())
+    found: list[str] = []
+    place, is_known = 0, False
+    while place < len(words):
+        numbers, taken = _longest(words[place:], lexicon)
+        word = words[place]
+        place += taken
+        if numbers:
+            pieces = [_piece(numbers)]
+        elif word.folded in nothing:
+            continue
+        elif word.folded.isdecimal():
+            found.append(word.folded)
+            continue
+        elif scripts_of(word.folded) & {"han", "kana"}:  # without spaces between words
+            pieces = [_piece(lexicon.exact(part)) for part in cut(word.folded, lexicon, nothing)]
+        else:
+            return None
+        found += (piece.readings[0] for piece in pieces)
+        is_known = is_known or bool(pieces)
+    return " ".join(found) if is_known else None
+
+
 def _longest(words: Sequence[Word], lexicon: Lexicon) -> tuple[tuple[int, ...], int]:
     for size in range(min(LONGEST_PHRASE, len(words)), 0, -1):
         numbers = lexicon.exact(" ".join(word.folded for word in words[:size]))

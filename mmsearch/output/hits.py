@@ -12,6 +12,7 @@ from mmsearch.output import counted, visible
 from mmsearch.output.json import to_json
 from mmsearch.output.mounts import PLACING
 from mmsearch.output.places import excerpt, place_in_file, time_span
+from mmsearch.searching.periods import Period
 from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
 
 if TYPE_CHECKING:
@@ -87,8 +88,8 @@ def notes(result: SearchResult | FileList, form: Form) -> list[str]:
 
 
 def _notes_on_words(result: SearchResult) -> list[str]:
-    """How texts were read that are in other languages or may be a name, and what may be meant by words that nothing
-    holds, each in a line.
+    """How texts were read that are in other languages or may be a name, what may be meant by words that nothing holds,
+    and a period that is named, each in a line.
     """
     told = [f"did you mean {visible(one.text)}?" for one in result.suggestions]
     for term in result.query.terms:
@@ -107,6 +108,10 @@ def _notes_on_words(result: SearchResult) -> list[str]:
             told.append(f"no word of this is known in {NAMES[read_as.language]}; it was searched as it was typed.")
         else:
             told.append(f"read as {NAMES[read_as.language]}: {visible(read_as.english[0])}")
+    if result.period is not None:
+        named = result.period
+        of_it = f"{counted(named.files, 'file')} of {Period(named.after, named.before).dates}"
+        told.append(f'--when "{visible(named.when)}" chooses by date ({of_it})')
     return told
 
 

@@ -12,15 +12,18 @@ from mmsearch.encoding.adapted import NO_ADAPTER
 from mmsearch.encoding.protocol import Encoder
 from mmsearch.errors import Invalid, NotFound, Remedy
 from mmsearch.nearest.gallery import Gallery, SpaceGallery
+from mmsearch.nearest.recent import Recent
 from mmsearch.nearest.spaces import ModelInUse, Space, model_in_use, with_adapter
 from mmsearch.nearest.vectors import StoredVectors
-from mmsearch.records import Calibration, Filters, Medium, Modality
+from mmsearch.records import Calibration, Filters, Listing, Medium, Modality
 from mmsearch.searching.calibration import own_calibration, stored_calibration
 from mmsearch.searching.fusion import Fusion
 from mmsearch.searching.options import SessionOptions
 from mmsearch.searching.query import Term
 from mmsearch.store.models import sound_models
 from mmsearch.store.protocol import Store
+
+_COUNTS_KEPT = 32
 
 
 class StateKey(NamedTuple):
@@ -62,6 +65,7 @@ class LibraryState:
         self._encoder = encoder
         self._lock = threading.Lock()
         self._calibrations: dict[str, Calibration] = {}
+        self._counts: Recent[tuple[Filters, bool], int] = Recent(_COUNTS_KEPT)
 
     @property
     def label(self) -> str:
@@ -106,6 +110,12 @@ class LibraryState:
             if fingerprint not in self._calibrations:
                 self._calibrations[fingerprint] = self._measured(store, in_use)
             return self._calibrations[fingerprint]
+
+    def count_files(self, store: Store, filters: Filters, copies: bool) -> int:
+        """How many files pass the filters, copies once or each: the store goes through all of them, once a state."""
+        model_ids = [in_use.model_id for in_use in self.models]
+        listing = Listing(by_date=False, offset=0, limit=1, copies=copies)
+        return self._counts.get((filters, copies), lambda: store.list_files(model_ids, filters, listing)[1])
 
     def _measured(self, store: Store, in_use: ModelInUse) -> Calibration:
         stored = stored_calibration(store, in_use.identity, in_use.query_bank)

@@ -327,7 +327,7 @@ def parse_extension(written: str) -> tuple[str, ...]:
 
 
 def parse_date(written: str) -> datetime:
-    """A year, month, day or ISO 8601 time, as local time; `2024` is its first moment.
+    """A year, month, day or ISO 8601 time, as local time; `2024` is its first moment, as is that of a period in words.
 
     Raises:
         Invalid: it is no date.
@@ -342,7 +342,17 @@ def parse_date(written: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise Invalid(
-            f"{written!r} is not a date; write it as 2024, 2024-05, 2024-05-31 or 2024-05-31T18:00."
-        ) from None
+        return _begin_of(written)
     return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def _begin_of(written: str) -> datetime:
+    from mmsearch.searching.periods import parse_period
+
+    try:
+        return parse_period(written).after
+    except Invalid:
+        raise Invalid(
+            f"{written!r} is not a date; write it as 2024, 2024-05, 2024-05-31 or 2024-05-31T18:00, or in words as "
+            "last week or july 2019."
+        ) from None

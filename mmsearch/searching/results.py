@@ -30,6 +30,20 @@ class Suggestion:
 
 
 @dataclass(frozen=True)
+class NamedPeriod:
+    """A period that a text of a query names: the words for it, `when`; from when (`after`) to when (`before`) it lasts;
+    how many `files` of those that pass the filters are of it; the text as it was `typed`, and `text` without the words.
+    """
+
+    when: str
+    after: datetime
+    before: datetime
+    files: int
+    typed: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Hit:
     """A file that answers a query, at its best place; docs/json.md tells each field.
 
@@ -106,7 +120,8 @@ class SearchResult:
     `offset` of them are left out; copies count once, unless each is a hit. `thresholds` holds, per modality searched,
     the score below which a hit is left out. `nearest` is the best of what was left out where nothing answers: its rank
     is 0. `suggestions` are words of the library that may be meant by some that nothing holds and no language knows;
-    what was searched is what was typed. `state` is the number of the library's state that this is the answer at, and
+    what was searched is what was typed. `period` is one that the query names, by which it does not choose. `state` is
+    the number of the library's state that this is the answer at, and
     `troubles` what was wrong with derived files that had to be done without.
     """
 
@@ -121,6 +136,7 @@ class SearchResult:
     hits: tuple[Hit, ...]
     nearest: Hit | None = None
     suggestions: tuple[Suggestion, ...] = ()
+    period: NamedPeriod | None = None
     state: int = field(default=0, compare=False, metadata={"json": None})
     troubles: tuple[str, ...] = field(default=(), compare=False, metadata={"json": None})
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import partial
 from typing import NamedTuple
 
 from mmsearch.files.hashing import place_in_shuffle
@@ -15,18 +17,19 @@ from mmsearch.searching.fusion import WORDS
 from mmsearch.searching.grouping import in_groups
 from mmsearch.searching.merging import Found, Told, score_of_moment, told_by_words
 from mmsearch.searching.moments import Scored, other_moments
+from mmsearch.searching.named_periods import named_period
 from mmsearch.searching.presence import Presence
 from mmsearch.searching.query import LARGEST_NUMBER, Query, Sort
 from mmsearch.searching.ranked_files import RankedFiles
-from mmsearch.searching.results import Hit, Moment, Suggestion
+from mmsearch.searching.results import Hit, Moment, NamedPeriod, Suggestion
 from mmsearch.searching.weighted_terms import QueryVector
 from mmsearch.searching.word_channel import WordChannel
 from mmsearch.store.protocol import Store
 
 
 class Answer(NamedTuple):
-    """The hits of a page, how many files answer in all as far as that is known, the nearest where none does, and what
-    may be meant by words that nothing holds.
+    """The hits of a page, how many files answer in all as far as that is known, the nearest where none does, what may
+    be meant by words that nothing holds, and the period that is named.
 
     `told` is what each channel says of the hits, by rank.
     """
@@ -37,6 +40,7 @@ class Answer(NamedTuple):
     thresholds: Mapping[Modality, float]
     nearest: Hit | None
     suggestions: tuple[Suggestion, ...]
+    period: NamedPeriod | None = None
     told: tuple[Told, ...] = ()
 
 
@@ -86,7 +90,8 @@ class Searcher:
         best = hits.pop() if nearest else None
         shown_hits = in_groups(_in_order(tuple(hits), query.sort), query.group)
         told = tuple(found.told for found in page)
-        return Answer(shown_hits, total, is_exact, ranked.thresholds, best, ranked.words.suggestions(), told)
+        suggestions, period = ranked.words.suggestions(), self._named_period(query)
+        return Answer(shown_hits, total, is_exact, ranked.thresholds, best, suggestions, period, told)
 
     def briefs(self, query: Query, vectors: Mapping[int, QueryVector]) -> list[FileBrief]:
         """What is counted of the files that `answer` has hits of, by rank whatever the query's sort, and not drawn.
@@ -104,6 +109,9 @@ class Searcher:
 
     def _ranked(self, query: Query, vectors: Mapping[int, QueryVector]) -> RankedFiles:
         return RankedFiles(self._state, self._store, self._presence, query, vectors, self._patient)
+
+    def _named_period(self, query: Query) -> NamedPeriod | None:
+        return named_period(query, date.today(), partial(self._state.count_files, self._store, copies=query.copies))
 
     def _moments(
         self, query: Query, ranked: RankedFiles, found: Sequence[Found], items: Sequence[FoundItem]

@@ -116,6 +116,7 @@ class Session:
             hits=answer.hits,
             nearest=answer.nearest,
             suggestions=answer.suggestions,
+            period=answer.period,
             state=state.key.number,
             troubles=state.troubles(),
         )

@@ -105,6 +105,11 @@ def _read(term: Term, number: int) -> Term:
     return replace(term, value=english[min(number, len(english) - 1)])
 
 
+def has_phrases(text: str) -> bool:
+    """Whether something in a text stands in quotation marks."""
+    return _PHRASE.search(text) is not None
+
+
 def without_quotes(text: str) -> str:
     """The text as a model is to see it: without the marks around phrases."""
     return _PHRASE.sub(lambda match: match[1], text)

@@ -20,6 +20,7 @@ def filters_of(given: Mapping[str, Any]) -> Filters:
         Invalid: one means nothing, or no time or length lies between two of them. NotFound: no city is called so.
     """
     from mmsearch.searching.details import parse_near, parse_places, parse_rating, parse_seconds, parse_words
+    from mmsearch.searching.periods import narrowed, parse_period
     from mmsearch.searching.query import parse_date, parse_extension
 
     def meant(name: str, parse: Callable[[str], Meant]) -> Meant | None:
@@ -29,6 +30,9 @@ def filters_of(given: Mapping[str, Any]) -> Filters:
     after, before = meant("after", parse_date), meant("before", parse_date)
     if after is not None and before is not None and after >= before:
         raise Invalid("No time lies between `after` and `before`; `before` is the later one.")
+    when = meant("when", parse_period)
+    if when is not None:
+        after, before = narrowed(when, after, before, ("`when`", "`after`", "`before`"))
     longer, shorter = meant("longer", parse_seconds), meant("shorter", parse_seconds)
     if longer is not None and shorter is not None and longer >= shorter:
         raise Invalid("No length lies between `longer` and `shorter`; `shorter` is the longer one.")

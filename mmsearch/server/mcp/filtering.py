@@ -11,6 +11,12 @@ BASIC = (
         "in", "texts", "Only files below these folders: absolute paths, as in `path` of hits and `roots` of status."
     ),
     Argument("ext", "texts", "Only files with these extensions: jpg, pdf."),
+    Argument(
+        "when",
+        "text",
+        "Only what was taken (else modified) in that time, in words or numbers: 2019, july 2019, 2019-07-14, "
+        "summer 2019, christmas 2018, 2015..2018, 1990s, today, last week, last summer, last 3 months, 3 weeks ago.",
+    ),
     Argument("after", "text", "Only what was taken (else modified) then or later: 2024, 2024-05, 2024-05-31."),
     Argument("before", "text", "Only what was taken (else modified) earlier."),
 )

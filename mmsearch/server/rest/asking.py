@@ -30,6 +30,10 @@ FILTERS = (
     Parameter("in", "Only files below this folder, an absolute path.", is_many=True),
     Parameter("not_in", "No files below this folder, an absolute path.", is_many=True),
     Parameter("ext", "Only files of this extension: jpg, or jpg,png.", is_many=True),
+    Parameter(
+        "when",
+        "Only what was taken (else modified) in that time: 2019, july 2019, last summer, 2015..2018, 3 weeks ago.",
+    ),
     Parameter("after", "Only what was taken (else modified) then or later: 2024, 2024-05-31."),
     Parameter("before", "Only what was taken (else modified) earlier."),
     Parameter("near", "Only photos taken within 25 km of a place, or as many as it says: Lisbon,5; 38.7,-9.1,5."),
@@ -63,6 +67,8 @@ PAGE = (
     Parameter("cursor", "The next page: the `cursor` of an answer to the same parameters."),
 )
 SEARCH = (*TERMS, *FILTERS, *PAGE)
+_NOT_OF_A_SEARCH = ("limit", "offset", "cursor")
+_TIMES = ("when", "after", "before")
 _BY_NAME = {one.name: one for one in SEARCH}
 
 
@@ -91,11 +97,11 @@ def asked_of(given: Given, uploads: Uploads, parameters: Sequence[Parameter] = S
         MmsearchError: one means nothing, or they mean nothing together. Problem: the cursor is of another search.
     """
     given = checked(given, parameters)
-    digest = _digest(given)
+    filters = filters_of(given)
+    digest = _digest(given, filters)
     cursor = Cursor.read(given["cursor"][0], digest) if "cursor" in given else None
     if cursor is not None and "offset" in given:
         raise Invalid("`cursor` says where the page begins; leave `offset` out.")
-    filters = filters_of(given)
     offset = cursor.offset if cursor else int(_number(given, "offset") or 0)
     random = _number(given, "random")
     page: dict[str, Any] = {
@@ -171,6 +177,8 @@ def _number(given: Given, name: str) -> float | None:
     return _BY_NAME[name].number(given)
 
 
-def _digest(given: Given) -> str:
-    kept = {name: list(values) for name, values in given.items() if name not in ("limit", "offset", "cursor")}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:24]
+def _digest(given: Given, filters: Filters) -> str:
+    # Yesterday is another day tomorrow: what counts is when it was.
+    kept = {name: list(values) for name, values in given.items() if name not in (*_NOT_OF_A_SEARCH, *_TIMES)}
+    times = [None if one is None else one.isoformat() for one in (filters.after, filters.before)]
+    return hashlib.sha256(json.dumps([kept, times], sort_keys=True).encode()).hexdigest()[:24]

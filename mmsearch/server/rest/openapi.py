@@ -10,7 +10,7 @@ from mmsearch.output.json import SCHEMA_VERSION
 from mmsearch.searching.duplicate_groups import DuplicateFile, DuplicateGroup, Duplicates
 from mmsearch.searching.explanations import Explanation, FoundBy, FoundWord, Heat, HeatMap
 from mmsearch.searching.facets import Facet, Facets
-from mmsearch.searching.results import FileList, Hit, ListedFile, Moment, SearchResult, Suggestion
+from mmsearch.searching.results import FileList, Hit, ListedFile, Moment, NamedPeriod, SearchResult, Suggestion
 from mmsearch.searching.stored_files import Passage, Passages, StoredFile
 from mmsearch.server.rest import archives, asking, counting, explaining, files, searching, working
 from mmsearch.server.rest.bodies import MOST_PICTURE_BYTES
@@ -71,6 +71,7 @@ def _schemas() -> dict[str, Schema]:
         "Passages": _with(schema_of(Passages, {}), _VERSION),
         "SearchResult": _with(result, {**_VERSION, **_CURSOR, **upload, "thresholds": thresholds}, ("upload",)),
         "FileList": _with(listing, {**_VERSION, **_CURSOR}),
+        "NamedPeriod": schema_of(NamedPeriod, {}),
         "Suggestion": schema_of(Suggestion, {}),
         **{one.__name__: schema_of(one, {}) for one in (Explanation, FoundBy, FoundWord, Heat, HeatMap)},
         "Explained": _with(schema_of(Explanation, {}), _VERSION),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
@@ -153,7 +154,9 @@ def digest_of(*told: Any) -> str:
 
 def _tag(mark: LibraryMark, asked: Asked) -> str:
     page = asked.limit, asked.offset
-    return tag_of(mark.library_id, mark.state, mark.model, asked.digest, *page, THUMBNAIL_VERSION)
+    # Of what a query names as a period another is told each day.
+    day = date.today().isoformat() if asked.query is not None else None
+    return tag_of(mark.library_id, mark.state, mark.model, asked.digest, *page, THUMBNAIL_VERSION, day)
 
 
 def _headers(mark: LibraryMark, asked: Asked) -> dict[str, str]:

@@ -10,7 +10,7 @@ import { Jobs } from "./jobs.js";
 import { listen } from "./live.js";
 import * as score from "./score.js";
 import { Scrubber } from "./scrubber.js";
-import { changed, compares, isArranged, order, read, request, write } from "./state.js";
+import { changed, compares, isArranged, order, read, request, weighed, write } from "./state.js";
 import * as terms from "./terms.js";
 import { fill, mark } from "./tiles.js";
 import { Viewer } from "./viewer.js";
@@ -109,7 +109,7 @@ async function answer({ quietly = false } = {}) {
   if (!compares(state) && !state.has("sort")) $("sort").value = order(state);
   $("group").value = state.get("group") ?? "";
   $("duplicates-button").setAttribute("aria-pressed", String(isDuplicates));
-  $("fresh").hidden = true;
+  for (const id of ["fresh", "period"]) $(id).hidden = true;
   document.title = [state.getAll("q").join(" + "), "mmsearch"].filter(Boolean).join(" – ");
   terms.draw(state, go);
   message(null);
@@ -176,6 +176,7 @@ function summarise(result) {
   const shownOnly = isArranged(state) && result.hits.length < result.total && `the ${isSearch ? "best" : order(state) === "date" ? "newest" : "first"} ${result.hits.length} are shown`;
   const read_as = result.query?.terms?.find((term) => term.read_as?.english?.length)?.read_as;
   say([manyFound(found(result)), shownOnly, read_as && `read as “${read_as.english[0]}”`].filter(Boolean).join("; "));
+  if (result.period) offerPeriod(result.period);
   if (result.total) return;
   if (!isSearch) {
     const none = request(state).toString() === "";
@@ -186,6 +187,15 @@ function summarise(result) {
     const near = nearest && make("p", {}, `The nearest is ${nameOf(nearest.path)}, at ${nearest.score.toFixed(2)}. `);
     message("Nothing close.", near, all, hasFilters() && button("Without filters", () => go(onlyTerms())));
   }
+}
+
+/** Offers to choose by the date that the words name, which then are no words to be found. */
+function offerPeriod({ when, after, before, files: count, typed, text }) {
+  const texts = state.getAll("q").map((one) => one.replace(typed, () => text).trim()).filter((one) => weighed(`${one} `).text.trim());
+  $("period").textContent = `Only ${when} (${counted(count, "file")})`;
+  $("period").title = `From ${after.slice(0, 10)}, before ${before.slice(0, 10)}`;
+  $("period").onclick = () => go(changed(state, { q: texts, when, min_score: null, open: null }));
+  $("period").hidden = false;
 }
 
 const hasFilters = () => [...request(state).keys()].some((name) => !["q", "not", "image", "like", "unlike", "sort", "group", "min_score"].includes(name));

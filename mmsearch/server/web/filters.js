@@ -127,7 +127,13 @@ function dates(state, months, go) {
     }, { class: "quiet twig", "aria-expanded": "false", "aria-label": `Months of ${year}` });
     return make("li", { class: "branch" }, toggle, span(state, year, total, `${year}-01-01`, `${Number(year) + 1}-01-01`, go), inner);
   });
-  return section("Date", make("div", { class: "days" }, day("after", "from"), day("before", "before")), make("ul", {}, ...items));
+  const when = make("label", {}, "when ", make("input", {
+    type: "text",
+    placeholder: "last summer",
+    value: state.get("when") ?? "",
+    change: (event) => go(changed(state, { when: event.target.value.trim() || null, open: null })),
+  }));
+  return section("Date", make("div", { class: "days" }, when, day("after", "from"), day("before", "before")), make("ul", {}, ...items));
 }
 
 function span(state, shown, count, from, before, go) {

@@ -6,7 +6,7 @@ import { changed, weighed, withWeight } from "./state.js";
 
 const STEP = 0.5;
 const LABELS = {
-  type: "kind", in: "in", not_in: "not in", ext: "ending", after: "from", before: "until", place: "place", near: "near",
+  type: "kind", in: "in", not_in: "not in", ext: "ending", when: "when", after: "from", before: "until", place: "place", near: "near",
   camera: "camera", lens: "lens", keyword: "keyword", rating: "rating", min_score: "score from", lang: "language",
 };
 
