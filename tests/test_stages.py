@@ -19,6 +19,7 @@ import toy_stage
 from conftest import Mmsearch, refused
 from interrupting import hooked
 from library_places import FOLDER, Places, rows_at, wait_until_nobody_writes
+from postgres_server import PostgresServer
 from toy_stage import write_words
 
 from mmsearch import IndexReport, IndexSettings, Library, Progress, Query, reading
@@ -26,7 +27,8 @@ from mmsearch.encoding.onnx_model import OnnxEncoder
 from mmsearch.files.crash_points import VARIABLE
 from mmsearch.indexing import stages
 from mmsearch.models.revisions import newest_revision
-from mmsearch.records import BUILTIN_MODEL, CROPS_ENDING, FloatMatrix
+from mmsearch.reading.opening import OpenFile
+from mmsearch.records import BUILTIN_MODEL, CROPS_ENDING, FloatMatrix, Part
 from mmsearch.searching.query import text_term
 
 ON = IndexSettings(stages={"ocr": ""})
@@ -300,6 +302,28 @@ def test_what_is_forgotten_leaves_no_text_behind(toy: list[str], album: Path, li
     library.forget(album / "coffee.png")
     assert rows(library, "SELECT text FROM stage_parts") == [("The harbour office opens on Monday.",)]
     assert rows(library, "SELECT count(*) FROM stages") == [(1,)]
+
+
+def test_what_is_forgotten_while_a_stage_reads_it_leaves_no_text_behind(
+    toy: list[str], album: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, read = postgres.new_database(), toy_stage.Engine.parts
+
+    def forgotten(engine: toy_stage.Engine, file: OpenFile) -> Iterator[Part]:
+        parts = list(read(engine, file))
+        if b"cat" in file.path:
+            with Library(url) as other:
+                other.forget(os.fsdecode(file.path))
+        return iter(parts)
+
+    monkeypatch.setattr(toy_stage.Engine, "parts", forgotten)
+    with Library(url) as library:
+        library.index(album)
+        library.index(settings=IndexSettings(stages={"ocr": ""}, queue=True))
+        assert toy == ["cat.png", "coffee.png"] and found(library, "train drivers") == ("coffee.png", "ocr")
+    for table in ("stages", "stage_parts", "items"):
+        lost = f"SELECT count(*) FROM {table} WHERE content_id NOT IN (SELECT content_id FROM files)"
+        assert rows_at(url, lost) == [(0,)]
 
 
 def test_what_a_stage_needs_and_lacks_hinders_nothing_else(

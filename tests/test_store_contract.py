@@ -980,6 +980,7 @@ def test_words_follow_their_files(filled: Filled, words: Words) -> None:
         store.put_details(other, Details(title="Pond"), {"text": 1})
         store.put_file(filled.file(b"/photos/three.txt"), other)
         store.remove_orphans()
+    assert store.contents_among([content_id, other]) == {other}
     assert words("whales") == set() and words("newts") == words("pond") == {b"/photos/three.txt"}
     with store.transaction():  # another root has it
         sub = store.put_root(b"/photos/three.txt", "{}")
