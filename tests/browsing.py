@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from selenium.webdriver.chrome.webdriver import WebDriver
     from selenium.webdriver.remote.webelement import WebElement
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 WIDE, PHONE = (1300, 900), (390, 844)
 Seen = TypeVar("Seen")
 

@@ -103,9 +103,11 @@ class Server:
 
 
 @contextmanager
-def running(library: Path | str, *options: str, cache: Path | None = None) -> Iterator[Server]:
+def running(
+    library: Path | str, *options: str, cache: Path | None = None, hooks: Mapping[str, str] | None = None
+) -> Iterator[Server]:
     """`mmsearch serve` of that library."""
-    environment = {**os.environ, **({"XDG_CACHE_HOME": str(cache)} if cache else {})}
+    environment = {**os.environ, **({"XDG_CACHE_HOME": str(cache)} if cache else {}), **(hooks or {})}
     process = subprocess.Popen(
         [sys.executable, "-m", "mmsearch", "serve", "--library", str(library), "--no-open", *options],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from interrupting import hooked
 from serving import Reply, Server, running
 
 from mmsearch import Library
@@ -152,7 +153,9 @@ def test_every_answer_is_right_while_another_process_changes_the_library(own: Pa
 
 
 def test_it_ends_in_good_order_while_many_wait(own: Path) -> None:
-    with ThreadPoolExecutor(CLIENTS) as threads, running(own / "library", cache=own / "cache") as server:
+    # What is in work may take longer than a person is made to wait for it.
+    hooks = hooked(own, "mmsearch.server.rest.running", "def changed(module): module._GRACE_SECONDS = 100")
+    with ThreadPoolExecutor(CLIENTS) as threads, running(own / "library", cache=own / "cache", hooks=hooks) as server:
 
         def ask(number: int) -> Counter[int]:
             seen: Counter[int] = Counter()
