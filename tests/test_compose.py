@@ -50,6 +50,19 @@ def test_every_service_knows_the_same_database_and_the_same_photos(told: Any) ->
     assert {"postgres", "serve"} <= set(installed[1].split(","))
 
 
+def test_nobody_is_started_or_killed_too_soon_or_called_unwell(told: Any) -> None:
+    from mmsearch.indexing.work import GRACE_SECONDS
+
+    services = told["services"]
+    # The image makes its database with a server that has only a socket, and then starts another one.
+    assert services["db"]["healthcheck"]["test"][:3] == ["CMD", "pg_isready", "--host"]
+    # The image's own check asks the page, which these two do not have.
+    assert all(services[name]["healthcheck"] == {"disable": True} for name in ("walk", "work"))
+    assert "healthcheck" not in services["serve"]
+    # Ten seconds, where nothing is said, are less than a worker takes for what it is at.
+    assert int(services["work"]["stop_grace_period"].removesuffix("s")) > GRACE_SECONDS
+
+
 @pytest.mark.slow
 def test_its_services_walk_work_and_serve(told: Any, postgres: PostgresServer, tmp_path: Path) -> None:
     url, port = postgres.new_database(), free_port()

@@ -78,7 +78,12 @@ def test_pods_know_one_library_by_a_password_that_is_a_secret_and_see_the_same_f
         assert mounted["/photos"]["readOnly"] and {one["name"] for one in spec["volumes"]} == {
             one["name"] for one in container["volumeMounts"]
         }
+        # What a namespace of the level "restricted" asks for, and nothing that is written but in volumes.
         assert spec["securityContext"]["runAsNonRoot"]
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        held = container["securityContext"]
+        assert held["capabilities"] == {"drop": ["ALL"]} and held["allowPrivilegeEscalation"] is False
+        assert held["readOnlyRootFilesystem"] and {"/data", "/tmp"} <= mounted.keys()
     (service,) = (one for one in manifests if one["kind"] == "Service")
     assert service["spec"]["selector"] in [
         one["spec"]["template"]["metadata"]["labels"] for one in manifests if one["kind"] == "Deployment"
