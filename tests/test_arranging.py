@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from terminal import printed_on_a_terminal, seen
 
 from mmsearch import Filters, Library, Query, Scan, Term
+from mmsearch.output.table import print_table
 
 EVERYTHING = Query((Term("text", "a cup of coffee"),), min_score=0, limit=50)
 DAYS = {"north/red.png": 1, "north/blue.png": 2, "south/green.png": 1, "south/deep/grey.png": 3, "note.txt": 2}
@@ -95,6 +97,14 @@ def test_hits_are_ordered_by_their_cosine(mmsearch: Mmsearch, indexed: Path) -> 
     assert [hit["rank"] for hit in done.json["hits"]] != sorted(hit["rank"] for hit in done.json["hits"])
     _, printed = printed_on_a_terminal("search", "a cup of coffee", "--sort", "similarity", library=indexed)
     assert seen(printed).line(0).split() == ["#", "score", "similarity", "file"]
+
+
+def test_a_cosine_of_nearly_nothing_is_no_negative_nought(travels: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Library(travels / "library") as library:
+        result = library.search(replace(EVERYTHING, sort="similarity", limit=1))
+    print_table(replace(result, hits=(replace(result.hits[0], similarity=-0.001),)), verbose=True, with_moments=False)
+    shown = capsys.readouterr().out
+    assert "similarity 0.00" in shown and "-0.00" not in shown
 
 
 def test_groups_stand_where_their_best_hits_do(travels: Path) -> None:

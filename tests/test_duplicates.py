@@ -261,6 +261,8 @@ def test_all_lists_on_a_terminal_name_files_as_a_person_there_would(album: Path,
         lines = [line for line in seen(printed).text().splitlines() if "cat.jpg" in line]
         assert code == 0 and lines, printed
         assert all("~/album/cat.jpg" in line and str(album) not in line for line in lines), lines
+    _, printed = printed_on_a_terminal("search", "xyzzy qwrtz", library=Path(library.folder), environment=at_home)
+    assert "nothing close; the nearest is ~/album/" in seen(printed).text()
 
 
 def test_the_same_thing_in_another_colour_is_another_picture(photos: Path) -> None:

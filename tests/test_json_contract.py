@@ -190,7 +190,8 @@ def test_the_report_of_index_has_these_fields(mmsearch: Mmsearch, home: Path) ->
         "problems": [], "incomplete": [], "thinned": [], "offline": [], "unsettled": [], "absent": [], "unreached": [],
         "rebuilt": [],
         "encoded": 0, "searched": "mmsearch-mini@3", "switched": False, "newer": None, "catching_up": None,
-        "lacking": 0, "hindered": None, "details_read": 0, "queued": 0, "stages": [], "sound": [],
+        "lacking": 0, "hindered": None, "details_read": 0, "queued": 0, "pictured": 0,
+        "stages": [], "sound": [],
     }  # fmt: skip
 
 

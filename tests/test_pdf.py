@@ -60,6 +60,24 @@ def test_words_and_scans_of_a_pdf_are_found_on_their_pages(
     assert (hit["page"], hit["source"], hit["region"], hit["snippet"]) == (5, "page", None, None)
 
 
+def test_who_indexes_scans_is_told_once_what_reads_them(tmp_path: Path, cat: Path, command: Mmsearch) -> None:
+    folder, library = tmp_path / "papers", tmp_path / "library"
+    folder.mkdir()
+    pdf(folder / "scan.pdf", Page(photo=cat))
+    pdf(folder / "long scan.pdf", *[Page(photo=cat, place=(0, 0, 612, 792 - 9 * page)) for page in range(18)])
+    pdf(
+        folder / "long report.pdf",
+        *[Page(photo=cat, place=(0, 0, 612, 792 - 9 * page)) for page in range(17)],
+        SENTENCES,
+    )
+    pdf(folder / "book.pdf", SENTENCES)
+    told = command("index", folder, library=library)
+    assert "mmsearch: 2 documents hold pictures and no words (scans?); `mmsearch index --ocr` reads" in told.err
+    assert command("index", library=library).err == ""
+    pdf(folder / "another.pdf", Page(photo=cat, place=(0, 0, 300, 300)))
+    assert "mmsearch: 1 document holds pictures and no words (scans?)" in command("index", library=library).err
+
+
 def test_a_page_is_drawn_where_it_is_mostly_a_picture_or_has_few_words(tmp_path: Path, cat: Path) -> None:
     path = pdf(
         tmp_path / "a.pdf",

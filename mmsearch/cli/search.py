@@ -165,7 +165,7 @@ def _show(library: Library | Client, result: SearchResult | FileList, options: S
         output.say(note)
     found = any(hit.available or form not in (Form.PATHS, Form.NULL) for hit in result.hits)
     if not found and form in (Form.TABLE, Form.LINES):
-        output.say(hits.nothing_found(result))
+        output.say(hits.nothing_found(result, form))
     if options.contact_sheet is not None and result.hits:
         _write_contact_sheet(result, options.contact_sheet, draw)
     if options.open_best and result.hits:

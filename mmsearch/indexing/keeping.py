@@ -35,6 +35,8 @@ class Keeper:
         self.new_contents: Counter[int] = Counter()
         self.sniffed: Counter[int] = Counter()
         self.sniffed_in: Counter[bytes] = Counter()
+        # Documents in which no word was found so far.
+        self._wordless: set[bytes] = set()
 
     def keep(self, outcome: Outcome) -> None:
         """Stores what became of a file, or of some of its parts, and counts it."""
@@ -83,7 +85,9 @@ class Keeper:
             report.thinned.append(Thinned(path, outcome.left_out))
         if is_same or outcome.reader is not None:
             report.unchanged += 1
-        elif outcome.is_whole:
+            return
+        self._look_for_words(outcome)
+        if outcome.is_whole:
             self._count(outcome, content_id, held)
             if outcome.content is not None and outcome.content.facts.note:
                 report.incomplete.append(Incomplete(path, outcome.content.facts.note))
@@ -109,6 +113,18 @@ class Keeper:
             report.moved += 1
         else:
             report.added += 1
+
+    def _look_for_words(self, outcome: Outcome) -> None:
+        """Counts documents of pictures alone, of which what is written there may be read by a stage."""
+        path, content = outcome.candidate.file.path, outcome.content
+        if content is None or content.medium != "document":
+            return
+        if outcome.first == 0:
+            self._wordless.add(path)
+        if any(item.modality == "text" for item in outcome.items):
+            self._wordless.discard(path)
+        if outcome.is_whole and outcome.items and path in self._wordless:
+            self._report.pictured += 1
 
     def _keep_failure(self, outcome: Outcome, reason: str) -> None:
         """What others have encoded stays found by them, whatever this model or these limits make of it."""

@@ -82,13 +82,14 @@ class IndexReport:
     suddenly empty and were left as they are; `absent` tells of roots that have lost so much that their lost files stay
     until `prune`. `unsettled` are files that were left to a later run, as something wrote to them a moment before.
     `unreached` tells of roots that went away while their files were read, and how many of these were left to the next
-    run. `queued` are files that were left to workers; copies of what was known are counted as `added` then. `resumed`
-    tells that the run before was cut off, `stopped` that this one was asked to stop. `rebuilt` says what was wrong with
-    derived files that had to be made again. `stages` are what the library's stages did after the vectors. `searched` is
-    the model that searches use after the run, and `lacking` how many files it has not encoded; `newer` is the newest
-    revision of the built-in model where searches use an older one and wait for no model. `switched` tells that it was
-    another one before. `catching_up` is what was done for a model that they wait for, `sound` what was done for each
-    model of sound, and `hindered` why nothing was, `remedy` what helps.
+    run. `queued` are files that were left to workers; copies of what was known are counted as `added` then. `pictured`
+    are documents that were read in this run and hold pictures and no words. `resumed` tells that the run before was cut
+    off, `stopped` that this one was asked to stop. `rebuilt` says what was wrong with derived files that had to be made
+    again. `stages` are what the library's stages did after the vectors. `searched` is the model that searches use after
+    the run, and `lacking` how many files it has not encoded; `newer` is the newest revision of the built-in model where
+    searches use an older one and wait for no model. `switched` tells that it was another one before. `catching_up` is
+    what was done for a model that they wait for, `sound` what was done for each model of sound, and `hindered` why
+    nothing was, `remedy` what helps.
     """
 
     library: str = ""
@@ -104,6 +105,7 @@ class IndexReport:
     others: int = 0
     details_read: int = 0
     queued: int = 0
+    pictured: int = 0
     unread: Counter[str] = field(default_factory=Counter)
     closed_archives: set[str] = field(default_factory=set, metadata={"json": None})
     remote_archives: set[str] = field(default_factory=set, metadata={"json": None})

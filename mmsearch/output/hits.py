@@ -11,11 +11,13 @@ from mmsearch.language import NAMES
 from mmsearch.output import counted, visible
 from mmsearch.output.json import to_json
 from mmsearch.output.mounts import PLACING
-from mmsearch.output.places import excerpt, place_in_file, time_span
+from mmsearch.output.places import Viewpoint, excerpt, place_in_file, time_span
 from mmsearch.searching.periods import Period
 from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mmsearch.output.beside import Preview
 
 _SNIPPET_CHARACTERS = 160
@@ -131,27 +133,28 @@ def _notes_on_presence(result: SearchResult | FileList, form: Form) -> list[str]
     return [f"{what} not there now (a drive that is away?){left_out}; {helps}"]
 
 
-def nothing_found(result: SearchResult | FileList) -> str:
+def nothing_found(result: SearchResult | FileList, form: Form) -> str:
     """A sentence for a person whose query has no hits."""
     if result.total:
         return f"nothing found from there on; there {'is' if result.total == 1 else 'are'} only {result.total:,}."
     if isinstance(result, FileList) or result.nearest is None:
         return "nothing found."
     near = result.nearest
+    place = _place(near, Viewpoint().shown if form is Form.TABLE else visible)
     if result.query.min_score is not None:
-        return f"nothing found with that score; the nearest is {_place(near)} ({near.score:.2f})."
-    return f"nothing close; the nearest is {_place(near)} ({near.score:.2f}). --min-score 0 shows all."
+        return f"nothing found with that score; the nearest is {place} ({near.score:.2f})."
+    return f"nothing close; the nearest is {place} ({near.score:.2f}). --min-score 0 shows all."
 
 
 def _line(hit: Hit | ListedFile) -> str:
-    shown = [hit.type, _place(hit)]
+    shown = [hit.type, _place(hit, visible)]
     if isinstance(hit, Hit):
         return "\t".join([f"{hit.score:.2f}", *shown, _snippet(hit)]).rstrip()
     return "\t".join([hit.moment[:10], *shown])
 
 
-def _place(hit: Hit | ListedFile) -> str:
-    return visible(hit.path) + place_in_file(hit) + ("" if hit.available else " (not there now)")
+def _place(hit: Hit | ListedFile, shown: Callable[[str], str]) -> str:
+    return shown(hit.path) + place_in_file(hit) + ("" if hit.available else " (not there now)")
 
 
 def _snippet(hit: Hit) -> str:

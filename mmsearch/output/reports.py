@@ -149,6 +149,9 @@ def notes(report: IndexReport, worded: Worded) -> list[str]:
     if report.unread:
         kinds = unread_said(report.unread, report.closed_archives, worded, report.remote_archives)
         said.append(f"not read: {kinds}")
+    if report.pictured and not report.stopped and not any(stage.stage == "ocr" for stage in report.stages):
+        documents = counted(report.pictured, "document holds", "documents hold")
+        said.append(f"{documents} pictures and no words (scans?); `mmsearch index --ocr` reads what is written there")
     if report.failing:
         said.append(f"{report.failing:,} could not be read before and have not changed; --retry reads them again")
     if len(noted) > _SHOWN_FAILURES:

@@ -89,9 +89,14 @@ def _measures(hit: Hit | ListedFile, columns: Sequence[str]) -> Iterator[Text]:
             score = hit.score
             yield Text(f"{score:5.2f}", style=next(colour for least, colour in _COLOURS if score >= least))
         elif name == _SIMILARITY and isinstance(hit, Hit):
-            yield Text(f"{hit.similarity:{len(_SIMILARITY)}.2f}")
+            yield Text(f"{_cosine(hit):>{len(_SIMILARITY)}}")
         else:
             yield Text(hit.moment[:10])
+
+
+def _cosine(hit: Hit) -> str:
+    """Its similarity, and no negative nought."""
+    return f"{round(hit.similarity, 2) + 0.0:.2f}"
 
 
 def shortened(text: str, width: int) -> str:
@@ -121,7 +126,7 @@ def _details(hit: Hit | ListedFile, columns: Sequence[str], place: Viewpoint, ro
         f"{hit.width}×{hit.height}" if hit.width is not None else hit.type,
         *([] if _DATE in columns else [hit.moment[:10]]),
         f"{hit.bytes:,} bytes",
-        *([f"similarity {hit.similarity:.2f}"] if isinstance(hit, Hit) else []),
+        *([f"similarity {_cosine(hit)}"] if isinstance(hit, Hit) else []),
     ]
     snippet = excerpt(hit, room) if isinstance(hit, Hit) else ""
     copies = [f"copy: {place.shown(copy)}" for copy in hit.copies]
