@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from itertools import count, islice
 
 from mmsearch.errors import Invalid
@@ -53,22 +54,22 @@ _AGAIN = _one_of("day", "week", "weekend", "month", "year", *_MONTH, *_SEASON, *
 _COUNTED = rf"(?P<count>\d{{1,4}}|{_one_of(*_NUMBER)})"
 _YEAR = rf"(?:,? (?:of |in )?(?P<year>\d{{4}}|(?:last|this) year|(?:\d{{1,4}}|{_one_of(*_NUMBER)}) years? ago))?"
 
-_BETWEEN = re.compile(
+_BETWEEN = (
     r"between (?P<from>.+) and (?P<to>.+)|"
     r"(?P<first>.+?)(?:\s*(?:\.\.+|…|–|—)\s*|\s+(?:to|till|until|through|-)\s+|(?<=^\d{4})-(?=\d{4}$))(?P<last>.+)"
 )
-_NUMBERS = re.compile(r"(?P<year>\d{4})(?:-(?P<month>\d{1,2})(?:-(?P<day>\d{1,2}))?)?")
-_DECADE = re.compile(r"(?P<century>\d\d)?(?P<decade>\d)0'?s")
-_DAY_OF_MONTH = re.compile(
+_NUMBERS = r"(?P<year>\d{4})(?:-(?P<month>\d{1,2})(?:-(?P<day>\d{1,2}))?)?"
+_DECADE = r"(?P<century>\d\d)?(?P<decade>\d)0'?s"
+_DAY_OF_MONTH = (
     rf"(?:(?P<day>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?P<of_month>{_one_of(*_MONTH)})|"
     rf"(?P<month>{_one_of(*_MONTH)}) (?P<day_of>\d{{1,2}})(?:st|nd|rd|th)?){_YEAR}"
 )
-_OF_A_YEAR = re.compile(rf"(?P<name>{_OF_YEARS}){_YEAR}")
+_OF_A_YEAR = rf"(?P<name>{_OF_YEARS}){_YEAR}"
 # 2019年の夏
-_YEAR_BEFORE = re.compile(rf"(?P<year>\d{{4}})(?: year)? (?P<name>{_OF_YEARS})")
-_AGO = re.compile(rf"{_COUNTED} (?P<name>{_AGAIN})s? ago")
-_SINCE = re.compile(rf"(?:last|past|previous) {_COUNTED} (?P<unit>day|week|month|year)s?")
-_WHICH = re.compile(rf"(?P<which>last|past|previous|this|current) (?P<name>{_AGAIN})")
+_YEAR_BEFORE = rf"(?P<year>\d{{4}})(?: year)? (?P<name>{_OF_YEARS})"
+_AGO = rf"{_COUNTED} (?P<name>{_AGAIN})s? ago"
+_SINCE = rf"(?:last|past|previous) {_COUNTED} (?P<unit>day|week|month|year)s?"
+_WHICH = rf"(?P<which>last|past|previous|this|current) (?P<name>{_AGAIN})"
 # Of a query that only mentions July, or winter, nobody knows that a date is meant.
 _SAYS_WHEN = re.compile(r"\d{4}|\b(?:last|past|previous|this|current|ago|today|yesterday)\b")
 _MOST_WORDS = 6
@@ -181,18 +182,18 @@ def _days_in_other_words(written: str, today: date) -> Days | None:
 
 
 def _in_english(written: str, languages: Iterable[str | None]) -> Iterator[str]:
-    """What a text says in English that is in one of some languages.
+    """What a text says in English that is in one of some languages; without any nothing of them is loaded.
 
     Feasts that lie on other days there are left out: a new year may be its eve, and there is more than one calendar.
     """
-    from mmsearch.language import phrase_in_english
-
     for language in languages:
+        from mmsearch.language import phrase_in_english
+
         english = None if language is None else phrase_in_english(written, language)
         others = ("new year", "christmas", "easter") if language in _OTHER_CALENDARS else ("new year",)
         if english is None or any(feast in english for feast in others):
             continue
-        if not _NUMBERS.fullmatch(_without_leading(english)):  # of 2019 is what somebody mistyped
+        if not re.fullmatch(_NUMBERS, _without_leading(english)):  # of 2019 is what somebody mistyped
             yield english
 
 
@@ -204,7 +205,7 @@ def _days(written: str, today: date) -> Days | None:
     """The days of the period that a text in English names; None where it names none that a calendar has."""
     text = _without_leading(" ".join(written.casefold().replace("’", "'").split()))
     try:
-        between = _BETWEEN.fullmatch(text)
+        between = re.fullmatch(_BETWEEN, text)
         if between is not None:
             first = _one_period(_without_leading(between["from"] or between["first"]), today)
             last = _one_period(_without_leading(between["to"] or between["last"]), today)
@@ -215,7 +216,7 @@ def _days(written: str, today: date) -> Days | None:
 
 
 def _one_period(text: str, today: date) -> Days | None:
-    for pattern, meant in _MEANT:
+    for pattern, meant in _meant():
         match = pattern.fullmatch(text)
         if match is not None:
             return meant(match, today)
@@ -276,18 +277,25 @@ def _of_which(match: re.Match[str], today: date) -> Days | None:
     return _ended(match["name"], 1, today)
 
 
-_MEANT: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], date], Days | None]], ...] = (
+Meant = Callable[[re.Match[str], date], Days | None]
+_MEANT: tuple[tuple[str, Meant], ...] = (
     (_NUMBERS, _of_numbers),
     (_DECADE, _of_decade),
-    (re.compile("today|yesterday"), _of_word),
+    ("today|yesterday", _of_word),
     (_DAY_OF_MONTH, _of_day_of_month),
     (_OF_A_YEAR, _of_a_year),
     (_YEAR_BEFORE, _of_a_year),
-    (re.compile(_one_of(*_WEEKDAY)), _of_weekday),
+    (_one_of(*_WEEKDAY), _of_weekday),
     (_AGO, _of_ago),
     (_SINCE, _of_since),
     (_WHICH, _of_which),
 )
+
+
+@cache
+def _meant() -> tuple[tuple[re.Pattern[str], Meant], ...]:
+    """The patterns, which take milliseconds to be made: most queries name no period."""
+    return tuple((re.compile(pattern), meant) for pattern, meant in _MEANT)
 
 
 def _number(written: str) -> int:
