@@ -203,11 +203,18 @@ def test_a_search_finds_more_than_it_looks_at_first(url: str, tmp_path: Path) ->
 def test_a_run_of_index_has_the_server_make_its_graphs(
     url: str, photos: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mmsearch.store.postgres.graphs.LEAST_ITEMS", 10)
+    def graphs() -> list[str]:
+        names = postgres.run("SELECT indexrelname FROM pg_stat_user_indexes", postgres.name_of(url))
+        return [name for (name,) in names if name.endswith("_graph")]
+
     with Library(url) as team:
         team.index([photos])
-        graphs = postgres.run("SELECT indexrelname FROM pg_stat_user_indexes", postgres.name_of(url))
-        assert [name for (name,) in graphs if name.endswith("_graph")] == ["vectors_1_image_graph"]
+        monkeypatch.setattr("mmsearch.store.postgres.graphs.LEAST_ITEMS", 10)
+        stopped = IndexSettings()
+        stopped.stop.set()
+        assert team.index(settings=stopped).stopped and graphs() == []  # who stops it waits for its end
+        team.index()
+        assert graphs() == ["vectors_1_image_graph"]
         exact = [hit.path for hit in team.search(QUERIES[0], scan="exact").hits]
         assert [hit.path for hit in team.search(QUERIES[0]).hits] == exact
 

@@ -172,14 +172,14 @@ class IndexRun:
             report = self._with_each(store, models, partial(self._encode, store, reader, roots))
         report.problems += [WalkProblem(path, _UNREAD_KIND) for path in unread]
         report.switched = switch_if_caught_up(store) is not None
-        searched = searched_model(store)
-        if searched is not None:
+        if (searched := searched_model(store)) is not None:
             report.searched = searched.identity.label
             report.lacking = len(files_to_encode(store, searched.id))
             if self._request.model is None:
                 report.newer = _newer_revision(store, searched)
         store.settle_words()
-        self._place.tidy(store)
+        if not report.stopped:  # it may take long, and whoever stops a run waits for its end
+            self._place.tidy(store)
         return report
 
     def _check_stop(self) -> None:
