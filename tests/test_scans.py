@@ -28,9 +28,11 @@ REDUCED, MASK = {254: 1}, {254: 4}
 FIRST = Locator(page=1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def photos() -> list[Image.Image]:
-    """A cat, a rocket and a cup of coffee, of one size."""
+    """A cat, a rocket and a cup of coffee, of one size; not those of another test, as a picture that was saved as PNG
+    cannot be saved as TIFF.
+    """
     found = [Image.open(PHOTOS / name).convert("RGB").resize((300, 200)) for name in NAMES]
     for photo in found:
         photo.info.clear()
