@@ -207,7 +207,7 @@ def test_a_photo_in_the_folder_and_in_an_archive_is_one_content(folder: Path, li
     assert (report.added, report.moved) in ((3, 0), (2, 1))
     assert library.status().counts.contents == 2
     hit = the_photo(library)
-    assert {hit.path, *hit.copies} == {f"{folder}/a.jpg", f"{folder}/old.zip!b.jpg"}
+    assert (hit.path, hit.copies) == (f"{folder}/a.jpg", (f"{folder}/old.zip!b.jpg",))
     groups = library.duplicates()
     assert [sorted(file.path for file in group.files) for group in groups.groups] == [
         [f"{folder}/a.jpg", f"{folder}/old.zip!b.jpg"]
@@ -218,6 +218,22 @@ def test_a_photo_in_the_folder_and_in_an_archive_is_one_content(folder: Path, li
     moved = library.index()
     assert (moved.added, moved.moved, moved.removed) == (0, 2, 0)
     assert names(library, folder) == ["a.jpg", "kept/older.zip!b.jpg", "kept/older.zip!notes/tax.txt"]
+
+
+def test_a_file_that_other_programs_can_open_stands_for_its_copy_in_an_archive(folder: Path, library: Library) -> None:
+    photo = jpeg("navy")
+    (folder / "z.jpg").write_bytes(photo)
+    pack(folder / "old.zip", {"b.jpg": photo})
+    os.utime(folder / "z.jpg", (2_000_000_000, 2_000_000_000))  # newer, with a name that comes last
+    library.index([folder], rules=ARCHIVES)
+    shown, packed = f"{folder}/z.jpg", f"{folder}/old.zip!b.jpg"
+    for hit in (the_photo(library), library.list_files(Filters("image")).hits[0]):
+        assert (hit.path, hit.copies) == (shown, (packed,))
+    (group,) = library.duplicates().groups
+    assert [(one.path, one.keep) for one in group.files] == [(shown, True), (packed, False)]
+    assert group.why == "in no archive"
+    (folder / "z.jpg").unlink()
+    assert the_photo(library).path == packed
 
 
 def test_what_an_archive_held_goes_with_it(folder: Path, library: Library) -> None:

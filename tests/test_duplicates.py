@@ -78,6 +78,20 @@ ALL = [
 ]
 
 
+@pytest.mark.parametrize("copy", ["copy-of-cat.jpg", "cat copy.jpg", "cat - Kopie.jpg", "cat (2).jpg", "Copy.jpg"])
+def test_a_file_that_is_called_a_copy_is_not_the_one_to_keep(
+    photos: Path, tmp_path: Path, library: Library, copy: str
+) -> None:
+    folder = tmp_path / "home"
+    (folder / "a folder of photographs").mkdir(parents=True)
+    for name in (copy, "a folder of photographs/the cat of a copyist.jpg"):
+        shutil.copy(photos / "photos" / "cat.png", folder / name)
+        os.utime(folder / name, (1, 1))
+    library.index([folder])
+    (group,) = library.duplicates().groups
+    assert (group.why, os.path.basename(group.files[0].path)) == ("not called a copy", "the cat of a copyist.jpg")
+
+
 def test_three_classes_are_told_apart_and_one_file_of_each_is_to_be_kept(album: Path, library: Library) -> None:
     library.index([album])
     found = library.duplicates()

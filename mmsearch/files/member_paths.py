@@ -36,6 +36,11 @@ def splits(path: bytes) -> Iterator[tuple[bytes, bytes]]:
             yield path[: match.end() - 1], member if _SEP == b"/" else member.replace(_SEP, b"/")
 
 
+def is_member_path(path: bytes) -> bool:
+    """Whether the path may be that of something in an archive."""
+    return next(splits(path), None) is not None
+
+
 def member_path(archive: bytes, member: bytes) -> bytes:
     """The path of what lies in an archive under that name, with slashes between folders."""
     return archive + _MARK + (member if _SEP == b"/" else member.replace(b"/", _SEP))

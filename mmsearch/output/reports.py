@@ -153,7 +153,8 @@ def notes(report: IndexReport, worded: Worded) -> list[str]:
         documents = counted(report.pictured, "document holds", "documents hold")
         said.append(f"{documents} pictures and no words (scans?); `mmsearch index --ocr` reads what is written there")
     if report.failing:
-        said.append(f"{report.failing:,} could not be read before and have not changed; --retry reads them again")
+        failing = f"{report.failing:,} could not be read before and have not changed"
+        said.append(f"{failing}; `mmsearch index --retry` reads them again")
     if len(noted) > _SHOWN_FAILURES:
         said.append(f"skipped {len(noted) - _SHOWN_FAILURES:,} more; `mmsearch status --failed` lists them")
     return said

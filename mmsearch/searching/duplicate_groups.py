@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+from mmsearch.files.member_paths import is_member_path
 from mmsearch.files.paths import extension_of
 from mmsearch.files.times import in_utc
 from mmsearch.records import Filters, FoundItem
@@ -117,6 +119,8 @@ class _Reason(NamedTuple):
     words: Callable[[Member], str]
 
 
+# copy-of-cat.jpg, cat copy.jpg, cat - Kopie.jpg, cat (2).jpg
+_COPY = re.compile(rb"(?i)(?<![a-z])(?:copy|copie|copia|kopie|kopia)(?![a-z])|\(\d+\)(?=\.|$)")
 _BY_FORMAT = ("plain text", "which is more than plain text", "a format to write on in")
 
 
@@ -140,13 +144,15 @@ _WRITTEN = _Reason(
 )
 _NEWEST = _Reason(lambda one: one.item.mtime_ns, lambda one: "the newest")
 _OLDEST = _Reason(lambda one: -one.item.mtime_ns, lambda one: "the oldest")
+_LOOSE = _Reason(lambda one: not is_member_path(one.item.path), lambda one: "in no archive")
+_NO_COPY = _Reason(lambda one: not _COPY.search(os.path.basename(one.item.path)), lambda one: "not called a copy")
 _FIRST = _Reason(
     lambda one: (-len(one.item.path), _negated(os.fsdecode(one.item.path))), lambda one: "the shortest path"
 )
 _REASONS: Mapping[DuplicateClass, Sequence[_Reason]] = {
-    "bytes": (_THERE, _OLDEST, _FIRST),
-    "picture": (_THERE, _LARGEST, _TELLS, _LEAST_PACKED, _OLDEST, _FIRST),
-    "text": (_THERE, _WRITTEN, _NEWEST, _FIRST),
+    "bytes": (_THERE, _LOOSE, _OLDEST, _NO_COPY, _FIRST),
+    "picture": (_THERE, _LARGEST, _TELLS, _LEAST_PACKED, _LOOSE, _OLDEST, _NO_COPY, _FIRST),
+    "text": (_THERE, _WRITTEN, _NEWEST, _LOOSE, _NO_COPY, _FIRST),
     "shots": (_THERE, _RATED, _LARGEST, _FIRST_TAKEN, _OLDEST, _FIRST),
 }
 

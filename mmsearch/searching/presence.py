@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from mmsearch.files.archives import status_at
+from mmsearch.files.member_paths import is_member_path
 from mmsearch.files.paths import is_below
 from mmsearch.files.remote_paths import is_remote
 
@@ -54,17 +55,21 @@ class Presence:
         return found
 
     def shown(self, files: Iterable[tuple[bytes, Sequence[bytes]]]) -> list[Shown]:
-        """Of each path and its copies the one to be shown: a copy that is there stands for a file that is not.
+        """Of each path and its copies the one to be shown: a copy that is there stands for a file that is not, and one
+        that other programs can open for one in an archive.
 
         What lies behind a URL is taken to be there, as it was when it was indexed.
         """
         files = list(files)
         there = self.look(path for path, _ in files)
-        there |= self.look(copy for path, copies in files if there[path] is None for copy in copies)
+        there |= self.look(
+            copy for path, copies in files if there[path] is None or is_member_path(path) for copy in copies
+        )
         found: list[Shown] = []
         for path, copies in files:
             paths = [path, *copies]
-            shown = next((one for one in paths if there.get(one) is not None), None)
+            present = [one for one in paths if there.get(one) is not None]
+            shown = next((one for one in present if not is_member_path(one)), next(iter(present), None))
             if shown is None:
                 shown = next((one for one in paths if is_remote(one)), path)
             is_there = there[shown] is not None or is_remote(shown)
