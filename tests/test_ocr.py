@@ -97,6 +97,11 @@ def test_fewer_than_three_letters_are_nothing(tmp_path: Path, engine: object) ->
     assert read_in(written(tmp_path / "two.png", "42"), engine) == []
 
 
+def test_one_digit_again_and_again_is_a_pattern(tmp_path: Path, engine: object) -> None:
+    assert read_in(written(tmp_path / "pattern.png", "55555 55555\n55555"), engine) == []
+    assert read_in(written(tmp_path / "number.png", "55555 55556"), engine)
+
+
 @pytest.mark.slow
 def test_nothing_is_fetched(home: Path, tmp_path: Path) -> None:
     from test_network import HOOK

@@ -37,7 +37,7 @@ _LOOK_SIDE = 640
 _READ_SIDE = 1_280
 # Scripts that the models do not know, and patterns that are no text, come with less than this.
 _CONFIDENCE = 0.8
-# Fewer letters and digits in a picture are nothing to be found by.
+# Fewer letters and digits in a picture are nothing to be found by; of one alone, again and again, patterns are read.
 _FEWEST_LETTERS = 3
 _THREADS = 2
 # A page with so many letters has been read; the picture of it would be read again.
@@ -103,7 +103,8 @@ class _Ocr:
                 continue
             lines = self.lines(part.payload)
             text = in_reading_order(lines)
-            if len(_LETTER.findall(text)) >= _FEWEST_LETTERS:
+            letters = _LETTER.findall(text)
+            if len(letters) >= _FEWEST_LETTERS and len(set(letters)) > 1:
                 place = Locator(page=page, region=_around(lines, part.payload), part_name=part.locator.part_name)
                 yield Part("text", text, place, STAGE.source)
 
