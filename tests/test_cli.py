@@ -185,7 +185,9 @@ def test_an_empty_folder_is_code_1_and_a_sentence(mmsearch: Mmsearch, tmp_path: 
 def test_nothing_found_is_code_1(mmsearch: Mmsearch, indexed: Path) -> None:
     done = mmsearch("search", "a cat", "--ext", "xyz", library=indexed)
     assert (done.code, done.out) == (1, "")
-    assert "nothing found" in done.err
+    assert done.err == "mmsearch: nothing found: no file passes the filters.\n"
+    phrase = mmsearch("search", '"no such words"', "--ext", "md", library=indexed)
+    assert (phrase.code, phrase.err) == (1, "mmsearch: nothing found.\n")
 
 
 def test_a_query_image_that_is_broken(mmsearch: Mmsearch, indexed: Path, tmp_path: Path) -> None:

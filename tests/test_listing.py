@@ -227,7 +227,7 @@ def test_there_is_no_other_order(listed: Path) -> None:
 
 def test_nothing_passes(mmsearch: Mmsearch, listed: Path) -> None:
     done = mmsearch("search", "--before", "1990", library=listed)
-    assert (done.code, done.err) == (1, "mmsearch: nothing found.\n")
+    assert (done.code, done.err) == (1, "mmsearch: nothing found: no file passes the filters.\n")
 
 
 def test_there_is_no_list_of_an_empty_library(tmp_path: Path) -> None:
