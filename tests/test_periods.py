@@ -25,6 +25,11 @@ DAY = timedelta(days=1)
         ("2019-07", "2019-07"),
         ("2019-7-4", "2019-07-04"),
         ("2020-02-29", "2020-02-29"),
+        ("2019/07", "2019-07"),
+        ("2019/7/4", "2019-07-04"),
+        ("4.7.2019", "2019-07-04"),
+        ("07.2019", "2019-07"),
+        ("1.3.2019 to 31.3.2019", "2019-03"),
         ("July 2019", "2019-07"),
         ("sept 2019", "2019-09"),
         ("2019 july", "2019-07"),
@@ -108,7 +113,8 @@ def test_last_summer_is_over_and_this_one_need_not_be() -> None:
 @pytest.mark.parametrize(
     "written",
     ["", " ", "soon", "2019-13", "31 june 2019", "32 july", "9999", "0000", "last", "the", "2015..",
-     "..2018", "9999 years ago", "0 days ago", "last 0 weeks", "sunday 2019", "this ago", "x" * 999],
+     "..2018", "9999 years ago", "0 days ago", "last 0 weeks", "sunday 2019",
+     "07/14/2019", "14/7/2019", "2019-07/14", "31.2.2019", "7.14.2019", "this ago", "x" * 999],
 )  # fmt: skip
 def test_what_is_no_period_is_one_sentence_with_examples(written: str) -> None:
     with pytest.raises(Invalid, match="is no period; write it as 2019, 2019-07, july 2019") as raised:

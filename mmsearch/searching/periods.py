@@ -58,7 +58,9 @@ _BETWEEN = (
     r"between (?P<from>.+) and (?P<to>.+)|"
     r"(?P<first>.+?)(?:\s*(?:\.\.+|…|–|—)\s*|\s+(?:to|till|until|through|-)\s+|(?<=^\d{4})-(?=\d{4}$))(?P<last>.+)"
 )
-_NUMBERS = r"(?P<year>\d{4})(?:-(?P<month>\d{1,2})(?:-(?P<day>\d{1,2}))?)?"
+_NUMBERS = r"(?P<year>\d{4})(?:(?P<between>[-/])(?P<month>\d{1,2})(?:(?P=between)(?P<day>\d{1,2}))?)?"
+# With dots the day comes first, wherever dates are written so. With slashes it may be the month: that is not guessed.
+_DOTTED = r"(?:(?P<day>\d{1,2})\.)?(?P<month>\d{1,2})\.(?P<year>\d{4})"
 _DECADE = r"(?P<century>\d\d)?(?P<decade>\d)0'?s"
 _DAY_OF_MONTH = (
     rf"(?:(?P<day>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?P<of_month>{_one_of(*_MONTH)})|"
@@ -224,7 +226,7 @@ def _one_period(text: str, today: date) -> Days | None:
 
 
 def _of_numbers(match: re.Match[str], today: date) -> Days | None:
-    year, month, day = (None if one is None else int(one) for one in match.groups())
+    year, month, day = (None if match[one] is None else int(match[one]) for one in ("year", "month", "day"))
     begin = date(year or 0, month or 1, day or 1)
     if day is not None:
         return begin, begin + _DAY
@@ -280,6 +282,7 @@ def _of_which(match: re.Match[str], today: date) -> Days | None:
 Meant = Callable[[re.Match[str], date], Days | None]
 _MEANT: tuple[tuple[str, Meant], ...] = (
     (_NUMBERS, _of_numbers),
+    (_DOTTED, _of_numbers),
     (_DECADE, _of_decade),
     ("today|yesterday", _of_word),
     (_DAY_OF_MONTH, _of_day_of_month),
