@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import json
 import os
 import re
@@ -109,6 +110,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("MMSEARCH_MOUNTS", str(tmp_path_factory.mktemp("settings") / "mounts.json"))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+def jpeg(colour: str, size: tuple[int, int] = (64, 48)) -> bytes:
+    """The bytes of a picture of one colour."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.new("RGB", size, colour).save(stream, "JPEG")
+    return stream.getvalue()
 
 
 def place_photographs(folder: Path) -> Path:

@@ -24,6 +24,16 @@ def everything(library: Library) -> dict[str, bool]:
     return {os.path.basename(hit.path): hit.available for hit in hits}
 
 
+def names(library: Library, folder: Path) -> list[str]:
+    """The paths of all files, from that folder on, in order."""
+    return sorted(os.fsdecode(path)[len(str(folder)) + 1 :] for path in held_files(Path(library.folder)))
+
+
+def failures(library: Library) -> dict[str, str]:
+    """The names of files that could not be taken, and why."""
+    return {os.path.basename(os.fsdecode(one.path)): one.reason for one in library.status().failures}
+
+
 @dataclass(frozen=True)
 class HeldFile:
     """A file's content and items, and their vectors, float32 [items, dimension]."""

@@ -20,10 +20,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import NOTES, Answer, Mmsearch, Viewer, run_mmsearch
+from conftest import NOTES, Answer, Mmsearch, Viewer, jpeg, run_mmsearch
 from interrupting import hooked
 from library_places import FOLDER, Places, wait_until_nobody_writes
-from library_state import held_files
+from library_state import failures, held_files, names
 from office_files import fb2
 from PIL import Image
 from test_crashes import DEADLY
@@ -74,25 +74,11 @@ def streamed(path: Path, members: Members) -> Path:
     return path
 
 
-def jpeg(colour: str, size: tuple[int, int] = (64, 48)) -> bytes:
-    stream = io.BytesIO()
-    Image.new("RGB", size, colour).save(stream, "JPEG")
-    return stream.getvalue()
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     made = tmp_path / "Pictures"
     made.mkdir()
     return made
-
-
-def names(library: Library, folder: Path) -> list[str]:
-    return sorted(os.fsdecode(path)[len(str(folder)) + 1 :] for path in held_files(Path(library.folder)))
-
-
-def failures(library: Library) -> dict[str, str]:
-    return {os.path.basename(os.fsdecode(one.path)): one.reason for one in library.status().failures}
 
 
 def the_photo(library: Library) -> Hit:

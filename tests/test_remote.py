@@ -16,9 +16,8 @@ from urllib.parse import quote
 
 import pytest
 from browsing import Page, browser, wait_for
-from conftest import NOTES, Mmsearch, Viewer, run_mmsearch
+from conftest import NOTES, Mmsearch, Viewer, jpeg, run_mmsearch
 from library_state import held_files
-from PIL import Image
 from postgres_server import PostgresServer
 from s3_server import SECRET, S3Server
 from serving import free_port, running
@@ -45,12 +44,6 @@ from mmsearch.records import Locator
 
 TAX, COFFEE = NOTES["tax.txt"].encode(), NOTES["coffee.md"].encode()
 _numbers = itertools.count()
-
-
-def jpeg(colour: str, size: tuple[int, int] = (64, 48)) -> bytes:
-    stream = io.BytesIO()
-    Image.new("RGB", size, colour).save(stream, "JPEG")
-    return stream.getvalue()
 
 
 @pytest.fixture

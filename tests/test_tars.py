@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from conftest import NOTES, Mmsearch, Viewer
-from library_state import held_files
-from PIL import Image
+from conftest import NOTES, Mmsearch, Viewer, jpeg
+from library_state import failures, names
 
 from mmsearch import Library, Query, Term, WalkRules
 from mmsearch.files.archives import Archive, archive_at
@@ -37,25 +36,11 @@ def pack(path: Path, members: Mapping[str, bytes], kind: str = "pax", time: int 
     return path
 
 
-def jpeg(colour: str) -> bytes:
-    stream = io.BytesIO()
-    Image.new("RGB", (64, 48), colour).save(stream, "JPEG")
-    return stream.getvalue()
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     made = tmp_path / "Pictures"
     made.mkdir()
     return made
-
-
-def names(library: Library, folder: Path) -> list[str]:
-    return sorted(os.fsdecode(path)[len(str(folder)) + 1 :] for path in held_files(Path(library.folder)))
-
-
-def failures(library: Library) -> dict[str, str]:
-    return {os.path.basename(os.fsdecode(one.path)): one.reason for one in library.status().failures}
 
 
 def find(library: Library, words: str) -> list[str]:
