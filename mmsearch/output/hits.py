@@ -13,7 +13,6 @@ from mmsearch.output.json import to_json
 from mmsearch.output.mounts import PLACING
 from mmsearch.output.places import Viewpoint, excerpt, place_in_file, time_span
 from mmsearch.searching.periods import Period
-from mmsearch.searching.query import Query
 from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
 
 if TYPE_CHECKING:
@@ -139,9 +138,9 @@ def nothing_found(result: SearchResult | FileList, form: Form) -> str:
     if result.total:
         return f"nothing found from there on; there {'is' if result.total == 1 else 'are'} only {result.total:,}."
     if isinstance(result, FileList) or result.nearest is None:
-        chosen = result if isinstance(result, FileList) else result.query
-        phrases = any('"' in term.value for term in chosen.terms) if isinstance(chosen, Query) else False
-        by_filters = chosen.filters.json_fields() and not phrases
+        filters = result.filters if isinstance(result, FileList) else result.query.filters
+        has_phrase = isinstance(result, SearchResult) and any('"' in term.value for term in result.query.terms)
+        by_filters = filters.json_fields() and not has_phrase
         return "nothing found: no file passes the filters." if by_filters else "nothing found."
     near = result.nearest
     place = _place(near, Viewpoint().shown if form is Form.TABLE else visible)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
+    from mmsearch.reading.image_pages import ReadPage
+
 _ORIENTATION = 0x0112
 # JPEGs are decoded at an eighth, a quarter or half of their size, at this many times the wanted side or more: then
 # vectors have a cosine of 0.997 and more with those of pictures decoded whole.
@@ -67,7 +69,7 @@ def read_image(file: OpenFile, side: int) -> Reading:
     if name == "TIFF":
         from mmsearch.reading.image_pages import read_pages
 
-        return read_pages(file, side, lambda stream, side: _seen_in(replace(file, stream=stream), name, side))
+        return read_pages(file, side, _reader_of_pages(file))
     return _seen_in(file, name, side)
 
 
@@ -80,9 +82,14 @@ def picture_of_page(file: OpenFile, number: int, side: int) -> Image:
     if name == "TIFF":
         from mmsearch.reading.image_pages import page_at
 
-        return page_at(file, number, side, lambda stream, side: _seen_in(replace(file, stream=stream), name, side))
+        return page_at(file, number, side, _reader_of_pages(file))
     picture: Image = next(iter(_seen_in(file, name, side).parts)).payload
     return picture
+
+
+def _reader_of_pages(file: OpenFile) -> ReadPage:
+    """Sees a page of the TIFF, given the TIFF that begins there."""
+    return lambda stream, side: _seen_in(replace(file, stream=stream), "TIFF", side)
 
 
 def _prepared(file: OpenFile) -> str:

@@ -21,7 +21,6 @@ class ContentTables(DetailTables, EncodedItemTables):
         return {row[0]: row[1] for row in rows}
 
     def contents_among(self, content_ids: Iterable[int]) -> set[int]:
-        """Those of the ids that are those of contents of the library: others may have dropped some meanwhile."""
         rows = self._rows("SELECT id FROM contents WHERE id = ANY(%s::bigint[])", (list(content_ids),))
         return {row[0] for row in rows}
 

@@ -29,7 +29,6 @@ class ContentTables(DetailTables):
         return dict(rows.fetchall())
 
     def contents_among(self, content_ids: Iterable[int]) -> set[int]:
-        """Those of the ids that are those of contents of the library: others may have dropped some meanwhile."""
         rows = self.connection.execute(
             "SELECT id FROM contents WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(content_ids)),)
         )
