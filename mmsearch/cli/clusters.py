@@ -33,9 +33,10 @@ def clusters(
     """Put photos into groups by what they show.
 
     A terminal shows each group, the largest first, with a name and its most central photos; in a pipe each photo is a
-    line, with the number of its group. Names are words that are typical of these files' names, folders, keywords and
-    places, and English words of what they show; the first time they take some seconds. The same photos make the same
-    groups. Exit code 0 for groups, 1 for none, 2 for an error.
+    line: the number of its group, its path and the group's name, with tabs between them. Names are words that are
+    typical of these files' names, folders, keywords and places, and what they show, in English, as albums are called
+    ("tennis", "bathrooms, laundry"); a group that shows nothing in particular has none. The first time they take some
+    seconds. The same photos make the same groups. Exit code 0 for groups, 1 for none, 2 for an error.
     """
     from mmsearch import output
     from mmsearch.library import Library

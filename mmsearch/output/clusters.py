@@ -8,14 +8,16 @@ from mmsearch.searching.clustering import Clusters
 
 
 def print_clusters(found: Clusters, is_for_a_person: bool) -> None:
-    """Prints for each cluster name, size and most central photos, or for each photo a line with its cluster."""
+    """Prints for each cluster name, size and most central photos, or for each photo a line with its cluster's number,
+    its path and its cluster's name, which may be empty.
+    """
     place = Viewpoint()
     for number, cluster in enumerate(found.clusters, start=1):
+        name = visible(", ".join(cluster.name))
         if not is_for_a_person:
             for path in (*cluster.photos, *cluster.others):
-                print(f"{number}\t{visible(path)}")
+                print(f"{number}\t{visible(path)}\t{name}")
             continue
-        name = f"{visible(', '.join(cluster.name))}, " if cluster.name else ""
-        print(f"{number}: {name}{counted(cluster.size, 'photo')}")
+        print(f"{number}: {name}{', ' if name else ''}{counted(cluster.size, 'photo')}")
         for path in cluster.photos:
             print(f"  {place.shown(path)}")

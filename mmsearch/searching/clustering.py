@@ -15,7 +15,9 @@ from mmsearch.nearest.k_means import moved_centres, nearest_centres
 from mmsearch.nearest.spaces import ModelInUse
 from mmsearch.nearest.vectors import VectorRows, as_float32, blocks_after, places_in
 from mmsearch.records import Filters, FloatMatrix, FoundItem, HalfMatrix, ItemIds, Progress
-from mmsearch.searching.cluster_names import ShownWords, named, root_of, typical_words, words_of_file
+from mmsearch.searching.album_names import album_names, vectors_of_names
+from mmsearch.searching.cluster_names import named, root_of, typical_words, words_of_file
+from mmsearch.searching.shown_names import FEWEST_OF_ONE, MOST_PHOTOS, shown_names
 from mmsearch.store.place import Place
 from mmsearch.store.protocol import Store
 
@@ -30,7 +32,8 @@ _AT_ONCE = 500
 class Cluster:
     """Photos that show something alike. `cohesion` is the mean cosine with their centre, 1 where all are the same.
 
-    `name` are words for them: what is typical of their files' names, folders, keywords and places, and what they show.
+    `name` are up to three words or phrases for them: what is typical of their files' names, folders, keywords and
+    places, and what they show; none where nothing is near.
     `photos` are the paths of the most central ones, and `others` those of the rest, each as near as it comes.
     """
 
@@ -85,11 +88,13 @@ def clusters_in(
     order = _places_by_path(rows, files)
     nearest, cosines = nearest_centres(rows.vectors, _centres(rows.vectors, order, request.count))
     groups = [order[nearest[order] == number] for number in np.unique(nearest).tolist()]
-    names = (
-        _names(store, rows, files, groups, ShownWords(place.folder, in_use.space("image"), open_encoder, on_progress))
-        if groups
-        else []
-    )
+    names: list[tuple[str, ...]] = []
+    if groups:
+        album = album_names()
+        vectors = vectors_of_names(album.names, place.folder, in_use.space("image"), open_encoder, on_progress)
+        shown = shown_names(album, vectors, *_some_of_each(rows, groups))
+        typical = _typical(store, rows, files, groups)
+        names = [named(of_files, of_photos) for of_files, of_photos in zip(typical, shown, strict=True)]
     for members, name in zip(groups, names, strict=True):
         members = members[np.argsort(-cosines[members], kind="stable")]
         photos = tuple(paths[int(item_id)] for item_id in rows.item_ids[members] if int(item_id) in paths)
@@ -124,22 +129,20 @@ def _places_by_path(rows: VectorRows, files: Mapping[int, FoundItem]) -> ItemIds
     return np.array(sorted(range(len(paths)), key=paths.__getitem__), np.int64)
 
 
-def _names(
-    store: Store,
-    rows: VectorRows,
-    files: Mapping[int, FoundItem],
-    groups: Sequence[ItemIds],
-    shown: ShownWords,
-) -> list[tuple[str, ...]]:
-    """What the photos at those places of the rows are called."""
+def _some_of_each(rows: VectorRows, groups: Sequence[ItemIds]) -> tuple[list[FloatMatrix], list[int]]:
+    """Vectors of photos at those places of the rows, float32, spread over each group, and how many there are."""
+    most = max(MOST_PHOTOS // len(groups), FEWEST_OF_ONE)
+    return [as_float32(rows.vectors[one[:: -(-len(one) // most)]]) for one in groups], [len(one) for one in groups]
+
+
+def _typical(
+    store: Store, rows: VectorRows, files: Mapping[int, FoundItem], groups: Sequence[ItemIds]
+) -> list[list[str]]:
+    """The words that are typical of the files of the photos at those places of the rows."""
     roots = [root.path for root in store.roots()]
     words = {item_id: words_of_file(item, root_of(roots, item.path)) for item_id, item in files.items()}
     nothing: frozenset[str] = frozenset()
-    typical = typical_words(
-        [[words.get(item_id, nothing) for item_id in rows.item_ids[one].tolist()] for one in groups]
-    )
-    centres = (as_float32(rows.vectors[one]).mean(axis=0) for one in groups)
-    return [named(of_files, shown.nearest(centre)) for of_files, centre in zip(typical, centres, strict=True)]
+    return typical_words([[words.get(item_id, nothing) for item_id in rows.item_ids[one].tolist()] for one in groups])
 
 
 def _centres(vectors: HalfMatrix, order: ItemIds, count: int) -> FloatMatrix:
