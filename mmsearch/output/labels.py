@@ -40,6 +40,16 @@ def sidecars_said(done: WrittenSidecars) -> list[str]:
     return said
 
 
+def without_label(unnamed: int, total: int, is_asked: bool) -> str:
+    """How many photos no label was given to, and how they get one; `is_asked` tells that a person has said how much is
+    enough.
+    """
+    which = f"{unnamed:,} of {counted(total, 'photo')}" if unnamed < total else f"any of {counted(total, 'photo')}"
+    if is_asked:
+        return f"no label scores enough for {which}."
+    return f"no label is close to {which}. --min-score 0 names all."
+
+
 def print_labels(found: Labelled, form: LabelForm, is_for_a_person: bool) -> None:
     """Prints the photos on stdout: a line for each label of each, or an object."""
     if form is LabelForm.JSON:
