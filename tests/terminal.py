@@ -42,11 +42,11 @@ class Screen:
 
 
 def printed_on_a_terminal(
-    *arguments: str, library: Path, environment: Mapping[str, str] | None = None
+    *arguments: str, library: Path, environment: Mapping[str, str] | None = None, columns: int = COLUMNS
 ) -> tuple[int, str]:
     """The exit code and the output of the command with a terminal as its stdout and stderr."""
     controller, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", ROWS, COLUMNS, COLUMNS * 10, ROWS * 20))
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", ROWS, columns, columns * 10, ROWS * 20))
     kept = ("PATH", "HOME", "PYTHONPATH", "XDG_CACHE_HOME")
     inherited = {name: os.environ[name] for name in kept if name in os.environ}
     own = {"MMSEARCH_LIBRARY": str(library), "TERM": "xterm-256color", "LANG": "C.UTF-8", **(environment or {})}
