@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from pathlib import Path
 from typing import Any
 
 import pytest
-from terminal import printed_on_a_terminal, seen
+from terminal import printed_on_a_terminal, python_on_a_terminal, seen
 
 HERE = Path(__file__).parent.parent
 COMMANDS: dict[str, Any] = runpy.run_path(str(HERE / "docs" / "make_reference.py"))["commands"]()
@@ -36,3 +37,25 @@ def test_the_help_says_of_every_command_a_whole_sentence(name: str, tmp_path: Pa
 def test_no_line_of_help_is_wider_than_the_terminal(name: str, tmp_path: Path) -> None:
     lines = lines_of(*name.split()[1:], "--help", library=tmp_path)
     assert len(lines) > 5 and [line for line in lines if len(line) > 80] == []
+
+
+BAR = """
+from mmsearch.cli.running import progress_bar
+from mmsearch.records import Progress
+with progress_bar(quiet=False, subject="laion/CLIP-ViT-B-32-laion2B-s34B-b79K") as show:
+    show(Progress("fetching", 121_000_000, 605_000_000, "bytes"))
+"""
+
+
+def test_a_bar_beside_a_long_name_is_one_line() -> None:
+    code, printed = python_on_a_terminal("-c", BAR, columns=80)
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", printed))
+    bars = [line.strip() for line in lines if line.strip()]
+    assert code == 0 and all("━" in line for line in bars), bars
+    assert bars[-1].startswith("fetching laion/CLIP-ViT-B-32-laion2B-s34B-b79K ━") and "121.0/605.0 MB" in bars[-1]
+
+
+def test_clusters_tells_why_the_first_time_takes_a_while(own: Path) -> None:
+    first, second = (printed_on_a_terminal("clusters", library=own, columns=80) for _ in range(2))
+    assert first[0] == second[0] == 0
+    assert "encoding words, once" in first[1] and "encoding" not in second[1]

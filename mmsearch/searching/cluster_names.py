@@ -121,7 +121,7 @@ class ShownWords:
     def _encoded(self, encoder: Encoder) -> FloatMatrix:
         found: list[FloatMatrix] = []
         for start in range(0, len(self._words), _AT_ONCE):
-            self._on_progress(Progress("encoding", start, len(self._words), "words"))
+            self._on_progress(Progress("encoding words, once", start, len(self._words), "words"))
             words = self._words[start : start + _AT_ONCE]
             found.append(text_vectors([_TEMPLATE.format(word) for word in words], encoder))
         return np.concatenate(found)
