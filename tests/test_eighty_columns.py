@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 from pathlib import Path
@@ -59,3 +60,21 @@ def test_clusters_tells_why_the_first_time_takes_a_while(own: Path) -> None:
     first, second = (printed_on_a_terminal("clusters", library=own, columns=80) for _ in range(2))
     assert first[0] == second[0] == 0
     assert "encoding words, once" in first[1] and "encoding" not in second[1]
+
+
+def test_no_table_of_an_evaluation_is_wider_or_cuts_a_word(photos: Path, indexed: Path, tmp_path: Path) -> None:
+    named = sorted((photos / "photos").iterdir())
+    rows = [
+        {"file": str(path), "captions": [f"a photo of a {path.stem}"], "label": ("thing", "view")[place % 2]}
+        for place, path in enumerate(named)
+    ]
+    dataset = tmp_path / "captions.jsonl"
+    dataset.write_text("\n".join(json.dumps(row) for row in rows))
+    lines = lines_of("eval", str(dataset), "--compare", "codes", library=indexed)
+    tables = lines[next(place for place, line in enumerate(lines) if line.startswith("mmsearch-mini@")) :]
+    assert max(map(len, tables)) <= 80 and not any("…" in line for line in tables)
+    assert all(line.count("[") == line.count("]") for line in tables), "an interval is on two lines"
+    # Each is a row, with all that was measured.
+    assert sum(line.startswith("R@10") for line in tables) > 1
+    refused = next(line for line in tables if line.startswith("nonsense refused "))
+    assert refused.count("[") == sum(line.count("→") for line in tables if line.startswith("at the threshold "))
