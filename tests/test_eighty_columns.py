@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from terminal import printed_on_a_terminal, python_on_a_terminal, seen
+
+from mmsearch.models.known import KNOWN_MODELS
 
 HERE = Path(__file__).parent.parent
 COMMANDS: dict[str, Any] = runpy.run_path(str(HERE / "docs" / "make_reference.py"))["commands"]()
@@ -78,3 +83,23 @@ def test_no_table_of_an_evaluation_is_wider_or_cuts_a_word(photos: Path, indexed
     assert sum(line.startswith("R@10") for line in tables) > 1
     refused = next(line for line in tables if line.startswith("nonsense refused "))
     assert refused.count("[") == sum(line.count("→") for line in tables if line.startswith("at the threshold "))
+
+
+def test_models_are_rows_that_fit_and_what_is_said_of_each_stands_below_it(indexed: Path) -> None:
+    lines = lines_of("models", library=indexed)
+    assert max(map(len, lines)) <= 80
+    for model in KNOWN_MODELS[1:]:
+        place = next(place for place, line in enumerate(lines) if line.split()[:1] == [model.name])
+        assert lines[place].split()[1:3] == [f"{model.megabytes:,}", "MB"]
+        assert lines[place + 1].startswith("      ") and f"licence {model.licence}" in lines[place + 1]
+        assert model.remark in " ".join(" ".join(lines[place + 1 : place + 3]).split())
+
+
+def test_in_a_pipe_a_model_is_one_line_with_all_that_is_said_of_it(indexed: Path) -> None:
+    environment = {**os.environ, "MMSEARCH_LIBRARY": str(indexed)}
+    environment.pop("COLUMNS", None)
+    command = [sys.executable, "-m", "mmsearch", "models"]
+    done = subprocess.run(command, env=environment, capture_output=True, check=True, encoding="utf-8")
+    for model in KNOWN_MODELS[1:]:
+        (line,) = (line for line in done.stdout.splitlines() if line.split()[:1] == [model.name])
+        assert line.endswith(f"licence {model.licence}{'; ' if model.remark else ''}{model.remark}")
