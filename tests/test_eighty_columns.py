@@ -6,6 +6,7 @@ import json
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from terminal import printed_on_a_terminal, python_on_a_terminal, seen
 
+from mmsearch import Library
 from mmsearch.models.known import KNOWN_MODELS
 
 HERE = Path(__file__).parent.parent
@@ -103,3 +105,40 @@ def test_in_a_pipe_a_model_is_one_line_with_all_that_is_said_of_it(indexed: Path
     for model in KNOWN_MODELS[1:]:
         (line,) = (line for line in done.stdout.splitlines() if line.split()[:1] == [model.name])
         assert line.endswith(f"licence {model.licence}{'; ' if model.remark else ''}{model.remark}")
+
+
+@pytest.fixture(scope="module")
+def far_down(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A folder that is too long a name for a line, with two photos, a copy and a damaged one; and its library."""
+    folder = tmp_path_factory.mktemp("home") / "what the family has kept of all the years" / "photos of grandmother"
+    folder.mkdir(parents=True)
+    for name, source in (("cat.png", "cat.png"), ("copy of cat.png", "cat.png"), ("coffee.png", "coffee.png")):
+        shutil.copy(photos / "photos" / source, folder / name)
+    (folder / "damaged.jpg").write_bytes(b"\xff\xd8\xff no photo")
+    library = folder.parent.parent / "library"
+    with Library(library) as opened:
+        opened.index([folder])
+    return folder, library
+
+
+def test_labels_and_clusters_name_files_by_the_end_of_their_paths(far_down: tuple[Path, Path]) -> None:
+    _, library = far_down
+    ends = {"cat.png": "cat", "coffee.png": "cup of coffee", "copy of cat.png": "cat"}
+    lines = lines_of("label", "cat", "cup of coffee", library=library)
+    shown = [line for line in lines if "…" in line]
+    assert {line.rpartition("/")[2]: line[6:19].rstrip() for line in shown} == ends
+    assert {len(line) for line in shown} == {80} and {line[19:21] for line in shown} == {"  "}
+    grouped = lines_of("clusters", "--count", "1", library=library)
+    assert max(map(len, grouped)) <= 80
+    # A copy is the same photo.
+    assert {line.rpartition("/")[2] for line in grouped if "…" in line} == {"cat.png", "coffee.png"}
+
+
+def test_paths_that_are_to_be_copied_stay_whole_and_facts_stand_below_them(far_down: tuple[Path, Path]) -> None:
+    folder, library = far_down
+    lines = lines_of("duplicates", library=library)
+    assert f"  keep  {folder / 'cat.png'}" in lines and f"        {folder / 'copy of cat.png'}" in lines
+    assert lines[lines.index(f"        {folder / 'copy of cat.png'}") + 1].startswith("          (451×300, ")
+    told = lines_of("status", library=library)
+    assert told[told.index(f"root      {folder}:") + 1].startswith("          3 files, last change ")
+    assert max(len(line) for line in told if str(folder.parent.parent) not in line) <= 80
