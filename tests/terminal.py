@@ -42,17 +42,23 @@ class Screen:
 
 
 def printed_on_a_terminal(
-    *arguments: str, library: Path, environment: Mapping[str, str] | None = None
+    *arguments: str, library: Path, environment: Mapping[str, str] | None = None, columns: int = COLUMNS
 ) -> tuple[int, str]:
     """The exit code and the output of the command with a terminal as its stdout and stderr."""
+    own = {"MMSEARCH_LIBRARY": str(library), **(environment or {})}
+    return python_on_a_terminal("-m", "mmsearch", *arguments, environment=own, columns=columns)
+
+
+def python_on_a_terminal(
+    *arguments: str, environment: Mapping[str, str] | None = None, columns: int = COLUMNS
+) -> tuple[int, str]:
+    """The exit code and the output of Python with a terminal as its stdout and stderr."""
     controller, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", ROWS, COLUMNS, COLUMNS * 10, ROWS * 20))
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", ROWS, columns, columns * 10, ROWS * 20))
     kept = ("PATH", "HOME", "PYTHONPATH", "XDG_CACHE_HOME")
     inherited = {name: os.environ[name] for name in kept if name in os.environ}
-    own = {"MMSEARCH_LIBRARY": str(library), "TERM": "xterm-256color", "LANG": "C.UTF-8", **(environment or {})}
-    running = subprocess.Popen(
-        [sys.executable, "-m", "mmsearch", *arguments], env={**inherited, **own}, stdout=terminal, stderr=terminal
-    )
+    own = {"TERM": "xterm-256color", "LANG": "C.UTF-8", **(environment or {})}
+    running = subprocess.Popen([sys.executable, *arguments], env={**inherited, **own}, stdout=terminal, stderr=terminal)
     os.close(terminal)
     return ended(running, controller)
 

@@ -113,7 +113,7 @@ def test_words_are_encoded_once_and_again_where_their_file_is_damaged(
     monkeypatch.setattr(clustering, "album_names", lambda: few)
     told: list[Progress] = []
     names = named_clusters(travels, told.append)
-    assert {(one.stage, one.unit) for one in told} == {("encoding", "words")} and told[0].done == 0
+    assert {(one.stage, one.unit) for one in told} == {("encoding words, once", "words")} and told[0].done == 0
     (kept,) = Path(travels.folder, "derived").glob("*.words")
     with monkeypatch.context() as patch:
         patch.setattr(album_names, "text_vectors", lambda *_: pytest.fail("the words are encoded again"))

@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import Mmsearch, refused
+from conftest import PHOTOGRAPHS, Mmsearch, refused
 from PIL import Image
 
 from mmsearch import Filters, Library, Query
@@ -22,11 +22,12 @@ from mmsearch.searching.labelling import Labelled, LabelledPhoto, PhotoLabel
 from mmsearch.searching.query import text_term
 
 LABELS = ("cat", "cup of coffee", "rocket", "galaxy", "flower")
+PHOTOS = len(PHOTOGRAPHS) + 2
 
 
 def test_each_photo_gets_the_label_that_fits_and_a_score(indexed: Path, photos: Path) -> None:
     with Library(indexed) as library:
-        found = library.label(LABELS, top=2)
+        found = library.label(LABELS, top=2, min_score=0)
     by_name = {os.path.basename(photo.path): photo.labels for photo in found.photos}
     assert found.total == len(found.photos) == len(list((photos / "photos").iterdir()))
     best = {"cat.png": "cat", "coffee.png": "cup of coffee", "rocket.jpg": "rocket", "flower.jpg": "flower"}
@@ -48,11 +49,49 @@ def test_a_score_is_about_that_of_a_search(indexed: Path) -> None:
 def test_what_scores_too_little_is_left_out(indexed: Path) -> None:
     with Library(indexed) as library:
         few = library.label(["cat"], min_score=0.1)
+        assert few.thresholds == {"cat": pytest.approx(0.1)}
         assert [os.path.basename(photo.path) for photo in few.photos] == ["cat.png"] and few.total > 1
         assert library.label(["cat"], Filters(medium="text")).total == 0
         for labels, top, words in (([" "], 1, "no label"), (["cat"], 0, "must be 1 or more")):
             with refused(words):
                 library.label(labels, top=top)
+
+
+def test_a_label_names_what_a_search_for_it_would_show(indexed: Path) -> None:
+    labels = (*LABELS, "qwrtzpl")
+    with Library(indexed) as library:
+        found = library.label(labels)
+        for label in labels:
+            asked = library.search(Query((text_term(label),), Filters(medium="image")))
+            assert found.thresholds[label] == pytest.approx(asked.thresholds["image"], abs=1e-4)
+    assert found.thresholds["qwrtzpl"] > found.thresholds["cat"]  # which people ask for
+    named = {os.path.basename(photo.path): photo.labels[0].label for photo in found.photos}
+    assert {"cat.png": "cat", "coffee.png": "cup of coffee", "rocket.jpg": "rocket"}.items() <= named.items()
+    assert "qwrtzpl" not in named.values() and not {"bricks.png", "motorcycle.png", "moon.png"} & named.keys()
+    assert len(named) < found.total / 2
+
+
+def test_a_label_that_is_not_close_leaves_the_photo_to_the_next_one(indexed: Path, photos: Path) -> None:
+    coins = str(photos / "photos" / "coins.png")
+    with Library(indexed) as library:
+        for least, expected in ((0, "many"), (None, "old coins")):
+            (own,) = (one for one in library.label(["many", "old coins"], min_score=least).photos if one.path == coins)
+            assert [one.label for one in own.labels] == [expected]
+
+
+def test_the_command_says_how_many_photos_have_no_label(mmsearch: Mmsearch, indexed: Path) -> None:
+    some = mmsearch("label", *LABELS, library=indexed)
+    unnamed = int(some.err.split("no label is close to ")[1].split(" of ")[0])
+    assert some.code == 0 and 0 < unnamed < PHOTOS and len(some.out.splitlines()) == PHOTOS - unnamed
+    every = mmsearch("label", *LABELS, "--min-score", "0", library=indexed)
+    assert every.code == 0 and every.err == "" and len(every.out.splitlines()) == PHOTOS
+    none = mmsearch("label", "qwrtzpl", library=indexed)
+    assert (none.code, none.out) == (1, "")
+    assert none.err == f"mmsearch: no label is close to any of {PHOTOS} photos. --min-score 0 names all.\n"
+    asked = mmsearch("label", "cat", "--min-score", "0.1", library=indexed)
+    assert asked.err == f"mmsearch: no label scores enough for {PHOTOS - 1} of {PHOTOS} photos.\n"
+    assert mmsearch("-q", "label", "qwrtzpl", library=indexed).err == ""
+    assert mmsearch("label", "cat", "--ext", "xyz", library=indexed).err == "mmsearch: there is no photo.\n"
 
 
 @pytest.mark.slow
@@ -125,7 +164,7 @@ def test_nothing_is_written_beside_what_lies_in_archives_and_buckets(tmp_path: P
     (tmp_path / "dog.jpg").write_bytes(b"a photo")
     paths = [f"{packed}!cat.jpg", "s3://bucket/cat.jpg", str(tmp_path / "gone.jpg"), str(tmp_path / "dog.jpg")]
     labelled = tuple(LabelledPhoto(path, "", (PhotoLabel("pet", 0.9, 0.9),)) for path in paths)
-    done = write_sidecars(Labelled("", "", Filters(), ("pet",), 0.1, 4, labelled))
+    done = write_sidecars(Labelled("", "", Filters(), ("pet",), {"pet": 0.5}, 0.1, 4, labelled))
     assert done.written == (str(tmp_path / "dog.jpg.xmp"),)
     assert [(one.path, one.reason) for one in done.failures] == [
         (paths[0], "it lies in an archive, where nothing is written"),

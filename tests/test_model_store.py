@@ -447,6 +447,17 @@ def test_trust_is_not_brought_over(fetched: Path, models: Path, tmp_path: Path) 
     assert import_model(str(tmp_path / "tiny.zip"), trust_remote_code=True).trust_remote_code
 
 
+def test_the_model_that_is_built_in_is_on_every_machine_already(
+    indexed: Path, command: Mmsearch, tmp_path: Path
+) -> None:
+    file = tmp_path / "x.zip"
+    # Searches of this library use it: what is said is not that another model is to be chosen.
+    for words in (("export", file), ("pull",), ("optimise",), ("remove",)):
+        said = sentence(command("models", words[0], "mmsearch-mini", *words[1:], library=indexed))
+        assert "mmsearch-mini is built in: it comes with mmsearch wherever that is installed" in said
+    assert not file.exists()
+
+
 def test_exporting_what_is_damaged_or_not_there_is_one_sentence(
     fetched: Path, command: Mmsearch, tmp_path: Path
 ) -> None:

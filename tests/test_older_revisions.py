@@ -226,7 +226,7 @@ def test_the_commands_name_the_two_apart(upgraded: Library, old: Path, home: Pat
     measured = command("eval", dataset, "--model", "mmsearch-mini", "--model", OLDER, "--json", library=old).json
     assert [one["model"] for one in measured["evaluations"]] == [NEWER, OLDER]
     assert command("index", "--json", library=old).json["newer"] == NEWER
-    for refusal in ("pull", "optimise"):
+    for refusal in ("pull", "optimise", "remove"):
         assert f"{OLDER} is built in" in command("models", refusal, OLDER, library=old).err
 
 

@@ -74,13 +74,13 @@ def train(
     as_json: JsonOption = False,
     library: LibraryOption = None,
 ) -> None:
-    """Train an adapter on your own captioned or labelled photos, and search through it from now on.
+    """Train an adapter on your own captioned or labelled photos.
 
-    It moves the vectors of the library's model; no photo of the library is encoded again. Held-out photos decide when
-    to stop, and others whether the adapter is kept. `mmsearch adapters --use none` goes back. Needs the clip extra.
-    With --fusion no vector is moved: what the scores of vectors and of words are worth is learned, and what a picture
-    weighs beside words where DATA has such queries ("queries": [{"image": "x.jpg", "text": "at night"}] of the file
-    that is right, in JSONL). `mmsearch adapters --use fusion@none` goes back; that needs no extra.
+    Searches go through it then. It moves the vectors of the library's model; no photo of the library is encoded
+    again. Held-out photos decide when to stop, and others whether the adapter is kept. `mmsearch adapters --use none`
+    goes back. Needs the clip extra. With --fusion no vector is moved: what the scores of vectors and of words are
+    worth is learned, and what a picture weighs beside words where DATA has such queries ("queries": [{"image":
+    "x.jpg", "text": "at night"}] of the right file, in JSONL). `mmsearch adapters --use fusion@none` goes back.
     """
     from mmsearch import output
     from mmsearch.adapters.recipe import AdapterRecipe, AdapterRefused
@@ -129,9 +129,10 @@ def adapters(
     as_json: JsonOption = False,
     library: LibraryOption = None,
 ) -> None:
-    """List the library's adapters and what train --fusion has learned, choose one, or remove one.
+    """List the library's adapters and fusions, choose or remove one.
 
-    NAME is that of an adapter, with its number (pets@2) or without (the newest), or of a fusion (fusion@1).
+    `mmsearch train` makes adapters, `mmsearch train --fusion` fusions. NAME is that of an adapter, with its number
+    (pets@2) or without (the newest), or of a fusion (fusion@1).
     """
     from mmsearch import output
     from mmsearch.library import Library

@@ -53,9 +53,9 @@ def _agrees(count: int, as_json: bool) -> bool:
 
 
 def compact(as_json: JsonOption = False, library: LibraryOption = None) -> None:
-    """Give the room of removed files back to the disk, and make the derived files anew.
+    """Give the room of removed files back to the disk.
 
-    An index run does so by itself once a quarter of the database is free.
+    The derived files are made anew. An index run does so by itself once a quarter of the database is free.
     """
     from mmsearch.library import Library
     from mmsearch.output import care

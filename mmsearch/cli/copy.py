@@ -14,13 +14,13 @@ def copy(
     target: Annotated[str, typer.Argument(metavar="TO", help="A folder or URL where there is no library yet.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Copy a library to another folder or into a database (postgresql://HOST/DATABASE), or back.
+    """Copy a library to another folder or into a database, or back.
 
-    All of it moves: folders and files, vectors of all models, words, adapters, fusions, failures, and what was chosen
-    for the library. Nothing is encoded again, and your own files are not touched: they are found at the paths that the
-    library knows. FROM may be searched and indexed meanwhile; TO gets one state of it. A copy that is cut off
-    leaves nothing of it in TO, and is begun anew; once its rows are there, only codes and graphs are left to be made,
-    which the next `mmsearch index` does as well.
+    A database is named by its URL, postgresql://HOST/DATABASE. All of it moves: folders and files, vectors of all
+    models, words, adapters, fusions, failures, and what was chosen for the library. Nothing is encoded again, and your
+    own files are not touched: they are found at the paths that the library knows. FROM may be searched and indexed
+    meanwhile; TO gets one state of it. A copy that is cut off leaves nothing of it in TO, and is begun anew; once its
+    rows are there, only codes and graphs are left to be made, which the next `mmsearch index` does as well.
     """
     from mmsearch.errors import Invalid
     from mmsearch.library import Library

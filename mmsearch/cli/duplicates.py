@@ -77,12 +77,12 @@ def duplicates(
     as_null: AsNullOption = False,
     library: LibraryOption = None,
 ) -> None:
-    """Find files that are there more than once, with one of each group to keep, and why.
+    """Find files that are there more than once, and which to keep.
 
-    Four classes are told apart: the same bytes; the same picture in another size, format, crop or light; the same text
-    in another format or with small edits; and shots of one subject within a minute. Nothing is ever deleted. A RAW
-    photo or live film beside its picture is no duplicate of it, and a mirrored picture is another one. Exit code 0 for
-    groups, 1 for none, 2 for an error.
+    Of each group one is to be kept, and why is said. Four classes are told apart: the same bytes; the same picture in
+    another size, format, crop or light; the same text in another format or with small edits; and shots of one subject
+    within a minute. Nothing is ever deleted. A RAW photo or live film beside its picture is no duplicate of it, and a
+    mirrored picture is another one. Exit code 0 for groups, 1 for none, 2 for an error.
     """
     from mmsearch import output
     from mmsearch.library import Library

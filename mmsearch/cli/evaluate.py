@@ -80,12 +80,12 @@ def evaluate(
     as_json: JsonOption = False,
     library: LibraryOption = None,
 ) -> None:
-    """Measure how well photos and captions are found, on data of your own or a standard set.
+    """Measure how well photos and captions are found.
 
-    In every direction that DATA allows: text to image, image to text, text to text, image to image by label; naming of
-    labelled photos; words alone, vectors alone and both, where photos have words of captions in their names, folders
-    or notes ("words" in JSONL); and how well scores tell hits from misses. Photos of the library are not encoded
-    again; without a library the built-in model is measured.
+    By data of your own or a standard set, in every direction that DATA allows: text to image, image to text, text to
+    text, image to image by label; naming of labelled photos; words alone, vectors alone and both, where photos have
+    words of captions in their names, folders or notes ("words" in JSONL); and how well scores tell hits from misses.
+    Photos of the library are not encoded again; without a library the built-in model is measured.
     """
     if compare:
         keep_to_one_thread()  # times are told for one thread

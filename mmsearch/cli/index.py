@@ -160,7 +160,7 @@ def index(
     as_json: JsonOption = False,
     library: LibraryOption = None,
 ) -> None:
-    """Index photos, documents, videos and texts, so that they can be searched.
+    """Index photos, documents, videos and texts, to search them.
 
     Encodes what is new or changed, and drops what is gone. It may be stopped at any time, and goes on from there when
     it is run again. With another --model the library gets vectors of that too, while searches go on with the old ones.

@@ -32,7 +32,11 @@ LabelsFileOption = Annotated[
 TopOption = Annotated[int, typer.Option("--top", metavar="N", help="The best N labels of each photo.")]
 MinScoreOption = Annotated[
     float | None,
-    typer.Option(metavar="SCORE", help="Leave out labels with a lower score, between 0 and 1."),
+    typer.Option(
+        metavar="SCORE",
+        help="Leave out labels with a lower score, between 0 and 1. Without it, what a search for the label would "
+        "leave out as not close; 0 names every photo.",
+    ),
 ]
 AsJsonlOption = Annotated[bool, typer.Option("--jsonl", help="Print one JSON object a photo and line.")]
 AsCsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV: path, label, score, share.")]
@@ -63,15 +67,16 @@ def label(
     device: DeviceOption = "auto",
     library: LibraryOption = None,
 ) -> None:
-    """Say of all photos which of some labels fits each best, and how well.
+    """Say which of some labels fits each photo, and how well.
 
-    The score is that of a search for the label, between 0 and 1: low where none of the labels fits. The share, which
-    CSV and JSON tell too, is that among the labels given: it adds up to 1 over all of them, whether one fits or not.
+    The score is that of a search for the label, between 0 and 1; a photo to which none of the labels is close is left
+    out. The share, which CSV and JSON tell too, is that among the labels given: it adds up to 1 over all of them,
+    whether one fits or not.
     Photos stay as they are. Exit code 0 for labelled photos, 1 for none, 2 for an error.
     """
     from mmsearch import output
     from mmsearch.library import Library
-    from mmsearch.output.labels import print_labels, sidecars_said
+    from mmsearch.output.labels import print_labels, sidecars_said, without_label
 
     form = _form(as_json, as_jsonl, as_csv)
     if as_xmp and min_score is None:
@@ -80,14 +85,18 @@ def label(
     typed = TypedFilters(folders=folder or (), extensions=ext or (), times=(after, before), when=when)
     with Library(library, device) as opened, stoppable("stopped."):
         filters = filters_of(opened, typed)
-        found = opened.label(named, filters, top=top, min_score=min_score or 0.0)
+        found = opened.label(named, filters, top=top, min_score=min_score)
         with printing():
             print_labels(found, form, sys.stdout.isatty())
         if as_xmp:
             for note in sidecars_said(opened.write_sidecars(found)):
                 output.say(note)
+    unnamed = found.total - len(found.photos)
+    if unnamed:
+        output.say(without_label(unnamed, found.total, is_asked=min_score is not None))
+    elif not found.total:
+        output.say("there is no photo.")
     if not found.photos:
-        output.say("no photo has a label that scores enough." if found.total else "there is no photo.")
         raise typer.Exit(EXIT_NONE)
 
 

@@ -17,7 +17,10 @@ def status(
     as_json: JsonOption = False,
     library: LibraryOption = None,
 ) -> None:
-    """Show what the library holds, where it lies, and what could not be read."""
+    """Show what the library holds, and what could not be read.
+
+    Where it lies is said, too.
+    """
     from mmsearch.cli.remedies import worded
     from mmsearch.library import Library
     from mmsearch.output import reports

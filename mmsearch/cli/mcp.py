@@ -9,10 +9,11 @@ from mmsearch.cli.running import DeviceOption, LibraryOption, keep_to_one_thread
 
 
 def mcp(library: LibraryOption = None, device: DeviceOption = "auto") -> None:
-    """Let an assistant search, by the Model Context Protocol over stdin and stdout.
+    """Let an assistant search, by the Model Context Protocol.
 
-    It is not called by a person: an assistant's program starts it, with the command `mmsearch` and the argument `mcp`.
-    It reads and never changes anything, and ends when its stdin does. What it has to say to a person goes to stderr.
+    It speaks over stdin and stdout, and is not called by a person: an assistant's program starts it, with the command
+    `mmsearch` and the argument `mcp`. It reads and never changes anything, and ends when its stdin does. What it has
+    to say to a person goes to stderr.
     """
     keep_to_one_thread()
     from mmsearch import __version__, output

@@ -33,10 +33,10 @@ def list_models(
     as_json: JsonOption = False,
     library: LibraryOption = None,
 ) -> None:
-    """List the models on this disk and the known ones; fetch one, make it fast, search with it.
+    """List models; fetch one, make it fast, search with it.
 
-    Shows of each its size, the time that it takes, how well it finds, its languages and its licence, and what the
-    library has of it.
+    Shows those on this disk and the known ones, and of each its size, the time that it takes, how well it finds, its
+    languages and its licence, and what the library has of it.
     """
     if context.invoked_subcommand is not None:
         for name in ("as_json", "library"):
@@ -84,7 +84,7 @@ def pull(
     as_json: JsonOption = False,
     library: LibraryOption = None,
 ) -> None:
-    """Fetch a model from the hub, once; after that it needs no network.
+    """Fetch a model from the hub, once; then it needs no network.
 
     A model that is there already is checked, and what is damaged is fetched again. Files that had arrived before an
     interruption are not fetched again. Needs the clip extra, but for models of speech.
@@ -128,11 +128,11 @@ def optimise(
     as_json: JsonOption = False,
     library: LibraryOption = None,
 ) -> None:
-    """Make a CLIP or SigLIP model several times as fast on a processor: 8-bit graphs that need no torch.
+    """Make a CLIP or SigLIP model several times as fast.
 
-    Prints how near their vectors are to the original's, which stays as it is. `index --model NAME` takes the optimised
-    model from then on, unless the library has vectors of the original, and `eval` both, as NAME and NAME-int8. Needs
-    the clip extra, once.
+    On a processor, by 8-bit graphs that need no torch. Prints how near their vectors are to the original's, which
+    stays as it is. `index --model NAME` takes the optimised model from then on, unless the library has vectors of the
+    original, and `eval` both, as NAME and NAME-int8. Needs the clip extra, once.
     """
     from mmsearch.library import Library
     from mmsearch.output.models import optimised
@@ -162,7 +162,7 @@ def use(
     as_json: JsonOption = False,
     library: LibraryOption = None,
 ) -> None:
-    """Search with this model from now on, or once it has encoded all files.
+    """Search with this model, once it has encoded all files.
 
     Until then searches go on with the one before, and `mmsearch index` encodes with both. What the other models have
     encoded stays until it is dropped.
@@ -211,7 +211,7 @@ def export_(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Where to write it, for example model.zip.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Write a model to a single file, to bring it to a machine without a network."""
+    """Write a model to a file, for a machine without a network."""
     from mmsearch.library import Library
     from mmsearch.output.models import exported
 

@@ -23,14 +23,14 @@ def mounts(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say where this machine has the folders of a team's library, or list what was said.
+    """Say where this machine has the folders of a team's library.
 
-    A library at a URL has the paths of the machine that indexed first. Where another one has the same share at another
-    path, `mmsearch mounts /mnt/nas/photos /Volumes/photos` lets it open the same hits, encode the files as a worker,
-    and index them without a second copy: here all commands take and print /Volumes/photos, in the library it stays
-    /mnt/nas/photos. A folder stands for all below it, and the innermost one counts. The list is this machine's, for
-    all libraries at URLs; it lies in mounts.json in your settings folder, or in the file that MMSEARCH_MOUNTS names.
-    What runs already (serve, watch, worker) is to be started again.
+    Without a folder, what was said is listed. A library at a URL has the paths of the machine that indexed first.
+    Where another one has the same share at another path, `mmsearch mounts /mnt/nas/photos /Volumes/photos` lets it
+    open the same hits, encode the files as a worker, and index them without a second copy: here all commands take and
+    print /Volumes/photos, in the library it stays /mnt/nas/photos. A folder stands for all below it, and the innermost
+    one counts. The list is this machine's, for all libraries at URLs; it lies in mounts.json in your settings folder,
+    or in the file that MMSEARCH_MOUNTS names. What runs already (serve, watch, worker) is to be started again.
     """
     from mmsearch import output
     from mmsearch.library import Library

@@ -147,6 +147,7 @@ def progress_bar(quiet: bool, subject: str = "") -> Iterator[Callable[[Progress]
         TimeRemainingColumn,
     )
     from rich.progress import Progress as Bar
+    from rich.table import Column
 
     in_bytes, in_numbers = DownloadColumn(), MofNCompleteColumn()
 
@@ -157,7 +158,7 @@ def progress_bar(quiet: bool, subject: str = "") -> Iterator[Callable[[Progress]
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        HowMuch(),
+        HowMuch(Column(no_wrap=True)),  # where all is too wide, the bar is what is made narrower
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @taking(SearchOptions)
 def search(options: SearchOptions) -> None:
-    """Search by text, by image, or by both; or list files by filters alone.
+    """Search by text, by image or both, or list files by filters.
 
     Files are found by meaning and by their words; a phrase in quotation marks within a text must occur:
     '"server started" log'. Several texts and pictures are added up by their weights. Photos and text files come in one

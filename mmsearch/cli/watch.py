@@ -71,7 +71,7 @@ def watch(
     as_json: JsonOption = False,
     library: LibraryOption = None,
 ) -> None:
-    """Index new and changed files within seconds, until it is stopped.
+    """Index new and changed files within seconds, until stopped.
 
     Begins with what `mmsearch index` does with these paths. Then it waits, and reads files once nothing writes to them
     any more; what is gone is dropped, and a drive that is away is waited for. Ctrl-C stops it (exit code 130), and so

@@ -78,13 +78,13 @@ def worker(
     as_json: JsonOption = False,
     library: LibraryOption = None,
 ) -> None:
-    """Encode what `mmsearch index --queue` has found, beside any number of other workers.
+    """Encode what `index --queue` has found, beside other workers.
 
-    For a library in PostgreSQL. A worker runs wherever the library's models are, and its files: at the same paths, at
-    those that `mmsearch mounts` says, or in a bucket. It takes files from the queue until it is stopped. Ctrl-C (exit
-    code 130) and SIGTERM (exit code 0) let it finish what is in work, and give back the rest. What a worker was at
-    that is killed is done by another one. Where the server or the library is not there yet it waits; with
-    --exit-when-empty that is an error.
+    For a library in PostgreSQL, which any number of workers may share. A worker runs wherever the library's models
+    are, and its files: at the same paths, at those that `mmsearch mounts` says, or in a bucket. It takes files from
+    the queue until it is stopped. Ctrl-C (exit code 130) and SIGTERM (exit code 0) let it finish what is in work, and
+    give back the rest. What a worker was at that is killed is done by another one. Where the server or the library is
+    not there yet it waits; with --exit-when-empty that is an error.
 
     With --pause and --resume it does no work: workers finish what they are at, and leave what is paused. Exit code 1
     where there was nothing to be resumed.

@@ -295,9 +295,11 @@ class Library(Working):
                 return duplicates_in(access.place, store, in_use, request, on_progress)
 
     def label(
-        self, labels: Sequence[str], filters: Filters | None = None, *, top: int = 1, min_score: float = 0.0
+        self, labels: Sequence[str], filters: Filters | None = None, *, top: int = 1, min_score: float | None = None
     ) -> Labelled:
-        """The best `top` of some labels for each photo that passes the filters, of those that score `min_score`."""
+        """The best `top` of some labels for each photo that passes the filters, of those that score `min_score` or,
+        without it, as much as a search for the label asks for.
+        """
         from mmsearch.searching.labelling import LabelRequest, label_photos
 
         request = LabelRequest.of(labels, filters, top, min_score)

@@ -283,11 +283,12 @@ class Models:
         """Deletes a model from this disk. Its vectors stay in the library, which needs it again to be searched.
 
         Raises:
-            Refused: searches of this library use it, ask it for sound, or wait for it.
+            Refused: it is built in, or searches of this library use it, ask it for sound, or wait for it.
         """
-        from mmsearch.models.installed import remove_model
+        from mmsearch.models.installed import check_model_name, remove_model
         from mmsearch.models.reference import without_crops
 
+        check_model_name(name)
         of_library = self.list() if self._access.exists() else ()
         named = [one for one in of_library if name in (one.name, without_crops(one.name)[0])]
         if any(one.hears for one in named):

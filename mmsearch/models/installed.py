@@ -169,7 +169,10 @@ def check_model_name(name: str) -> str:
         Invalid: no model can be called so. Refused: it is the one that is built in.
     """
     if is_builtin(name):
-        raise Refused(f"{name} is built in; there is nothing to be done about it.")
+        raise Refused(
+            f"{name} is built in: it comes with mmsearch wherever that is installed, and can be neither pulled, "
+            "optimised, exported nor removed."
+        )
     if not _NAME.fullmatch(name) or name.endswith(PARTIAL_ENDING):
         raise Invalid(
             f"A model cannot be called {name!r}; write it as the hub does: NAME, or OWNER/NAME, or with a revision "

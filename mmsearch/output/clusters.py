@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mmsearch.output import counted, visible
-from mmsearch.output.places import Viewpoint
 from mmsearch.searching.clustering import Clusters
 
 
@@ -11,7 +10,8 @@ def print_clusters(found: Clusters, is_for_a_person: bool) -> None:
     """Prints for each cluster name, size and most central photos, or for each photo a line with its cluster's number,
     its path and its cluster's name, which may be empty.
     """
-    place = Viewpoint()
+    from mmsearch.output.table import print_files
+
     for number, cluster in enumerate(found.clusters, start=1):
         name = visible(", ".join(cluster.name))
         if not is_for_a_person:
@@ -19,5 +19,4 @@ def print_clusters(found: Clusters, is_for_a_person: bool) -> None:
                 print(f"{number}\t{visible(path)}\t{name}")
             continue
         print(f"{number}: {name}{', ' if name else ''}{counted(cluster.size, 'photo')}")
-        for path in cluster.photos:
-            print(f"  {place.shown(path)}")
+        print_files(("  ", path) for path in cluster.photos)

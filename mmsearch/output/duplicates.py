@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from mmsearch.files.remote_paths import is_remote
 from mmsearch.output import counted, visible
+from mmsearch.output.columns import stdout_width
 from mmsearch.output.hits import Form
 from mmsearch.output.json import to_json
 from mmsearch.output.places import Viewpoint
@@ -69,11 +70,20 @@ def _paths(found: Duplicates) -> Iterator[str]:
 
 
 def _shown(group: DuplicateGroup, place: Viewpoint) -> Iterator[str]:
+    from rich.cells import cell_len
+
     yield f"{_CALLED[group.kind]}: {len(group.files):,} files, {_megabytes(group.bytes)} to spare"
     for one in group.files:
         size = f"{one.width}×{one.height}, " if one.width is not None else ""
         kept = f"  {visible(group.why)}" if one.keep else ""
-        yield f"  {'keep' if one.keep else '    '}  {_place(one, place.shown)}  ({size}{_megabytes(one.bytes)}){kept}"
+        path = f"  {'keep' if one.keep else '    '}  {_place(one, place.shown)}"
+        facts = f"({size}{_megabytes(one.bytes)}){kept}"
+        # Paths stay whole, to be copied.
+        if cell_len(path) + cell_len(facts) + 2 <= stdout_width():
+            yield f"{path}  {facts}"
+        else:
+            yield path
+            yield f"{' ' * 10}{facts}"
 
 
 def _place(one: DuplicateFile, shown: Callable[[str], str]) -> str:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from mmsearch.output import counted, visible
 from mmsearch.output.json import to_json
-from mmsearch.output.places import Viewpoint
-from mmsearch.searching.labelling import Labelled
+from mmsearch.searching.labelling import Labelled, PhotoLabel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mmsearch.library.labels import WrittenSidecars
 
 
@@ -26,6 +27,8 @@ class LabelForm(str, Enum):
 
 
 _SHOWN_FAILURES = 5
+# A label takes no more of a line on a terminal.
+_LABEL_WIDTH = 30
 
 
 def sidecars_said(done: WrittenSidecars) -> list[str]:
@@ -38,6 +41,16 @@ def sidecars_said(done: WrittenSidecars) -> list[str]:
     if done.failed > _SHOWN_FAILURES:
         said.append(f"no sidecar beside {done.failed - _SHOWN_FAILURES:,} more")
     return said
+
+
+def without_label(unnamed: int, total: int, is_asked: bool) -> str:
+    """How many photos no label was given to, and how they get one; `is_asked` tells that a person has said how much is
+    enough.
+    """
+    which = f"{unnamed:,} of {counted(total, 'photo')}" if unnamed < total else f"any of {counted(total, 'photo')}"
+    if is_asked:
+        return f"no label scores enough for {which}."
+    return f"no label is close to {which}. --min-score 0 names all."
 
 
 def print_labels(found: Labelled, form: LabelForm, is_for_a_person: bool) -> None:
@@ -53,7 +66,22 @@ def print_labels(found: Labelled, form: LabelForm, is_for_a_person: bool) -> Non
         for photo in found.photos:
             rows.writerows([photo.path, one.label, f"{one.score:.4f}", f"{one.share:.4f}"] for one in photo.labels)
     else:
-        shown = Viewpoint().shown if is_for_a_person else visible
-        for photo in found.photos:
-            for one in photo.labels:
-                print("\t".join([f"{one.score:.2f}", visible(one.label), shown(photo.path)]))
+        named = [(photo.path, one) for photo in found.photos for one in photo.labels]
+        if is_for_a_person:
+            _print_for_a_person(named)
+            return
+        for path, one in named:
+            print("\t".join([f"{one.score:.2f}", visible(one.label), visible(path)]))
+
+
+def _print_for_a_person(named: Sequence[tuple[str, PhotoLabel]]) -> None:
+    from rich.cells import cell_len
+
+    from mmsearch.output.table import print_files, shortened_at_end
+
+    labels = [shortened_at_end(visible(one.label), _LABEL_WIDTH) for _, one in named]
+    widest = max(map(cell_len, labels), default=0)
+    print_files(
+        (f"{one.score:.2f}  {label}{' ' * (widest - cell_len(label))}  ", path)
+        for (path, one), label in zip(named, labels, strict=True)
+    )

@@ -10,15 +10,18 @@ from mmsearch.models.known import known_model
 from mmsearch.models.reference import without_crops
 from mmsearch.models.revisions import revision_names
 from mmsearch.output import counted, visible
+from mmsearch.output.columns import stdout_width, wrapped
 from mmsearch.records import BUILTIN_MODEL, OPTIMISED_ENDING
 
 if TYPE_CHECKING:
     from mmsearch.library.models import DroppedModel, LibraryModel, ModelOverview
     from mmsearch.models.installed import InstalledModel, RemovedModel
+    from mmsearch.models.known import KnownModel
     from mmsearch.models.optimise.building import OptimisedModel
     from mmsearch.models.packing import ExportedModel
 
 
+_FOLLOWING = " " * 6
 _TRANSCRIBES = "of speech: `mmsearch index --speech NAME` transcribes with it"
 
 
@@ -50,7 +53,7 @@ def print_models(overview: ModelOverview) -> None:
     print("\nknown; `mmsearch models pull NAME` fetches one")
     _print_table(
         [
-            ("name", "download", "time", "recall en", "de", "languages", "licence", ""),
+            ("name", "download", "time", "recall en", "de", "languages; licence"),
             *(
                 (
                     model.name,
@@ -58,27 +61,26 @@ def print_models(overview: ModelOverview) -> None:
                     _number(model.time),
                     _number(model.recall_english),
                     _number(model.recall_german),
-                    model.languages,
-                    model.licence,
-                    model.remark,
+                    _about(model),
                 )
                 for model in known
             ),
         ]
     )
-    print(f"  recall: {overview.recall_source}, in %; time: of one item, that of clip-ViT-B-32 is 1")
-    print("\nknown, of sound: `mmsearch index --model NAME` adds one to a library, and searches ask it too")
+    note = f"recall: {overview.recall_source}, in %; time: of one item, that of clip-ViT-B-32 is 1"
+    print(wrapped(note, indent="  "))
+    print("\nknown, of sound; `mmsearch index --model NAME` adds one, and searches ask it too")
     _print_table(
-        (
-            model.name,
-            "here" if model.name in names else f"{model.megabytes:,} MB",
-            model.languages,
-            model.licence,
-            model.remark,
-        )
+        (model.name, "here" if model.name in names else f"{model.megabytes:,} MB", _about(model))
         for model in overview.known
         if model.hears
     )
+
+
+def _about(model: KnownModel) -> str:
+    several = any(character.isdigit() for character in model.languages)
+    languages = f"{model.languages} languages" if several else model.languages
+    return "; ".join(filter(None, (languages, f"licence {model.licence}", model.remark)))
 
 
 def _number(value: float | None) -> str:
@@ -99,10 +101,17 @@ def _state(model: LibraryModel) -> str:
 
 
 def _print_table(rows: Iterable[Sequence[str]]) -> None:
+    """Prints rows in columns; what the last column says goes to a line of its own where the rows are too wide."""
     cells = [[visible(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
+    has_room = sum(len("  ") + width for width in widths) <= stdout_width()
     for row in cells:
-        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        *columns, last = ("  " + cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        if has_room or not row[-1]:
+            print("".join((*columns, last)).rstrip())
+        else:
+            print("".join(columns).rstrip())
+            print(wrapped(row[-1], _FOLLOWING))
 
 
 def arrived(model: InstalledModel) -> str:

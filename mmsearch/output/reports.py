@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mmsearch.files.member_paths import ARCHIVE_EXTENSIONS
 from mmsearch.files.remote_paths import is_remote
 from mmsearch.output import counted, visible
+from mmsearch.output.columns import stdout_width
 from mmsearch.output.mounts import PLACING
 from mmsearch.output.unread import unread_said
 from mmsearch.output.work import queue_lines
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from mmsearch.store.queue_state import RunState
 
 _SHOWN_FAILURES = 5
+# What follows below a line of the status stands so far to the right.
+_INDENT = " " * 10
 # What each stage looks for.
 _STAGES = {"ocr": "text in pictures", "speech": "speech"}
 
@@ -288,7 +292,9 @@ def print_status(status: Status, failed: bool, partial: bool, worded: Worded) ->
     for root in status.roots:
         state = ", offline" if root.offline else f", last change {root.changed}" if root.changed else ""
         known = f" (in the library {visible(os.fsdecode(root.known_as))})" if root.known_as is not None else ""
-        print(f"root      {visible(os.fsdecode(root.path))}{known}: {counted(root.files, 'file')}{state}")
+        path, facts = f"{visible(os.fsdecode(root.path))}{known}:", f"{counted(root.files, 'file')}{state}"
+        has_room = not sys.stdout.isatty() or len(_INDENT) + len(path) + len(facts) < stdout_width()
+        print(f"root      {path} {facts}" if has_room else f"root      {path}\n{_INDENT}{facts}")
         if rules := rules_said(root.rules):
             print(f"          {rules}")
         for mount in root.unmounted:
@@ -301,7 +307,7 @@ def print_status(status: Status, failed: bool, partial: bool, worded: Worded) ->
         print(f"not read  {_unread_of(status, worded)}")
     if counts.failures:
         count = counted(counts.failures, "file")
-        print(f"failed    {count} could not be read; `mmsearch status --failed` lists what and why")
+        print(f"failed    {count} could not be read; `mmsearch status --failed` lists them")
     parts = [
         *([f"{len(status.incomplete):,} read as far as they go"] if status.incomplete else []),
         *([f"{len(status.thinned):,} too long to be taken whole"] if status.thinned else []),

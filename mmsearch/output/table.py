@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
+from mmsearch.output.columns import stdout_width
 from mmsearch.output.places import Viewpoint, excerpt, file_url, place_in_file, time_span
 from mmsearch.searching.results import FileList, Hit, ListedFile, SearchResult
 
@@ -64,6 +65,15 @@ def print_table(
         if isinstance(hit, Hit) and hit.explanation is not None:
             lines += _explained(hit, indent, console.width)
         _print(console, lines, preview.beside(hit, len(lines)) if preview else None)
+
+
+def print_files(rows: Iterable[tuple[str, str]]) -> None:
+    """Prints a line for each path, after what is said before it: it names the file, and leads to it."""
+    console, place = Console(width=stdout_width()), Viewpoint()
+    for before, path in rows:
+        room = max(_LEAST_WIDTH, console.width - cell_len(before))
+        name = Text(shortened(place.shown(path), room), style=Style(link=file_url(path)))
+        _print(console, [Text(before) + name])
 
 
 def _is_grouped(result: SearchResult | FileList) -> bool:
