@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,12 +34,17 @@ def text_page(*lines: str) -> Page:
     return Page(lines)
 
 
-def written(pages: list[Page], owner_password: bool = False, user_password: bool = False) -> bytes:
+def written(
+    pages: list[Page], owner_password: bool = False, user_password: bool = False, is_packed: bool = False
+) -> bytes:
     """A PDF of these pages; with an owner's password anybody reads it, with a user's only who knows it."""
     objects: list[bytes] = [b"", b"", b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"]
     kids, fields = [], []
     for page in pages:
-        objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content := _content(page)), content))
+        content, filtered = _content(page), b""
+        if is_packed:
+            content, filtered = zlib.compress(content), b" /Filter /FlateDecode"
+        objects.append(b"<< /Length %d%s >>\nstream\n%s\nendstream" % (len(content), filtered, content))
         content_number, more = len(objects), b""
         if page.photo is not None:
             objects.append(_photo(page.photo))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from conftest import Mmsearch
 
-from mmsearch import Library, Query, reading
+from mmsearch import Filters, Library, Query, reading
 from mmsearch.reading import OpenFile, Reading, open_file, read
 from mmsearch.reading.text import READER
 from mmsearch.searching.query import text_term
@@ -153,6 +154,95 @@ def test_when_an_event_is_stands_there_in_words(tmp_path: Path, begins: str, end
     end = f"DTEND:{ends}\n" if ends else ""
     event = f"BEGIN:VEVENT\nSUMMARY:Concert\nDTSTART:{begins}\n{end}END:VEVENT\n"
     assert texts(tmp_path / "a.ics", event) == [(1, f"Concert\n{words}")]
+
+
+def event(begins: str, name: str = "Dentist", more: str = "") -> str:
+    return f"BEGIN:VEVENT\nUID:{name}\nSUMMARY:{name}\n{begins}\n{more}END:VEVENT\n"
+
+
+def calendar(*events: str) -> str:
+    zone = "BEGIN:VTIMEZONE\nBEGIN:STANDARD\nDTSTART:16010101T030000\nEND:STANDARD\nEND:VTIMEZONE\n"
+    return f"BEGIN:VCALENDAR\n{zone}{''.join(events)}END:VCALENDAR\n"
+
+
+def test_an_event_is_found_by_when_it_is_and_a_calendar_of_many_by_its_file(
+    tmp_path: Path, library: Library, mmsearch: Mmsearch
+) -> None:
+    for name, events in {
+        "old.ics": [event("DTSTART;TZID=Europe/Berlin:20190503T100000")],
+        "visit.ics": [event("DTSTART:20240503T220000Z", more="DTEND:20240504T010000Z\n")],
+        "day.ics": [event("DTSTART;VALUE=DATE:20241231")],
+        "many.ics": [event("DTSTART:20240101T100000"), event("DTSTART:20240201T100000", "Dentist again")],
+    }.items():
+        (tmp_path / name).write_text(calendar(*events))
+        os.utime(tmp_path / name, (1_600_000_000, 1_600_000_000))  # in 2020
+    library.index(tmp_path)
+
+    def found(*asked: str) -> list[str]:
+        answer = mmsearch("search", "dentist", *asked, "--json", library=Path(library.folder)).json
+        return sorted(os.path.basename(hit["path"]) for hit in answer["hits"])
+
+    assert found("--when", "2024") == ["day.ics", "visit.ics"]
+    assert found("--when", "may 2024") == ["visit.ics"]
+    assert found("--when", "2019") == ["old.ics"]
+    assert found("--when", "2020") == ["many.ics"]
+    assert found("--when", "31.12.2024") == ["day.ics"]
+    assert found("--when", "since 2024") == ["day.ics", "visit.ics"]
+
+
+@pytest.mark.parametrize(
+    ("events", "taken"),
+    [
+        ([event("DTSTART;TZID=Europe/Berlin:20240503T100000")], "2024-05-03T10:00:00"),
+        ([event("DTSTART:20240503T220000Z")], "2024-05-03T22:00:00+00:00"),
+        ([event("DTSTART;VALUE=DATE:20240503")], "2024-05-03T00:00:00"),
+        ([event("DTSTART:20200102T090000", more="RRULE:FREQ=WEEKLY\n")], "2020-01-02T09:00:00"),
+        (
+            [
+                event("DTSTART:20200102T090000", more="RRULE:FREQ=WEEKLY\n"),
+                event("DTSTART:20200109T110000", more="RECURRENCE-ID:20200109T090000\n"),
+            ],
+            "2020-01-02T09:00:00",
+        ),
+        ([event("DUE;VALUE=DATE:20240503").replace("VEVENT", "VTODO")], "2024-05-03T00:00:00"),
+        ([event("DTSTART:20240503T990000")], None),
+        ([event("DTSTART:20249999")], None),
+        ([event("DTSTART:16010101T000000")], None),
+        ([event("DTSTART:20240503"), event("DTSTART:20240504", "Doctor")], None),
+        ([CARDS], None),
+    ],
+)
+def test_when_the_only_event_of_a_calendar_begins_is_known(
+    tmp_path: Path, events: list[str], taken: str | None
+) -> None:
+    path = tmp_path / "a.ics"
+    path.write_text(calendar(*events))
+    with open_file(os.fsencode(path)) as file:
+        assert read(file, 64).facts.taken == taken
+
+
+def test_an_older_library_learns_when_events_are_and_encodes_no_calendar_of_many(
+    tmp_path: Path, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "one.ics").write_text(calendar(event("DTSTART:20190503")))
+    (home / "many.ics").write_text(calendar(event("DTSTART:20190503"), event("DTSTART:20190504", "Doctor")))
+
+    def read_without(file: OpenFile, side: int) -> Reading:
+        found = READER.read(file, side)
+        return replace(found, facts=replace(found.facts, taken=None), since=None)
+
+    old = replace(READER, versions={**READER.versions, ".ics": 3}, read=read_without)
+    of_2019 = Filters(after=datetime(2019, 1, 1), before=datetime(2020, 1, 1))
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "READERS", [old if one is READER else one for one in reading.READERS])
+        library.index([home])
+        assert not library.list_files(of_2019).hits
+    report = library.index()
+    assert report.encoded + report.updated <= 1 and report.failed == 0
+    assert [Path(os.fsdecode(one.path)).name for one in library.list_files(of_2019).hits] == ["one.ics"]
+    assert library.index().unchanged == 2
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from pdf_writer import text_page, written
 from PIL import Image
 from test_documents import parts_of, refused
+from test_pdf import PAGE, written_over
 
 from mmsearch import Library
 from mmsearch.reading import ReadLimits, UnreadableFile, open_file, read
@@ -70,6 +71,28 @@ def test_a_mail_its_pdf_and_its_photo_are_found(tmp_path: Path, photos: Path, li
         "Date: Tue, 05 Mar 2024 14:30:00 +0100\n\nShall we go to the mountains?\n\n"
         "Attached: plan.pdf, übersicht.png, tool.exe"
     )
+
+
+def test_what_is_attached_and_cannot_be_read_is_said(tmp_path: Path, photos: Path, library: Library) -> None:
+    made = message("The scans", "As you asked.\n")
+    photo = (photos / "photos" / "rocket.jpg").read_bytes()
+    pages = written([text_page("The boats lie in the harbour."), text_page("Budget of the harbour.")])
+    for data, kind, name in (
+        (written([text_page("Words")], user_password=True), "pdf", "secret.pdf"),
+        (written_over(pages, next(PAGE.finditer(pages))), "pdf", "plan.pdf"),
+        (photo[: len(photo) // 2], "jpeg", "rocket.jpg"),
+        (b"\0\1\2\3", "octet-stream", "tool.exe"),
+    ):
+        made.add_attachment(data, maintype="application", subtype=kind, filename=name)
+    saved(tmp_path / "a.eml", made)
+    saved(tmp_path / "b.mbox", message("First", "Nothing is attached."), made)
+    report = library.index(tmp_path)
+    said = ["secret.pdf left out: encrypted", "plan.pdf: page 1 left out: damaged PDF", "rocket.jpg: incomplete JPEG"]
+    assert [one.reason for one in report.incomplete] == [
+        "; ".join(said),
+        "; ".join(f"mail 2: {one}" for one in said),
+    ]
+    assert [one.reason for one in library.status().incomplete] == [one.reason for one in report.incomplete]
 
 
 def test_a_mailbox_is_read_mail_by_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

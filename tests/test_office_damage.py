@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import struct
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from office_files import paragraph, picture, shape, slide
+from PIL import Image
 from test_documents import parts_of, refused
 
 from mmsearch.reading import ReadLimits, UnreadableFile, open_file, read
@@ -76,6 +78,33 @@ def test_a_document_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path: Path, na
             assert parts and facts.note is not None, tenth
             assert facts.note.startswith("incomplete document: "), (tenth, facts.note)
     assert outcome(path)[1], "with all but its last byte"
+
+
+def with_picture(path: Path, pixels: bytes) -> Path:
+    """A document of that kind with words and a picture of its own."""
+    if path.suffix == ".docx":
+        body = paragraph("It rained.") + '<w:p><a:blip r:embed="p"/></w:p>'
+        return made.docx(path, body, {"word/media/1.png": pixels}, [("p", "image", "media/1.png")])
+    if path.suffix == ".htmlz":
+        return made.zipped(path, {"index.html": "<p>It rained.</p><img src='1.png'>", "1.png": pixels})
+    path.write_bytes(made.fb2('<body><section><p>Шёл дождь.</p><image l:href="#sea"/></section></body>', pixels))
+    return path
+
+
+@pytest.mark.parametrize(("name", "member"), [("a.docx", "1.png"), ("a.htmlz", "1.png"), ("a.fb2", "sea.png")])
+def test_a_picture_that_cannot_be_read_is_said_and_the_words_are_read(tmp_path: Path, name: str, member: str) -> None:
+    kept = io.BytesIO()
+    Image.effect_noise((200, 200), 90).save(kept, "PNG")
+    whole = kept.getvalue()
+
+    def seen(pixels: bytes) -> tuple[list[str], list[str]]:
+        with open_file(os.fsencode(with_picture(tmp_path / name, pixels))) as file:
+            reading = read(file, 64)
+            return sorted((part.modality for part in reading.parts), reverse=True), list(reading.troubles)
+
+    assert seen(whole) == (["text", "image"], [])
+    assert seen(whole[: len(whole) // 2]) == (["text", "image"], [f"{member}: incomplete PNG"])
+    assert seen(whole[:60] + b"\0" * 200 + whole[260:]) == (["text"], [f"{member} left out: damaged PNG"])
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import threading
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,7 @@ from test_documents import parts_of, refused
 from mmsearch import Library
 from mmsearch.reading import ReadLimits, UnreadableFile, open_file, read
 from mmsearch.reading import opening as opening_module
-from mmsearch.reading.document import pdfium
+from mmsearch.reading.document import pdf_streams, pdfium
 from mmsearch.reading.document.pdf import tidied
 
 WORDS = ("The boats lie in the harbour until the fog lifts.", "A cake was baked for the birthday of our aunt.")
@@ -189,12 +192,100 @@ def test_pages_whose_list_is_lost_are_read_in_their_order(tmp_path: Path) -> Non
     assert [part.payload.split(".")[0] for part in parts_of(tmp_path / "a.pdf")][:2] == ["Page one", "Page two"]
 
 
+def told(path: Path, limits: ReadLimits | None = None) -> tuple[list[int | None], list[str]]:
+    """Of which pages there is something, and what is said of the others."""
+    with open_file(os.fsencode(path), limits) as file:
+        reading = read(file, 64)
+        return sorted({part.locator.page for part in reading.parts}, key=lambda page: page or 0), list(reading.troubles)
+
+
+def written_over(whole: bytes, found: re.Match[bytes], share: float = 1.0, sign: bytes = b"\0") -> bytes:
+    """The file with the last `share` of what was found in it, as a disk may give it back."""
+    begin, end = found.span(1)
+    begin = end - round((end - begin) * share)
+    return whole[:begin] + sign * (end - begin) + whole[end:]
+
+
+PAGE, PACKED, PHOTO = (
+    re.compile(pattern, re.DOTALL)
+    for pattern in (
+        rb"(<< /Type /Page /Parent.*?) >> >>\nendobj",
+        rb"/FlateDecode >>\nstream\n(.*?)\nendstream",
+        rb"/DCTDecode.*?stream\n(.*?)\nendstream",
+    )
+)
+
+
+@pytest.mark.parametrize("owner_password", [False, True])
+def test_pages_that_cannot_be_read_are_named(tmp_path: Path, cat: Path, owner_password: bool) -> None:
+    pages = [text_page(f"Page {number}.", *WORDS * 9) for number in range(1, 7)]
+    whole = written([*pages, Page(), Page(photo=cat)], owner_password, is_packed=True)
+    path = tmp_path / "a.pdf"
+    path.write_bytes(whole)
+    assert told(path) == ([1, 2, 3, 4, 5, 6, 8], [])  # nothing is wrong with an empty page
+
+    def damaged(kind: re.Pattern[bytes], number: int, share: float = 1.0, sign: bytes = b"\0") -> list[str]:
+        found = list(kind.finditer(whole))[number - 1]
+        path.write_bytes(written_over(whole, found, share, sign))
+        seen, troubles = told(path)
+        assert set(range(1, 9)) - {7} - {number if "left out" in one else 0 for one in troubles} <= set(seen)
+        return troubles
+
+    for number in (1, 3):
+        assert damaged(PAGE, number) == [f"page {number} left out: damaged PDF"]
+        assert damaged(PACKED, number) == [f"page {number} left out: damaged PDF"]
+        assert damaged(PACKED, number, 0.5, b"\xff") == [f"page {number} only in part: damaged PDF"]
+    path.write_bytes(written_over(whole, next(PHOTO.finditer(whole))))
+    assert told(path) == ([1, 2, 3, 4, 5, 6], ["page 8 left out: damaged PDF"])
+
+
+def test_who_indexes_a_damaged_pdf_is_told_which_pages_are_missing(tmp_path: Path, command: Mmsearch) -> None:
+    whole = written([text_page(f"Page {number}.", *WORDS) for number in range(1, 41)], is_packed=True)
+    intact = whole
+    for number in (3, 21, 22, 23):
+        whole = written_over(whole, list(PAGE.finditer(intact))[number - 1])
+    whole = written_over(whole, list(PACKED.finditer(intact))[29], 0.4, b"\xff")
+    folder, library = tmp_path / "papers", tmp_path / "library"
+    folder.mkdir()
+    (folder / "scan.pdf").write_bytes(whole)
+    said = "pages 3 and 21–23 left out: damaged PDF; page 30 only in part: damaged PDF"
+    report = command("index", folder, "--json", library=library)
+    assert [one["reason"] for one in report.json["incomplete"]] == [said]
+    assert f"scan.pdf was read as far as it goes: {said}" in report.err
+    assert command("status", "--partial", library=library).out == f"{folder / 'scan.pdf'}\t{said}\n"
+
+
 def test_a_damaged_page_is_left_out(tmp_path: Path) -> None:
     whole = written([SENTENCES, SENTENCES, SENTENCES])
     damaged = whole.replace(b"/Kids [5 0 R 7 0 R", b"/Kids [5 0 R 4 0 R")
     assert damaged != whole
     (tmp_path / "a.pdf").write_bytes(damaged)
-    assert [part.locator.page for part in parts_of(tmp_path / "a.pdf")] == [1, 3]
+    assert told(tmp_path / "a.pdf")[0] == [1, 3]
+    (tmp_path / "b.pdf").write_bytes(PAGE.sub(lambda found: b"\0" * len(found[0]), whole))
+    assert refused(tmp_path / "b.pdf") == "damaged PDF"
+
+
+def test_what_is_packed_without_an_end_or_with_another_checksum_is_whole(tmp_path: Path) -> None:
+    """Some programs write it so, and all of it is there."""
+    whole = written([SENTENCES, SENTENCES], is_packed=True)
+    (begin, end), _ = (found.span(1) for found in PACKED.finditer(whole))
+    (tmp_path / "a.pdf").write_bytes(whole[: end - 4] + b"\0\0\0\0" + whole[end:])
+    assert told(tmp_path / "a.pdf") == ([1, 2], [])
+    packing = zlib.compressobj()
+    content = zlib.decompress(whole[begin:end]) + b" " * 3_000
+    unended = packing.compress(content) + packing.flush(zlib.Z_SYNC_FLUSH)
+    (tmp_path / "b.pdf").write_bytes(whole[:begin] + unended.ljust(end - begin) + whole[end:])
+    assert told(tmp_path / "b.pdf") == ([1, 2], [])
+
+
+def test_damage_is_seen_wherever_it_lies_in_a_large_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [text_page(*(f"{random.Random(number * 99 + line).random()}" for line in range(99))) for number in range(9)]
+    whole = written(pages, is_packed=True)
+    monkeypatch.setattr(pdf_streams, "_BLOCK_BYTES", 2_500)
+    monkeypatch.setattr(pdf_streams, "_PIECE_BYTES", 300)
+    assert not pdf_streams.has_damage(io.BytesIO(whole))
+    for found in PACKED.finditer(whole):
+        assert pdf_streams.has_damage(io.BytesIO(written_over(whole, found, 0.5, b"\xff")))
 
 
 def test_pages_and_pictures_beyond_the_limits_are_left_out(tmp_path: Path, cat: Path) -> None:
@@ -203,8 +294,8 @@ def test_pages_and_pictures_beyond_the_limits_are_left_out(tmp_path: Path, cat: 
         reading = read(file, 64)
         assert [part.locator.page for part in reading.parts] == [1, 2, 3]
     assert reading.facts.note == "only the first 3 of 6 pages were read"
-    with open_file(os.fsencode(path), ReadLimits(max_image_bytes=1_000)) as file:
-        assert [part.locator.page for part in read(file, 64).parts] == [1, 2, 3, 4, 5]
+    troubles = ["page 6 left out: a picture over the limit"]
+    assert told(path, ReadLimits(max_image_bytes=1_000)) == ([1, 2, 3, 4, 5], troubles)
 
 
 def test_a_pdf_too_large_to_be_kept_in_memory_is_read_from_the_disk(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from mmsearch.errors import Invalid
-from mmsearch.language import read
+from mmsearch.language import NAMES, Reading, period_words, read
 from mmsearch.searching.periods import Period, narrowed, parse_period, period_in
 from mmsearch.searching.query import parse_date
 
@@ -89,6 +90,33 @@ DAY = timedelta(days=1)
         ("a month ago", "2026-10"),
         ("two summers ago", "2025-06 to 2025-08"),
         ("ten years ago", "2016"),
+        ("year 2019", "2019"),
+        ("2019-2021", "2019 to 2021"),
+        ("from 2019 to 2021", "2019 to 2021"),
+        ("since 2024", "2024 and later"),
+        ("from May 2021 on", "2021-05 and later"),
+        ("2019 onwards", "2019 and later"),
+        ("since last summer", "2026-06 and later"),
+        ("after May 2021", "2021-06 and later"),
+        ("after 2019-12-31", "2020 and later"),
+        ("after christmas 2018", "2018-12-27 and later"),
+        ("before 2019", "2018 and earlier"),
+        ("before the summer of 2019", "2019-05 and earlier"),
+        ("until last summer", "2026-08 and earlier"),
+        ("till yesterday", "2026-11-26 and earlier"),
+        ("up to 2019", "2019 and earlier"),
+        ("tomorrow", "2026-11-28"),
+        ("next week", "2026-11-30 to 2026-12-06"),
+        ("next weekend", "2026-11-28 to 2026-11-29"),
+        ("coming friday", "2026-12-04"),
+        ("next month", "2026-12"),
+        ("next year", "2027"),
+        ("next summer", "2027-06 to 2027-08"),
+        ("next winter", "2026-12 to 2027-02"),
+        ("next christmas", "2026-12-24 to 2026-12-26"),
+        ("july next year", "2027-07"),
+        ("next 3 days", "2026-11-27 to 2026-11-30"),
+        ("next two months", "2026-11-27 to 2027-01-27"),
     ],
 )
 def test_what_people_say_is_these_days(written: str, dates: str) -> None:
@@ -114,6 +142,7 @@ def test_last_summer_is_over_and_this_one_need_not_be() -> None:
     "written",
     ["", " ", "soon", "2019-13", "31 june 2019", "32 july", "9999", "0000", "last", "the", "2015..",
      "..2018", "9999 years ago", "0 days ago", "last 0 weeks", "sunday 2019",
+     "since", "since soon", "before", "until 2019-13", "after 2019 to 2020", "next", "next 0 days", "next dog",
      "07/14/2019", "14/7/2019", "2019-07/14", "31.2.2019", "7.14.2019", "this ago", "x" * 999],
 )  # fmt: skip
 def test_what_is_no_period_is_one_sentence_with_examples(written: str) -> None:
@@ -134,6 +163,7 @@ MONTHS = [f"{date(2000, number, 1):%B}".lower() for number in range(1, 13)]
 SEASONS = ["spring", "summer", "autumn", "fall", "winter"]
 WEEKDAYS = [f"{date(2001, 1, number):%A}".lower() for number in range(1, 8)]
 FEASTS = ["christmas", "easter", "new year", "new year's eve"]
+BESIDE = ["last", "this", "next", "ago", "3", "2019", "to", "in", "since", "before", "until", "after", "from", "on"]
 AGAIN = ["day", "week", "weekend", "month", "year", *MONTHS, *SEASONS, *WEEKDAYS, *FEASTS]
 
 
@@ -141,7 +171,20 @@ def noon(day: date) -> datetime:
     return datetime.combine(day, time(12))
 
 
-def has(period: Period, day: date) -> bool:
+class Span(NamedTuple):
+    """A period that has a beginning and an end."""
+
+    after: datetime
+    before: datetime
+
+
+def span(written: str, day: date) -> Span:
+    period = parse_period(written, day)
+    assert period.after is not None and period.before is not None
+    return Span(period.after, period.before)
+
+
+def has(period: Span, day: date) -> bool:
     return period.after <= noon(day) < period.before
 
 
@@ -150,16 +193,40 @@ def has(period: Period, day: date) -> bool:
 @example(date(2024, 2, 29), "year", 4)
 @example(date(2027, 1, 1), "new year", 1)
 def test_this_one_has_begun_and_the_last_ones_are_over_one_before_the_other(day: date, name: str, count: int) -> None:
-    this, last = parse_period(f"this {name}", day), parse_period(f"last {name}", day)
+    this, last = span(f"this {name}", day), span(f"last {name}", day)
     assert this.after < this.before and last.after < last.before
     assert this.after <= noon(day)
     assert last.before <= noon(day)
-    assert this == last or (last.before <= this.after and has(Period(this.after, this.before), this.after.date()))
-    assert parse_period(f"1 {name} ago", day) == last
-    earlier, later = parse_period(f"{count + 1} {name}s ago", day), parse_period(f"{count} {name}s ago", day)
+    assert this == last or (last.before <= this.after and has(this, this.after.date()))
+    assert span(f"1 {name} ago", day) == last
+    earlier, later = span(f"{count + 1} {name}s ago", day), span(f"{count} {name}s ago", day)
     assert earlier.after < earlier.before <= later.after < later.before <= noon(day)
     if name in ("day", "week", "month", "year"):
         assert has(this, day) and last.before == this.after and earlier.before == later.after
+
+
+@whenever
+@given(DAYS, st.sampled_from(AGAIN))
+@example(date(2024, 2, 29), "year")
+@example(date(2026, 12, 31), "new year")
+def test_the_next_one_is_the_first_that_begins_after_today(day: date, name: str) -> None:
+    this, following = span(f"this {name}", day), span(f"next {name}", day)
+    assert day < following.after.date() <= day + 400 * DAY
+    assert this.before <= following.after and span(f"this {name}", following.after.date()) == following
+    assert following.after == this.before or name not in ("day", "week", "month", "year")
+
+
+@whenever
+@given(
+    DAYS, st.sampled_from(["2019", "july 2019", "last summer", "yesterday", "christmas 2018", "3 weeks ago", "today"])
+)
+def test_what_is_open_begins_or_ends_where_a_period_does(day: date, written: str) -> None:
+    period = span(written, day)
+    for word, bounds in {
+        "since": (period.after, None), "after": (period.before, None),
+        "before": (None, period.after), "until": (None, period.before),
+    }.items():  # fmt: skip
+        assert parse_period(f"{word} {written}", day) == Period(*bounds)
 
 
 @whenever
@@ -167,7 +234,7 @@ def test_this_one_has_begun_and_the_last_ones_are_over_one_before_the_other(day:
 def test_the_last_so_many_days_reach_to_this_one(day: date, count: int, unit: str) -> None:
     if unit == "year":
         count = count % 99 + 1
-    period = parse_period(f"last {count} {unit}s", day)
+    period = span(f"last {count} {unit}s", day)
     assert has(period, day) and has(period, day - DAY) and not has(period, day + DAY)
     least, most = {"day": (1, 1), "week": (7, 7), "month": (28, 31), "year": (365, 366)}[unit]
     assert least * count <= (period.before - DAY - period.after).days <= most * count
@@ -183,21 +250,21 @@ def test_each_day_has_its_names(day: date) -> None:
         f"{day.year // 10}0s", f"{day.year}-{day.year + 1}", f"{day.year - 1} to {month} {day.year}", month, weekday,
         f"{day.day} {month}", "this week", "this month", "this year", "today",
     ):  # fmt: skip
-        assert has(parse_period(name, day), day), name
+        assert has(span(name, day), day), name
     for name in (f"{day.day} {month} {day.year}", f"{month} {day.day}, {day.year}", day.isoformat(), weekday, "today"):
         assert parse_period(name, day).dates == day.isoformat(), name
     assert parse_period("yesterday", day + DAY).dates == day.isoformat()
     assert parse_period("3 days ago", day + 3 * DAY).dates == day.isoformat()
-    assert has(parse_period("3 weeks ago", day + 21 * DAY), day)
+    assert has(span("3 weeks ago", day + 21 * DAY), day)
 
 
 @whenever
 @given(st.integers(1000, 9900))
 def test_the_seasons_of_a_year_follow_each_other(year: int) -> None:
-    seasons = [parse_period(f"{name} {year}", TODAY) for name in ("spring", "summer", "autumn", "winter")]
+    seasons = [span(f"{name} {year}", TODAY) for name in ("spring", "summer", "autumn", "winter")]
     assert [one.before for one in seasons[:-1]] == [one.after for one in seasons[1:]]
-    assert seasons[-1].before == parse_period(f"spring {year + 1}", TODAY).after
-    easter = parse_period(f"easter {year}", TODAY)
+    assert seasons[-1].before == span(f"spring {year + 1}", TODAY).after
+    easter = span(f"easter {year}", TODAY)
     assert (easter.after + 2 * DAY).weekday() == 6
     assert f"{year}-03-22" <= (easter.after + 2 * DAY).date().isoformat() <= f"{year}-04-25"
 
@@ -207,23 +274,25 @@ def test_the_seasons_of_a_year_follow_each_other(year: int) -> None:
 def test_from_one_to_another_is_all_between(one: date, other: date, between: str) -> None:
     assume(one != other)
     first, last = sorted((one, other))
-    period = parse_period(f"{first}{between}{last}", TODAY)
+    period = span(f"{first}{between}{last}", TODAY)
     assert has(period, first) and has(period, last) and not has(period, first - DAY) and not has(period, last + DAY)
     with pytest.raises(Invalid, match="ends before it begins"):
-        parse_period(f"{last}{between}{first - DAY}", TODAY)
+        span(f"{last}{between}{first - DAY}", TODAY)
 
 
 @whenever
-@given(st.text(max_size=40) | st.lists(st.sampled_from([*AGAIN, "last", "this", "ago", "3", "2019", "to", "in"])), DAYS)
+@given(st.text(max_size=40) | st.lists(st.sampled_from([*AGAIN, *BESIDE])), DAYS)
 def test_any_text_is_a_period_or_refused(said: str | list[str], day: date) -> None:
     written = said if isinstance(said, str) else " ".join(said)
     try:
         period = parse_period(written, day)
     except Invalid:
         return
-    assert period.after < period.before and period == parse_period(written, day)
+    assert period.after is None or period.before is None or period.after < period.before
+    assert period == parse_period(written, day) and (period.after or period.before) is not None
     found = period_in(written, day)
-    assert found is None or found.period.after.date() <= day
+    assert found is None or found.after < found.before
+    assert found is None or found.after.date() <= day or "next" in found.phrase
 
 
 @pytest.mark.parametrize(
@@ -246,8 +315,64 @@ def test_other_languages_have_names_for_them(language: str, written: str, englis
     expected = parse_period(english, TODAY)
     assert parse_period(written, TODAY) == expected
     named = period_in(f"{written}", TODAY, read(written, language))
-    assert named is None or named.period == expected
+    assert named is None or Period(named.after, named.before) == expected
     assert named is not None or written == "2019年7月"
+
+
+@pytest.mark.parametrize(
+    ("language", "english", "forms"),
+    [
+        ("de", "since 2024", "seit 2024|ab 2024|seit dem Jahr 2024"), ("de", "before may 2021", "vor Mai 2021"),
+        ("de", "until last summer", "bis letzten Sommer"), ("de", "after may 2021", "nach Mai 2021"),
+        ("de", "next week", "nächste Woche"), ("de", "next month", "nächsten Monat"), ("de", "tomorrow", "morgen"),
+        ("fr", "since may 2021", "depuis mai 2021"), ("fr", "until 2019", "jusqu’en 2019|jusqu'en 2019"),
+        ("fr", "next week", "la semaine prochaine"), ("fr", "before last summer", "avant l'été dernier"),
+        ("es", "since 2024", "desde 2024"), ("es", "before 2019", "antes de 2019"),
+        ("es", "after may 2021", "después de mayo de 2021"), ("es", "next year", "el próximo año|el año que viene"),
+        ("it", "since may 2021", "da maggio 2021"), ("it", "since 2024", "dal 2024"),
+        ("it", "before 2019", "prima del 2019"), ("it", "next month", "il mese prossimo"),
+        ("pt", "until 2019", "até 2019"), ("pt", "after may 2021", "após maio de 2021"),
+        ("pt", "next week", "semana que vem"),
+        ("nl", "since 2024", "sinds 2024|vanaf 2024"), ("nl", "until 2019", "tot en met 2019"),
+        ("nl", "before 2019", "vóór 2019|voor 2019"), ("nl", "next month", "volgende maand"),
+        ("sv", "since 2024", "sedan 2024"), ("sv", "before may 2021", "före maj 2021"),
+        ("sv", "next year", "nästa år"),
+        ("pl", "since 2024", "od 2024|od 2024 roku"), ("pl", "since may 2021", "od maja 2021"),
+        ("pl", "before 2019", "przed 2019 rokiem|przed 2019"), ("pl", "next week", "w przyszłym tygodniu"),
+        ("cs", "since 2024", "od roku 2024"), ("cs", "before 2019", "před rokem 2019"),
+        ("cs", "next month", "příští měsíc"),
+        ("tr", "since 2024", "2024'ten beri"), ("tr", "before 2019", "2019'dan önce|2019’dan önce"),
+        ("tr", "next week", "gelecek hafta"), ("tr", "until 2019", "2019'a kadar"),
+        ("ru", "since 2024", "с 2024 года|с 2024"), ("ru", "before 2019", "до 2019 года"),
+        ("ru", "after may 2021", "после мая 2021"), ("ru", "until 2019", "по 2019 год"),
+        ("ru", "next week", "на следующей неделе"),
+        ("uk", "since 2024", "з 2024 року"), ("uk", "next month", "наступного місяця"),
+        ("zh", "since 2024", "2024年以来"), ("zh", "before 2019", "2019年之前"), ("zh", "next week", "下周"),
+        ("ja", "since 2024", "2024年以降|2024年以来"), ("ja", "until may 2021", "2021年5月まで"),
+        ("ja", "next month", "来月"), ("ja", "2019", "2019年"),
+        ("ko", "since 2024", "2024년부터"), ("ko", "until may 2021", "2021년 5월까지"), ("ko", "next year", "내년"),
+    ],
+)  # fmt: skip
+def test_other_languages_say_since_when_and_what_is_next(language: str, english: str, forms: str) -> None:
+    expected = parse_period(english, TODAY)
+    for written in forms.split("|"):
+        assert parse_period(written, TODAY) == parse_period(written.upper(), TODAY) == expected, written
+        found = period_in(f"x {written}", TODAY, Reading(language, ("x 2019",)))
+        assert found is None or Period(found.after, found.before) == expected
+
+
+def test_each_language_has_these_words() -> None:
+    for language in NAMES:
+        phrases, around = period_words._tables(language)
+        words = {*phrases.values(), *(english for english, _ in around)}
+        least = {"tomorrow", "next week", "next month", "next year", "since", "until", "before", "after"}
+        assert least - words <= ({"after"} if language == "ko" else set()), language
+
+
+@pytest.mark.parametrize("written", ["vor 3 Wochen", "před rokem", "3週間前", "3周之前", "3년 전", "since hund"])
+def test_what_says_how_long_ago_is_not_before(written: str) -> None:
+    with pytest.raises(Invalid, match="is no period"):
+        parse_period(written, TODAY)
 
 
 @pytest.mark.parametrize("written", ["Silvester 2019", "Рождество 2018", "hund", "de 2019", "natalie 2019", "printed"])
@@ -277,6 +402,12 @@ def test_what_may_be_other_days_there_or_none_is_refused(written: str) -> None:
         ("christmas tree", None, ""),
         ("dog and last summer cat", None, ""),
         ("order 1234-5678", None, ""),
+        ("dentist next week", "next week", "dentist"),
+        ("2019 on the beach", "2019", "on the beach"),
+        ("last summer on a boat", "last summer", "on a boat"),
+        # What has no end is no part of a year.
+        ("dog since 2024", None, ""),
+        ("dog before last summer", None, ""),
         ("dog in 2031", None, ""),
         ("a dog", None, ""),
     ],
@@ -284,7 +415,7 @@ def test_what_may_be_other_days_there_or_none_is_refused(written: str) -> None:
 def test_the_ends_of_a_query_may_say_when(text: str, phrase: str | None, rest: str) -> None:
     found = period_in(text, TODAY)
     assert (phrase, rest) == ((None, "") if found is None else (found.phrase, found.rest))
-    assert found is None or found.period == parse_period(found.phrase, TODAY)
+    assert found is None or Period(found.after, found.before) == parse_period(found.phrase, TODAY)
 
 
 @pytest.mark.parametrize(
@@ -312,9 +443,22 @@ def test_other_bounds_narrow_a_period() -> None:
             narrowed(summer, after, before, names)
 
 
+def test_other_bounds_close_a_period() -> None:
+    since, before = (parse_period(written, TODAY) for written in ("since 2019", "before 2020"))
+    begin, end, names = datetime(2019, 1, 1), datetime(2020, 1, 1), ("`when`", "`after`", "`before`")
+    assert narrowed(since, None, end, names) == narrowed(before, begin, None, names) == (begin, end)
+    assert narrowed(since, None, None, names) == (begin, None)
+    with pytest.raises(Invalid, match="No time of `when`, which is 2019 and later, passes `before`; leave one"):
+        narrowed(since, None, datetime(2018, 1, 1), names)
+
+
 def test_a_date_may_be_said_so_too() -> None:
     assert parse_date("last summer") == parse_period("last summer").after
     assert parse_date("2019") == datetime(2019, 1, 1)
     assert parse_date("july 2019") == datetime(2019, 7, 1)
+    assert parse_date("since july 2019") == datetime(2019, 7, 1)
+    for written in ("before 2019", "until july 2019"):
+        with pytest.raises(Invalid, match="is not a date"):
+            parse_date(written)
     with pytest.raises(Invalid, match=r"is not a date; write it as 2024, .* or in words as last week or july 2019"):
         parse_date("soon")

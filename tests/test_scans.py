@@ -60,7 +60,7 @@ def see(path: Path, content: bytes, limits: ReadLimits | None = None) -> tuple[l
     path.write_bytes(content)
     with open_file(os.fsencode(path), limits) as file:
         found = reading.read(file, 64)
-        return list(found.parts), found.facts, found.troubles
+        return list(found.parts), found.facts, list(found.troubles)
 
 
 def shows(part: Part, picture: Image.Image) -> bool:
@@ -263,7 +263,7 @@ def test_what_is_missing_of_a_scan_is_said(tmp_path: Path, library: Library, pho
     report = library.index(tmp_path)
     told = {Path(os.fsdecode(one.path)).name: one.reason for one in report.incomplete}
     assert told["a.tif"] == "incomplete TIFF"
-    assert told["b.tif"] == "page 3 left out: damaged TIFF (and 1 more)"
+    assert told["b.tif"] == "pages 3 and 21 left out: damaged TIFF"
     assert library.status().counts.items == 2 + 19
 
 

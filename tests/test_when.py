@@ -19,6 +19,8 @@ from serving import Server, running
 from mmsearch import Filters, Library, Query, Term, connect, parse_period
 
 SUMMER = parse_period("last summer")
+assert SUMMER.after is not None and SUMMER.before is not None
+BOUNDS = {"after": SUMMER.after.isoformat(), "before": SUMMER.before.isoformat()}
 # When each file was made.
 DAYS = {
     "cat.jpg": SUMMER.after.date() + timedelta(days=40),
@@ -73,13 +75,18 @@ def names(answer: Any) -> list[str]:
         ("yesterday", ["tax.txt"]),
         ("last 2 days", ["tax.txt"]),
         ("Juli 2019", ["coffee.md"]),
+        ("before 2000", ["kitten.txt"]),
+        ("after july 2019", ["cat.jpg", "old cat.jpg", "tax.txt"]),
+        ("until winter 2019", ["coffee.md", "kitten.txt", "old cat.jpg"]),
+        ("seit 2020", ["cat.jpg", "old cat.jpg", "tax.txt"]),
+        ("next week", []),
     ],
 )
 def test_a_person_says_when(mmsearch: Mmsearch, indexed: Path, period: str, found: list[str]) -> None:
     listed = mmsearch("search", "--when", period, "--json", library=indexed)
     assert names(listed.json) == found
     meant = parse_period(period)
-    bounds = {"after": meant.after.isoformat(), "before": meant.before.isoformat()}
+    bounds = {name: one.isoformat() for name, one in (("after", meant.after), ("before", meant.before)) if one}
     assert listed.json["filters"] == bounds
     searched = mmsearch("search", "a cat", "--when", period, "--min-score", "0", "--json", library=indexed)
     assert names(searched.json) == found
@@ -114,13 +121,12 @@ def test_what_is_no_period_is_refused_everywhere(mmsearch: Mmsearch, indexed: Pa
 
 
 def test_all_commands_that_choose_files_take_it(mmsearch: Mmsearch, indexed: Path) -> None:
-    bounds = {"after": SUMMER.after.isoformat(), "before": SUMMER.before.isoformat()}
     label = mmsearch("label", "cat", "dog", "--when", "last summer", "--json", library=indexed).json
     assert [os.path.basename(photo["path"]) for photo in label["photos"]] == ["cat.jpg"]
     clusters = mmsearch("clusters", "--when", "last summer", "--json", library=indexed).json
     duplicates = mmsearch("duplicates", "--when", "last summer", "--json", library=indexed)
     assert duplicates.code == 1
-    assert label["filters"] == clusters["filters"] == duplicates.json["filters"] == bounds
+    assert label["filters"] == clusters["filters"] == duplicates.json["filters"] == BOUNDS
 
 
 @pytest.mark.parametrize(
@@ -164,8 +170,7 @@ def test_json_tells_of_the_period_that_a_query_names(mmsearch: Mmsearch, indexed
     named = mmsearch("search", "a cat last summer", "--json", library=indexed).json["period"]
     assert named == {
         "when": "last summer",
-        "after": SUMMER.after.isoformat(),
-        "before": SUMMER.before.isoformat(),
+        **BOUNDS,
         "files": 1,
         "typed": "a cat last summer",
         "text": "a cat",
@@ -289,7 +294,7 @@ def test_an_assistant_says_when(indexed: Path) -> None:
     with talk(indexed) as assistant:
         found = assistant.call("search", query="a cat", when="last summer", min_score=0)["structuredContent"]
         assert names(found) == ["cat.jpg"]
-        assert found["query"]["filters"]["after"] == SUMMER.after.isoformat()
+        assert found["query"]["filters"]["after"] == BOUNDS["after"]
         assert names(assistant.call("search", when="2019..2020")["structuredContent"]) == ["coffee.md", "old cat.jpg"]
         assert assistant.call("duplicates", when="last week")["structuredContent"]["total"] == 0
         named = assistant.call("search", query="a cat last summer")["structuredContent"]["period"]

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from test_crashes import DEADLY
 
 from mmsearch import IndexSettings, Library, Query, RunState, connect
 from mmsearch.files.crash_points import VARIABLE
+from mmsearch.indexing.changes import Candidate
+from mmsearch.indexing.queueing import QueueingIndexer
 from mmsearch.indexing.report import IndexReport
 from mmsearch.searching.query import text_term
 from mmsearch.store.locations import shown
@@ -356,6 +359,36 @@ def test_a_worker_that_is_told_to_end_finishes_what_it_is_at_and_gives_back_the_
     assert postgres.run("SELECT FROM mmsearch.workers", postgres.name_of(url)) == []
     with workers(url) as started:
         assert started[0].end()["stored"] == 60 - told["stored"]
+
+
+def test_what_workers_store_while_a_walk_goes_on_is_not_queued_again(
+    postgres: PostgresServer, url: str, own_tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue(url, own_tree)  # by a run that was cut off
+    queues = QueueingIndexer._read_all
+
+    def once_workers_are_through(self: QueueingIndexer, candidates: Sequence[Candidate], *rest: Any) -> None:
+        """The walk has seen the files as they were before."""
+        with workers(url) as (worker,):
+            worker.end()
+        (own_tree / "notes" / "coffee.md").write_text("Tea, this time.")
+        queues(self, [found_now(one) if one.file.path.endswith(b"coffee.md") else one for one in candidates], *rest)
+
+    def found_now(candidate: Candidate) -> Candidate:
+        status = os.stat(candidate.file.path)
+        file = candidate.file._replace(size=status.st_size, mtime_ns=status.st_mtime_ns, ctime_ns=status.st_ctime_ns)
+        return replace(candidate, file=file)
+
+    monkeypatch.setattr(QueueingIndexer, "_read_all", once_workers_are_through)
+    queue(url, own_tree)
+    waiting = postgres.run("SELECT path FROM mmsearch.jobs ORDER BY path", postgres.name_of(url))
+    # What could not be read is tried again, and what has changed is read.
+    assert [os.path.basename(bytes(path)) for (path,) in waiting] == [b"broken.jpg", b"coffee.md"]
+    monkeypatch.undo()
+    with workers(url) as (worker,):
+        worker.end()
+    finished(url)
+    assert_same(postgres, url, made_alone(postgres, [own_tree]))
 
 
 def test_one_process_walks_a_root_at_a_time_and_one_that_is_killed_queues_nothing_twice(

@@ -51,7 +51,7 @@ WhenOption = Annotated[
     typer.Option(
         metavar="PERIOD",
         help="Only what was taken (else modified) in that time: 2019, 'july 2019', 'summer 2019', 'christmas 2018', "
-        "2015..2018, 1990s, yesterday, 'last week', 'last summer', '3 weeks ago'.",
+        "2015..2018, 'since 2024', 'before 2019', 1990s, yesterday, 'last summer', 'next week', '3 weeks ago'.",
     ),
 ]
 AfterOption = Annotated[

@@ -77,6 +77,10 @@ class Outcome:
 Emit = Callable[[Sequence[Outcome]], None]
 
 
+# What a person reads of a file in one line.
+_MOST_TROUBLES = 3
+
+
 class Stopped(Exception):
     """The run is being ended; the file in work is given up."""
 
@@ -97,10 +101,12 @@ class _File:
     @property
     def whole(self) -> Content:
         """The content, once its parts are through: it is noted what of it is not among them."""
-        if not self.troubles:
+        told = list(dict.fromkeys(filter(None, (self.content.facts.note, *self.troubles))))
+        if not told:
             return self.content
-        first, *others = self.troubles
-        note = f"{first} (and {len(others):,} more)" if others else first
+        note = "; ".join(told[:_MOST_TROUBLES])
+        if len(told) > _MOST_TROUBLES:
+            note += f" (and {len(told) - _MOST_TROUBLES:,} more)"
         return replace(self.content, facts=replace(self.content.facts, note=note))
 
 

@@ -5,6 +5,7 @@ The lexicon that is read by holds what people type for things in photos, in fift
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 from mmsearch.errors import Invalid
@@ -13,7 +14,7 @@ from mmsearch.language.lexicon import NAMES, WORDS, lexicon_of, sorted_lines
 from mmsearch.language.telling import ENGLISH, UNKNOWN, is_english, language_of, locale_language, scripts_in
 from mmsearch.records import Reading
 
-__all__ = ["NAMES", "Reading", "check_language", "is_word", "phrase_in_english", "read"]
+__all__ = ["NAMES", "Reading", "check_language", "is_word", "period_in_english", "phrase_in_english", "read"]
 
 # What is longer is no query but a text by which others are looked for.
 LONGEST_QUERY = 2_000
@@ -56,6 +57,26 @@ def phrase_in_english(phrase: str, language: str) -> str | None:
     from mmsearch.language.reader import phrase_of
 
     return phrase_of(words_of(phrase), language) if len(phrase) <= LONGEST_QUERY else None
+
+
+def period_in_english(written: str, language: str) -> Iterator[str]:
+    """What words for a period in one of the languages in NAMES may be in English: `since may 2021`, `next week`.
+
+    As `phrase_in_english`, and with words that are there for periods alone.
+    """
+    from mmsearch.language.period_words import said_around
+
+    if len(written) > LONGEST_QUERY:
+        return
+    is_around = False
+    for english, of in said_around(written, language):
+        inner = phrase_in_english(of, language) if any(map(str.isalpha, of)) else of
+        if inner is not None:
+            is_around = True
+            yield f"{english} {inner}".strip()
+    phrase = None if is_around else phrase_in_english(written, language)
+    if phrase is not None:
+        yield phrase
 
 
 @lru_cache

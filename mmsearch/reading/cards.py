@@ -6,7 +6,7 @@ import quopri
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import NamedTuple
 
 from mmsearch.reading.noise import blank_noise
@@ -22,6 +22,9 @@ _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
+_EVENTS = ("VEVENT", "VTODO", "VJOURNAL")
+# Programs that know no date write one of long ago.
+_FIRST_YEAR = 1900
 _UNITS = {"DAILY": "day", "WEEKLY": "week", "MONTHLY": "month", "YEARLY": "year"}
 
 
@@ -60,18 +63,41 @@ class _Component:
             yield from (one.text for one in self.said if one.name == name)
 
 
-def parts_of_cards(text: str) -> list[Part]:
-    """The events or cards of a text in their order, and before them what a calendar is called.
+def read_cards(text: str) -> tuple[list[Part], str | None]:
+    """The events or cards of a text in their order, and before them what a calendar is called; and when its event
+    begins, where it has a single one, as `FileFacts.taken` has it.
 
     None are given where there are none: it is a text like others.
     """
-    found = []
+    found, events = [], []
     for one in _components(text):
+        if one.kind in _EVENTS and one.first("RECURRENCE-ID") is None:  # else another day of one that is there
+            events.append(one)
         said = _WORDS_OF[one.kind](one)
         words = blank_noise("\n".join(dict.fromkeys(line.strip() for line in said if line.strip())))
         if any(map(str.isalpha, words)):
             found.append((one.start, Part("text", words, Locator(start=one.start, line=one.line))))
-    return [part for _, part in sorted(found, key=lambda one: one[0])]
+    begins = _begin_of(events[0]) if len(events) == 1 else None
+    return [part for _, part in sorted(found, key=lambda one: one[0])], begins
+
+
+def _begin_of(event: _Component) -> str | None:
+    """The date and time at which an event begins, where it is; a day that has no time begins at midnight.
+
+    What is told by the clock of a zone is that clock's time, without an offset, as photos have theirs.
+    """
+    for said in (event.first("DTSTART"), event.first("DUE")):
+        found = None if said is None else _DATE.match(said.value.strip())
+        if found is None:
+            continue
+        year, month, day, hour, minute = (int(one or 0) for one in found.groups()[:5])
+        try:
+            begins = datetime(year, month, day, hour, minute, tzinfo=timezone.utc if found[6] else None)
+        except ValueError:
+            continue
+        if year >= _FIRST_YEAR:
+            return begins.isoformat()
+    return None
 
 
 def _components(text: str) -> Iterator[_Component]:
@@ -245,6 +271,6 @@ def _day_of(value: str) -> str:
 
 _WORDS_OF = {
     "VCALENDAR": _words_of_calendar,
-    **dict.fromkeys(("VEVENT", "VTODO", "VJOURNAL"), _words_of_event),
+    **dict.fromkeys(_EVENTS, _words_of_event),
     "VCARD": _words_of_card,
 }

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mmsearch.reading.opening import OpenFile
+from mmsearch.reading.page_troubles import PageTroubles
 from mmsearch.reading.reader import Reading, UnreadableFile
 from mmsearch.records import Locator, Part
 
@@ -93,7 +94,7 @@ def read_pages(file: OpenFile, side: int, read_page: ReadPage) -> Reading:
     """
     pages = pages_of(file.stream, file.limits.max_members)
     found = _without_versions(file.stream, pages.found, read_page)
-    troubles = [pages.trouble] if pages.trouble else []
+    troubles = PageTroubles(*([pages.trouble] if pages.trouble else []))
     if len(found) <= 1:
         reading = read_page(_page(file.stream, found[0].at) if found else file.stream, side)
         is_first = not found or found[0].at == _first_place(file.stream)
@@ -105,12 +106,12 @@ def read_pages(file: OpenFile, side: int, read_page: ReadPage) -> Reading:
             begun = read_page(_page(file.stream, directory.at), side)
         except UnreadableFile as error:
             first_reason = first_reason or error
-            troubles.append(_left_out(number, error))
+            troubles.left_out(number, error.reason)
             continue
         parts = _parts(file.stream, side, read_page, (number, begun), numbered, troubles)
         facts = replace(begun.facts, pages=len(found), note=None)
         if begun.facts.note:
-            troubles.append(f"page {number}: {begun.facts.note}")
+            troubles.in_part(number, begun.facts.note)
         return Reading(facts, parts, troubles=troubles)
     raise first_reason or UnreadableFile("picture without pixels")
 
@@ -134,7 +135,7 @@ def _parts(
     read_page: ReadPage,
     begun: tuple[int, Reading],
     others: Iterator[tuple[int, Directory]],
-    troubles: list[str],
+    troubles: PageTroubles,
 ) -> Iterator[Part]:
     """The pages, of which the first that can be read is there."""
     yield from _of_page(*begun)
@@ -142,10 +143,10 @@ def _parts(
         try:
             reading = read_page(_page(stream, directory.at), side)
         except UnreadableFile as error:
-            troubles.append(_left_out(number, error))
+            troubles.left_out(number, error.reason)
             continue
         if reading.facts.note:
-            troubles.append(f"page {number}: {reading.facts.note}")
+            troubles.in_part(number, reading.facts.note)
         yield from _of_page(number, reading)
 
 
@@ -153,10 +154,6 @@ def _of_page(number: int, reading: Reading) -> Iterator[Part]:
     """The first page is the file's own picture, as it is of a TIFF that has no other."""
     for part in reading.parts:
         yield Part("image", part.payload, Locator(page=number), "body" if number == 1 else "page")
-
-
-def _left_out(number: int, error: UnreadableFile) -> str:
-    return f"page {number:,} left out: {error.reason}"
 
 
 def _page(stream: IO[bytes], at: int) -> IO[bytes]:

@@ -30,6 +30,9 @@ _MARKUP_EXTENSIONS = frozenset({".html", ".htm", ".xhtml"})
 # How the same bytes are read under the names of subtitles and lyrics, and under those of calendars and cards.
 _SUBTITLES = {".srt": 5, ".vtt": 6, ".lrc": 7}
 _CARDS = {".ics": 8, ".vcf": 8}
+_CALENDARS = (".ics",)
+# The version of calendars that knew of none when its event is: to it those of many are what they are today.
+BEFORE_BEGINS = 3
 
 
 def read_text(file: OpenFile, side: int) -> Reading:
@@ -52,10 +55,12 @@ def read_text(file: OpenFile, side: int) -> Reading:
         if parts := parts_of_subtitles(text, file.extension):
             return Reading(FileFacts(encoding=encoding), parts)
     if file.extension in _CARDS:
-        from mmsearch.reading.cards import parts_of_cards
+        from mmsearch.reading.cards import read_cards
 
-        if parts := parts_of_cards(text):
-            return Reading(FileFacts(encoding=encoding), parts)
+        parts, begins = read_cards(text)
+        if parts:
+            since = BEFORE_BEGINS if file.extension in _CALENDARS and begins is None else None
+            return Reading(FileFacts(encoding=encoding, taken=begins), parts, since=since)
     if file.extension in _MARKUP_EXTENSIONS:
         text = blank_markup(text)
     text = blank_noise(text)
@@ -87,7 +92,7 @@ READER = Reader(
     is_surely=_is_surely_text,
     may_be=_may_be_text,
     mismatch=_not_text,
-    versions=dict.fromkeys(_SUBTITLES | _CARDS, 3),
+    versions=dict.fromkeys(_SUBTITLES | _CARDS, 3) | dict.fromkeys(_CALENDARS, 4),
     way_of_reading=_way_of_reading,
     max_bytes=10_000_000,
     read=read_text,

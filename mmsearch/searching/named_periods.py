@@ -27,9 +27,8 @@ def named_period(query: Query, today: date, count_files: Callable[[Filters], int
         found = period_in(typed, today, term.read_as)
         if found is None:
             continue
-        after, before = found.period.after, found.period.before
-        filters = replace(query.filters, after=after, before=before)
+        filters = replace(query.filters, after=found.after, before=found.before)
         files = count_files(filters)
         if files:
-            return NamedPeriod(found.phrase, after, before, files, typed, found.rest)
+            return NamedPeriod(found.phrase, found.after, found.before, files, typed, found.rest)
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -349,10 +350,11 @@ def parse_date(written: str) -> datetime:
 def _begin_of(written: str) -> datetime:
     from mmsearch.searching.periods import parse_period
 
-    try:
-        return parse_period(written).after
-    except Invalid:
-        raise Invalid(
-            f"{written!r} is not a date; write it as 2024, 2024-05, 2024-05-31 or 2024-05-31T18:00, or in words as "
-            "last week or july 2019."
-        ) from None
+    with contextlib.suppress(Invalid):
+        begin = parse_period(written).after
+        if begin is not None:
+            return begin
+    raise Invalid(
+        f"{written!r} is not a date; write it as 2024, 2024-05, 2024-05-31 or 2024-05-31T18:00, or in words as "
+        "last week or july 2019."
+    )

@@ -61,7 +61,7 @@ class WorkQueue(Protocol):
     def queue(self, model_id: int, files: Sequence[QueuedFile], later: bool) -> None:
         """Queues the files for a model; those that wait already are not queued twice, and are as they are found now.
 
-        `later` is behind all that is not.
+        `later` is behind all that is not. What a worker has stored since it was found, in the same state, is left out.
         """
 
     def enlist(self, name: str, lease: float) -> int:

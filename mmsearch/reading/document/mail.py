@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING
 
 from mmsearch.reading.document.mail_text import body_of, decoded, decoded_header, header, message_text
+from mmsearch.reading.document.pages import left_out, troubles_within
 from mmsearch.reading.opening import OpenFile
-from mmsearch.reading.reader import HEAD_BYTES, Reading, UnreadableFile
+from mmsearch.reading.reader import HEAD_BYTES, NotAMedium, Reading, UnreadableFile
 from mmsearch.records import FileFacts, Locator, Part
 
 if TYPE_CHECKING:
@@ -52,11 +53,12 @@ def read_mail(file: OpenFile, side: int) -> Reading:
 
     Raises UnreadableFile where there is no mail inside.
     """
+    troubles: list[str] = []
     if file.extension == _MANY:
         starts = list(_starts(file.stream))
         if not starts:
             raise UnreadableFile("no mail inside")
-        return Reading(FileFacts(pages=len(starts)), _of_mailbox(file, starts, side))
+        return Reading(FileFacts(pages=len(starts)), _of_mailbox(file, starts, side, troubles), troubles=troubles)
     most = file.limits.max_member_bytes
     file.stream.seek(0)
     if file.extension == _APPLE:
@@ -69,7 +71,8 @@ def read_mail(file: OpenFile, side: int) -> Reading:
     if message is None:
         raise UnreadableFile("damaged mail")
     note = None if file.size <= file.limits.max_member_bytes else f"only its first {most:,} bytes were read"
-    return Reading(FileFacts(taken=_date(message), note=note), _of_message(file, message, side, None))
+    parts = _of_message(file, message, side, None, troubles)
+    return Reading(FileFacts(taken=_date(message), note=note), parts, troubles=troubles)
 
 
 def _starts(stream: IO[bytes]) -> Iterator[tuple[int, int]]:
@@ -89,7 +92,7 @@ def _starts(stream: IO[bytes]) -> Iterator[tuple[int, int]]:
         offset, seen = offset + kept, data[kept:]
 
 
-def _of_mailbox(file: OpenFile, starts: list[tuple[int, int]], side: int) -> Iterator[Part]:
+def _of_mailbox(file: OpenFile, starts: list[tuple[int, int]], side: int, troubles: list[str]) -> Iterator[Part]:
     """Mail by mail, so that one of them is in memory at a time."""
     found_any = False
     ends = [begin for _, begin in starts[1:]] + [file.size]
@@ -98,10 +101,13 @@ def _of_mailbox(file: OpenFile, starts: list[tuple[int, int]], side: int) -> Ite
         data = _ESCAPED.sub(rb"\1", file.stream.read(min(max(0, end - start), file.limits.max_member_bytes)))
         message = _parsed(io.BytesIO(data), len(data))
         if message is None:
+            troubles.append(f"mail {number:,} left out: damaged mail")
             continue
-        for part in _of_message(file, message, side, number):
+        of_mail: list[str] = []
+        for part in _of_message(file, message, side, number, of_mail):
             found_any = True
             yield part
+        troubles += [f"mail {number:,}: {one}" for one in of_mail]
     if not found_any:
         raise UnreadableFile("no mail inside")
 
@@ -122,7 +128,7 @@ def _parsed(stream: IO[bytes], most: int) -> Message | None:
         return None
 
 
-def _of_message(file: OpenFile, message: Message, side: int, number: int | None) -> Iterator[Part]:
+def _of_message(file: OpenFile, message: Message, side: int, number: int | None, troubles: list[str]) -> Iterator[Part]:
     """What a mail says, and then what is attached to it."""
     found = _Found()
     with contextlib.suppress(Exception):  # headers that are none; what was found before them is there
@@ -135,7 +141,7 @@ def _of_message(file: OpenFile, message: Message, side: int, number: int | None)
     for name, attached in found.files:
         data = _bytes_of(attached)
         attached.set_payload("")  # held once
-        for part in parts_of_attached(file, name, data, side):
+        for part in parts_of_attached(file, name, data, side, troubles):
             inner = part.locator.part_name
             is_mail = attached.get_content_type() == "message/rfc822"
             names = (subject, None if is_mail and inner else name, inner)
@@ -147,8 +153,8 @@ def _of_message(file: OpenFile, message: Message, side: int, number: int | None)
             yield replace(part, locator=place)
 
 
-def parts_of_attached(file: OpenFile, name: str, data: bytes, side: int) -> Iterator[Part]:
-    """The parts of an attached file; none where nobody reads it."""
+def parts_of_attached(file: OpenFile, name: str, data: bytes, side: int, troubles: list[str]) -> Iterator[Part]:
+    """The parts of an attached file; none where nobody reads it. What cannot be read of it is put into `troubles`."""
     try:
         member = file.member(name, data)
         reading = member.reader.read(member, side)
@@ -157,8 +163,12 @@ def parts_of_attached(file: OpenFile, name: str, data: bytes, side: int) -> Iter
             return
         for part in reading.parts:
             yield replace(part, source="embedded") if is_picture else part
-    except UnreadableFile:
+    except NotAMedium:
         return
+    except UnreadableFile as error:
+        troubles.append(left_out(name, error))
+    else:
+        troubles += troubles_within(name, reading)
 
 
 def _look_into(part: Message, found: _Found, most: int, depth: int) -> None:

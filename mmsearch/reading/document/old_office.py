@@ -87,7 +87,8 @@ def read_old_office(file: OpenFile, side: int) -> Reading:
     pages = [replace(page, text=page.text + names) for page in pages]
     reading = reading_of(file, side, find)
     facts = replace(reading.facts, taken=told["date"])
-    return Reading(facts, _with_attached(file, reading, attached, side))
+    troubles: list[str] = []
+    return Reading(facts, _with_attached(file, reading, attached, side, troubles), troubles=troubles)
 
 
 def extract(data: bytes, kind: str, span: int) -> tuple[dict[str, Any], bytes]:
@@ -200,13 +201,15 @@ def _name_of(compound: CompoundFile, entries: Mapping[str, Entry]) -> str:
     return ""
 
 
-def _with_attached(file: OpenFile, reading: Reading, attached: list[tuple[str, bytes]], side: int) -> Iterator[Part]:
+def _with_attached(
+    file: OpenFile, reading: Reading, attached: list[tuple[str, bytes]], side: int, troubles: list[str]
+) -> Iterator[Part]:
     subject = None
     for part in reading.parts:
         subject = part.locator.part_name
         yield part
     for name, data in attached:
-        for part in parts_of_attached(file, name, data, side):
+        for part in parts_of_attached(file, name, data, side, troubles):
             names = (subject, name, part.locator.part_name)
             place = replace(part.locator, part_name="/".join(one for one in names if one))
             yield replace(part, locator=place)

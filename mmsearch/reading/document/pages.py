@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mmsearch.reading.noise import blank_noise
 from mmsearch.reading.opening import OpenFile
-from mmsearch.reading.reader import Reading, UnreadableFile
+from mmsearch.reading.reader import NotAMedium, Reading, UnreadableFile
 from mmsearch.records import FileFacts, Locator, Part
 
 # Smaller pictures are signs, lines and buttons.
@@ -98,6 +98,7 @@ class _Parts:
     side: int
     pages: Callable[[], Iterator[Page]]
     count: int
+    troubles: list[str]
 
     def __len__(self) -> int:
         return self.count
@@ -113,14 +114,51 @@ class _Parts:
                 if picture.name in names:
                     continue
                 names.add(picture.name)
-                part = _picture_part(self.file, self.side, picture, place, seen)
+                part = self._seen(picture, place, seen)
                 if part is not None:
                     yield part
+
+    def _seen(self, picture: Picture, place: Locator, seen: set[bytes]) -> Part | None:
+        """The picture, if it can be read, is large enough, and is none of those seen before."""
+        try:
+            data = picture.data()
+            digest = hashlib.blake2b(data, digest_size=16).digest()
+            if digest in seen:
+                return None
+            seen.add(digest)
+            member = self.file.member(picture.name, data)
+            if member.reader.medium != "image":
+                return None
+            reading = member.reader.read(member, self.side)
+            if min(reading.facts.width or 0, reading.facts.height or 0) <= _LEAST_SIDE:
+                return None
+            payload = next(iter(reading.parts)).payload
+        except NotAMedium:
+            return None
+        except UnreadableFile as error:
+            self.troubles.append(left_out(picture.name, error))
+            return None
+        self.troubles.extend(troubles_within(picture.name, reading))
+        return Part("image", payload, place, picture.source)
+
+
+def left_out(name: str, error: UnreadableFile) -> str:
+    """What is told of a file within a document that cannot be read."""
+    return f"{_base(name)} left out: {error.reason}"
+
+
+def troubles_within(name: str, reading: Reading) -> list[str]:
+    """What is told of a file within a document, once its parts are through."""
+    return [f"{_base(name)}: {trouble}" for trouble in (reading.facts.note, *reading.troubles) if trouble]
+
+
+def _base(name: str) -> str:
+    return name.rpartition("/")[2]
 
 
 def reading_of(file: OpenFile, side: int, find: FindPages, pages: int | None = None) -> Reading:
     """The parts of the pages that `find` gives, the same ones each time. `pages` is how many there are, where the
-    highest number of one does not tell.
+    highest number of one does not tell. Pictures that cannot be read are told once the parts are through.
 
     Raises:
         UnreadableFile: nothing can be read, for the first reason that `find` told; or what it raises.
@@ -137,10 +175,11 @@ def reading_of(file: OpenFile, side: int, find: FindPages, pages: int | None = N
     if not count:
         raise UnreadableFile(trouble[0] if trouble else "no text inside")
     facts = FileFacts(pages=pages or highest or None, note=f"incomplete document: {trouble[0]}" if trouble else None)
+    troubles: list[str] = []
     if length <= _KEPT_CHARACTERS:
-        return Reading(facts, _Parts(file, side, lambda: iter(kept), count))
+        return Reading(facts, _Parts(file, side, lambda: iter(kept), count, troubles), troubles=troubles)
     kept.clear()
-    return Reading(facts, _Parts(file, side, lambda: _cleaned(find([]), []), count))
+    return Reading(facts, _Parts(file, side, lambda: _cleaned(find([]), []), count, troubles), troubles=troubles)
 
 
 def _cleaned(pages: Iterator[Page], trouble: list[str]) -> Iterator[Page]:
@@ -155,23 +194,3 @@ def _cleaned(pages: Iterator[Page], trouble: list[str]) -> Iterator[Page]:
         if length > _LONGEST_DOCUMENT:
             trouble.append(f"more than {_LONGEST_DOCUMENT:,} characters")
             return
-
-
-def _picture_part(file: OpenFile, side: int, picture: Picture, place: Locator, seen: set[bytes]) -> Part | None:
-    """The picture, if it can be read, is large enough, and is none of those seen before."""
-    try:
-        data = picture.data()
-        digest = hashlib.blake2b(data, digest_size=16).digest()
-        if digest in seen:
-            return None
-        seen.add(digest)
-        member = file.member(picture.name, data)
-        if member.reader.medium != "image":
-            return None
-        reading = member.reader.read(member, side)
-        if min(reading.facts.width or 0, reading.facts.height or 0) <= _LEAST_SIDE:
-            return None
-        payload = next(iter(reading.parts)).payload
-    except UnreadableFile:
-        return None
-    return Part("image", payload, place, picture.source)

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mmsearch.reading.document.pdf_end import with_an_end
+from mmsearch.reading.document.pdf_streams import has_damage
 from mmsearch.reading.document.pdfium import PdfDocument, PdfPage
 from mmsearch.reading.noise import blank_noise
 from mmsearch.reading.opening import OpenFile
+from mmsearch.reading.page_troubles import PageTroubles
 from mmsearch.reading.reader import Reading, ReadLimits, UnreadableFile
 from mmsearch.records import FileFacts, Locator, Part
 
@@ -28,6 +30,7 @@ _MOSTLY = 0.5
 _MOST_GARBLED = 0.05
 # Thin letters are lost in a picture of just the side that a model takes: vectors lie nearer to those of a fine print.
 _FINER = 1.3
+_DAMAGED = "damaged PDF"
 # Decoders keep a picture in colour and a copy of it.
 _BYTES_A_PIXEL = 4
 # What PDFium makes of the hyphen at the end of a line, and its kin.
@@ -41,6 +44,8 @@ _LIGATURES = str.maketrans(
 def read_pdf(file: OpenFile, side: int) -> Reading:
     """For each page its text, and its picture where it has next to no text or is mostly picture.
 
+    Which pages cannot be read, or not all of them, is told once they are through.
+
     Raises UnreadableFile for what is encrypted, damaged or empty.
     """
     breaks_off = _breaks_off(file)
@@ -51,7 +56,9 @@ def read_pdf(file: OpenFile, side: int) -> Reading:
         note = "incomplete PDF"
     elif document.pages > most:
         note = f"only the first {most:,} of {document.pages:,} pages were read"
-    return Reading(FileFacts(pages=document.pages, note=note), _parts(document, side, file.limits))
+    troubles = PageTroubles()
+    parts = _parts(document, side, file, troubles)
+    return Reading(FileFacts(pages=document.pages, note=note), parts, troubles=troubles)
 
 
 def drawn_page(file: OpenFile, place: Locator, side: int) -> Image | None:
@@ -84,23 +91,36 @@ def _opened(file: OpenFile, breaks_off: bool) -> PdfDocument:
     return PdfDocument(io.BytesIO(mended), len(mended))
 
 
-def _parts(document: PdfDocument, side: int, limits: ReadLimits) -> Iterator[Part]:
+def _parts(document: PdfDocument, side: int, file: OpenFile, troubles: PageTroubles) -> Iterator[Part]:
     """Page by page, so that one of them is in memory at a time."""
-    found_any = could_any = False
+    loaded: list[int] = []
+    found: set[int] = set()
+    refused: dict[int, str] = {}
+    limits = file.limits
     try:
         for number in range(1, min(document.pages, limits.max_members) + 1):
             with document.page(number) as page:
-                parts = [] if page is None else list(_of_page(page, number, side, limits))
-                could_any = could_any or page is not None
-            found_any = found_any or bool(parts)
+                parts = [] if page is None else list(_of_page(page, number, side, limits, refused))
+                if page is None:
+                    refused[number] = _DAMAGED
+                else:
+                    loaded.append(number)
+            if parts:
+                found.add(number)
             yield from parts
+        if document.is_encrypted or has_damage(file.stream):
+            refused.update((number, _DAMAGED) for number in loaded if has_damage(document.alone(number)))
     finally:
         document.close()
-    if not found_any:
-        raise UnreadableFile("no text or picture inside" if could_any else "damaged PDF")
+    if not found:
+        raise UnreadableFile(next(iter(refused.values()), "no text or picture inside"))
+    for number, reason in sorted(refused.items()):
+        tell = troubles.in_part if number in found else troubles.left_out
+        tell(number, reason)
 
 
-def _of_page(page: PdfPage, number: int, side: int, limits: ReadLimits) -> Iterator[Part]:
+def _of_page(page: PdfPage, number: int, side: int, limits: ReadLimits, refused: dict[int, str]) -> Iterator[Part]:
+    """What is to be read and seen on a page; why it is not seen is put into `refused`."""
     text, is_garbled = tidied(page.text())
     if text.strip():
         yield Part("text", text, Locator(page=number))
@@ -109,10 +129,13 @@ def _of_page(page: PdfPage, number: int, side: int, limits: ReadLimits) -> Itera
     if not has_few_words and pictures.share < _MOSTLY:
         return
     if pictures.largest * _BYTES_A_PIXEL > limits.max_image_bytes:
+        refused[number] = "a picture over the limit"
         return
     picture = page.picture(round(_FINER * side))
     if picture is not None and picture.getcolors(1) is None:  # more than one of them
         yield Part("image", picture, Locator(page=number), "page")
+    elif pictures.largest and page.has_damaged_picture(limits.max_members):
+        refused[number] = _DAMAGED
 
 
 def tidied(raw: str) -> tuple[str, bool]:

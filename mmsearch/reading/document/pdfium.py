@@ -108,6 +108,7 @@ class PdfDocument:
             self._handles = handles
             self.pages: int = pdfium.FPDF_GetPageCount(document)
             self.is_rebuilt = not pdfium.FPDF_DocumentHasValidCrossReferenceTable(document)
+            self.is_encrypted = pdfium.FPDF_GetSecurityHandlerRevision(document) >= 0
 
     def close(self) -> None:
         self._closing()
@@ -124,6 +125,27 @@ class PdfDocument:
                 yield PdfPage(pdfium, page)
             finally:
                 pdfium.FPDF_ClosePage(page)
+
+    def alone(self, number: int) -> IO[bytes]:
+        """A PDF of that page and what it shows, packed as it is here, and not encrypted."""
+        from ctypes import byref, c_int, string_at
+
+        kept = io.BytesIO()
+        with _calling() as pdfium:
+            document = pdfium.FPDF_CreateNewDocument()
+            try:
+                pdfium.FPDF_ImportPagesByIndex(document, self._handles.document, (c_int * 1)(number - 1), 1, 0)
+
+                def write(_: object, data: Any, size: int) -> int:
+                    kept.write(string_at(data, size))
+                    return 1
+
+                writing = pdfium.FPDF_FILEWRITE(version=1)
+                writing.WriteBlock = type(writing.WriteBlock)(write)
+                pdfium.FPDF_SaveAsCopy(document, byref(writing), 0)
+            finally:
+                pdfium.FPDF_CloseDocument(document)
+        return kept
 
     def _loaded(self, pdfium: Any, index: int) -> Any | None:
         """The page, with what was filled in or written on it made a part of it."""
@@ -173,13 +195,17 @@ class PdfPage:
         left, top, right, bottom = self._box
         area = abs((right - left) * (top - bottom))
         covered, largest = 0.0, 0
-        for pixels, size in self._sizes(most):
+        for pixels, size, _ in self._pictures(most):
             largest = max(largest, pixels)
             covered += min(size / area, 1.0) if area else 0.0
         return Pictures(min(covered, 1.0), largest)
 
-    def _sizes(self, most: int) -> Iterator[tuple[int, float]]:
-        """For each picture its number of pixels and how large it is shown, in square points."""
+    def has_damaged_picture(self, most: int) -> bool:
+        """Whether one of its pictures cannot be decoded, of its first `most` objects."""
+        return any(_is_damaged(self._pdfium, found) for _, _, found in self._pictures(most))
+
+    def _pictures(self, most: int) -> Iterator[tuple[int, float, Any]]:
+        """For each picture its number of pixels, how large it is shown, in square points, and the object itself."""
         from ctypes import c_uint
 
         pdfium = self._pdfium
@@ -200,7 +226,7 @@ class PdfPage:
                     continue
                 width, height = c_uint(), c_uint()
                 pdfium.FPDFImageObj_GetImagePixelSize(found, width, height)
-                yield width.value * height.value, size
+                yield width.value * height.value, size, found
 
     def picture(self, side: int) -> Image | None:
         """The page on white paper, RGB, its short side of `side` pixels; of a long strip less.
@@ -262,6 +288,30 @@ def _has_writing(pdfium: Any, page: Any) -> bool:
             pdfium.FPDFPage_CloseAnnot(annotation)
             if kind in kinds:
                 return True
+    return False
+
+
+def _is_damaged(pdfium: Any, picture: Any) -> bool:
+    """Whether a picture cannot be decoded. Of a JPEG that is not told: PDFium makes it grey."""
+    from ctypes import create_string_buffer
+
+    bitmap = pdfium.FPDFImageObj_GetBitmap(picture)
+    if not bitmap:
+        return True
+    pdfium.FPDFBitmap_Destroy(bitmap)
+    name = create_string_buffer(16)
+    pdfium.FPDFImageObj_GetImageFilter(picture, 0, name, len(name))
+    if name.value != b"DCTDecode":
+        return False
+    from PIL import Image
+
+    data = create_string_buffer(pdfium.FPDFImageObj_GetImageDataRaw(picture, None, 0))
+    pdfium.FPDFImageObj_GetImageDataRaw(picture, data, len(data))
+    try:
+        with Image.open(io.BytesIO(data.raw)) as opened:
+            opened.load()
+    except Exception:  # whatever its decoder says of damage
+        return True
     return False
 
 

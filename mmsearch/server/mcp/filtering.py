@@ -15,7 +15,8 @@ BASIC = (
         "when",
         "text",
         "Only what was taken (else modified) in that time, in words or numbers: 2019, july 2019, 2019-07-14, "
-        "summer 2019, christmas 2018, 2015..2018, 1990s, today, last week, last summer, last 3 months, 3 weeks ago.",
+        "summer 2019, christmas 2018, 2015..2018, 1990s, today, last week, last summer, since 2024, before may 2021, "
+        "next week.",
     ),
     Argument("after", "text", "Only what was taken (else modified) then or later: 2024, 2024-05, 2024-05-31."),
     Argument("before", "text", "Only what was taken (else modified) earlier."),

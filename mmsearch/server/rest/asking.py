@@ -32,7 +32,8 @@ FILTERS = (
     Parameter("ext", "Only files of this extension: jpg, or jpg,png.", is_many=True),
     Parameter(
         "when",
-        "Only what was taken (else modified) in that time: 2019, july 2019, last summer, 2015..2018, 3 weeks ago.",
+        "Only what was taken (else modified) in that time: 2019, july 2019, last summer, 2015..2018, since 2024, "
+        "3 weeks ago.",
     ),
     Parameter("after", "Only what was taken (else modified) then or later: 2024, 2024-05-31."),
     Parameter("before", "Only what was taken (else modified) earlier."),

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 import psycopg
 
 from mmsearch.store.postgres.connected import Row
+from mmsearch.store.postgres.encoded import is_whole
 from mmsearch.store.postgres.filters import below
 from mmsearch.store.postgres.holders import ROOT_LOCKS, runs
 from mmsearch.store.postgres.pauses import PauseTables, is_paused
@@ -24,6 +25,12 @@ ALIVE = "workers.alive_until > clock_timestamp()"
 _FILE = "root_id, path, size, mtime_ns, ctime_ns, archive, known, unchanged, touched, details_only"
 # Whether a file that is queued again is in another state than it was tried in.
 _OTHERWISE = "(jobs.size, jobs.mtime_ns) <> (excluded.size, excluded.mtime_ns)"
+# Whether a file that was new or another when it was found is in the library now as it was found: then the job that it
+# had is done. Whoever stores new items waits meanwhile, so that all they have stored is seen.
+_STORED_SINCE = f"""(NOT (given.unchanged OR given.touched OR given.details_only)
+    AND EXISTS (SELECT FROM files WHERE files.path = given.path AND files.root_id = given.root_id
+      AND (files.size, files.mtime_ns) = (given.size, given.mtime_ns)
+      AND files.ctime_ns IS NOT DISTINCT FROM given.ctime_ns AND {is_whole("files.content_id", "%s")}))"""
 _LOST_JOBS = """SELECT jobs.id FROM jobs WHERE worker_id IS NOT NULL
     AND NOT EXISTS (SELECT FROM workers WHERE workers.id = jobs.worker_id)"""
 # Sent to the server at a time.
@@ -46,8 +53,8 @@ class JobTables(PauseTables):
     def queue(self, model_id: int, files: Sequence[QueuedFile], later: bool) -> None:
         """Queues the files for a model; those that wait already are not queued twice, and are as they are found now.
 
-        `later` is behind all that is not. Files of roots that have left the library are left out. What a worker is at
-        stays as it is.
+        `later` is behind all that is not. Files of roots that have left the library are left out, and so is what a
+        worker has stored since it was found, in the same state. What a worker is at stays as it is.
         """
         for first in range(0, len(files), _PAGE):
             columns = [list(column) for column in zip(*files[first : first + _PAGE], strict=True)]
@@ -59,7 +66,8 @@ class JobTables(PauseTables):
                           %s::bigint[], %s::bytea[], %s::boolean[], %s::boolean[], %s::boolean[], %s::boolean[])
                           AS given ({_FILE})
                         WHERE EXISTS (SELECT FROM roots WHERE roots.id = given.root_id)
-                          AND EXISTS (SELECT FROM models WHERE models.id = %s) ORDER BY given.path
+                          AND EXISTS (SELECT FROM models WHERE models.id = %s) AND NOT {_STORED_SINCE}
+                        ORDER BY given.path
                         ON CONFLICT (path, model_id) DO UPDATE SET root_id = excluded.root_id, size = excluded.size,
                           mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns, archive = excluded.archive,
                           known = excluded.known, unchanged = excluded.unchanged, touched = excluded.touched,
@@ -67,7 +75,7 @@ class JobTables(PauseTables):
                           tried = jobs.tried AND NOT ({_OTHERWISE}),
                           deaths = CASE WHEN {_OTHERWISE} THEN 0 ELSE jobs.deaths END
                         WHERE jobs.worker_id IS NULL""",
-                    (model_id, later, *columns, model_id),
+                    (model_id, later, *columns, model_id, model_id, model_id),
                 )
 
     def enlist(self, name: str, lease: float) -> int:
