@@ -98,7 +98,7 @@ def test_a_list_as_json_has_just_these_fields(mmsearch: Mmsearch, listed: Path, 
     assert set(hit) == {
         "rank", "id", "path", "type", "width", "height", "bytes", "modified", "taken", "available", "copies",
         "camera", "lens", "focal_length", "iso", "latitude", "longitude", "place", "rating", "title", "keywords",
-        "description", "companions", "group",
+        "description", "companions", "archive", "member", "group",
     }  # fmt: skip
     assert (hit["rank"], hit["type"], hit["available"]) == (1, "image", True)
 

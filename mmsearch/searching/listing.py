@@ -13,7 +13,7 @@ from mmsearch.files.times import in_utc
 from mmsearch.nearest.recent import Recent
 from mmsearch.records import Filters, FoundItem, Listing
 from mmsearch.searching.companions import Companions
-from mmsearch.searching.presence import Presence
+from mmsearch.searching.presence import Presence, packed_in
 from mmsearch.searching.results import ListedFile
 from mmsearch.store.protocol import Store
 
@@ -161,4 +161,5 @@ def _listed(
         copies=tuple(os.fsdecode(path) for path in copies),
         **vars(item.facts.details),
         companions=tuple(os.fsdecode(path) for path in companions),
+        **packed_in(item.path, is_there)._asdict(),
     )

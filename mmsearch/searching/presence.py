@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import takewhile
 from typing import NamedTuple
 
-from mmsearch.files.archives import status_at
-from mmsearch.files.member_paths import is_member_path
+from mmsearch.files.archives import archive_of, status_at
+from mmsearch.files.member_paths import is_member_path, splits
 from mmsearch.files.paths import is_below, with_parents
 from mmsearch.files.remote_paths import is_remote
 
@@ -31,6 +31,13 @@ class Shown(NamedTuple):
     path: bytes
     copies: tuple[bytes, ...]
     is_there: bool
+
+
+class Packed(NamedTuple):
+    """In which archive a file lies, and what it is called there, with slashes; None for a file of its own."""
+
+    archive: str | None
+    member: str | None
 
 
 class Presence:
@@ -141,6 +148,12 @@ class _Look:
         self.statuses: list[os.stat_result | None] = []
         self.finished = threading.Event()
         self.is_given_up = False
+
+
+def packed_in(path: bytes, is_there: bool) -> Packed:
+    """Where a file lies of which it is known whether it is there: of others the system is not asked."""
+    inside = archive_of(path) if is_there and is_member_path(path) else next(splits(path), None)
+    return Packed(None, None) if inside is None else Packed(*map(os.fsdecode, inside))
 
 
 def status_of(path: bytes) -> os.stat_result | None:
