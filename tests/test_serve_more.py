@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 from zipfile import ZipFile
 
 import pytest
+from conftest import run_mmsearch
 from serving import Server, running
 
 from mmsearch import Library
@@ -186,6 +187,18 @@ def test_who_listens_is_told_of_what_changes_as_soon_as_it_was_greeted(own: Path
             served.close()
 
         asyncio.run(listen())
+
+
+def test_who_looks_at_an_empty_library_is_told_of_its_first_photos(tmp_path: Path, photos: Path) -> None:
+    library = tmp_path / "library"
+    with ThreadPoolExecutor(1) as threads, running(library, "--allow-index") as server:
+        events = events_of(server)
+        heard = threads.submit(lambda: until(events, "library"))
+        assert server.get("search").code == "not_found"
+        assert run_mmsearch("index", photos / "photos", library=library).code == 0
+        told = heard.result(timeout=120)
+        assert told[-1][1]["state"] >= 0
+        assert server.get("search").json["total"] > 0
 
 
 def until(events: Iterator[tuple[str, Any]], wanted: str) -> list[tuple[str, Any]]:
