@@ -127,7 +127,7 @@ def test_photos_and_texts_in_an_archive_are_found_as_files_when_asked(photos: Pa
     assert hit["path"] == f"{folder}/old.zip!2021/cat.png"
     assert (hit["type"], hit["width"], hit["bytes"], hit["available"]) == ("image", 451, len(sources["cat.png"]), True)
     assert hit["modified"].startswith("2021-07-14")
-    assert run("search", "income tax", "--paths").out.splitlines()[0] == f"{folder}/old.zip!tax.txt"
+    assert run("search", "income tax", "--jsonl", "-n", "1").json["path"] == f"{folder}/old.zip!tax.txt"
     found = run("search", "--in", folder / "old.zip", "--json").json["hits"]
     assert len(found) == 4
     assert {one["path"] for one in found} == {
@@ -137,7 +137,7 @@ def test_photos_and_texts_in_an_archive_are_found_as_files_when_asked(photos: Pa
     # By example, and by a folder in the archive.
     alike = run("search", "--image", f"{folder}/old.zip!2021/rocket.jpg", "-n", "1", "--json").json["hits"][0]
     assert alike["path"] != f"{folder}/old.zip!2021/rocket.jpg"  # what is asked with is no answer
-    assert len(run("search", "--in", f"{folder}/old.zip!2021", "--paths").out.splitlines()) == 3
+    assert run("search", "--in", f"{folder}/old.zip!2021", "--json").json["total"] == 3
     assert run("search", "--not-in", folder / "old.zip", "--paths").out == f"{folder}/moon.png\n"
     # It is remembered, and taken back.
     assert run("index").out.startswith("5 files searchable: 5 unchanged")
@@ -220,6 +220,40 @@ def test_a_file_that_other_programs_can_open_stands_for_its_copy_in_an_archive(f
     assert group.why == "in no archive"
     (folder / "z.jpg").unlink()
     assert the_photo(library).path == packed
+
+
+def test_a_script_gets_paths_of_files_and_how_to_take_others_out_of_their_archives(
+    folder: Path, command: Mmsearch
+) -> None:
+    photo = jpeg("navy")
+    (folder / "a.jpg").write_bytes(photo)
+    own = folder / "wow.zip!a.md"  # a file of its own, whatever it is called
+    own.write_bytes(KITTEN)
+    pack(folder / "old.zip", {"2021/tax.txt": TAX, "b.jpg": photo, "coffee.md": COFFEE})
+    assert command("index", folder, "--archives").code == 0
+    listed = command("search", "--sort", "name", "-0")
+    assert (listed.code, listed.raw) == (0, b"%s\0%s\0" % (os.fsencode(folder / "a.jpg"), os.fsencode(own)))
+    assert listed.err == (
+        "mmsearch: 2 files found lie in archives, where no path leads, and are left out; --jsonl tells the `archive` "
+        "and `member` of each, and --open opens the best hit.\n"
+    )
+    one = command("search", "income tax", "--paths", "-n1")
+    assert (one.code, one.out) == (1, "")
+    assert "1 file found lies in archives, where no path leads, and is left out" in one.err
+    hit = command("search", "income tax", "--jsonl", "-n1").json
+    assert (hit["archive"], hit["member"]) == (str(folder / "old.zip"), "2021/tax.txt")
+    with zipfile.ZipFile(hit["archive"]) as packed:
+        assert packed.read(hit["member"]) == TAX
+    told = command("search", "--in", own, "--jsonl").json
+    assert (told["path"], told["archive"], told["member"]) == (str(own), None, None)
+    # Of the double in the archive nobody can be rid by a path.
+    double = command("duplicates", "--paths")
+    assert (double.code, double.out) == (0, "")
+    assert "1 file that need not be kept lies in archives, where no path leads, and is left out" in double.err
+    (folder / "old.zip").unlink()
+    gone = command("search", "income tax", "--jsonl", "-n1").json
+    assert (gone["available"], gone["member"]) == (False, "2021/tax.txt")
+    assert "left out; `mmsearch index`" in command("search", "income tax", "--paths", "-n1").err
 
 
 def test_what_an_archive_held_goes_with_it(folder: Path, library: Library) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,9 @@ from mmsearch.encoding.onnx_model import OnnxEncoder
 from mmsearch.encoding.regions import regions_of
 from mmsearch.encoding.split_graph import split_at_pooling
 from mmsearch.models.opening import open_encoder
+from mmsearch.output.explanations import explained_lines
 from mmsearch.records import Background
+from mmsearch.searching.explanations import FoundBy
 from mmsearch.searching.heat import AskedTerm, heat_in
 
 UNRELATED = Background(mean=-0.03, std=0.11, midpoint=3.7, slope=2.3, noise_mean=0.0, noise_std=0.1)
@@ -109,6 +114,18 @@ def test_words_are_told_with_where_they_stand(home: Path) -> None:
     assert {one.word: one.fields for one in named.words} == {"table": ("name",), "files": ("folder",)}
 
 
+def test_what_a_vector_that_is_too_far_adds_to_the_words_is_told(home: Path) -> None:
+    with Library(home / "library") as library:
+        result = library.explained(library.search("white cup cafe"))
+    hit = next(hit for hit in result.hits if hit.path.endswith("note.md"))
+    assert hit.explanation is not None
+    alone = replace(hit, score=0.914, explanation=replace(hit.explanation, channels=(FoundBy("words", 0.9),)))
+    assert next(explained_lines(alone)).said == (
+        "score 0.91 = 0.90 for its words + 0.01 for its meaning, too far to be found by that alone"
+    )
+    assert next(explained_lines(replace(alone, score=0.9))).said == "score 0.90: its words"
+
+
 def test_words_that_a_query_in_another_language_was_read_as_are_told_too(home: Path) -> None:
     with Library(home / "library") as library:
         explained = library.explain(home / "files" / "note.md", "eine weiße Tasse")
@@ -134,7 +151,14 @@ def test_a_file_is_called_by_its_path_its_id_or_its_rank(home: Path) -> None:
 def test_the_command_says_it_below_each_hit_and_in_json(mmsearch: Mmsearch, home: Path) -> None:
     lines = mmsearch("search", "white cup cafe", "--explain", library=home / "library").out.splitlines()
     note = next(place for place, line in enumerate(lines) if "note.md" in line)
-    assert lines[note + 1].startswith("\t\tfound by words ")
+    told = re.fullmatch(
+        r"\t\tscore (.*) = (.*) for its words \+ (.*) for what its text means \((.*) of the (.*) left\)",
+        lines[note + 1],
+    )
+    assert told is not None, lines[note + 1]
+    score, by_words, added, by_text, left = map(Decimal, told.groups())
+    assert lines[note].split("\t")[0] == str(score) and by_words + added == score and by_words + left == 1
+    assert abs(by_text * left - added) <= Decimal("0.01")
     assert lines[note + 2] == "\t\twords: white (text), cup (text), cafe (text)"
     assert "[Café] au lait in a [white] [cup], and a [CUP] of tea" in lines[note + 3]
     plain = mmsearch("search", "a cup of coffee", "--json", library=home / "library").json
@@ -144,6 +168,7 @@ def test_the_command_says_it_below_each_hit_and_in_json(mmsearch: Mmsearch, home
     explanation = photo["explanation"]
     assert set(explanation) == {
         "id", "path", "source", "page", "time", "region", "part_name", "channels", "words", "heat", "trouble",
+        "score",
     }  # fmt: skip
     assert set(explanation["heat"]) == {"method", "rows", "columns", "seen", "cold", "hot", "maps"}
     assert {name for one in explanation["heat"]["maps"] for name in one} == {"term", "kind", "grid"}

@@ -15,7 +15,7 @@ HIT_FIELDS = {
     "rank", "id", "path", "type", "score", "similarity", "width", "height", "bytes", "modified", "taken", "snippet",
     "line", "offset", "available", "source", "page", "time", "region", "part_name", "copies", "moments", "companions",
     "camera", "lens", "focal_length", "iso", "latitude", "longitude", "place", "rating", "title", "keywords",
-    "description", "group", "channels", "words_as", "explanation", "match",
+    "description", "archive", "member", "group", "channels", "words_as", "explanation", "match",
 }  # fmt: skip
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Mmsearch, make_home, refused
+from library_places import Places
 
 from mmsearch import Filters, Library, Query, Term
+from mmsearch.indexing.walking import WalkRules
 from mmsearch.records import Listing
 from mmsearch.searching import DEFAULT_LIMIT
+from mmsearch.searching.query import Sort
 from mmsearch.store.sqlite.store import SqliteStore
 
 # The day of each file of `album`, in local time.
@@ -94,7 +98,7 @@ def test_a_list_as_json_has_just_these_fields(mmsearch: Mmsearch, listed: Path, 
     assert set(hit) == {
         "rank", "id", "path", "type", "width", "height", "bytes", "modified", "taken", "available", "copies",
         "camera", "lens", "focal_length", "iso", "latitude", "longitude", "place", "rating", "title", "keywords",
-        "description", "companions", "group",
+        "description", "companions", "archive", "member", "group",
     }  # fmt: skip
     assert (hit["rank"], hit["type"], hit["available"]) == (1, "image", True)
 
@@ -157,6 +161,85 @@ def test_a_copy_that_is_there_stands_for_one_that_is_gone(album: Path, listed: P
         (home / "tax.txt").unlink()
         gone = next(one for one in library.list_files().hits if one.path.endswith("tax.txt"))
         assert not gone.available
+
+
+def dated(path: Path, text: str, day: int) -> None:
+    """A note of the day of May 2020, at noon."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    os.utime(path, (local_noon(2020, 5, day),) * 2)
+
+
+def in_list(library: Library, by: Sort = "date", page: int = 100) -> list[tuple[str, int]]:
+    """The names and days of a list, whose pages are asked for by sessions that know of no other one."""
+    total = library.list_files(sort=by).total
+    pages = [library.list_files(sort=by, limit=page, offset=at).hits for at in range(0, total, page)]
+    return [(os.path.basename(one.path), int(one.moment[8:10])) for hits in pages for one in hits]
+
+
+def test_a_list_is_in_the_order_of_the_copies_that_are_there(places: Places, tmp_path: Path) -> None:
+    home, drive = tmp_path / "home", tmp_path / "drive"
+    for day in range(10, 16):
+        dated(home / f"own {day}.txt", f"A note about the sea, number {day}.", day)
+    for number, text in enumerate(("The first of two copies.", "The second of two copies.")):
+        dated(home / f"copied {number}.txt", text, 12 - number)
+        dated(drive / "notes" / f"a copy {number}.txt", text, 20 + number)
+    with Library(places.new()) as library:
+        library.index([home, drive])
+        with_drive = in_list(library)
+        assert with_drive[:3] == [("a copy 1.txt", 21), ("a copy 0.txt", 20), ("own 15.txt", 15)]
+        with library.session() as session:
+            assert session.list_files(limit=1).hits[0].moment[:10] == "2020-05-21"
+            (drive / "notes").rename(tmp_path / "unmounted")
+            days = [int(session.list_files(limit=1, offset=at).hits[0].moment[8:10]) for at in range(8)]
+            assert days == [15, 14, 13, 12, 12, 11, 11, 10]
+            (tmp_path / "unmounted").rename(drive / "notes")
+            assert session.list_files(limit=1, offset=1).hits[0].moment[:10] == "2020-05-20"
+        (drive / "notes").rename(tmp_path / "unmounted")
+        without = in_list(library)
+        assert [day for _, day in without] == [15, 14, 13, 12, 12, 11, 11, 10]
+        assert in_list(library, page=3) == in_list(library, page=1) == without
+        by_name = in_list(library, "name", page=2)
+        assert [name for name, _ in by_name] == [
+            "copied 0.txt",
+            "copied 1.txt",
+            *(f"own {n}.txt" for n in range(10, 16)),
+        ]
+
+
+def test_a_list_is_in_order_when_most_copies_were_removed_one_by_one(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    count = 500
+    for number in range(count):
+        text, moment = f"Note {number:03d} of many, and of no other.", local_noon(2020, 5, 1) + 60 * number
+        (home / "newer").mkdir(parents=True, exist_ok=True)
+        (home / f"{number:03d}.txt").write_text(text)
+        (home / "newer" / f"{number:03d}.txt").write_text(text)
+        os.utime(home / f"{number:03d}.txt", (moment, moment))
+        # Of the copies the order is the other way round.
+        later = local_noon(2021, 5, 1) - 60 * number
+        os.utime(home / "newer" / f"{number:03d}.txt", (later, later))
+    with Library(tmp_path / "library") as library:
+        library.index(home)
+        for number in range(1, count):
+            (home / "newer" / f"{number:03d}.txt").unlink()
+        with library.session() as session:
+            pages = [session.list_files(limit=20, offset=at).hits for at in range(0, count, 20)]
+    found = [os.path.basename(one.path)[:3] for hits in pages for one in hits]
+    assert found == ["000", *(f"{number:03d}" for number in range(count - 1, 0, -1))]
+
+
+def test_a_file_has_its_place_in_a_list_and_not_that_of_its_copy_in_an_archive(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    dated(home / "own.txt", "A note about the sea.", 15)
+    dated(home / "packed.txt", "A note about mountains.", 10)
+    with zipfile.ZipFile(home / "old.zip", "w") as archive:
+        archive.writestr(zipfile.ZipInfo("packed.txt", (2020, 5, 20, 12, 0, 0)), "A note about mountains.")
+    with Library(tmp_path / "library") as library:
+        library.index(home, rules=WalkRules(archives=True))
+        assert in_list(library) == [("own.txt", 15), ("packed.txt", 10)]
+        (home / "packed.txt").unlink()
+        assert in_list(library) == [("old.zip!packed.txt", 20), ("own.txt", 15)]
 
 
 def test_the_hits_of_a_page_are_the_best_ones_in_another_order(listed: Path) -> None:

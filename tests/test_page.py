@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -227,6 +229,20 @@ def test_why_a_photo_was_found_is_shown_over_it(page: Page) -> None:
     assert {"coffee"} <= {term.split()[-1] for term in page.texts(".terms-of-heat button")}
     page.click('.terms-of-heat button[aria-pressed="true"]')
     wait_for(lambda: not page.all(".stage .heat"))
+
+
+def test_what_a_score_is_made_of_adds_up_to_it(page: Page) -> None:
+    page.open("?q=income+tax")
+    page.click('#grid li > a[aria-label^="tax.txt"]')
+    page.click(".information button", "Why was it found?")
+    wait_for(lambda: page.all(".why li"))
+    words, text, together, *_ = page.texts(".why li")
+    begun = re.fullmatch(r"its words: ([0-9.]+)", words)
+    added = re.fullmatch(r"what its text means: ([0-9.]+), which is [0-9.]+ of the ([0-9.]+) left", text)
+    whole = re.fullmatch(r"together, its score: ([0-9.]+)", together)
+    assert begun and added and whole, (words, text, together)
+    assert Decimal(begun[1]) + Decimal(added[1]) == Decimal(whole[1])
+    assert Decimal(begun[1]) + Decimal(added[2]) == 1
 
 
 def test_more_like_this_and_less_like_that(page: Page) -> None:

@@ -321,6 +321,20 @@ def test_copies_in_a_bucket_are_told_and_are_not_said_to_be_away(s3: S3Server, b
     assert command("duplicates", "--paths").out == ""  # none is to be spared that nobody has looked for
 
 
+def test_a_script_gets_no_paths_that_no_program_can_open_of_what_lies_in_a_bucket(
+    s3: S3Server, bucket: str, command: Mmsearch
+) -> None:
+    assert command("index", f"s3://{bucket}/pics").code == 0
+    paths = command("search", "income tax", "-n1", "--paths")
+    assert (paths.code, paths.out) == (1, "")
+    assert paths.err == (
+        "mmsearch: 1 file found lies in buckets, where no path leads, and is left out; --jsonl tells the URL of each, "
+        "and --open opens the best hit.\n"
+    )
+    hit = command("search", "income tax", "-n1", "--jsonl").json
+    assert (hit["path"], hit["archive"], hit["available"]) == (f"s3://{bucket}/pics/tax.txt", None, True)
+
+
 @pytest.mark.slow
 def test_a_photo_in_a_bucket_is_served_shown_and_opened(
     s3: S3Server, bucket: str, command: Mmsearch, tmp_path: Path, viewer: Viewer

@@ -7,6 +7,7 @@ import http.client
 import io
 import json
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from urllib.parse import urlencode
 from zipfile import ZipFile
 
 import pytest
+from conftest import run_mmsearch
 from serving import Server, running
 
 from mmsearch import Library
@@ -186,6 +188,37 @@ def test_who_listens_is_told_of_what_changes_as_soon_as_it_was_greeted(own: Path
             served.close()
 
         asyncio.run(listen())
+
+
+def test_who_looks_at_an_empty_library_is_told_of_its_first_photos(tmp_path: Path, photos: Path) -> None:
+    library = tmp_path / "library"
+    with ThreadPoolExecutor(1) as threads, running(library, "--allow-index") as server:
+        events = events_of(server)
+        heard = threads.submit(lambda: until(events, "library"))
+        assert server.get("search").code == "not_found"
+        assert run_mmsearch("index", photos / "photos", library=library).code == 0
+        told = heard.result(timeout=120)
+        assert told[-1][1]["state"] >= 0
+        assert server.get("search").json["total"] > 0
+
+
+@pytest.mark.parametrize("breaks_off", [False, True])
+def test_a_server_ends_without_a_word_whoever_is_still_sending(own: Path, breaks_off: bool) -> None:
+    with running(own / "library") as server, socket.create_connection(("127.0.0.1", server.port)) as slow:
+        lines = [
+            "POST /api/v1/search HTTP/1.1",
+            f"Host: 127.0.0.1:{server.port}",
+            f"Authorization: Bearer {server.token}",
+            "Content-Type: application/json",
+            "Content-Length: 100",
+            "Expect: 100-continue",
+        ]
+        slow.sendall("\r\n".join([*lines, "", ""]).encode())
+        assert b"100 Continue" in slow.recv(1_000)  # the server waits for the rest
+        if breaks_off:
+            slow.close()
+            assert server.get("status").status == 200
+        assert server.end() == (0, "")
 
 
 def until(events: Iterator[tuple[str, Any]], wanted: str) -> list[tuple[str, Any]]:

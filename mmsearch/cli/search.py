@@ -163,7 +163,7 @@ def _show(library: Library | Client, result: SearchResult | FileList, options: S
     hits.print_result(result, form, options.verbose, options.moments, _preview(draw) if options.preview else None)
     for note in hits.notes(result, form):
         output.say(note)
-    found = any(hit.available or form not in (Form.PATHS, Form.NULL) for hit in result.hits)
+    found = any(hits.is_printed(hit, form) for hit in result.hits)
     if not found and form in (Form.TABLE, Form.LINES):
         output.say(hits.nothing_found(result, form))
     if options.contact_sheet is not None and result.hits:

@@ -166,9 +166,11 @@ CopiesOption = Annotated[
     typer.Option("--copies", help="Show each copy of a file, and each file of one photo, as a hit of its own."),
 ]
 AsJsonlOption = Annotated[bool, typer.Option("--jsonl", help="Print one JSON object a hit and line.")]
-AsPathsOption = Annotated[bool, typer.Option("--paths", help="Print paths only, one a line.")]
+AsPathsOption = Annotated[
+    bool, typer.Option("--paths", help="Print only the paths of files that are there, one a line.")
+]
 AsNullOption = Annotated[
-    bool, typer.Option("--null", "-0", help="Print paths only, each ended by a NUL byte, for xargs -0.")
+    bool, typer.Option("--null", "-0", help="The same, each path ended by a NUL byte, for xargs -0.")
 ]
 VerboseOption = Annotated[
     bool,

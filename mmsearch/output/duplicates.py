@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 
+from mmsearch.files.archives import archive_of
 from mmsearch.files.remote_paths import is_remote
 from mmsearch.output import counted, visible
 from mmsearch.output.columns import stdout_width
@@ -54,6 +55,12 @@ def notes(found: Duplicates, form: Form) -> list[str]:
             "similar shots and nearly the same texts are not among these paths; --class shots and --class text print "
             "theirs."
         )
+    packed = len(_spared(found)) - len(_paths(found)) if form in (Form.PATHS, Form.NULL) else 0
+    if packed:
+        lies = "1 file that need not be kept lies" if packed == 1 else f"{packed:,} files that need not be kept lie"
+        said.append(
+            f"{lies} in archives, where no path leads, and {'is' if packed == 1 else 'are'} left out; --json has all."
+        )
     if found.not_compared:
         said.append(
             f"{found.not_compared:,} photos that look much like another one are not there now (a drive that is away?), "
@@ -62,9 +69,14 @@ def notes(found: Duplicates, form: Form) -> list[str]:
     return said
 
 
-def _paths(found: Duplicates) -> Iterator[str]:
+def _paths(found: Duplicates) -> list[str]:
+    """Those of the files that need not be kept that are files to other programs too: not in archives."""
+    return [path for path in _spared(found) if archive_of(os.fsencode(path)) is None]
+
+
+def _spared(found: Duplicates) -> dict[str, None]:
     """The files that are there and need not be kept, of groups whose file to keep is there, each once."""
-    yield from dict.fromkeys(
+    return dict.fromkeys(
         one.path for group in found.groups if group.files[0].available for one in group.others if one.available
     )
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mmsearch.output import visible
 from mmsearch.output.places import BEFORE_MATCH
-from mmsearch.searching.explanations import Explanation, FoundWord, Heat, HeatMap
+from mmsearch.searching.explanations import Explanation, FoundBy, FoundWord, Heat, HeatMap
 from mmsearch.searching.results import Hit
 
 # So many characters of a passage are shown.
 _PASSAGE = 200
 _CALLED = {"part_name": "part name"}
+# What a channel gives its score for.
+_FOR = {
+    "words": "its words",
+    "image": "what its picture shows",
+    "text": "what its text means",
+    "audio": "what is heard in it",
+}
+_TOO_FAR = "its meaning, too far to be found by that alone"
 _MIDDLE = "middle"
 _ACROSS, _DOWN = ("left", _MIDDLE, "right"), ("top", _MIDDLE, "bottom")
 
@@ -38,8 +46,7 @@ def explained_lines(hit: Hit) -> Iterator[ExplainedLine]:
     if explanation is None:
         return
     if explanation.channels:
-        told = ", ".join(f"{one.channel} {one.score:.2f}" for one in explanation.channels)
-        yield ExplainedLine(f"found by {told}")
+        yield ExplainedLine(_sum(hit.score, explanation.channels))
     if explanation.words:
         yield ExplainedLine(f"words: {', '.join(map(_word, explanation.words))}")
     yield from _passage(hit, explanation)
@@ -48,6 +55,19 @@ def explained_lines(hit: Hit) -> Iterator[ExplainedLine]:
         yield ExplainedLine(f"in the picture: {', '.join(_said_of(one, heat) for one in heat.maps)}")
     elif explanation.trouble is not None:
         yield ExplainedLine(f"no heat map: {visible(explanation.trouble)}")
+
+
+def _sum(score: float, channels: Sequence[FoundBy]) -> str:
+    """What makes the score, as parts that add up to it as it is shown: a second channel counts for what the first left.
+
+    A vector that is not near enough by itself is no channel of the hit, and yet adds to its words.
+    """
+    first, *others = channels
+    left, added = 1 - round(first.score, 2), round(score, 2) - round(first.score, 2)
+    if not others and added < 0.005:
+        return f"score {score:.2f}: {_FOR[first.channel]}"
+    by_itself = f"{_FOR[others[0].channel]} ({others[0].score:.2f} of the {left:.2f} left)" if others else _TOO_FAR
+    return f"score {score:.2f} = {first.score:.2f} for {_FOR[first.channel]} + {added:.2f} for {by_itself}"
 
 
 def _word(one: FoundWord) -> str:
@@ -87,4 +107,5 @@ def _said_of(one: HeatMap, heat: Heat) -> str:
     )
     down, across = _DOWN[-above * 3 // heat.rows], _ACROSS[-left * 3 // heat.columns]
     place = " ".join(name for name in (down, across) if name != _MIDDLE) or _MIDDLE
-    return f"{visible(one.term)} ({place}, {highest:.2f})"
+    measure = f"cosine {highest:.2f}" if heat.method == "regions" else f"cosine falls by {highest:.2f} without it"
+    return f"{visible(one.term)} ({place}, {measure})"

@@ -7,6 +7,7 @@ import sys
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from mmsearch.files.remote_paths import is_remote
 from mmsearch.language import NAMES
 from mmsearch.output import counted, visible
 from mmsearch.output.json import to_json
@@ -54,7 +55,7 @@ def print_result(
     elif form in (Form.PATHS, Form.NULL):
         end = b"\0" if form is Form.NULL else b"\n"
         sys.stdout.flush()
-        sys.stdout.buffer.write(b"".join(os.fsencode(hit.path) + end for hit in result.hits if hit.available))
+        sys.stdout.buffer.write(b"".join(os.fsencode(hit.path) + end for hit in result.hits if is_printed(hit, form)))
         sys.stdout.buffer.flush()
     elif form is Form.LINES:
         for hit in result.hits:
@@ -67,6 +68,16 @@ def print_result(
         from mmsearch.output.table import print_table
 
         print_table(result, verbose, with_moments, preview)
+
+
+def is_printed(hit: Hit | ListedFile, form: Form) -> bool:
+    """Whether a hit is printed: as a path alone one that other programs can open now."""
+    return form not in (Form.PATHS, Form.NULL) or (hit.available and not _has_no_path(hit))
+
+
+def _has_no_path(hit: Hit | ListedFile) -> bool:
+    """Whether it is no file to other programs: it lies in an archive, or behind a URL."""
+    return hit.archive is not None or is_remote(os.fsencode(hit.path))
 
 
 def _print_explanation(hit: Hit) -> None:
@@ -86,6 +97,7 @@ def notes(result: SearchResult | FileList, form: Form) -> list[str]:
         *(cut if isinstance(result, FileList) and result.hits and more > 0 else []),
         *(_notes_on_words(result) if isinstance(result, SearchResult) and form in (Form.TABLE, Form.LINES) else ()),
         *_notes_on_presence(result, form),
+        *(_notes_on_paths(result) if form in (Form.PATHS, Form.NULL) else ()),
     ]
 
 
@@ -131,6 +143,19 @@ def _notes_on_presence(result: SearchResult | FileList, form: Form) -> list[str]
         helps = "`mmsearch index` finds what was moved, and `mmsearch prune` drops what is gone."
     what = counted(away, "file found is", "files found are")
     return [f"{what} not there now (a drive that is away?){left_out}; {helps}"]
+
+
+def _notes_on_paths(result: SearchResult | FileList) -> list[str]:
+    """What of the hits is left out among paths, as it has none."""
+    left_out = [hit for hit in result.hits if hit.available and _has_no_path(hit)]
+    if not left_out:
+        return []
+    packed = sum(hit.archive is not None for hit in left_out)
+    where = "in archives" if packed == len(left_out) else "in archives or buckets" if packed else "in buckets"
+    lies, is_ = ("lies", "is") if len(left_out) == 1 else ("lie", "are")
+    told = "--jsonl tells the `archive` and `member` of each" if packed else "--jsonl tells the URL of each"
+    found = counted(len(left_out), "file found", "files found")
+    return [f"{found} {lies} {where}, where no path leads, and {is_} left out; {told}, and --open opens the best hit."]
 
 
 def nothing_found(result: SearchResult | FileList, form: Form) -> str:

@@ -134,7 +134,8 @@ class Reading:
 class Listing(NamedTuple):
     """A page of a list of files: by date, the newest first, or by path; those of one content once, or each of them.
 
-    With a `seed` (0 to 2**64 - 1) they come in an order that is drawn by it and by nothing else.
+    With a `seed` (0 to 2**64 - 1) they come in an order that is drawn by it and by nothing else. `away` are folders and
+    files that are not there: of one content, what lies elsewhere goes before what lies in them.
     """
 
     by_date: bool
@@ -142,3 +143,4 @@ class Listing(NamedTuple):
     limit: int
     copies: bool
     seed: int | None = None
+    away: tuple[bytes, ...] = ()

@@ -95,6 +95,7 @@ def explained(hit: Hit, grounds: Grounds, vectors: QueryVectors) -> Explanation:
         words=grounds.words.get(hit.path, ()),
         heat=heat,
         trouble=trouble,
+        score=hit.score,
     )
 
 

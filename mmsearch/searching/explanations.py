@@ -69,7 +69,7 @@ class Explanation:
 
     `source`, `page`, `time`, `region` and `part_name` are those of its best place, as a hit has them. `heat` is there
     for a photo, and for a page, a picture or a frame that was found as one; `trouble` says why it is not where that
-    picture cannot be had now.
+    picture cannot be had now. `score` is the hit's, to which those of the channels lead.
     """
 
     id: str
@@ -83,3 +83,4 @@ class Explanation:
     words: tuple[FoundWord, ...] = ()
     heat: Heat | None = None
     trouble: str | None = None
+    score: float | None = field(default=None, metadata={"digits": 4})

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
-from mmsearch.files.archives import status_at
-from mmsearch.files.member_paths import is_member_path
-from mmsearch.files.paths import is_below
+from mmsearch.files.archives import archive_of, status_at
+from mmsearch.files.member_paths import is_member_path, splits
+from mmsearch.files.paths import is_below, with_parents
 from mmsearch.files.remote_paths import is_remote
 
 # So long, in seconds, a search waits for all of its files together,
 PATIENCE = 1.0
 # and so long for any one of them, before the others are asked for without its folder.
 PATIENCE_EACH = 0.25
+
+Status = Callable[[bytes], "os.stat_result | None"]
+_UNKNOWN = object()
 
 
 class Shown(NamedTuple):
@@ -26,6 +31,13 @@ class Shown(NamedTuple):
     path: bytes
     copies: tuple[bytes, ...]
     is_there: bool
+
+
+class Packed(NamedTuple):
+    """In which archive a file lies, and what it is called there, with slashes; None for a file of its own."""
+
+    archive: str | None
+    member: str | None
 
 
 class Presence:
@@ -41,11 +53,36 @@ class Presence:
         So it is behind a URL, where nobody is asked: a search waits for no network.
         """
         found: dict[bytes, os.stat_result | None] = dict.fromkeys(paths)
-        waiting, end = [path for path in found if not is_remote(path)], time.monotonic() + PATIENCE
+        return found | self._answers(found, status_of)
+
+    def emptied(self, paths: Iterable[bytes]) -> tuple[bytes, ...]:
+        """The topmost folders in which nothing is, of those paths at which nothing is: where a drive is away that is
+        one, and not its ten thousand files. Of what hangs it is the folder.
+        """
+        paths = list(paths)
+        gone = [path for path, status in self._answers(paths, status_of).items() if status is None]
+        above = {path: [one for one in with_parents(path) if one != path and not is_member_path(one)] for path in gone}
+        there = self._answers((one for parents in above.values() for one in parents), something_at)
+        found: set[bytes] = set()
+        for path, parents in above.items():
+            empty = list(takewhile(lambda one: there.get(one, _UNKNOWN) is None, parents))
+            found.add(empty[-1] if empty else path)
+        with self._lock:
+            hanging = list(self._hanging)
+        return tuple(sorted(found | {folder for folder in hanging if any(is_below(path, folder) for path in paths)}))
+
+    def is_still_empty(self, folders: Sequence[bytes]) -> bool:
+        """Whether in none of the folders that were so is anything now."""
+        return all(status is None for status in self._answers(folders, something_at).values())
+
+    def _answers(self, paths: Iterable[bytes], status: Status) -> dict[bytes, os.stat_result | None]:
+        """What is told of those paths of this machine of which it is told in time."""
+        found: dict[bytes, os.stat_result | None] = {}
+        waiting, end = [path for path in dict.fromkeys(paths) if not is_remote(path)], time.monotonic() + PATIENCE
         while waiting and time.monotonic() < end:
             with self._lock:
                 hanging = list(self._hanging)
-            asked = _Look([path for path in waiting if not any(is_below(path, folder) for folder in hanging)])
+            asked = _Look([path for path in waiting if not any(is_below(path, folder) for folder in hanging)], status)
             if not asked.paths:
                 break
             threading.Thread(target=self._ask, args=(asked,), daemon=True).start()
@@ -93,7 +130,7 @@ class Presence:
 
     def _ask(self, asked: _Look) -> None:
         for path in asked.paths:
-            status = status_of(path)
+            status = asked.status(path)
             with self._lock:
                 if asked.is_given_up:
                     self._hanging -= Counter([os.path.dirname(path)])
@@ -105,11 +142,18 @@ class Presence:
 class _Look:
     """Paths and what was answered of the first of them."""
 
-    def __init__(self, paths: list[bytes]) -> None:
+    def __init__(self, paths: list[bytes], status: Status) -> None:
         self.paths = paths
+        self.status = status
         self.statuses: list[os.stat_result | None] = []
         self.finished = threading.Event()
         self.is_given_up = False
+
+
+def packed_in(path: bytes, is_there: bool) -> Packed:
+    """Where a file lies of which it is known whether it is there: of others the system is not asked."""
+    inside = archive_of(path) if is_there and is_member_path(path) else next(splits(path), None)
+    return Packed(None, None) if inside is None else Packed(*map(os.fsdecode, inside))
 
 
 def status_of(path: bytes) -> os.stat_result | None:
@@ -118,3 +162,15 @@ def status_of(path: bytes) -> os.stat_result | None:
         return status_at(path)
     except (OSError, ValueError):
         return None
+
+
+def something_at(path: bytes) -> os.stat_result | None:
+    """The same, and None for a folder without any entry: where a drive is not mounted. It may take for ever."""
+    status = status_of(path)
+    if status is None or not stat.S_ISDIR(status.st_mode):
+        return status
+    try:
+        with os.scandir(path) as entries:
+            return status if next(entries, None) is not None else None
+    except OSError:
+        return status

@@ -49,7 +49,8 @@ class Hit:
 
     `id` is the digest of its content in hex. `path` can be opened as it is; bytes of a name that are no UTF-8 are lone
     surrogates, as `os.fsdecode` makes them. `available` is False where there is nothing at present, or the system does
-    not say within a second: the file is on a drive that is away, or is gone. `copies` are the paths of other files of
+    not say within a second: the file is on a drive that is away, or is gone. A file in an `archive` is called `member`
+    there, with slashes between folders. `copies` are the paths of other files of
     the same content that pass the filters, where these are no hits of their own; `companions` are those of files that
     are the same photo and lie beside it under its name: its RAW photo, the film of a live photo. `moments` are others
     than that best place at which a film or a recording answers the query too, best first. `group` is what it has in
@@ -93,6 +94,8 @@ class Hit:
     description: str | None = None
     moments: tuple[Moment, ...] = ()
     companions: tuple[str, ...] = ()
+    archive: str | None = None
+    member: str | None = None
     channels: tuple[str, ...] = ()
     group: str | None = None
     words_as: str | None = None
@@ -168,6 +171,8 @@ class ListedFile:
     keywords: tuple[str, ...] = ()
     description: str | None = None
     companions: tuple[str, ...] = ()
+    archive: str | None = None
+    member: str | None = None
     group: str | None = None
 
     @property

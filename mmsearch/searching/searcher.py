@@ -18,7 +18,7 @@ from mmsearch.searching.grouping import in_groups
 from mmsearch.searching.merging import Found, Told, score_of_moment, told_by_words
 from mmsearch.searching.moments import Scored, other_moments
 from mmsearch.searching.named_periods import named_period
-from mmsearch.searching.presence import Presence
+from mmsearch.searching.presence import Presence, packed_in
 from mmsearch.searching.query import LARGEST_NUMBER, Query, Sort
 from mmsearch.searching.ranked_files import RankedFiles
 from mmsearch.searching.results import Hit, Moment, NamedPeriod, Suggestion
@@ -189,6 +189,7 @@ def _hit(
         **vars(item.facts.details),
         moments=moments,
         companions=tuple(os.fsdecode(path) for path in companions),
+        **packed_in(item.path, is_there)._asdict(),
         channels=found.channels,
         words_as=found.words_as,
     )

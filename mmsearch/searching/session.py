@@ -179,7 +179,7 @@ class Session:
 
         def listed(store: Store, state: LibraryState) -> tuple[tuple[ListedFile, ...], int, int]:
             model_ids = [in_use.model_id for in_use in state.models]
-            rows, total = lists.page(store, state.key, model_ids, wanted, listing)
+            rows, total = lists.page(store, self._presence, state.key, model_ids, wanted, listing)
             return listed_files(store, self._presence, wanted, listing, rows), total, state.key.number
 
         files, total, number = self._found(listed)

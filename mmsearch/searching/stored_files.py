@@ -13,7 +13,7 @@ from mmsearch.files.times import in_utc
 from mmsearch.nearest.spaces import ModelInUse
 from mmsearch.records import Filters, FoundItem
 from mmsearch.searching.miniatures import Source
-from mmsearch.searching.presence import Presence
+from mmsearch.searching.presence import Presence, packed_in
 from mmsearch.searching.query import is_id
 from mmsearch.store.protocol import Store
 
@@ -37,6 +37,8 @@ class StoredFile:
     taken: str | None
     available: bool
     copies: tuple[str, ...] = ()
+    archive: str | None = None
+    member: str | None = None
     camera: str | None = None
     lens: str | None = None
     focal_length: float | None = None
@@ -120,6 +122,7 @@ def sources_of(store: Store, presence: Presence, called: str) -> FileSources:
         taken=facts.taken,
         available=bool(present),
         copies=tuple(os.fsdecode(item.path) for item in items if item is not shown),
+        **packed_in(shown.path, bool(present))._asdict(),
         **vars(facts.details),
     )
     there = (Source(item.path, item.size, item.mtime_ns) for item in present)

@@ -5,7 +5,7 @@ What compares letters or distances is each engine's own. `mark` is what stands f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mmsearch.files.paths import begins_below
@@ -70,6 +70,19 @@ def below(column: str, folder: bytes, mark: str) -> tuple[str, tuple[bytes, ...]
         condition += f" OR ({column} >= {mark} AND {column} < {mark})"
         values += [first, end]
     return f"({condition})", tuple(values)
+
+
+def ranges_of(places: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """The same of all these folders and files themselves with what lies below: the firsts and the ends of ranges, none
+    within another, in the order of paths.
+    """
+    firsts: list[bytes] = []
+    ends: list[bytes] = []
+    for first, end in sorted(one for path in places for one in ((path, path + b"\0"), *ranges_below(path))):
+        if not ends or first >= ends[-1]:
+            firsts.append(first)
+            ends.append(end)
+    return firsts, ends
 
 
 def ranges_below(folder: bytes) -> list[tuple[bytes, bytes]]:

@@ -250,7 +250,8 @@ class MappedStore(_Forwarding):
     def list_files(
         self, model_ids: Sequence[int], filters: Filters, listing: Listing
     ) -> tuple[list[tuple[int, bytes]], int]:
-        page, total = self.unmapped.list_files(model_ids, self._filters(filters), listing)
+        there = listing._replace(away=tuple(place for folder in listing.away for place in self._places(folder)))
+        page, total = self.unmapped.list_files(model_ids, self._filters(filters), there)
         return [(number, self._here(path)) for number, path in page], total
 
     def briefs(self, model_ids: Sequence[int], filters: Filters) -> list[FileBrief]:

@@ -149,7 +149,8 @@ class VectorStore(Protocol):
 
         And how many there are on all pages. Of files of the same second the one that was modified last comes first.
         What is beside a picture of the same photo that passes is left out, unless copies are listed. With a seed they
-        are in the order of `place_in_shuffle`.
+        are in the order of `place_in_shuffle`. Of one content the first in the order is listed: of those files that
+        other programs can open, else of those in archives, else behind URLs, else of those that are away.
         """
 
     def briefs(self, model_ids: Sequence[int], filters: Filters) -> list[FileBrief]:

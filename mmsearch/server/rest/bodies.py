@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
 from mmsearch.server.rest.parameters import MOST_PARAMETERS, of_json, of_pairs
@@ -41,6 +41,8 @@ async def body_of(request: Request) -> Body:
         return await asyncio.wait_for(_form(bounded) if kind in _FORMS else _json(bounded), _SECONDS)
     except (asyncio.TimeoutError, TimeoutError):
         raise Problem("too_slow", f"The body did not come within {_SECONDS:.0f} seconds.") from None
+    except ClientDisconnect:  # nobody reads this; it is counted
+        raise Problem("too_slow", "The connection ended before the body did.") from None
 
 
 async def _json(request: Request) -> Body:

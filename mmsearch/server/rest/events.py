@@ -20,6 +20,8 @@ _SECONDS = 1.0
 # So often something is sent, so that proxies keep the connection open.
 _SILENCES = 15
 _MOST_WAITING = 100
+# States count from 0.
+_NO_STATE = -1
 
 
 class Events:
@@ -69,11 +71,13 @@ class Events:
         known: int | None = None
         try:
             while self._listeners and not self.is_ending:
-                with suppress(MmsearchError, Problem):  # it is empty, or away; another time it may be there
+                try:
                     state = (await self._turns.do(self._session.mark)).state
                     if known is not None and state != known:
                         self._tell(_event("library", {"state": state}))
                     known = state
+                except (MmsearchError, Problem):  # it is empty, or away: that it is there is a change for who began so
+                    known = _NO_STATE if known is None else known
                 has_looked.set()
                 await asyncio.sleep(_SECONDS)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mmsearch.errors import MmsearchError, Remedy, Unavailable
 from mmsearch.library import Library
@@ -66,13 +68,26 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
+def _cut_off_quietly(answers: ASGIApp, served: Served) -> ASGIApp:
+    """What answers, without a word on the terminal about requests that are cut off as the server ends."""
+
+    async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await answers(scope, receive, send)
+        except asyncio.CancelledError:
+            if not served.events.is_ending:
+                raise
+
+    return answered
+
+
 class _Server(uvicorn.Server):
     """Ends in good order at a signal, and tells what waits for nothing but events."""
 
     def __init__(self, served: Served) -> None:
         super().__init__(
             uvicorn.Config(
-                application(served),
+                _cut_off_quietly(application(served), served),
                 log_level="error",
                 access_log=False,
                 server_header=False,
@@ -81,7 +96,6 @@ class _Server(uvicorn.Server):
                 http="h11",
                 loop="asyncio",
                 proxy_headers=False,
-                timeout_graceful_shutdown=_GRACE_SECONDS,
             )
         )
         self._served = served
@@ -89,7 +103,16 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # Here, and not when the signal comes: that may be while work is handed to threads.
         self._served.end_waiting()
+        grace = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._cut_off)
         await super().shutdown(sockets)
+        grace.cancel()
+
+    def _cut_off(self) -> None:
+        """Waits no longer for answers that are not ready: who asked sees the connection end."""
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        self.force_exit = True
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -2,15 +2,15 @@
 
 import { make } from "./elements.js";
 
-const CHANNELS = { words: "its words", image: "what its picture shows", text: "what its text means", audio: "what is heard" };
+const CHANNELS = { words: "its words", image: "what its picture shows", text: "what its text means", audio: "what is heard in it" };
 // From what is a little to what is all, as in the command line's heat maps: red, green, blue.
 const COLOURS = [[80, 0, 30], [190, 30, 25], [250, 130, 20], [255, 235, 90]];
 const STRENGTH = 0.75;
 
 /** What is said of an explanation; `show(heat, number)` lays one of its maps over the picture, or none. */
 export function told(explanation, show) {
-  const { channels, words, heat, trouble } = explanation;
-  const found = channels.map(({ channel, score }) => make("li", { text: `${CHANNELS[channel] ?? channel}: ${score.toFixed(2)}` }));
+  const { words, heat, trouble } = explanation;
+  const found = sum(explanation).map((text) => make("li", { text }));
   const standing = words.map(({ word, fields }) => make("li", {}, make("mark", { text: word }), ` in ${fields.map((one) => one.replace("_", " ")).join(", ")}`));
   const parts = [make("h3", { text: "Found by" }), make("ul", {}, ...found, ...standing)];
   if (trouble) parts.push(make("p", { class: "quiet-text", text: trouble }));
@@ -26,6 +26,19 @@ export function told(explanation, show) {
     choose(0);
   }
   return parts;
+}
+
+/** What makes the score, as parts that add up to it as it is shown: a second channel counts for what the first left. */
+function sum({ channels: [first, second], score }) {
+  const called = ({ channel }) => CHANNELS[channel] ?? channel;
+  if (!first) return [];
+  if (!second) return [`${called(first)}: ${score.toFixed(2)}`];
+  const [whole, begun] = [score, first.score].map((one) => Number(one.toFixed(2)));
+  return [
+    `${called(first)}: ${begun.toFixed(2)}`,
+    `${called(second)}: ${(whole - begun).toFixed(2)}, which is ${second.score.toFixed(2)} of the ${(1 - begun).toFixed(2)} left`,
+    `together, its score: ${whole.toFixed(2)}`,
+  ];
 }
 
 /** A heat map as a canvas of the picture's own aspect, transparent where it is cold. */

@@ -9,9 +9,17 @@ from mmsearch.files.hashing import place_in_shuffle
 from mmsearch.files.paths import extension_of
 from mmsearch.records import Beside, FileBrief, Filters, Listing
 from mmsearch.store.companions import IS_COMPANION, IS_PICTURE, STEM
+from mmsearch.store.conditions import ranges_of
 from mmsearch.store.postgres.connected import Connected
 from mmsearch.store.postgres.filters import filter_condition
 from mmsearch.store.postgres.moments import moment
+
+# Of the files of one content the lower goes before, as `presence.shown` shows them: what other programs can open, what
+# lies in an archive, what lies behind a URL.
+_STANDING = r"""CASE WHEN position('\x3a2f2f'::bytea IN path) > 0 THEN 2
+    WHEN position('\x21'::bytea IN path) > 0 THEN 1 ELSE 0 END"""
+# Whether a path lies in one of the ranges of which the statement's next values are the ends and the firsts.
+_IS_WITHIN = "coalesce(path < (%s::bytea[])[width_bucket(path, %s::bytea[])], FALSE)"
 
 
 class ListedFileTables(Connected):
@@ -26,15 +34,19 @@ class ListedFileTables(Connected):
             return self._shuffled(models, listed, values, listing)
         one_each = "TRUE" if listing.copies else "place = 1"
         order = "moment DESC, mtime_ns DESC, path" if listing.by_date else "path"
+        among_copies, ranges = f"{_STANDING}, {order}", []
+        if listing.away:
+            firsts, ends = ranges_of(listing.away)
+            among_copies, ranges = f"{_IS_WITHIN}, {among_copies}", [ends, firsts]
         rows = self._rows(
             f"""{listed}, numbered AS (
-                  SELECT *, row_number() OVER (PARTITION BY content_id ORDER BY {order}) AS place FROM listed)
+                  SELECT *, row_number() OVER (PARTITION BY content_id ORDER BY {among_copies}) AS place FROM listed)
                 SELECT (SELECT min(items.id) FROM items WHERE items.content_id = page.content_id
                           AND items.model_id = ANY(%s)), path, total
                 FROM (SELECT *, count(*) OVER () AS total FROM numbered WHERE {one_each}
                       ORDER BY {order} LIMIT %s OFFSET %s) AS page
                 ORDER BY {order}""",
-            (*values, models, listing.limit, listing.offset),
+            (*values, *ranges, models, listing.limit, listing.offset),
         )
         if not rows:  # behind the last page
             counted = "count(*)" if listing.copies else "count(DISTINCT content_id)"
@@ -68,7 +80,7 @@ class ListedFileTables(Connected):
         rows = self._rows(
             f"""{listed} SELECT chosen.path, contents.medium, chosen.moment, coalesce(sidecars.place, details.place),
                   coalesce(sidecars.camera, details.camera)
-                FROM (SELECT DISTINCT ON (content_id) * FROM listed ORDER BY content_id, path) AS chosen
+                FROM (SELECT DISTINCT ON (content_id) * FROM listed ORDER BY content_id, {_STANDING}, path) AS chosen
                 JOIN contents ON contents.id = chosen.content_id
                 LEFT JOIN details ON details.content_id = chosen.content_id
                 LEFT JOIN sidecars ON sidecars.file_id = chosen.file_id""",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -20,6 +21,10 @@ MOMENT = f"""CASE WHEN {TAKEN} IS NULL
     THEN strftime('%Y-%m-%dT%H:%M:%S', files.mtime_ns / 1000000000 - (files.mtime_ns % 1000000000 < 0),
       'unixepoch', 'localtime')
     ELSE substr({TAKEN}, 1, 19) END"""
+
+# Of the files of one content the lower goes before, as `presence.shown` shows them: what other programs can open, what
+# lies in an archive, what lies behind a URL.
+STANDING = "CASE WHEN instr(path, x'3a2f2f') THEN 2 WHEN instr(path, x'21') THEN 1 ELSE 0 END"
 
 
 def filter_condition(filters: Filters) -> tuple[str, list[Any]]:
@@ -60,6 +65,17 @@ def add_filter_functions(connection: sqlite3.Connection) -> None:
 
 def _shuffled(path: bytes, seed: str) -> int:
     return place_in_shuffle(path, int(seed))
+
+
+def within(places: Iterable[bytes]) -> Callable[[bytes], bool]:
+    """What says of a path whether it is one of these folders and files, or lies below one."""
+    firsts, ends = conditions.ranges_of(places)
+
+    def is_within(path: bytes) -> bool:
+        before = bisect_right(firsts, path)
+        return before > 0 and path < ends[before - 1]
+
+    return is_within
 
 
 def _kilometres(latitude: float | None, longitude: float | None, north: float, east: float) -> float | None:

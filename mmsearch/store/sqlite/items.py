@@ -32,7 +32,7 @@ from mmsearch.store.companions import IS_COMPANION, IS_PICTURE, STEM
 from mmsearch.store.conditions import said
 from mmsearch.store.rows import OF_DETAILS, OF_SIDECARS, found_item, items_by_modality
 from mmsearch.store.sqlite.connected import Connected
-from mmsearch.store.sqlite.filters import MOMENT, filter_condition
+from mmsearch.store.sqlite.filters import MOMENT, STANDING, filter_condition, within
 from mmsearch.store.sqlite.signing import is_sound
 
 # Compared at a time.
@@ -241,9 +241,14 @@ class ItemTables(Connected):
     ) -> tuple[list[tuple[int, bytes]], int]:
         models = json.dumps(list(model_ids))
         order = "moment DESC, mtime_ns DESC, path" if listing.by_date else "path"
+        among_copies = f"{STANDING}, {order}"
         if listing.seed is not None:
             order = f"shuffled(path, '{listing.seed:d}')"  # as a text: it may be more than an integer of SQLite holds
-        listed, values = _listed(filters, models, listing.copies, order, with_moment=listing.by_date)
+            among_copies = order
+        elif listing.away:
+            among_copies = f"is_away(path), {among_copies}"
+            self.connection.create_function("is_away", 1, within(listing.away), deterministic=True)
+        listed, values = _listed(filters, models, listing.copies, among_copies, with_moment=listing.by_date)
         rows = self.connection.execute(
             f"""{listed} SELECT (SELECT min(items.id) FROM items WHERE items.content_id = page.content_id
                           AND items.model_id IN (SELECT value FROM json_each(?))), path, total
@@ -258,7 +263,8 @@ class ItemTables(Connected):
         return [], int(total)
 
     def briefs(self, model_ids: Sequence[int], filters: Filters) -> list[FileBrief]:
-        listed, values = _listed(filters, json.dumps(list(model_ids)), copies=False, order="path")
+        order = f"{STANDING}, path"
+        listed, values = _listed(filters, json.dumps(list(model_ids)), copies=False, order=order)
         rows = self.connection.execute(
             f"""{listed} SELECT files.path, contents.medium, {MOMENT}, {said("place")}, {said("camera")}
                 FROM listed JOIN files ON files.path = listed.path JOIN contents ON contents.id = files.content_id""",
