@@ -110,6 +110,6 @@ def _as_kept(path: str, mark: bytes, shape: tuple[int, int]) -> FloatMatrix | No
 def _encoded(names: Sequence[str], encoder: Encoder, on_progress: Callable[[Progress], None]) -> FloatMatrix:
     found: list[FloatMatrix] = []
     for start in range(0, len(names), _AT_ONCE):
-        on_progress(Progress("encoding", start, len(names), "words"))
+        on_progress(Progress("encoding words, once", start, len(names), "words"))
         found.append(text_vectors([_TEMPLATE.format(name) for name in names[start : start + _AT_ONCE]], encoder))
     return np.concatenate(found)
