@@ -1,6 +1,6 @@
 """Heads on frozen features, in rounds: several are fitted, and what they agree on teaches those of the next round.
 
-An agreement of heads, of several towers, gives every photo pseudo-captions beside its own, and a softer lesson
+An agreement of heads gives every photo pseudo-captions beside its own, and a softer lesson
 besides: how alike each photo is to thousands of captions (born-again networks, Furlanello et al., 2018; noisy students,
 Xie et al., 2020).
 """
@@ -22,21 +22,20 @@ from recipe.pairing import OwnAndBank, Pairing, PairingConfig, PseudoCaptions, f
 
 @dataclass(frozen=True)
 class RoundsConfig:
-    """``towers`` holds of which tower each member of a round is; so many ``rounds`` come before the last heads.
+    """So many ``rounds`` of so many ``members`` come before the last heads.
 
     ``sharpness`` multiplies the inverse temperature of an agreement when it teaches.
     """
 
     rounds: int = 1
-    towers: tuple[int, ...] = (0, 0, 1)
+    members: int = 2
     sharpness: float = 1.5
 
 
 @dataclass(frozen=True)
 class Heads:
-    """A fitted pair of heads, the tower whose features they take, and their inverse temperature."""
+    """A fitted pair of heads and their inverse temperature."""
 
-    tower: int
     image: ImageHead
     text: TextHead
     scale: float
@@ -52,7 +51,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Start:
-    """The untrained heads of a tower, and its features of all photos."""
+    """The untrained image head, and the tower's features of all photos."""
 
     image: ImageHead
     frozen: FrozenFeatures
@@ -60,12 +59,12 @@ class Start:
 
 @dataclass(frozen=True)
 class HeadTraining:
-    """What every round shares: a start for each tower, the untrained text ``centre``, and what trains.
+    """What every round shares: the ``start``, the untrained text ``centre``, and what trains.
 
     ``taught`` are the rows of the pairing's texts that a teacher may speak of, int64 [k].
     """
 
-    starts: Sequence[Start]
+    start: Start
     centre: Tensor
     photos: Sequence[Photo]
     train: Sequence[int]
@@ -79,25 +78,24 @@ class HeadTraining:
         pseudo = None if agreement is None else agreement.pseudo
         return Pairing(self.photos, self.train, self.texts, pseudo, self.pairing, seed)
 
-    def fit_one(self, tower: int, agreement: Agreement | None, seed: int) -> Heads:
-        """A new pair of heads of a tower, taught by an agreement if there is one."""
+    def fit_one(self, agreement: Agreement | None, seed: int) -> Heads:
+        """A new pair of heads, taught by an agreement if there is one."""
         torch.manual_seed(seed)
-        image, text = copy.deepcopy(self.starts[tower].image), TextHead(self.centre)
+        image, text = copy.deepcopy(self.start.image), TextHead(self.centre)
         image.hidden.reset_parameters()
         text.centre.requires_grad_(False)
         teacher = None if agreement is None else agreement.teacher
         lessons = Lessons(self.pairs(agreement, seed), self.fit, teacher, seed, lambda _: None)
-        scale = fit_heads(image, text, self.starts[tower].frozen, lessons)
-        return Heads(tower, image, text, scale)
+        scale = fit_heads(image, text, self.start.frozen, lessons)
+        return Heads(image, text, scale)
 
     @torch.no_grad()
     def agree(self, members: Sequence[Heads], sharpness: float) -> Agreement:
         """The mean of the members' cosines: their vectors side by side, those of photos averaged over views."""
         share = len(members) ** -0.5
-        images, texts = [], []
+        images, texts, frozen = [], [], self.start.frozen
         vectors = torch.cat([self.texts.own.vectors, self.texts.bank])
         for member in members:
-            frozen = self.starts[member.tower].frozen
             images.append(share * head_vectors(member.image, frozen, range(len(frozen.pooled))))
             texts.append(share * member.text(vectors))
         photos, sentences = torch.cat(images, dim=1), torch.cat(texts, dim=1)
@@ -108,10 +106,10 @@ class HeadTraining:
         return Agreement(pseudo, Teacher(photos, sentences, self.taught, sharpness * scale))
 
     def run(self, config: RoundsConfig, seed: int) -> tuple[Heads, Agreement]:
-        """All rounds; heads of the first tower, and the agreement that taught them."""
+        """All rounds; the last heads, and the agreement that taught them."""
         agreement: Agreement | None = None
         for stage in range(config.rounds):
-            members = [self.fit_one(tower, agreement, seed + 100 * stage + k) for k, tower in enumerate(config.towers)]
+            members = [self.fit_one(agreement, seed + 100 * stage + k) for k in range(config.members)]
             agreement = self.agree(members, config.sharpness)
         assert agreement is not None
-        return self.fit_one(0, agreement, seed + 100 * config.rounds), agreement
+        return self.fit_one(agreement, seed + 100 * config.rounds), agreement

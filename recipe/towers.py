@@ -26,7 +26,7 @@ from mmsearch.encoding.runtime import silenced
 DIMENSION = 384
 POOLED = 1280
 CLASSES = 1000
-# Grey level and scale of the published Lite0 preprocessing: (x - 127) / 128 over 0..255.
+# Grey level and scale of the published preprocessing: (x - 127) / 128 over 0..255.
 PIXEL_MEAN = 127.0
 PIXEL_SCALE = 128.0
 
@@ -48,7 +48,6 @@ class VisionConfig:
 
 # Everything behind the third change of resolution but the first stage there: half of the network's work.
 LITE2 = VisionConfig(variant=2, side=288, first_tail_block=11, channels=88, stride=16)
-LITE0 = VisionConfig(variant=0, side=256, first_tail_block=12, channels=192, stride=32)
 
 
 class PaddedConv(nn.Module):
@@ -83,7 +82,13 @@ class PaddedConv(nn.Module):
 
 
 class InvertedBottleneck(nn.Module):
-    """MobileNet-v2 block (Sandler et al., 2018): expand 1x1, depthwise, project 1x1, residual."""
+    """MobileNet-v2 block (Sandler et al., 2018): expand 1x1, depthwise, project 1x1, residual.
+
+    Where it has a residual it is left out for ``left_out`` of the pictures that train (Huang et al., "Deep Networks
+    with Stochastic Depth", 2016).
+    """
+
+    left_out: float = 0.0
 
     def __init__(self, block: Any) -> None:
         super().__init__()
@@ -101,6 +106,9 @@ class InvertedBottleneck(nn.Module):
         if self.expand is not None:
             y = F.relu6(self.expand(y))
         y = self.project(F.relu6(self.depthwise(y)))
+        if self.residual and self.training and self.left_out:
+            stays = torch.rand(len(y), 1, 1, 1, device=y.device) >= self.left_out
+            y = y * (stays / (1 - self.left_out)).to(y.dtype)
         return x + y if self.residual else y
 
 
@@ -121,6 +129,12 @@ class VisionTower(nn.Module):
         self.top = PaddedConv(published._conv_head, published._bn1)
         self.classifier = nn.Linear(POOLED, CLASSES)
         self.classifier.load_state_dict(published._fc.state_dict())
+
+    def leave_out(self, share: float) -> None:
+        """Leave the last block out for that share of the pictures that train, those before it evenly less."""
+        blocks = [*self.trunk_blocks, *self.tail_blocks]
+        for depth, block in enumerate(blocks):
+            block.left_out = share * depth / (len(blocks) - 1)
 
     def trunk(self, pixels: Tensor) -> Tensor:
         x: Tensor = self.trunk_blocks(F.relu6(self.stem(pixels)))

@@ -32,7 +32,6 @@ from recipe.pairing import OwnAndBank, PairingConfig, TextVectors, own_texts
 from recipe.rounds import Agreement, HeadTraining, RoundsConfig, Start
 from recipe.text_tuning import TextTuning, fit_text_tower
 from recipe.towers import (
-    LITE0,
     LITE2,
     TextTower,
     Tokeniser,
@@ -55,9 +54,9 @@ class Recipe:
     # Bank captions this close to a held-out caption are left out while measuring.
     caption_leak: float = 0.9
     photo_leak: float = 0.95
-    # The tower that is trained and ships, and those that only teach, each with how many views its heads see.
-    towers: tuple[VisionConfig, ...] = (LITE2, LITE0)
-    views: tuple[int, ...] = (3, 1)
+    # The image tower, in how many views its tail sees each photo, and in how many the heads before that.
+    tower: VisionConfig = LITE2
+    views: int = 3
     frozen_views: int = 1
     split: SplitConfig = field(default_factory=SplitConfig)
     pairing: PairingConfig = field(default_factory=PairingConfig)
@@ -88,7 +87,7 @@ class Recipe:
     @property
     def student_views(self) -> ViewConfig:
         """How photos are shown to the tower that ships."""
-        return ViewConfig(side=self.towers[0].side, views=self.views[0])
+        return ViewConfig(side=self.tower.side, views=self.views)
 
 
 @dataclass(frozen=True)
@@ -102,23 +101,16 @@ class Tower:
 
 @dataclass(frozen=True)
 class Material:
-    """Everything computed once and used by both training runs; vectors are unit float32 [*, 384].
-
-    The first tower is the one that is trained.
-    """
+    """Everything computed once and used by both training runs; vectors are unit float32 [*, 384]."""
 
     folder: Path
     photos: list[Photo]
-    towers: list[Tower]
+    student: Tower
     text_tower: TextTower
     texts: OwnAndBank
     own_texts: list[str]
     bank_texts: list[str]
     centre: Tensor
-
-    @property
-    def student(self) -> Tower:
-        return self.towers[0]
 
 
 @dataclass(frozen=True)
@@ -170,19 +162,15 @@ def prepare(data: Path, work: Path, recipe: Recipe) -> Material:
     bank = embedded(work, text, tokenise, bank_texts)
     names = [f"a photo of {with_article(name)}" for name in load_class_names(data)]
     classes = embedded(work, text, tokenise, names)
-    towers = [
-        prepare_tower(photos, classes, work, config, views, recipe.frozen_views)
-        for config, views in zip(recipe.towers, recipe.views, strict=True)
-    ]
-    return Material(data, photos, towers, text, OwnAndBank(own, bank), texts, bank_texts, bank.mean(0))
+    student = prepare_tower(photos, classes, work, recipe)
+    return Material(data, photos, student, text, OwnAndBank(own, bank), texts, bank_texts, bank.mean(0))
 
 
-def prepare_tower(
-    photos: Sequence[Photo], classes: Tensor, work: Path, config: VisionConfig, views: int, frozen_views: int
-) -> Tower:
-    """A tower with the activations of its trunk, which are kept in the work folder, and its frozen features."""
+def prepare_tower(photos: Sequence[Photo], classes: Tensor, work: Path, recipe: Recipe) -> Tower:
+    """The image tower with the activations of its trunk, which are kept in the work folder, and its frozen features."""
+    config = recipe.tower
     vision = load_vision_tower(config)
-    cache = ActivationCache(work, [photo.path for photo in photos], config, ViewConfig(side=config.side, views=views))
+    cache = ActivationCache(work, [photo.path for photo in photos], config, recipe.student_views)
     session = export_trunk(vision, config.side, work / f"trunk-lite{config.variant}.onnx")
 
     def trunk(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -194,7 +182,7 @@ def prepare_tower(
     head = ImageHead(classes, vision.classifier)
     encoder = ImageEncoder(vision, head).to(memory_format=torch.channels_last)
     say(f"Lite{config.variant}: frozen features")
-    frozen = frozen_features(encoder, cache, frozen_views)
+    frozen = frozen_features(encoder, cache, recipe.frozen_views)
     head.set_centres(frozen.whole[0].float(), frozen.parts[0].float())
     return Tower(encoder, cache, frozen)
 
@@ -218,7 +206,7 @@ def train_heads(material: Material, train: list[int], texts: OwnAndBank, recipe:
     own = {row for of_kind in texts.own.rows.values() for i in train for row in of_kind.get(i, ())}
     bank = range(len(texts.own.vectors), len(texts.own.vectors) + len(texts.bank))
     return HeadTraining(
-        [Start(tower.encoder.head, tower.frozen) for tower in material.towers],
+        Start(material.student.encoder.head, material.student.frozen),
         material.centre,
         material.photos,
         train,

@@ -11,7 +11,7 @@ import copy
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -36,12 +36,11 @@ MOST_TOKENS = 48
 
 @dataclass(frozen=True)
 class WholeConfig:
-    """One run. Rates are AdamW's, that of the tower its topmost layer's; ``alike`` is the share of batches in which
-    photos stand beside those that are most like them.
+    """One run. Rates are AdamW's, that of the tower its topmost layer's; the last block of the tower is left out for
+    ``left_out`` of the photos, those before it the less the lower they are.
     """
 
     epochs: int
-    alike: float = 0.0
     batch: int = 512
     head_rate: float = 4e-4
     tower_rate: float = 4e-4
@@ -54,6 +53,7 @@ class WholeConfig:
     sharpness: float = 25.0
     distil: float = 1.0
     distil_texts: int = 2048
+    left_out: float = 0.0
     keep: float = 2.0
     asked: float = 0.15
     shown: Shown = field(default_factory=Shown)
@@ -129,13 +129,12 @@ def averaged(models: Sequence[Model], shares: Sequence[float]) -> Model:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a run learns from. ``near`` holds of each photo those that are most like it, int64 [n, k]."""
+    """What a run learns from."""
 
     pixels: Pixels
     words: Words
     pairing: Pairing
     teacher: Teacher
-    near: Tensor
     config: WholeConfig
     seed: int
     log: Callable[[str], None]
@@ -159,28 +158,6 @@ def text_vectors(model: Model, words: Words) -> Tensor:
     """Joint unit vectors of all texts, float32 [m, 384]."""
     vectors: Tensor = model.text_head(words.states(model.text_tower, words.rows))
     return vectors
-
-
-@torch.no_grad()
-def most_alike(vectors: Tensor, count: int = 7) -> Tensor:
-    """Of each photo so many others that are nearest to it, int64 [n, count]."""
-    nearest = [(part @ vectors.T).topk(count + 1, -1).indices[:, 1:] for part in vectors.split(2048)]
-    return torch.cat(nearest).cpu()
-
-
-def batches(lesson: Lesson, draw: random.Random) -> Iterator[list[int]]:
-    """The batches of an epoch. Some are of photos with those that are most like them: wrong answers that are near."""
-    config = lesson.config
-    for batch in lesson.pairing.epoch(config.batch):
-        if draw.random() >= config.alike:
-            yield batch
-            continue
-        alike: dict[int, None] = {}
-        for anchor in batch:
-            alike.update((p, None) for p in (anchor, *lesson.near[anchor].tolist()) if p in lesson.pairing.shares)
-            if len(alike) >= config.batch:
-                break
-        yield list(alike)[: config.batch]
 
 
 def _groups(model: Model, config: WholeConfig, with_texts: bool) -> list[dict[str, Any]]:
@@ -207,6 +184,7 @@ def fit_whole(start: Model, lesson: Lesson, with_texts: bool = True) -> Model:
     torch.manual_seed(lesson.seed)
     model, shadow = copy.deepcopy(start), copy.deepcopy(start)
     model.encoder.train()
+    model.encoder.tower.leave_out(config.left_out)
     log_scale = nn.Parameter(torch.tensor(math.log(start.scale), device=device))
     groups = _groups(model, config, with_texts)
     trained = [p for group in groups for p in group["params"]]
@@ -223,7 +201,7 @@ def fit_whole(start: Model, lesson: Lesson, with_texts: bool = True) -> Model:
     done = 0
     for epoch in range(config.epochs):
         started, losses = time.monotonic(), []
-        for batch in batches(lesson, draw):
+        for batch in lesson.pairing.epoch(config.batch):
             loss = _loss(model, lesson, batch, log_scale.exp(), draw)
             optimiser.zero_grad()
             loss.backward()

@@ -6,6 +6,7 @@ import json
 import random
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -111,22 +112,22 @@ def test_what_ships_lies_between_the_models_that_it_is_the_mean_of() -> None:
     assert one.centre.sum() == 0
 
 
-def test_alike_photos_stand_in_one_batch(folder: Path) -> None:
+def test_blocks_are_left_out_of_some_pictures_and_only_while_training() -> None:
     import torch
+    from torch import nn
 
-    from recipe.data import load_photos
-    from recipe.pairing import OwnAndBank, Pairing, PairingConfig, TextVectors, own_texts
-    from recipe.whole_tower import Lesson, WholeConfig, batches, most_alike
+    from recipe.towers import InvertedBottleneck
 
-    photos = load_photos(folder)
-    texts, rows = own_texts(photos)
-    own = OwnAndBank(TextVectors(torch.zeros(len(texts), 3), rows), torch.zeros(0, 3))
-    pairing = Pairing(photos, range(len(photos)), own, None, PairingConfig(), seed=0)
-    # Ten photos of each source look alike.
-    look = torch.nn.functional.one_hot(torch.arange(50) // 10).float() + 0.01 * torch.rand(50, 5)
-    near = most_alike(torch.nn.functional.normalize(look, dim=-1), 7)
-    assert all(near[photo].div(10, rounding_mode="floor").eq(photo // 10).all() for photo in range(50))
-    config = WholeConfig(1, alike=1.0, batch=8)
-    lesson = Lesson(None, None, pairing, None, near, config, 0, print)  # type: ignore[arg-type]
-    for batch in batches(lesson, random.Random(0)):
-        assert len(set(batch)) == len(batch) == 8 and len({photo // 10 for photo in batch}) == 1
+    torch.manual_seed(0)
+    convolutions = {"_depthwise_conv": nn.Conv2d(4, 4, 3, groups=4), "_project_conv": nn.Conv2d(4, 4, 1)}
+    norms = {f"_bn{number}": nn.BatchNorm2d(4) for number in (1, 2)}
+    block = InvertedBottleneck(SimpleNamespace(**convolutions, **norms))
+    pictures = torch.rand(400, 4, 6, 6)
+    block.eval()
+    block.left_out = 0.25
+    whole = block(pictures)
+    block.train()
+    trained = block(pictures)
+    is_left_out = (trained == pictures).flatten(1).all(1)
+    assert 60 < int(is_left_out.sum()) < 140
+    assert torch.allclose((trained - pictures)[~is_left_out], (whole - pictures)[~is_left_out] / 0.75, atol=1e-5)

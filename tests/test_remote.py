@@ -88,7 +88,7 @@ def test_photos_in_a_bucket_are_found_and_what_changes_there_is_followed(
     assert names(library) == ["2021/blue.jpg", "2021/red.jpg", "tax.txt"]
     read = objects_read(s3)
     assert sorted(read) == [f"{bucket}/pics/{name}" for name in (".mmsearchignore", *names(library))]
-    assert find(library, "income tax") == [f"{root}/tax.txt"]
+    assert find(library, "income tax")[0] == f"{root}/tax.txt"
     find(library, f"{root}/2021/red.jpg")  # what looks like a URL is words
     assert s3.asked() == []  # a search waits for no network
     assert len(find(library, "a colour", medium="image", folders=(f"{root}/2021".encode(),))) == 2
@@ -126,7 +126,7 @@ def test_patterns_hold_for_keys_and_what_lies_beside_a_photo_tells_of_it(
     s3.put(bucket, {"pics/2021/red.xmp": xmp, "pics/.hidden/a.jpg": jpeg("gold"), "pics/2023/x.jpg": jpeg("grey")})
     library.index([f"s3://{bucket}/pics"], rules=WalkRules(include=("*.jpg", "*.xmp"), exclude=("/2023",)))
     assert names(library) == ["2021/blue.jpg", "2021/red.jpg"]
-    ratings = {hit.path.rpartition("/")[2]: hit.rating for hit in library.search("red").hits}
+    ratings = {hit.path.rpartition("/")[2]: hit.rating for hit in library.search("red or blue").hits}
     assert ratings == {"red.jpg": 4, "blue.jpg": None}
     assert "LIST pics/2023/" not in s3.asked()  # what is left out is not listed
     single = Library(library.folder + "-single")
