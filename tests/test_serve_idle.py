@@ -45,7 +45,7 @@ def test_what_nobody_asks_for_is_let_go_of_and_loaded_again(indexed: Path, opene
         def search(words: str) -> SearchResult:
             return asyncio.run(served.searches.do(lambda: session.search(words)))
 
-        for turn, words in enumerate(["a cat by a window", "a cup of coffee"], start=1):
+        for turn, words in enumerate(["a cat by a window", "a white cup full of coffee"], start=1):
             found = search(words)
             assert found.hits
             assert len(opened) == turn
@@ -55,7 +55,7 @@ def test_what_nobody_asks_for_is_let_go_of_and_loaded_again(indexed: Path, opene
                 threading.Event().wait(0.02)
             assert opened[-1]() is None
         # What is known of a text is not forgotten: no model is loaded for it.
-        assert search("a cup of coffee").hits == found.hits
+        assert search("a white cup full of coffee").hits == found.hits
         assert len(opened) == 2
         served.close()
 
