@@ -57,9 +57,9 @@ def notes(found: Duplicates, form: Form) -> list[str]:
         )
     packed = len(_spared(found)) - len(_paths(found)) if form in (Form.PATHS, Form.NULL) else 0
     if packed:
-        lies = "1 file that need not be kept lies" if packed == 1 else f"{packed:,} files that need not be kept lie"
+        lie = counted(packed, "file that need not be kept lies", "files that need not be kept lie")
         said.append(
-            f"{lies} in archives, where no path leads, and {'is' if packed == 1 else 'are'} left out; --json has all."
+            f"{lie} in archives, where no path leads, and {'is' if packed == 1 else 'are'} left out; --json has all."
         )
     if found.not_compared:
         said.append(

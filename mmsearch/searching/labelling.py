@@ -186,8 +186,7 @@ def _least_scores(
     if request.min_score is not None:
         return np.full(len(alone), request.min_score, np.float32)
     familiar = [None] * len(alone) if bank is None else bank.familiarity(alone).tolist()
-    bounds = [scoring.nothing_close(background, photos, one) for one in familiar]
-    return scoring.scores(np.array(bounds, np.float32), background)
+    return np.array([scoring.least_score(background, photos, one) for one in familiar], np.float32)
 
 
 def _shares(cosines: FloatMatrix, background: Background) -> FloatMatrix:

@@ -140,8 +140,7 @@ class RankedFiles:
         if model_id not in self._familiarity:
             bank = channel.in_use.bank(self._store)
             self._familiarity[model_id] = None if bank is None else float(bank.familiarity(wanted[0].vector[None])[0])
-        bound = scoring.nothing_close(background, rows, self._familiarity[model_id])
-        return float(scoring.scores(np.array([bound], np.float32), background)[0])
+        return scoring.least_score(background, rows, self._familiarity[model_id])
 
     def page(self, offset: int, limit: int) -> Page:
         """So many of the files, without the first `offset`.

@@ -114,6 +114,12 @@ def nothing_close(background: Background, rows: int, familiarity: float | None =
     return max(min(bound, least), bound - (familiarity - background.familiarity))
 
 
+def least_score(background: Background, rows: int, familiarity: float | None) -> float:
+    """The score of what is just as near as `nothing_close` says: a search for one text shows nothing below it."""
+    bound = nothing_close(background, rows, familiarity)
+    return float(scores(np.array([bound], np.float32), background)[0])
+
+
 # Vectors float16 [n, d], and what is added to their cosines with a text, float16 [n].
 Corrected = tuple[HalfMatrix, HalfMatrix]
 
