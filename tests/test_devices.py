@@ -58,6 +58,30 @@ def test_other_errors_are_not_taken_for_it() -> None:
         Device("cpu").in_batches(range(5), encode)
 
 
+def test_a_model_that_does_not_fit_is_told_of_and_no_other_one_proposed(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has 15.56 MiB free.")
+
+    tiny = str(make_tiny_clip(tmp_path / "tiny"))
+    monkeypatch.setattr("sentence_transformers.SentenceTransformer", load)
+    with Library(tmp_path / "library", "cpu") as library, refused("has not enough memory for this model"):
+        library.index([home], model=tiny)
+
+
+@pytest.mark.parametrize(("free", "told"), [(10_000_000, True), (10_000_000_000, False)])
+def test_libraries_that_fail_on_a_full_card_lack_memory(free: int, told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def encode(part: Sequence[int]) -> FloatMatrix:
+        raise RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR")
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (free, 80_000_000_000))
+    device = Device("cpu")
+    device.name = "cuda"
+    with refused("--device cpu") if told else pytest.raises(RuntimeError, match="cuDNN"):
+        device.in_batches(range(5), encode)
+
+
 def test_a_device_that_is_not_there_is_one_sentence(command: Mmsearch, home: Path, tmp_path: Path) -> None:
     tiny = make_tiny_clip(tmp_path / "tiny")
     away = next(name for name in ("mps", "cuda") if name != Device("auto").name)

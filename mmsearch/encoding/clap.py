@@ -70,7 +70,7 @@ class ClapEncoder(SentenceTransformersEncoder):
         dimensions = []
         for modality, one in (("text", {"text": "a"}), ("audio", silence)):
             features = self._features(modality, [one])
-            with self._turn, torch.inference_mode():
+            with self._turn, torch.inference_mode(), self._device.within_memory():
                 dimensions.append(int(tower(self._device.moved(features))["sentence_embedding"].shape[1]))
         if dimensions[0] != dimensions[1]:
             raise Unsupported(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal, TypeVar, cast, get_args
 
 import numpy as np
@@ -20,6 +20,8 @@ _AT_ONCE_ON_PROCESSOR = 8
 _AT_ONCE_AT_MOST = 64
 # Activations of the largest models in the table take about so much a picture, in half precision.
 _BYTES_A_PICTURE = 64_000_000
+# CUDA's libraries take memory of their own as they begin, and say of the lack of it that they failed.
+_BYTES_OF_LIBRARIES = 512_000_000
 
 
 def device_called(name: str) -> DeviceName:
@@ -34,11 +36,15 @@ def device_called(name: str) -> DeviceName:
     raise Invalid(f"There is no device {name!r}; it is one of {', '.join(DEVICES)}.")
 
 
+class _OutOfMemory(Unavailable):
+    """The memory of a device does not suffice."""
+
+
 class Device:
     """The device of that name; `auto` is the best that is there.
 
     Raises:
-        Unavailable: it is not there.
+        Unavailable: it is not there, or has no memory left.
     """
 
     def __init__(self, name: DeviceName) -> None:
@@ -53,7 +59,8 @@ class Device:
             )
         self.name: DeviceName = name
         self._torch = torch
-        self.at_once = self._fitting()
+        with self.within_memory():
+            self.at_once = self._fitting()
 
     def _fitting(self) -> int:
         """How many pictures to encode at a time: a power of two, by the memory that is free."""
@@ -64,6 +71,32 @@ class Device:
         free, _ = self._torch.cuda.mem_get_info()
         fitting = max(1, min(_AT_ONCE_AT_MOST, free // 2 // _BYTES_A_PICTURE))
         return 1 << (int(fitting).bit_length() - 1)
+
+    @contextmanager
+    def within_memory(self) -> Iterator[None]:
+        """What a model does within a `with` block: where the device's memory does not suffice for it, that is said.
+
+        Raises:
+            Unavailable: it did not suffice.
+        """
+        try:
+            yield
+        except Exception as error:
+            if not self._ran_out(error):
+                raise
+            raise _OutOfMemory(
+                f"The device {self.name} has not enough memory for this model", Remedy("device.processor")
+            ) from error
+
+    def _ran_out(self, error: Exception) -> bool:
+        """torch says so in a class of its own on CUDA, and in words elsewhere."""
+        said = str(error)
+        if isinstance(error, MemoryError) or "out of memory" in said or "can't allocate memory" in said:
+            return True
+        if self.name != "cuda" or not ("cuDNN error" in said or "CUBLAS_STATUS" in said):
+            return False
+        free, _ = self._torch.cuda.mem_get_info()
+        return bool(free < _BYTES_OF_LIBRARIES)
 
     def precision(self) -> AbstractContextManager[Any]:
         """Half precision where that is faster and as good, within a `with` block."""
@@ -96,14 +129,11 @@ class Device:
         while start < len(inputs):
             part = inputs[start : start + self.at_once]
             try:
-                rows.append(encode(part))
-            except Exception as error:
-                if not _is_out_of_memory(error):
-                    raise
+                with self.within_memory():
+                    rows.append(encode(part))
+            except _OutOfMemory:
                 if len(part) == 1:
-                    raise Unavailable(
-                        f"The device {self.name} has not enough memory for this model", Remedy("device.processor")
-                    ) from error
+                    raise
                 self.at_once = max(1, len(part) // 2)
             else:
                 start += len(part)
@@ -112,8 +142,3 @@ class Device:
             if self.name == "cuda":
                 self._torch.cuda.empty_cache()
         return rows
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """torch says so in a class of its own on CUDA, and in words elsewhere."""
-    return isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error)

@@ -22,7 +22,7 @@ from mmsearch.encoding.protocol import Family, ModelFolder
 from mmsearch.encoding.regions import WHOLE, RegionGrid, central_square
 from mmsearch.encoding.runtime import loading, silenced
 from mmsearch.encoding.token_windows import token_windows
-from mmsearch.errors import Remedy, Unsupported
+from mmsearch.errors import Remedy, Unavailable, Unsupported
 from mmsearch.records import Calibration, FloatMatrix, Hearing, Modality, ModelIdentity, TextSpan
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class SentenceTransformersEncoder:
         import torch
 
         features = self._features("image", [{"image": picture.convert("RGB")}])
-        with self._turn, torch.inference_mode(), self._device.precision():
+        with self._turn, torch.inference_mode(), self._device.precision(), self._device.within_memory():
             found = patch_vectors(tower, self._device.moved(features))
         if found is None or found.shape[-1] != self.identity.dimension:
             return None
@@ -170,7 +170,7 @@ class SentenceTransformersEncoder:
         import torch
         from PIL import Image
 
-        with self._turn, torch.inference_mode():
+        with self._turn, torch.inference_mode(), self._device.within_memory():
             of_text = towers.text.preprocess([{"text": "a"}], **towers.text_options)
             of_image = towers.image.preprocess([{"image": Image.new("RGB", (USUAL_SIDE, USUAL_SIDE))}])
             dimensions = [
@@ -214,10 +214,12 @@ class SentenceTransformersEncoder:
         logging.disable_progress_bar()
         try:
             # Never from a network: what is missing is told, not fetched.
-            with loading():
+            with loading(), self._device.within_memory():
                 return load(
                     folder, device=device, trust_remote_code=self._trust_remote_code, local_files_only=True
                 ).eval()
+        except Unavailable:
+            raise
         except Exception as error:
             wants_trust = "trust_remote_code" in str(error)
             raise Unsupported(
