@@ -122,9 +122,11 @@ def watching_card() -> Iterator[list[float]]:
         lines: list[str] = []
         thread = threading.Thread(target=lambda: lines.extend(process.stdout or ()))
         thread.start()
-        yield seen
-        process.terminate()
-        thread.join()
+        try:
+            yield seen
+        finally:
+            process.terminate()
+            thread.join()
     values = [float(line) for line in lines if line.strip().isdigit()]
     busy = [number for number, value in enumerate(values) if value > 0]
     if busy:
