@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import IO, TYPE_CHECKING, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from mmsearch.reading.opening import OpenFile
 from mmsearch.reading.reader import Reader, Reading, UnreadableFile
@@ -147,14 +147,11 @@ class _Source:
 def _opened(file: OpenFile, name: str, is_short: bool) -> InputContainer:
     import av
 
+    # From 19 on PyAV keeps the bytes of tags that are no UTF-8 by itself, and is not to be told.
+    keeping: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "surrogateescape"}
     try:
         return av.open(
-            _Source(file.stream),
-            "r",
-            format=name,
-            metadata_errors="replace",
-            buffer_size=_BUFFER_BYTES,
-            io_open=_nothing_else,
+            _Source(file.stream), "r", format=name, buffer_size=_BUFFER_BYTES, io_open=_nothing_else, **keeping
         )
     except (MemoryError, UnreadableFile):
         raise

@@ -23,13 +23,17 @@ _FIRST_YEAR = 1971
 
 
 def merged(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """The tags of a file and of its streams by their names in small letters; what is said first counts."""
+    """The tags of a file and of its streams by their names in small letters; what is said first counts.
+
+    Bytes that are no UTF-8, which come as surrogates, become the mark that stands for such.
+    """
     found: dict[str, str] = {}
     for some in tags:
         for name, value in some.items():
             # Of lyrics the language is a part of the name.
             name = name.lower().split("lyrics-")[0] or "lyrics"
-            found.setdefault(name, value.replace("\0", " ").strip())
+            legible = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            found.setdefault(name, legible.replace("\0", " ").strip())
     return found
 
 
