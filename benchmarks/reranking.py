@@ -4,7 +4,8 @@
 
 DATA is a JSONL of {file, source, by_eye: [sentence, query]}; its photos lie beside it. Each photo is looked for by its
 query, and by its sentence. To the corrected cosine of the best 100 is added, by some weight, the mean over the query's
-words of the highest cosine with one of sixteen regions of the photo.
+words of the highest cosine with one of sixteen regions of the photo; and, beside that, with the whole photo. What the
+weight that is the best one for every other query adds to those between is told too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from mmsearch.encoding.builtin_files import MODEL_FOLDER
 from mmsearch.encoding.onnx_model import OnnxEncoder
 from mmsearch.encoding.regions import regions_of
 from mmsearch.evaluation.metrics import estimate
+from mmsearch.output.estimates import percent
 from mmsearch.records import FloatMatrix
 from mmsearch.searching.function_words import FUNCTION_WORDS
 
@@ -56,20 +58,24 @@ def measure(model: OnnxEncoder, texts: list[str], whole: FloatMatrix, regions: F
     best = np.argsort(-found, axis=1)[:, :BEST]
     first = np.take_along_axis(found, best, axis=1)
     is_it = best == np.arange(len(texts))[:, np.newaxis]
-    late = np.zeros_like(first)
-    for row, text in enumerate(texts):
-        words = [word for word in re.findall("[a-z]+", text.lower()) if word not in FUNCTION_WORDS] or [text]
-        late[row] = (regions[best[row]] @ np.stack([vector(word) for word in words]).T).max(axis=1).mean(axis=1)
 
     def right(scores: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         return np.take_along_axis(is_it, scores.argmax(axis=1)[:, np.newaxis], axis=1)[:, 0].astype(np.float64)
 
     plain = right(first)
-    known = estimate(plain)
-    print(f"  without: R@1 {100 * known.value:.1f} [{100 * known.low:.1f}, {100 * known.high:.1f}]")
-    for weight in WEIGHTS:
-        more = estimate(right(first + weight * late) - plain)
-        print(f"  weight {weight}: {100 * more.value:+.1f} [{100 * more.low:+.1f}, {100 * more.high:+.1f}]")
+    print(f"  without: R@1 {percent(estimate(plain))}")
+    for name, seen_by_words in (("regions", regions), ("the whole photo", whole[:, np.newaxis])):
+        late = np.zeros_like(first)
+        for row, text in enumerate(texts):
+            words = [word for word in re.findall("[a-z]+", text.lower()) if word not in FUNCTION_WORDS] or [text]
+            cosines = seen_by_words[best[row]] @ np.stack([vector(word) for word in words]).T
+            late[row] = cosines.max(axis=1).mean(axis=1)
+        more = np.stack([right(first + weight * late) - plain for weight in WEIGHTS])
+        for weight, of_weight in zip(WEIGHTS, more, strict=True):
+            print(f"  {name}, weight {weight}: {percent(estimate(of_weight), '+.1f')}")
+        halves = (slice(0, None, 2), slice(1, None, 2))
+        chosen = [more[more[:, one].mean(axis=1).argmax(), other] for one, other in (halves, halves[::-1])]
+        print(f"  {name}, the weight chosen by the other half: {percent(estimate(np.concatenate(chosen)), '+.1f')}")
 
 
 def main() -> None:

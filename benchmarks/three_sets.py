@@ -44,8 +44,8 @@ def main() -> None:
             for way in one.channels:
                 numbers = [way.metrics[name] for name in METRICS]
                 shown = [f"{100 * n.value:.0f} [{100 * n.low:.0f}, {100 * n.high:.0f}]" for n in numbers]
-                lines.append([f"{data.stem} ({way.queries} queries)", way.name, *shown])
-    print(table(["data set", "channel", *METRICS], lines))
+                lines.append([f"{data.stem} ({way.queries} queries)", one.model, way.name, *shown])
+    print(table(["data set", "model", "channel", *METRICS], lines))
 
 
 def made(pairs: Path, folder: Path, photos: int, sources: Sequence[str] | None) -> list[Path]:

@@ -32,8 +32,8 @@ _WEIGHTED = re.compile(r"(?!\d\d?:[0-5]\d\b(?!:\d))(\d+(?:\.\d*)?|\.\d+):(.+)", 
 # What is to be avoided takes half of its vector away: with all of it less is found of what is wanted.
 AVOIDED = 0.5
 # A picture says more than the thing in it that is to be avoided: of its vector less is taken away. Of the first ten
-# photos for a wider word ("an animal"), away from a picture of one kind of them, 83 in 100 were of the other kinds with
-# this weight, 79 with half of the vector and 45 with all of it (60 kinds: benchmarks/avoided_picture.py).
+# photos for a wider word ("an animal"), away from a picture of one kind of them, 82 in 100 were of the other kinds with
+# this weight, 81 with half of the vector and 57 with all of it (60 kinds: benchmarks/avoided_picture.py).
 AVOIDED_PICTURE = 0.375
 # A longer text (a letter, a paragraph) says more than what is wanted and what is not.
 MOST_WORDS_APART = 20
@@ -159,8 +159,8 @@ def text_terms(written: str) -> list[Term]:
     """The terms of `text` or `weight:text`: what is wanted and, of a text that says so, what it is to be without.
 
     `a street without cars`, `a street with no cars`, `a street, no cars`, `a street but not cars`: to a model these say
-    "cars". Of the first ten photos 46 in 100 had what was wanted and lacked the rest by one vector less half of the
-    other, and 29 in 100 as it was typed (64 pairs of things, held-out photos). So do `no cars in the street` and
+    "cars". Of the first ten photos 61 in 100 had what was wanted and lacked the rest by one vector less half of the
+    other, and 31 in 100 as it was typed (32 pairs of things: benchmarks/negation.py). So do `no cars in the street` and
     `nobody in the street`. A longer text is one term. The two keep the text: it may be a name (`searching/literal.py`).
     """
     weight, text = parse_weight(written)
