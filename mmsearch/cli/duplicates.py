@@ -86,7 +86,7 @@ def duplicates(
     """
     from mmsearch import output
     from mmsearch.library import Library
-    from mmsearch.output.duplicates import notes, print_duplicates
+    from mmsearch.output.duplicates import print_duplicates
     from mmsearch.output.hits import Form
 
     form = _form(as_json, as_paths, as_null)
@@ -99,8 +99,8 @@ def duplicates(
         with progress_bar(quiet=False) as show_progress:
             found = opened.duplicates(filters, classes=named, limit=limit, on_progress=show_progress)
         with printing():
-            print_duplicates(found, form)
-    for note in notes(found, form):
+            notes = print_duplicates(found, form)
+    for note in notes:
         output.say(note)
     if not found.groups:
         raise typer.Exit(EXIT_NONE)
