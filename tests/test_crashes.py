@@ -403,7 +403,7 @@ def test_a_trial_says_how_far_it_came_with_each_file(tree: Path) -> None:
     (tree / "long.txt").write_text(" ".join(f"Word {number} of many." for number in range(1_000)))
     told = [(0, "long.txt"), (40, "long.txt"), (0, "cat.png"), (0, "missing.png")]
     suspects = b"".join(b"%d 0 0.0 %b\0" % (stored, os.fsencode(tree / name)) for stored, name in told)
-    command = [sys.executable, "-c", "from mmsearch.indexing.trial import main; main()"]
+    command = [sys.executable, "-c", "import sys; from mmsearch.indexing.trial import main; main(sys.argv[1])"]
     settings = TrialSettings("mmsearch-mini", "auto", READ).written()
     said = subprocess.run([*command, settings], input=suspects, capture_output=True, check=True)
     group = ["read", "alive"]
