@@ -77,5 +77,7 @@ def _whoever() -> str:
     try:
         name = getpass.getuser()
     except (ImportError, KeyError, OSError):  # of a container that knows its user by a number alone, or of Windows
-        name = str(os.getuid()) if sys.platform != "win32" else "somebody"
+        name = "somebody"
+        if sys.platform != "win32":
+            name = str(os.getuid())
     return f"{name}@{platform.node()}"
