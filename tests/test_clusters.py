@@ -141,6 +141,7 @@ def test_typical_words_are_more_often_there_than_elsewhere() -> None:
     assert named(["cat"], ["cats", "kitten"]) == ("cat", "kitten")
     assert named([], ["sunrise and sunset", "boats and ships"]) == ("sunrise and sunset", "boats and ships")
     assert root_of([b"/home", b"/home/a"], b"/home/a/b.jpg") == b"/home/a" and root_of([b"/x"], b"/xy.jpg") is None
+    assert root_of([b"/home", b"/home/a.zip"], b"/home/a.zip!b.jpg") == b"/home/a.zip"
 
 
 KINDS = names_in(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -21,8 +22,10 @@ from library_state import assert_like_a_fresh_one, assert_same, held_files
 from PIL import Image
 from test_offline import can_mount
 
-from mmsearch import IndexSettings, Library, Query
+from mmsearch import Filters, IndexSettings, Library, Query
+from mmsearch.files import crash_points
 from mmsearch.files.crash_points import CRASH_POINTS, VARIABLE
+from mmsearch.files.sidecar_writing import write_keywords
 from mmsearch.indexing.journal import IN_FLIGHT_NAME, InFlight
 from mmsearch.indexing.suspects import Fatal, Suspect, fatal_files
 from mmsearch.indexing.trial import TrialSettings
@@ -139,7 +142,8 @@ def tree(home: Path) -> Path:
 
 
 def change(tree: Path) -> None:
-    """Something of everything: new, edited, moved, copied and deleted files, and one that is none."""
+    """Something of everything: new, edited, moved, copied and deleted files, a sidecar, and one that is no file."""
+    write_keywords(os.fsencode(tree / "coffee.png"), ["espresso"])
     for number in range(12):
         (tree / f"new {number}.txt").write_text(f"Note {number} about bread and butter.")
     (tree / "tax.txt").write_text("The income tax return was sent in August.")
@@ -220,7 +224,8 @@ LATER = (
 # to be searched; its schema is made in one transaction.
 OF_A_TEAM = (
     *("root noted", "walk noted", "run begun", "batch written", "batch committed", "suspect noted"),
-    *("gone files removed", "run finished", "words settled", "query bank kept", "calibration kept", "files pruned"),
+    *("gone files removed", "sidecars noted", "run finished", "words settled", "query bank kept", "calibration kept"),
+    "files pruned",
     "batch committed:2",
 )
 POINTS = [
@@ -264,8 +269,19 @@ def test_killed_between_two_writes(
     (tree / "deadly.png").unlink(missing_ok=True)
     report = library.index([tree])
     assert report.failed == 0
+    if command == INDEX:
+        assert [hit.path for hit in library.list_files(Filters(keywords=("espresso",))).hits] == [
+            str(tree / "coffee.png")
+        ]
     assert_like_a_fresh_one(library, [tree], tmp_path / "fresh")
     assert_tidy(Path(library.folder), places.kind)
+
+
+def test_every_place_where_a_process_may_be_killed_is_tried() -> None:
+    modules = Path(crash_points.__file__).parents[1].rglob("*.py")
+    calls = [call for one in modules for call in re.findall(r"crash_point\((.+)\)", one.read_text(encoding="utf-8"))]
+    named = {point for call in calls for point in re.findall(r'(?<!f)"(.+?)"', call)}
+    assert "batch written" in named and named <= set(CRASH_POINTS)
 
 
 def assert_tidy(folder: Path, kind: str) -> None:
@@ -387,7 +403,7 @@ def test_a_trial_says_how_far_it_came_with_each_file(tree: Path) -> None:
     (tree / "long.txt").write_text(" ".join(f"Word {number} of many." for number in range(1_000)))
     told = [(0, "long.txt"), (40, "long.txt"), (0, "cat.png"), (0, "missing.png")]
     suspects = b"".join(b"%d 0 0.0 %b\0" % (stored, os.fsencode(tree / name)) for stored, name in told)
-    command = [sys.executable, "-c", "from mmsearch.indexing.trial import main; main()"]
+    command = [sys.executable, "-c", "import sys; from mmsearch.indexing.trial import main; main(sys.argv[1])"]
     settings = TrialSettings("mmsearch-mini", "auto", READ).written()
     said = subprocess.run([*command, settings], input=suspects, capture_output=True, check=True)
     group = ["read", "alive"]

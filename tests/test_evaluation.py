@@ -161,6 +161,18 @@ def test_a_person_reads_tables(command: Mmsearch, captioned: Path, classes: Path
     assert "naming photos" in command("eval", classes).out
 
 
+def test_whoever_compares_two_shortcuts_sees_exact_search_once_in_each_direction(
+    command: Mmsearch, captioned: Path
+) -> None:
+    pytest.importorskip("hnswlib")
+    both = ("--compare", "graph", "--compare", "codes", "--compare", "graph")
+    (found,) = command("eval", captioned, *both, "--json").json["evaluations"]
+    rows = [(one["direction"], one["name"]) for one in found["comparisons"]]
+    assert len(rows) == len(set(rows)) and {name for _, name in rows} > {"exact, float32", "HNSW graph, ef 16"}
+    printed = command("eval", captioned, *both).out
+    assert printed.count("exact, float32") == len(found["directions"])
+
+
 @pytest.mark.slow
 def test_photos_of_the_library_are_not_encoded_again(
     indexed: Path, captioned: Path, monkeypatch: pytest.MonkeyPatch

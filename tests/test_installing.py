@@ -138,6 +138,13 @@ def test_uv_is_named_where_the_environment_has_no_pip(monkeypatch: pytest.Monkey
     assert install_package("gcsfs") == f"`uv pip install --python {sys.executable} gcsfs`"
 
 
+def test_windows_is_given_the_quotes_that_its_shells_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(sys, "executable", r"C:\Program Files\Python\python.exe")
+    monkeypatch.setattr(installing, "_taken_from", lambda: None)
+    assert install_extra("ocr") == r'`"C:\Program Files\Python\python.exe" -m pip install mmsearch[ocr]`'
+
+
 def test_what_is_not_read_names_the_extras_and_the_option_that_would_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import stat
@@ -155,6 +156,27 @@ def test_any_words_are_read_again_as_they_were_written(tmp_path: Path) -> None:
     assert facts_of_sidecars([photo + b".xmp"]).details.keywords == (*words, "a bell")
     assert not write_keywords(photo, ["another"])
     assert len(os.listdir(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("is_quicker", [True, False], ids=["an editor is quicker", "nobody is quicker"])
+def test_a_memory_card_without_hard_links_keeps_what_another_program_writes_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_quicker: bool
+) -> None:
+    photo, sidecar = tmp_path / "IMG_1.jpg", tmp_path / "IMG_1.jpg.xmp"
+    photo.write_bytes(b"a photo")
+
+    def refused_link(source: bytes, target: bytes) -> None:
+        if is_quicker:
+            sidecar.write_text("what an editor has written")
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused_link)
+    assert write_keywords(os.fsencode(photo), ["cat"]) != is_quicker
+    if is_quicker:
+        assert sidecar.read_text() == "what an editor has written"
+    else:
+        assert facts_of_sidecars([os.fsencode(sidecar)]).details.keywords == ("cat",)
+    assert sorted(os.listdir(tmp_path)) == ["IMG_1.jpg", "IMG_1.jpg.xmp"]
 
 
 def test_nothing_is_written_beside_what_lies_in_archives_and_buckets(tmp_path: Path) -> None:

@@ -475,7 +475,7 @@ def test_workers_of_other_machines_encode_what_one_has_queued(
         assert library.index(settings=IndexSettings(queue=True)).unchanged == 5
         assert library.search("a cat", scan="exact").hits[0].path == str(here / "cat.png")
     rows = postgres.run("SELECT path FROM mmsearch.files", postgres.name_of(url))
-    assert all(path.startswith(os.fsencode(there) + b"/") for (path,) in rows)
+    assert len(rows) == 5 and all(path.startswith(os.fsencode(there) + b"/") for (path,) in rows)
     here.rename(there)
     monkeypatch.delenv(MOUNTS_VARIABLE)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))

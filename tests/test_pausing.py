@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import platform
 import signal
 from collections.abc import Iterator
 from contextlib import closing
@@ -128,6 +131,19 @@ def test_a_root_a_model_both_or_all_are_paused_and_resumed(
     told = mmsearch("worker", "--pause", "--model", "other", "--library", url, "--json").json
     assert told["pauses"][0]["model"] == "other"
     assert "paused    what other is to encode since 20" in mmsearch("status", "--library", url).out
+
+
+def test_who_has_no_name_pauses_by_a_number(
+    store: PostgresStore, url: str, folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown() -> str:
+        raise ImportError("No module named 'pwd'")  # as where USERNAME is not set on Windows
+
+    monkeypatch.setattr(getpass, "getuser", unknown)
+    with Library(url) as library:
+        library.pause_queue(folders[0])
+        (pause,) = library.queue_state().pauses
+    assert pause.by == f"{os.getuid()}@{platform.node()}"
 
 
 def test_pausing_brings_the_library_into_no_other_state_and_waits_for_no_writer(store: PostgresStore, url: str) -> None:

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -353,6 +354,12 @@ def test_sidecars_tell_of_their_photos_and_are_no_texts_of_their_own(exported: P
     assert two["keywords"] == ["boats", "Places|Málaga"]
     assert command("search", "--after", "2019-04", "--before", "2019-06", "--paths").out.split() == [one["path"]]
     assert command("search", "--rating", "5", "--paths").out.split() == [two["path"]]
+
+
+def test_a_scan_of_an_old_photo_is_as_old_as_a_sidecar_says(tmp_path: Path) -> None:
+    (tmp_path / "scan.jpg.json").write_text(takeout(seconds="-460000000"))
+    taken = facts_of_sidecars([os.fsencode(tmp_path / "scan.jpg.json")]).taken
+    assert taken is not None and datetime.fromisoformat(taken).timestamp() == -460000000
 
 
 def test_of_two_sidecars_what_a_person_edits_comes_first(exported: Path) -> None:

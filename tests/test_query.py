@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import time
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmsearch import Filters, MmsearchError, Query
+from mmsearch.files.times import in_local_time
 from mmsearch.output import visible
 from mmsearch.output.json import to_json
 from mmsearch.records import Background
@@ -83,6 +86,30 @@ def test_a_date_with_an_offset_is_brought_to_local_time() -> None:
     moment = parse_date("2024-05-31T18:00:00+00:00")
     assert moment.tzinfo is None
     assert moment.timestamp() == datetime.fromisoformat("2024-05-31T18:00:00+00:00").timestamp()
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone of a process cannot be set here")
+@pytest.mark.parametrize(
+    ("zone", "moment"), [("Pacific/Honolulu", datetime(1, 1, 1)), ("Asia/Tokyo", datetime(9999, 12, 31, 23))]
+)
+def test_a_date_with_an_offset_that_has_no_local_time_stays_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, zone: str, moment: datetime
+) -> None:
+    try:
+        with monkeypatch.context() as context:
+            context.setenv("TZ", zone)
+            time.tzset()
+            assert parse_date(f"{moment.isoformat()}+00:00") == moment
+    finally:
+        time.tzset()
+
+
+def test_files_of_before_1970_have_a_time_on_a_system_that_knows_no_local_one_then() -> None:
+    class OnWindows(datetime):
+        def astimezone(self, tz: object = None) -> Any:
+            raise OSError(22, "Invalid argument")
+
+    assert in_local_time(OnWindows(1955, 6, 7, tzinfo=timezone.utc)).isoformat() == "1955-06-07T00:00:00+00:00"
 
 
 @given(st.text(max_size=12))

@@ -32,6 +32,7 @@ from test_crashes import DEADLY
 
 from mmsearch import IndexSettings, Library, Query, RunState, connect
 from mmsearch.files.crash_points import VARIABLE
+from mmsearch.files.sidecar_writing import write_keywords
 from mmsearch.indexing.changes import Candidate
 from mmsearch.indexing.queueing import QueueingIndexer
 from mmsearch.indexing.report import IndexReport
@@ -552,6 +553,35 @@ def test_a_moved_file_is_encoded_anew_where_what_was_known_of_it_is_dropped_mean
         told = started[0].end()
     assert (told["stored"], told["failed"], told["given_up"]) == (1, 0, 0)
     assert_same(postgres, url, made_alone(postgres, [notes]))
+
+
+# A photo is forgotten by another process while its sidecar is read.
+FORGOTTEN_AS_IT_IS_READ = """
+import subprocess
+def changed(module):
+    read = module.facts_of_sidecars
+    def forgotten(paths):
+        facts = read(paths)
+        if b"cat" in paths[0]:
+            subprocess.run([sys.executable, "-m", "mmsearch", "forget", os.fsdecode(paths[0][:-4])], check=True)
+        return facts
+    module.facts_of_sidecars = forgotten
+"""
+
+
+def test_what_is_forgotten_while_its_sidecar_is_read_leaves_no_text_behind(
+    postgres: PostgresServer, url: str, own_tree: Path, tmp_path: Path
+) -> None:
+    photos = own_tree / "photos"
+    with Library(url) as library:
+        library.index([photos])
+    for name, word in (("cat.png", "Ottilie"), ("coffee.png", "Otto")):
+        write_keywords(os.fsencode(photos / name), [word])
+    hooks = hooked(tmp_path, "mmsearch.indexing.sidecars", FORGOTTEN_AS_IT_IS_READ)
+    walker = start("index", "--queue", hooks={**hooks, "MMSEARCH_LIBRARY": url})
+    assert walker.communicate(timeout=_PATIENCE_SECONDS) and walker.returncode == 0
+    assert [path for path, *_ in vectors(postgres, url) if b"cat.png" in path] == []
+    assert postgres.run("SELECT keywords FROM mmsearch.sidecars", postgres.name_of(url)) == [("Otto",)]
 
 
 def test_what_is_forgotten_below_a_root_does_not_wait_any_more(

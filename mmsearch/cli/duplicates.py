@@ -17,11 +17,9 @@ from mmsearch.cli.filtering import (
     WhenOption,
     filters_of,
 )
-from mmsearch.cli.running import EXIT_NONE, JsonOption, LibraryOption, printing, progress_bar, stoppable
-from mmsearch.errors import Invalid
+from mmsearch.cli.running import EXIT_NONE, JsonOption, LibraryOption, only_form, printing, progress_bar, stoppable
 
 if TYPE_CHECKING:
-    from mmsearch.output.hits import Form
     from mmsearch.searching.duplicate_groups import DuplicateClass
 
 
@@ -86,10 +84,11 @@ def duplicates(
     """
     from mmsearch import output
     from mmsearch.library import Library
-    from mmsearch.output.duplicates import notes, print_duplicates
+    from mmsearch.output.duplicates import print_duplicates
     from mmsearch.output.hits import Form
 
-    form = _form(as_json, as_paths, as_null)
+    asked = only_form({Form.JSON: as_json, Form.PATHS: as_paths, Form.NULL: as_null})
+    form = asked or (Form.TABLE if sys.stdout.isatty() else Form.LINES)
     named: tuple[DuplicateClass, ...] = tuple(one.value for one in classes or ())
     if not named and form in (Form.PATHS, Form.NULL):
         named = ("bytes", "picture")  # what is no double is not to be lost for want of a word
@@ -99,20 +98,8 @@ def duplicates(
         with progress_bar(quiet=False) as show_progress:
             found = opened.duplicates(filters, classes=named, limit=limit, on_progress=show_progress)
         with printing():
-            print_duplicates(found, form)
-    for note in notes(found, form):
+            notes = print_duplicates(found, form)
+    for note in notes:
         output.say(note)
     if not found.groups:
         raise typer.Exit(EXIT_NONE)
-
-
-def _form(as_json: bool, as_paths: bool, as_null: bool) -> Form:
-    from mmsearch.output.hits import Form
-
-    asked = {Form.JSON: as_json, Form.PATHS: as_paths, Form.NULL: as_null}
-    chosen = [form for form, wanted in asked.items() if wanted]
-    if len(chosen) > 1:
-        raise Invalid("Only one of --json, --paths and -0 can be had at a time.")
-    if chosen:
-        return chosen[0]
-    return Form.TABLE if sys.stdout.isatty() else Form.LINES

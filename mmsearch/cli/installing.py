@@ -10,9 +10,18 @@ from importlib.util import find_spec
 from pathlib import Path
 
 
+def in_shell(word: str) -> str:
+    """The word, which may be a path, as the shell of this system takes it for one."""
+    if sys.platform == "win32":
+        from subprocess import list2cmdline
+
+        return list2cmdline([word])
+    return shlex.quote(word)
+
+
 def install_package(name: str) -> str:
     """The command that installs a package beside mmsearch."""
-    return f"`{_installer()} {shlex.quote(name)}`"
+    return f"`{_installer()} {in_shell(name)}`"
 
 
 def install_extra(extra: str) -> str:
@@ -23,23 +32,23 @@ def install_extra(extra: str) -> str:
     """
     noted = _taken_from()
     if noted is None:
-        return f"`{_installer()} {shlex.quote(f'mmsearch[{extra}]')}`"
+        return f"`{_installer()} {in_shell(f'mmsearch[{extra}]')}`"
     place, is_editable = noted
     if place is not None:
-        named = shlex.quote(f"{place}[{extra}]")
+        named = in_shell(f"{place}[{extra}]")
         if place.is_file():
             return f"`{_installer()} {named}`"
         if (place / "pyproject.toml").is_file():
             # The constraints keep out gigabytes that torch would bring along for graphics cards.
-            constraints = shlex.quote(str(place / "constraints.txt"))
+            constraints = in_shell(str(place / "constraints.txt"))
             return f"`{_installer()} -c {constraints} {'-e ' * is_editable}{named}`"
-    quoted = shlex.quote(f".[{extra}]")  # the quotes are for zsh
+    quoted = in_shell(f".[{extra}]")  # the quotes are for zsh
     return f"`{_installer()} -c constraints.txt {quoted}` in the folder of mmsearch's source"
 
 
 def _installer() -> str:
     """Environments that uv has made hold no pip; uv installs into them from outside."""
-    python = shlex.quote(sys.executable)
+    python = in_shell(sys.executable)
     return f"uv pip install --python {python}" if find_spec("pip") is None else f"{python} -m pip install"
 
 

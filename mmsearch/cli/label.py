@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -16,11 +16,8 @@ from mmsearch.cli.filtering import (
     WhenOption,
     filters_of,
 )
-from mmsearch.cli.running import EXIT_NONE, DeviceOption, JsonOption, LibraryOption, printing, stoppable
+from mmsearch.cli.running import EXIT_NONE, DeviceOption, JsonOption, LibraryOption, only_form, printing, stoppable
 from mmsearch.errors import Invalid, NotFound
-
-if TYPE_CHECKING:
-    from mmsearch.output.labels import LabelForm
 
 LabelsArgument = Annotated[
     list[str] | None,
@@ -76,9 +73,10 @@ def label(
     """
     from mmsearch import output
     from mmsearch.library import Library
-    from mmsearch.output.labels import print_labels, sidecars_said, without_label
+    from mmsearch.output.labels import LabelForm, print_labels, sidecars_said, without_label
 
-    form = _form(as_json, as_jsonl, as_csv)
+    asked = only_form({LabelForm.JSON: as_json, LabelForm.JSONL: as_jsonl, LabelForm.CSV: as_csv})
+    form = asked or LabelForm.LINES
     if as_xmp and min_score is None:
         raise Invalid("--xmp writes what scores enough alone; say how much is enough with --min-score 0.5.")
     named = [*(labels or ()), *(_labels_in(labels_file) if labels_file is not None else ())]
@@ -106,13 +104,3 @@ def _labels_in(path: str) -> list[str]:
             return [line.strip() for line in file]
     except OSError as error:
         raise NotFound(f"The labels in {path} cannot be read ({error.strerror}); check the path.") from error
-
-
-def _form(as_json: bool, as_jsonl: bool, as_csv: bool) -> LabelForm:
-    from mmsearch.output.labels import LabelForm
-
-    asked = {LabelForm.JSON: as_json, LabelForm.JSONL: as_jsonl, LabelForm.CSV: as_csv}
-    chosen = [form for form, wanted in asked.items() if wanted]
-    if len(chosen) > 1:
-        raise Invalid("Only one of --json, --jsonl and --csv can be had at a time.")
-    return chosen[0] if chosen else LabelForm.LINES

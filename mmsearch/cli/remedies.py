@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 
-from mmsearch.cli.installing import install_extra, install_package
+from mmsearch.cli.installing import in_shell, install_extra, install_package
 from mmsearch.cli.running import library_chosen_by
 from mmsearch.errors import MmsearchError, Remedy
 from mmsearch.records import OPTIMISED_ENDING
@@ -28,9 +27,9 @@ def _index_into(location: str) -> str:
     """Where a library is yet to be made; what named the place may have a typing error in it."""
     chosen_by = library_chosen_by()
     if chosen_by:
-        into = f"--library {shlex.quote(location)} " if chosen_by == "--library" else ""
+        into = f"--library {in_shell(location)} " if chosen_by == "--library" else ""
         return f"correct {chosen_by}, which names it, or run `mmsearch index {into}FOLDER` first"
-    into = f"--library {shlex.quote(location)} " if is_url(location) else ""
+    into = f"--library {in_shell(location)} " if is_url(location) else ""
     return f"run `mmsearch index {into}FOLDER` first"
 
 

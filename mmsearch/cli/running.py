@@ -7,13 +7,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from mmsearch.errors import Unavailable
+from mmsearch.errors import Invalid, Unavailable
 from mmsearch.files import stopping
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mmsearch.records import Progress
 
 Result = TypeVar("Result")
+Form = TypeVar("Form", bound=Enum)
 
 EXIT_NONE = 1
 EXIT_ERROR = 2
@@ -65,6 +67,19 @@ DeviceOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
+
+
+def only_form(asked: Mapping[Form, bool]) -> Form | None:
+    """The one form of output that is asked for, each by the option of its name; None where none is.
+
+    Raises:
+        Invalid: more than one is.
+    """
+    chosen = [form for form, is_asked in asked.items() if is_asked]
+    if len(chosen) > 1:
+        *options, last = [f"--{form.value}" for form in asked]
+        raise Invalid(f"Only one of {', '.join(options)} and {last} can be had at a time.")
+    return chosen[0] if chosen else None
 
 
 def keep_to_one_thread() -> None:

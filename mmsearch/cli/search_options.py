@@ -27,8 +27,7 @@ from mmsearch.cli.filtering import (
     TypedFilters,
     WhenOption,
 )
-from mmsearch.cli.running import DeviceOption, JsonOption, LibraryOption
-from mmsearch.errors import Invalid
+from mmsearch.cli.running import DeviceOption, JsonOption, LibraryOption, only_form
 from mmsearch.searching import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
@@ -350,15 +349,7 @@ class SearchOptions:
         """
         from mmsearch.output.hits import Form
 
-        asked = {
-            Form.JSON: self.as_json,
-            Form.JSONL: self.as_jsonl,
-            Form.PATHS: self.as_paths,
-            Form.NULL: self.as_null,
-        }
-        chosen = [form for form, wanted in asked.items() if wanted]
-        if len(chosen) > 1:
-            raise Invalid("Only one of --json, --jsonl, --paths and -0 can be had at a time.")
-        if chosen:
-            return chosen[0]
-        return Form.TABLE if sys.stdout.isatty() else Form.LINES
+        asked = only_form(
+            {Form.JSON: self.as_json, Form.JSONL: self.as_jsonl, Form.PATHS: self.as_paths, Form.NULL: self.as_null}
+        )
+        return asked or (Form.TABLE if sys.stdout.isatty() else Form.LINES)

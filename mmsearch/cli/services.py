@@ -68,7 +68,8 @@ def uninstall() -> Service:
     """Ends the service, and removes its file.
 
     Raises:
-        NotFound: there is none. Unsupported: this system has neither systemd nor launchd.
+        NotFound: there is none. Unsupported: this system has neither systemd nor launchd. Unavailable: its file cannot
+            be removed.
     """
     file, is_unit = _file()
     if not os.path.lexists(file):

@@ -73,8 +73,8 @@ class _Way:
     most: int = FOUND
 
 
-def compare(direction: Direction, comparison: Comparison) -> list[ComparisonResult]:
-    """Exact search first, then the settings of that comparison.
+def compare(direction: Direction, *comparisons: Comparison) -> list[ComparisonResult]:
+    """Exact search first, then the settings of those comparisons.
 
     Raises:
         Unsupported: the graph is asked for and hnswlib is not installed.
@@ -84,7 +84,8 @@ def compare(direction: Direction, comparison: Comparison) -> list[ComparisonResu
     numbers = np.zeros(len(direction.gallery), np.float16) if direction.numbers is None else direction.numbers
     gallery = _Gallery(direction.gallery, numbers, by_text=float(direction.numbers is not None))
     ways = [_exact("exact, float32", gallery, 4.0)]
-    ways += _graphs(gallery) if comparison is Comparison.GRAPH else _codes(gallery)
+    for comparison in dict.fromkeys(comparisons):
+        ways += _graphs(gallery) if comparison is Comparison.GRAPH else _codes(gallery)
     return [_measured(way, direction, chosen) for way in ways]
 
 

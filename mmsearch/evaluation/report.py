@@ -87,6 +87,6 @@ def evaluate(
         directions=tuple(measure(one, ks) for one in asked),
         zero_shot=zero_shot(dataset),
         separations=tuple(separations),
-        comparisons=tuple(setting for how in comparisons for one in asked for setting in compare(one, how)),
+        comparisons=tuple(setting for one in asked for setting in compare(one, *comparisons)) if comparisons else (),
         channels=compare_channels(dataset, asked[0], curves, ks) if len(dataset.captions) else (),
     )

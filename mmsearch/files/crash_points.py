@@ -18,6 +18,7 @@ CRASH_POINTS = (
     "batch committed",
     "suspect noted",
     "gone files removed",
+    "sidecars noted",
     "archives noted",
     "queued",
     "jobs claimed",

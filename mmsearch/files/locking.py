@@ -20,7 +20,7 @@ class WriterLock:
     `what` is what is written, for a sentence, and `name` that of the file.
 
     Raises:
-        Busy: another process holds it. Unavailable: nothing can be locked there. Invalid: its file is none.
+        Busy: another process holds it. Unavailable: nothing can be locked there. Refused: its file is none.
     """
 
     def __init__(self, folder: str, what: str | None = None, name: str = LOCK_NAME) -> None:

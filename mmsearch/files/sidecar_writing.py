@@ -53,16 +53,28 @@ def write_keywords(path: bytes, keywords: Sequence[str]) -> bool:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, os.stat(path).st_mode & 0o666)
-        try:
-            os.link(temporary, target)  # which fails where somebody was quicker
-        except FileExistsError:
-            return False
-        except OSError:  # a file system without hard links
-            os.rename(temporary, target)
+        _put_in_place(temporary, target)
+    except FileExistsError:  # somebody was quicker
+        return False
     finally:
         with suppress(OSError):
             os.remove(temporary)
     return True
+
+
+def _put_in_place(temporary: bytes, target: bytes) -> None:
+    """Gives the file another name.
+
+    Raises:
+        FileExistsError: there is a file of that name, which is left alone.
+    """
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links: whoever makes the file first may replace it
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL))
+        os.replace(temporary, target)
 
 
 def _in_xml(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A file's modification time, as the store can hold it."""
+"""Times of files, as the store can hold them, and as a person reads them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 _LARGEST = 2**63 - 1
 _TELLS_NO_CHANGES = sys.platform == "win32"
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def modification_time(status: os.stat_result) -> int:
@@ -32,6 +32,17 @@ def _held(moment: int) -> int:
     return max(-_LARGEST, min(_LARGEST, moment))
 
 
+def in_local_time(moment: datetime) -> datetime:
+    """A moment with its offset from UTC as one in this machine's time zone.
+
+    It stays as it is where the system knows no such time, as Windows knows none before 1970.
+    """
+    try:
+        return moment.astimezone()
+    except (OSError, OverflowError, ValueError):
+        return moment
+
+
 def in_utc(mtime_ns: int) -> str:
     """That time in UTC, ISO 8601, to the second."""
-    return (_EPOCH + timedelta(seconds=mtime_ns // 1_000_000_000)).isoformat(timespec="seconds")
+    return (EPOCH + timedelta(seconds=mtime_ns // 1_000_000_000)).isoformat(timespec="seconds")

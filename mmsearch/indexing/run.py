@@ -1,4 +1,4 @@
-"""One run of `index`: which roots, which models, and what is done once their files are encoded."""
+"""One run of `index`: which roots, and what is done once their files are encoded with each model."""
 
 from __future__ import annotations
 
@@ -11,37 +11,23 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mmsearch.encoding.protocol import Encoder
-from mmsearch.errors import Busy, Invalid, MmsearchError, Refused, Remedy, Unavailable, Unsupported
+from mmsearch.errors import Busy, Invalid, MmsearchError, Remedy, Unavailable, Unsupported
 from mmsearch.files.private import make_private_folder
 from mmsearch.indexing.changes import RootWalk
 from mmsearch.indexing.journal import InFlight
+from mmsearch.indexing.model_choice import ChosenModels, ModelChoice, newer_revision
 from mmsearch.indexing.pipeline import Indexer, IndexOptions
 from mmsearch.indexing.query_bank import keep_query_bank
 from mmsearch.indexing.queueing import QueueingIndexer
 from mmsearch.indexing.report import IndexReport
-from mmsearch.indexing.roots import check_root, choose_roots, is_of_unread_kind, root_status
+from mmsearch.indexing.roots import check_root, choose_roots, is_of_unread_kind
 from mmsearch.indexing.stages import StageRun, begin_stages, resolved_stages
 from mmsearch.indexing.targets import targets_by_root
 from mmsearch.indexing.walking import WalkProblem, WalkRules, check_rules
 from mmsearch.models.opening import Encoders
-from mmsearch.models.revisions import newest_revision
 from mmsearch.reading import ReadLimits
-from mmsearch.records import BUILTIN_MODEL, Progress
-from mmsearch.store.models import (
-    StoredModel,
-    add_model,
-    add_sound_model,
-    check_same_model,
-    files_to_encode,
-    lost_revisions,
-    model_called,
-    model_of,
-    rename,
-    searched_model,
-    sound_models,
-    switch_if_caught_up,
-    wanted_model,
-)
+from mmsearch.records import Progress
+from mmsearch.store.models import StoredModel, files_to_encode, searched_model, switch_if_caught_up
 from mmsearch.store.place import Place
 from mmsearch.store.protocol import Store
 from mmsearch.store.settings import want_code_bits, want_graph
@@ -115,6 +101,7 @@ class IndexRun:
         self._place, self._folder = place, place.folder
         self._request = request
         self._encoders, self._refresh = encoders, refresh
+        self._choice = ModelChoice(encoders, place.location, request.model, request.rebuild)
         self._queue: SharedStore | None = None
         settings = request.settings
         workers = settings.workers or os.cpu_count() or 1
@@ -152,10 +139,10 @@ class IndexRun:
 
     def _begun(
         self, store: Store, paths: Sequence[bytes], stages: Mapping[str, str | None]
-    ) -> tuple[_Models, _ChosenRoots]:
+    ) -> tuple[ChosenModels, _ChosenRoots]:
         """What the run encodes with, and what it walks, once all that was asked for is noted."""
         request = self._request
-        models = self._models(store)
+        models = self._choice.chosen(store)
         self._note_wanted(store)
         if stages:
             begin_stages(store, stages)
@@ -167,7 +154,9 @@ class IndexRun:
                 store.forget_stage_failures()
         return models, roots
 
-    def _gone_through(self, store: Store, models: _Models, roots: _ChosenRoots, unread: Sequence[bytes]) -> IndexReport:
+    def _gone_through(
+        self, store: Store, models: ChosenModels, roots: _ChosenRoots, unread: Sequence[bytes]
+    ) -> IndexReport:
         with closing(self._place.read()) as reader:
             report = self._with_each(store, models, partial(self._encode, store, reader, roots))
         report.problems += [WalkProblem(path, _UNREAD_KIND) for path in unread]
@@ -176,7 +165,7 @@ class IndexRun:
             report.searched = searched.identity.label
             report.lacking = len(files_to_encode(store, searched.id))
             if self._request.model is None:
-                report.newer = _newer_revision(store, searched)
+                report.newer = newer_revision(store, searched)
         store.settle_words()
         if not report.stopped:  # it may take long, and whoever stops a run waits for its end
             self._place.tidy(store)
@@ -210,19 +199,7 @@ class IndexRun:
         chosen = [RootWalk(root, rules, targets[root.path], on_folder) for root, rules in there if root.path in targets]
         return _ChosenRoots(chosen, [path for path in missing if path in targets])
 
-    def _models(self, store: Store) -> _Models:
-        """Those that the run encodes with."""
-        chosen, encoder = self._chosen_model(store)
-        if encoder.hearing is not None:
-            searched = searched_model(store)
-            assert searched is not None  # a model of sound comes to a library beside another one
-            return _Models(*self._known_model(searched), None, (chosen,))
-        if self._request.model is not None:
-            return _Models(chosen, encoder)
-        wanted = wanted_model(store)
-        return _Models(chosen, encoder, wanted if wanted != chosen else None, tuple(sound_models(store)))
-
-    def _with_each(self, store: Store, models: _Models, encode: Callable[..., IndexReport]) -> IndexReport:
+    def _with_each(self, store: Store, models: ChosenModels, encode: Callable[..., IndexReport]) -> IndexReport:
         """Encodes with one model after the other: those of sound last, as files are known by then."""
         more = [one for one in (models.wanted, *models.sound) if one is not None]
         report = encode(models.chosen, models.encoder, is_last=not more)
@@ -231,7 +208,7 @@ class IndexRun:
                 break
             is_last = place == len(more) - 1
             try:
-                done = encode(*self._known_model(model), is_last=is_last)
+                done = encode(*self._choice.known(model), is_last=is_last)
             except MmsearchError as error:
                 waits = "which searches wait for" if model == models.wanted else "which hears"
                 report.hindered = f"nothing was encoded with {model.name}, {waits}: {error.message}"
@@ -248,47 +225,6 @@ class IndexRun:
         if report.sound:
             _found_by_sound(store, models.chosen, report)
         return report
-
-    def _chosen_model(self, store: Store) -> tuple[StoredModel, Encoder]:
-        """The model that is asked for, or the one that searches use, taken into the library if it is new."""
-        name = self._request.model
-        known = model_called(store, name) if name else searched_model(store)
-        if self._request.rebuild:
-            return self._begun_anew(store, known)
-        if known is not None:
-            return self._known_model(known)
-        encoder = self._encoders.new(name)
-        same = model_of(store, encoder.identity)
-        if same is not None:
-            try:
-                return self._known_model(same)
-            except MmsearchError:  # its folder is not where it was
-                return rename(store, same, encoder.identity), encoder
-        if encoder.hearing is not None and searched_model(store) is None:
-            _taken_in(store, self._encoders.new(None))
-        return _taken_in(store, encoder)
-
-    def _begun_anew(self, store: Store, known: StoredModel | None) -> tuple[StoredModel, Encoder]:
-        """The model with nothing encoded, in the place of the one that is `known`.
-
-        Without a name an older revision of the built-in one makes room for the newest: what is encoded again anyway is
-        so with the better one. The newest takes the place, too, of revisions that are not there any more.
-        """
-        name = self._request.model
-        if known is None:
-            encoder = self._encoders.new(name)
-            replaced = lost_revisions(store) if encoder.identity.name == BUILTIN_MODEL else []
-        else:
-            encoder = self._encoders.of(known.identity) if name else self._encoders.called(known.identity.name)
-            replaced = [known]
-        if replaced:
-            _check_nothing_is_away(store)
-        return _taken_in(store, encoder, replaced)
-
-    def _known_model(self, known: StoredModel) -> tuple[StoredModel, Encoder]:
-        encoder = self._encoders.of(known.identity)
-        check_same_model(self._place.location, known.identity, encoder.identity)
-        return known, encoder
 
     def _encode(
         self,
@@ -332,13 +268,6 @@ def _hold(store: SharedStore, roots: _ChosenRoots) -> None:
             raise Busy(f"{os.fsdecode(one.root.path)} is being walked by another process; wait until it has finished.")
 
 
-def _taken_in(store: Store, encoder: Encoder, instead_of: Sequence[StoredModel] = ()) -> tuple[StoredModel, Encoder]:
-    """The encoder's model, new in the library, where it takes the place of those."""
-    add = add_model if encoder.hearing is None else add_sound_model
-    with store.transaction():
-        return StoredModel(add(store, encoder.identity, instead_of), encoder.identity), encoder
-
-
 def _found_by_sound(store: Store, chosen: StoredModel, report: IndexReport) -> None:
     """Counts what the chosen model had no use for, and models of sound have heard."""
     heard = store.found_by_sound(chosen.id)
@@ -351,28 +280,11 @@ def _found_by_sound(store: Store, chosen: StoredModel, report: IndexReport) -> N
 
 
 @dataclass(frozen=True)
-class _Models:
-    """The models that a run encodes with: the `chosen` one, then the one that searches wait for, and those of sound."""
-
-    chosen: StoredModel
-    encoder: Encoder
-    wanted: StoredModel | None = None
-    sound: tuple[StoredModel, ...] = ()
-
-
-@dataclass(frozen=True)
 class _ChosenRoots:
     """The roots of a run that are there, each with what of it is walked, and the paths of those that are not there."""
 
     there: list[RootWalk]
     missing: list[bytes]
-
-
-def _newer_revision(store: Store, searched: StoredModel) -> str | None:
-    """The label of the newest revision of the built-in model, where searches use an older one and wait for none."""
-    if searched.identity.name != BUILTIN_MODEL or searched.name == BUILTIN_MODEL or wanted_model(store) is not None:
-        return None
-    return f"{BUILTIN_MODEL}@{newest_revision()}"
 
 
 def make_folder(folder: str) -> None:
@@ -387,16 +299,3 @@ def make_folder(folder: str) -> None:
         raise Unavailable(
             f"The library folder {folder} cannot be made ({error.strerror})", Remedy("choose_library")
         ) from error
-
-
-def _check_nothing_is_away(store: Store) -> None:
-    """Raises Refused if there are files that cannot be encoded again now, so that nothing is dropped."""
-    for root in store.roots():
-        state = root_status(store, root)
-        away = root.path if state.offline or state.absent else next(iter(state.unmounted), None)
-        if away is not None:
-            what = "is not there" if away != root.path or state.offline else "has lost files"
-            raise Refused(
-                f"{os.fsdecode(away)} {what}, so its files cannot be encoded again; connect its drive",
-                Remedy("prune.gone"),
-            )

@@ -48,17 +48,16 @@ def keep_sidecars(store: Store, changes: RootChanges, stop: threading.Event) -> 
             break
         some = new[first : first + MOST_PATHS]
         # Of a photo that could not be read nothing is kept.
-        file_ids = store.file_ids_at(some)
-        said = [
-            (file_id, found[photo], facts_of_sidecars([one.path for one in changes.sidecars[photo]]))
-            for photo, file_id in file_ids.items()
-        ]
+        said = {
+            photo: facts_of_sidecars([one.path for one in changes.sidecars[photo]]) for photo in store.file_ids_at(some)
+        }
         if said:
             with store.transaction():
-                for file_id, state, facts in said:
-                    store.put_sidecars(file_id, state, facts)
+                there = store.file_ids_at(list(said))  # others may have let go of some meanwhile
+                for photo, file_id in there.items():
+                    store.put_sidecars(file_id, found[photo], said[photo])
             crash_point("sidecars noted")
-        told += len(said)
+            told += len(there)
     return told
 
 

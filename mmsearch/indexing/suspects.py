@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO, NamedTuple
 
+from mmsearch.files.own_process import command_for
 from mmsearch.indexing.frames import Begun
 from mmsearch.indexing.trial import DONE, READ, READY, TrialSettings
 
@@ -70,21 +69,11 @@ class _Trial:
     too_slow: bool
 
 
-# Not by -m, which would look for modules in the current folder first: that may be one full of other people's files.
-_TRIAL = """
-import sys
-sys.path[:] = [*filter(None, sys.path), sys.argv[2]]
-from mmsearch.indexing.trial import main
-main()
-"""
-
-
 def _tried_elsewhere(
     suspects: Sequence[Suspect], settings: TrialSettings, stop: threading.Event, seconds: float
 ) -> _Trial:
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     process = subprocess.Popen(
-        [sys.executable, "-c", _TRIAL, settings.written(), package],
+        command_for("mmsearch.indexing.trial:main", settings.written()),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         bufsize=0,

@@ -55,9 +55,9 @@ class TrialSettings:
         return cls(values["model"], values["device"], ReadLimits(**values["limits"]), values["stage"])
 
 
-def main() -> None:
-    """Takes files until stdin ends."""
-    settings = TrialSettings.read(sys.argv[1])
+def main(written: str) -> None:
+    """Takes files until stdin ends, by the settings as they were written."""
+    settings = TrialSettings.read(written)
     take = _by_stage(settings) if settings.stage else _by_encoder(settings)
     print(READY, flush=True)
     for told in _told():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -75,6 +76,8 @@ def _whoever() -> str:
 
     try:
         name = getpass.getuser()
-    except (OSError, KeyError):  # of a container that knows its user by a number alone
-        name = str(os.getuid())
+    except (ImportError, KeyError, OSError):  # of a container that knows its user by a number alone, or of Windows
+        name = "somebody"
+        if sys.platform != "win32":
+            name = str(os.getuid())
     return f"{name}@{platform.node()}"

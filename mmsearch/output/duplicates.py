@@ -18,14 +18,19 @@ from mmsearch.searching.duplicate_groups import DuplicateFile, DuplicateGroup, D
 _CALLED = {"bytes": "same bytes", "picture": "same picture", "text": "nearly the same text", "shots": "similar shots"}
 
 
-def print_duplicates(found: Duplicates, form: Form) -> None:
-    """Prints the groups on stdout; nothing for none, but for JSON."""
+def print_duplicates(found: Duplicates, form: Form) -> list[str]:
+    """Prints the groups on stdout; nothing for none, but for JSON. Returns what a person should know beside them."""
+    packed = 0
     if form is Form.JSON:
         print(to_json(found))
     elif form in (Form.PATHS, Form.NULL):
         end = b"\0" if form is Form.NULL else b"\n"
+        spared = _spared(found)
+        # No path leads other programs to a file in an archive.
+        paths = [path for path in spared if archive_of(path) is None]
+        packed = len(spared) - len(paths)
         sys.stdout.flush()
-        sys.stdout.buffer.write(b"".join(os.fsencode(path) + end for path in _paths(found)))
+        sys.stdout.buffer.write(b"".join(path + end for path in paths))
         sys.stdout.buffer.flush()
     elif form is Form.LINES:
         for number, group in enumerate(found.groups, start=1):
@@ -35,10 +40,11 @@ def print_duplicates(found: Duplicates, form: Form) -> None:
         place = Viewpoint()
         for group in found.groups:
             print("\n".join(_shown(group, place)))
+    return _notes(found, form, packed)
 
 
-def notes(found: Duplicates, form: Form) -> list[str]:
-    """What a person should know beside the groups: one sentence each."""
+def _notes(found: Duplicates, form: Form, packed: int) -> list[str]:
+    """What a person should know beside the groups, of whose paths so many lie in archives: one sentence each."""
     if form is Form.JSON:
         return []
     said = []
@@ -55,7 +61,6 @@ def notes(found: Duplicates, form: Form) -> list[str]:
             "similar shots and nearly the same texts are not among these paths; --class shots and --class text print "
             "theirs."
         )
-    packed = len(_spared(found)) - len(_paths(found)) if form in (Form.PATHS, Form.NULL) else 0
     if packed:
         lie = counted(packed, "file that need not be kept lies", "files that need not be kept lie")
         said.append(
@@ -69,16 +74,10 @@ def notes(found: Duplicates, form: Form) -> list[str]:
     return said
 
 
-def _paths(found: Duplicates) -> list[str]:
-    """Those of the files that need not be kept that are files to other programs too: not in archives."""
-    return [path for path in _spared(found) if archive_of(os.fsencode(path)) is None]
-
-
-def _spared(found: Duplicates) -> dict[str, None]:
-    """The files that are there and need not be kept, of groups whose file to keep is there, each once."""
-    return dict.fromkeys(
-        one.path for group in found.groups if group.files[0].available for one in group.others if one.available
-    )
+def _spared(found: Duplicates) -> list[bytes]:
+    """The paths of files that are there and need not be kept, of groups whose file to keep is there, each once."""
+    kept = [group for group in found.groups if group.files[0].available]
+    return list(dict.fromkeys(os.fsencode(one.path) for group in kept for one in group.others if one.available))
 
 
 def _shown(group: DuplicateGroup, place: Viewpoint) -> Iterator[str]:

@@ -20,6 +20,7 @@ from mmsearch.store.locations import is_url
 if TYPE_CHECKING:
     from mmsearch.indexing.preview import IndexPreview
     from mmsearch.indexing.report import FailedFile, IndexReport, StageReport
+    from mmsearch.indexing.roots import RootStatus
     from mmsearch.indexing.walking import WalkProblem, WalkRules
     from mmsearch.library.contents import Forgotten, StageStatus, Status
     from mmsearch.library.models import LibraryModel
@@ -268,19 +269,8 @@ def print_status(status: Status, failed: bool, partial: bool, worded: Worded) ->
 
     `worded` adds what helps.
     """
-    if partial:
-        for incomplete in status.incomplete:
-            print(f"{visible(os.fsdecode(incomplete.path))}\t{visible(incomplete.reason)}")
-        for thinned in status.thinned:
-            print(f"{visible(os.fsdecode(thinned.path))}\t{thinned.left_out:,} passages left out")
-    if failed:
-        for failure in status.failures:
-            print(f"{visible(os.fsdecode(failure.path))}\t{visible(failure.reason)}")
-        for stage in status.stages:
-            for failure in stage.failures:
-                reason = f"{_STAGES[stage.stage]}: {failure.reason}"
-                print(f"{visible(os.fsdecode(failure.path))}\t{visible(reason)}")
     if failed or partial:
+        _print_files(status, failed, partial)
         return
     counts = status.counts
     print(f"library   {visible(status.library)} ({status.bytes / 1e6:,.1f} MB)")
@@ -290,17 +280,7 @@ def print_status(status: Status, failed: bool, partial: bool, worded: Worded) ->
             print(f"          {visible(model_state(model))}")
     print(f"files     {_media(counts.files)} ({counted(counts.items, 'item')})")
     for root in status.roots:
-        state = ", offline" if root.offline else f", last change {root.changed}" if root.changed else ""
-        known = f" (in the library {visible(os.fsdecode(root.known_as))})" if root.known_as is not None else ""
-        path, facts = f"{visible(os.fsdecode(root.path))}{known}:", f"{counted(root.files, 'file')}{state}"
-        has_room = not sys.stdout.isatty() or len(_INDENT) + len(path) + len(facts) < stdout_width()
-        print(f"root      {path} {facts}" if has_room else f"root      {path}\n{_INDENT}{facts}")
-        if rules := rules_said(root.rules):
-            print(f"          {rules}")
-        for mount in root.unmounted:
-            print(f"          {visible(os.fsdecode(mount))} is offline; its files stay")
-        if root.absent and not root.offline:
-            print(f"          {root.absent:,} of them are gone from the disk; `mmsearch prune` drops them")
+        _print_root(root)
     for stage in status.stages:
         print(f"stage     {stage_state(stage)}")
     if counts.unread:
@@ -319,6 +299,33 @@ def print_status(status: Status, failed: bool, partial: bool, worded: Worded) ->
             print(line)
     if status.interrupted:
         _print_unfinished(status.queue.runs if status.queue is not None else None)
+
+
+def _print_files(status: Status, failed: bool, partial: bool) -> None:
+    """The files that were read in part, and those that could not be read, with why."""
+    told: list[tuple[bytes, str]] = []
+    if partial:
+        told += [(one.path, one.reason) for one in status.incomplete]
+        told += [(one.path, f"{one.left_out:,} passages left out") for one in status.thinned]
+    if failed:
+        told += [(one.path, one.reason) for one in status.failures]
+        told += [(one.path, f"{_STAGES[of.stage]}: {one.reason}") for of in status.stages for one in of.failures]
+    for path, reason in told:
+        print(f"{visible(os.fsdecode(path))}\t{visible(reason)}")
+
+
+def _print_root(root: RootStatus) -> None:
+    state = ", offline" if root.offline else f", last change {root.changed}" if root.changed else ""
+    known = f" (in the library {visible(os.fsdecode(root.known_as))})" if root.known_as is not None else ""
+    path, facts = f"{visible(os.fsdecode(root.path))}{known}:", f"{counted(root.files, 'file')}{state}"
+    has_room = not sys.stdout.isatty() or len(_INDENT) + len(path) + len(facts) < stdout_width()
+    print(f"root      {path} {facts}" if has_room else f"root      {path}\n{_INDENT}{facts}")
+    if rules := rules_said(root.rules):
+        print(f"          {rules}")
+    for mount in root.unmounted:
+        print(f"          {visible(os.fsdecode(mount))} is offline; its files stay")
+    if root.absent and not root.offline:
+        print(f"          {root.absent:,} of them are gone from the disk; `mmsearch prune` drops them")
 
 
 def _print_unfinished(runs: Sequence[RunState] | None) -> None:

@@ -17,16 +17,11 @@ import threading
 from collections.abc import Mapping
 from typing import IO, Any
 
+from mmsearch.files.own_process import command_for
 from mmsearch.reading.reader import UnreadableFile
 
 # No picture within the limits takes nearly as long on a slow machine.
 SECONDS = 60.0
-_SCRIPT = """
-import sys
-sys.path[:] = sys.argv[2:]
-from mmsearch.reading.apart import serve
-serve(sys.argv[1])
-"""
 # One thread a file: the files are what is done side by side.
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS", "TOKIO_WORKER_THREADS"), "1"
@@ -66,10 +61,8 @@ class _Apart:
     """A process that does one function."""
 
     def __init__(self, function: str) -> None:
-        package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        # Not by -m, which would look for modules in the current folder first: that may be one full of other people's.
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _SCRIPT, function, *filter(None, sys.path), package],
+            command_for(f"{__name__}:serve", function),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -12,6 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from mmsearch.files.paths import is_below
 from mmsearch.records import FoundItem
 from mmsearch.searching.function_words import BESIDE_THE_POINT, FUNCTION_WORDS
 from mmsearch.store.words import name_and_folders, words_of_name, words_of_text
@@ -71,5 +72,4 @@ def _is_one(word: str, other: str) -> bool:
 
 def root_of(roots: Sequence[bytes], path: bytes) -> bytes | None:
     """The innermost of the roots that the path lies below."""
-    above = (root for root in roots if path == root or path.startswith(root.rstrip(b"/") + b"/"))
-    return max(above, key=len, default=None)
+    return max((root for root in roots if is_below(path, root)), key=len, default=None)

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from mmsearch.errors import Invalid, NotFound, Remedy
 from mmsearch.files.archives import is_file_at
 from mmsearch.files.remote_paths import absolute_path, is_remote
+from mmsearch.files.times import in_local_time
 from mmsearch.records import Filters, Medium, Modality, Reading
 from mmsearch.searching import DEFAULT_LIMIT
 
@@ -344,7 +345,7 @@ def parse_date(written: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return _begin_of(written)
-    return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
+    return in_local_time(moment).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _begin_of(written: str) -> datetime:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from mmsearch.files.times import in_local_time
 from mmsearch.records import Filters, Modality
 from mmsearch.searching.explanations import Explanation
 from mmsearch.searching.query import Query, Sort
@@ -212,4 +213,4 @@ class LibraryMark(NamedTuple):
 
 def moment_of(modified: str, taken: str | None) -> str:
     """When a file was taken, else modified: a local time to the second, ISO 8601."""
-    return (taken or datetime.fromisoformat(modified).astimezone().isoformat())[:19]
+    return (taken or in_local_time(datetime.fromisoformat(modified)).isoformat())[:19]

@@ -37,10 +37,11 @@ def make_small(data: bytes, folder: str) -> tuple[dict[str, Any], bytes]:
     from mmsearch.reading import open_file, read
 
     limits = ReadLimits(max_image_bytes=_MOST_IMAGE_BYTES)
-    with tempfile.NamedTemporaryFile(dir=folder) as sent:
-        sent.write(data)
-        sent.flush()
-        with open_file(os.fsencode(sent.name), limits) as file:
+    descriptor, path = tempfile.mkstemp(dir=folder)
+    try:
+        with open(descriptor, "wb") as sent:  # closed before it is read: Windows opens no temporary file twice
+            sent.write(data)
+        with open_file(os.fsencode(path), limits) as file:
             if file.reader.medium != "image":
                 raise UnreadableFile("not a picture")
             reading = read(file, _SIDE)
@@ -48,6 +49,8 @@ def make_small(data: bytes, folder: str) -> tuple[dict[str, Any], bytes]:
             if width * height > MOST_PIXELS:
                 raise UnreadableFile(f"picture of {width * height / 1e6:,.0f} megapixels, over the limit of 50")
             picture = next(iter(reading.parts)).payload
+    finally:
+        os.remove(path)
     picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
     written = io.BytesIO()
     picture.save(written, "PNG", compress_level=1)

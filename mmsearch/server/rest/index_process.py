@@ -8,19 +8,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
+from mmsearch.files.own_process import command_for
 from mmsearch.library.access import LIBRARY_VARIABLE
 
-_SCRIPT = """
-import sys
-sys.path[:] = sys.argv[2:]
-from mmsearch.server.rest.index_process import index
-index(sys.argv[1])
-"""
 _SECONDS_BETWEEN = 0.2
 
 
@@ -29,10 +23,8 @@ def started(library: str, paths: Sequence[str]) -> subprocess.Popen[str]:
 
     `library` is the folder or URL. What may hold a password is told by a variable: others can see the arguments.
     """
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-    # Not by -m, which would look for modules in the current folder first: that may be one full of other people's.
     return subprocess.Popen(
-        [sys.executable, "-c", _SCRIPT, json.dumps(list(paths)), *filter(None, sys.path), package],
+        command_for(f"{__name__}:index", json.dumps(list(paths))),
         env={**os.environ, LIBRARY_VARIABLE: library},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -70,6 +70,8 @@ class SqliteStore(FileTables, ArchiveTables, StageTables, ItemTables, ModelTable
         Raises:
             OlderLibrary: it was written by an older mmsearch; opening it for writing brings it up to date.
             NotFound: there is no library. Invalid: it is not one of ours. Unsupported: it is of a newer version.
+            Unavailable: the system does not let us read it. Refused: one of its files is no regular one.
+            sqlite3.DatabaseError: it is damaged.
         """
         path = os.path.join(folder, DATABASE_NAME)
         _check_files(folder)
@@ -106,6 +108,8 @@ class SqliteStore(FileTables, ArchiveTables, StageTables, ItemTables, ModelTable
 
         Raises:
             Invalid: the library is not one of ours. Unsupported: it is of a newer version.
+            Refused: one of its files is no regular one. OSError, sqlite3.DatabaseError: it is damaged, or cannot be
+                written.
         """
         _check_files(folder)
         path = os.path.join(folder, DATABASE_NAME)
