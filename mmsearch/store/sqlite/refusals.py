@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from mmsearch.errors import Busy, Damaged, MmsearchError, Remedy, Unavailable
+from mmsearch.files.regular import check_regular
 from mmsearch.files.stopping import raise_again
 from mmsearch.store.refusals import DamagedStore
 from mmsearch.store.sqlite.store import DATABASE_NAME, SqliteStore
@@ -42,6 +43,8 @@ def mapped_errors(folder: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _FOLDER_ERRORS:
             raise
+        if error.errno == errno.EISDIR:  # a folder in the place of one of its files
+            check_regular(error.filename2 or error.filename)
         raise Unavailable(
             f"The library folder {folder} cannot be written ({error.strerror})", Remedy("choose_library.or_mend")
         ) from error
