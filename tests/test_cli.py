@@ -200,6 +200,22 @@ def test_a_query_image_that_is_broken(mmsearch: Mmsearch, indexed: Path, tmp_pat
     assert f"The query image {broken} cannot be read" in done.err
 
 
+def test_a_query_image_that_is_no_file(mmsearch: Mmsearch, indexed: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "around.jpg").symlink_to("around.jpg")
+    for image, what in (
+        (tmp_path / "pipe.jpg", "is a named pipe"),
+        (tmp_path / "around.jpg", "cannot be read (Too many levels of symbolic links)"),
+        (tmp_path, "is a folder"),
+        ("/dev/null", "is a device"),
+        (tmp_path / "none.jpg", "does not exist"),
+        (indexed / "library.db" / "none.jpg", "does not exist"),
+    ):
+        done = mmsearch("search", "--image", image, library=indexed)
+        assert done.code == 2
+        assert done.err == f"mmsearch: The query image {image} {what}; give the path of a picture.\n"
+
+
 @pytest.mark.slow
 def test_skipped_files_are_told_on_stderr(mmsearch: Mmsearch, home: Path) -> None:
     for number in range(8):

@@ -586,7 +586,7 @@ def test_the_disk_is_full(tree: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     for sentence in result["said"]:
-        assert "no room left" in sentence or "No space left" in sentence
+        assert sentence.startswith(f"There is no room left on the disk of the library {tmp_path}")
     assert 10 < result["held"] < 142
     assert result["resumed"]
     assert result["unchanged"] >= result["held"]
@@ -647,3 +647,22 @@ def test_a_writer_whose_lock_is_gone_writes_no_more(tree: Path, tmp_path: Path, 
     assert held_files(folder).keys() == before.keys()
     Library(folder).index([tree])
     assert_like_a_fresh_one(Library(folder), [tree], tmp_path / "fresh")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not can_mount(), reason="only root can mount")
+def test_what_is_full_is_the_folder_of_temporary_files(tree: Path, tmp_path: Path) -> None:
+    for number in range(400):
+        (tree / f"{number}.txt").write_text(" ".join(f"word{number * 50 + one}" for one in range(50)))
+    assert run(tmp_path / "library", "index", tree).returncode == 0
+    full = tmp_path / "temporary"
+    full.mkdir()
+    steps = (
+        f"mount -t tmpfs -o size=16k tmpfs {full} && ! head -c 99999 /dev/zero 2>&- > {full}/other; TMPDIR={full} exec "
+        f"{sys.executable} -m mmsearch copy {tmp_path / 'library'} {tmp_path / 'copy'}"
+    )
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", steps], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "mmsearch: There is no room left for temporary files (TMPDIR); free some and run the command again.\n"
+    )

@@ -162,6 +162,24 @@ def test_a_damaged_name_in_the_schema_is_mended(own: Path, photos: Path, mmsearc
     put_right(own, photos, mmsearch)
 
 
+@pytest.mark.parametrize("table", ["roots", "files"])
+def test_a_senseless_definition_of_a_table_loses_nothing_of_it(own: Path, mmsearch: Mmsearch, table: str) -> None:
+    with closing(sqlite3.connect(own / DATABASE)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray((own / DATABASE).read_bytes())
+    begin = re.search(rb"CREATE TABLE \W?%s\W" % table.encode(), content)
+    assert begin is not None
+    content[begin.start()] ^= 1
+    (own / DATABASE).write_bytes(content)
+    assert "Traceback" not in mmsearch("search", "a cat", library=own).err
+    assert "can save  18 files in 1 root" in mmsearch("doctor", library=own).out
+    assert mmsearch("doctor", "--repair", library=own).code == 0
+    assert mmsearch("doctor", library=own).code == 0
+    status = Library(own).status()
+    assert (sum(status.counts.files.values()), len(status.roots)) == (18, 1)
+    assert not list(own.glob("header-*"))
+
+
 @pytest.mark.parametrize("kind", ["INDEX", "TRIGGER", "VIEW"])
 def test_a_senseless_definition_keeps_nothing_else_from_being_saved(own: Path, mmsearch: Mmsearch, kind: str) -> None:
     with closing(sqlite3.connect(own / DATABASE)) as connection:

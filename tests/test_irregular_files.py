@@ -98,3 +98,17 @@ def test_a_pipe_in_the_place_of_a_derived_file_is_replaced(own: Path) -> None:
         assert library.index().rebuilt
         assert library.search("a cat").hits == before
     assert all(path.is_file() for path in (own / "derived").iterdir())
+
+
+@pytest.mark.parametrize("ending", [".codes", ".hnsw", ".hnsw-header"])
+def test_a_folder_in_the_place_of_a_derived_file_is_named(own: Path, photos: Path, ending: str) -> None:
+    path = next(path for path in sorted((own / "derived").iterdir()) if path.name.endswith(ending))
+    path.unlink()
+    (path / "what is in it").mkdir(parents=True)
+    with Library(own) as library:
+        assert library.search("a cat").hits
+        refused(lambda: library.index([photos]), path, folder)
+        refused(library.care.repair, path, folder)
+        path.rename(own / "moved away")
+        library.index([photos])
+        assert path.is_file() and library.care.examine().sound

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -309,6 +310,37 @@ def test_links_to_files_of_a_drive_that_is_away_stay(many: Path, home: Path, lib
     report = library.index([home])
     assert (report.added, report.moved, report.unchanged, report.problems) == (0, 0, 14, [])
     assert library.status().failures == ()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX files")
+def test_a_file_is_gone_where_something_that_is_no_file_has_taken_its_place(home: Path, library: Library) -> None:
+    for name in ("piped", "device", "around"):
+        (home / f"{name}.txt").write_text(f"A note about the {name}.")
+    with zipfile.ZipFile(home / "old.zip", "w") as archive:
+        archive.writestr("inside.txt", "A note that was packed.")
+    assert library.index([home], rules=WalkRules(archives=True)).added == 8
+    for name in ("piped.txt", "device.txt", "around.txt", "old.zip"):
+        (home / name).unlink()
+    os.mkfifo(home / "piped.txt")
+    os.mkfifo(home / "old.zip")
+    (home / "device.txt").symlink_to("/dev/null")
+    (home / "around.txt").symlink_to(home)
+    report = library.index()
+    assert (report.removed, report.unchanged, len(report.problems)) == (4, 4, 4)
+    assert set(everything(library)) == {"cat.png", "coffee.png", "coffee.md", "tax.txt"}
+    assert (library.index().removed, len(library.status().failures)) == (0, 4)
+
+
+def test_pruning_drops_links_that_lead_nowhere(many: Path, home: Path, library: Library, mmsearch: Mmsearch) -> None:
+    (home / "link.txt").symlink_to(many / "2.txt")
+    library.index([home])
+    (many / "2.txt").unlink()
+    assert (library.index().removed, everything(library)["link.txt"]) == (0, False)
+    found = mmsearch("search", '"note"', "--min-score", "0", library=library.folder)
+    assert "`mmsearch prune` drops what is gone" in found.err
+    done = mmsearch("prune", "-y", library=library.folder)
+    assert (done.code, done.out.splitlines()[-1]) == (0, "1 file dropped")
+    assert "link.txt" in str(done.out) and "link.txt" not in everything(library)
 
 
 def test_a_drive_that_drops_for_a_moment_of_the_walk_loses_nothing(

@@ -142,7 +142,8 @@ def test_last_summer_is_over_and_this_one_need_not_be() -> None:
     "written",
     ["", " ", "soon", "2019-13", "31 june 2019", "32 july", "9999", "0000", "last", "the", "2015..",
      "..2018", "9999 years ago", "0 days ago", "last 0 weeks", "sunday 2019",
-     "since", "since soon", "before", "until 2019-13", "after 2019 to 2020", "next", "next 0 days", "next dog",
+     "since", "since soon", "before", "before 0001", "vor 0001-01", "until 2019-13",
+     "after 2019 to 2020", "next", "next 0 days", "next dog",
      "07/14/2019", "14/7/2019", "2019-07/14", "31.2.2019", "7.14.2019", "this ago", "x" * 999],
 )  # fmt: skip
 def test_what_is_no_period_is_one_sentence_with_examples(written: str) -> None:

@@ -221,6 +221,32 @@ def test_a_server_ends_without_a_word_whoever_is_still_sending(own: Path, breaks
         assert server.end() == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("request_line", "head", "body"),
+    [
+        ("POST /api/v1/search", "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 4", b"{{{{"),
+        ("POST /api/v1/search", "Content-Type: application/json\r\nTransfer-Encoding: chunked", b"ZZZ\r\n"),
+        ("POST /nothing", "Transfer-Encoding: chunked", b"ZZZ\r\n"),
+        ("GET /api/v1/events", "Transfer-Encoding: chunked", b"ZZZ\r\n"),
+    ],
+)
+@pytest.mark.parametrize("at_once", [False, True])
+def test_what_is_no_request_ends_without_a_word(
+    own: Path, request_line: str, head: str, body: bytes, at_once: bool
+) -> None:
+    with running(own / "library") as server, socket.create_connection(("127.0.0.1", server.port)) as sender:
+        sent = f"{request_line} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nAuthorization: Bearer {server.token}\r\n"
+        if at_once:
+            sender.sendall(f"{sent}{head}\r\n\r\n".encode() + body)
+        else:
+            sender.sendall(f"{sent}{head}\r\n\r\n".encode())
+            assert server.get("status").status == 200
+            sender.sendall(body)
+        assert sender.recv(1_000).startswith((b"HTTP/1.1 4", b"HTTP/1.1 200"))
+        assert server.get("status").status == 200
+        assert server.end() == (0, "")
+
+
 def until(events: Iterator[tuple[str, Any]], wanted: str) -> list[tuple[str, Any]]:
     found = []
     for name, data in events:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mmsearch.indexing.archives import ArchiveWalk
 from mmsearch.indexing.targets import Targets
-from mmsearch.indexing.walking import FoundFile, FoundSidecar, OnFolder, WalkProblem, WalkRules
+from mmsearch.indexing.walking import FoundFile, FoundSidecar, NoFile, OnFolder, WalkProblem, WalkRules
 from mmsearch.records import Root
 
 
@@ -77,3 +77,8 @@ class RootChanges:
     sidecars: dict[bytes, list[FoundSidecar]] = field(default_factory=dict)
     archives: ArchiveWalk | None = None
     rewritten: list[FoundFile] = field(default_factory=list)
+
+    @property
+    def out_of_reach(self) -> set[bytes]:
+        """Drives that are away, and what could not be looked at: of what lies there nothing is known."""
+        return {*self.offline, *(problem.path for problem in self.problems if not isinstance(problem, NoFile))}

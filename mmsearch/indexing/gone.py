@@ -13,7 +13,7 @@ from mmsearch.files.member_paths import is_archive_name, splits
 from mmsearch.files.paths import is_below, with_parents
 from mmsearch.indexing.changes import RootChanges
 from mmsearch.indexing.root_presence import identity_of, is_empty_folder
-from mmsearch.indexing.walking import FoundArchive, FoundSidecar, is_mount_point, walk
+from mmsearch.indexing.walking import FoundArchive, FoundSidecar, NoFile, is_mount_point, walk
 from mmsearch.records import Root
 from mmsearch.store.protocol import Store
 
@@ -49,7 +49,7 @@ def find_gone(store: Store, changes: RootChanges) -> None:
         and store.count_files_below(mount) > 2 * changes.seen_below.get(mount, 0)
     ]
     changes.offline += away
-    out_of_reach = {*away, *(problem.path for problem in changes.problems)}
+    out_of_reach = changes.out_of_reach
     # What a root around this one brought is this one's from now on.
     around = [other for other in store.roots() if other.path != root.path and is_below(root.path, other.path)]
     places = [root.path] if targets is None else sorted(targets.paths)
@@ -127,7 +127,7 @@ def _seen_again(changes: RootChanges) -> set[bytes]:
     return {
         found.path
         for found in walk(changes.root.path, changes.rules, changes.targets)
-        if not isinstance(found, FoundSidecar)
+        if not isinstance(found, (FoundSidecar, NoFile))
         and found.path not in seen
         and (isinstance(found, FoundArchive) or not is_archive_name(found.path))
     }

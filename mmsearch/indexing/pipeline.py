@@ -330,8 +330,7 @@ class Indexer:
             if told:
                 self._keeper.changed.add(one.root.id)
             if one.archives is not None and self._encoder.hearing is None and not self._options.stop.is_set():
-                unreachable = (*one.offline, *(problem.path for problem in one.problems))
-                keep_archives(self._store, one.archives, self._keeper.sniffed_in, unreachable)
+                keep_archives(self._store, one.archives, self._keeper.sniffed_in, one.out_of_reach)
         if self._is_settled():
             return
         with self._store.transaction():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -127,4 +128,15 @@ class _Tops:
         if top is not None and not is_archive_name(top):
             return top
         # A file whose own name is like that of one in an archive needs none.
-        return (top or path) if is_gone(path) else None
+        return (top or path) if is_gone(path) or _leads_nowhere(path) else None
+
+
+def _leads_nowhere(path: bytes) -> bool:
+    """Whether a link lies at `path`, to something that is gone, as what lies in a linked folder is gone with that."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return os.path.islink(path)
+    except (OSError, ValueError):
+        return False
+    return False

@@ -102,6 +102,10 @@ class WalkProblem:
     reason: str
 
 
+class NoFile(WalkProblem):
+    """A path where something lies that is surely no file, and no folder to be walked: a file that was there is gone."""
+
+
 @dataclass(frozen=True)
 class MountPoint:
     """The root, or a folder below it, that lies on another device than the folder around it: it may be away one day."""
@@ -327,14 +331,14 @@ class TreeWalk:
                     yield WalkProblem(path, reason)
                 elif is_folder:
                     if self._leads_back(path):
-                        yield WalkProblem(path, "symbolic link to a folder that holds it")
+                        yield NoFile(path, "symbolic link to a folder that holds it")
                     else:
                         # git itself never looks through a link, so its rules end here.
                         yield from self._descend(path, replace(scope, git=(), in_git=False), around)
                 elif stat.S_ISREG(status.st_mode):
                     files.append(self._archive(path, status, scope) if is_archive else _found(path, status))
                 else:
-                    yield WalkProblem(path, _not_regular(status.st_mode))
+                    yield NoFile(path, _not_regular(status.st_mode))
         for file in sorted(files, key=attrgetter("path")):
             if _folder_identity(os.path.realpath(file.path)) not in self._entered:
                 yield file
@@ -369,7 +373,7 @@ def _folder_identity(path: bytes) -> tuple[int, int] | None:
 
 def _special_file(path: bytes) -> Iterator[WalkProblem]:
     try:
-        yield WalkProblem(path, _not_regular(os.lstat(path).st_mode))
+        yield NoFile(path, _not_regular(os.lstat(path).st_mode))
     except OSError:
         return
 

@@ -264,6 +264,8 @@ def _of_open(match: re.Match[str], today: date) -> Bounds | None:
     if days is None:
         return None
     begin, end = days
+    if match["word"] == "before" and begin == date.min:
+        return None  # the calendar has no day before that
     opened: dict[str | None, Bounds] = {"after": (end, None), "before": (None, begin)}
     return opened.get(match["word"], (None, end) if match["word"] in _UP_TO else (begin, None))
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from mmsearch.errors import Invalid, NotFound, Remedy
+from mmsearch.errors import Invalid, MmsearchError, NotFound, Remedy
 from mmsearch.files.archives import is_file_at
+from mmsearch.files.regular import kind_of
 from mmsearch.files.remote_paths import absolute_path, is_remote
 from mmsearch.files.times import in_local_time
 from mmsearch.records import Filters, Medium, Modality, Reading
@@ -221,7 +222,7 @@ def image_term(written: str, sign: int = 1) -> Term:
     `sign` -1 makes it one to avoid, by three eighths as much if no weight is said.
 
     Raises:
-        NotFound: there is no such file. Invalid: it is a folder, or lies on the network.
+        NotFound: there is no such file. Invalid: it is a folder or else no file, or lies on the network.
     """
     weight, name = _weight_and_name(written)
     if sign < 0 and name == written:
@@ -230,10 +231,19 @@ def image_term(written: str, sign: int = 1) -> Term:
         raise Invalid(f"The query image {name} lies on the network, of which nothing is fetched; save it as a file.")
     path = _file_called(name)
     if not is_file_at(os.fsencode(path)):
-        if os.path.isdir(path):
-            raise Invalid(f"The query image {name} is a folder; give the path of a picture.")
-        raise NotFound(f"The query image {name} does not exist; give the path of a picture.")
+        raise _no_picture(name, path)
     return Term("image", path, _weight(written, sign * weight))
+
+
+def _no_picture(name: str, path: str) -> MmsearchError:
+    """What is said of a query image that is no file."""
+    try:
+        what = f"is {kind_of(os.stat(path).st_mode)}"
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return NotFound(f"The query image {name} does not exist; give the path of a picture.")
+    except OSError as error:
+        what = f"cannot be read ({error.strerror})"
+    return Invalid(f"The query image {name} {what}; give the path of a picture.")
 
 
 def names_picture(written: str) -> bool:

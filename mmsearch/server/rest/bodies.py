@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from typing import NamedTuple
 
 from starlette.datastructures import FormData, UploadFile
@@ -17,6 +18,7 @@ from mmsearch.server.rest.problems import Problem
 MOST_BYTES, MOST_PICTURE_BYTES = 1_000_000, 30_000_000
 _SECONDS = 120.0
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+logging.getLogger("python_multipart").addHandler(logging.NullHandler())  # who sent the form is told what is wrong
 
 
 class Body(NamedTuple):

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from h11 import LocalProtocolError
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mmsearch.errors import MmsearchError, Remedy, Unavailable
 from mmsearch.library import Library
@@ -81,6 +83,19 @@ def _cut_off_quietly(answers: ASGIApp, served: Served) -> ASGIApp:
     return answered
 
 
+class _Connection(H11Protocol):
+    """A connection whose client may send what is no HTTP in the midst of a request: that is over then."""
+
+    def send_400_response(self, msg: str) -> None:
+        try:
+            super().send_400_response(msg)
+        except LocalProtocolError:  # an answer has begun
+            self.transport.close()
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
+
 class _Server(uvicorn.Server):
     """Ends in good order at a signal, and tells what waits for nothing but events."""
 
@@ -93,7 +108,7 @@ class _Server(uvicorn.Server):
                 server_header=False,
                 ws="none",
                 lifespan="off",
-                http="h11",
+                http=_Connection,
                 loop="asyncio",
                 proxy_headers=False,
             )

@@ -1,4 +1,5 @@
 """The first hundred bytes of the database file: what all libraries have there alike, and a copy where damage is undone.
+So for the definitions of tables, which lie behind them as text.
 
 https://www.sqlite.org/fileformat.html#the_database_header
 """
@@ -9,8 +10,8 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 
 from mmsearch.store.sqlite.schema import APPLICATION_ID, SCHEMA_VERSION
 
@@ -53,18 +54,41 @@ def with_sound_header(database: str) -> Iterator[str]:
     if not header_damage(database):
         yield database
         return
-    beside = os.path.dirname(database)
-    with tempfile.TemporaryDirectory(dir=beside if os.access(beside, os.W_OK) else None, prefix="header-") as folder:
-        copy = os.path.join(folder, os.path.basename(database))
-        shutil.copyfile(database, copy)
-        if os.path.exists(f"{database}-wal"):
-            shutil.copyfile(f"{database}-wal", f"{copy}-wal")
+    with _copied(database) as copy:
         with open(copy, "r+b") as file:
             header = _restored(file.read(_HEADER_BYTES))
             file.seek(0)
             file.write(header)
         if not _is_readable(copy):  # its page size alone may have been another
             shutil.copyfile(database, copy)
+        yield copy
+
+
+@contextmanager
+def with_sound_definitions(database: str, definitions: Mapping[str, str]) -> Iterator[str]:
+    """The path of the database, or of a copy of it where these tables are defined so; there are none if all is well."""
+    if not definitions:
+        yield database
+        return
+    with _copied(database) as copy:
+        with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+            connection.execute("PRAGMA writable_schema = ON")
+            connection.executemany(
+                "UPDATE sqlite_master SET sql = ? WHERE type = 'table' AND name = ?",
+                [(definition, table) for table, definition in definitions.items()],
+            )
+        yield copy
+
+
+@contextmanager
+def _copied(database: str) -> Iterator[str]:
+    """A copy of the database with its log, for as long as the block lasts; beside it, where that can be."""
+    beside = os.path.dirname(database)
+    with tempfile.TemporaryDirectory(dir=beside if os.access(beside, os.W_OK) else None, prefix="header-") as folder:
+        copy = os.path.join(folder, os.path.basename(database))
+        shutil.copyfile(database, copy)
+        if os.path.exists(f"{database}-wal"):
+            shutil.copyfile(f"{database}-wal", f"{copy}-wal")
         yield copy
 
 

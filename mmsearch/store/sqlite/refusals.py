@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from mmsearch.errors import Busy, Damaged, MmsearchError, Remedy, Unavailable
+from mmsearch.files.regular import check_regular
 from mmsearch.files.stopping import raise_again
 from mmsearch.store.refusals import DamagedStore
 from mmsearch.store.sqlite.store import DATABASE_NAME, SqliteStore
@@ -16,6 +17,8 @@ from mmsearch.store.sqlite.store import DATABASE_NAME, SqliteStore
 # What the disk or the folder of a library can refuse; anything else is a bug and keeps its traceback.
 _FOLDER_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 _FOLDER_ERRORS |= {errno.EEXIST, errno.EISDIR, errno.ENOTDIR}
+# A disk on which so many bytes are free is not the one that is full.
+_ROOM = 100_000_000
 
 
 # The last ones come of flipped bits where SQLite keeps its own description of the tables, or within a text.
@@ -42,6 +45,10 @@ def mapped_errors(folder: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _FOLDER_ERRORS:
             raise
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _no_room(folder) from error
+        if error.errno == errno.EISDIR:  # a folder in the place of one of its files
+            check_regular(error.filename2 or error.filename)
         raise Unavailable(
             f"The library folder {folder} cannot be written ({error.strerror})", Remedy("choose_library.or_mend")
         ) from error
@@ -67,6 +74,21 @@ def _damage_behind(error: Exception, folder: str) -> MmsearchError | None:
     return _damaged(folder, str(error) or type(error).__name__) if is_damaged else None
 
 
+def _no_room(folder: str, for_temporary_files: bool = False) -> MmsearchError:
+    where = "for temporary files (TMPDIR)" if for_temporary_files else f"on the disk of the library {folder}"
+    return Unavailable(f"There is no room left {where}; free some", Remedy("again"))
+
+
+def _has_room(folder: str) -> bool:
+    """Whether it is not the library's disk that is full: what SQLite sorts lies with temporary files."""
+    import shutil
+
+    try:
+        return shutil.disk_usage(folder).free > _ROOM
+    except OSError:
+        return False
+
+
 def _damaged(folder: str, trouble: str) -> Damaged:
     database = os.path.join(folder, DATABASE_NAME)
     return Damaged(f"The library file {database} is damaged ({trouble})", Remedy("doctor"))
@@ -79,7 +101,7 @@ def _known(error: sqlite3.DatabaseError, folder: str) -> MmsearchError | None:
     text = str(error)
     database = os.path.join(folder, DATABASE_NAME)
     if "full" in text:
-        return Unavailable(f"There is no room left on the disk of the library {folder}; free some", Remedy("again"))
+        return _no_room(folder, _has_room(folder))
     if ("readonly" in text or "unable to open" in text) and header_damage(database):
         return _damaged(folder, "its header is damaged")
     if "readonly" in text or "unable to open" in text:

@@ -17,7 +17,7 @@ from typing import Any
 
 from mmsearch.files.crash_points import crash_point
 from mmsearch.files.replacing import replacing
-from mmsearch.store.sqlite.header import with_sound_header
+from mmsearch.store.sqlite.header import with_sound_definitions, with_sound_header
 from mmsearch.store.sqlite.schema import SCHEMA_VERSION, migrate, note_spaces, number_items, settings_by_model
 from mmsearch.store.sqlite.signing import SIGNED, drop_unsound, sign, sign_vectors
 from mmsearch.store.sqlite.stages import drop_torn_stages
@@ -109,9 +109,11 @@ def _new(path: str) -> sqlite3.Connection:
 
 
 def _copy(database: str, new: sqlite3.Connection) -> Salvaged:
-    with with_sound_header(database) as readable, closing(sqlite3.connect(read_only_uri(readable), uri=True)) as old:
-        # A definition of an index or a trigger that damage has made senseless keeps nothing else from being read then.
-        old.execute("PRAGMA writable_schema = ON")
+    with (
+        with_sound_header(database) as with_header,
+        with_sound_definitions(with_header, _lost_definitions(with_header, new)) as readable,
+        closing(_opened(readable)) as old,
+    ):
         new.execute("BEGIN")
         damaged = {table for table in _TABLES if not _copy_table(old, new, table)}
         if not _has_places(old):
@@ -125,6 +127,23 @@ def _copy(database: str, new: sqlite3.Connection) -> Salvaged:
         _drop_incomplete(new)
         new.execute("COMMIT")
     return _counted(new)
+
+
+def _opened(database: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(read_only_uri(database), uri=True)
+    # A definition that damage has made senseless keeps nothing else from being read then.
+    connection.execute("PRAGMA writable_schema = ON")
+    return connection
+
+
+def _lost_definitions(database: str, new: sqlite3.Connection) -> dict[str, str]:
+    """How tables are defined in `new` that damage leaves without a definition in the database, if that is as new."""
+    with closing(_opened(database)) as old:
+        lost = [table for table in _TABLES if _is_of_todays_schema(old) and not _columns(old, table)]
+    if len(lost) == len(_TABLES):  # it is not the definitions that are damaged
+        return {}
+    select = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?"
+    return {table: new.execute(select, (table,)).fetchone()[0] for table in lost}
 
 
 def _has_places(old: sqlite3.Connection) -> bool:
