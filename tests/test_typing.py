@@ -189,6 +189,23 @@ def test_the_path_of_a_picture_searches_by_that_picture(
         assert terms(command("search", *typed, *options, library=indexed)) == understood, typed
 
 
+def test_a_path_that_leads_to_no_picture_is_searched_as_words_and_that_is_told(
+    command: Mmsearch, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "tax return.txt").write_text("Forms for the tax office, due in July.")
+    command("index", home)
+    monkeypatch.chdir(home)
+    for typed in ("gone.png", str(tmp_path / "gone.txt")):
+        assert f"there is no file {typed} here" in command("search", typed).err
+    done = command("search", "cat.png", "./tax return.txt", "--limit", "1", "--type", "image")
+    like = "`mmsearch search --like './tax return.txt'` finds what is like that file"
+    assert like in done.err
+    assert command("search", "--like", "./tax return.txt", "--min-score", "0").code == 0
+    # Nothing of a picture that is there, of what was found by its name, of words, and to a script.
+    for words in (["cat.png"], ["tax return.txt"], ["the tax.office"], ["a node.js"], ["gone.png", "--json"]):
+        assert " was looked for" not in command("search", *words).err, words
+
+
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
