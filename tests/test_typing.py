@@ -235,6 +235,9 @@ def test_a_picture_from_a_pipe_leaves_no_file_behind(indexed: Path, photos: Path
     nothing = subprocess.run(arguments, input=b"", env=environment, capture_output=True, check=False)
     assert (nothing.returncode, b"Nothing comes through the pipe" in nothing.stderr) == (2, True)
     assert list(kept.glob("mmsearch*")) == []
+    arguments[arguments.index("--image") :] = ["-"]
+    as_text = subprocess.run(arguments, input=picture, env=environment, capture_output=True, check=False)
+    assert (as_text.returncode, b"taken from there by --image -" in as_text.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("width", [80, 40])

@@ -28,12 +28,15 @@ def terms_of_words(words: Sequence[str]) -> Iterator[Term]:
     A word that is the path of a picture is a term of its own. A single `-` stands for the text on stdin.
 
     Raises:
-        Invalid: there is nothing before or after a `+`.
+        Invalid: there is nothing before or after a `+`, or what comes from stdin is no text.
     """
     from mmsearch.searching.query import image_term, names_picture, text_terms
 
     if list(words) == [FROM_STDIN]:
-        yield from text_terms(sys.stdin.buffer.read().decode("utf-8", "replace").strip())
+        piped = sys.stdin.buffer.read()
+        if b"\0" in piped:
+            raise Invalid("What comes from stdin is no text; a picture is taken from there by --image -.")
+        yield from text_terms(piped.decode("utf-8", "replace").strip())
         return
     groups = [list(group) for is_between, group in groupby(words, BETWEEN_TERMS.__eq__) if not is_between]
     if words and len(groups) != list(words).count(BETWEEN_TERMS) + 1:
