@@ -92,6 +92,18 @@ def test_a_file_that_is_called_a_copy_is_not_the_one_to_keep(
     assert (group.why, os.path.basename(group.files[0].path)) == ("not called a copy", "the cat of a copyist.jpg")
 
 
+def test_a_symbolic_link_is_not_the_one_to_keep(photos: Path, tmp_path: Path, library: Library) -> None:
+    folder, elsewhere = tmp_path / "home", tmp_path / "elsewhere.png"
+    (folder / "holidays").mkdir(parents=True)
+    for path in (elsewhere, folder / "holidays" / "a picture of a cat.png"):
+        shutil.copy(photos / "photos" / "cat.png", path)
+    os.utime(elsewhere, (1, 1))
+    (folder / "cat.png").symlink_to(elsewhere)
+    library.index([folder])
+    (group,) = library.duplicates().groups
+    assert (group.why, os.path.basename(group.files[0].path)) == ("no symbolic link", "a picture of a cat.png")
+
+
 def test_three_classes_are_told_apart_and_one_file_of_each_is_to_be_kept(album: Path, library: Library) -> None:
     library.index([album])
     found = library.duplicates()

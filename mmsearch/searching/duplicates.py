@@ -302,7 +302,8 @@ def _members(files: Sequence[FoundItem], there: Mapping[bytes, os.stat_result | 
     """The files of one content that are as they were, each once, and those that are away."""
     members: list[Member] = []
     known: set[tuple[int, int]] = set()
-    for item in sorted(files, key=lambda one: (_is_linked(one.path, there[one.path]), one.path)):
+    linked = {item.path: _is_linked(item.path, there[item.path]) for item in files}
+    for item in sorted(files, key=lambda one: (linked[one.path], one.path)):
         status = there[item.path]
         if status is None:
             members.append(Member(item, False))
@@ -310,7 +311,7 @@ def _members(files: Sequence[FoundItem], there: Mapping[bytes, os.stat_result | 
             status
         ):
             known.add((status.st_dev, status.st_ino))
-            members.append(Member(item, True))
+            members.append(Member(item, True, linked[item.path]))
     return members
 
 
