@@ -55,6 +55,8 @@ SHOTS_SECONDS = 60
 _ZONE_STEP, _ZONES_APART = 900, 26 * 3600
 # Files are described, and looked for, so many at a time.
 _AT_ONCE = 500
+# Of pairs, each of which takes some milliseconds.
+_PAIRS_AT_ONCE = 50
 
 
 @dataclass(frozen=True)
@@ -249,14 +251,18 @@ class _Finder:
         """Those of the pairs whose pixels agree, and how many pictures there are whose pixels are not to be had."""
         items = {item_id: files[item_id].item for pair in pairs for item_id in pair[:2]}
         sources = {item.digest: [Source(item.path, item.size, item.mtime_ns)] for item in items.values()}
-        self._on_progress(Progress("looking at", 0, len(sources), "photos"))
         seen = miniatures_of(
             sources,
             MiniatureCache(self._place.folder),
             self._presence,
             lambda done: self._on_progress(Progress("looking at", done, len(sources), "photos")),
         )
-        same = [pair for pair in pairs if _fits(items[pair.one], items[pair.other], seen, self._comparison)]
+        same = []
+        for number, pair in enumerate(pairs):
+            if number % _PAIRS_AT_ONCE == 0:
+                self._on_progress(Progress("comparing", number, len(pairs), "pairs of photos"))
+            if _fits(items[pair.one], items[pair.other], seen, self._comparison):
+                same.append(pair)
         return same, len(sources.keys() - seen.keys())
 
     def _grouped(
