@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 import pytest
+from browsing import PHONE, browser
 from conftest import Mmsearch
 from made_videos import write_film
 from office_files import docx, paragraph, picture
@@ -150,6 +151,24 @@ def test_the_page_asks_for_nothing_and_runs_nothing(mmsearch: Mmsearch, listed: 
     assert "url(" not in style and "@import" not in style
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
     assert not page.all("span", "style")
+
+
+def test_what_is_said_of_a_picture_stands_within_its_card(mmsearch: Mmsearch, listed: Path, tmp_path: Path) -> None:
+    """In a real browser, beside an edge and not upon it."""
+    sheet = tmp_path / "sheet.html"
+    mmsearch("search", "--sort", "name", "--contact-sheet", sheet, library=listed)
+    with browser(PHONE) as driver:
+        driver.get(sheet.as_uri())
+        insets = driver.execute_script(
+            """
+            return [...document.querySelectorAll("li")].map((card) => {
+              const [edge, name] = [card, card.querySelector(".name")].map((one) => one.getBoundingClientRect());
+              return [name.left - edge.left, edge.right - name.right];
+            });
+            """
+        )
+    assert insets
+    assert all(left >= 8 and right >= 8 for left, right in insets)
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from made_up_library import drawn
 from PIL import Image, ImageEnhance, ImageOps
 from terminal import printed_on_a_terminal, seen
 
-from mmsearch import Duplicates, Filters, Library
+from mmsearch import Duplicates, Filters, Library, Progress
 from mmsearch.files.crash_points import VARIABLE
 from mmsearch.nearest.pairs import near_pairs
 from mmsearch.output.duplicates import print_duplicates
@@ -92,6 +92,18 @@ def test_a_file_that_is_called_a_copy_is_not_the_one_to_keep(
     assert (group.why, os.path.basename(group.files[0].path)) == ("not called a copy", "the cat of a copyist.jpg")
 
 
+def test_a_symbolic_link_is_not_the_one_to_keep(photos: Path, tmp_path: Path, library: Library) -> None:
+    folder, elsewhere = tmp_path / "home", tmp_path / "elsewhere.png"
+    (folder / "holidays").mkdir(parents=True)
+    for path in (elsewhere, folder / "holidays" / "a picture of a cat.png"):
+        shutil.copy(photos / "photos" / "cat.png", path)
+    os.utime(elsewhere, (1, 1))
+    (folder / "cat.png").symlink_to(elsewhere)
+    library.index([folder])
+    (group,) = library.duplicates().groups
+    assert (group.why, os.path.basename(group.files[0].path)) == ("no symbolic link", "a picture of a cat.png")
+
+
 def test_three_classes_are_told_apart_and_one_file_of_each_is_to_be_kept(album: Path, library: Library) -> None:
     library.index([album])
     found = library.duplicates()
@@ -116,11 +128,19 @@ def test_classes_filters_and_a_limit_choose(album: Path, library: Library) -> No
         library.duplicates(classes=["dogs"])  # type: ignore[list-item]
 
 
-def test_the_second_time_no_picture_is_read(album: Path, library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_time_no_picture_is_read_and_that_is_told(
+    album: Path, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
     library.index([album])
     first = library.duplicates()
     monkeypatch.setattr(miniatures, "_miniature", lambda sources: pytest.fail("a picture is read"))
-    assert library.duplicates().groups == first.groups
+    told: list[Progress] = []
+    assert library.duplicates(on_progress=told.append).groups == first.groups
+    looked_at = [one for one in told if one.stage == "looking at"]
+    assert 0 < looked_at[-1].done == looked_at[-1].total
+    # What takes the time then is told too.
+    pairs = next(one for one in told if one.unit == "pairs of photos")
+    assert pairs.total is not None and pairs.total > 0 and told.index(pairs) > told.index(looked_at[-1])
 
 
 def test_damaged_miniatures_are_made_again(album: Path, library: Library) -> None:

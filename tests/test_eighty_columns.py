@@ -53,6 +53,13 @@ from mmsearch.records import Progress
 with progress_bar(quiet=False, subject="laion/CLIP-ViT-B-32-laion2B-s34B-b79K") as show:
     show(Progress("fetching", 121_000_000, 605_000_000, "bytes"))
 """
+STAGES = """
+from mmsearch.cli.running import progress_bar
+from mmsearch.records import Progress
+with progress_bar(quiet=False) as show:
+    show(Progress("comparing", 7, 12, "pairs"))
+    show(Progress("comparing", 3, None, "texts"))
+"""
 
 
 def test_a_bar_beside_a_long_name_is_one_line() -> None:
@@ -61,6 +68,12 @@ def test_a_bar_beside_a_long_name_is_one_line() -> None:
     bars = [line.strip() for line in lines if line.strip()]
     assert code == 0 and all("━" in line for line in bars), bars
     assert bars[-1].startswith("fetching laion/CLIP-ViT-B-32-laion2B-s34B-b79K ━") and "121.0/605.0 MB" in bars[-1]
+
+
+def test_a_bar_of_something_else_forgets_how_much_there_was() -> None:
+    code, printed = python_on_a_terminal("-c", STAGES, columns=80)
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", printed))
+    assert code == 0 and [line.split()[-1] for line in lines if line.startswith("comparing")][-1] == "3/?", lines
 
 
 def test_clusters_tells_why_the_first_time_takes_a_while(own: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from browsing import PHONE, Page, browser, wait_for
 from conftest import place_photographs
 from made_videos import Shape, write_film
+from office_files import docx, paragraph
 from pdf_writer import text_page, written
 from PIL import Image
 from serving import Server, running
@@ -68,3 +70,29 @@ def test_a_document_opens_at_its_page_with_the_words_marked(server: Server, size
         wait_for(lambda: "page 3 of 3" in page.text(".page"))
         assert page.run("return document.documentElement.scrollWidth") <= size[0]
         assert page.complaints() == []
+
+
+def test_names_of_documents_without_a_picture_are_read_on_a_phone(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in ("budget 2024", "minutes of May", "CV Anna", "letter to Paul", "packing list", "insurance"):
+        docx(home / f"{name}.docx", paragraph(f"This is the {name}, and it has few words."))
+    with Library(tmp_path / "library") as library:
+        library.index([home])
+    with running(tmp_path / "library", cache=tmp_path / "cache") as server, browser(PHONE) as driver:
+        page = Page(driver, server.address).loaded()
+        wait_for(lambda: len(page.all("#grid .card strong")) == 6)
+        # In how many lines each word stands of each name.
+        lines = page.run(
+            """
+            return [...document.querySelectorAll("#grid .card strong")].flatMap(({ firstChild: text }) =>
+              [...text.data.matchAll(/\\S+/g)].map(({ index, 0: word }) => {
+                const range = document.createRange();
+                range.setStart(text, index);
+                range.setEnd(text, index + word.length);
+                return range.getClientRects().length;
+              }));
+            """
+        )
+        assert lines == [1] * 13
+        assert page.faults() == []

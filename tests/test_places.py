@@ -84,7 +84,8 @@ def test_the_other_moments_of_a_film_are_listed(films: Path, command: Mmsearch) 
     assert photo["moments"] == []
     assert command("search", "a cup of coffee", "--moments", "--paths").code == 2
     no_picture = command("search", "--image", films / "trip.mp4")
-    assert (no_picture.code, "trip.mp4 is no picture; choose one" in no_picture.err) == (2, True)
+    assert (no_picture.code, "trip.mp4 is no picture; choose one, or" in no_picture.err) == (2, True)
+    assert command("search", "--like", films / "trip.mp4", "--min-score", "0").code == 0
 
 
 def test_a_page_of_an_album_is_named_in_the_table(

@@ -114,6 +114,11 @@ def test_a_folder_that_is_away_can_be_searched_in(command: Mmsearch, home: Path)
         (["backup"], "Missing argument 'FILE'"),
         (["status", "x"], "unexpected extra argument"),
         (["serch", "cat"], "There is no command 'serch'; did you mean `mmsearch search`?"),
+        (["--library", "/x", "status"], "Options come after the command: `mmsearch status … --library`."),
+        (["--json", "search", "cat"], "Options come after the command: `mmsearch search … --json`."),
+        (["models", "--library", "/x", "drop", "y"], "the command: `mmsearch models drop … --library`."),
+        (["--top", "3", "search", "cat"], "There is no option --top; `mmsearch --help` lists what there is."),
+        (["--library", "/x"], "There is no option --library; `mmsearch --help` lists what there is."),
         (["dog", "on", "beach"], 'to look for it, write `mmsearch search "dog on beach"`.'),
         (["models", "xyzzy"], "There is no command 'xyzzy'; `mmsearch models --help` lists those that there are."),
         (["help", "models", "pul"], "did you mean `mmsearch models pull`?"),
@@ -189,6 +194,23 @@ def test_the_path_of_a_picture_searches_by_that_picture(
         assert terms(command("search", *typed, *options, library=indexed)) == understood, typed
 
 
+def test_a_path_that_leads_to_no_picture_is_searched_as_words_and_that_is_told(
+    command: Mmsearch, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "tax return.txt").write_text("Forms for the tax office, due in July.")
+    command("index", home)
+    monkeypatch.chdir(home)
+    for typed in ("gone.png", str(tmp_path / "gone.txt")):
+        assert f"there is no file {typed} here" in command("search", typed).err
+    done = command("search", "cat.png", "./tax return.txt", "--limit", "1", "--type", "image")
+    like = "`mmsearch search --like './tax return.txt'` finds what is like that file"
+    assert like in done.err
+    assert command("search", "--like", "./tax return.txt", "--min-score", "0").code == 0
+    # Nothing of a picture that is there, of what was found by its name, of words, and to a script.
+    for words in (["cat.png"], ["tax return.txt"], ["the tax.office"], ["a node.js"], ["gone.png", "--json"]):
+        assert " was looked for" not in command("search", *words).err, words
+
+
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
@@ -218,6 +240,9 @@ def test_a_picture_from_a_pipe_leaves_no_file_behind(indexed: Path, photos: Path
     nothing = subprocess.run(arguments, input=b"", env=environment, capture_output=True, check=False)
     assert (nothing.returncode, b"Nothing comes through the pipe" in nothing.stderr) == (2, True)
     assert list(kept.glob("mmsearch*")) == []
+    arguments[arguments.index("--image") :] = ["-"]
+    as_text = subprocess.run(arguments, input=picture, env=environment, capture_output=True, check=False)
+    assert (as_text.returncode, b"taken from there by --image -" in as_text.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("width", [80, 40])

@@ -83,10 +83,11 @@ def test_machine_folders_and_hidden_files_are_left_out(tmp_path: Path) -> None:
         *("keep.jpg", ".hidden.jpg", ".config/x.txt", "node_modules/lib/x.js", "@eaDir/thumb.jpg"),
         *("#recycle/old.jpg", "Thumbs.db", "THUMBS.DB.txt", ".Trash-1000/gone.jpg", "env/pyvenv.cfg"),
         *("env/lib/logo.png", "$RECYCLE.BIN/a.jpg", "sub/System Volume Information/b.txt"),
+        *("letter.docx", "~$letter.docx", "~letter.docx"),
     )
-    assert found(tmp_path) == ["THUMBS.DB.txt", "keep.jpg"]
+    assert found(tmp_path) == ["THUMBS.DB.txt", "keep.jpg", "letter.docx", "~letter.docx"]
     assert found(tmp_path, WalkRules(hidden=True)) == [
-        *(".config/x.txt", ".hidden.jpg", "THUMBS.DB.txt", "keep.jpg"),
+        *(".config/x.txt", ".hidden.jpg", "THUMBS.DB.txt", "keep.jpg", "letter.docx", "~letter.docx"),
     ]
 
 

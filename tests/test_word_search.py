@@ -223,6 +223,20 @@ def test_a_word_of_the_name_and_one_of_the_text_are_told_together(tmp_path: Path
         assert (hit.path, hit.copies) == (str(both), (str(tmp_path / "tree" / "other.txt"),))
 
 
+def test_a_file_that_lies_in_a_folder_of_that_name_is_shown_where_the_word_stands_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "tree" / "insurance" / "terms.txt"
+    file.parent.mkdir(parents=True)
+    pays = "The insurer pays for damage by {} to the house of the policy holder, who has told of it within {} days.\n"
+    terms = [pays.format(what, days) for days in range(9, 19) for what in ("hail", "fire", "storm", "lightning")]
+    file.write_text("".join([*terms, "\nMy bicycle has an insurance of its own, said grandmother at tea.\n", *terms]))
+    with Library(tmp_path / "library") as library:
+        library.index([tmp_path / "tree"])
+        (hit,) = library.search(Query((text_term("insurance"),))).hits
+        assert hit.snippet is not None and "has an insurance of its own" in hit.snippet
+        (hit,) = library.search(Query((text_term("insurance hail"),))).hits
+        assert hit.snippet is not None and "insurance" in hit.snippet and "hail" in hit.snippet
+
+
 @pytest.fixture(scope="module")
 def named(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A library of photographs, of notes whose names say little as words, and of notes about the same things."""

@@ -39,11 +39,11 @@ def list_models(
     languages and its licence, and what the library has of it.
     """
     if context.invoked_subcommand is not None:
-        for name in ("as_json", "library"):
+        for name, option in (("as_json", "--json"), ("library", "--library")):
             source = context.get_parameter_source(name)
             if source is not None and source.name == "COMMANDLINE":
                 raise Invalid(
-                    f"Options come after the command: `mmsearch models {context.invoked_subcommand} … --library DIR`."
+                    f"Options come after the command: `mmsearch models {context.invoked_subcommand} … {option}`."
                 )
         return
     from mmsearch.library import Library

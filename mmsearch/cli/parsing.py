@@ -142,6 +142,16 @@ class Group(TyperGroup):
         super().__init__(*arguments, **settings)
         self.params.append(_quiet_option())
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parses the words before the command; an error knows which command stands behind them."""
+        typed = tuple(args)
+        try:
+            return super().parse_args(ctx, args)
+        except UsageError as error:
+            known = self.list_commands(ctx)
+            error.called = next((word for word in typed if word in known), None)  # type: ignore[attr-defined]
+            raise
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that is called.
 
@@ -208,12 +218,19 @@ def in_a_sentence(error: Exception) -> str:
     where = f"`{path} --help` lists what there is."
     option: str | None = getattr(error, "option_name", None)
     if option is not None and context is not None and hasattr(error, "possibilities"):
-        known = [name for one in context.command.params for name in (*one.opts, *one.secondary_opts) if name[0] == "-"]
+        known = _options_of(context.command)
+        called: str | None = getattr(error, "called", None)
+        if called is not None and option in _options_of(context.command.get_command(context, called)):
+            return f"Options come after the command: `{path} {called} … {option}`."
         likely = likely_option(option, known)
         meant = f"did you mean {likely}? " if likely else ""
         return f"There is no option {option}; {meant}{where}"
     message = " ".join(cast("Any", error).format_message().split()).removesuffix(".")
     return f"{message}; {where}"
+
+
+def _options_of(command: Any) -> list[str]:
+    return [name for one in command.params for name in (*one.opts, *one.secondary_opts) if name[0] == "-"]
 
 
 def likely_option(written: str, known: Sequence[str]) -> str | None:

@@ -103,6 +103,7 @@ SENTENCES: dict[str, str | Callable[[str], str]] = {
     "prune.gone": ", or take out what is gone with `mmsearch prune`",
     "query": 'give a text ("dog on beach") or --image FILE, or list files with --sort date',
     "query.add": "add a text or --image FILE to look for",
+    "query.picture": "choose one, or look for what is like another file of the library with --like",
     "reinstall": "install mmsearch again",
     "server.certificate": "ask it under the name that its certificate is for and, where your own authority has signed "
     "that, name the file of the authority's certificate in the variable SSL_CERT_FILE",

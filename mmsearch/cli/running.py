@@ -179,14 +179,15 @@ def progress_bar(quiet: bool, subject: str = "") -> Iterator[Callable[[Progress]
     )
     with Bar(*columns, console=output.stderr_console(), transient=True) as bar:
         task = bar.add_task(subject, total=None, unit="", rate="")
-        stage = ""
+        begun = ("", "")
 
         def show_progress(progress: Progress) -> None:
-            nonlocal stage
-            if progress.stage != stage:
-                stage = progress.stage
-                described = f"{stage} {subject}".rstrip()
-                bar.reset(task, description=described, total=progress.total, unit=progress.unit, rate="")
+            nonlocal begun
+            if (progress.stage, progress.unit) != begun:
+                begun = progress.stage, progress.unit
+                described = f"{progress.stage} {subject}".rstrip()
+                bar.tasks[0].total = progress.total  # which `reset` and `update` leave as it was where it is None
+                bar.reset(task, description=described, unit=progress.unit, rate="")
             speed = bar.tasks[0].speed if progress.unit == "files" and progress.total is not None else None
             rate = f"{speed:.0f} files/s" if speed else ""
             bar.update(task, completed=progress.done + progress.begun, total=progress.total, rate=rate)

@@ -164,8 +164,13 @@ def _show(library: Library | Client, result: SearchResult | FileList, options: S
     for note in hits.notes(result, form):
         output.say(note)
     found = any(hits.is_printed(hit, form) for hit in result.hits)
-    if not found and form in (Form.TABLE, Form.LINES):
-        output.say(hits.nothing_found(result, form))
+    if form in (Form.TABLE, Form.LINES):
+        if not found:
+            output.say(hits.nothing_found(result, form))
+        from mmsearch.cli.typed import notes_on_files
+
+        for note in notes_on_files(options.query or (), [hit.path for hit in result.hits]):
+            output.say(note)
     if options.contact_sheet is not None and result.hits:
         _write_contact_sheet(result, options.contact_sheet, draw)
     if options.open_best and result.hits:

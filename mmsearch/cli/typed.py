@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -27,12 +28,15 @@ def terms_of_words(words: Sequence[str]) -> Iterator[Term]:
     A word that is the path of a picture is a term of its own. A single `-` stands for the text on stdin.
 
     Raises:
-        Invalid: there is nothing before or after a `+`.
+        Invalid: there is nothing before or after a `+`, or what comes from stdin is no text.
     """
     from mmsearch.searching.query import image_term, names_picture, text_terms
 
     if list(words) == [FROM_STDIN]:
-        yield from text_terms(sys.stdin.buffer.read().decode("utf-8", "replace").strip())
+        piped = sys.stdin.buffer.read()
+        if b"\0" in piped:
+            raise Invalid("What comes from stdin is no text; a picture is taken from there by --image -.")
+        yield from text_terms(piped.decode("utf-8", "replace").strip())
         return
     groups = [list(group) for is_between, group in groupby(words, BETWEEN_TERMS.__eq__) if not is_between]
     if words and len(groups) != list(words).count(BETWEEN_TERMS) + 1:
@@ -45,6 +49,30 @@ def terms_of_words(words: Sequence[str]) -> Iterator[Term]:
                 yield from (image_term(word) for word in some)
             else:
                 yield from text_terms(" ".join(some))
+
+
+def notes_on_files(words: Sequence[str], found: Collection[str]) -> Iterator[str]:
+    """What is to be said of words that look like the path of a file and were looked for as words all the same.
+
+    Nothing of the name of a file that is among those that were found.
+    """
+    dotted = [word for word in words if "." in word]
+    if not dotted:
+        return
+    from mmsearch.output import visible
+    from mmsearch.reading import medium_of
+    from mmsearch.searching.query import names_picture
+
+    names = {os.path.basename(path) for path in found}
+    for word in dotted:
+        medium = medium_of(os.fsencode(word))
+        if medium is None or os.path.basename(word) in names or names_picture(word):
+            continue
+        if os.path.isfile(os.path.expanduser(word)):
+            like = f"`mmsearch search --like {shlex.quote(word)}`"
+            yield f"{visible(word)} is no picture, and its name was looked for; {like} finds what is like that file."
+        elif medium == "image" or os.sep in word:
+            yield f"there is no file {visible(word)} here, and its name was looked for."
 
 
 @contextmanager

@@ -29,7 +29,8 @@ DEFAULT_EXCLUDES: tuple[str, ...] = (
     *("@eaDir", "#recycle", "#snapshot", ".snapshot", ".snapshots", "$RECYCLE.BIN", "RECYCLER"),
     *("System Volume Information", "lost+found", ".Spotlight-V100", ".fseventsd", ".TemporaryItems"),
     *(".DocumentRevisions-V100", ".dropbox.cache", ".stversions", ".stfolder"),
-    *("Thumbs.db", "ehthumbs.db", "desktop.ini", ".DS_Store", "._*"),
+    # `~$` begins what Word and Excel put beside a document that is open: whose it is, by its ending a document.
+    *("Thumbs.db", "ehthumbs.db", "desktop.ini", ".DS_Store", "._*", "~$*"),
 )
 """Names never taken, in any case of letters (a trailing * stands for any ending); a folder that holds a
 `pyvenv.cfg` (a virtual environment) is left out too. `exclude=("!NAME",)` takes one in again."""

@@ -43,7 +43,7 @@ a:focus-visible { outline: 3px solid var(--mark); outline-offset: 2px; }
 .text { align-items: flex-start; justify-content: flex-start; padding: .6rem .75rem; font-size: .85rem;
   overflow: hidden; }
 .trouble { padding: .75rem; color: var(--dim); font-style: italic; text-align: center; }
-.said { padding: .5rem .75rem .65rem; }
+.said { display: block; padding: .5rem .75rem .65rem; }
 .name { display: block; font-weight: 600; overflow-wrap: anywhere; }
 .dim { display: block; color: var(--dim); font-size: .8rem; overflow-wrap: anywhere; }
 @media print { body { padding: 0; } li { break-inside: avoid; } }

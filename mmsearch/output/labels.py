@@ -33,10 +33,11 @@ _LABEL_WIDTH = 30
 
 def sidecars_said(done: WrittenSidecars) -> list[str]:
     """What became of labels beside photos: a sentence, and one for each of the first photos without."""
-    failed = f", {done.failed:,} could not be written" if done.failed else ""
     left_alone = counted(done.left_alone, "photo has", "photos have")
-    counts = f"{counted(len(done.written), 'sidecar')} written, {left_alone} one that was left alone{failed}"
-    said = [f"{counts}; `mmsearch index` reads them."]
+    counts = f"{counted(len(done.written), 'sidecar')} written"
+    counts += f", {left_alone} one that was left alone" if done.left_alone else ""
+    counts += f", {done.failed:,} could not be written" if done.failed else ""
+    said = [f"{counts}; `mmsearch index` reads them." if done.written else f"{counts}."]
     said += [f"no sidecar beside {visible(one.path)}: {visible(one.reason)}" for one in done.failures[:_SHOWN_FAILURES]]
     if done.failed > _SHOWN_FAILURES:
         said.append(f"no sidecar beside {done.failed - _SHOWN_FAILURES:,} more")

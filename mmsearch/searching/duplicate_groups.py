@@ -86,10 +86,11 @@ class Duplicates:
 
 
 class Member(NamedTuple):
-    """A file that may be one of a group, as the store knows it, and whether it is there."""
+    """A file that may be one of a group, as the store knows it, whether it is there, and whether by a symbolic link."""
 
     item: FoundItem
     is_there: bool
+    is_linked: bool = False
 
     @property
     def pixels(self) -> int:
@@ -145,15 +146,16 @@ _WRITTEN = _Reason(
 _NEWEST = _Reason(lambda one: one.item.mtime_ns, lambda one: "the newest")
 _OLDEST = _Reason(lambda one: -one.item.mtime_ns, lambda one: "the oldest")
 _LOOSE = _Reason(lambda one: not is_member_path(one.item.path), lambda one: "in no archive")
+_NO_LINK = _Reason(lambda one: not one.is_linked, lambda one: "no symbolic link")
 _NO_COPY = _Reason(lambda one: not _COPY.search(os.path.basename(one.item.path)), lambda one: "not called a copy")
 _FIRST = _Reason(
     lambda one: (-len(one.item.path), _negated(os.fsdecode(one.item.path))), lambda one: "the shortest path"
 )
 _REASONS: Mapping[DuplicateClass, Sequence[_Reason]] = {
-    "bytes": (_THERE, _LOOSE, _OLDEST, _NO_COPY, _FIRST),
-    "picture": (_THERE, _LARGEST, _TELLS, _LEAST_PACKED, _LOOSE, _OLDEST, _NO_COPY, _FIRST),
-    "text": (_THERE, _WRITTEN, _NEWEST, _LOOSE, _NO_COPY, _FIRST),
-    "shots": (_THERE, _RATED, _LARGEST, _FIRST_TAKEN, _OLDEST, _FIRST),
+    "bytes": (_THERE, _LOOSE, _NO_LINK, _OLDEST, _NO_COPY, _FIRST),
+    "picture": (_THERE, _LARGEST, _TELLS, _LEAST_PACKED, _LOOSE, _NO_LINK, _OLDEST, _NO_COPY, _FIRST),
+    "text": (_THERE, _WRITTEN, _NEWEST, _LOOSE, _NO_LINK, _NO_COPY, _FIRST),
+    "shots": (_THERE, _RATED, _LARGEST, _FIRST_TAKEN, _NO_LINK, _OLDEST, _FIRST),
 }
 
 

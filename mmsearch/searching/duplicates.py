@@ -55,6 +55,8 @@ SHOTS_SECONDS = 60
 _ZONE_STEP, _ZONES_APART = 900, 26 * 3600
 # Files are described, and looked for, so many at a time.
 _AT_ONCE = 500
+# Of pairs, each of which takes some milliseconds.
+_PAIRS_AT_ONCE = 50
 
 
 @dataclass(frozen=True)
@@ -249,14 +251,18 @@ class _Finder:
         """Those of the pairs whose pixels agree, and how many pictures there are whose pixels are not to be had."""
         items = {item_id: files[item_id].item for pair in pairs for item_id in pair[:2]}
         sources = {item.digest: [Source(item.path, item.size, item.mtime_ns)] for item in items.values()}
-        self._on_progress(Progress("looking at", 0, len(sources), "photos"))
         seen = miniatures_of(
             sources,
             MiniatureCache(self._place.folder),
             self._presence,
             lambda done: self._on_progress(Progress("looking at", done, len(sources), "photos")),
         )
-        same = [pair for pair in pairs if _fits(items[pair.one], items[pair.other], seen, self._comparison)]
+        same = []
+        for number, pair in enumerate(pairs):
+            if number % _PAIRS_AT_ONCE == 0:
+                self._on_progress(Progress("comparing", number, len(pairs), "pairs of photos"))
+            if _fits(items[pair.one], items[pair.other], seen, self._comparison):
+                same.append(pair)
         return same, len(sources.keys() - seen.keys())
 
     def _grouped(
@@ -302,7 +308,8 @@ def _members(files: Sequence[FoundItem], there: Mapping[bytes, os.stat_result | 
     """The files of one content that are as they were, each once, and those that are away."""
     members: list[Member] = []
     known: set[tuple[int, int]] = set()
-    for item in sorted(files, key=lambda one: (_is_linked(one.path, there[one.path]), one.path)):
+    linked = {item.path: _is_linked(item.path, there[item.path]) for item in files}
+    for item in sorted(files, key=lambda one: (linked[one.path], one.path)):
         status = there[item.path]
         if status is None:
             members.append(Member(item, False))
@@ -310,7 +317,7 @@ def _members(files: Sequence[FoundItem], there: Mapping[bytes, os.stat_result | 
             status
         ):
             known.add((status.st_dev, status.st_ino))
-            members.append(Member(item, True))
+            members.append(Member(item, True, linked[item.path]))
     return members
 
 

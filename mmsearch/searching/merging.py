@@ -88,7 +88,7 @@ def by_file(
             words = {place.item_id: matches.get((place.item_id, path), NO_MATCH) for place in of_path}
             is_told = must_match or max(match.score for match in words.values()) >= LEAST_WORD_SCORE
         if is_told and fusion is not None:
-            words = {item_id: match._replace(score=fusion.moved_words(match.score)) for item_id, match in words.items()}
+            words = {item_id: _moved(match, fusion) for item_id, match in words.items()}
         if is_told:
             found.append(_both(near, of_path, words, least))
         elif not must_match:
@@ -99,16 +99,20 @@ def by_file(
 
 
 def _both(near: Place, places: Iterable[Place], words: Mapping[int, WordMatch], least: float | None) -> Found:
-    """A file that is found by its words, at the place where both together say most."""
+    """A file that is found by its words, at the place where its vector and the words that stand there say most."""
     of_vector, literal = _of(near), max(words.values(), key=lambda match: match.score)
     score = together(of_vector.score, literal.score)
-    place = max(places, key=lambda one: (together(_of(one).score, words[one.item_id].score), one is near))
+    place = max(places, key=lambda one: (together(_of(one).score, words[one.item_id].here), one is near))
     cosine = (place.measured or of_vector).cosine
     channels = (WORDS, near.modality) if of_vector.is_hit and near.modality else (WORDS,)
     measured = Measured(least is None or score >= least, score, of_vector.corrected, cosine)
     words_as: WordsAs = "english" if literal.is_english else "typed"
     told = Told(near.modality, of_vector.score, literal.score)
     return Found(measured, place.item_id, place.path, place.content_id, (), channels, words_as, told)
+
+
+def _moved(match: WordMatch, fusion: Fusion) -> WordMatch:
+    return match._replace(score=fusion.moved_words(match.score), here=fusion.moved_words(match.here))
 
 
 def score_of_moment(near: Measured | None, said: float, least: float | None) -> float | None:

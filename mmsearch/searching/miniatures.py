@@ -146,6 +146,7 @@ def miniatures_of(
     known = cache.read()
     wanted = {digest: sources for digest, sources in contents.items() if digest not in known}
     made: dict[bytes, Miniature] = {}
+    on_progress(len(contents) - len(wanted))
     try:
         for done in _made(wanted, presence, made):
             on_progress(len(contents) - len(wanted) + done)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from mmsearch.encoding.protocol import Encoder, text_vectors
-from mmsearch.errors import Invalid, NotFound, Unsupported
+from mmsearch.errors import Invalid, NotFound, Remedy, Unsupported
 from mmsearch.files.archives import status_at
 from mmsearch.nearest.recent import Recent
 from mmsearch.nearest.spaces import ModelInUse
@@ -98,7 +98,7 @@ class QueryVectors:
             except UnreadableFile as error:
                 raise Unsupported(f"The query image {path} cannot be read: {error.reason}.") from error
             if picture is None:
-                raise Invalid(f"The query image {path} is no picture; choose one, or give a text as text.")
+                raise Invalid(f"The query image {path} is no picture", Remedy("query.picture"))
             return _unit(encoder.encode("image", [picture])[0])
 
 

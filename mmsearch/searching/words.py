@@ -29,6 +29,8 @@ LEAST_WORD_SCORE = 0.5
 MOST_WORDS = 24
 _ALONE, _BY_WEIGHT, _BY_SHARE = -0.2, 2.45, 10.0
 _IN_NAMES, _IN_TEXTS, _BEGUN = 1.0, 0.9, 0.85
+# Of a word that all of a file is called by, beside one that stands in the very passage, where one place is chosen.
+_ELSEWHERE = 0.5
 # A name in which all words stand in the order in which they were typed tells so much more: no other file is meant as
 # surely. Texts say many things in passing: there they tell so where they are written as a name is, and else as one
 # word more.
@@ -172,10 +174,14 @@ def weighted(word: AskedWord, documents: int, known: int, part: Part = "word") -
 
 
 class WordMatch(NamedTuple):
-    """How well a place matches: 0 where it has none of the words; `is_english` where a reading in English matched."""
+    """How well a place matches: 0 where it has none of the words; `is_english` where a reading in English matched.
+
+    `here` is the same for choosing among the places of one file: what they are all called tells little then.
+    """
 
     score: float
     is_english: bool = False
+    here: float = 0.0
 
 
 NO_MATCH = WordMatch(0.0)
@@ -184,14 +190,18 @@ NO_MATCH = WordMatch(0.0)
 def matched(source: WordSource, words: Sequence[WeightedWord]) -> WordMatch:
     """How well what is indexed of a place matches the words of a query."""
     named = words_of_name(source.name), words_of_name(source.folders), words_of_text(source.said)
-    texts = words_of_text(source.text), words_of_text(source.told)
-    evidence = 0.0
+    own = words_of_text(source.text)
+    texts = own, words_of_text(source.told)
+    evidence = here = 0.0
     for one in words:
+        tells = 0.0
         if any(one.word.is_in(field) for field in named):
-            evidence += _IN_NAMES * one.most
+            tells = _IN_NAMES * one.most
         elif any(one.word.is_in(field) for field in texts):
-            evidence += _IN_TEXTS * _told_in(source, one)
-    return WordMatch(score_of(evidence, words))
+            tells = _IN_TEXTS * _told_in(source, one)
+        evidence += tells
+        here += tells if one.word.is_in(own) else _ELSEWHERE * tells
+    return WordMatch(score_of(evidence, words), here=score_of(here, words))
 
 
 def _told_in(source: WordSource, one: WeightedWord) -> float:

@@ -1,6 +1,8 @@
 // Rows of pictures, true to their aspect, that fill the width.
 
 const TALLEST = 1.45;
+// A part of a row that is too little to begin another one for. It is less than half: on low rows no card can be read.
+const TOO_LITTLE = 0.25;
 const HEADING = 38;
 
 /** How wide a file is shown for its height. A text has a card, a document a page. */
@@ -15,7 +17,7 @@ export function aspectOf(hit) {
  */
 export function laid(aspects, width, wanted, gap) {
   const total = aspects.reduce((sum, aspect) => sum + aspect, 0);
-  const count = Math.max(1, Math.round((total * wanted) / width));
+  const count = Math.max(1, Math.ceil((total * wanted) / width - TOO_LITTLE));
   const rows = Array.from({ length: count }, () => []);
   let before = 0;
   aspects.forEach((aspect, number) => {
