@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -59,6 +58,7 @@ def notes_on_files(words: Sequence[str], found: Collection[str]) -> Iterator[str
     dotted = [word for word in words if "." in word]
     if not dotted:
         return
+    from mmsearch.cli.installing import in_shell
     from mmsearch.output import visible
     from mmsearch.reading import medium_of
     from mmsearch.searching.query import names_picture
@@ -69,7 +69,7 @@ def notes_on_files(words: Sequence[str], found: Collection[str]) -> Iterator[str
         if medium is None or os.path.basename(word) in names or names_picture(word):
             continue
         if os.path.isfile(os.path.expanduser(word)):
-            like = f"`mmsearch search --like {shlex.quote(word)}`"
+            like = f"`mmsearch search --like {in_shell(word)}`"
             yield f"{visible(word)} is no picture, and its name was looked for; {like} finds what is like that file."
         elif medium == "image" or os.sep in word:
             yield f"there is no file {visible(word)} here, and its name was looked for."
