@@ -3,7 +3,7 @@
     python -m benchmarks.cut_off PAIRS.jsonl [--sources osie,unsplash-web,bsds500] [--model FOLDER] [--refused 0.93]
 
 PAIRS is a JSONL of {file, source, by_eye: [sentence, query]} or {file, captions}; all captions of the sources are
-asked. Nonsense are 1,000 queries of random letters other than those that calibrate. What is told is how it is, and how
+asked. Nonsense are 4,000 queries of random letters other than those that calibrate. What is told is how it is, and how
 it would be if the bound of each query were moved by as much as lets the given share of nonsense find nothing.
 """
 
@@ -28,7 +28,7 @@ from mmsearch.output.estimates import share
 from mmsearch.records import FloatMatrix
 from mmsearch.searching import scoring
 
-PAGE, NONSENSE, SEED = 10, 1_000, 1
+PAGE, NONSENSE, SEED = 10, 4_000, 1
 
 
 def main() -> None:

@@ -53,7 +53,7 @@ def fit_curve(matches: Floats, unrelated: Floats, noise: Floats, familiarity: Fl
         if np.abs(step).max() < 1e-9:
             break
     slope, offset = float(beta[0]), float(beta[1])
-    return Background(mean, std, -offset / slope, slope, *noise_figures(noise, familiarity))
+    return Background(mean, std, -offset / slope, slope, *noise_figures(noise, familiarity, std))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -112,6 +113,29 @@ def test_the_library_is_measured_once_and_again_when_it_has_changed(library: Lib
     assert measured() != first
 
 
+def test_what_an_older_version_measured_holds_until_it_is_measured_again(library: Library, home: Path) -> None:
+    """It told how familiar queries are by other numbers; what else it measured goes on."""
+
+    def thresholds() -> list[float]:
+        return [value for query in ("asdf qwer", "a cat") for value in library.search(query).thresholds.values()]
+
+    library.index([home])
+    measured = library._access.reading().setting("calibration")
+    assert measured is not None
+    expected = thresholds()
+    older = json.loads(measured)
+    for known in older.values():
+        for curve in known["curves"].values():
+            curve.pop("noise_familiarity", None)
+            curve["familiarity"] = 0.35
+    with library._access.writing() as store, store.transaction():
+        store.set_setting("calibration", json.dumps(older))
+    assert thresholds() == pytest.approx(expected, abs=1e-4)
+    library.index([home])
+    assert library._access.reading().setting("calibration") == measured
+    assert thresholds() == expected
+
+
 def test_the_bound_rises_with_the_number_of_items() -> None:
     bounds = [nothing_close(OWN, rows) for rows in (1, 10, 1_000, 1_000_000)]
     assert bounds == sorted(bounds)
@@ -119,25 +143,26 @@ def test_the_bound_rises_with_the_number_of_items() -> None:
 
 
 def test_the_bound_falls_as_a_query_is_nearer_to_what_people_ask_but_never_below_the_least_score() -> None:
-    curve = replace(OWN, familiarity=0.3)
+    curve = replace(OWN, noise_familiarity=1.5)
     bound = nothing_close(curve, 100_000)
-    assert nothing_close(curve, 100_000, 0.3) == bound == nothing_close(OWN, 100_000, 0.7)
-    assert nothing_close(curve, 100_000, 0.25) == pytest.approx(bound + 0.05)
-    assert nothing_close(curve, 100_000, 0.32) == pytest.approx(bound - 0.02)
-    least = nothing_close(curve, 100_000, 1.0)
+    assert nothing_close(curve, 100_000, 1.5) == bound == nothing_close(OWN, 100_000, 7.0)
+    assert nothing_close(curve, 100_000, 1.0) == pytest.approx(bound + 0.5 * OWN.std)
+    assert nothing_close(curve, 100_000, 1.7) == pytest.approx(bound - 0.2 * OWN.std)
+    least = nothing_close(curve, 100_000, 10.0)
     assert scores(np.array([least], np.float32), curve)[0] == pytest.approx(LEAST_SCORE, abs=1e-4)
 
 
 def test_familiar_queries_find_what_the_bound_of_nonsense_would_hide() -> None:
-    """Queries that lie near to the bank reach as far into the gallery as they are near."""
+    """Queries that are like those of the bank reach as far into the gallery as they are like them."""
     chance = np.random.default_rng(5)
     bank = QueryBank(unit(chance.normal(size=(300, 64))), sharpness=8.0, centre=0.0)
     noise = unit(chance.normal(size=(128, 64)))
+    known = {pair: replace(curve, noise_std=1 / 8) for pair, curve in calibration().items()}
     rows, uncorrected = unit(chance.normal(size=(2_000, 64))).astype(np.float16), np.zeros(2_000, np.float16)
-    plain = refreshed(calibration(), noise, {"image": [(rows, uncorrected)]})["text", "image"]
-    found = refreshed(calibration(), noise, {"image": [(rows, uncorrected)]}, bank)["text", "image"]
-    assert plain.familiarity is None
-    assert found.familiarity == pytest.approx(float((noise @ bank.vectors.T).max(axis=1).mean()), abs=1e-5)
+    plain = refreshed(known, noise, {"image": [(rows, uncorrected)]})["text", "image"]
+    found = refreshed(known, noise, {"image": [(rows, uncorrected)]}, bank)["text", "image"]
+    assert plain.noise_familiarity is None
+    assert found.noise_familiarity == pytest.approx(float(bank.familiarity(noise).mean()), abs=1e-5)
     asked = unit(bank.vectors[:50] + 0.3 * chance.normal(size=(50, 64)) / 8)
     lowered = np.array([nothing_close(found, 2_000, float(one)) for one in bank.familiarity(asked)])
     assert (lowered < nothing_close(plain, 2_000)).all()
@@ -145,6 +170,38 @@ def test_familiar_queries_find_what_the_bound_of_nonsense_would_hide() -> None:
     bounds = np.array([nothing_close(found, 2_000, float(one)) for one in bank.familiarity(others)])
     passed = (others @ rows.astype(np.float32).T).max(axis=1) > bounds
     assert passed.mean() < 2 * FALSE_ALARMS
+
+
+# What people write of photos, in words that few others use.
+RARELY_SAID = (
+    "a boy in a red shirt pulls back a big slingshot",
+    "a farmer in a straw hat holds a gps device out in a field",
+    "a man holds a tall gold trophy up to the sky",
+    "four video games, a watch, a torch and pocket knives on a bedspread",
+    "spray paint cans, a toy gun and tape on a round table",
+    "smoothie at the cafe with daisies",
+    "junior cricket batsman",
+    "woman in hijab at pc",
+)
+
+
+def test_what_people_ask_is_more_familiar_than_random_letters_though_the_bank_has_no_such_text() -> None:
+    encoder = BuiltinEncoder()
+    bank = encoder.query_bank
+    assert bank is not None
+    noise = bank.familiarity(encoder.encode("text", noise_queries(400, seed=9)))
+    assert (bank.familiarity(encoder.encode("text", RARELY_SAID)) > np.quantile(noise, 0.9)).all()
+
+
+def test_what_all_texts_of_a_model_have_in_common_makes_none_familiar() -> None:
+    """Some models have all texts in a narrow cone: then random letters too are near to the whole bank."""
+    chance = np.random.default_rng(6)
+    kinds, common = chance.normal(size=(30, 64)), 8 * chance.normal(size=64)
+    texts = kinds[np.arange(300) % 30] + 0.8 * chance.normal(size=(300, 64))
+    like_them, unlike = kinds + 0.8 * chance.normal(size=(30, 64)), chance.normal(size=(30, 64))
+    for shared in (0 * common, common):
+        bank = QueryBank(unit(texts + shared), sharpness=8.0, centre=0.0)
+        assert bank.familiarity(unit(like_them + shared)).min() > bank.familiarity(unit(unlike + shared)).max()
 
 
 def test_nonsense_passes_the_bound_as_seldom_as_promised() -> None:
@@ -181,6 +238,8 @@ def test_a_calibration_survives_being_written() -> None:
     assert from_json(as_json(calibration())) == calibration()
     own = BuiltinEncoder().calibration
     assert from_json(as_json(own)) == own
+    older = {pair: {**numbers, "familiarity": 0.35} for pair, numbers in as_json(calibration()).items()}
+    assert from_json(older) == calibration()
 
 
 def test_nonsense_is_the_same_for_the_same_seed() -> None:

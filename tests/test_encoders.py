@@ -392,8 +392,11 @@ def test_a_malformed_description_is_one_sentence(written: str, tmp_path: Path) -
     assert len(broken.value.message) < 500
 
 
-def test_a_description_with_more_entries_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("entry", [("licence",), ("calibration", "text-image", "familiarity")])
+def test_a_description_with_more_entries_is_read(entry: tuple[str, ...], tmp_path: Path) -> None:
     for name in ("image.onnx", "text.onnx", "tokenizer.json"):
         (tmp_path / name).symlink_to(Path(MODEL_FOLDER) / name)
-    (tmp_path / "model.json").write_text(mutated(within("licence", value={"name": "MIT"})))
-    assert open_encoder(str(tmp_path)).encode("text", ["a cat"]).shape == (1, 384)
+    (tmp_path / "model.json").write_text(mutated(within(*entry, value=0.35)))
+    encoder = open_encoder(str(tmp_path))
+    assert encoder.encode("text", ["a cat"]).shape == (1, 384)
+    assert encoder.calibration == BuiltinEncoder().calibration

@@ -197,14 +197,14 @@ def moved_calibration(
             std=curve.std * stretch,
             noise_mean=curve.noise_mean + shift,
             noise_std=curve.noise_std * spread,
-            familiarity=_moved_familiarity(curve, noise, ask, dataset.query_bank),
+            noise_familiarity=_moved_familiarity(curve, noise, ask, dataset.query_bank),
         )
     return moved
 
 
 def _moved_familiarity(curve: Background, noise: FloatMatrix, ask: LowRankMap, bank: QueryBank | None) -> float | None:
     """The familiarity of nonsense among texts that a map has moved."""
-    if curve.familiarity is None or bank is None:
+    if curve.noise_familiarity is None or bank is None:
         return None
     return float(replace(bank, vectors=ask(bank.vectors)).familiarity(ask(noise)).mean())
 

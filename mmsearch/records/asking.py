@@ -40,8 +40,8 @@ class Background:
     The calibrated score of a cosine c is `1 / (1 + exp(-slope * ((c - mean) / std - midpoint)))`: a logistic
     calibration (Platt, "Probabilistic Outputs for Support Vector Machines", 1999) of the cosine's distance from
     the background in standard deviations. `noise_mean` and `noise_std` describe the upper tail of the cosines of a
-    query that asks for nothing there is; `scoring.nothing_close` uses them. They hold for a query of that
-    `familiarity`, its highest cosine with a text of the query bank; None where that was not looked at.
+    query that asks for nothing there is; `scoring.nothing_close` uses them. They hold for a query that is as familiar
+    to the query bank as `noise_familiarity`, the mean of such queries; None where that was not looked at.
     """
 
     mean: float
@@ -50,7 +50,7 @@ class Background:
     slope: float
     noise_mean: float
     noise_std: float
-    familiarity: float | None = None
+    noise_familiarity: float | None = None
 
 
 # (query modality, item modality) -> the background of that pairing

@@ -7,7 +7,8 @@ needs to measure nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,17 +33,23 @@ _KEPT = 16
 _noise: dict[str, FloatMatrix] = {}
 
 
-def stored_calibration(store: Store, identity: ModelIdentity, query_bank: str = "") -> Calibration | None:
-    """What was last measured in this library for that model with hubs corrected by that query bank, or None."""
+def stored_calibration(
+    store: Store, identity: ModelIdentity, query_bank: str = "", own: Callable[[], Calibration | None] = lambda: None
+) -> Calibration | None:
+    """What was last measured in this library for that model with hubs corrected by that query bank, or None.
+
+    Older versions told of familiarity by other numbers. Until it is measured again, that of noise is taken from `own`,
+    the model's calibration: it is the same in every library.
+    """
     known = _stored(store).get(identity.fingerprint)
-    return _curves(known) if known is not None and known.get("query_bank", "") == query_bank else None
-
-
-def _curves(measured: dict[str, Any] | None) -> Calibration | None:
-    try:
-        return None if measured is None else from_json(measured["curves"])
-    except (KeyError, TypeError, ValueError):  # damaged: it is measured again
-        return None
+    curves = None if known is None else _curves(known, query_bank)
+    if known is None or curves is None or _tells_familiarity(known, curves):
+        return curves
+    of_model = own() or {}
+    return {
+        pair: replace(curve, noise_familiarity=of_model[pair].noise_familiarity) if pair in of_model else curve
+        for pair, curve in curves.items()
+    }
 
 
 def refresh_calibration(
@@ -54,7 +61,8 @@ def refresh_calibration(
     removed, last_item = store.items_removed(), store.latest_item()
     stored = _stored(store)
     known = stored.pop(fingerprint, None)
-    if known is not None and _still_holds(known, query_bank):
+    curves = None if known is None else _curves(known, query_bank)
+    if known is not None and curves is not None and _tells_familiarity(known, curves):
         changed = removed - known["removed"] + max(0, last_item - known.get("last_item", 0))
         if changed <= _STALE_SHARE * sum(known["rows"].values()):
             return
@@ -76,13 +84,20 @@ def refresh_calibration(
     crash_point("calibration kept")
 
 
-def _still_holds(known: dict[str, Any], query_bank: str) -> bool:
-    """Whether what was measured is whole, of that query bank, and tells of familiarity where there is one."""
-    curves = _curves(known)
-    if curves is None or known.get("query_bank", "") != query_bank:
-        return False
+def _curves(known: dict[str, Any], query_bank: str) -> Calibration | None:
+    """What was measured, if it is whole and of that query bank."""
+    try:
+        curves = from_json(known["curves"])
+        is_whole = all(("text", modality) in curves for modality, rows in known["rows"].items() if rows)
+    except (AttributeError, KeyError, TypeError, ValueError):  # damaged: it is measured again
+        return None
+    return curves if is_whole and known.get("query_bank", "") == query_bank else None
+
+
+def _tells_familiarity(known: dict[str, Any], curves: Calibration) -> bool:
+    """Whether it tells of familiarity wherever there is a query bank."""
     measured = [curves["text", modality] for modality, rows in known["rows"].items() if rows]
-    return not query_bank or all(curve.familiarity is not None for curve in measured)
+    return not known.get("query_bank") or all(curve.noise_familiarity is not None for curve in measured)
 
 
 def _stored(store: Store) -> dict[str, dict[str, Any]]:

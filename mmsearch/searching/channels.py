@@ -118,7 +118,11 @@ class LibraryState:
         return self._counts.get((filters, copies), lambda: store.list_files(model_ids, filters, listing)[1])
 
     def _measured(self, store: Store, in_use: ModelInUse) -> Calibration:
-        stored = stored_calibration(store, in_use.identity, in_use.query_bank)
+        def of_model() -> Calibration | None:
+            with self._encoder(in_use) as encoder:
+                return encoder.calibration
+
+        stored = stored_calibration(store, in_use.identity, in_use.query_bank, of_model)
         if stored is not None:
             return stored
         # Without a measurement there are few rows, or a run was cut off.

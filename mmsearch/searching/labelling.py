@@ -160,7 +160,7 @@ def _rows_of(wanted: ItemIds, store: Store, in_use: ModelInUse) -> Iterator[Vect
 
 def _background(store: Store, in_use: ModelInUse, encoder: Encoder) -> Background:
     """How the cosines of unrelated texts and pictures lie in this library."""
-    calibration = stored_calibration(store, in_use.identity, in_use.query_bank)
+    calibration = stored_calibration(store, in_use.identity, in_use.query_bank, lambda: encoder.calibration)
     if calibration is None:
         vectors = {one: StoredVectors(store, in_use.space(one), 0) for one in store.modalities(in_use.model_id)}
         calibration = own_calibration(encoder, vectors)

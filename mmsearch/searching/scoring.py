@@ -6,8 +6,8 @@ the background of unrelated pairs, in standard deviations, and that as a score i
 
 A query that asks for nothing there is has a nearest item too. How near that is depends on the model, on the library and
 on how many items it has: it is measured with queries of random letters, and what is no nearer is no answer. Random
-letters lie far from all that people ask: a query that lies nearer to the texts of the query bank (its *familiarity*)
-needs that much less.
+letters are unlike all that people ask: a query that is more like the texts of the query bank (its *familiarity*)
+needs less.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def combined(calibration: Calibration, terms: Sequence[WeightedTerm], items: Mod
         slope=sum(abs(weight) * background.slope for weight, background in pairs) / total,
         noise_mean=sum(weight * background.noise_mean for weight, background in pairs),
         noise_std=joined([background.noise_std for _, background in pairs]),
-        familiarity=next((background.familiarity for weight, background in pairs if weight > 0), None),
+        noise_familiarity=next((background.noise_familiarity for weight, background in pairs if weight > 0), None),
     )
 
 
@@ -104,14 +104,14 @@ def nothing_close(background: Background, rows: int, familiarity: float | None =
     """The cosine that the nearest of `rows` items stays below for all but `FALSE_ALARMS` of the nonsense queries.
 
     The tail of the cosines of nonsense is taken for normal: the bound is its (1 - FALSE_ALARMS / rows) quantile
-    (Bonferroni's inequality). By as much as the query is more familiar than nonsense, the bound is lower, as long as it
-    asks for a score of `LEAST_SCORE`.
+    (Bonferroni's inequality). For each unit by which the query is more familiar than nonsense, the bound is lower by
+    one standard deviation of unrelated pairs, as long as it asks for a score of `LEAST_SCORE`.
     """
     bound = background.noise_mean + background.noise_std * _quantile_of_nearest(rows)
-    if familiarity is None or background.familiarity is None:
+    if familiarity is None or background.noise_familiarity is None:
         return bound
     least = background.mean + background.std * (background.midpoint + _LEAST_LOGIT / background.slope)
-    return max(min(bound, least), bound - (familiarity - background.familiarity))
+    return max(min(bound, least), bound - background.std * (familiarity - background.noise_familiarity))
 
 
 def least_score(background: Background, rows: int, familiarity: float | None) -> float:
@@ -149,7 +149,7 @@ def refreshed(
             trust = rows / (rows + _ROWS_OF_TRUST)
             moved = trust * (mean - known.noise_mean)
             bound = nothing_close(known, rows)
-            highest = nearest if familiarity is None else nearest + familiarity - familiarity.mean()
+            highest = nearest if familiarity is None else nearest + _eased(familiarity, known.std)
             bound += trust * (float(np.quantile(highest, 1 - FALSE_ALARMS)) - bound)
             noise_mean = known.noise_mean + moved
             found["text", modality] = replace(
@@ -157,15 +157,18 @@ def refreshed(
                 mean=known.mean + moved,
                 noise_mean=noise_mean,
                 noise_std=max((bound - noise_mean) / _quantile_of_nearest(rows), 1e-4),
-                familiarity=None if familiarity is None else float(familiarity.mean()),
+                noise_familiarity=None if familiarity is None else float(familiarity.mean()),
             )
     return found
 
 
 def noise_figures(
-    cosines: npt.NDArray[np.float32], familiarity: npt.NDArray[np.float32] | None = None, seed: int = 0
+    cosines: npt.NDArray[np.float32],
+    familiarity: npt.NDArray[np.float32] | None = None,
+    std: float = 1.0,
+    seed: int = 0,
 ) -> tuple[float, float, float | None]:
-    """`noise_mean`, `noise_std` and `familiarity` from nonsense queries.
+    """`noise_mean`, `noise_std` and `noise_familiarity` from nonsense queries.
 
     The mean is that of all; the deviation is the one with which `nothing_close` holds on average over galleries of
     a tenth of the items and of all of them.
@@ -173,10 +176,11 @@ def noise_figures(
     Args:
         cosines: those of the queries with items, float32 [q, n], n being 100 or more.
         familiarity: that of each query, float32 [q], where the bound is to be told by it.
+        std: the standard deviation of unrelated pairs, by which familiarity counts.
     """
     mean = float(cosines.mean())
     if familiarity is not None:
-        cosines = cosines + (familiarity - familiarity.mean())[:, np.newaxis]
+        cosines = cosines + _eased(familiarity, std)[:, np.newaxis]
     draw, count = np.random.default_rng(seed), cosines.shape[1]
     deviations = []
     for rows in (count // 10, count):
@@ -184,6 +188,11 @@ def noise_figures(
         bound = float(np.quantile(cosines[:, chosen].max(axis=1), 1 - FALSE_ALARMS))
         deviations.append((bound - mean) / _quantile_of_nearest(rows))
     return mean, float(np.mean(deviations)), None if familiarity is None else float(familiarity.mean())
+
+
+def _eased(familiarity: npt.NDArray[np.float32], std: float) -> npt.NDArray[np.float32]:
+    """By how much less is asked of each nonsense query, float32 [q], than of one that is as familiar as their mean."""
+    return np.asarray(std * (familiarity - familiarity.mean()), np.float32)
 
 
 def _noise_over(noise: FloatMatrix, blocks: Iterable[Corrected]) -> tuple[int, float, npt.NDArray[np.float32]]:
