@@ -63,9 +63,20 @@ def headings(page: Page) -> list[str]:
     return page.texts("#grid h2")
 
 
-def test_whatever_answers_can_be_scrolled_to(page: Page, server: Server) -> None:
+# The answer that knows of fewer comes just after the one that knows of all.
+LATE = """const asked = window.fetch; let letGo; const other = new Promise((done) => { letGo = done; });
+window.fetch = async (address, options) => {
+  const answer = await asked(address, options);
+  if (String(address).includes("offset=180")) setTimeout(letGo, 10);
+  if (String(address).includes("offset=120")) await other;
+  return answer; };"""
+
+
+@pytest.mark.parametrize("delay", ["", LATE], ids=["as they come", "out of order"])
+def test_whatever_answers_can_be_scrolled_to(page: Page, server: Server, delay: str) -> None:
     assert server.get("search", q="ships", min_score=0, limit=60).json["total_exact"] is False
     page.open("?q=ships&min_score=0")
+    page.run(delay)
     assert "or more found" in page.text("#summary")
 
     def at_the_end() -> bool:

@@ -259,7 +259,8 @@ export class Grid {
     if (generation !== this.#generation) return;
     const [anchor, before, hasFailed] = [this.#firstSeen(scrollY - this.#top()), chunk.height, chunk.wait !== undefined];
     this.#put(chunk, found.hits);
-    const isNews = found.total !== this.#total || found.isExact !== this.#isExact;
+    // That there are so many or more takes back nothing: an answer that was asked for later may have come before.
+    const isNews = found.isExact ? found.total !== this.#total || !this.#isExact : found.total > this.#total;
     if (isNews) this.#count(found.total, found.isExact);
     this.#place();
     // What was above the window and has become higher, or lower, must not move what a person looks at.
