@@ -148,29 +148,28 @@ def test_a_damaged_header_is_said_and_restored(own: Path, mmsearch: Mmsearch, pl
         ]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("table", ["contents", "files", "items", "models", "roots", "settings", "vectors", "adapters"])
-def test_a_damaged_name_in_the_schema_is_mended(own: Path, photos: Path, mmsearch: Mmsearch, table: str) -> None:
+def damage_definition(own: Path, definition: bytes, bits: int, within: bytes = b"") -> None:
+    """Flips bits of the first byte of a definition in the schema, or of what stands `within` it."""
     with closing(sqlite3.connect(own / DATABASE)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     content = bytearray((own / DATABASE).read_bytes())
-    begin = re.search(rb"CREATE TABLE \W?%s\W" % table.encode(), content)
+    begin = re.search(definition, content)
     assert begin is not None
-    content[content.index(b"checksum INTEGER", begin.start())] ^= 0xD9  # no UTF-8 any more
+    content[content.index(within, begin.start())] ^= bits
     (own / DATABASE).write_bytes(content)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", ["contents", "files", "items", "models", "roots", "settings", "vectors", "adapters"])
+def test_a_damaged_name_in_the_schema_is_mended(own: Path, photos: Path, mmsearch: Mmsearch, table: str) -> None:
+    damage_definition(own, rb"CREATE TABLE \W?%s\W" % table.encode(), 0xD9, b"checksum INTEGER")  # no UTF-8 any more
     assert "Traceback" not in mmsearch("search", "a cat", library=own).err
     put_right(own, photos, mmsearch)
 
 
 @pytest.mark.parametrize("table", ["roots", "files"])
 def test_a_senseless_definition_of_a_table_loses_nothing_of_it(own: Path, mmsearch: Mmsearch, table: str) -> None:
-    with closing(sqlite3.connect(own / DATABASE)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    content = bytearray((own / DATABASE).read_bytes())
-    begin = re.search(rb"CREATE TABLE \W?%s\W" % table.encode(), content)
-    assert begin is not None
-    content[begin.start()] ^= 1
-    (own / DATABASE).write_bytes(content)
+    damage_definition(own, rb"CREATE TABLE \W?%s\W" % table.encode(), 1)
     assert "Traceback" not in mmsearch("search", "a cat", library=own).err
     assert "can save  18 files in 1 root" in mmsearch("doctor", library=own).out
     assert mmsearch("doctor", "--repair", library=own).code == 0
@@ -182,13 +181,7 @@ def test_a_senseless_definition_of_a_table_loses_nothing_of_it(own: Path, mmsear
 
 @pytest.mark.parametrize("kind", ["INDEX", "TRIGGER", "VIEW"])
 def test_a_senseless_definition_keeps_nothing_else_from_being_saved(own: Path, mmsearch: Mmsearch, kind: str) -> None:
-    with closing(sqlite3.connect(own / DATABASE)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    content = bytearray((own / DATABASE).read_bytes())
-    begin = re.search(rb"CREATE (UNIQUE )?%s" % kind.encode(), content)
-    assert begin is not None
-    content[begin.start()] ^= 2
-    (own / DATABASE).write_bytes(content)
+    damage_definition(own, rb"CREATE (UNIQUE )?%s" % kind.encode(), 2)
     assert "Traceback" not in mmsearch("search", "a cat", library=own).err
     assert mmsearch("doctor", "--repair", library=own).code == 0
     assert mmsearch("doctor", library=own).code == 0

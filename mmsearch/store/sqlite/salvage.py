@@ -139,7 +139,7 @@ def _opened(database: str) -> sqlite3.Connection:
 def _lost_definitions(database: str, new: sqlite3.Connection) -> dict[str, str]:
     """How tables are defined in `new` that damage leaves without a definition in the database, if that is as new."""
     with closing(_opened(database)) as old:
-        lost = [table for table in _TABLES if _is_of_todays_schema(old) and not _columns(old, table)]
+        lost = [table for table in _TABLES if not _columns(old, table)] if _is_of_todays_schema(old) else []
     if len(lost) == len(_TABLES):  # it is not the definitions that are damaged
         return {}
     select = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?"
