@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 _LARGEST = 2**63 - 1
 _TELLS_NO_CHANGES = sys.platform == "win32"
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def modification_time(status: os.stat_result) -> int:
@@ -32,6 +32,15 @@ def _held(moment: int) -> int:
     return max(-_LARGEST, min(_LARGEST, moment))
 
 
+def moment_at(seconds: int) -> datetime:
+    """The moment so many seconds after 1970 began, or before it, in UTC. It is added up, as Windows knows none before.
+
+    Raises:
+        OverflowError: no calendar has it.
+    """
+    return _EPOCH + timedelta(seconds=seconds)
+
+
 def in_local_time(moment: datetime) -> datetime:
     """A moment with its offset from UTC as one in this machine's time zone.
 
@@ -45,4 +54,4 @@ def in_local_time(moment: datetime) -> datetime:
 
 def in_utc(mtime_ns: int) -> str:
     """That time in UTC, ISO 8601, to the second."""
-    return (EPOCH + timedelta(seconds=mtime_ns // 1_000_000_000)).isoformat(timespec="seconds")
+    return moment_at(mtime_ns // 1_000_000_000).isoformat(timespec="seconds")

@@ -11,10 +11,9 @@ import json
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import timedelta
 
 from mmsearch.files.paths import extension_of
-from mmsearch.files.times import EPOCH, in_local_time
+from mmsearch.files.times import in_local_time, moment_at
 from mmsearch.reading.image_dates import date_taken
 from mmsearch.reading.image_details import clean, details_of, located, on_earth
 from mmsearch.reading.reader import UnreadableFile
@@ -139,6 +138,6 @@ def _takeout_moment(moment: object) -> str | None:
     written = moment.get("timestamp") if isinstance(moment, dict) else None
     try:
         seconds = int(written)  # type: ignore[arg-type]
-        return in_local_time(EPOCH + timedelta(seconds=seconds)).isoformat() if seconds else None
+        return in_local_time(moment_at(seconds)).isoformat() if seconds else None
     except (TypeError, ValueError, OverflowError):
         return None

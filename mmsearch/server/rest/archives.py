@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Sequence
-from datetime import datetime
 from typing import IO, cast
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
@@ -12,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mmsearch.errors import Invalid, MmsearchError
-from mmsearch.files.times import in_local_time, in_utc
+from mmsearch.files.times import in_local_time, moment_at
 from mmsearch.searching.stored_files import FileSources
 from mmsearch.server.rest.bodies import body_of
 from mmsearch.server.rest.originals import open_original
@@ -98,7 +97,7 @@ def _own_name(name: str, names: set[str]) -> str:
 
 
 def _time(mtime_ns: int) -> tuple[int, int, int, int, int, int]:
-    moment = in_local_time(datetime.fromisoformat(in_utc(mtime_ns)))
+    moment = in_local_time(moment_at(mtime_ns // 1_000_000_000))
     if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
         return (_FIRST_YEAR, 1, 1, 0, 0, 0)
     return moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second
